@@ -1,0 +1,84 @@
+"""The doctor: what is installed, what it can run on, and whether it works here."""
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyvips
+
+import burnish
+from burnish.apply.demo import SAMPLE
+from burnish.errors import BurnishError
+from burnish.photo import Photo
+from burnish.runtime import shelf
+from burnish.runtime.model import Model
+
+# Those that applying a model needs, then those of the extras.
+_PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
+_OPTIONAL = ("scipy", "torch", "scikit-image", "onnxscript")
+# Little enough that the sample is cut into tiles.
+_TILED = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of the self-test; `complaint` is empty where it passed."""
+
+    name: str
+    complaint: str
+
+
+def installation() -> dict[str, Any]:
+    """Return versions, engines and devices; an extra that is missing has no version."""
+    return {
+        "burnish": burnish.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "optional": {name: _version(name) for name in _OPTIONAL},
+        "engines": onnxruntime.get_available_providers(),
+        "models": shelf.names(),
+    }
+
+
+def self_test() -> list[Check]:
+    """Read, write and smooth the sample photo, and see that the results are what they must be."""
+    checks = [_check("a photo comes back as it was", _round_trip)]
+    for name in shelf.names():
+        checks.append(_check(f"model {name}: tiles equal the whole", partial(_tiles, name)))
+    return checks
+
+
+def _check(name: str, test: Callable[[], str]) -> Check:
+    try:
+        return Check(name, test())
+    except BurnishError as error:
+        return Check(name, str(error))
+
+
+def _round_trip() -> str:
+    photo = Photo.open(SAMPLE)
+    again = Photo.open(photo.encode("png"))
+    return "" if np.array_equal(photo.pixels, again.pixels) else "pixels differ"
+
+
+def _tiles(name: str) -> str:
+    model = Model.open(name)
+    pixels = Photo.open(SAMPLE).pixels
+    difference = np.abs(model(pixels) - model(pixels, memory=_TILED)).max()
+    return "" if difference <= 1e-6 else f"they differ by {difference:.2g}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,160 @@
+"""Apply to one photo: a path, bytes, a PIL image or an array in, the same kind out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.apply.edit import Edit, choose
+from burnish.apply.plan import check_free, plan
+from burnish.errors import UsageError
+from burnish.photo import Photo
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    Picture = TypeVar("Picture", bound=str | Path | bytes | Image | NDArray[Any])
+
+
+def apply(
+    image: "Picture",
+    operator: str | Path,
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    slow: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    **params: float,
+) -> "Picture":
+    """Apply an operator's network to a picture.
+
+    Parameters
+    ----------
+    image : path, bytes of a picture file, PIL image, or array of shape (H, W) or (H, W, C): grey,
+        RGB, or either with alpha last; uint8, uint16 or floating in [0, 1]; sRGB-encoded
+    operator : an operator's name such as "l0-smoothing", or the path of a model file
+    output, overwrite : for a path only: where the result goes (default: `photo.OPERATOR.jpg`
+        beside it), and whether it may replace a file
+    slow : run the slow operator itself
+    device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is used or fails
+    threads : CPU threads, by default one a core
+    params : the operator's parameters, e.g. ``lambda_=0.02``
+
+    Returns
+    -------
+    The same kind: for a path the path of the result, for bytes a file of the same format, for a
+    PIL image one of the same mode, for an array one of the same shape and dtype
+
+    Raises
+    ------
+    UsageError : a kind, shape, name or value that burnish does not take
+    PhotoError : the picture cannot be read or written
+    ModelError, DeviceError : the network or the device cannot be had
+    OutputError : the result exists, or is not sane
+
+    Examples
+    --------
+    >>> grey = np.full((40, 60), 128, np.uint8)
+    >>> result = apply(grey, "l0-smoothing")
+    >>> result.shape, result.dtype
+    ((40, 60), dtype('uint8'))
+    """
+    edit = choose(operator, params, slow=slow, device=device, threads=threads)
+    if isinstance(image, str | Path):
+        step = plan([Path(image)], edit.name, Path(output) if output else None)[0]
+        path = apply_to_file(edit, step.source, step.target, overwrite=overwrite)
+        return cast("Picture", str(path) if isinstance(image, str) else path)
+    if output is not None:
+        raise UsageError(
+            "output", expected="a path as image", got=type(image).__name__, remedy="leave it out"
+        )
+    return cast("Picture", _apply_in_memory(edit, image))
+
+
+def _apply_in_memory(edit: Edit, image: Any) -> Any:
+    if isinstance(image, bytes):
+        return _edited(Photo.open(image), edit).encode()
+    if isinstance(image, np.ndarray):
+        return _apply_to_array(edit, image)
+    if type(image).__module__.startswith("PIL."):
+        return _apply_to_pil(edit, image)
+    raise UsageError(
+        "image",
+        expected="a path, bytes, a PIL image or an array",
+        got=type(image).__name__,
+        remedy="convert it to one of these",
+    )
+
+
+def apply_to_file(
+    edit: Edit,
+    source: Path,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    quality: int | None = None,
+    depth: int | None = None,
+) -> Path:
+    """Read `source`, edit it and write `target`, which stays as it was if anything fails."""
+    check_free(target, overwrite=overwrite)
+    photo = _edited(Photo.open(source), edit)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return photo.save(target, quality=quality, depth=depth, overwrite=overwrite)
+
+
+def _edited(photo: Photo, edit: Edit) -> Photo:
+    return photo.with_pixels(edit.run(photo.pixels))
+
+
+def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
+    planes = array[..., None] if array.ndim == 2 else array
+    if planes.ndim != 3 or planes.shape[2] not in (1, 2, 3, 4) or 0 in planes.shape:
+        raise _wrong_array(f"shape {array.shape}")
+    if array.dtype in (np.uint8, np.uint16):
+        full = float(np.iinfo(array.dtype).max)
+    elif array.dtype.kind == "f":
+        full = 1.0
+    else:
+        raise _wrong_array(f"dtype {array.dtype}")
+    colours = planes.shape[2] - (planes.shape[2] in (2, 4))
+    rgb = planes[..., :colours].astype(np.float32) / np.float32(full)
+    if not (np.isfinite(rgb).all() and rgb.min() >= 0 and rgb.max() <= 1):
+        raise _wrong_array("values outside [0, 1]")
+    result = edit.run(np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3))))
+    if colours == 1:
+        result = result.mean(axis=2, keepdims=True)
+    if full > 1:
+        result = np.rint(result * full)
+    edited = planes.copy()
+    edited[..., :colours] = result.astype(array.dtype)
+    return edited.reshape(array.shape)
+
+
+def _wrong_array(got: str) -> UsageError:
+    return UsageError(
+        "image",
+        expected="an array (H, W) or (H, W, 1 to 4) of uint8, uint16 or floats in [0, 1]",
+        got=got,
+        remedy="convert it first",
+    )
+
+
+def _apply_to_pil(edit: Edit, image: Any) -> Any:
+    from PIL import Image
+
+    if image.mode not in _PIL_MODES:
+        raise UsageError(
+            "image",
+            expected=f"a PIL image of mode {', '.join(_PIL_MODES)}",
+            got=f"mode {image.mode}",
+            remedy="convert it first: image.convert('RGB')",
+        )
+    result = Image.fromarray(_apply_to_array(edit, np.asarray(image)))
+    result.info = dict(image.info)
+    return result
+
+
+# Those whose arrays are grey or RGB, with alpha last. A palette has no room for new colours.
+_PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16")

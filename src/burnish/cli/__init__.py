@@ -1,0 +1,1 @@
+"""A face: one file a command, no logic."""

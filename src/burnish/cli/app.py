@@ -1,0 +1,67 @@
+"""The command line: which commands there are, and what an error ends with."""
+
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+import burnish
+from burnish.cli.apply import apply
+from burnish.cli.compare import compare
+from burnish.cli.demo import demo
+from burnish.cli.doctor import doctor
+from burnish.cli.models import models
+from burnish.cli.operators import operators
+from burnish.cli.train import train
+from burnish.errors import BurnishError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 a file failed, 2 wrong usage, 3 model or device not available, "
+    "130 interrupted.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"burnish {burnish.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Slow photo operators, learned by small networks that run fast on an ordinary CPU."""
+
+
+for command in (apply, compare, train, demo, doctor):
+    app.command()(command)
+app.add_typer(models, name="models")
+app.add_typer(operators, name="operators")
+
+
+def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Say a warning in one line; where in the code it arose tells a user nothing."""
+    print(f"burnish: warning: {message}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line; every error burnish raises on purpose is one line on stderr."""
+    warnings.showwarning = _warn
+    try:
+        app()
+    except BurnishError as error:
+        print(f"burnish: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("burnish: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,94 @@
+"""`burnish apply`: a network, or the slow operator itself, over one photo or several."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from burnish.cli.options import Device, JsonOutput, Overwrite, Threads, with_operator_params
+from burnish.errors import BurnishError
+
+if TYPE_CHECKING:
+    from burnish.apply.edit import Edit
+    from burnish.apply.plan import Step
+
+
+@with_operator_params
+def apply(
+    operator: Annotated[str, typer.Argument(help="An operator's name, or a model file (.onnx).")],
+    photos: Annotated[list[Path], typer.Argument(help="One photo or several.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A file for one photo, a folder for several; by default PHOTO.OPERATOR.EXT "
+            "beside each photo.",
+        ),
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Run the slow operator itself, also one of your own.")
+    ] = False,
+    overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Pass over photos whose result exists.")
+    ] = False,
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF; by default 95.")
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(help="Bits a channel: 8, 16 or 32 (float). [default: the photo's]"),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    json_output: JsonOutput = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    *,
+    params: dict[str, float | None],
+) -> None:
+    """Apply an operator to photos. Orientation, profile, EXIF, depth and alpha are kept."""
+    from burnish.apply.edit import choose
+    from burnish.apply.plan import plan
+
+    edit = choose(operator, params, slow=slow, device=device, threads=threads)
+    steps = plan(photos, edit.name, output, overwrite=overwrite, skip_existing=skip_existing)
+    failed = 0
+    for step in steps:
+        record = _one(edit, step, overwrite=overwrite, quality=quality, depth=depth)
+        failed += record["status"] == "failed"
+        _say(record, json_output=json_output, quiet=quiet)
+    if len(steps) > 1 and not quiet:
+        print(f"{len(steps) - failed} of {len(steps)} photos done", file=sys.stderr)
+    if failed:
+        raise typer.Exit(BurnishError.exit_code)
+
+
+def _one(edit: "Edit", step: "Step", **how: Any) -> dict[str, Any]:
+    """Do one photo; whatever is wrong with it is its own, and the rest goes on."""
+    from burnish.apply.photo import apply_to_file
+
+    record: dict[str, Any] = {"input": str(step.source), "output": str(step.target)}
+    record |= {"operator": edit.name, "device": edit.device, "model": edit.model}
+    if step.skip:
+        return record | {"status": "skipped", "reason": "the output exists"}
+    start = time.perf_counter()
+    try:
+        apply_to_file(edit, step.source, step.target, **how)
+    except BurnishError as error:
+        return record | {"status": "failed", "reason": str(error), "output": None}
+    return record | {"status": "done", "seconds": round(time.perf_counter() - start, 3)}
+
+
+def _say(record: dict[str, Any], *, json_output: bool, quiet: bool) -> None:
+    if record["status"] == "failed":
+        print(f"burnish: {record['reason']}", file=sys.stderr)
+    if json_output:
+        typer.echo(json.dumps(record))
+    elif record["status"] == "done" and not quiet:
+        typer.echo(f"{record['output']}  {record['seconds']:.2f} s on {record['device']}")
+    elif record["status"] == "skipped" and not quiet:
+        typer.echo(f"{record['output']}  skipped: {record['reason']}")

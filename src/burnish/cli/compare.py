@@ -1,0 +1,49 @@
+"""`burnish compare`: before | slow | fast side by side, with error and times."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from burnish.cli.options import Device, JsonOutput, Overwrite, Threads
+
+
+def compare(
+    model: Annotated[str, typer.Argument(help="An operator's name, or a model file (.onnx).")],
+    photo: Annotated[Path, typer.Argument(help="The photo to compare on.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The picture; PHOTO.OPERATOR.compare.png by default."),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The slow operator, where the model's card names none that burnish has."),
+    ] = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Put photo, slow and fast result side by side, with error and times."""
+    from burnish.apply.compare import compare_photo
+
+    target = output or photo.with_name(f"{photo.stem}.{Path(model).stem}.compare.png")
+    found = compare_photo(
+        model,
+        photo,
+        target,
+        reference=reference,
+        overwrite=overwrite,
+        device=device,
+        threads=threads,
+    )
+    if json_output:
+        typer.echo(json.dumps(found.record() | {"output": str(target)}))
+        return
+    typer.echo(f"slow  {found.slow_seconds:.2f} s")
+    typer.echo(
+        f"fast  {found.fast_seconds:.2f} s, {found.psnr:.2f} dB from the slow result "
+        f"(the untouched photo {found.untouched_psnr:.2f} dB)"
+    )
+    typer.echo(str(target))

@@ -1,0 +1,46 @@
+"""`burnish models`: which networks are at hand, and what their cards say."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from burnish.cli.options import JsonOutput
+
+models = typer.Typer(no_args_is_help=True, help="The networks at hand: list, show NAME.")
+
+
+@models.command("list")
+def list_models(json_output: JsonOutput = False) -> None:
+    """List the models that ship with burnish."""
+    from burnish.modelfile.read import read
+    from burnish.runtime.shelf import find, names
+
+    cards = {name: read(find(name)).card for name in names()}
+    if json_output:
+        typer.echo(json.dumps({n: c.model_dump(mode="json") for n, c in cards.items()}, indent=2))
+        return
+    for name, card in cards.items():
+        measured = card.measured[0]
+        typer.echo(
+            f"{name:<16}{card.title}; {card.network}, {measured.psnr_mean:.1f} dB "
+            f"(untouched {measured.untouched_psnr_mean:.1f}), "
+            f"{card.macs_per_pixel / 1000:.1f} k multiply-adds a pixel"
+        )
+
+
+@models.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    json_output: JsonOutput = False,
+) -> None:
+    """Show a model's card."""
+    from burnish.modelfile.read import read
+    from burnish.runtime.shelf import find
+
+    card = read(find(name)).card
+    if json_output:
+        typer.echo(card.model_dump_json(indent=2))
+        return
+    for field, value in card.model_dump(mode="json").items():
+        typer.echo(f"{field:<24}{value if isinstance(value, str) else json.dumps(value)}")

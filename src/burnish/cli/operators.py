@@ -1,0 +1,54 @@
+"""`burnish operators`: which slow operators there are, and what can be turned on them."""
+
+import dataclasses
+import json
+from typing import Any
+
+import typer
+
+from burnish.cli.options import JsonOutput
+from burnish.operators.operator import Operator
+from burnish.operators.own import resolve_callable
+from burnish.operators.table import OPERATORS
+
+operators = typer.Typer(no_args_is_help=True, help="The slow operators: list, show NAME.")
+
+
+@operators.command("list")
+def list_operators(json_output: JsonOutput = False) -> None:
+    """List the operators."""
+    if json_output:
+        typer.echo(json.dumps([_record(operator) for operator in OPERATORS.values()], indent=2))
+        return
+    for operator in OPERATORS.values():
+        typer.echo(f"{operator.name:<16}{operator.about}")
+
+
+@operators.command("show")
+def show_operator(name: str, json_output: JsonOutput = False) -> None:
+    """Show an operator's paper and parameters."""
+    operator = resolve_callable(name)
+    if json_output:
+        typer.echo(json.dumps(_record(operator), indent=2))
+        return
+    typer.echo(operator.title)
+    if operator.about:
+        typer.echo(operator.about)
+    if operator.paper:
+        paper = operator.paper
+        typer.echo(f"{paper.authors}: {paper.title}. {paper.venue}. https://doi.org/{paper.doi}")
+    for param in operator.params:
+        typer.echo(
+            f"  {param.option:<12}{param.range}, default {param.default:g} ({param.scale}); "
+            f"a larger value {param.effect}"
+        )
+
+
+def _record(operator: Operator) -> dict[str, Any]:
+    return {
+        "name": operator.name,
+        "title": operator.title,
+        "about": operator.about,
+        "paper": dataclasses.asdict(operator.paper) if operator.paper else None,
+        "params": [dataclasses.asdict(param) for param in operator.params],
+    }

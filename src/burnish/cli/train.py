@@ -1,0 +1,91 @@
+"""`burnish train`: learn a network from an operator or from pairs of photos."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from burnish.cli.options import Overwrite, with_operator_params
+
+
+@with_operator_params
+def train(
+    operator: Annotated[
+        str,
+        typer.Argument(
+            help="An operator's name, python:module:function, 'command:prog {input} {output}' or "
+            "pairs:FOLDER (with before/ and after/)."
+        ),
+    ],
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photos to learn from (not for pairs:).")
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos to judge on; by default one photo in ten is held out."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The model file; NAME.onnx by default.")
+    ] = None,
+    network: Annotated[str, typer.Option(help="can24 or can32.")] = "can24",
+    budget: Annotated[
+        str | None, typer.Option(help="How long to train: 30m, 1h30m. By default 30m.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Train so many steps instead of a budget.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder for checkpoint, log and early pictures; runs/NAME by default."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = 2,
+    crop: Annotated[int, typer.Option(min=16, help="Side of a crop in pixels.")] = 256,
+    peak_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 3e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")] = 0,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints.")
+    ] = 60.0,
+    licence: Annotated[
+        str, typer.Option(help="Who may use the model, said on its card.")
+    ] = "unstated",
+    overwrite: Overwrite = False,
+    *,
+    params: dict[str, float | None],
+) -> None:
+    """Learn a network from an operator; resumes an interrupted run.
+
+    Several processes: torchrun --nproc-per-node N -m burnish train ...
+    """
+    from burnish.cli.progress import TrainingProgress
+    from burnish.modelfile.publish import prepare, train_and_publish
+
+    order = prepare(
+        operator,
+        params=params,
+        photos=photos,
+        held_out=held_out,
+        output=output,
+        run=run,
+        overwrite=overwrite,
+        licence=licence,
+        save_every=save_every,
+        options={
+            "network": network,
+            "steps": steps,
+            "budget": budget,
+            "batch": batch,
+            "crop": crop,
+            "peak_rate": peak_rate,
+            "seed": seed,
+        },
+    )
+    with TrainingProgress(sys.stderr) as progress:
+        published = train_and_publish(order, progress)
+    if published is None:  # another process of the same training has the result
+        return
+    report = published.report
+    typer.echo(
+        f"{published.path}: {report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst "
+        f"on {report.count} held-out photos; the untouched photo has {report.untouched.psnr:.2f}"
+    )

@@ -1,0 +1,1 @@
+"""Stage 4: smaller and faster, the same function within a stated error."""

@@ -1,0 +1,65 @@
+"""One small hierarchy. A message says where, what was expected, what came and what to do."""
+
+from functools import partial
+from typing import Any
+
+
+class BurnishError(Exception):
+    """Base of everything burnish raises on purpose.
+
+    ``exit_code`` is what the command line ends with when this error is the outcome.
+
+    Examples
+    --------
+    >>> print(BurnishError("--lambda", expected="0.002 to 0.2", got="7", remedy="choose a smaller"))
+    --lambda: expected 0.002 to 0.2, got 7; choose a smaller
+    """
+
+    exit_code = 1
+
+    def __init__(self, where: str, *, expected: str, got: str, remedy: str) -> None:
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.remedy = remedy
+        # One line, whatever a library put into its own message.
+        super().__init__(" ".join(f"{where}: expected {expected}, got {got}; {remedy}".split()))
+
+    def at(self, where: str) -> "BurnishError":
+        """Return the same error, said of another place."""
+        return type(self)(where, expected=self.expected, got=self.got, remedy=self.remedy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process boundaries, and pickle would call __init__ with the message alone.
+        parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
+        return partial(type(self), **parts), (self.where,)
+
+
+class PhotoError(BurnishError):
+    """A picture cannot be read, written or converted."""
+
+
+class OperatorError(BurnishError):
+    """A slow operator failed, or gave something that is not a picture."""
+
+
+class OutputError(BurnishError):
+    """A result would overwrite something, collide, or is not sane."""
+
+
+class UsageError(BurnishError, ValueError):
+    """A name, option or parameter is not one that burnish takes."""
+
+    exit_code = 2
+
+
+class ModelError(BurnishError):
+    """A model file is missing, broken, untrustworthy or does not fit."""
+
+    exit_code = 3
+
+
+class DeviceError(BurnishError):
+    """A device or an optional part of the installation that was asked for cannot be had."""
+
+    exit_code = 3

@@ -1,0 +1,162 @@
+"""The model card: everything a model says about itself, as JSON in the file's metadata.
+
+A card may come from a stranger, so every field is bounded, and text that a terminal may show holds
+no control characters.
+"""
+
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from burnish.errors import ModelError
+
+CARD_KEY = "burnish.card"
+MAX_CARD_BYTES = 64 * 1024
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_PRINTABLE)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Decibel = Annotated[float, Field(ge=0, le=200)]
+Similarity = Annotated[float, Field(ge=-1, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Paper(_Strict):
+    """The publication that describes the operator."""
+
+    title: Words
+    doi: (
+        Annotated[str, StringConstraints(max_length=200, pattern=r"^10\.[0-9]{4,9}/[!-~]+$")] | None
+    )
+
+
+class CardParam(_Strict):
+    """One of the operator's parameters and the value this network has learnt."""
+
+    name: Slug
+    effect: Words
+    value: float
+    low: float
+    high: float
+    default: float
+    scale: Literal["linear", "log"] = "linear"
+    unit: Annotated[str, StringConstraints(max_length=20, pattern=_PRINTABLE)] = ""
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        for name in ("value", "default"):
+            if not self.low <= getattr(self, name) <= self.high:
+                raise ValueError(f"{name} lies outside {self.low:g} to {self.high:g}")
+        return self
+
+
+class Measurement(_Strict):
+    """How close the network comes to its operator on photos it was not trained on.
+
+    ``untouched`` compares the photo before with the operator's result: what doing nothing scores.
+    """
+
+    photos: Words = Field(description="which photos, in words")
+    count: int = Field(ge=1)
+    megapixels_mean: float = Field(gt=0)
+    mse_mean: float = Field(ge=0, le=1)
+    psnr_mean: Decibel
+    psnr_worst: Decibel
+    ssim_mean: Similarity
+    ssim_worst: Similarity
+    untouched_psnr_mean: Decibel
+
+
+class Card(_Strict):
+    """What a model file says about itself.
+
+    Examples
+    --------
+    >>> card = Card(
+    ...     name="soft", operator="l0-smoothing", title="L0 smoothing", paper=None, params=(),
+    ...     network="can24", halo=128, multiple=1, macs_per_pixel=37008,
+    ...     activations_per_pixel=48, parameters=37219, measured=(), training={},
+    ...     licence="MIT", burnish_version="0.1.0",
+    ... )
+    >>> parse_card(card_json(card), where="soft.onnx") == card
+    True
+    """
+
+    schema_version: Literal[1] = 1
+    name: Slug
+    operator: Words
+    title: Words
+    paper: Paper | None
+    params: tuple[CardParam, ...] = Field(max_length=16)
+    network: Slug
+    normalisation: Literal["frozen"] = "frozen"
+    halo: int = Field(
+        ge=0,
+        le=4096,
+        description="px: an input pixel farther away than this, by row or column, cannot change a"
+        " result pixel, and one at this distance can",
+    )
+    multiple: int = Field(ge=1, le=64, description="px: height and width are multiples of this")
+    macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds a pixel")
+    activations_per_pixel: int = Field(
+        ge=1, le=4096, description="most float32 values a pixel has at once, the input apart"
+    )
+    parameters: int = Field(ge=0, le=10**9, description="how many numbers the network has learnt")
+    measured: tuple[Measurement, ...] = Field(max_length=32)
+    training: dict[str, JsonValue] = Field(
+        max_length=64, description="settings, photos, steps, seconds: as the trainer noted them"
+    )
+    licence: Words
+    burnish_version: Words
+
+
+def card_json(card: Card) -> str:
+    """Return the card as the JSON text that goes into a model file."""
+    return card.model_dump_json()
+
+
+def parse_card(text: str, where: str) -> Card:
+    """Read a card's JSON text; a number in quotes is not a number.
+
+    Raises
+    ------
+    ModelError : too long, no JSON, or a field is missing, unknown or not as it must be
+    """
+    size = len(text.encode())
+    if size > MAX_CARD_BYTES:
+        raise _broken(where, f"a model card of at most {MAX_CARD_BYTES} bytes", f"{size} bytes")
+    try:
+        return Card.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        got = f"{field} = {_short(first['input'])} ({_short(first['msg'])})"
+        raise _broken(where, "a valid model card", got) from error
+
+
+def card_schema() -> str:
+    """Return the card's JSON schema as text, the content of docs/card.schema.json."""
+    return json.dumps(Card.model_json_schema(), indent=2) + "\n"
+
+
+def _short(value: object) -> str:
+    # A stranger's value: repr() disarms control characters, and 80 of it are enough to recognise.
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _broken(where: str, expected: str, got: str) -> ModelError:
+    return ModelError(where, expected=expected, got=got, remedy="get or export the model anew")

@@ -1,0 +1,153 @@
+"""What a model's graph may be: judged before it is run, without running it.
+
+The rules keep a stranger's file from reading other files, from looping, and from looking at more
+of a picture than a tile holds.
+"""
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import GraphProto, ModelProto, TensorProto
+
+from burnish.errors import ModelError
+from burnish.modelfile.card import CARD_KEY
+
+INPUT = "image"
+OUTPUT = "result"
+OPSETS = range(13, 22)
+MAX_NODES = 10_000
+
+# Everything here works within a neighbourhood and makes tensors whose sizes follow from the
+# picture's. No control flow, no sizes computed from pixels, nothing that looks at the whole picture
+# (a global pool, a mean): such a graph could not be tiled.
+ALLOWED = frozenset(
+    [
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Clip",
+        "Concat",
+        "Constant",
+        "Conv",
+        "ConvTranspose",
+        "DepthToSpace",
+        "Div",
+        "Elu",
+        "Gather",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "LeakyRelu",
+        "MaxPool",
+        "Mul",
+        "PRelu",
+        "Pad",
+        "Relu",
+        "Resize",
+        "Shape",
+        "Sigmoid",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Sub",
+        "Tanh",
+    ]
+)
+
+
+def parse(data: bytes, where: str) -> ModelProto:
+    """Parse and judge a model's bytes.
+
+    Raises
+    ------
+    ModelError : no ONNX, or an ONNX model that burnish does not run
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+    except (DecodeError, ValueError) as error:
+        refuse(where, "an ONNX model", f"{len(data)} bytes of something else", error)
+    # First what needs no trust, so that the checker never sees a path to somebody's files.
+    _check_self_contained(model, where)
+    _check_operators(model, where)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, TypeError) as error:
+        refuse(where, "a valid ONNX model", str(error)[:200], error)
+    _check_ends(model.graph, where)
+    return model
+
+
+def card_text(model: ModelProto, where: str) -> str:
+    """Return the JSON text of the model's card.
+
+    Raises
+    ------
+    ModelError : the model carries no card, or several
+    """
+    cards: list[str] = [entry.value for entry in model.metadata_props if entry.key == CARD_KEY]
+    if len(cards) != 1:
+        refuse(where, f"one model card, in the metadata as {CARD_KEY}", f"{len(cards)}")
+    return cards[0]
+
+
+def _check_self_contained(model: ModelProto, where: str) -> None:
+    graph = model.graph
+    if model.functions or model.training_info or graph.sparse_initializer:
+        refuse(where, "one plain graph", "local functions, training steps or sparse weights")
+    if len(graph.node) > MAX_NODES:
+        refuse(where, f"at most {MAX_NODES} nodes", f"{len(graph.node)}")
+    for tensor in _tensors(graph):
+        if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
+            refuse(where, "weights inside the file", f"{tensor.name[:80]!r} in another file")
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _check_operators(model: ModelProto, where: str) -> None:
+    opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    version = opsets.pop("ai.onnx", 0)
+    if opsets or version not in OPSETS:
+        got = ", ".join([f"ai.onnx {version}", *(domain[:80] for domain in opsets)])
+        refuse(where, f"standard ONNX operators, set {OPSETS[0]} to {OPSETS[-1]}", got)
+    for node in model.graph.node:
+        holds_graph = any(
+            attribute.graphs
+            or attribute.HasField("g")
+            or attribute.sparse_tensors
+            or attribute.HasField("sparse_tensor")
+            for attribute in node.attribute
+        )
+        if node.domain not in ("", "ai.onnx") or node.op_type not in ALLOWED or holds_graph:
+            name = f"{node.domain}.{node.op_type}".lstrip(".")[:80]
+            refuse(where, "only operators that a picture's network needs", repr(name))
+
+
+def _check_ends(graph: GraphProto, where: str) -> None:
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [end for end in graph.input if end.name not in weights]
+    for ends, name in ((inputs, INPUT), (list(graph.output), OUTPUT)):
+        expected = f"{name}: float32 batch x 3 x height x width, height and width free"
+        if [end.name for end in ends] != [name]:
+            refuse(where, expected, f"{[end.name[:40] for end in ends[:4]]}")
+        kind = ends[0].type.tensor_type
+        dims = list(kind.shape.dim)
+        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+        shaped = len(sizes) == 4 and sizes[0] in (None, 1) and sizes[1:] == [3, None, None]
+        if kind.elem_type != TensorProto.FLOAT or not shaped:
+            element = TensorProto.DataType.Name(kind.elem_type) if kind.elem_type else "no tensor"
+            refuse(where, expected, f"{element} {sizes[:8]}")
+
+
+def refuse(where: str, expected: str, got: str, cause: Exception | None = None) -> NoReturn:
+    """Raise the ModelError that a graph outside the rules meets."""
+    remedy = "get the model anew from its maker, or export it with burnish"
+    raise ModelError(where, expected=expected, got=got, remedy=remedy) from cause

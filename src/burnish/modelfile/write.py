@@ -1,0 +1,212 @@
+"""Export a network with its card as one ONNX file, after checking that both tell the truth."""
+
+import copy
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx import ModelProto
+from torch import nn
+from torch.export import Dim
+
+from burnish.errors import ModelError, OutputError
+from burnish.modelfile import read
+from burnish.modelfile.card import CARD_KEY, Card, card_json
+from burnish.modelfile.claims import check_claims
+from burnish.modelfile.costs import costs
+from burnish.modelfile.graph import INPUT, OUTPUT
+from burnish.modelfile.translate import TRANSLATIONS
+
+# 18 is the oldest set that the exporter writes without converting; runtimes have it since 2023.
+OPSET = 18
+
+# Convolutions add in another order than torch's: some 1e-6. A wrong graph is off by far more.
+TOLERANCE = 1e-4
+
+# Batch, then height and width in multiples: one pixel or block, odd, and larger than most halos.
+_SIZES = ((1, 1, 1), (2, 2, 3), (1, 17, 31), (1, 40, 9))
+
+
+def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write `network` and `card` as a model file, or write nothing.
+
+    Before the file appears, ONNX Runtime's answer is compared with torch's at several sizes, and
+    the card's numbers with measurements.
+
+    Parameters
+    ----------
+    network : (N, 3, H, W) -> (N, 3, H, W), float32, RGB in [0, 1], sRGB-encoded, its
+        normalisation frozen; is left as it is
+    path : ends with ``.onnx``
+
+    Raises
+    ------
+    OutputError : the file is there already and `overwrite` is not set, or cannot be written
+    ModelError : the network cannot be exported, or a claim on the card is not true and tight
+    """
+    target = Path(path)
+    _check_target(target, overwrite)
+    frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    model = _graph(frozen, card)
+    model.metadata_props.add(key=CARD_KEY, value=card_json(card))
+    data = model.SerializeToString(deterministic=True)
+    read.parse(data, where=target.name)
+    check_claims(frozen, card, costs(model, card.multiple, target.name))
+    session = _session(data)
+    _check_same(session, frozen, card)
+    _check_halo(session, card)
+    _check_target(target, overwrite)
+    _put(data, target)
+    return target
+
+
+def _graph(network: nn.Module, card: Card) -> ModelProto:
+    step = card.multiple
+    # Named, as a bare `Dim.AUTO` may be settled to the example's size without a word.
+    free = {
+        0: Dim("batch"),
+        2: step * Dim("rows") if step > 1 else Dim("height"),
+        3: step * Dim("columns") if step > 1 else Dim("width"),
+    }
+    try:
+        with _silence():
+            program = torch.onnx.export(
+                network,
+                (torch.zeros(2, 3, 8 * step, 12 * step),),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamic_shapes=(free,),
+                custom_translation_table=TRANSLATIONS,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # The exporter promises no class of its own.
+        raise ModelError(
+            card.name,
+            expected="a network that exports for any batch, height and width",
+            got=f"{type(error).__name__}: {str(error)[:200]}",
+            remedy="keep sizes out of the network's arithmetic",
+        ) from error
+    if program is None:
+        raise TypeError("torch.onnx.export returned no program")
+    model = ModelProto()
+    model.CopyFrom(program.model_proto)
+    _strip(model)
+    return model
+
+
+def _strip(model: ModelProto) -> None:
+    """Drop the exporter's notes: stack traces with the maker's folders, and guesses at sizes."""
+    graph = model.graph
+    del graph.value_info[:]
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    graph.name = "burnish"
+    for end in (*graph.input, *graph.output):
+        batch, _, height, width = end.type.tensor_type.shape.dim
+        batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
+
+
+def _session(data: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _check_same(session: onnxruntime.InferenceSession, network: nn.Module, card: Card) -> None:
+    generator = np.random.default_rng(0)
+    for batch, rows, columns in _SIZES:
+        shape = (batch, 3, rows * card.multiple, columns * card.multiple)
+        image = generator.random(shape, dtype=np.float32)
+        (result,) = session.run([OUTPUT], {INPUT: image})
+        with torch.no_grad():
+            difference = float(np.abs(result - network(torch.from_numpy(image)).numpy()).max())
+        if not difference <= TOLERANCE:  # Also where it is no number.
+            raise ModelError(
+                card.name,
+                expected=f"torch's result within {TOLERANCE:g}",
+                got=f"{difference:g} apart at {shape[3]} x {shape[2]} px",
+                remedy="report the network: its export is wrong",
+            )
+
+
+def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
+    """Change everything beyond the halo of one block and see that the block stays."""
+    step = card.multiple
+    start = step * -(-(card.halo + 64) // step)
+    side = 2 * start + step
+    generator = np.random.default_rng(1)
+    image, other = (generator.random((1, 3, side, side), dtype=np.float32) for _ in range(2))
+    near = slice(start - card.halo, start + step + card.halo)
+    other[..., near, near] = image[..., near, near]
+    block = slice(start, start + step)
+    first, second = (
+        session.run([OUTPUT], {INPUT: picture})[0][..., block, block] for picture in (image, other)
+    )
+    if not np.array_equal(first, second):
+        raise ModelError(
+            f"card of {card.name}, halo",
+            expected=f"results that depend on no pixel farther than {card.halo} px",
+            got=f"a change of {np.abs(first - second).max():g} from farther away",
+            remedy="state the network's whole reach, and freeze its normalisation",
+        )
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if target.suffix.lower() != ".onnx":
+        raise OutputError(
+            str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
+        )
+    if target.exists() and not overwrite:
+        raise OutputError(
+            str(target),
+            expected="no file of this name",
+            got="one that is there already",
+            remedy="choose another name, or overwrite it on purpose",
+        )
+
+
+def _put(data: bytes, target: Path) -> None:
+    """Write beside the target, then rename: the target is never half a file."""
+    try:
+        handle, name = tempfile.mkstemp(suffix=".part", prefix=f".{target.stem}", dir=target.parent)
+        beside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            beside.chmod(0o644)  # mkstemp's 0o600 is for secrets.
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            str(target),
+            expected="a folder that can be written to",
+            got=str(error),
+            remedy="choose another folder",
+        ) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporter's chatter away: what matters about the result is checked afterwards."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

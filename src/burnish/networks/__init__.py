@@ -1,0 +1,1 @@
+"""Stage 2: the students, nn.Module only, one file an idea."""

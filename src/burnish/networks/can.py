@@ -1,0 +1,161 @@
+"""CAN: the context-aggregation network of Chen, Xu and Koltun (ICCV 2017).
+
+Dilated 3x3 convolutions at full resolution, no pooling; each is followed by adaptive
+normalisation and a leaky rectifier; a 1x1 convolution makes the colours.
+https://doi.org/10.1109/ICCV.2017.273
+"""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# "picture": each picture is normalised by its own statistics, also when the network is applied:
+#            what the authors' code does. Such a network cannot be tiled.
+# "batch":   by the statistics of the batch, while running averages are kept: how training starts.
+# "frozen":  by the running averages, which makes the normaliser part of the convolution: how
+#            training ends, and what is shipped.
+Statistics = Literal["picture", "batch", "frozen"]
+
+SLOPE = 0.2
+EPSILON = 1e-3
+CAN24_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
+CAN32_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 1)
+
+
+class NormalisedConv(nn.Module):
+    """A dilated 3x3 convolution and its adaptive normaliser, w0 y + w1 (BN(y) + beta).
+
+    Starts as the identity on as many channels as input and output share (w0 = 1, w1 = 0).
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W), zero padding.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.statistics: Statistics = "batch"
+        self.momentum = 0.01
+        self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, 3, 3))
+        self.w0 = nn.Parameter(torch.ones(()))
+        self.w1 = nn.Parameter(torch.zeros(()))
+        self.beta = nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("running_mean", torch.zeros(out_channels))
+        self.register_buffer("running_var", torch.ones(out_channels))
+        with torch.no_grad():
+            for channel in range(min(in_channels, out_channels)):
+                self.weight[channel, channel, 1, 1] = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.statistics == "frozen":
+            return self._convolve(x, *self.folded())
+        y = self._convolve(x, self.weight, None)
+        if self.statistics == "picture":
+            normal = F.instance_norm(y, eps=EPSILON)
+        else:
+            normal = F.batch_norm(
+                y,
+                self.running_mean,
+                self.running_var,
+                training=True,
+                momentum=self.momentum,
+                eps=EPSILON,
+            )
+        return self.w0 * y + self.w1 * (normal + self.beta[:, None, None])
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Return kernel and bias of the one convolution that this is with frozen statistics."""
+        gain = self.w1 * torch.rsqrt(self.running_var + EPSILON)
+        kernel = self.weight * (self.w0 + gain)[:, None, None, None]
+        return kernel, self.w1 * self.beta - gain * self.running_mean
+
+    def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(x, kernel, bias, padding=self.dilation, dilation=self.dilation)
+
+
+class CAN(nn.Module):
+    """The paper's network, its width, depth and dilations free.
+
+    Parameters
+    ----------
+    width : channels of every hidden layer
+    dilations : one 3x3 layer each; the receptive field reaches their sum to each side
+    in_channels : 3, or more where planes with parameter values follow the colours
+
+    Shape: (N, in_channels, H, W) RGB in [0, 1] -> (N, 3, H, W)
+
+    Examples
+    --------
+    >>> network = can24()
+    >>> network.halo, network.macs_per_pixel, sum(p.numel() for p in network.parameters())
+    (128, 37008, 37219)
+    """
+
+    multiple = 1  # no change of resolution inside: any height and width will do
+
+    def __init__(
+        self,
+        width: int = 24,
+        dilations: Sequence[int] = CAN24_DILATIONS,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        inputs = [in_channels] + [width] * (len(dilations) - 1)
+        self.layers = nn.ModuleList(
+            NormalisedConv(channels, width, dilation)
+            for channels, dilation in zip(inputs, dilations, strict=True)
+        )
+        self.colours = nn.Conv2d(width, 3, 1)
+        nn.init.xavier_uniform_(self.colours.weight)
+        nn.init.zeros_(self.colours.bias)  # type: ignore[arg-type]
+        self.width = width
+        self.dilations = tuple(dilations)
+        self.in_channels = in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), SLOPE)
+        colours: Tensor = self.colours(x)
+        return colours
+
+    def use_statistics(self, statistics: Statistics) -> "CAN":
+        """Choose what the normalisers normalise by; see `Statistics`."""
+        for layer in self.normalised:
+            layer.statistics = statistics
+        return self
+
+    @property
+    def normalised(self) -> list[NormalisedConv]:
+        """The 3x3 layers in order."""
+        return cast(list[NormalisedConv], list(self.layers))
+
+    @property
+    def halo(self) -> int:
+        """How many pixels to each side a result can depend on."""
+        return sum(self.dilations)
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Multiply-adds a pixel, the normalisers folded."""
+        hidden = 9 * self.width * (self.in_channels + self.width * (len(self.dilations) - 1))
+        return hidden + 3 * self.width
+
+    @property
+    def activations_per_pixel(self) -> int:
+        """How many values a pixel has at once: a layer's input and its output."""
+        return 2 * self.width
+
+
+def can24(in_channels: int = 3) -> CAN:
+    """Return the paper's CAN24: nine layers, width 24, reach 128 pixels to each side."""
+    return CAN(24, CAN24_DILATIONS, in_channels)
+
+
+def can32(in_channels: int = 3) -> CAN:
+    """Return the paper's CAN32: ten layers, width 32, reach 256 pixels to each side."""
+    return CAN(32, CAN32_DILATIONS, in_channels)

@@ -1,0 +1,74 @@
+"""The authors' own weights in our CAN, for whoever wants the paper to run.
+
+The released networks take and give BGR; the colour order is turned while loading, so that ours
+take and give RGB like everything here. They normalise by each picture's own statistics.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from burnish.errors import ModelError
+from burnish.networks.can import CAN, CAN24_DILATIONS, CAN32_DILATIONS, NormalisedConv
+
+
+def load(path: str | Path) -> CAN:
+    """Build the CAN whose TensorFlow variables lie in an .npz file.
+
+    Parameters
+    ----------
+    path : an archive of `scope/variable` -> array, kernels as H x W x in x out
+
+    Raises
+    ------
+    ModelError : the archive is none, or its variables are not those of a CAN
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays: dict[str, NDArray[np.float32]] = dict(archive)
+        return _network(arrays)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            str(path),
+            expected="an .npz archive with the variables of a CAN",
+            got=f"{type(error).__name__}: {error}",
+            remedy="export the checkpoint with its variables' own names",
+        ) from error
+
+
+def _network(arrays: dict[str, NDArray[np.float32]]) -> CAN:
+    scopes = sorted({_number(name) for name in arrays if name.endswith("/w0")})
+    width = arrays["g_conv1/weights"].shape[3]
+    dilations = {len(d): d for d in (CAN24_DILATIONS, CAN32_DILATIONS)}[len(scopes)]
+    network = CAN(width, dilations)
+    with torch.no_grad():
+        for layer, scope in zip(network.normalised, scopes, strict=True):
+            _fill(layer, {name: arrays[f"g_conv{scope}/{name}"] for name in _VARIABLES})
+        network.colours.weight.copy_(_kernel(arrays["g_conv_last/weights"]).flip(0))
+        bias = torch.from_numpy(arrays["g_conv_last/biases"])
+        network.colours.bias.copy_(bias.flip(0))  # type: ignore[union-attr]
+        first = network.normalised[0].weight
+        first.copy_(first.flip(1))
+    return network.use_statistics("picture").eval()
+
+
+_VARIABLES = ("weights", "w0", "w1", "BatchNorm/beta")
+
+
+def _number(variable: str) -> int:
+    return int(variable.partition("/")[0].removeprefix("g_conv"))
+
+
+def _fill(layer: NormalisedConv, arrays: dict[str, NDArray[np.float32]]) -> None:
+    layer.weight.copy_(_kernel(arrays["weights"]))
+    layer.w0.copy_(torch.from_numpy(arrays["w0"]))
+    layer.w1.copy_(torch.from_numpy(arrays["w1"]))
+    layer.beta.copy_(torch.from_numpy(arrays["BatchNorm/beta"]))
+
+
+def _kernel(weights: NDArray[np.float32]) -> Tensor:
+    """H x W x in x out, as TensorFlow has it, to out x in x H x W."""
+    return torch.from_numpy(np.ascontiguousarray(weights.transpose(3, 2, 0, 1)))

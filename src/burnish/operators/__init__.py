@@ -1,0 +1,1 @@
+"""Stage 1: the slow references, plain numerical Python, one file a paper."""

@@ -1,0 +1,68 @@
+"""Colour profiles of any kind, such as scanners' and printers' tables, through libvips."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+# Relative colorimetric keeps every colour that both spaces have; black-point compensation keeps
+# shadows apart where the profile's black is not zero. Lab in floating point lies in between,
+# because a single 16-bit transform from profile to profile is interpolated so coarsely in the dark
+# that it errs by more than ten 8-bit codes.
+_INTENT = {"intent": "relative", "black_point_compensation": True, "pcs": "lab"}
+_CHANNELS = {b"GRAY": 1, b"RGB ": 3}
+
+
+@dataclass(frozen=True)
+class LutProfile:
+    """A profile that libvips converts with."""
+
+    profile: bytes
+    channels: int
+
+    def to_srgb(self, device: Values) -> Values:
+        """Convert N x channels in [0, 1] to N x 3, clipped to sRGB."""
+        return _convert(device, self.profile, _srgb())
+
+    def from_srgb(self, pixels: Values) -> Values:
+        """Convert N x 3 in [0, 1] to N x channels, clipped."""
+        return _convert(pixels, _srgb(), self.profile)
+
+
+def parse(profile: bytes) -> LutProfile | None:
+    """Take a profile; None where libvips cannot convert with it in both directions."""
+    channels = _CHANNELS.get(profile[16:20])
+    if channels is None:
+        return None
+    taken = LutProfile(profile, channels)
+    try:
+        # Only the way out tells: on the way in libvips takes sRGB for what it cannot read.
+        taken.from_srgb(np.zeros((1, 3), np.float32))
+        taken.to_srgb(np.zeros((1, channels), np.float32))
+    except pyvips.Error:
+        return None
+    return taken
+
+
+def _srgb() -> bytes:
+    profile: bytes = pyvips.Operation.call("profile_load", "srgb")
+    return profile
+
+
+def _convert(values: Values, source: bytes, target: bytes) -> Values:
+    codes = np.rint(values * np.float32(65535)).astype(np.uint16)[None]
+    kind = "grey16" if codes.shape[2] == 1 else "rgb16"
+    image = _tagged(pyvips.Image.new_from_array(codes, interpretation=kind), source)
+    lab = image.icc_import(embedded=True, **_INTENT)
+    device = _tagged(lab, target).icc_export(depth=16, **_INTENT)
+    flat = np.frombuffer(device.write_to_memory(), np.uint16)
+    return flat.reshape(len(values), device.bands) * np.float32(1 / 65535)
+
+
+def _tagged(image: pyvips.Image, profile: bytes) -> pyvips.Image:
+    image = image.copy()
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return image

@@ -1,0 +1,205 @@
+"""Model: run a model file on an array of any size, within a memory budget."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.errors import ModelError, OutputError, UsageError
+from burnish.modelfile.card import Card
+from burnish.modelfile.read import ModelFile, read
+from burnish.runtime import session, shelf, tiles
+
+DEFAULT_MEMORY = 2**30
+
+# A pixel of a source needs its activations as float32, the tile that goes in, the result that comes
+# out, and what ONNX Runtime adds: channels filled up to blocks of 16. CAN24 (48 activations) on a
+# 4-megapixel picture peaked at 66 values a pixel, the input apart, on a CPU with AVX-512: 1.38. Two
+# U-shaped networks came to 1.2 and 1.4. Where it is too much after all, tiles are halved.
+_OVERHEAD = 1.4
+_ENDS = 2 * 3
+
+# An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
+_VISIBLE = 1 / 255
+
+Progress = Callable[[float], None]
+
+
+class Model:
+    """A model file on a device.
+
+    Attributes
+    ----------
+    card : what the model says about itself
+    sha256 : of the model file, hexadecimal
+    device : where it runs, "cpu" or "cuda:N"
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = Model.open("l0-smoothing")  # doctest: +SKIP
+    >>> model(np.zeros((480, 640, 3), np.float32)).shape  # doctest: +SKIP
+    (480, 640, 3)
+    """
+
+    def __init__(self, file: ModelFile, device: str = "auto", threads: int | None = None) -> None:
+        self._session = session.session(file, device, threads)
+        self.card: Card = file.card
+        self.sha256 = file.sha256
+        self.device = self._session.device
+
+    @classmethod
+    def open(
+        cls, name_or_path: str | Path, *, device: str = "auto", threads: int | None = None
+    ) -> Self:
+        """Open a model by its name or file; a file that has not changed is read once.
+
+        Parameters
+        ----------
+        device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is that one or an error
+        threads : CPU threads for one picture; None leaves it to ONNX Runtime
+
+        Raises
+        ------
+        ModelError : there is no such model, or its file is not to be trusted
+        DeviceError : the device cannot be had
+        UsageError : `device` or `threads` is none
+        """
+        path = shelf.find(name_or_path).resolve()
+        state = path.stat()
+        return cls(_read(path, state.st_mtime_ns, state.st_size), device, threads)
+
+    def __call__(
+        self,
+        pixels: NDArray[np.float32],
+        *,
+        memory: int = DEFAULT_MEMORY,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """Run the model on a picture, in tiles where the budget asks for it: the result is one.
+
+        Shape: (H, W, 3) float32 -> the same. Range: RGB in [0, 1], sRGB-encoded, both ways.
+
+        Parameters
+        ----------
+        memory : bytes for the work on a tile, beside the picture and its result
+        progress : told the fraction done, up to 1, after each tile
+
+        Raises
+        ------
+        UsageError : `pixels` is no such array, or `memory` is too little for the smallest tile
+        OutputError : the result is not finite, or black where the picture is not
+        ModelError : the model fails, or the machine has too little memory for the smallest tile
+        """
+        _check_pixels(pixels)
+        height, width = pixels.shape[:2]
+        frame = tiles.Frame(height, width, self.card.halo, self.card.multiple)
+        limit = int(memory / self._bytes_per_pixel)
+        if limit < frame.smallest:
+            raise UsageError(
+                "memory",
+                expected=f"at least {self._mebibytes(frame)} MiB for {self.card.name}",
+                got=f"{memory / 2**20:.1f} MiB",
+                remedy="allow more",
+            )
+        try:
+            result = np.empty_like(pixels, order="C")
+        except MemoryError as error:
+            raise self._starved(frame) from error
+        top = 0
+        while top < frame.full_height:
+            try:
+                for tile in tiles.plan(frame, limit, top):
+                    self._run(pixels, tile, result)
+                    top = _done(tile, frame, top)
+                    if progress is not None:
+                        progress(_fraction(tile, frame))
+            except MemoryError as error:
+                # Rows that are finished stay; the others are planned anew, in smaller tiles.
+                limit = self._halved(limit, frame, error)
+        self._check_black(pixels, result)
+        return result
+
+    @property
+    def _bytes_per_pixel(self) -> float:
+        return 4 * (_OVERHEAD * self.card.activations_per_pixel + _ENDS)
+
+    def _mebibytes(self, frame: tiles.Frame) -> int:
+        return -int(-frame.smallest * self._bytes_per_pixel // 2**20)
+
+    def _run(
+        self, pixels: NDArray[np.float32], tile: tiles.Tile, into: NDArray[np.float32]
+    ) -> None:
+        result = self._session.run(tiles.take(pixels, tile.source))
+        if not np.isfinite(result).all():
+            raise OutputError(
+                self.card.name,
+                expected="a finite result",
+                got=f"values that are no numbers, in rows {tile.interior.top} to"
+                f" {tile.interior.bottom}, on {self.device}",
+                remedy="run it on the cpu, and report the model if that does not help",
+            )
+        tiles.put(result, tile, into)
+
+    def _halved(self, limit: int, frame: tiles.Frame, error: MemoryError) -> int:
+        if limit <= frame.smallest:
+            raise self._starved(frame) from error
+        # Not from a limit that the picture does not reach: that would try the same tile again.
+        return max(min(limit, frame.full_height * frame.full_width) // 2, frame.smallest)
+
+    def _starved(self, frame: tiles.Frame) -> ModelError:
+        result = 12 * frame.height * frame.width // 2**20
+        return ModelError(
+            self.card.name,
+            expected=f"{self._mebibytes(frame)} MiB of free memory on {self.device}, and {result}"
+            " MiB for the result",
+            got="less",
+            remedy="close other programs",
+        )
+
+    def _check_black(self, pixels: NDArray[np.float32], result: NDArray[np.float32]) -> None:
+        if not result.any() and float(pixels.mean()) > _VISIBLE:
+            raise OutputError(
+                self.card.name,
+                expected="a picture",
+                got=f"all black, on {self.device}",
+                remedy="run it on the cpu, and report the model if that does not help",
+            )
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, modified: int, size: int) -> ModelFile:
+    # `modified` and `size` are in the key so that a file written anew is read anew.
+    return read(path)
+
+
+def _done(tile: tiles.Tile, frame: tiles.Frame, top: int) -> int:
+    """Return the row down to which all is finished: a row of tiles ends at the right border."""
+    return tile.interior.bottom if tile.interior.right == frame.full_width else top
+
+
+def _fraction(tile: tiles.Tile, frame: tiles.Frame) -> float:
+    inside = tile.interior
+    above = inside.top * frame.full_width
+    left = (inside.bottom - inside.top) * inside.right
+    return (above + left) / (frame.full_height * frame.full_width)
+
+
+def _check_pixels(pixels: NDArray[np.float32]) -> None:
+    expected = "pixels of H x W x 3, float32, in [0, 1]"
+    remedy = "scale to [0, 1] and convert with .astype(np.float32)"
+    if not isinstance(pixels, np.ndarray):
+        got = type(pixels).__name__
+    elif pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        got = f"shape {pixels.shape}"
+        remedy = "give one RGB picture, channels last"
+    elif pixels.dtype != np.float32:
+        got = f"{pixels.dtype}"
+    elif not (pixels.min() >= 0 and pixels.max() <= 1):  # Also where a value is no number.
+        got = f"values from {pixels.min():g} to {pixels.max():g}"
+    else:
+        return
+    raise UsageError("pixels", expected=expected, got=got, remedy=remedy)

@@ -1,0 +1,194 @@
+"""Cut a picture into tiles so that the tiles' results, put together, are the whole's.
+
+A tile has an interior, which it contributes to the result, and a source, which is the interior and
+a halo around it, clipped at the picture's border. Where the halo is the network's reach, an
+interior comes out as it does from the whole picture. Interiors and sources start and end on the
+network's size multiple; a picture that does not is continued to the right and below by its last
+column and row, the same whatever the tiles.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, the ends left out, in px."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of the result, and the part of the picture that it is made from."""
+
+    interior: Rectangle
+    source: Rectangle
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture's size and what its network asks of tiles.
+
+    Parameters
+    ----------
+    height, width : of the picture, px
+    halo : how far a result pixel sees, px
+    multiple : sources start and end on multiples of this, px
+    """
+
+    height: int
+    width: int
+    halo: int
+    multiple: int
+
+    @property
+    def full_height(self) -> int:
+        """The height, continued to the multiple."""
+        return _up(self.height, self.multiple)
+
+    @property
+    def full_width(self) -> int:
+        """The width, continued to the multiple."""
+        return _up(self.width, self.multiple)
+
+    @property
+    def margin(self) -> int:
+        """The halo, widened to the multiple."""
+        return _up(self.halo, self.multiple)
+
+    @property
+    def smallest(self) -> int:
+        """Pixels of the smallest source worth running.
+
+        Its interior is as wide as the halo: the network works on nine times what it gives. Smaller
+        ones would hardly save memory, and be slow without bound.
+        """
+        side = 3 * self.margin if self.margin else self.multiple
+        return min(side, self.full_height) * min(side, self.full_width)
+
+
+def plan(frame: Frame, limit: int, top: int = 0) -> list[Tile]:
+    """Cover the picture from row `top` on with tiles, in reading order.
+
+    Tiles are nearly equal in size, and of all grids that keep to the limit, the one with the least
+    work in halos is taken.
+
+    Parameters
+    ----------
+    limit : most pixels in a source
+    top : a multiple of the frame's; rows above are done already
+
+    Raises
+    ------
+    UsageError : the limit is below the frame's smallest
+
+    Examples
+    --------
+    >>> for tile in plan(Frame(height=5, width=100, halo=2, multiple=1), limit=300):
+    ...     print(tile.interior.left, tile.interior.right, tile.source.left, tile.source.right)
+    0 50 0 52
+    50 100 48 100
+    """
+    if limit < frame.smallest:
+        raise UsageError(
+            "tile size",
+            expected=f"at least {frame.smallest} px",
+            got=f"{limit} px",
+            remedy="allow more memory",
+        )
+    rows, columns = _grid(frame, limit, top)
+    return [
+        Tile(Rectangle(t, b, left, right), _around(frame, Rectangle(t, b, left, right)))
+        for t, b in _cuts(top, frame.full_height, rows, frame.multiple)
+        for left, right in _cuts(0, frame.full_width, columns, frame.multiple)
+    ]
+
+
+def take(pixels: NDArray[np.float32], source: Rectangle) -> NDArray[np.float32]:
+    """Return a source as the network wants it, continued where it passes the picture's last pixels.
+
+    Shape: (H, W, 3) -> (1, 3, source's height, source's width), contiguous.
+    """
+    height, width = pixels.shape[:2]
+    part = pixels[source.top : source.bottom, source.left : source.right].transpose(2, 0, 1)
+    below, right = max(0, source.bottom - height), max(0, source.right - width)
+    if below or right:
+        part = np.pad(part, ((0, 0), (0, below), (0, right)), mode="edge")
+    return np.ascontiguousarray(part)[np.newaxis]
+
+
+def put(result: NDArray[np.float32], tile: Tile, into: NDArray[np.float32]) -> None:
+    """Write the interior of a tile's result to its place, clipped to [0, 1].
+
+    Shape: result (1, 3, source's height, source's width), into (H, W, 3).
+    """
+    inside, source = tile.interior, tile.source
+    place = into[inside.top : inside.bottom, inside.left : inside.right]
+    top, left = inside.top - source.top, inside.left - source.left
+    part = result[0, :, top : top + place.shape[0], left : left + place.shape[1]]
+    np.clip(part.transpose(1, 2, 0), 0, 1, out=place)
+
+
+def _grid(frame: Frame, limit: int, top: int) -> tuple[int, int]:
+    """Return how many rows and columns of tiles make the least work within the limit."""
+    height, width = frame.full_height - top, frame.full_width
+    grids = []
+    for columns in range(1, _most(width, frame) + 1):
+        across = min(width, _up(-(-width // columns), frame.multiple) + 2 * frame.margin)
+        rows = _rows(frame, limit // across, height)
+        if rows is not None:
+            down = min(frame.full_height, -(-height // rows) + 2 * frame.margin)
+            grids.append((rows * columns * across * down, rows, columns))
+    _, rows, columns = min(grids)
+    return rows, columns
+
+
+def _rows(frame: Frame, down: int, height: int) -> int | None:
+    """Return how many rows of tiles are needed where a source may be `down` px high, if any do."""
+    if down >= frame.full_height:
+        return 1
+    interior = (down - 2 * frame.margin) // frame.multiple * frame.multiple
+    if interior < 1:
+        return None
+    rows = -(-height // interior)
+    return rows if rows <= _most(height, frame) else None
+
+
+def _most(length: int, frame: Frame) -> int:
+    """Return how many parts as long as the smallest tile's interior cover a length."""
+    return -(-length // max(frame.margin, frame.multiple))
+
+
+def _cuts(start: int, end: int, parts: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """Cut a range, in nearly equal parts, on multiples."""
+    blocks = (end - start) // multiple
+    edges = [start + multiple * (blocks * part // parts) for part in range(parts + 1)]
+    return pairwise(edges)
+
+
+def _around(frame: Frame, inside: Rectangle) -> Rectangle:
+    return Rectangle(
+        max(0, inside.top - frame.margin),
+        min(frame.full_height, inside.bottom + frame.margin),
+        max(0, inside.left - frame.margin),
+        min(frame.full_width, inside.right + frame.margin),
+    )
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

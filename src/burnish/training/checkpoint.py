@@ -1,0 +1,50 @@
+"""A checkpoint: all that a training needs to go on as if it had never stopped."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from burnish.errors import ModelError
+
+
+@dataclass
+class Checkpoint:
+    """The state between two steps. Batches have none: they follow from the step's number."""
+
+    step: int
+    seconds: float
+    network: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    settings: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write beside the target, flush and rename: a kill leaves the old or the new."""
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            torch.save(vars(self), file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read a checkpoint; tensors and plain values only, never code.
+
+        Raises
+        ------
+        ModelError : the file is none
+        """
+        try:
+            return cls(**torch.load(path, weights_only=True))
+        except Exception as error:  # torch raises a dozen kinds for a file that is not its own
+            raise ModelError(
+                str(path),
+                expected="a checkpoint of `burnish train`",
+                got=f"{type(error).__name__}: {error}",
+                remedy="remove it to start over",
+            ) from error

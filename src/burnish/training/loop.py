@@ -1,0 +1,191 @@
+"""The loop: batches -> weights, by squared error, one cycle of the learning rate."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from burnish.errors import ModelError, UsageError
+from burnish.networks.can import CAN
+from burnish.training import processes
+from burnish.training.batches import Batches
+from burnish.training.checkpoint import Checkpoint
+from burnish.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a listener is told after every step. `done` runs from 0 to 1."""
+
+    step: int
+    done: float
+    seconds: float
+    loss: float
+
+    @property
+    def psnr(self) -> float:
+        """The running loss as PSNR in dB."""
+        return -10 * math.log10(max(self.loss, 1e-12))
+
+
+class Training:
+    """A network on its way from the identity to the operator.
+
+    Parameters
+    ----------
+    settings : how to train
+    network : trained in place
+    batches : what to train on
+    folder : where the checkpoint lies; where there is one of equal settings, it is taken up
+
+    Raises
+    ------
+    UsageError : the folder holds a training with other settings
+    """
+
+    def __init__(self, settings: Settings, network: CAN, batches: Batches, folder: Path) -> None:
+        self.settings = settings
+        self.network = network.to(memory_format=torch.channels_last)
+        self.batches = batches
+        self.path = folder / "checkpoint.pt"
+        self.step = 0
+        self.seconds = 0.0
+        self.loss = math.nan
+        self.average = {name: value.clone() for name, value in network.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
+        )
+        if self.path.exists():
+            self._resume()
+
+    @property
+    def done(self) -> float:
+        """The share of the training that is behind us, 0 to 1."""
+        if self.settings.steps is not None:
+            return min(1.0, self.step / self.settings.steps)
+        return min(1.0, self.seconds / (self.settings.budget or math.inf))
+
+    def run(
+        self,
+        listen: Callable[[Moment], None] = lambda moment: None,
+        *,
+        save_every: float = 60.0,
+        main: bool = True,
+    ) -> None:
+        """Train until steps or budget are used up; saves by time, and at the end.
+
+        Parameters
+        ----------
+        listen : called after every step
+        save_every : seconds between two checkpoints
+        main : whether this process is the one that saves
+        """
+        saved = time.perf_counter()
+        while (done := processes.agree(self.done)) < 1:
+            start = time.perf_counter()
+            self._one_step(done)
+            self.seconds += time.perf_counter() - start
+            listen(Moment(self.step, self.done, self.seconds, self.loss))
+            if main and time.perf_counter() - saved > save_every:
+                self.save()
+                saved = time.perf_counter()
+        if main:
+            self.save()
+
+    def averaged(self) -> CAN:
+        """Return the network with the averaged weights and frozen statistics: what ships."""
+        network = type(self.network)(
+            self.network.width, self.network.dilations, self.network.in_channels
+        )
+        network.load_state_dict(self.average)
+        return network.use_statistics("frozen").eval()
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        Checkpoint(
+            step=self.step,
+            seconds=self.seconds,
+            network=self.network.state_dict(),
+            average=self.average,
+            optimiser=self.optimiser.state_dict(),
+            settings=self.settings.to_json(),
+        ).save(self.path)
+
+    def _resume(self) -> None:
+        checkpoint = Checkpoint.load(self.path)
+        if checkpoint.settings != self.settings.to_json():
+            raise UsageError(
+                str(self.path.parent),
+                expected="a training with these very settings",
+                got="one with others",
+                remedy="repeat the command that began it, or choose another --run folder",
+            )
+        self.network.load_state_dict(checkpoint.network)
+        self.average = checkpoint.average
+        self.optimiser.load_state_dict(checkpoint.optimiser)
+        self.step, self.seconds = checkpoint.step, checkpoint.seconds
+
+    def _one_step(self, done: float) -> None:
+        settings = self.settings
+        self.network.use_statistics("batch" if done < settings.freeze_at else "frozen").train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(settings, done)
+        before, after = self.batches.at(self.step)
+        loss = self._backward(before, after)
+        nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        self.optimiser.step()
+        self.step += 1
+        self._average_weights()
+        self._follow(loss)
+
+    def _backward(self, before: Tensor, after: Tensor) -> float:
+        self.optimiser.zero_grad()
+        loss = F.mse_loss(self.network(before.to(memory_format=torch.channels_last)), after)
+        loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(self.network)
+        processes.average_buffers(self.network)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ModelError(
+                f"step {self.step}",
+                expected="a finite loss",
+                got=str(value),
+                remedy="train with a lower --peak-rate",
+            )
+        return value
+
+    def _average_weights(self) -> None:
+        """Average exponentially, with a memory that grows: the start is soon forgotten."""
+        memory = min(self.settings.averaging, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                # Statistics are averages already, and constants once they are frozen.
+                if "running" in name:
+                    self.average[name].copy_(value)
+                else:
+                    self.average[name].lerp_(value, 1 - memory)
+
+    def _follow(self, loss: float) -> None:
+        """Keep a running mean of the loss: single batches jump about."""
+        share = max(0.01, 1 / self.step)
+        self.loss = loss if math.isnan(self.loss) else self.loss + share * (loss - self.loss)
+
+
+def rate(settings: Settings, done: float) -> float:
+    """Return the learning rate where `done` of the training is over: up, then a cosine to zero.
+
+    Examples
+    --------
+    >>> s = Settings("l0-smoothing", "can24", steps=1, peak_rate=1.0, warm_up=0.1)
+    >>> [round(rate(s, done), 3) for done in (0, 0.05, 0.1, 0.55, 1)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if done < settings.warm_up:
+        return settings.peak_rate * (0.04 + 0.96 * done / settings.warm_up)
+    fall = (done - settings.warm_up) / (1 - settings.warm_up)
+    return settings.peak_rate * 0.5 * (1 + math.cos(math.pi * fall))

@@ -1,0 +1,244 @@
+"""Photos -> pairs on disk: a photo at one size, and what the operator makes of it.
+
+A pair is one array file under a key of everything it depends on (operator, parameters, photo
+content, size), so that nothing is computed twice and a killed run goes on where it stopped.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from burnish.errors import OperatorError, PhotoError, UsageError
+from burnish.operators.own import Pairs, resolve
+from burnish.photo import Photo
+
+# Raise it when what is written for equal keys changes.
+LAYOUT = 1
+# A size is worth a pair of its own when it is well below the photo's.
+WELL_BELOW = 0.8
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic"}
+FULL_SCALE = 65535
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One photo at one size, before and after, as an array file (2, H, W, 3) of uint16."""
+
+    photo: str
+    path: Path
+
+    @cached_property
+    def array(self) -> NDArray[np.uint16]:
+        """The file, mapped rather than read: a crop costs only its own bytes."""
+        array: NDArray[np.uint16] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return array
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.array.shape[1], self.array.shape[2]
+
+    def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
+        """Return before and after, (2, h, w, 3) float32 in [0, 1], or a crop of them."""
+        crop = self.array[:, rows, columns].astype(np.float32)
+        crop /= FULL_SCALE
+        return crop
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one pair is made from; small enough to send to another process."""
+
+    operator: str
+    values: dict[str, float]
+    photo: Path
+    after: Path | None
+    size: tuple[int, int]
+    target: Path
+
+
+def find_photos(folder: str | Path) -> list[Path]:
+    """Return the photos below `folder`, sorted by name.
+
+    Raises
+    ------
+    UsageError : no such folder, or no photo in it
+    """
+    root = Path(folder)
+    photos = sorted(p for p in root.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    if not photos:
+        raise UsageError(
+            str(folder),
+            expected="a folder of photos",
+            got="one without any" if root.is_dir() else "no such folder",
+            remedy=f"give one with {', '.join(sorted(PHOTO_SUFFIXES))}",
+        )
+    return photos
+
+
+def cache_folder() -> Path:
+    """Return where pairs are kept: BURNISH_CACHE, or the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("BURNISH_CACHE") or Path(base, "burnish")) / "pairs"
+
+
+def sizes_of(
+    size: tuple[int, int], short_sides: Sequence[int], largest: int
+) -> list[tuple[int, int]]:
+    """Return the sizes at which a photo is learned: its own (at most `largest`), and smaller.
+
+    Examples
+    --------
+    >>> sizes_of((1080, 1620), short_sides=(480, 1000), largest=2160)
+    [(1080, 1620), (480, 720)]
+    """
+    cap = min(1.0, largest / max(size))
+    own = (max(1, round(size[0] * cap)), max(1, round(size[1] * cap)))
+    sizes = [own]
+    for short in sorted(short_sides, reverse=True):
+        if short <= WELL_BELOW * min(own):
+            factor = short / min(own)
+            sizes.append((max(1, round(own[0] * factor)), max(1, round(own[1] * factor))))
+    return sizes
+
+
+def plan(
+    spec: str,
+    values: dict[str, float],
+    photos: Sequence[Path],
+    *,
+    short_sides: Sequence[int],
+    largest: int,
+    cache: Path,
+) -> list[Job]:
+    """List the pairs to make, each with its place in the cache.
+
+    A folder of before/after photos is taken at its own size only: scaled down, its 'after' would
+    no longer be what the operator makes of the scaled 'before'.
+    """
+    operator = resolve(spec)
+    if isinstance(operator, Pairs):
+        befores: list[tuple[Path, Path | None]] = list(operator.pairs)
+        identity = "pairs"
+        short_sides, largest = (), 10**9
+    else:
+        befores = [(photo, None) for photo in photos]
+        identity = operator.fingerprint(values)
+    jobs = []
+    for before, after in befores:
+        content = before.read_bytes() + (after.read_bytes() if after else b"")
+        digest = hashlib.sha256(content).hexdigest()
+        width, height = Photo.open(before).size
+        for size in sizes_of((height, width), short_sides, largest):
+            key = hashlib.sha256(f"{LAYOUT} {identity} {digest} {size}".encode()).hexdigest()[:32]
+            jobs.append(Job(spec, values, before, after, size, cache / f"{key}.npy"))
+    return jobs
+
+
+def make(
+    jobs: Sequence[Job], *, processes: int | None = None, tick: Callable[[], None] = lambda: None
+) -> list[Pair]:
+    """Make the pairs that are not in the cache yet, in parallel.
+
+    Parameters
+    ----------
+    tick : called once for every finished pair, also for those found in the cache
+
+    Raises
+    ------
+    BurnishError : of the first photo or operator that failed; finished pairs stay in the cache
+    """
+    for folder in {job.target.parent for job in jobs}:
+        folder.mkdir(parents=True, exist_ok=True)
+    missing = [job for job in jobs if not job.target.exists()]
+    for _ in range(len(jobs) - len(missing)):
+        tick()
+    for _ in _made(missing, processes or os.cpu_count() or 1):
+        tick()
+    return [Pair(photo=job.photo.name, path=job.target) for job in jobs]
+
+
+def _made(jobs: Sequence[Job], processes: int) -> Iterator[None]:
+    if processes == 1 or len(jobs) < 2:
+        for job in jobs:
+            _make_one(job)
+            yield
+        return
+    # Spawned, not forked: a fork of a process with threads (libvips, torch) may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
+        try:
+            for future in as_completed([pool.submit(_make_one, job) for job in jobs]):
+                future.result()
+                yield
+        except BrokenProcessPool as error:
+            raise OperatorError(
+                "making pairs",
+                expected="processes that live to the end",
+                got="a process ended by itself or was killed",
+                remedy="see if memory ran out; a script that trains needs "
+                "`if __name__ == '__main__':`",
+            ) from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    """One process a core already keeps the machine busy."""
+    os.environ["BURNISH_THREADS"] = "1"
+
+
+def _make_one(job: Job) -> None:
+    photo = Photo.open(job.photo)
+    before = resize(photo.pixels, job.size)
+    operator = resolve(job.operator)
+    if isinstance(operator, Pairs):
+        after = Photo.open(job.after or job.photo).pixels
+        if after.shape != before.shape:
+            raise PhotoError(
+                str(job.after),
+                expected=f"the size of its 'before', {before.shape[1]} x {before.shape[0]}",
+                got=f"{after.shape[1]} x {after.shape[0]}",
+                remedy="give pairs of equal size",
+            )
+    else:
+        try:
+            after = operator.run(before, **job.values)
+        except OperatorError as error:
+            raise error.at(f"{job.photo}: {error.where}") from error
+    _save(np.stack([before, after]), job.target)
+
+
+def resize(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Scale a picture to (height, width) with libvips' Lanczos kernel."""
+    height, width = pixels.shape[:2]
+    if (height, width) == size:
+        return pixels
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels))
+    scaled = image.resize(size[1] / width, vscale=size[0] / height, kernel="lanczos3")
+    result: NDArray[np.float32] = np.clip(scaled.numpy(), 0, 1)
+    return result
+
+
+def _save(pair: NDArray[np.float32], target: Path) -> None:
+    """Write beside the target and rename, so that what is there is always whole."""
+    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, np.rint(pair * FULL_SCALE).astype(np.uint16), allow_pickle=False)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,100 @@
+"""Settings: everything a training depends on, in one frozen dataclass saved with its result."""
+
+import dataclasses
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from burnish.errors import UsageError
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is trained, on what, how and for how long.
+
+    Parameters
+    ----------
+    operator : a name of the table, or ``python:…``, ``command:…``, ``pairs:…``
+    network : a name of `burnish.networks.table`
+    params : the operator's parameters, all of them, by name
+    steps : stop after so many steps; None where `budget` says when
+    budget : stop after so many seconds of training; None where `steps` says when
+    batch, crop : so many square crops of `crop` pixels a step, in each process
+    short_sides : each photo is also learned at these sizes (its shorter side, in pixels), as far
+        as they are well below its own: an operator's parameters are in pixels, so a network that
+        has seen one resolution has learned one of several tasks
+    largest : a photo is brought down to this longer side first
+    peak_rate : the learning rate at the top of its one cycle
+    warm_up : the share of the training in which the rate rises; after it, a cosine to zero
+    freeze_at : the share after which the normalisers keep their statistics for good
+    averaging : the weights that ship are a running average with this memory (0.999: ~1000 steps)
+    seed : every random choice follows from it
+    """
+
+    operator: str
+    network: str
+    params: dict[str, float] = field(default_factory=dict)
+    steps: int | None = None
+    budget: float | None = None
+    batch: int = 2
+    crop: int = 256
+    short_sides: tuple[int, ...] = (240, 320, 480, 720, 1080)
+    largest: int = 2160
+    peak_rate: float = 3e-3
+    warm_up: float = 0.05
+    freeze_at: float = 0.2
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    averaging: float = 0.999
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.budget is None):
+            raise _wrong("--steps or --budget", "one of the two", "both or none")
+        for name in ("steps", "budget", "batch", "crop", "largest", "peak_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise _wrong(name, "a number above 0", value)
+        for name in ("warm_up", "freeze_at", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise _wrong(name, "a share from 0 to below 1", getattr(self, name))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as what JSON can hold."""
+        return dataclasses.asdict(self) | {"short_sides": list(self.short_sides)}
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """Read settings back from the text of `to_json`.
+
+        Examples
+        --------
+        >>> settings = Settings("l0-smoothing", "can24", steps=10)
+        >>> Settings.from_json(json.dumps(settings.to_json())) == settings
+        True
+        """
+        values = json.loads(text)
+        return cls(**values | {"short_sides": tuple(values["short_sides"])})
+
+
+def parse_budget(text: str) -> float:
+    """Read a length of time such as ``30m``, ``1h30m`` or ``45s`` into seconds.
+
+    Examples
+    --------
+    >>> parse_budget("30m"), parse_budget("1h30m"), parse_budget("1.5h")
+    (1800.0, 5400.0, 5400.0)
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds == 0:
+        raise _wrong("--budget", "a length of time such as 30m or 1h30m", repr(text))
+    return seconds
+
+
+def _wrong(where: str, expected: str, got: Any) -> UsageError:
+    return UsageError(where, expected=expected, got=str(got), remedy="see `burnish train --help`")

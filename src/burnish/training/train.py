@@ -1,0 +1,237 @@
+"""Train: photos and an operator in, a network and what it is worth out."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from burnish.errors import UsageError
+from burnish.networks.can import CAN
+from burnish.networks.table import NETWORKS
+from burnish.photo import Photo
+from burnish.training import pairs, processes
+from burnish.training.batches import Batches
+from burnish.training.evaluate import Filter, Report, evaluate, score
+from burnish.training.loop import Moment, Training
+from burnish.training.pairs import Job, Pair
+from burnish.training.settings import Settings
+
+# Where no photos are held out by name, one in so many is.
+HOLD_OUT = 10
+# An early look costs no more than this: a few photos, cut to this side.
+LOOK_PHOTOS = 8
+LOOK_SIDE = 384
+
+
+class Watch:
+    """What a training tells whoever runs it; a face overrides what it wants to show."""
+
+    def begin(self, task: str, total: int) -> None:
+        """Say that a task of `total` parts begins."""
+
+    def tick(self) -> None:
+        """Say that a part of the task is done."""
+
+    def moment(self, moment: Moment) -> None:
+        """Say how the training stands; called after every step."""
+
+    def look(self, step: int, psnr: float, picture: Path) -> None:
+        """Say that an early evaluation found `psnr` dB on held-out photos."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained network, frozen, with its report on held-out photos."""
+
+    settings: Settings
+    network: CAN
+    report: Report
+    held_out: str
+    trained_on: str
+    steps: int
+    seconds: float
+
+
+def train(
+    settings: Settings,
+    photos: str | Path | None,
+    held_out: str | Path | None,
+    folder: Path,
+    watch: Watch | None = None,
+    *,
+    save_every: float = 60.0,
+) -> Result:
+    """Learn a network; an unfinished training of equal settings in `folder` is taken up.
+
+    Parameters
+    ----------
+    settings : what and how
+    photos : folder of photos to learn from; None for an operator that is a folder of pairs
+    held_out : folder of photos to judge on; None holds out one photo in ten
+    folder : where checkpoint, log, settings and early pictures go
+    save_every : seconds between two checkpoints
+
+    Raises
+    ------
+    UsageError : no photos, too few, or another training's folder
+    BurnishError : a photo cannot be read, or the operator fails
+    """
+    rank, _ = processes.join()
+    watch = watch if watch and rank == 0 else Watch()
+    jobs, judged = _divide(settings, photos, held_out)
+    if rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        _make(jobs + judged, watch)
+    processes.wait()  # the first process makes the pairs, the others find them made
+    learned, unseen = pairs.make(jobs), pairs.make(judged)
+
+    torch.manual_seed(settings.seed)
+    network = NETWORKS[settings.network]()
+    batches = Batches(
+        learned, batch=settings.batch, crop=settings.crop, seed=settings.seed, rank=rank
+    )
+    training = Training(settings, network, batches, folder)
+    looks = Looks(training, unseen, folder, watch) if rank == 0 else None
+    if looks:
+        (folder / "settings.json").write_text(json.dumps(settings.to_json(), indent=2) + "\n")
+    training.run(looks or (lambda moment: None), save_every=save_every, main=rank == 0)
+
+    result = training.averaged()
+    watch.begin("evaluating", len(unseen) if rank == 0 else 0)
+    return Result(
+        settings=settings,
+        network=result,
+        report=evaluate(as_filter(result), unseen if rank == 0 else unseen[:1], watch.tick),
+        held_out=_words(unseen, held_out, photos),
+        trained_on=_words(learned, photos, settings.operator),
+        steps=training.step,
+        seconds=training.seconds,
+    )
+
+
+def as_filter(network: nn.Module) -> Filter:
+    """Return `network` as a function from picture to picture, (H, W, 3) float32 both."""
+
+    def apply(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            planes = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
+            result: NDArray[np.float32] = network(planes)[0].permute(1, 2, 0).numpy()
+        return result
+
+    return apply
+
+
+class Looks:
+    """Early evaluations: at every doubling of the steps and every tenth of the way."""
+
+    def __init__(
+        self, training: Training, unseen: Sequence[Pair], folder: Path, watch: Watch
+    ) -> None:
+        self.training = training
+        self.pairs = unseen[:LOOK_PHOTOS]
+        self.folder = folder / "pictures"
+        self.log = folder / "log.jsonl"
+        self.watch = watch
+        self.next_step = 100
+        self.next_share = 0.1
+        self.folder.mkdir(exist_ok=True)
+        while self.next_step <= training.step:
+            self.next_step *= 2
+        while self.next_share <= training.done:
+            self.next_share += 0.1
+
+    def __call__(self, moment: Moment) -> None:
+        """Hear of a step, and look if it is time to."""
+        self.watch.moment(moment)
+        if moment.step >= self.next_step or moment.done >= self.next_share:
+            self._look(moment)
+            self.next_step *= 2 if moment.step >= self.next_step else 1
+            self.next_share += 0.1 if moment.done >= self.next_share else 0
+
+    def _look(self, moment: Moment) -> None:
+        apply = as_filter(self.training.averaged())
+        found = []
+        for index, pair in enumerate(self.pairs):
+            before, after = _middle(pair)
+            result = np.clip(apply(before), 0, 1)
+            found.append(score(result, after).psnr)
+            if index == 0:
+                picture = self.folder / f"{moment.step:06d}.png"
+                beside = np.concatenate([before, after, result], axis=1)
+                Photo(pixels=beside).save(picture, overwrite=True)
+        psnr = float(np.mean(found))
+        with self.log.open("a") as log:
+            record = vars(moment) | {"psnr": moment.psnr, "held_out_psnr": psnr}
+            log.write(json.dumps(record) + "\n")
+        self.watch.look(moment.step, psnr, picture)
+
+
+def _middle(pair: Pair) -> NDArray[np.float32]:
+    height, width = pair.size
+    top, left = max(0, (height - LOOK_SIDE) // 2), max(0, (width - LOOK_SIDE) // 2)
+    return pair.read(slice(top, top + LOOK_SIDE), slice(left, left + LOOK_SIDE))
+
+
+def _divide(
+    settings: Settings, photos: str | Path | None, held_out: str | Path | None
+) -> tuple[list[Job], list[Job]]:
+    """Plan the pairs to learn from and those to judge on; no photo is in both."""
+    learn = _plan(settings, pairs.find_photos(photos) if photos else [], settings.short_sides)
+    if held_out:
+        judge = _plan(settings, pairs.find_photos(held_out), ())
+        known = {job.target for job in learn}
+        unseen = [job for job in judge if job.target not in known]
+        if not unseen:
+            raise UsageError(
+                str(held_out),
+                expected="photos that are not trained on",
+                got="the same photos",
+                remedy="hold out others, or leave --held-out away",
+            )
+        return learn, unseen
+    names = sorted({job.photo for job in learn})
+    if len(names) < 2:
+        raise UsageError(
+            str(photos or settings.operator),
+            expected="at least 2 photos, one of them to judge on",
+            got=str(len(names)),
+            remedy="give more photos, or --held-out with others",
+        )
+    kept_back = set(names[:: max(2, min(HOLD_OUT, len(names)))])
+    largest: dict[Path, Job] = {}
+    for job in learn:
+        largest.setdefault(job.photo, job)
+    return (
+        [job for job in learn if job.photo not in kept_back],
+        [job for name, job in largest.items() if name in kept_back],
+    )
+
+
+def _plan(settings: Settings, photos: list[Path], short_sides: Iterable[int]) -> list[Job]:
+    return pairs.plan(
+        settings.operator,
+        settings.params,
+        photos,
+        short_sides=tuple(short_sides),
+        largest=settings.largest,
+        cache=pairs.cache_folder(),
+    )
+
+
+def _make(jobs: Sequence[Job], watch: Watch) -> None:
+    watch.begin("making pairs", len(jobs))
+    tick: Callable[[], None] = watch.tick
+    pairs.make(jobs, tick=tick)
+
+
+def _words(found: Sequence[Pair], *names: str | Path | None) -> str:
+    """Say which photos these are: how many, of how many megapixels, from a folder of what name."""
+    folder = next(Path(name).name for name in names if name)
+    pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in found]
+    photos = len({pair.photo for pair in found})
+    return f"{photos} photos of {folder!r}, {min(pixels):.2f} to {max(pixels):.2f} megapixels"

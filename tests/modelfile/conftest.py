@@ -1,0 +1,84 @@
+"""A valid model made with onnx alone, so that each test can break one thing about it."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from burnish.modelfile.card import CARD_KEY, Card, card_json
+
+Graph = onnx.GraphProto
+FREE: Sequence[str | int] = ("batch", 3, "height", "width")
+
+
+@pytest.fixture
+def card() -> Card:
+    return Card(
+        name="soft",
+        operator="python:soft:soften",
+        title="Softening",
+        paper={"title": "On softening", "doi": "10.1000/182"},
+        params=[
+            {
+                "name": "lambda",
+                "effect": "softens more",
+                "value": 0.1,
+                "low": 0.01,
+                "high": 1,
+                "default": 0.1,
+                "scale": "log",
+            }
+        ],
+        network="can24",
+        halo=1,
+        multiple=1,
+        macs_per_pixel=81,
+        activations_per_pixel=3,
+        parameters=84,
+        measured=[
+            {
+                "photos": "eight photos from a window",
+                "count": 8,
+                "megapixels_mean": 1.5,
+                "mse_mean": 1e-4,
+                "psnr_mean": 40.5,
+                "psnr_worst": 36,
+                "ssim_mean": 0.98,
+                "ssim_worst": 0.95,
+                "untouched_psnr_mean": 30,
+            }
+        ],
+        training={"steps": 100, "photos": {"folder": "photos", "count": 20}},
+        licence="MIT",
+        burnish_version="0.1.0",
+    )
+
+
+@pytest.fixture
+def graph() -> Graph:
+    """One 3x3 convolution from three channels to three."""
+    weight = np.random.default_rng(0).normal(0, 0.1, (3, 3, 3, 3)).astype(np.float32)
+    return helper.make_graph(
+        [helper.make_node("Conv", ["image", "weight"], ["result"], pads=[1, 1, 1, 1])],
+        "soft",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, FREE)],
+        [helper.make_tensor_value_info("result", TensorProto.FLOAT, FREE)],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+
+
+@pytest.fixture
+def pack(card: Card) -> Callable[..., bytes]:
+    """Return a function from a graph to a model file's bytes."""
+
+    def pack(graph: Graph, text: str | None = card_json(card), opset: int = 18) -> bytes:
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+        )
+        if text is not None:
+            model.metadata_props.add(key=CARD_KEY, value=text)
+        return model.SerializeToString()
+
+    return pack

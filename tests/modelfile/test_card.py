@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from burnish.errors import ModelError
+from burnish.modelfile.card import Card, card_json, card_schema, parse_card
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "card.schema.json"
+
+
+def changed(card: Card, **changes: Any) -> str:
+    return json.dumps(json.loads(card_json(card)) | changes)
+
+
+def test_card_comes_back_from_its_json(card: Card) -> None:
+    assert parse_card(card_json(card), "soft.onnx") == card
+
+
+def test_committed_schema_is_current() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == card_schema()
+
+
+def test_schema_accepts_a_card_and_refuses_a_wrong_one(card: Card) -> None:
+    schema = json.loads(card_schema())
+    jsonschema.validate(json.loads(card_json(card)), schema)
+    with pytest.raises(jsonschema.ValidationError, match="-1 is less"):
+        jsonschema.validate(json.loads(changed(card, halo=-1)), schema)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"halo": "1"}, "halo"),
+        ({"halo": 1.5}, "halo"),
+        ({"halo": 10**6}, "halo"),
+        ({"multiple": 0}, "multiple"),
+        ({"activations_per_pixel": 10**6}, "activations_per_pixel"),
+        ({"normalisation": "picture"}, "normalisation"),
+        ({"name": "../soft"}, "name"),
+        ({"title": "soft\x1b[2J"}, "title"),
+        ({"licence": "x" * 2000}, "licence"),
+        ({"surprise": 1}, "surprise"),
+        ({"paper": {"title": "a", "doi": "no doi"}}, "paper.doi"),
+        ({"measured": [{"photos": "some"}]}, "measured.0.count"),
+        ({"params": [{"name": "l", "effect": "e", "value": 9, "low": 0, "high": 1}]}, "params.0"),
+        ({"training": {str(i): i for i in range(100)}}, "training"),
+    ],
+)
+def test_wrong_field_is_named_in_one_line(card: Card, changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        parse_card(changed(card, **changes), "soft.onnx")
+    assert f"got {named}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_value_outside_its_range_is_refused(card: Card) -> None:
+    param = json.loads(card_json(card))["params"][0] | {"value": 2}
+    with pytest.raises(ModelError, match=r"value lies outside 0\.01 to 1"):
+        parse_card(changed(card, params=[param]), "soft.onnx")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "NaN", "[" * 10_000])
+def test_text_that_is_no_card_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="a valid model card"):
+        parse_card(text, "soft.onnx")
+
+
+def test_not_a_number_is_refused(card: Card) -> None:
+    text = card_json(card).replace('"psnr_mean":40.5', '"psnr_mean":NaN')
+    with pytest.raises(ModelError, match="model card"):
+        parse_card(text, "soft.onnx")
+
+
+def test_huge_card_is_refused_unread(card: Card) -> None:
+    with pytest.raises(ModelError, match="at most 65536 bytes"):
+        parse_card(changed(card, training={"log": "x" * 70_000}), "soft.onnx")

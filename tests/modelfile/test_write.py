@@ -1,0 +1,152 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from burnish.errors import ModelError, OutputError
+from burnish.modelfile.card import Card
+from burnish.modelfile.claims import reach
+from burnish.modelfile.read import read
+from burnish.modelfile.write import export
+
+
+class Small(nn.Module):
+    """One 3x3 convolution after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.second(nn.functional.leaky_relu(self.first(x), 0.2))
+        return result
+
+
+class ByItsMean(Small):
+    """Looks at the whole picture: cannot be tiled."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) - x.mean(dim=(2, 3), keepdim=True)
+
+
+@pytest.fixture
+def small(card: Card) -> Card:
+    return changed(card, halo=2, macs_per_pixel=216, activations_per_pixel=7, parameters=223)
+
+
+def changed(card: Card, **changes: Any) -> Card:
+    return card.model_copy(update=changes)
+
+
+def test_exported_file_runs_as_torch_does_and_carries_its_card(
+    tmp_path: Path, small: Card, capfd: pytest.CaptureFixture[str]
+) -> None:
+    network = Small()
+    path = export(network, small, tmp_path / "small.onnx")
+    image = torch.rand(2, 3, 13, 7)
+    session = onnxruntime.InferenceSession(path.read_bytes())
+    result = session.run(["result"], {"image": image.numpy()})[0]
+    np.testing.assert_allclose(result, network(image).detach().numpy(), atol=1e-6)
+    assert read(path).card == small
+    assert network.training, "the network is left as it was"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_equal_networks_make_equal_bytes_without_the_maker_s_folders(
+    tmp_path: Path, small: Card
+) -> None:
+    first = export(Small(), small, tmp_path / "first.onnx").read_bytes()
+    second = export(Small(), small, tmp_path / "second.onnx").read_bytes()
+    assert first == second
+    assert b".py" not in first
+    assert len(first) < 10_000
+    assert {entry.domain for entry in onnx.load_model_from_string(first).opset_import} == {""}
+
+
+@pytest.mark.parametrize(
+    ("claim", "number", "measured"),
+    [
+        ("halo", 3, 2),
+        ("macs_per_pixel", 217, 216),
+        ("activations_per_pixel", 8, 7),
+        ("parameters", 224, 223),
+        ("multiple", 2, 1),
+    ],
+)
+def test_claim_that_is_not_tight_is_refused(
+    tmp_path: Path, small: Card, claim: str, number: int, measured: int
+) -> None:
+    with pytest.raises(ModelError, match=f"{claim}: expected {measured}"):
+        export(Small(), changed(small, **{claim: number}), tmp_path / "small.onnx")
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+@pytest.mark.parametrize(("claim", "number"), [("halo", 1), ("activations_per_pixel", 6)])
+def test_claim_that_is_too_small_is_refused(
+    tmp_path: Path, small: Card, claim: str, number: int
+) -> None:
+    with pytest.raises(ModelError, match=f"expected|{claim}"):
+        export(Small(), changed(small, **{claim: number}), tmp_path / "small.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_network_that_looks_at_the_whole_picture_is_refused(tmp_path: Path, small: Card) -> None:
+    with pytest.raises(ModelError, match="ReduceMean"):
+        export(ByItsMean(), small, tmp_path / "small.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_network_whose_size_is_fixed_is_refused(tmp_path: Path, small: Card) -> None:
+    class Fixed(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)[:, :, : x.shape[2], :12]
+
+    with pytest.raises(ModelError, match="expected"):
+        export(Fixed(), small, tmp_path / "small.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_file_is_kept_unless_overwriting(tmp_path: Path, small: Card) -> None:
+    path = tmp_path / "small.onnx"
+    path.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="there already"):
+        export(Small(), small, path)
+    assert path.read_bytes() == b"mine"
+    export(Small(), small, path, overwrite=True)
+    assert read(path).card == small
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_wrong_ending_and_missing_folder(tmp_path: Path, small: Card) -> None:
+    with pytest.raises(OutputError, match=r"ends with \.onnx"):
+        export(Small(), small, tmp_path / "small.pt")
+    with pytest.raises(OutputError, match="a folder that can be written to"):
+        export(Small(), small, tmp_path / "none" / "small.onnx")
+
+
+@pytest.mark.parametrize(
+    ("network", "multiple", "expected"),
+    [
+        (nn.Conv2d(3, 3, 1), 1, 0),
+        (nn.Conv2d(3, 3, 3, padding=40, dilation=40), 1, 40),
+        (nn.Conv2d(3, 3, 3, padding=900, dilation=900), 1, 900),
+        (nn.Conv2d(3, 3, (1, 7), padding=(0, 3)), 1, 3),
+        (nn.Conv2d(3, 3, (7, 1), padding=(3, 0)), 1, 3),
+        (nn.Sequential(nn.AvgPool2d(4), nn.Upsample(scale_factor=4)), 4, 3),
+    ],
+)
+def test_reach_of_known_layers(network: nn.Module, multiple: int, expected: int) -> None:
+    assert reach(network, multiple) == expected
+
+
+def test_reach_is_seen_through_weights_of_zero() -> None:
+    network = Small()
+    nn.init.zeros_(network.first.weight)
+    assert reach(network, 1) == 2

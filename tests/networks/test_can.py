@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from burnish.networks.can import CAN, EPSILON, NormalisedConv, can24, can32
+
+
+def test_can24_is_the_papers():
+    network = can24()
+    assert sum(p.numel() for p in network.parameters()) == 37_219
+    assert network.macs_per_pixel == 37_008
+    assert network.halo == 128
+
+
+def test_can32_is_the_papers():
+    network = can32()
+    assert sum(p.numel() for p in network.parameters()) == 74_997
+    assert network.macs_per_pixel == 74_688
+    assert network.halo == 256
+
+
+def test_layers_start_as_the_identity():
+    x = torch.rand(2, 3, 9, 7)
+    y = NormalisedConv(3, 5, dilation=2)(x)
+    torch.testing.assert_close(y[:, :3], x)
+    assert not y[:, 3:].any()
+
+
+def busy_layer() -> NormalisedConv:
+    """A layer whose every part counts."""
+    layer = NormalisedConv(3, 4, dilation=2)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return layer
+
+
+def test_normaliser_equals_the_formula_with_loops():
+    layer = busy_layer()
+    layer.statistics = "picture"
+    x = torch.rand(2, 3, 8, 6, generator=torch.Generator().manual_seed(1))
+    y = F.conv2d(x, layer.weight, padding=2, dilation=2).detach().numpy()
+    w0, w1, beta = layer.w0.item(), layer.w1.item(), layer.beta.detach().numpy()
+    expected = np.empty_like(y)
+    for n in range(y.shape[0]):
+        for c in range(y.shape[1]):
+            plane = y[n, c]
+            normal = (plane - plane.mean()) / np.sqrt(plane.var() + EPSILON)
+            expected[n, c] = w0 * plane + w1 * (normal + beta[c])
+    np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_statistics_of_one_picture_are_the_pictures_own():
+    layer = busy_layer()
+    x = torch.rand(1, 3, 8, 6)
+    layer.statistics = "picture"
+    picture = layer(x)
+    layer.statistics = "batch"
+    torch.testing.assert_close(layer(x), picture)
+
+
+def test_frozen_equals_the_formula_with_running_averages():
+    layer = busy_layer()
+    x = torch.rand(4, 3, 8, 6)
+    for _ in range(3):
+        layer(x)  # gathers running averages
+    y = F.conv2d(x, layer.weight, padding=2, dilation=2)
+    normal = F.batch_norm(y, layer.running_mean, layer.running_var, eps=EPSILON)
+    layer.statistics = "frozen"
+    expected = layer.w0 * y + layer.w1 * (normal + layer.beta[:, None, None])
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_frozen_leaves_the_running_averages_alone():
+    layer = busy_layer()
+    layer.statistics = "frozen"
+    layer(torch.rand(4, 3, 8, 6))
+    assert not layer.running_mean.any()
+
+
+@pytest.mark.parametrize("dilations", [(1, 2, 4), (3, 1)])
+def test_halo_is_the_reach_and_not_more(dilations):
+    network = CAN(width=4, dilations=dilations).use_statistics("frozen")
+    torch.manual_seed(0)
+    for layer in network.layers:
+        torch.nn.init.normal_(layer.weight)
+    size = 2 * network.halo + 3
+    x = torch.rand(1, 3, size, size, requires_grad=True)
+    middle = network.halo + 1
+    network(x)[0, :, middle, middle].sum().backward()
+    rows = x.grad[0].abs().sum(dim=(0, 2)).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (middle - network.halo, middle + network.halo)
+
+
+def test_extra_planes_enter():
+    network = CAN(width=4, dilations=(1, 1), in_channels=5)
+    assert network(torch.rand(2, 5, 8, 8)).shape == (2, 3, 8, 8)

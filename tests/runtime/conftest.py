@@ -1,0 +1,65 @@
+"""Model files made with onnx alone: blurs whose answers are known."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from burnish.modelfile.card import CARD_KEY, Card, card_json
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Return a function that writes a model: mean over a square, times a gain."""
+
+    def make(
+        name: str = "blur", *, halo: int = 1, gain: float = 1, channels: int = 3, claim: int = 0
+    ) -> Path:
+        side = 2 * halo + 1
+        spread = np.zeros((channels, 3, 1, 1), np.float32)
+        spread[np.arange(channels), np.arange(channels) % 3] = 1
+        mean = np.zeros((3, channels, side, side), np.float32)
+        mean[np.arange(3), np.arange(3)] = gain / side**2
+        ends = [
+            helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 3, "height", "width"])
+            for end in ("image", "result")
+        ]
+        graph = helper.make_graph(
+            [
+                helper.make_node("Conv", ["image", "spread"], ["wide"]),
+                helper.make_node("Conv", ["wide", "mean"], ["result"], pads=[halo] * 4),
+            ],
+            name,
+            ends[:1],
+            ends[1:],
+            [numpy_helper.from_array(spread, "spread"), numpy_helper.from_array(mean, "mean")],
+        )
+        card = Card(
+            name=name,
+            operator="python:blur:blur",
+            title="Blur",
+            paper=None,
+            params=(),
+            network="blur",
+            halo=claim or halo,
+            multiple=1,
+            macs_per_pixel=3 * channels * (side**2 + 1),
+            activations_per_pixel=channels + 3,
+            parameters=0,
+            measured=(),
+            training={},
+            licence="MIT",
+            burnish_version="0.1.0",
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+        model.metadata_props.add(key=CARD_KEY, value=card_json(card))
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(model, path)
+        return path
+
+    return make

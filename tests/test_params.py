@@ -1,0 +1,42 @@
+import math
+
+import pytest
+
+from burnish.errors import UsageError
+from burnish.params import Param, settle
+
+LAMBDA = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
+RADIUS = Param("radius", "blurs wider", default=3, low=1, high=9, unit="px")
+
+
+def test_names_derive_from_the_name():
+    assert (LAMBDA.keyword, LAMBDA.option) == ("lambda_", "--lambda")
+    assert (RADIUS.keyword, RADIUS.option, RADIUS.range) == ("radius", "--radius", "1 to 9 px")
+
+
+@pytest.mark.parametrize("value", [0.002, 0.02, 0.2])
+def test_range_includes_its_ends(value):
+    assert LAMBDA.check(value) == value
+
+
+@pytest.mark.parametrize("value", [0.0019, 0.21, -1, math.nan, math.inf, "wide", None])
+def test_outside_the_range_is_refused(value):
+    with pytest.raises(UsageError, match=r"lambda: expected 0.002 to 0.2, got"):
+        LAMBDA.check(value)
+
+
+def test_settle_takes_names_keywords_and_defaults():
+    assert settle([LAMBDA, RADIUS], {"lambda_": 0.1}, "x") == {"lambda": 0.1, "radius": 3}
+    assert settle([LAMBDA, RADIUS], {"lambda": 0.1, "radius": None}, "x")["radius"] == 3
+
+
+def test_settle_refuses_an_unknown_name():
+    with pytest.raises(UsageError, match="got 'sigma'; see `burnish operators show blur`"):
+        settle([RADIUS], {"sigma": 1}, "blur")
+
+
+@pytest.mark.parametrize("wrong", [{"default": 10}, {"low": 0, "scale": "log"}])
+def test_a_param_that_contradicts_itself_is_a_programming_error(wrong):
+    good = {"name": "radius", "effect": "blurs", "default": 3, "low": 1, "high": 9}
+    with pytest.raises(ValueError, match="radius"):
+        Param(**good | wrong)

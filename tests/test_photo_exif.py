@@ -1,0 +1,230 @@
+"""Metadata: kept in every format, upright, without the thumbnail; damaged blocks do no harm."""
+
+import io
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from burnish import photo_exif, photo_iptc, photo_tags
+from burnish.photo import Photo
+
+MAKE, MODEL, ORIENTATION, ARTIST, COPYRIGHT = 0x010F, 0x0110, 0x0112, 0x013B, 0x8298
+EXIF, GPS, EXPOSURE, TAKEN, USER_COMMENT, NOTE = 0x8769, 0x8825, 0x829A, 0x9003, 0x9286, 0x927C
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" dc:title="Sommer"/>"""
+
+
+def exif() -> Image.Exif:
+    block = Image.Exif()
+    block[MAKE], block[MODEL], block[ORIENTATION] = "Acme", "Box 3", 6
+    block[ARTIST], block[COPYRIGHT] = "Ansel", "all rights"
+    inner = block.get_ifd(EXIF)
+    inner[EXPOSURE], inner[TAKEN] = 0.004, "2024:05:06 07:08:09"
+    inner[USER_COMMENT], inner[NOTE] = b"ASCII\0\0\0a comment", b"secret of the maker" * 3
+    gps = block.get_ifd(GPS)
+    gps[1], gps[2], gps[3], gps[4] = "N", (48.0, 8.0, 14.25), "E", (11.0, 34.0, 31.5)
+    return block
+
+
+def file(format: str, **options: object) -> bytes:
+    codes = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+    with io.BytesIO() as out:
+        Image.fromarray(codes).save(out, format, **options)
+        return out.getvalue()
+
+
+def check(data: bytes) -> None:
+    with Image.open(io.BytesIO(data)) as image:
+        block = image.getexif()
+        assert image.size == (16, 24)
+    assert [block[tag] for tag in (MAKE, MODEL, ARTIST)] == ["Acme", "Box 3", "Ansel"]
+    assert block.get(ORIENTATION, 1) == 1
+    inner, gps = block.get_ifd(EXIF), block.get_ifd(GPS)
+    assert float(inner[EXPOSURE]) == pytest.approx(0.004)
+    assert inner[TAKEN] == "2024:05:06 07:08:09"
+    assert inner[USER_COMMENT] == b"ASCII\0\0\0a comment"
+    assert inner[NOTE] == b"secret of the maker" * 3
+    assert (gps[1], tuple(map(float, gps[2]))) == ("N", (48.0, 8.0, 14.25))
+    assert (gps[3], tuple(map(float, gps[4]))) == ("E", (11.0, 34.0, 31.5))
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
+@pytest.mark.parametrize("source", ["jpeg", "png", "tiff", "webp", "avif"])
+def test_exif_with_position_goes_from_any_format_to_any(source, target):
+    first = Photo.open(file(source, exif=exif().tobytes()))
+    written = first.encode(target)
+    check(written)
+    check(Photo.open(written).encode(target))
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
+def test_a_photo_without_exif_gets_none(target):
+    photo = Photo.open(file("jpeg"))
+    assert photo.origin.exif is None
+    written = Photo.open(photo.encode(target))
+    assert written.origin.exif is None
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
+def test_xmp_is_kept_upright(target):
+    written = Photo.open(file("jpeg", xmp=XMP)).encode(target)
+    again = Photo.open(written).origin.xmp
+    assert b'dc:title="Sommer"' in again
+    assert b'tiff:Orientation="1"' in again
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"<tiff:Orientation>8</tiff:Orientation>", b"<tiff:Orientation>1</tiff:Orientation>"),
+        (b"tiff:Orientation = '3'", b"tiff:Orientation = '1'"),
+        (b"tiff:Orientation='1'", b"tiff:Orientation='1'"),
+        (b"no tiff:Orientation 6", b"no tiff:Orientation 6"),
+    ],
+)
+def test_xmp_orientation(before, after):
+    assert photo_exif.upright_xmp(before) == after
+
+
+@pytest.mark.parametrize("target", ["png", "webp", "avif"])
+def test_metadata_that_a_format_cannot_hold_is_named(target):
+    photo = Photo.open(file("jpeg"))
+    captioned = replace(photo, origin=replace(photo.origin, iptc=photo_iptc.wrap(b"records")))
+    with pytest.warns(UserWarning, match=f"picture: IPTC is left out of the {target}") as said:
+        written = captioned.encode(target)
+    assert said[0].filename == __file__
+    assert Photo.open(written).origin.iptc is None
+
+
+@pytest.mark.parametrize("length", [60_000, 60_001])
+def test_long_xmp_is_kept_in_a_jpeg_or_named(length):
+    xmp = b"<x:xmpmeta>".ljust(length - 12, b"y") + b"</x:xmpmeta>"
+    photo = Photo.open(file("jpeg"))
+    photo = replace(photo, origin=replace(photo.origin, xmp=xmp))
+    assert Photo.open(photo.encode("png")).origin.xmp == xmp
+    if length == 60_000:
+        assert Photo.open(photo.encode("jpeg")).origin.xmp == xmp
+    else:
+        with pytest.warns(UserWarning, match="XMP is left out of the jpeg"):
+            assert Photo.open(photo.encode("jpeg")).origin.xmp is None
+
+
+def test_a_makers_long_notes_are_kept():
+    block = exif()
+    block.get_ifd(EXIF)[NOTE] = b"n" * 40_000
+    written = Photo.open(file("jpeg", exif=block.tobytes())).encode()
+    with Image.open(io.BytesIO(written)) as image:
+        assert image.getexif().get_ifd(EXIF)[NOTE] == b"n" * 40_000
+
+
+@pytest.mark.parametrize("length", [64_000, 66_000])
+def test_longer_notes_are_kept_or_named(length):
+    block = exif()
+    block.get_ifd(EXIF)[NOTE] = b"n" * length
+    photo = Photo.open(file("tiff", exif=block.tobytes()))
+    assert b"n" * length in Photo.open(photo.encode()).origin.exif
+    if length == 64_000:
+        assert b"n" * length in Photo.open(photo.encode("jpeg")).origin.exif
+    else:
+        with pytest.warns(UserWarning, match="EXIF, or part of it, is left out of the jpeg"):
+            photo.encode("jpeg")
+
+
+def test_a_gain_map_is_not_lost_silently():
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r hdrgm:Version="1.0"/></x:xmpmeta>'
+    with pytest.warns(UserWarning, match="picture: the HDR gain map is left out"):
+        photo = Photo.open(file("jpeg", xmp=xmp))
+    assert photo.size == (24, 16)
+
+
+@pytest.mark.parametrize("target", ["jpeg", "tiff"])
+def test_iptc_is_kept(target):
+    caption = b"\x1c\x02\x78\x00\x05hello"
+    block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(caption)) + caption
+    segment = b"Photoshop 3.0\0" + block
+    segment = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
+    jpeg = file("jpeg")
+    photo = Photo.open(jpeg[:2] + segment + jpeg[2:])
+    assert b"hello" in photo.origin.iptc
+    assert b"hello" in Photo.open(photo.encode(target)).origin.iptc
+
+
+def test_iptc_goes_from_tiff_to_jpeg():
+    photo = Photo.open(Photo.open(file("png")).encode("tiff"))
+    records = b"\x1c\x02\x78\x00\x05hello"
+    tiff = photo_iptc.tiff_with_iptc(photo.encode(), photo_iptc.wrap(records))
+    with Image.open(io.BytesIO(Photo.open(tiff).encode("jpeg"))) as image:
+        assert image.info["photoshop"][0x0404] == records
+    assert Photo.open(tiff).origin.iptc == photo_iptc.wrap(records)
+
+
+def test_iptc_is_found_behind_other_photoshop_resources():
+    others = b"8BIM\x04\x0a\x03abc\0\0\0\x01\x01\0" + b"8BIM\x03\xed\0\0\0\0\0\x02ok"
+    block = photo_iptc.wrap(b"records")
+    assert photo_iptc.unwrap(block[:14] + others + block[14:]) == b"records"
+    assert photo_iptc.unwrap(block[:14] + others) is None
+    assert all(photo_iptc.unwrap(block[:size]) is None for size in range(len(block) - 1))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_thumbnail_goes_and_the_rest_stays_in_place(order):
+    # One list with an orientation, and a second, the thumbnail's, behind it.
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    one = struct.pack(f"{order}HHHIHHI", 1, ORIENTATION, 3, 1, 6, 0, 26)
+    two = struct.pack(f"{order}HHHIII", 1, 0x0201, 4, 1, 44, 0)
+    block = b"Exif\0\0" + mark + struct.pack(f"{order}I", 8) + one + two + b"thumbnail"
+    with_thumbnail = file("jpeg", exif=block)
+    assert photo_exif.upright(block) == (
+        b"Exif\0\0" + mark + struct.pack(f"{order}I", 8)
+        + struct.pack(f"{order}HHHIHHI", 1, ORIENTATION, 3, 1, 1, 0, 0) + two + b"thumbnail"
+    )  # fmt: skip
+    written = Photo.open(with_thumbnail).encode()
+    with Image.open(io.BytesIO(written)) as image:
+        assert image.getexif().get_ifd(1) == {}
+
+
+@pytest.mark.parametrize("target", ["jpeg", "tiff"])
+def test_exif_of_the_other_byte_order_goes_into_tiff(target):
+    values = struct.pack(">HHHI4sHHIII", 2, MAKE, 2, 4, b"Abc\0", EXPOSURE, 5, 1, 38, 0)
+    block = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + values + struct.pack(">II", 1, 250)
+    written = Photo.open(file("jpeg", exif=block)).encode(target)
+    with Image.open(io.BytesIO(written)) as image:
+        assert image.getexif()[MAKE] == "Abc"
+
+
+def test_damaged_exif_is_left_out_with_a_warning():
+    data = file("png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")
+    with pytest.warns(UserWarning, match="unreadable EXIF is left out"):
+        photo = Photo.open(data)
+    assert photo.origin.exif is None
+    assert photo.size == (24, 16)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"II*\0", b"MM\0*"]))
+@settings(deadline=None, max_examples=200)
+def test_hostile_blocks_end_in_an_answer_or_in_broken_tags(body, mark):
+    for block in (mark + body, mark + b"\x08\0\0\0" + body, mark + b"\0\0\0\x08" + body):
+        for work in (photo_exif.upright, photo_exif.exif_of_tiff, photo_tags.is_camera_raw):
+            try:
+                answer = work(block)
+            except photo_tags.BrokenTagsError:
+                continue
+            assert answer is None or isinstance(answer, bytes | bool)
+
+
+def test_a_small_file_cannot_fill_the_memory():
+    entries = b"".join(struct.pack("<HHII", 0x010F, 2, 60_000, 0) for _ in range(5000))
+    block = b"II*\0\x08\0\0\0" + struct.pack("<H", 5000) + entries + b"\0\0\0\0"
+    with pytest.raises(photo_tags.BrokenTagsError, match="leads out of the file"):
+        photo_exif.exif_of_tiff(block)
+
+
+def test_a_loop_of_lists_ends():
+    loop = struct.pack("<HHHIII", 1, EXIF, 4, 1, 8, 0)
+    block = b"II*\0\x08\0\0\0" + loop
+    assert photo_tags.read(block) == []
+    assert photo_exif.exif_of_tiff(block) is None

@@ -1,0 +1,273 @@
+"""Writing: formats, depth, quality, and never half a file."""
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from burnish import photo_write
+from burnish.errors import OutputError, PhotoError, UsageError
+from burnish.photo import Photo
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    with io.BytesIO() as file:
+        image.save(file, format, **options)
+        return file.getvalue()
+
+
+def smooth(width: int = 64, height: int = 48) -> Image.Image:
+    """Make a picture that codecs keep well, with colour of its own in each channel."""
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 100 * np.sin((x * a + y * b) / 15) for a, b in ((1, 2), (2, -1), (-1, 1))]
+    return Image.fromarray(np.stack(waves, axis=-1).astype(np.uint8))
+
+
+@pytest.fixture
+def photo() -> Photo:
+    return Photo.open(encoded(smooth(), "png"))
+
+
+def reopened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.Png", "PNG"), ("ü.TIF", "TIFF"),
+     ("写.webp", "WEBP"), ("a.b.avif", "AVIF")],
+)  # fmt: skip
+def test_the_extension_decides(tmp_path, photo, name, format):
+    path = photo.save(tmp_path / name)
+    assert path == tmp_path / name
+    with Image.open(path) as image:
+        assert image.format == format
+        difference = np.abs(np.asarray(image.convert("RGB")) - photo.pixels * 255)
+    assert difference.mean() < 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.gif", "a.bmp", "a", ".png"])
+def test_what_cannot_be_written(tmp_path, photo, name):
+    with pytest.raises(PhotoError, match=r"jpeg, png, tiff, webp, avif"):
+        photo.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_must_not_lie_about_the_format(tmp_path, photo):
+    with pytest.raises(PhotoError, match=r"got '\.png'; end it in \.jpg"):
+        photo.save(tmp_path / "a.png", format="jpeg")
+    assert photo.save(tmp_path / "a.jpe", format="jpeg").exists()
+
+
+def test_alpha_into_jpeg_is_an_error_with_a_remedy(tmp_path, photo):
+    transparent = Photo(photo.pixels, np.ones(photo.pixels.shape[:2]))
+    with pytest.raises(PhotoError, match="choose png, tiff, webp or avif"):
+        transparent.save(tmp_path / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("format", "wanted"), [("jpeg", 8), ("png", 16), ("tiff", 16), ("webp", 8), ("avif", 16)]
+)
+def test_16_bits_are_kept_where_the_format_has_them(photo, format, wanted):
+    deep = Photo.open(photo.encode("png", depth=16))
+    assert Photo.open(deep.encode(format)).origin.depth == wanted
+
+
+def test_floats_become_16_bit_in_png_and_8_in_jpeg(photo):
+    floats = Photo.open(photo.encode("tiff", depth=32))
+    assert floats.origin.depth == 32
+    np.testing.assert_array_equal(floats.pixels, photo.pixels)
+    assert Photo.open(floats.encode("png")).origin.depth == 16
+    assert Photo.open(floats.encode("jpeg")).origin.depth == 8
+
+
+def test_depth_can_be_chosen(photo):
+    ramp = np.linspace(0, 1, 300).reshape(10, 10, 3)
+    deep = tifffile.imread(io.BytesIO(photo.with_pixels(photo.pixels).encode("tiff", depth=16)))
+    assert deep.dtype == np.uint16
+    values = tifffile.imread(io.BytesIO(Photo(ramp).encode("tiff", depth=16)))
+    np.testing.assert_array_equal(values, np.rint(ramp.astype(np.float32) * 65535))
+    assert Photo.open(Photo(ramp).encode("png", depth=8)).origin.depth == 8
+
+
+@pytest.mark.parametrize(
+    ("format", "depth"), [("jpeg", 16), ("png", 32), ("webp", 16), ("avif", 32), ("tiff", 12)]
+)
+def test_depth_that_a_format_lacks(photo, format, depth):
+    with pytest.raises(PhotoError, match=f"bits a channel in {format}, got {depth}"):
+        photo.encode(format, depth=depth)
+
+
+@pytest.mark.parametrize("quality", [0, 101, -5])
+def test_quality_out_of_range(photo, quality):
+    with pytest.raises(UsageError, match="1 to 100"):
+        photo.encode("jpeg", quality=quality)
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+def test_quality_is_95_by_default_and_less_is_smaller(photo, format):
+    sizes = [len(photo.encode(format, quality=quality)) for quality in (30, 95)]
+    assert sizes[0] < sizes[1] == len(photo.encode(format))
+
+
+@pytest.mark.parametrize(("subsampling", "wanted"), [(0, 0), (1, 0), (2, 2)])
+def test_chroma_subsampling_follows_the_source(subsampling, wanted):
+    data = Photo.open(encoded(smooth(), "jpeg", subsampling=subsampling)).encode()
+    horizontal, vertical = reopened(data).layer[0][1:3]
+    assert (horizontal, vertical) == ((2, 2) if wanted == 2 else (1, 1))
+
+
+def test_other_sources_give_jpeg_full_chroma(photo):
+    assert reopened(photo.encode("jpeg")).layer[0][1:3] == (1, 1)
+
+
+def test_lossless_webp_stays_lossless_unless_a_quality_is_given():
+    image = smooth()
+    lossless = Photo.open(encoded(image, "webp", lossless=True))
+    np.testing.assert_array_equal(np.asarray(reopened(lossless.encode())), np.asarray(image))
+    assert b"VP8L" in lossless.encode()
+    assert b"VP8L" not in lossless.encode(quality=95)
+    assert not Photo.open(encoded(image, "webp")).origin.lossless
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
+def test_grey_stays_grey(format):
+    image = smooth().convert("L")
+    data = Photo.open(encoded(image, "png")).encode(format)
+    # WebP has no grey.
+    assert reopened(data).mode == ("RGB" if format == "webp" else "L")
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff"])
+def test_resolution_is_kept(format):
+    photo = Photo.open(encoded(smooth(), format, dpi=(300, 300)))
+    assert reopened(photo.encode()).info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+# Files. ---------------------------------------------------------------------------------------
+
+
+def test_existing_files_are_kept(tmp_path, photo):
+    path = tmp_path / "a.png"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="choose another name or allow overwriting"):
+        photo.save(path)
+    assert path.read_text() == "precious"
+    photo.save(path, overwrite=True)
+    assert Photo.open(path).size == photo.size
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_overwriting_a_link_spares_what_it_leads_to(tmp_path, photo):
+    original, link = tmp_path / "original.png", tmp_path / "link.png"
+    original.write_text("precious")
+    link.symlink_to(original)
+    with pytest.raises(OutputError):
+        photo.save(link)
+    photo.save(link, overwrite=True)
+    assert original.read_text() == "precious"
+    assert not link.is_symlink()
+
+
+def test_a_link_to_nowhere_is_in_the_way_too(tmp_path, photo):
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(OutputError):
+        photo.save(link)
+    assert list(tmp_path.iterdir()) == [link]
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    path = tmp_path / "a.png"
+    path.write_text("precious")
+    with pytest.raises(OutputError):
+        photo_write.save(b"new", path, overwrite=False)
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_hard_links_it_is_written_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    photo_write.save(b"new", tmp_path / "a.png", overwrite=False)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
+
+
+def test_without_hard_links_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    monkeypatch.setattr(Path, "replace", _no_links)
+    with pytest.raises(PhotoError, match="operation not permitted"):
+        photo_write.save(b"new", tmp_path / "a.png", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_longest_name_can_be_written(tmp_path, photo):
+    path = photo.save(tmp_path / ("写" * 83 + ".png"))
+    assert Photo.open(path).size == photo.size
+
+
+def _no_links(self: Path, target: Path) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_of_many_writers_one_wins(tmp_path):
+    path, errors = tmp_path / "a.png", []
+
+    def write(number: int) -> None:
+        try:
+            photo_write.save(bytes([number]) * 1000, path, overwrite=False)
+        except OutputError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 7
+    assert len(set(path.read_bytes())) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch, photo):
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(PhotoError, match="no space left on device; check the folder"):
+        photo.save(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_leaves_nothing(tmp_path, monkeypatch, photo):
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        photo.save(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["none/a.png", "file/a.png", "x" * 300 + ".png", "a\0.png"])
+def test_places_that_cannot_be_written_to(tmp_path, photo, name):
+    (tmp_path / "file").write_text("")
+    for overwrite in (False, True):
+        with pytest.raises(PhotoError, match="a place to write to"):
+            photo.save(tmp_path / name, overwrite=overwrite)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_too_large_for_the_format():
+    with pytest.raises(PhotoError, match=r"20000 x 1.*choose another format"):
+        Photo(np.zeros((1, 20_000, 3))).encode("webp")

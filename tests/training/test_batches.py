@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+
+from burnish.training.batches import Batches
+from burnish.training.pairs import Pair
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Two pairs whose 'after' is one minus 'before', and whose values tell where they come from."""
+    pairs = []
+    for index, (height, width) in enumerate([(24, 32), (48, 40)]):
+        before = np.random.default_rng(index).integers(0, 65536, (height, width, 3), np.uint16)
+        path = tmp_path / f"{index}.npy"
+        np.save(path, np.stack([before, 65535 - before]))
+        pairs.append(Pair(f"{index}.png", path))
+    return pairs
+
+
+def test_shapes_and_range(stored):
+    before, after = Batches(stored, batch=4, crop=16, seed=0).at(0)
+    assert before.shape == after.shape == (4, 3, 16, 16)
+    assert before.min() >= 0
+    assert before.max() <= 1
+
+
+def test_before_and_after_are_turned_alike(stored):
+    batches = Batches(stored, batch=4, crop=16, seed=0)
+    for step in range(8):
+        before, after = batches.at(step)
+        torch.testing.assert_close(before + after, torch.ones_like(before))
+
+
+def test_every_crop_is_a_flip_or_turn_of_a_part_of_a_photo(stored):
+    before, _ = Batches(stored, batch=2, crop=16, seed=1).at(3)
+    photos = [pair.read()[0] for pair in stored]
+    for crop in before.permute(0, 2, 3, 1).numpy():
+        assert any(occurs(turned, photo) for photo in photos for turned in turns(crop))
+
+
+def turns(crop):
+    for k in range(4):
+        turned = np.rot90(crop, k)
+        yield from (turned, turned[:, ::-1])
+
+
+def occurs(crop, photo):
+    for top in range(photo.shape[0] - crop.shape[0] + 1):
+        for left in range(photo.shape[1] - crop.shape[1] + 1):
+            part = photo[top : top + crop.shape[0], left : left + crop.shape[1]]
+            if np.array_equal(part, crop):
+                return True
+    return False
+
+
+def test_a_batch_follows_from_its_step_alone(stored):
+    one, two = (Batches(stored, batch=2, crop=16, seed=5) for _ in range(2))
+    one.at(0)
+    one.at(1)
+    torch.testing.assert_close(one.at(7)[0], two.at(7)[0], rtol=0, atol=0)
+
+
+def test_steps_ranks_and_seeds_differ(stored):
+    drawn = [
+        Batches(stored, batch=2, crop=16, seed=seed, rank=rank).at(step)[0]
+        for seed, rank, step in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
+    ]
+    for index, batch in enumerate(drawn):
+        assert all(not torch.equal(batch, other) for other in drawn[:index])
+
+
+def test_crops_shrink_to_the_smallest_photo(stored):
+    assert Batches(stored, batch=1, crop=256, seed=0).at(0)[0].shape == (1, 3, 24, 24)
+
+
+def test_chances_grow_with_the_root_of_the_pixels(stored):
+    chances = Batches(stored, batch=1, crop=8, seed=0).chances
+    assert chances[1] / chances[0] == pytest.approx(((48 * 40) / (24 * 32)) ** 0.5)

@@ -1,0 +1,40 @@
+"""Two real processes over gloo: they agree, average, and step exactly as one with both batches."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, sys, torch
+import torch.nn.functional as F
+from burnish.networks.can import CAN
+from burnish.training import processes
+
+rank, count = processes.join()
+torch.manual_seed(0)
+network = CAN(width=4, dilations=(1, 2)).use_statistics("frozen")
+x = torch.rand(count, 3, 12, 12)
+F.mse_loss(network(x[rank : rank + 1]), x[rank : rank + 1] ** 2).backward()
+processes.average_gradients(network)
+shared = network.colours.weight.grad.flatten().tolist()
+network.zero_grad()
+F.mse_loss(network(x), x**2).backward()
+whole = network.colours.weight.grad.flatten().tolist()
+agreed = processes.agree(float(rank) + 0.25)
+json.dump([count, agreed, shared, whole], open(f"{sys.argv[1]}/{rank}.json", "w"))
+processes.wait()
+processes.leave()
+"""
+
+
+def test_two_processes_step_as_one_with_both_batches(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    subprocess.run([*command, str(script), str(tmp_path)], check=True, capture_output=True)
+    for rank in range(2):
+        count, agreed, shared, whole = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert (count, agreed) == (2, 0.25)
+        assert shared == pytest.approx(whole, rel=1e-5, abs=1e-8)
