@@ -11,7 +11,7 @@ def cache(tmp_path_factory, monkeypatch):
     return folder
 
 
-def picture(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
+def draw(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
     """Something photo-like: a slope, a few boxes and a little noise, uint8 RGB."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
@@ -30,6 +30,12 @@ def photos(tmp_path):
     folder = tmp_path / "фото"  # names are not always ASCII
     folder.mkdir()
     for seed in range(6):
-        pixels = picture(seed)
+        pixels = draw(seed)
         Image.fromarray(pixels if seed else pixels.transpose(1, 0, 2)).save(folder / f"{seed}.png")
     return folder
+
+
+@pytest.fixture
+def picture():
+    """Draws a picture from a seed: `picture(3)` is (40, 56, 3) uint8."""
+    return draw

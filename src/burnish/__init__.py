@@ -4,19 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from burnish.apply.photo import apply as apply
+    from burnish.editing.photo import apply as apply
     from burnish.errors import BurnishError as BurnishError
     from burnish.photo import Photo as Photo
     from burnish.runtime.model import Model as Model
 
 __version__ = "0.1.0"
 
-# Public name -> where it lives. Loaded on first use, so that `import burnish` costs nothing.
+# Public name -> where it lives. No folder may be called like one of them: importing a module
+# binds its name here. Loaded on first use, so that `import burnish` costs nothing.
 _PUBLIC = {
     "BurnishError": "burnish.errors",
     "Model": "burnish.runtime.model",
     "Photo": "burnish.photo",
-    "apply": "burnish.apply.photo",
+    "apply": "burnish.editing.photo",
 }
 
 __all__ = ["BurnishError", "Model", "Photo", "__version__", "apply"]

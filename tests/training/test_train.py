@@ -171,7 +171,7 @@ def test_held_out_photos_are_never_trained_on(photos, tmp_path):
 
 COMMAND = [
     *("train", "l0-smoothing", "--batch", "1", "--crop", "16", "-o", "out.onnx"),
-    *("--run", "run", "--photos"),
+    *("--run-folder", "run", "--photos"),
 ]
 
 

@@ -62,6 +62,7 @@ def main() -> None:
     except BurnishError as error:
         print(f"burnish: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("burnish: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer turned Ctrl-C into it
+            print("burnish: interrupted", file=sys.stderr)
+        raise

@@ -12,8 +12,8 @@ from burnish.cli.options import Device, JsonOutput, Overwrite, Threads, with_ope
 from burnish.errors import BurnishError
 
 if TYPE_CHECKING:
-    from burnish.apply.edit import Edit
-    from burnish.apply.plan import Step
+    from burnish.editing.edit import Edit
+    from burnish.editing.plan import Step
 
 
 @with_operator_params
@@ -41,7 +41,7 @@ def apply(
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(help="Bits a channel: 8, 16 or 32 (float). [default: the photo's]"),
+        typer.Option(help="Bits a channel: 8, 16 or 32; by default the photo's."),
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -51,8 +51,8 @@ def apply(
     params: dict[str, float | None],
 ) -> None:
     """Apply an operator to photos. Orientation, profile, EXIF, depth and alpha are kept."""
-    from burnish.apply.edit import choose
-    from burnish.apply.plan import plan
+    from burnish.editing.edit import choose
+    from burnish.editing.plan import plan
 
     edit = choose(operator, params, slow=slow, device=device, threads=threads)
     steps = plan(photos, edit.name, output, overwrite=overwrite, skip_existing=skip_existing)
@@ -69,7 +69,7 @@ def apply(
 
 def _one(edit: "Edit", step: "Step", **how: Any) -> dict[str, Any]:
     """Do one photo; whatever is wrong with it is its own, and the rest goes on."""
-    from burnish.apply.photo import apply_to_file
+    from burnish.editing.photo import apply_to_file
 
     record: dict[str, Any] = {"input": str(step.source), "output": str(step.target)}
     record |= {"operator": edit.name, "device": edit.device, "model": edit.model}

@@ -26,7 +26,7 @@ def compare(
     json_output: JsonOutput = False,
 ) -> None:
     """Put photo, slow and fast result side by side, with error and times."""
-    from burnish.apply.compare import compare_photo
+    from burnish.editing.compare import compare_photo
 
     target = output or photo.with_name(f"{photo.stem}.{Path(model).stem}.compare.png")
     found = compare_photo(

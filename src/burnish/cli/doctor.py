@@ -11,7 +11,7 @@ from burnish.errors import DeviceError
 
 def doctor(json_output: JsonOutput = False) -> None:
     """Print versions, engines and devices, and run a self-test."""
-    from burnish.apply.doctor import installation, self_test
+    from burnish.editing.doctor import installation, self_test
 
     found, checks = installation(), self_test()
     if json_output:

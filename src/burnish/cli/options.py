@@ -48,11 +48,12 @@ def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
 def _option(uses: list[tuple[str, Param]]) -> inspect.Parameter:
     param = uses[0][1]
     words = "; ".join(
-        f"{operator}: {p.range}, default {p.default:g}; more {p.effect}" for operator, p in uses
+        f"{operator}: {p.range}, default {p.default:g}; a larger value {p.effect}"
+        for operator, p in uses
     )
     annotation = Annotated[
         float | None,
-        typer.Option(param.option, help=f"[{words}]", show_default=False, rich_help_panel=None),
+        typer.Option(param.option, help=words, show_default=False),
     ]
     return inspect.Parameter(
         param.keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation

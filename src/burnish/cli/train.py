@@ -35,7 +35,7 @@ def train(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Train so many steps instead of a budget.")
     ] = None,
-    run: Annotated[
+    run_folder: Annotated[
         Path | None,
         typer.Option(help="Folder for checkpoint, log and early pictures; runs/NAME by default."),
     ] = None,
@@ -66,19 +66,17 @@ def train(
         photos=photos,
         held_out=held_out,
         output=output,
-        run=run,
+        run=run_folder,
         overwrite=overwrite,
         licence=licence,
         save_every=save_every,
-        options={
-            "network": network,
-            "steps": steps,
-            "budget": budget,
-            "batch": batch,
-            "crop": crop,
-            "peak_rate": peak_rate,
-            "seed": seed,
-        },
+        network=network,
+        budget=budget,
+        steps=steps,
+        batch=batch,
+        crop=crop,
+        peak_rate=peak_rate,
+        seed=seed,
     )
     with TrainingProgress(sys.stderr) as progress:
         published = train_and_publish(order, progress)

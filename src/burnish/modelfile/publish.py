@@ -50,17 +50,32 @@ class Published:
 def prepare(
     operator: str,
     *,
-    params: Mapping[str, float | None],
-    photos: Path | None,
-    held_out: Path | None,
-    output: Path | None,
-    run: Path | None,
-    overwrite: bool,
-    licence: str,
-    save_every: float,
-    options: Mapping[str, Any],
+    photos: Path | None = None,
+    held_out: Path | None = None,
+    params: Mapping[str, float | None] | None = None,
+    output: Path | None = None,
+    run: Path | None = None,
+    overwrite: bool = False,
+    licence: str = "unstated",
+    save_every: float = 60.0,
+    network: str = "can24",
+    budget: str | None = None,
+    steps: int | None = None,
+    **settings: Any,
 ) -> Order:
     """Check everything that a person can have got wrong before hours are spent on it.
+
+    Parameters
+    ----------
+    operator : a name of the table, or ``python:…``, ``command:…``, ``pairs:…``
+    photos, held_out : folders of photos to learn from and to judge on
+    params : the operator's parameters by name or keyword
+    output : the model file; by default NAME.onnx here
+    run : folder of the checkpoint, by default runs/NAME
+    licence : who may use the model, for its card
+    save_every : seconds between two checkpoints
+    budget, steps : how long; by default 30m
+    settings : the other fields of `Settings`
 
     Raises
     ------
@@ -68,7 +83,7 @@ def prepare(
     OutputError : the model file exists and `overwrite` is not set
     """
     found = resolve(operator)
-    values = found.settle(dict(params)) if isinstance(found, Operator) else {}
+    values = found.settle(dict(params or {})) if isinstance(found, Operator) else {}
     if isinstance(found, Pairs) == (photos is not None):
         raise UsageError(
             "--photos",
@@ -76,18 +91,22 @@ def prepare(
             got=str(photos or "none"),
             remedy="leave it out" if photos else "name one with --photos",
         )
-    if options["network"] not in NETWORKS:
+    if network not in NETWORKS:
         raise UsageError(
             "--network",
             expected=f"one of {', '.join(NETWORKS)}",
-            got=repr(options["network"]),
+            got=repr(network),
             remedy="choose one of them",
         )
-    budget = options["budget"] or (None if options["steps"] else DEFAULT_BUDGET)
-    settings = Settings(
+    if steps is None and budget is None:
+        budget = DEFAULT_BUDGET
+    wanted = Settings(
         operator=operator,
+        network=network,
         params=values,
-        **dict(options) | {"budget": parse_budget(budget) if budget else None},
+        steps=steps,
+        budget=parse_budget(budget) if budget else None,
+        **settings,
     )
     name = _slug(output.stem if output else found.name)
     target = output or Path(f"{name}.onnx")
@@ -99,7 +118,7 @@ def prepare(
             remedy="use --overwrite, or another -o",
         )
     return Order(
-        settings=settings,
+        settings=wanted,
         photos=photos,
         held_out=held_out,
         output=target,

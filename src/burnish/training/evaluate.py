@@ -1,5 +1,6 @@
 """What a network is worth: its pictures against the operator's, on photos never trained on."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def score(result: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
         sigma=1.5,
         use_sample_covariance=False,
     )
-    return Score(mse, min(MOST_PSNR, -10 * np.log10(max(mse, 1e-30))), float(ssim))
+    return Score(mse, min(MOST_PSNR, -10 * math.log10(max(mse, 1e-30))), float(ssim))
 
 
 def evaluate(

@@ -123,7 +123,7 @@ class Training:
                 str(self.path.parent),
                 expected="a training with these very settings",
                 got="one with others",
-                remedy="repeat the command that began it, or choose another --run folder",
+                remedy="repeat the command that began it, or choose another --run-folder",
             )
         self.network.load_state_dict(checkpoint.network)
         self.average = checkpoint.average

@@ -46,7 +46,7 @@ class Settings:
     largest: int = 2160
     peak_rate: float = 3e-3
     warm_up: float = 0.05
-    freeze_at: float = 0.2
+    freeze_at: float = 0.05
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     averaging: float = 0.999

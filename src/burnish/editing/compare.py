@@ -9,8 +9,8 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.apply.edit import reference_of
-from burnish.apply.plan import check_free
+from burnish.editing.edit import reference_of
+from burnish.editing.plan import check_free
 from burnish.operators.own import resolve_callable
 from burnish.photo import Photo
 from burnish.runtime.model import Model

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.apply.edit import Edit, choose
-from burnish.apply.plan import check_free, plan
+from burnish.editing.edit import Edit, choose
+from burnish.editing.plan import check_free, plan
 from burnish.errors import UsageError
 from burnish.photo import Photo
 

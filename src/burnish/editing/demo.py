@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from burnish.apply.compare import beside
-from burnish.apply.edit import choose
-from burnish.apply.photo import apply_to_file
-from burnish.apply.plan import check_free
+from burnish.editing.compare import beside
+from burnish.editing.edit import choose
+from burnish.editing.photo import apply_to_file
+from burnish.editing.plan import check_free
 from burnish.photo import Photo
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"

@@ -13,7 +13,7 @@ import onnxruntime
 import pyvips
 
 import burnish
-from burnish.apply.demo import SAMPLE
+from burnish.editing.demo import SAMPLE
 from burnish.errors import BurnishError
 from burnish.photo import Photo
 from burnish.runtime import shelf

@@ -1,0 +1,27 @@
+"""Look into a model file: its card, its graph, and how to run it without burnish."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from burnish.runtime.shelf import find
+
+
+def main() -> None:
+    """Print what a shipped model says about itself, and run it bare."""
+    path = find("l0-smoothing")
+    graph = onnx.load(path)
+    card = json.loads({p.key: p.value for p in graph.metadata_props}["burnish.card"])
+    print(f"{card['title']}, {card['network']}: {card['macs_per_pixel']} multiply-adds a pixel")
+    print("operators:", sorted({node.op_type for node in graph.graph.node}))
+
+    session = onnxruntime.InferenceSession(path)
+    image = np.random.default_rng(0).random((1, 3, 48, 64), dtype=np.float32)
+    (result,) = session.run(["result"], {"image": image})
+    print("bare ONNX Runtime:", result.shape, result.dtype)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Every shipped model does what its card says, on photos as far as they are at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from burnish.editing.compare import compare
+from burnish.editing.demo import SAMPLE
+from burnish.editing.edit import reference_of
+from burnish.modelfile.read import read
+from burnish.operators.table import OPERATORS
+from burnish.photo import Photo
+from burnish.runtime.model import Model
+from burnish.runtime.shelf import find, names
+from burnish.training import pairs
+from burnish.training.evaluate import evaluate
+
+TEST_PHOTOS = Path(os.environ.get("BURNISH_TEST_PHOTOS", "../shared/photos/test"))
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+shipped = pytest.mark.parametrize("name", names())
+
+
+def test_some_models_ship():
+    assert "l0-smoothing" in names()
+
+
+@shipped
+def test_card_belongs_to_an_operator_and_says_what_matters(name):
+    card = read(find(name)).card
+    assert card.name == name
+    described = {p.name: p for p in OPERATORS[card.operator].params}
+    assert {p.name for p in card.params} == set(described)
+    for param in card.params:
+        assert (param.low, param.high) == (described[param.name].low, described[param.name].high)
+    assert card.measured[0].psnr_mean > card.measured[0].untouched_psnr_mean
+    assert card.training["steps"] > 0
+    assert "photos" in card.training["photos"]
+    assert len(card.licence) > 10
+
+
+@shipped
+def test_recipe_is_written_down(name):
+    assert "burnish train" in (RECIPES / f"{name}.md").read_text()
+
+
+@shipped
+def test_comes_closer_to_the_operator_than_the_untouched_photo(name):
+    model = Model.open(name)
+    found = compare(Photo.open(SAMPLE).pixels, reference_of(model.card), model)
+    assert found.psnr > found.untouched_psnr + 2
+
+
+@shipped
+@pytest.mark.parametrize("memory", [64, 128])
+def test_tiled_equals_whole(name, memory):
+    model = Model.open(name)
+    pixels = np.ascontiguousarray(np.tile(Photo.open(SAMPLE).pixels, (1, 2, 1))[:397])
+    tiled = model(pixels, memory=memory * 2**20)
+    np.testing.assert_allclose(tiled, model(pixels), rtol=0, atol=1e-6)
+
+
+@shipped
+@pytest.mark.skipif(not TEST_PHOTOS.is_dir(), reason=f"no test photos at {TEST_PHOTOS}")
+def test_measured_error_is_true_and_tight(name):
+    """The card's figures again, on the photos that they were measured on."""
+    model = Model.open(name)
+    card = model.card
+    photos = pairs.find_photos(TEST_PHOTOS)
+    if len(photos) != card.measured[0].count:
+        pytest.skip("the photos at hand are not those of the card")
+    values = {param.name: param.value for param in card.params}
+    jobs = pairs.plan(
+        card.operator, values, photos, short_sides=(), largest=2160, cache=pairs.cache_folder()
+    )
+    report = evaluate(model, pairs.make(jobs))
+    assert report.mean.psnr == pytest.approx(card.measured[0].psnr_mean, abs=0.02)
+    assert report.worst.psnr == pytest.approx(card.measured[0].psnr_worst, abs=0.05)
+    assert report.mean.ssim == pytest.approx(card.measured[0].ssim_mean, abs=0.001)
+    assert report.untouched.psnr == pytest.approx(card.measured[0].untouched_psnr_mean, abs=0.02)
