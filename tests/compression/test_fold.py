@@ -13,7 +13,7 @@ def trained_like() -> CAN:
         for layer in network.normalised:
             layer.weight.add_(0.1 * torch.randn(layer.weight.shape, generator=generator))
             layer.w1.fill_(0.3)
-            layer.beta.copy_(torch.randn(6, generator=generator))
+            layer.bias.copy_(torch.randn(6, generator=generator))
             layer.running_mean.copy_(torch.randn(6, generator=generator))
             layer.running_var.copy_(0.2 + torch.rand(6, generator=generator))
     return network.use_statistics("frozen").eval()

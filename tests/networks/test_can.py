@@ -42,13 +42,13 @@ def test_normaliser_equals_the_formula_with_loops():
     layer.statistics = "picture"
     x = torch.rand(2, 3, 8, 6, generator=torch.Generator().manual_seed(1))
     y = F.conv2d(x, layer.weight, padding=2, dilation=2).detach().numpy()
-    w0, w1, beta = layer.w0.item(), layer.w1.item(), layer.beta.detach().numpy()
+    w0, w1, bias = layer.w0.item(), layer.w1.item(), layer.bias.detach().numpy()
     expected = np.empty_like(y)
     for n in range(y.shape[0]):
         for c in range(y.shape[1]):
             plane = y[n, c]
             normal = (plane - plane.mean()) / np.sqrt(plane.var() + EPSILON)
-            expected[n, c] = w0 * plane + w1 * (normal + beta[c])
+            expected[n, c] = w0 * plane + w1 * normal + bias[c]
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -69,7 +69,7 @@ def test_frozen_equals_the_formula_with_running_averages():
     y = F.conv2d(x, layer.weight, padding=2, dilation=2)
     normal = F.batch_norm(y, layer.running_mean, layer.running_var, eps=EPSILON)
     layer.statistics = "frozen"
-    expected = layer.w0 * y + layer.w1 * (normal + layer.beta[:, None, None])
+    expected = layer.w0 * y + layer.w1 * normal + layer.bias[:, None, None]
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-4)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import Overwrite, with_operator_params
+from burnish.networks.table import NETWORKS
+from burnish.training.settings import Settings
 
 
 @with_operator_params
@@ -28,7 +30,7 @@ def train(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The model file; NAME.onnx by default.")
     ] = None,
-    network: Annotated[str, typer.Option(help="can24 or can32.")] = "can24",
+    network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")] = "can24",
     budget: Annotated[
         str | None, typer.Option(help="How long to train: 30m, 1h30m. By default 30m.")
     ] = None,
@@ -39,10 +41,14 @@ def train(
         Path | None,
         typer.Option(help="Folder for checkpoint, log and early pictures; runs/NAME by default."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = 2,
-    crop: Annotated[int, typer.Option(min=16, help="Side of a crop in pixels.")] = 256,
-    peak_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 3e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = Settings.batch,
+    crop: Annotated[int, typer.Option(min=16, help="Side of a crop in pixels.")] = Settings.crop,
+    peak_rate: Annotated[
+        float, typer.Option(min=0, help="The highest learning rate.")
+    ] = Settings.peak_rate,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Every random choice follows from it.")
+    ] = Settings.seed,
     save_every: Annotated[
         float, typer.Option(min=0, help="Seconds between two checkpoints.")
     ] = 60.0,

@@ -26,9 +26,14 @@ CAN32_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 1)
 
 
 class NormalisedConv(nn.Module):
-    """A dilated 3x3 convolution and its adaptive normaliser, w0 y + w1 (BN(y) + beta).
+    """A dilated 3x3 convolution and its adaptive normaliser, w0 y + w1 BN(y) + bias.
 
     Starts as the identity on as many channels as input and output share (w0 = 1, w1 = 0).
+
+    The authors shift inside the normaliser, w1 (BN(y) + beta): the same functions, with
+    bias = w1 beta. But w1 starts at 0 and stays near it for operators that smooth, and so does the
+    gradient of a shift behind it; and a network without shifts is homogeneous, it cannot tell a
+    faint edge from a strong one.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W), zero padding.
     """
@@ -44,7 +49,7 @@ class NormalisedConv(nn.Module):
         self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, 3, 3))
         self.w0 = nn.Parameter(torch.ones(()))
         self.w1 = nn.Parameter(torch.zeros(()))
-        self.beta = nn.Parameter(torch.zeros(out_channels))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("running_mean", torch.zeros(out_channels))
         self.register_buffer("running_var", torch.ones(out_channels))
         with torch.no_grad():
@@ -66,13 +71,13 @@ class NormalisedConv(nn.Module):
                 momentum=self.momentum,
                 eps=EPSILON,
             )
-        return self.w0 * y + self.w1 * (normal + self.beta[:, None, None])
+        return self.w0 * y + self.w1 * normal + self.bias[:, None, None]
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return kernel and bias of the one convolution that this is with frozen statistics."""
         gain = self.w1 * torch.rsqrt(self.running_var + EPSILON)
         kernel = self.weight * (self.w0 + gain)[:, None, None, None]
-        return kernel, self.w1 * self.beta - gain * self.running_mean
+        return kernel, self.bias - gain * self.running_mean
 
     def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(x, kernel, bias, padding=self.dilation, dilation=self.dilation)

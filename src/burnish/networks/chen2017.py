@@ -66,7 +66,7 @@ def _fill(layer: NormalisedConv, arrays: dict[str, NDArray[np.float32]]) -> None
     layer.weight.copy_(_kernel(arrays["weights"]))
     layer.w0.copy_(torch.from_numpy(arrays["w0"]))
     layer.w1.copy_(torch.from_numpy(arrays["w1"]))
-    layer.beta.copy_(torch.from_numpy(arrays["BatchNorm/beta"]))
+    layer.bias.copy_(torch.from_numpy(arrays["w1"] * arrays["BatchNorm/beta"]))
 
 
 def _kernel(weights: NDArray[np.float32]) -> Tensor:

@@ -31,6 +31,7 @@ class Settings:
     peak_rate : the learning rate at the top of its one cycle
     warm_up : the share of the training in which the rate rises; after it, a cosine to zero
     freeze_at : the share after which the normalisers keep their statistics for good
+    clip_norm : gradients are shortened to this; typical ones of a smoothing network are half of it
     averaging : the weights that ship are a running average with this memory (0.999: ~1000 steps)
     seed : every random choice follows from it
     """
@@ -44,11 +45,11 @@ class Settings:
     crop: int = 256
     short_sides: tuple[int, ...] = (240, 320, 480, 720, 1080)
     largest: int = 2160
-    peak_rate: float = 3e-3
+    peak_rate: float = 2e-3
     warm_up: float = 0.05
     freeze_at: float = 0.05
     weight_decay: float = 1e-4
-    clip_norm: float = 1.0
+    clip_norm: float = 0.1
     averaging: float = 0.999
     seed: int = 0
 

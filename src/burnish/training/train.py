@@ -12,7 +12,7 @@ from torch import nn
 
 from burnish.errors import UsageError
 from burnish.networks.can import CAN
-from burnish.networks.table import NETWORKS
+from burnish.networks.table import build
 from burnish.photo import Photo
 from burnish.training import pairs, processes
 from burnish.training.batches import Batches
@@ -91,7 +91,7 @@ def train(
     learned, unseen = pairs.make(jobs), pairs.make(judged)
 
     torch.manual_seed(settings.seed)
-    network = NETWORKS[settings.network]()
+    network = build(settings.network)
     batches = Batches(
         learned, batch=settings.batch, crop=settings.crop, seed=settings.seed, rank=rank
     )
