@@ -60,6 +60,35 @@ class ModelError(BurnishError):
 
 
 class DeviceError(BurnishError):
-    """A device or an optional part of the installation that was asked for cannot be had."""
+    """A device that was asked for cannot be had."""
 
     exit_code = 3
+
+
+class MissingLibraryError(BurnishError):
+    """An optional library that this needs is not installed."""
+
+    exit_code = 3
+
+
+# Library -> the extra of burnish that brings it.
+EXTRAS = {"scipy": "operators", "torch": "train", "onnxscript": "train", "skimage": "train"}
+
+
+def missing_library(error: ModuleNotFoundError) -> MissingLibraryError:
+    """Return what to tell a person about a library that is not installed; other errors pass.
+
+    Raises
+    ------
+    ModuleNotFoundError : the same, where the library belongs to no extra: a bug, not a choice
+    """
+    library = (error.name or "").partition(".")[0]
+    if library not in EXTRAS:
+        raise error
+    extra = EXTRAS[library]
+    return MissingLibraryError(
+        "this command",
+        expected=f"the library {library}",
+        got="an installation without it",
+        remedy=f"install burnish with its extra '{extra}': pip install '.[{extra}]' in the clone",
+    )

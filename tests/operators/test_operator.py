@@ -1,9 +1,10 @@
 import inspect
+import sys
 
 import numpy as np
 import pytest
 
-from burnish.errors import DeviceError, OperatorError, UsageError
+from burnish.errors import MissingLibraryError, OperatorError, UsageError
 from burnish.operators.operator import Operator
 from burnish.operators.table import OPERATORS
 
@@ -68,10 +69,16 @@ def test_result_is_clipped_and_input_is_safe():
     np.testing.assert_array_equal(rgb, GREY)
 
 
-def test_missing_library_names_the_extra():
-    operator = Operator(name="own", title="own", call="no_such_library:filter")
-    with pytest.raises(DeviceError, match=r"burnish\[operators\]"):
-        operator.function()
+def test_missing_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "burnish.operators.l0_smoothing", raising=False)
+    with pytest.raises(MissingLibraryError, match=r"library scipy.*its extra 'operators'"):
+        OPERATORS["l0-smoothing"].function()
+
+
+def test_a_library_of_no_extra_is_a_bug_and_not_hidden():
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        Operator(name="own", title="own", call="no_such_library:filter").function()
 
 
 def test_fingerprint_follows_values_and_identity():

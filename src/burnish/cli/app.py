@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -14,7 +14,7 @@ from burnish.cli.doctor import doctor
 from burnish.cli.models import models
 from burnish.cli.operators import operators
 from burnish.cli.train import train
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, missing_library
 
 INTERRUPTED = 130
 
@@ -54,14 +54,20 @@ def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
     print(f"burnish: warning: {message}", file=sys.stderr)
 
 
+def _fail(error: BurnishError) -> NoReturn:
+    print(f"burnish: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
 def main() -> None:
     """Run the command line; every error burnish raises on purpose is one line on stderr."""
     warnings.showwarning = _warn
     try:
         app()
     except BurnishError as error:
-        print(f"burnish: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except ModuleNotFoundError as error:
+        _fail(missing_library(error))
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer turned Ctrl-C into it
             print("burnish: interrupted", file=sys.stderr)

@@ -60,11 +60,14 @@ def l0_smoothing(
     while beta < BETA_MAX:
         h, v = _gradient(S)
         # Keep a gradient where dropping it would cost more than an edge does (eq. 12).
-        flat = (h**2 + v**2).sum(axis=0) <= lambda_ / beta
-        h[:, flat] = 0
-        v[:, flat] = 0
+        edge = (h * h + v * v).sum(axis=0) > lambda_ / beta
+        h *= edge
+        v *= edge
         # The quadratic problem in S is diagonal in the Fourier domain (eq. 8).
-        F_S = (F_I + beta * _fourier(_gradient_adjoint(h, v))) / (1 + beta * F_gradient)
+        F_S = _fourier(_gradient_adjoint(h, v))
+        F_S *= beta
+        F_S += F_I
+        F_S /= 1 + beta * F_gradient
         S = scipy.fft.irfft2(F_S, s=size, overwrite_x=True, workers=threads())
         beta *= kappa
     return np.moveaxis(S, 0, 2)
@@ -77,12 +80,19 @@ def _fourier(planes: NDArray[np.floating]) -> NDArray[np.complexfloating]:
 
 def _gradient(S: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Forward differences along x and y."""
-    return np.diff(S, axis=2, append=S[:, :, :1]), np.diff(S, axis=1, append=S[:, :1])
+    h, v = np.roll(S, -1, axis=2), np.roll(S, -1, axis=1)
+    h -= S
+    v -= S
+    return h, v
 
 
 def _gradient_adjoint(h: NDArray[np.floating], v: NDArray[np.floating]) -> NDArray[np.floating]:
     """Backward differences, negated: what <gradient(S), (h, v)> = <S, adjoint(h, v)> asks for."""
-    return -(np.diff(h, axis=2, prepend=h[:, :, -1:]) + np.diff(v, axis=1, prepend=v[:, -1:]))
+    result = np.roll(h, 1, axis=2)
+    result -= h
+    result += np.roll(v, 1, axis=1)
+    result -= v
+    return result
 
 
 def _gradient_spectrum(size: tuple[int, int]) -> NDArray[np.float64]:

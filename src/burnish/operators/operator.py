@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import burnish.params
-from burnish.errors import DeviceError, OperatorError
+from burnish.errors import OperatorError, missing_library
 from burnish.params import Param
 
 TYPE = "float32"
@@ -69,7 +69,7 @@ class Operator:
 
         Raises
         ------
-        DeviceError : a library that it needs is not installed
+        MissingLibraryError : a library that it needs is not installed
         """
         if callable(self.call):
             return self.call
@@ -77,12 +77,7 @@ class Operator:
         try:
             function: Callable[..., Any] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
-            raise DeviceError(
-                f"operator {self.name}",
-                expected=f"the library {error.name!r}",
-                got="no such module",
-                remedy="install it with: pip install 'burnish[operators]'",
-            ) from error
+            raise missing_library(error).at(f"operator {self.name}") from error
         return function
 
     def run(self, rgb: Any, **given: float | None) -> Any:
