@@ -14,8 +14,8 @@ def trained_like() -> CAN:
             layer.weight.add_(0.1 * torch.randn(layer.weight.shape, generator=generator))
             layer.w1.fill_(0.3)
             layer.bias.copy_(torch.randn(6, generator=generator))
-            layer.running_mean.copy_(torch.randn(6, generator=generator))
-            layer.running_var.copy_(0.2 + torch.rand(6, generator=generator))
+            layer.normal.running_mean.copy_(torch.randn(6, generator=generator))
+            layer.normal.running_var.copy_(0.2 + torch.rand(6, generator=generator))
     return network.use_statistics("frozen").eval()
 
 

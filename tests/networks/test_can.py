@@ -67,7 +67,7 @@ def test_frozen_equals_the_formula_with_running_averages():
     for _ in range(3):
         layer(x)  # gathers running averages
     y = F.conv2d(x, layer.weight, padding=2, dilation=2)
-    normal = F.batch_norm(y, layer.running_mean, layer.running_var, eps=EPSILON)
+    normal = F.batch_norm(y, layer.normal.running_mean, layer.normal.running_var, eps=EPSILON)
     layer.statistics = "frozen"
     expected = layer.w0 * y + layer.w1 * normal + layer.bias[:, None, None]
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-4)
@@ -77,7 +77,7 @@ def test_frozen_leaves_the_running_averages_alone():
     layer = busy_layer()
     layer.statistics = "frozen"
     layer(torch.rand(4, 3, 8, 6))
-    assert not layer.running_mean.any()
+    assert not layer.normal.running_mean.any()
 
 
 @pytest.mark.parametrize("dilations", [(1, 2, 4), (3, 1)])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from burnish.errors import UsageError
 from burnish.training.batches import Batches
 from burnish.training.pairs import Pair
 
@@ -70,8 +71,14 @@ def test_steps_ranks_and_seeds_differ(stored):
         assert all(not torch.equal(batch, other) for other in drawn[:index])
 
 
-def test_crops_shrink_to_the_smallest_photo(stored):
-    assert Batches(stored, batch=1, crop=256, seed=0).at(0)[0].shape == (1, 3, 24, 24)
+def test_photos_smaller_than_a_crop_are_left_out(stored):
+    batches = Batches(stored, batch=4, crop=32, seed=0)
+    assert [pair.digest for pair in batches.pairs] == ["1.png"]
+    assert batches.at(0)[0].shape == (4, 3, 32, 32)
+    with pytest.raises(
+        UsageError, match="photos of 64 pixels or more to each side, got 40 at most"
+    ):
+        Batches(stored, batch=1, crop=64, seed=0)
 
 
 def test_chances_grow_with_the_root_of_the_pixels(stored):

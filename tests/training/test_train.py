@@ -94,8 +94,15 @@ def interrupt_at(step):
 
 def test_other_settings_are_not_resumed(stored, tmp_path):
     training(stored, tmp_path / "run").run()
-    with pytest.raises(UsageError, match="expected a training with these very settings"):
-        training(stored, tmp_path / "run", seed=1)
+    with pytest.raises(UsageError, match=r"got another one \(it differs in batch, seed\)"):
+        training(stored, tmp_path / "run", seed=1, batch=3)
+
+
+def test_other_photos_are_not_resumed(photos, tmp_path):
+    train(settings(), photos, None, tmp_path / "run")
+    (photos / "2.png").write_bytes((photos / "1.png").read_bytes())
+    with pytest.raises(UsageError, match="differs in photos, operator or processes"):
+        train(settings(), photos, None, tmp_path / "run")
 
 
 def test_a_broken_checkpoint_is_said_to_be_one(stored, tmp_path):
@@ -127,7 +134,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(stored, tmp_path):
 def test_statistics_freeze_for_good(stored, tmp_path):
     seen = []
     run = training(stored, tmp_path / "run", freeze_at=0.5)
-    run.run(lambda moment: seen.append(run.network.normalised[0].running_mean.clone()))
+    run.run(lambda moment: seen.append(run.network.normalised[0].normal.running_mean.clone()))
     changes = [not torch.equal(a, b) for a, b in itertools.pairwise(seen)]
     assert changes == [True] * 5 + [False] * 6
 

@@ -38,20 +38,16 @@ class NormalisedConv(nn.Module):
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W), zero padding.
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
         self.statistics: Statistics = "batch"
-        self.momentum = 0.01
         self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, 3, 3))
         self.w0 = nn.Parameter(torch.ones(()))
         self.w1 = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.register_buffer("running_mean", torch.zeros(out_channels))
-        self.register_buffer("running_var", torch.ones(out_channels))
+        # Without momentum it averages over all batches it has seen.
+        self.normal = nn.BatchNorm2d(out_channels, EPSILON, momentum=None, affine=False)
         with torch.no_grad():
             for channel in range(min(in_channels, out_channels)):
                 self.weight[channel, channel, 1, 1] = 1
@@ -60,24 +56,18 @@ class NormalisedConv(nn.Module):
         if self.statistics == "frozen":
             return self._convolve(x, *self.folded())
         y = self._convolve(x, self.weight, None)
-        if self.statistics == "picture":
-            normal = F.instance_norm(y, eps=EPSILON)
-        else:
-            normal = F.batch_norm(
-                y,
-                self.running_mean,
-                self.running_var,
-                training=True,
-                momentum=self.momentum,
-                eps=EPSILON,
-            )
+        per_picture = self.statistics == "picture"
+        normal = F.instance_norm(y, eps=EPSILON) if per_picture else self.normal.train()(y)
         return self.w0 * y + self.w1 * normal + self.bias[:, None, None]
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return kernel and bias of the one convolution that this is with frozen statistics."""
-        gain = self.w1 * torch.rsqrt(self.running_var + EPSILON)
+        gain = self.w1 * torch.rsqrt(self._statistic("var") + EPSILON)
         kernel = self.weight * (self.w0 + gain)[:, None, None, None]
-        return kernel, self.bias - gain * self.running_mean
+        return kernel, self.bias - gain * self._statistic("mean")
+
+    def _statistic(self, name: str) -> Tensor:
+        return cast(Tensor, getattr(self.normal, f"running_{name}"))
 
     def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(x, kernel, bias, padding=self.dilation, dilation=self.dilation)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from burnish.errors import UsageError
 from burnish.training.pairs import Pair
 
 
@@ -24,19 +25,30 @@ class Batches:
     ----------
     pairs : what to draw from
     batch : crops a batch
-    crop : side of a crop in pixels; where a photo is smaller, so are all crops of the batch
+    crop : side of a crop in pixels; pairs smaller than this are left out
     seed, rank : of the training, and of this process among several
+
+    Raises
+    ------
+    UsageError : every pair is smaller than a crop
     """
 
     def __init__(
         self, pairs: Sequence[Pair], *, batch: int, crop: int, seed: int, rank: int = 0
     ) -> None:
-        self.pairs = list(pairs)
+        self.pairs = [pair for pair in pairs if min(pair.size) >= crop]
+        if not self.pairs:
+            raise UsageError(
+                "--crop",
+                expected=f"photos of {crop} pixels or more to each side",
+                got=f"{max(min(pair.size) for pair in pairs)} at most",
+                remedy="give larger photos or a smaller --crop",
+            )
         self.batch = batch
-        self.crop = min(crop, *(min(pair.size) for pair in pairs))
+        self.crop = crop
         self.seed = seed
         self.rank = rank
-        chances = np.sqrt([float(np.prod(pair.size)) for pair in pairs])
+        chances = np.sqrt([float(np.prod(pair.size)) for pair in self.pairs])
         self.chances = chances / chances.sum()
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,11 @@ from burnish.errors import ModelError
 
 @dataclass
 class Checkpoint:
-    """The state between two steps. Batches have none: they follow from the step's number."""
+    """The state between two steps. Batches have none: they follow from the step's number.
+
+    `data` stands for the photos, the operator and the number of processes: settings name a folder,
+    and what lies in it may change.
+    """
 
     step: int
     seconds: float
@@ -21,6 +25,7 @@ class Checkpoint:
     average: dict[str, Tensor]
     optimiser: dict[str, Any]
     settings: dict[str, Any]
+    data: str
 
     def save(self, path: Path) -> None:
         """Write beside the target, flush and rename: a kill leaves the old or the new."""

@@ -42,14 +42,18 @@ class Training:
     network : trained in place
     batches : what to train on
     folder : where the checkpoint lies; where there is one of equal settings, it is taken up
+    data : stands for what is trained on; see `Checkpoint`
 
     Raises
     ------
-    UsageError : the folder holds a training with other settings
+    UsageError : the folder holds a training with other settings or data
     """
 
-    def __init__(self, settings: Settings, network: CAN, batches: Batches, folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, network: CAN, batches: Batches, folder: Path, data: str = ""
+    ) -> None:
         self.settings = settings
+        self.data = data
         self.network = network.to(memory_format=torch.channels_last)
         self.batches = batches
         self.path = folder / "checkpoint.pt"
@@ -114,15 +118,19 @@ class Training:
             average=self.average,
             optimiser=self.optimiser.state_dict(),
             settings=self.settings.to_json(),
+            data=self.data,
         ).save(self.path)
 
     def _resume(self) -> None:
         checkpoint = Checkpoint.load(self.path)
-        if checkpoint.settings != self.settings.to_json():
+        theirs = checkpoint.settings | {"photos, operator or processes": checkpoint.data}
+        ours = self.settings.to_json() | {"photos, operator or processes": self.data}
+        if theirs != ours:
+            differing = [name for name in ours if theirs.get(name) != ours[name]]
             raise UsageError(
                 str(self.path.parent),
-                expected="a training with these very settings",
-                got="one with others",
+                expected="the training that began there",
+                got=f"another one (it differs in {', '.join(differing)})",
                 remedy="repeat the command that began it, or choose another --run-folder",
             )
         self.network.load_state_dict(checkpoint.network)
@@ -165,7 +173,7 @@ class Training:
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 # Statistics are averages already, and constants once they are frozen.
-                if "running" in name:
+                if ".normal." in name:
                     self.average[name].copy_(value)
                 else:
                     self.average[name].lerp_(value, 1 - memory)

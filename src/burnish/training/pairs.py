@@ -35,7 +35,7 @@ FULL_SCALE = 65535
 class Pair:
     """One photo at one size, before and after, as an array file (2, H, W, 3) of uint16."""
 
-    photo: str
+    digest: str  # of the photo's content: names repeat, and copies have other names
     path: Path
 
     @cached_property
@@ -64,6 +64,7 @@ class Job:
     values: dict[str, float]
     photo: Path
     after: Path | None
+    digest: str
     size: tuple[int, int]
     target: Path
 
@@ -142,7 +143,7 @@ def plan(
         width, height = Photo.open(before).size
         for size in sizes_of((height, width), short_sides, largest):
             key = hashlib.sha256(f"{LAYOUT} {identity} {digest} {size}".encode()).hexdigest()[:32]
-            jobs.append(Job(spec, values, before, after, size, cache / f"{key}.npy"))
+            jobs.append(Job(spec, values, before, after, digest, size, cache / f"{key}.npy"))
     return jobs
 
 
@@ -166,7 +167,7 @@ def make(
         tick()
     for _ in _made(missing, processes or os.cpu_count() or 1):
         tick()
-    return [Pair(photo=job.photo.name, path=job.target) for job in jobs]
+    return [Pair(digest=job.digest, path=job.target) for job in jobs]
 
 
 def _made(jobs: Sequence[Job], processes: int) -> Iterator[None]:

@@ -23,7 +23,8 @@ class Settings:
     params : the operator's parameters, all of them, by name
     steps : stop after so many steps; None where `budget` says when
     budget : stop after so many seconds of training; None where `steps` says when
-    batch, crop : so many square crops of `crop` pixels a step, in each process
+    batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
+        of photos, that are smaller are not trained on
     short_sides : each photo is also learned at these sizes (its shorter side, in pixels), as far
         as they are well below its own: an operator's parameters are in pixels, so a network that
         has seen one resolution has learned one of several tasks
@@ -43,9 +44,9 @@ class Settings:
     budget: float | None = None
     batch: int = 2
     crop: int = 256
-    short_sides: tuple[int, ...] = (240, 320, 480, 720, 1080)
+    short_sides: tuple[int, ...] = (256, 384, 544, 768, 1080)
     largest: int = 2160
-    peak_rate: float = 2e-3
+    peak_rate: float = 5e-4
     warm_up: float = 0.05
     freeze_at: float = 0.05
     weight_decay: float = 1e-4

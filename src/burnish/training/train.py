@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def train(
     UsageError : no photos, too few, or another training's folder
     BurnishError : a photo cannot be read, or the operator fails
     """
-    rank, _ = processes.join()
+    rank, count = processes.join()
     watch = watch if watch and rank == 0 else Watch()
     jobs, judged = _divide(settings, photos, held_out)
     if rank == 0:
@@ -95,7 +96,8 @@ def train(
     batches = Batches(
         learned, batch=settings.batch, crop=settings.crop, seed=settings.seed, rank=rank
     )
-    training = Training(settings, network, batches, folder)
+    data = sha256(" ".join(job.target.name for job in [*jobs, *judged]).encode()).hexdigest()
+    training = Training(settings, network, batches, folder, f"{data} {count}")
     looks = Looks(training, unseen, folder, watch) if rank == 0 else None
     if looks:
         (folder / "settings.json").write_text(json.dumps(settings.to_json(), indent=2) + "\n")
@@ -184,8 +186,8 @@ def _divide(
     learn = _plan(settings, pairs.find_photos(photos) if photos else [], settings.short_sides)
     if held_out:
         judge = _plan(settings, pairs.find_photos(held_out), ())
-        known = {job.target for job in learn}
-        unseen = [job for job in judge if job.target not in known]
+        learned = {job.digest for job in learn}
+        unseen = [job for job in judge if job.digest not in learned]
         if not unseen:
             raise UsageError(
                 str(held_out),
@@ -194,21 +196,22 @@ def _divide(
                 remedy="hold out others, or leave --held-out away",
             )
         return learn, unseen
-    names = sorted({job.photo for job in learn})
-    if len(names) < 2:
+    # By content: a copy under another name is the same photo.
+    known = sorted({job.digest for job in learn})
+    if len(known) < 2:
         raise UsageError(
             str(photos or settings.operator),
-            expected="at least 2 photos, one of them to judge on",
-            got=str(len(names)),
+            expected="at least 2 different photos, one of them to judge on",
+            got=str(len(known)),
             remedy="give more photos, or --held-out with others",
         )
-    kept_back = set(names[:: max(2, min(HOLD_OUT, len(names)))])
-    largest: dict[Path, Job] = {}
+    kept_back = set(known[:: min(HOLD_OUT, len(known))])
+    largest: dict[str, Job] = {}
     for job in learn:
-        largest.setdefault(job.photo, job)
+        largest.setdefault(job.digest, job)
     return (
-        [job for job in learn if job.photo not in kept_back],
-        [job for name, job in largest.items() if name in kept_back],
+        [job for job in learn if job.digest not in kept_back],
+        [job for digest, job in largest.items() if digest in kept_back],
     )
 
 
@@ -233,5 +236,5 @@ def _words(found: Sequence[Pair], *names: str | Path | None) -> str:
     """Say which photos these are: how many, of how many megapixels, from a folder of what name."""
     folder = next(Path(name).name for name in names if name)
     pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in found]
-    photos = len({pair.photo for pair in found})
+    photos = len({pair.digest for pair in found})
     return f"{photos} photos of {folder!r}, {min(pixels):.2f} to {max(pixels):.2f} megapixels"
