@@ -55,7 +55,7 @@ def cli_page() -> str:
     parts = [NOTE, "# Command line\n", f"{root.epilog}\n"]
     for name, command in commands(root, "burnish"):
         parts.append(f"## {name}\n\n{first_line(command.help)}\n")
-        rows = [row(param) for param in command.params if getattr(param, "help", None)]
+        rows = [row(param) for param in command.params if param.name != "help"]
         parts.append("| | |\n|---|---|\n" + "\n".join(rows) + "\n" if rows else "")
     return "\n".join(part for part in parts if part)
 
@@ -78,6 +78,8 @@ def row(param: Any) -> str:
         label = ", ".join(f"`{option}`" for option in sorted(param.opts, key=len))
     default = param.default if isinstance(param.default, int | float | str | Path) else None
     shown = "" if default in (None, False, "") or param.required else f" Default: `{default}`."
+    if not param.help:
+        raise ValueError(f"{param.name} has no help")
     return f"| {label} | {first_line(param.help)}{shown} |"
 
 

@@ -11,7 +11,7 @@ def main() -> None:
     """Smooth a copy of the sample photo."""
     photo = Path("coffee.jpg")
     shutil.copy(SAMPLE, photo)
-    result = burnish.apply(photo, "l0-smoothing")
+    result = burnish.apply(photo, "l0-smoothing", overwrite=True)
     print(f"{photo} -> {result}")
 
 

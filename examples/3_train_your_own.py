@@ -9,7 +9,8 @@ from pathlib import Path
 
 import burnish
 from burnish.editing.demo import SAMPLE
-from burnish.modelfile.publish import prepare, train_and_publish
+from burnish.modelfile.order import prepare
+from burnish.modelfile.publish import train_and_publish
 from burnish.training.train import Watch
 
 OPERATOR = """

@@ -31,8 +31,13 @@ def test_settle_takes_names_keywords_and_defaults():
 
 
 def test_settle_refuses_an_unknown_name():
-    with pytest.raises(UsageError, match="got 'sigma'; see `burnish operators show blur`"):
+    with pytest.raises(UsageError, match="parameters among radius, got sigma; leave it out"):
         settle([RADIUS], {"sigma": 1}, "blur")
+
+
+def test_settle_where_there_are_no_parameters():
+    with pytest.raises(UsageError, match="own: expected no parameters, got sigma; leave it out"):
+        settle([], {"sigma": 1}, "own")
 
 
 @pytest.mark.parametrize("wrong", [{"default": 10}, {"low": 0, "scale": "log"}])

@@ -3,6 +3,9 @@
 from functools import partial
 from typing import Any
 
+# What a command ends with that Ctrl-C stopped: 128 and the number of the signal.
+INTERRUPTED = 130
+
 
 class BurnishError(Exception):
     """Base of everything burnish raises on purpose.

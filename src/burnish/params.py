@@ -102,9 +102,9 @@ def settle(params: Iterable[Param], given: Mapping[str, float | None], of: str) 
         if param is None:
             raise UsageError(
                 of,
-                expected=f"parameters among {sorted(by_name) or 'none'}",
-                got=f"{key!r}",
-                remedy=f"see `burnish operators show {of}`",
+                expected=f"parameters among {', '.join(by_name)}" if by_name else "no parameters",
+                got=key,
+                remedy="leave it out, or choose one of them" if by_name else "leave it out",
             )
         values[param.name] = param.check(value)
     return values

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -105,7 +106,7 @@ def test_a_bad_photo_does_not_stop_the_rest(burnish, photos, tmp_path):
     assert code == 1
     complaints = [line for line in err.splitlines() if line.startswith("burnish: ")]
     assert len(complaints) == 2
-    assert "2 of 4 photos done" in err
+    assert "2 of 4 photos done, 2 failed" in err
     assert sorted(p.name for p in out.iterdir()) == ["0.l0-smoothing.png", "1.l0-smoothing.png"]
 
 
@@ -172,7 +173,8 @@ def test_doctor(burnish):
     code, out, _ = burnish("doctor", "--json")
     assert code == 0
     found = json.loads(out)
-    assert "CPUExecutionProvider" in found["engines"]
+    assert "CPUExecutionProvider" in found["engine"]
+    assert found["device"] == "cpu" or found["device"].startswith("cuda")
     assert found["packages"]["onnxruntime"]
     assert len(found["self_test"]) == 1 + len(found["models"])
     assert not any(check["complaint"] for check in found["self_test"])
@@ -215,6 +217,9 @@ def test_every_parameter_of_every_operator_is_an_option(burnish):
         (["l0-smoothing", "--photos", "{}", "--lambda", "3"], "expected 0.002 to 0.2"),
         (["l0-smoothing", "--photos", "{}/nowhere", "--steps", "1"], "no such folder"),
         (["l1-smoothing", "--photos", "{}"], "did you mean l0-smoothing"),
+        (["l0-smoothing", "--photos", "{}", "-o", "x.bin"], "a name that ends in .onnx"),
+        (["l0-smoothing", "--photos", "{}", "--licence", " "], "--licence: expected words"),
+        (["pairs:{}", "--photos", "{}"], "expected a folder with before/ and after/"),
     ],
 )
 def test_train_checks_before_it_works(burnish, photos, tmp_path, monkeypatch, arguments, complaint):
@@ -223,6 +228,39 @@ def test_train_checks_before_it_works(burnish, photos, tmp_path, monkeypatch, ar
     assert code == 2
     assert complaint in err
     assert err.splitlines()[-1].startswith("burnish: ")
+
+
+@pytest.fixture
+def before_and_after(photos, tmp_path):
+    """Pairs whose 'after' is the negative."""
+    folder = tmp_path / "pairs"
+    for side in ("before", "after"):
+        (folder / side).mkdir(parents=True)
+    for path in photos.glob("*.png"):
+        pixels = read(path)
+        Image.fromarray(pixels).save(folder / "before" / path.name)
+        Image.fromarray(255 - pixels).save(folder / "after" / path.name)
+    return folder
+
+
+@pytest.mark.parametrize("option", ["--photos", "--held-out", "--lambda"])
+def test_pairs_are_what_they_are(burnish, before_and_after, photos, option):
+    value = "0.1" if option == "--lambda" else photos
+    code, _, err = burnish("train", f"pairs:{before_and_after}", option, value)
+    assert code == 2
+    assert f"{option.removeprefix('--') if option == '--lambda' else option}: expected none" in err
+
+
+@pytest.mark.slow
+def test_train_from_pairs(burnish, before_and_after, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = burnish(
+        "train", f"pairs:{before_and_after}", "--steps", "2", "--crop", "32", "-o", "x.onnx"
+    )
+    assert code == 0, err
+    card = json.loads(burnish("models", "show", "x.onnx", "--json")[1])
+    assert (card["operator"], card["measured"][0]["count"]) == ("pairs:pairs", 1)
+    assert card["training"]["photos"].startswith("5 from 'pairs'")
 
 
 @pytest.mark.slow
@@ -236,7 +274,7 @@ def test_train_then_apply(burnish, photos, tmp_path, monkeypatch):
     assert code == 0, err
     assert "dB mean" in out
     card = json.loads(burnish("models", "show", "darker.onnx", "--json")[1])
-    assert (card["operator"], card["licence"]) == ("darker", "mine")
+    assert (card["operator"], card["licence"]) == ("python:darker", "mine")
     assert (card["halo"], card["macs_per_pixel"]) == (128, 37008)
     assert card["measured"][0]["count"] == 1
     assert burnish("apply", "darker.onnx", photos / "1.png", "-o", "x.png")[0] == 0
@@ -248,14 +286,41 @@ def test_train_then_apply(burnish, photos, tmp_path, monkeypatch):
     assert "use --overwrite" in err
 
 
-def test_interruption_ends_with_130(photos, tmp_path):
-    (tmp_path / "stop.py").write_text(
-        "import os, signal\ndef stop(rgb):\n    os.kill(os.getpid(), signal.SIGINT)\n"
-    )
+STOP = """
+import os, signal
+def stop(rgb):
+    os.kill(os.getpid(), signal.SIGINT)
+    return rgb
+"""
+
+
+def test_interruption_finishes_the_photo_in_hand_and_ends_with_130(photos, tmp_path):
+    (tmp_path / "stop.py").write_text(STOP)
     command = [sys.executable, "-m", "burnish", "apply", "--slow", "python:stop.py:stop"]
-    done = subprocess.run(
-        [*command, str(photos / "1.png")],
-        cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (130, "burnish: interrupted\n")
-    assert sorted(p.name for p in photos.iterdir()) == [f"{i}.png" for i in range(6)]
+    command += [str(photos / "1.png"), str(photos / "2.png"), "-o", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.splitlines() == [
+        "1 of 2 photos done, 1 not begun or not finished",
+        "burnish: interrupted",
+    ]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.stop.png"]
+
+
+def test_interruption_stops_between_two_tiles_and_writes_nothing(tmp_path, burnish, monkeypatch):
+    from burnish.runtime.model import Model
+
+    Image.new("RGB", (900, 700), (90, 120, 150)).save(tmp_path / "large.png")
+    whole = Model.__call__
+
+    def in_tiles(model, pixels, *, progress):
+        def share_done(share):
+            os.kill(os.getpid(), signal.SIGINT)
+            progress(share)
+
+        return whole(model, pixels, memory=64 * 2**20, progress=share_done)
+
+    monkeypatch.setattr(Model, "__call__", in_tiles)
+    code, _, _ = burnish("apply", "l0-smoothing", tmp_path / "large.png")
+    assert code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["large.png"]

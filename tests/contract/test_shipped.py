@@ -37,7 +37,7 @@ def test_card_belongs_to_an_operator_and_says_what_matters(name):
         assert (param.low, param.high) == (described[param.name].low, described[param.name].high)
     assert card.measured[0].psnr_mean > card.measured[0].untouched_psnr_mean
     assert card.training["steps"] > 0
-    assert "photos" in card.training["photos"]
+    assert "megapixels" in card.training["photos"]
     assert len(card.licence) > 10
 
 

@@ -107,8 +107,35 @@ def test_other_things_are_refused(image, complaint):
         burnish.apply(image, "l0-smoothing")
 
 
+def test_a_pil_image_with_a_transparent_colour_is_refused(rgb):
+    image = Image.fromarray(rgb)
+    image.info["transparency"] = (0, 0, 0)
+    with pytest.raises(UsageError, match=r"got mode RGB with a transparent colour.*'RGBA'"):
+        burnish.apply(image, "l0-smoothing")
+
+
+def test_a_folder_that_cannot_be_made(photos):
+    (photos / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="expected a folder that can be made"):
+        burnish.apply(photos / "1.png", "l0-smoothing", output=photos / "file" / "x.png")
+
+
+def test_a_result_that_is_all_black_is_an_error(photos, tmp_path):
+    (tmp_path / "night.py").write_text("def night(rgb):\n    return 0 * rgb\n")
+    with pytest.raises(OutputError, match="expected a picture, got all black"):
+        burnish.apply(photos / "1.png", f"python:{tmp_path / 'night.py'}:night", slow=True)
+    assert not (photos / "1.night.png").exists()
+
+
+@pytest.mark.parametrize("image", ["", ".", "a\0b.jpg"])
+def test_paths_that_are_no_photo(image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(burnish.BurnishError):
+        burnish.apply(image, "l0-smoothing")
+
+
 def test_an_unknown_parameter_is_an_error(rgb):
-    with pytest.raises(UsageError, match=r"\['lambda', 'kappa'\], got 'strength'"):
+    with pytest.raises(UsageError, match="among lambda, kappa, got strength"):
         burnish.apply(rgb, "l0-smoothing", strength=0.4)
 
 

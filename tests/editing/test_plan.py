@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from burnish.editing.plan import check_free, plan
-from burnish.errors import OutputError, UsageError
+from burnish.editing.plan import plan
+from burnish.errors import BurnishError, UsageError
 
 
 @pytest.fixture
@@ -34,6 +34,23 @@ def test_several_photos_go_into_a_folder(two, tmp_path):
     ]
     with pytest.raises(UsageError, match="expected a folder for several photos, got a file"):
         plan(two, "l0", two[0])
+    with pytest.raises(UsageError, match="got the name of a file; end it in / to mean a folder"):
+        plan(two, "l0", tmp_path / "new.png")
+
+
+@pytest.mark.parametrize("output", ["new/", "new", "v1.2/"])
+def test_one_photo_into_a_folder_that_is_not_there_yet(two, tmp_path, output):
+    assert targets(two[:1], "l0", f"{tmp_path}/{output}") == [tmp_path / output / "a.l0.jpg"]
+
+
+@pytest.mark.parametrize(("name", "depth"), [("x.gif", None), ("x.xyz", None), ("x.jpg", 16)])
+def test_what_cannot_be_written_is_refused_before_the_work(two, tmp_path, name, depth):
+    with pytest.raises(BurnishError, match=name):
+        plan(two[:1], "l0", tmp_path / name, depth=depth)
+
+
+def test_names_that_are_none_are_left_to_the_reader(tmp_path):
+    assert len(plan([Path(), Path("a\0b.jpg")], "l0")) == 2
 
 
 def test_the_same_photo_twice(two):
@@ -74,11 +91,3 @@ def test_existing_results_are_skipped_where_asked(two, tmp_path):
 def test_skip_and_overwrite_contradict(two):
     with pytest.raises(UsageError, match="expected one of the two"):
         plan(two, "l0", overwrite=True, skip_existing=True)
-
-
-def test_check_free(tmp_path):
-    check_free(tmp_path / "new", overwrite=False)
-    (tmp_path / "old").write_bytes(b"")
-    check_free(tmp_path / "old", overwrite=True)
-    with pytest.raises(OutputError, match=r"got one that exists; use --overwrite"):
-        check_free(Path(tmp_path / "old"), overwrite=False)

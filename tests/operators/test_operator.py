@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from burnish.errors import MissingLibraryError, OperatorError, UsageError
-from burnish.operators.operator import Operator
+from burnish.operators.operator import Operator, cores, threads
 from burnish.operators.table import OPERATORS
 
 GREY = np.full((6, 8, 3), 0.5, np.float32)
@@ -40,7 +40,7 @@ def test_value_outside_its_range_is_refused():
 
 
 def test_unknown_parameter_is_refused():
-    with pytest.raises(UsageError, match=r"\['kappa', 'lambda'\], got 'sigma'"):
+    with pytest.raises(UsageError, match="among lambda, kappa, got sigma"):
         OPERATORS["l0-smoothing"].run(GREY, sigma=3)
 
 
@@ -51,6 +51,7 @@ def test_unknown_parameter_is_refused():
         (lambda rgb: rgb * np.nan, "not finite"),
         (lambda rgb: (rgb * 255).astype(np.uint8), "uint8"),
         (lambda rgb: 1 / 0, "ZeroDivisionError"),
+        (lambda rgb: sys.exit(3), "SystemExit"),
     ],
 )
 def test_result_that_is_no_picture_is_refused(function, complaint):
@@ -79,6 +80,16 @@ def test_missing_library_names_the_extra(monkeypatch):
 def test_a_library_of_no_extra_is_a_bug_and_not_hidden():
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         Operator(name="own", title="own", call="no_such_library:filter").function()
+
+
+def test_threads_follow_the_environment(monkeypatch):
+    monkeypatch.setenv("BURNISH_THREADS", "3")
+    assert threads() == 3
+    monkeypatch.delenv("BURNISH_THREADS")
+    assert threads() == cores() >= 1
+    monkeypatch.setenv("BURNISH_THREADS", "many")
+    with pytest.raises(UsageError, match="BURNISH_THREADS: expected a number above 0, got 'many'"):
+        OPERATORS["l0-smoothing"].run(GREY)
 
 
 def test_fingerprint_follows_values_and_identity():

@@ -70,8 +70,11 @@ def test_command(tmp_path):
     ("body", "complaint"),
     [
         ("print('no way', file=sys.stderr)\nsys.exit(7)", r"exit code 7 \(no way\)"),
-        ("", "no such file"),
-        ("open(target, 'w').write('text')", r"output\.png"),
+        ("", r"expected a picture in \{output\}, got no such file"),
+        (
+            "open(target, 'w').write('text')",
+            r"expected a picture in \{output\}, got something else",
+        ),
     ],
 )
 def test_command_that_fails(tmp_path, body, complaint):
@@ -94,6 +97,36 @@ def test_command_that_is_not_there():
 def test_command_needs_both_files(template):
     with pytest.raises(UsageError, match=r"a command with \{input\} and \{output\}"):
         resolve(f"command:{template}")
+
+
+def test_command_is_identified_by_its_text_and_its_files(tmp_path):
+    spec = program(tmp_path, "pass")
+    before = resolve(spec).fingerprint({})
+    assert resolve(spec).fingerprint({}) == before
+    assert resolve(spec + " -x").fingerprint({}) != before
+    program(tmp_path, "pass  # changed")
+    assert resolve(spec).fingerprint({}) != before
+
+
+def test_command_with_an_unclosed_quote():
+    with pytest.raises(UsageError, match="expected a command with"):
+        resolve("command:prog '{input} {output}")
+
+
+def test_python_file_loads_as_python_would_load_it(tmp_path):
+    (tmp_path / "beside.py").write_text("LEVEL = 0.5\n")
+    (tmp_path / "rich.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "import beside\n"
+        "@dataclass\n"
+        "class Level:\n"
+        "    value: float\n"
+        "def level(rgb):\n"
+        "    return 0 * rgb + Level(beside.LEVEL).value\n"
+    )
+    operator = resolve(f"python:{tmp_path / 'rich.py'}:level")
+    np.testing.assert_allclose(operator.run(GREY), 0.5)
 
 
 def test_command_goes_through_no_shell(tmp_path):

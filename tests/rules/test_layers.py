@@ -10,6 +10,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "burnish"
 STAGES = (
     "errors",
     "params",
+    "files",
+    "fidelity",
     "photo",
     "operators",
     "networks",
@@ -40,8 +42,7 @@ def stage(parts: tuple[str, ...]) -> int | None:
     """The place of a module on the road; None for the package itself."""
     if not parts or parts[0] in ("__init__", "__main__"):
         return None
-    # photo.py has siblings photo_read.py, ...: one stage.
-    return STAGES.index(parts[0].partition("_")[0])
+    return STAGES.index(parts[0])
 
 
 def parts_of(path: Path) -> tuple[str, ...]:

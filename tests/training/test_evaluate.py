@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from burnish.training.evaluate import MOST_PSNR, evaluate, score
+from burnish.fidelity import MOST_PSNR
+from burnish.training.evaluate import evaluate, score
 from burnish.training.pairs import Pair
 
 

@@ -86,10 +86,26 @@ def test_several_processes_make_the_same(photos, cache):
         np.testing.assert_array_equal(one.read(), two)
 
 
-def test_a_failure_keeps_what_is_finished(photos):
+def test_a_photo_that_cannot_be_read_is_left_out_and_said(photos):
+    whole = {job.target for job in jobs_of(photos)}
     (photos / "9.png").write_bytes(b"no picture")
-    with pytest.raises(PhotoError, match=r"9\.png"):
-        jobs_of(photos)
+    with pytest.warns(UserWarning, match=r"left out: .*9\.png: expected a picture"):
+        assert {job.target for job in jobs_of(photos)} == whole
+
+
+def test_a_failure_keeps_what_is_finished(photos, tmp_path, monkeypatch):
+    script = tmp_path / "picky.py"
+    script.write_text("def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n")
+    jobs = sorted(
+        jobs_of(photos, f"python:{script}:picky", {}, ()), key=lambda job: job.photo.name == "0.png"
+    )
+    with pytest.raises(OperatorError):
+        make(jobs, processes=1)
+    assert [job.target.exists() for job in jobs] == [True] * 5 + [False]
+    made = []
+    monkeypatch.setattr(pairs, "_make_one", lambda job: made.append(job.photo.name))
+    make(jobs, processes=1)
+    assert made == ["0.png"]
 
 
 def test_an_operator_that_fails_names_the_photo(photos, tmp_path):

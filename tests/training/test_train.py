@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from burnish.errors import ModelError, UsageError
 from burnish.networks.can import CAN
@@ -161,8 +162,8 @@ def test_photos_to_network_and_report(photos, tmp_path):
     assert heard[0] == ("making pairs", 6)
     assert ("look", True) in heard
     assert (result.steps, result.report.count) == (12, 1)
-    assert "5 photos" in result.trained_on
-    assert "1 photos" in result.held_out
+    assert result.trained_on.startswith("5 from 'фото', 0.0022 to 0.0022 megapixels")
+    assert result.held_out.startswith("1 from")
     saved = (tmp_path / "run" / "settings.json").read_text()
     assert Settings.from_json(saved) == settings()
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -172,8 +173,23 @@ def test_photos_to_network_and_report(photos, tmp_path):
 
 def test_held_out_photos_are_never_trained_on(photos, tmp_path):
     # The same photos under other names: none of them is left to judge on.
-    with pytest.raises(UsageError, match="expected photos that are not trained on"):
+    with pytest.raises(UsageError, match="photos that are not trained on, of 11 pixels or more"):
         train(settings(), photos, photos, tmp_path / "run")
+
+
+def test_a_copy_of_a_photo_is_the_same_photo(photos, tmp_path):
+    for path in sorted(photos.glob("*.png"))[1:]:
+        path.write_bytes((photos / "0.png").read_bytes())
+    with pytest.raises(UsageError, match=r"at least 2 different photos.* got 1"):
+        train(settings(), photos, None, tmp_path / "run")
+
+
+def test_photos_too_small_to_be_judged_are_not_held_out(photos, tmp_path):
+    for seed in range(12):
+        Image.fromarray(np.full((10, 40, 3), 20 * seed, np.uint8)).save(photos / f"s{seed}.png")
+    result = train(settings(), photos, None, tmp_path / "run")
+    assert result.report.megapixels == pytest.approx(40 * 56 / 1e6)
+    assert result.trained_on.startswith("5 from")
 
 
 COMMAND = [

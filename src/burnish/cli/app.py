@@ -14,9 +14,7 @@ from burnish.cli.doctor import doctor
 from burnish.cli.models import models
 from burnish.cli.operators import operators
 from burnish.cli.train import train
-from burnish.errors import BurnishError, missing_library
-
-INTERRUPTED = 130
+from burnish.errors import INTERRUPTED, BurnishError, missing_library
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -3,13 +3,15 @@
 import json
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from burnish.cli.interruption import Interruption
 from burnish.cli.options import Device, JsonOutput, Overwrite, Threads, with_operator_params
-from burnish.errors import BurnishError
+from burnish.errors import INTERRUPTED, BurnishError
 
 if TYPE_CHECKING:
     from burnish.editing.edit import Edit
@@ -19,14 +21,15 @@ if TYPE_CHECKING:
 @with_operator_params
 def apply(
     operator: Annotated[str, typer.Argument(help="An operator's name, or a model file (.onnx).")],
-    photos: Annotated[list[Path], typer.Argument(help="One photo or several.")],
+    # Whether it can be read is found out photo by photo, so that the others are done.
+    photos: Annotated[list[Path], typer.Argument(help="One photo or several.", readable=False)],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
-            help="A file for one photo, a folder for several; by default PHOTO.OPERATOR.EXT "
-            "beside each photo.",
+            help="A file for one photo, a folder for several (or FOLDER/); by default "
+            "PHOTO.OPERATOR.EXT beside each photo.",
         ),
     ] = None,
     slow: Annotated[
@@ -51,19 +54,38 @@ def apply(
     params: dict[str, float | None],
 ) -> None:
     """Apply an operator to photos. Orientation, profile, EXIF, depth and alpha are kept."""
+    from burnish.cli.editing_progress import EditingProgress
     from burnish.editing.edit import choose
     from burnish.editing.plan import plan
 
     edit = choose(operator, params, slow=slow, device=device, threads=threads)
-    steps = plan(photos, edit.name, output, overwrite=overwrite, skip_existing=skip_existing)
-    failed = 0
-    for step in steps:
-        record = _one(edit, step, overwrite=overwrite, quality=quality, depth=depth)
-        failed += record["status"] == "failed"
-        _say(record, json_output=json_output, quiet=quiet)
+    steps = plan(
+        photos, edit.name, output, overwrite=overwrite, skip_existing=skip_existing, depth=depth
+    )
+    counts = Counter[str]()
+    with (
+        Interruption() as interruption,
+        EditingProgress(len(steps), edit.device, hidden=quiet) as progress,
+    ):
+
+        def tile_done(share: float) -> None:
+            interruption.check()
+            progress.share(share)
+
+        for step in steps:
+            if interruption.heard:
+                break
+            progress.begin(step.source.name)
+            how = {"overwrite": overwrite, "quality": quality, "depth": depth}
+            record = _one(edit, step, progress=tile_done, **how)
+            progress.end()
+            counts[record["status"]] += 1
+            _say(record, json_output=json_output, quiet=quiet)
     if len(steps) > 1 and not quiet:
-        print(f"{len(steps) - failed} of {len(steps)} photos done", file=sys.stderr)
-    if failed:
+        print(_summary(counts, len(steps)), file=sys.stderr)
+    if interruption.heard:
+        raise typer.Exit(INTERRUPTED)
+    if counts["failed"]:
         raise typer.Exit(BurnishError.exit_code)
 
 
@@ -78,9 +100,21 @@ def _one(edit: "Edit", step: "Step", **how: Any) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         apply_to_file(edit, step.source, step.target, **how)
-    except BurnishError as error:
-        return record | {"status": "failed", "reason": str(error), "output": None}
+    except KeyboardInterrupt:
+        return record | {"status": "interrupted", "output": None}
+    except (BurnishError, MemoryError) as error:
+        reason = str(error) or f"{step.source}: too large for the memory of this machine"
+        return record | {"status": "failed", "reason": reason, "output": None}
     return record | {"status": "done", "seconds": round(time.perf_counter() - start, 3)}
+
+
+def _summary(counts: Counter[str], photos: int) -> str:
+    """Say how many are done, and how many are not and why."""
+    others = [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
+    left = photos - counts["done"] - counts["skipped"] - counts["failed"]
+    if left:
+        others.append(f"{left} not begun or not finished")
+    return ", ".join([f"{counts['done']} of {photos} photos done", *others])
 
 
 def _say(record: dict[str, Any], *, json_output: bool, quiet: bool) -> None:

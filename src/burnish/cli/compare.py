@@ -28,11 +28,10 @@ def compare(
     """Put photo, slow and fast result side by side, with error and times."""
     from burnish.editing.compare import compare_photo
 
-    target = output or photo.with_name(f"{photo.stem}.{Path(model).stem}.compare.png")
-    found = compare_photo(
+    found, target = compare_photo(
         model,
         photo,
-        target,
+        output,
         reference=reference,
         overwrite=overwrite,
         device=device,

@@ -11,9 +11,9 @@ from burnish.errors import DeviceError
 
 def doctor(json_output: JsonOutput = False) -> None:
     """Print versions, engines and devices, and run a self-test."""
-    from burnish.editing.doctor import installation, self_test
+    from burnish.editing.doctor import device, installation, self_test
 
-    found, checks = installation(), self_test()
+    found, checks = installation() | {"device": device()}, self_test()
     if json_output:
         tests = [dataclasses.asdict(check) for check in checks]
         typer.echo(json.dumps(found | {"self_test": tests}, indent=2))

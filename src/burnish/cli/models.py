@@ -1,7 +1,7 @@
 """`burnish models`: which networks are at hand, and what their cards say."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,4 +43,22 @@ def show_model(
         typer.echo(card.model_dump_json(indent=2))
         return
     for field, value in card.model_dump(mode="json").items():
-        typer.echo(f"{field:<24}{value if isinstance(value, str) else json.dumps(value)}")
+        for line in _lines(value):
+            typer.echo(f"{field:<22}{line}")
+            field = ""
+
+
+def _lines(value: Any) -> list[str]:
+    """Write a card's value for a person: a list a line each, a record as `name value` pairs."""
+    if isinstance(value, list):
+        return [line for item in value for line in _lines(item)] or ["none"]
+    if isinstance(value, dict):
+        parts = [f"{name} {_flat(item)}" for name, item in value.items() if item not in ("", None)]
+        return [", ".join(parts)]
+    return [_flat(value)]
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_flat(item)}" for name, item in value.items()) + ")"
+    return str(value)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +25,10 @@ def list_operators(json_output: JsonOutput = False) -> None:
 
 
 @operators.command("show")
-def show_operator(name: str, json_output: JsonOutput = False) -> None:
+def show_operator(
+    name: Annotated[str, typer.Argument(help="An operator's name, or one of your own.")],
+    json_output: JsonOutput = False,
+) -> None:
     """Show an operator's paper and parameters."""
     operator = resolve_callable(name)
     if json_output:

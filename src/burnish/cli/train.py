@@ -63,8 +63,9 @@ def train(
 
     Several processes: torchrun --nproc-per-node N -m burnish train ...
     """
-    from burnish.cli.progress import TrainingProgress
-    from burnish.modelfile.publish import prepare, train_and_publish
+    from burnish.cli.training_progress import TrainingProgress
+    from burnish.modelfile.order import prepare
+    from burnish.modelfile.publish import train_and_publish
 
     order = prepare(
         operator,

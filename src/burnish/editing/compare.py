@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
 from burnish.editing.edit import reference_of
-from burnish.editing.plan import check_free
+from burnish.editing.labels import HEIGHT, label
+from burnish.editing.plan import plan
+from burnish.fidelity import mse, psnr
+from burnish.files import check_free
 from burnish.operators.own import resolve_callable
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 
 Pixels = NDArray[np.float32]
 
+# Pixels between two pictures.
 GAP = 8
-LABEL_HEIGHT = 28
 
 
 @dataclass(frozen=True)
@@ -47,27 +49,30 @@ class Comparison:
 def compare_photo(
     model: str | Path,
     photo: Path,
-    target: Path,
+    target: Path | None = None,
     *,
     reference: str | None = None,
     overwrite: bool = False,
     device: str = "auto",
     threads: int | None = None,
-) -> Comparison:
-    """Compare on a photo and write the three pictures side by side.
+) -> tuple[Comparison, Path]:
+    """Compare on a photo and write the three pictures side by side; return the picture's path too.
 
     Parameters
     ----------
+    target : by default PHOTO.MODEL.compare.png beside the photo
     reference : the slow operator where the model's card names none that burnish knows
 
     Raises
     ------
-    UsageError : no reference is known for the model
+    UsageError : no reference is known for the model, or the target is the photo itself
     PhotoError, ModelError, DeviceError, OperatorError : as `burnish.apply` raises them
     OutputError : the target exists and `overwrite` is not set
     """
-    check_free(target, overwrite=overwrite)
     opened = Model.open(model, device=device, threads=threads)
+    target = target or photo.with_name(f"{photo.stem}.{opened.card.name}.compare.png")
+    plan([photo], opened.card.name, target)
+    check_free(target, overwrite=overwrite)
     slow = resolve_callable(reference).run if reference else reference_of(opened.card)
     found = compare(Photo.open(photo).pixels, slow, opened)
     sheet = beside(
@@ -77,8 +82,7 @@ def compare_photo(
             (found.fast, f"fast: {found.fast_seconds:.2f} s, {found.psnr:.1f} dB"),
         ]
     )
-    sheet.save(target, overwrite=overwrite)
-    return found
+    return found, sheet.save(target, overwrite=overwrite)
 
 
 def compare(
@@ -93,40 +97,25 @@ def compare(
         fast=fast_result,
         slow_seconds=slow_seconds,
         fast_seconds=fast_seconds,
-        psnr=psnr(fast_result, slow_result),
-        untouched_psnr=psnr(pixels, slow_result),
+        psnr=psnr(mse(fast_result, slow_result)),
+        untouched_psnr=psnr(mse(pixels, slow_result)),
     )
-
-
-def psnr(result: Pixels, target: Pixels) -> float:
-    """Peak signal-to-noise ratio in dB with peak 1; infinite for equal pictures.
-
-    Examples
-    --------
-    >>> black = np.zeros((2, 2, 3), np.float32)
-    >>> round(psnr(black + np.float32(0.1), black), 3)
-    20.0
-    """
-    error = float(np.mean(np.square(result.astype(np.float64) - target)))
-    return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
 def beside(pictures: list[tuple[Pixels, str]]) -> Photo:
     """Put pictures of equal size side by side, each with a label below it."""
     height, width = pictures[0][0].shape[:2]
-    sheet = np.ones((height + LABEL_HEIGHT, len(pictures) * (width + GAP) - GAP, 3), np.float32)
+    # Twice the letters' size on a small picture, more on a large one.
+    scale = max(2, width // 600)
+    room = scale * (HEIGHT + 6)
+    sheet = np.ones((height + room, len(pictures) * (width + GAP) - GAP, 3), np.float32)
     for index, (pixels, text) in enumerate(pictures):
         left = index * (width + GAP)
         sheet[:height, left : left + width] = pixels
-        _write(sheet[height:, left : left + width], text)
-    return Photo(np.clip(sheet, 0, 1))
-
-
-def _write(area: Pixels, text: str) -> None:
-    """Draw `text` in black into a white area, as large as fits."""
-    ink = pyvips.Image.text(text, width=area.shape[1] - 8, height=area.shape[0] - 8).numpy()
-    ink = ink[: area.shape[0] - 4, : area.shape[1] - 4].astype(np.float32) / 255
-    area[4 : 4 + ink.shape[0], 4 : 4 + ink.shape[1]] -= ink.reshape(*ink.shape[:2], 1)
+        ink = np.kron(label(text), np.ones((scale, scale), np.float32))[:, :width, None]
+        top = height + 3 * scale
+        sheet[top : top + ink.shape[0], left : left + ink.shape[1]] -= ink
+    return Photo(sheet)
 
 
 def _timed(run: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels, float]:

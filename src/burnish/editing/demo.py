@@ -5,7 +5,7 @@ from pathlib import Path
 from burnish.editing.compare import beside
 from burnish.editing.edit import choose
 from burnish.editing.photo import apply_to_file
-from burnish.editing.plan import check_free
+from burnish.files import check_free
 from burnish.photo import Photo
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"

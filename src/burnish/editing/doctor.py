@@ -14,7 +14,6 @@ import pyvips
 
 import burnish
 from burnish.editing.demo import SAMPLE
-from burnish.errors import BurnishError
 from burnish.photo import Photo
 from burnish.runtime import shelf
 from burnish.runtime.model import Model
@@ -44,9 +43,14 @@ def installation() -> dict[str, Any]:
         "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
         "packages": {name: _version(name) for name in _PACKAGES},
         "optional": {name: _version(name) for name in _OPTIONAL},
-        "engines": onnxruntime.get_available_providers(),
+        "engine": f"ONNX Runtime ({', '.join(onnxruntime.get_available_providers())})",
         "models": shelf.names(),
     }
+
+
+def device() -> str:
+    """Return where a model runs if no device is asked for: `--device auto`."""
+    return Model.open(shelf.names()[0]).device
 
 
 def self_test() -> list[Check]:
@@ -60,8 +64,8 @@ def self_test() -> list[Check]:
 def _check(name: str, test: Callable[[], str]) -> Check:
     try:
         return Check(name, test())
-    except BurnishError as error:
-        return Check(name, str(error))
+    except Exception as error:  # whatever is ill here, the rest is to be examined too
+        return Check(name, f"{type(error).__name__}: {error}")
 
 
 def _round_trip() -> str:

@@ -4,17 +4,32 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.errors import UsageError
-from burnish.modelfile.card import Card
+from burnish.errors import DeviceError, OutputError, UsageError
+from burnish.modelfile.card import Card, CardParam
+from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
+from burnish.params import Param, settle
 from burnish.runtime.model import Model
 
 Pixels = NDArray[np.float32]
+# Told the share that is done, from 0 to 1.
+Progress = Callable[[float], None]
+
+# An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
+_VISIBLE = 1 / 255
+
+
+class Run(Protocol):
+    """(H, W, 3) float32 in [0, 1] -> the same; tells `progress` if it knows it."""
+
+    def __call__(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        """Edit a picture."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +39,13 @@ class Edit:
     Parameters
     ----------
     name : goes into the names of outputs
-    run : (H, W, 3) float32 in [0, 1] -> the same
+    run : the function
     device : what it runs on, in words
     model : SHA-256 of the model file, or None for a slow operator
     """
 
     name: str
-    run: Callable[[Pixels], Pixels]
+    run: Run
     device: str
     model: str | None
 
@@ -55,11 +70,17 @@ def choose(
     UsageError : an unknown operator or parameter, or a value the network was not trained for
     ModelError : no such model, or one that does not fit
     DeviceError : the device cannot be had
+    MissingLibraryError : the slow operator needs a library that is not installed
     """
+    if not isinstance(what, str | Path):
+        raise UsageError(
+            "operator",
+            expected="a name or the path of a model file",
+            got=type(what).__name__,
+            remedy="see `burnish models list`",
+        )
     if slow:
-        operator = resolve_callable(str(what))
-        values = operator.settle(dict(params))
-        return Edit(operator.name, lambda pixels: operator.run(pixels, **values), "cpu", None)
+        return _slow(resolve_callable(str(what)), params, device)
     if str(what).startswith(("python:", "command:", "pairs:")):
         raise UsageError(
             str(what),
@@ -69,7 +90,36 @@ def choose(
         )
     model = Model.open(what, device=device, threads=threads)
     _check_params(model.card, params)
-    return Edit(model.card.name, model, model.device, model.sha256)
+
+    def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        return model(pixels, progress=progress)
+
+    return Edit(model.card.name, run, model.device, model.sha256)
+
+
+def _slow(operator: Operator, params: Mapping[str, float | None], device: str) -> Edit:
+    if device not in ("auto", "cpu"):
+        raise DeviceError(
+            f"--device {device}",
+            expected="cpu, where a slow operator runs",
+            got=device,
+            remedy="leave --device out",
+        )
+    values = operator.settle(dict(params))
+    operator.function()  # what it needs is missed now rather than at the first photo
+
+    def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        result: Pixels = operator.run(pixels, **values)
+        if not result.any() and float(pixels.mean()) > _VISIBLE:
+            raise OutputError(
+                f"operator {operator.name}",
+                expected="a picture",
+                got="all black",
+                remedy="mend the operator, or try another photo",
+            )
+        return result
+
+    return Edit(operator.name, run, "cpu", None)
 
 
 def reference_of(card: Card) -> Callable[[Pixels], Pixels]:
@@ -92,26 +142,31 @@ def reference_of(card: Card) -> Callable[[Pixels], Pixels]:
 
 
 def _check_params(card: Card, given: Mapping[str, float | None]) -> None:
-    trained = {param.name: param.value for param in card.params}
-    trained |= {param.name + "_": param.value for param in card.params}  # as Python may spell it
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name not in trained:
+    """See that what is asked for is what the network was trained at."""
+    said = {name: value for name, value in given.items() if value is not None}
+    asked = settle([_param(param) for param in card.params], said, of=card.name)
+    for param in card.params:
+        if asked[param.name] != param.value:
             raise UsageError(
-                f"model {card.name}",
-                expected=f"parameters among {[p.name for p in card.params] or 'none'}",
-                got=repr(name),
-                remedy=f"see `burnish models show {card.name}`",
+                param.name,
+                expected=f"{param.value:g}, which model {card.name} was trained at",
+                got=f"{asked[param.name]:g}",
+                remedy="run the operator itself with --slow, or learn another network: burnish "
+                f"train {_quote(card.operator)} {_param(param).option} {asked[param.name]:g}",
             )
-        if value != trained[name]:
-            raise UsageError(
-                name,
-                expected=f"{trained[name]:g}, which model {card.name} was trained at",
-                got=f"{value:g}" if isinstance(value, int | float) else repr(value),
-                remedy=f"run the operator itself with --slow, or learn another network: "
-                f"burnish train {_quote(card.operator)} --{name.rstrip('_')} {value}",
-            )
+
+
+def _param(stated: CardParam) -> Param:
+    """Return a card's parameter, its trained value being what holds where nothing is said."""
+    return Param(
+        stated.name,
+        stated.effect,
+        default=stated.value,
+        low=stated.low,
+        high=stated.high,
+        scale=stated.scale,
+        unit=stated.unit,
+    )
 
 
 def _quote(text: str | Path) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import Edit, choose
-from burnish.editing.plan import check_free, plan
-from burnish.errors import UsageError
+from burnish.editing.edit import Edit, Progress, choose
+from burnish.editing.plan import plan
+from burnish.errors import OutputError, UsageError
+from burnish.files import check_free
 from burnish.photo import Photo
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def apply(
     """
     edit = choose(operator, params, slow=slow, device=device, threads=threads)
     if isinstance(image, str | Path):
-        step = plan([Path(image)], edit.name, Path(output) if output else None)[0]
+        step = plan([Path(image)], edit.name, output)[0]
         path = apply_to_file(edit, step.source, step.target, overwrite=overwrite)
         return cast("Picture", str(path) if isinstance(image, str) else path)
     if output is not None:
@@ -75,7 +76,8 @@ def apply(
 
 def _apply_in_memory(edit: Edit, image: Any) -> Any:
     if isinstance(image, bytes):
-        return _edited(Photo.open(image), edit).encode()
+        photo = Photo.open(image)
+        return photo.with_pixels(edit.run(photo.pixels)).encode()
     if isinstance(image, np.ndarray):
         return _apply_to_array(edit, image)
     if type(image).__module__.startswith("PIL."):
@@ -96,16 +98,33 @@ def apply_to_file(
     overwrite: bool = False,
     quality: int | None = None,
     depth: int | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Read `source`, edit it and write `target`, which stays as it was if anything fails."""
+    """Read `source`, edit it and write `target`, which stays as it was if anything fails.
+
+    Parameters
+    ----------
+    quality, depth : see `Photo.save`
+    progress : told the share done, from 0 to 1, by an edit that knows it
+
+    Raises
+    ------
+    OutputError : the target exists, its folder cannot be had, or the result is not sane
+    PhotoError : the photo cannot be read, or the target's format cannot hold it
+    """
     check_free(target, overwrite=overwrite)
-    photo = _edited(Photo.open(source), edit)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return photo.save(target, quality=quality, depth=depth, overwrite=overwrite)
-
-
-def _edited(photo: Photo, edit: Edit) -> Photo:
-    return photo.with_pixels(edit.run(photo.pixels))
+    photo = Photo.open(source)
+    edited = photo.with_pixels(edit.run(photo.pixels, progress))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            str(target.parent),
+            expected="a folder that can be made",
+            got=(error.strerror or str(error)).lower(),
+            remedy="choose another -o (output)",
+        ) from error
+    return edited.save(target, quality=quality, depth=depth, overwrite=overwrite)
 
 
 def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
@@ -144,12 +163,14 @@ def _wrong_array(got: str) -> UsageError:
 def _apply_to_pil(edit: Edit, image: Any) -> Any:
     from PIL import Image
 
-    if image.mode not in _PIL_MODES:
+    if image.mode not in _PIL_MODES or "transparency" in image.info:
+        # A colour that stands for 'transparent' would mean other pixels afterwards.
+        keyed = " with a transparent colour" if "transparency" in image.info else ""
         raise UsageError(
             "image",
             expected=f"a PIL image of mode {', '.join(_PIL_MODES)}",
-            got=f"mode {image.mode}",
-            remedy="convert it first: image.convert('RGB')",
+            got=f"mode {image.mode}{keyed}",
+            remedy=f"convert it first: image.convert('{'RGBA' if keyed else 'RGB'}')",
         )
     result = Image.fromarray(_apply_to_array(edit, np.asarray(image)))
     result.info = dict(image.info)

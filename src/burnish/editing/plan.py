@@ -1,10 +1,12 @@
 """The plan: every output is named and checked before the first pixel is read."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.errors import OutputError, UsageError
+from burnish.errors import UsageError
+from burnish.photo.formats import check_writable
 
 
 @dataclass(frozen=True)
@@ -16,52 +18,44 @@ class Step:
     skip: bool = False
 
 
-def target_of(source: Path, edit: str, output: Path | None, *, several: bool) -> Path:
-    """Name the result: `photo.jpg` -> `photo.EDIT.jpg` beside it, or as `output` says.
-
-    `output` is a file for one photo, and a folder for several or where it is one already.
-    """
-    name = f"{source.stem}.{edit}{source.suffix}"
-    if output is None:
-        return source.with_name(name)
-    if several or output.is_dir():
-        return output / name
-    return output
-
-
 def plan(
     sources: Sequence[Path],
     edit: str,
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     overwrite: bool = False,
     skip_existing: bool = False,
+    depth: int | None = None,
 ) -> list[Step]:
     """Plan a run over `sources`.
 
+    Parameters
+    ----------
+    edit : goes into the names: `photo.jpg` -> `photo.EDIT.jpg` beside it
+    output : a file for one photo; a folder for several, or where it is one, ends like one
+        ("smooth/") or has no suffix
+    depth : bits a channel asked for; None where nothing is
+
     Raises
     ------
-    UsageError : two results would meet in one file, or a result would replace an input
+    UsageError : two results would meet in one file, a result would replace an input, `output` or
+        `depth` cannot be
     """
     if overwrite and skip_existing:
         raise UsageError(
             "--overwrite, --skip-existing", expected="one of the two", got="both", remedy="drop one"
         )
-    several = len(sources) > 1
-    if several and output is not None and output.is_file():
-        raise UsageError(
-            f"-o {output}",
-            expected="a folder for several photos",
-            got="a file",
-            remedy="name a folder",
-        )
+    folder, file = _place(output, several=len(sources) > 1)
+    if file is not None:
+        check_writable(file, depth)
     inputs = {_identity(source): source for source in sources}
     taken: dict[str, Path] = {}
     steps = []
     for source in sources:
-        target = target_of(source, edit, output, several=several)
+        name = f"{source.stem}.{edit}{source.suffix}"
+        target = file or (folder or source.parent) / name
         # Folded, since some file systems take A.jpg and a.jpg for one.
-        place = str(target.resolve()).casefold()
+        place = os.path.abspath(target).casefold()  # noqa: PTH100 links are not followed
         if place in taken:
             raise UsageError(
                 str(source),
@@ -77,30 +71,34 @@ def plan(
                 remedy="choose another -o",
             )
         taken[place] = source
-        steps.append(Step(source, target, skip=skip_existing and target.exists()))
+        steps.append(Step(source, target, skip=skip_existing and _exists(target)))
     return steps
 
 
-def check_free(target: Path, *, overwrite: bool) -> None:
-    """Refuse a target that exists, before the work rather than after it.
-
-    Raises
-    ------
-    OutputError : it exists and `overwrite` is not set
-    """
-    if target.exists() and not overwrite:
-        raise OutputError(
-            str(target),
-            expected="a new file",
-            got="one that exists",
-            remedy="use --overwrite (overwrite=True), or another output",
+def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
+    """Tell what `output` is: a folder, or a file for the one photo."""
+    if output is None:
+        return None, None
+    path = Path(output)
+    means_folder = str(output).endswith(("/", os.sep)) or not path.suffix or path.is_dir()
+    if several and (path.is_file() or not means_folder):
+        raise UsageError(
+            f"-o {output}",
+            expected="a folder for several photos",
+            got="a file" if path.is_file() else "the name of a file",
+            remedy="end it in / to mean a folder",
         )
+    return (path, None) if means_folder else (None, path)
 
 
 def _identity(path: Path) -> tuple[int, int] | str:
     """Return what a path leads to: links and spellings of one file are one."""
     try:
         stat = path.stat()
-    except OSError:
-        return str(path.resolve())
+    except (OSError, ValueError):  # not there, or no path at all: reading it will say so
+        return os.path.abspath(path)  # noqa: PTH100
     return stat.st_dev, stat.st_ino
+
+
+def _exists(path: Path) -> bool:
+    return isinstance(_identity(path), tuple)

@@ -5,7 +5,7 @@ no control characters.
 """
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,9 @@ from pydantic import (
 from burnish.errors import ModelError
 
 CARD_KEY = "burnish.card"
+# What a model file's graph calls its ends.
+INPUT = "image"
+OUTPUT = "result"
 MAX_CARD_BYTES = 64 * 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -141,15 +144,43 @@ def parse_card(text: str, where: str) -> Card:
     try:
         return Card.model_validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the whole"
-        got = f"{field} = {_short(first['input'])} ({_short(first['msg'])})"
-        raise _broken(where, "a valid model card", got) from error
+        raise _broken(where, "a valid model card", _first_fault(error)) from error
+
+
+def build_card(**fields: Any) -> Card:
+    """Make a card from its fields, for whoever makes a model.
+
+    Raises
+    ------
+    ModelError : a field is missing, unknown or not as it must be; the first such field is named
+
+    Examples
+    --------
+    >>> build_card(name="My Model")
+    Traceback (most recent call last):
+    burnish.errors.ModelError: card of My Model: expected fields as docs/card.schema.json has \
+them, got name = My Model (String should match pattern '^[a-z0-9][a-z0-9._-]{0,63}$'); correct it
+    """
+    try:
+        return Card(**fields)
+    except ValidationError as error:
+        raise ModelError(
+            f"card of {_short(fields.get('name', 'a model'))}",
+            expected="fields as docs/card.schema.json has them",
+            got=_first_fault(error),
+            remedy="correct it",
+        ) from error
 
 
 def card_schema() -> str:
     """Return the card's JSON schema as text, the content of docs/card.schema.json."""
     return json.dumps(Card.model_json_schema(), indent=2) + "\n"
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the whole"
+    return f"{field} = {_short(first['input'])} ({_short(first['msg'])})"
 
 
 def _short(value: object) -> str:

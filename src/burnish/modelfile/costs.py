@@ -4,19 +4,22 @@ A card's costs decide how large a tile may be, so a stranger's file that claims 
 for far more memory than there is. Here the claim meets the graph.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from math import ceil, prod
+from random import Random
 
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto
 
-from burnish.modelfile.graph import INPUT, OUTPUT, refuse
+from burnish.modelfile.card import OUTPUT
+from burnish.modelfile.refusal import refuse
+from burnish.modelfile.shapes import Shapes, shapes
 
 # These can write over an input that nobody needs any more, and runtimes do.
 _IN_PLACE = frozenset(
     [
         "Add",
-        "BatchNormalization",
         "Clip",
         "Div",
         "Elu",
@@ -33,7 +36,11 @@ _IN_PLACE = frozenset(
     ]
 )
 
-_Shapes = dict[str, tuple[int, ...]]
+# In blocks of the card's multiple. Large enough that what does not grow with the picture no longer
+# counts; odd, so that a size halved inside is noticed.
+_LARGE = 8191
+# A network may pad tensors: as if the picture had a frame of so many pixels in all around it.
+_FRAME = 64
 
 
 @dataclass(frozen=True)
@@ -49,76 +56,58 @@ class Costs:
 
 
 def costs(model: ModelProto, multiple: int, where: str) -> Costs:
-    """Work out what running the graph costs.
+    """Work out what running the graph on a large picture costs.
 
     Raises
     ------
     ModelError : a size cannot be told from the picture's, the result is not as large as the
-        picture, or memory grows faster than the picture does
+        picture, or another size or form of picture takes more memory a pixel than a large square
     """
-    side = multiple * ceil(64 / multiple)
-    small = _costs_at(model, side, where)
-    large = _costs_at(model, 3 * side, where)
-    if large.activations_per_pixel > small.activations_per_pixel:
-        refuse(
-            where,
-            "memory in proportion to the picture",
-            f"{small.activations_per_pixel} values a pixel at {side} px, "
-            f"{large.activations_per_pixel} at {3 * side} px",
-        )
-    return small
+    side = multiple * _LARGE
+    sizes = shapes(model, side, side, where)
+    macs = sum(_macs(node, sizes) for node in model.graph.node)
+    a_pixel = ceil(_most_alive(model.graph, sizes) / side**2)
+    for rows, columns in _probes(model):
+        height, width = multiple * rows, multiple * columns
+        needed = _most_alive(model.graph, shapes(model, height, width, where))
+        if needed > a_pixel * (height + _FRAME) * (width + _FRAME):
+            refuse(
+                where,
+                f"memory in proportion to the picture, {a_pixel} values a pixel",
+                f"{ceil(needed / (height * width))} at {width} x {height} px",
+            )
+    return Costs(ceil(macs / side**2), a_pixel)
 
 
-def _costs_at(model: ModelProto, side: int, where: str) -> Costs:
-    shapes = _shapes(model, side, where)
-    if shapes[OUTPUT] != (1, 3, side, side):
-        refuse(where, f"a result of 3 x {side} x {side}", " x ".join(map(str, shapes[OUTPUT][1:])))
-    macs = sum(_macs(node, shapes) for node in model.graph.node)
-    pixels = side * side
-    return Costs(ceil(macs / pixels), ceil(_most_alive(model.graph, shapes) / pixels))
+def _probes(model: ModelProto) -> Iterator[tuple[int, int]]:
+    """Give heights and widths in blocks: the extremes, and some that nobody could prepare for.
+
+    They follow from the file, so that it is judged the same each time, and a file made for the
+    sizes it is judged at would be another file.
+    """
+    yield from ((1, 1), (1, _LARGE), (_LARGE, 1), (17, 31))
+    random = Random(sha256(model.SerializeToString(deterministic=True)).digest())
+    for most in (64, 1024, 1024, 16384):
+        yield random.randint(1, most), random.randint(1, most)
 
 
-def _shapes(model: ModelProto, side: int, where: str) -> _Shapes:
-    """Infer the shape of every tensor for one picture of `side` x `side` pixels."""
-    fixed = ModelProto()
-    fixed.CopyFrom(model)
-    del fixed.graph.value_info[:]  # The file's claims; only what follows from the input counts.
-    fixed.graph.output[0].type.tensor_type.ClearField("shape")
-    image = next(end for end in fixed.graph.input if end.name == INPUT)
-    for dim, size in zip(image.type.tensor_type.shape.dim, (1, 3, side, side), strict=True):
-        dim.dim_value = size
-    try:
-        graph = onnx.shape_inference.infer_shapes(
-            fixed, check_type=True, strict_mode=True, data_prop=True
-        ).graph
-    except (onnx.shape_inference.InferenceError, ValueError) as error:
-        refuse(where, "a graph whose sizes fit together", str(error)[:200], error)
-    shapes: _Shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for info in (*graph.input, *graph.value_info, *graph.output):
-        shapes[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
-    for node in graph.node:
-        # Zero is protobuf's way to say 'unknown'.
-        if any(name and 0 in shapes.get(name, (0,)) for name in node.output):
-            refuse(where, "sizes that follow from the picture's", f"{node.op_type} of unknown size")
-    return shapes
-
-
-def _macs(node: NodeProto, shapes: _Shapes) -> int:
-    """Multiply-adds: each value made by Conv, or taken by ConvTranspose, meets a kernel's worth."""
-    if node.op_type not in ("Conv", "ConvTranspose"):
+def _macs(node: NodeProto, sizes: Shapes) -> int:
+    """Multiply-adds: each value made by a convolution meets a kernel's worth."""
+    if node.op_type != "Conv":
         return 0
-    values = node.output[0] if node.op_type == "Conv" else node.input[0]
-    return prod(shapes[values]) * prod(shapes[node.input[1]][1:])
+    return prod(sizes[node.output[0]]) * prod(sizes[node.input[1]][1:])
 
 
-def _most_alive(graph: GraphProto, shapes: _Shapes) -> int:
+def _most_alive(graph: GraphProto, sizes: Shapes) -> int:
     """Return the largest number of values that exist at one time, going through the nodes."""
     last_use = {name: i for i, node in enumerate(graph.node) for name in node.input}
     last_use[OUTPUT] = len(graph.node)
     alive: dict[str, int] = {}
     most = 0
     for i, node in enumerate(graph.node):
-        made = {name: prod(shapes[name]) for name in node.output if name}
+        if node.op_type == "Constant":  # Weights, whatever the picture.
+            continue
+        made = {name: prod(sizes[name]) for name in node.output if name}
         dying = [name for name in set(node.input) & alive.keys() if last_use[name] == i]
         reused = 0
         if node.op_type in _IN_PLACE:

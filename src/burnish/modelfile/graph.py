@@ -5,56 +5,17 @@ of a picture than a tile holds.
 """
 
 from collections.abc import Iterator
-from typing import NoReturn
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, TensorProto
 
-from burnish.errors import ModelError
-from burnish.modelfile.card import CARD_KEY
+from burnish.modelfile import local
+from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT
+from burnish.modelfile.refusal import refuse
 
-INPUT = "image"
-OUTPUT = "result"
 OPSETS = range(13, 22)
-MAX_NODES = 10_000
-
-# Everything here works within a neighbourhood and makes tensors whose sizes follow from the
-# picture's. No control flow, no sizes computed from pixels, nothing that looks at the whole picture
-# (a global pool, a mean): such a graph could not be tiled.
-ALLOWED = frozenset(
-    [
-        "Add",
-        "AveragePool",
-        "BatchNormalization",
-        "Clip",
-        "Concat",
-        "Constant",
-        "Conv",
-        "ConvTranspose",
-        "DepthToSpace",
-        "Div",
-        "Elu",
-        "Gather",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "MaxPool",
-        "Mul",
-        "PRelu",
-        "Pad",
-        "Relu",
-        "Resize",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "SpaceToDepth",
-        "Split",
-        "Sub",
-        "Tanh",
-    ]
-)
+MAX_NODES = 1000
 
 
 def parse(data: bytes, where: str) -> ModelProto:
@@ -76,6 +37,7 @@ def parse(data: bytes, where: str) -> ModelProto:
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:
         refuse(where, "a valid ONNX model", str(error)[:200], error)
     _check_ends(model.graph, where)
+    local.check(model, where)
     return model
 
 
@@ -126,7 +88,7 @@ def _check_operators(model: ModelProto, where: str) -> None:
             or attribute.HasField("sparse_tensor")
             for attribute in node.attribute
         )
-        if node.domain not in ("", "ai.onnx") or node.op_type not in ALLOWED or holds_graph:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in local.ALLOWED or holds_graph:
             name = f"{node.domain}.{node.op_type}".lstrip(".")[:80]
             refuse(where, "only operators that a picture's network needs", repr(name))
 
@@ -145,9 +107,3 @@ def _check_ends(graph: GraphProto, where: str) -> None:
         if kind.elem_type != TensorProto.FLOAT or not shaped:
             element = TensorProto.DataType.Name(kind.elem_type) if kind.elem_type else "no tensor"
             refuse(where, expected, f"{element} {sizes[:8]}")
-
-
-def refuse(where: str, expected: str, got: str, cause: Exception | None = None) -> NoReturn:
-    """Raise the ModelError that a graph outside the rules meets."""
-    remedy = "get the model anew from its maker, or export it with burnish"
-    raise ModelError(where, expected=expected, got=got, remedy=remedy) from cause

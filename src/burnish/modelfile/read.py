@@ -6,6 +6,7 @@ from pathlib import Path
 
 from burnish.errors import ModelError
 from burnish.modelfile.card import Card, parse_card
+from burnish.modelfile.refusal import refuse
 
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -39,23 +40,32 @@ def parse(data: bytes, where: str) -> ModelFile:
     ModelError : see `read`
     """
     # onnx takes 130 ms to import: only who opens a model pays.
-    from burnish.modelfile import costs, graph
+    from burnish.modelfile import costs, graph, sight
 
     model = graph.parse(data, where)
     card = parse_card(graph.card_text(model, where), where)
-    needed = costs.costs(model, card.multiple, where).activations_per_pixel
-    if needed > card.activations_per_pixel:
-        raise ModelError(
-            where,
-            expected=f"{card.activations_per_pixel} values a pixel, as its card says",
-            got=f"a graph that needs {needed}",
-            remedy="get the model anew from its maker, or export it with burnish",
-        )
+    _check_claim(
+        where,
+        f"{card.activations_per_pixel} values a pixel",
+        costs.costs(model, card.multiple, where).activations_per_pixel,
+        card.activations_per_pixel,
+    )
+    _check_claim(
+        where,
+        f"a halo of {card.halo} px",
+        sight.sight(model, card.multiple, card.halo, where),
+        card.halo,
+    )
     return ModelFile(card, data, sha256(data).hexdigest())
 
 
+def _check_claim(where: str, claim: str, needed: int, claimed: int) -> None:
+    if needed > claimed:
+        refuse(where, f"{claim}, as its card says", f"a graph that needs {needed}")
+
+
 def _bytes(path: Path, where: str) -> bytes:
-    def refuse(got: str, cause: Exception | None = None) -> ModelError:
+    def unreadable(got: str, cause: Exception | None = None) -> ModelError:
         error = ModelError(
             where,
             expected=f"a readable .onnx file of at most {MAX_FILE_BYTES // 2**20} MiB",
@@ -67,10 +77,10 @@ def _bytes(path: Path, where: str) -> bytes:
 
     try:
         if not path.is_file():  # Also keeps from waiting on a pipe for ever.
-            raise refuse("a folder or device" if path.exists() else "no such file")
+            raise unreadable("a folder or device" if path.exists() else "no such file")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise refuse(f"{size / 2**20:.0f} MiB")
+            raise unreadable(f"{size / 2**20:.0f} MiB")
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise refuse(str(error)) from error
+        raise unreadable(str(error)) from error

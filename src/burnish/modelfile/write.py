@@ -2,8 +2,6 @@
 
 import copy
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +15,11 @@ from torch import nn
 from torch.export import Dim
 
 from burnish.errors import ModelError, OutputError
+from burnish.files import check_free, writing
 from burnish.modelfile import read
-from burnish.modelfile.card import CARD_KEY, Card, card_json
+from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, Card, card_json
 from burnish.modelfile.claims import check_claims
 from burnish.modelfile.costs import costs
-from burnish.modelfile.graph import INPUT, OUTPUT
 from burnish.modelfile.translate import TRANSLATIONS
 
 # 18 is the oldest set that the exporter writes without converting; runtimes have it since 2023.
@@ -52,7 +50,11 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     ModelError : the network cannot be exported, or a claim on the card is not true and tight
     """
     target = Path(path)
-    _check_target(target, overwrite)
+    if target.suffix.lower() != ".onnx":
+        raise OutputError(
+            str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
+        )
+    check_free(target, overwrite=overwrite)
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     model = _graph(frozen, card)
     model.metadata_props.add(key=CARD_KEY, value=card_json(card))
@@ -62,8 +64,8 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     session = _session(data)
     _check_same(session, frozen, card)
     _check_halo(session, card)
-    _check_target(target, overwrite)
-    _put(data, target)
+    with writing(target, overwrite=overwrite) as file:
+        file.write(data)
     return target
 
 
@@ -159,41 +161,6 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
             got=f"a change of {np.abs(first - second).max():g} from farther away",
             remedy="state the network's whole reach, and freeze its normalisation",
         )
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    if target.suffix.lower() != ".onnx":
-        raise OutputError(
-            str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
-        )
-    if target.exists() and not overwrite:
-        raise OutputError(
-            str(target),
-            expected="no file of this name",
-            got="one that is there already",
-            remedy="choose another name, or overwrite it on purpose",
-        )
-
-
-def _put(data: bytes, target: Path) -> None:
-    """Write beside the target, then rename: the target is never half a file."""
-    try:
-        handle, name = tempfile.mkstemp(suffix=".part", prefix=f".{target.stem}", dir=target.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            beside.chmod(0o644)  # mkstemp's 0o600 is for secrets.
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            str(target),
-            expected="a folder that can be written to",
-            got=str(error),
-            remedy="choose another folder",
-        ) from error
 
 
 @contextmanager

@@ -10,18 +10,37 @@ from pathlib import Path
 from typing import Any
 
 import burnish.params
-from burnish.errors import OperatorError, missing_library
+from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
 from burnish.params import Param
-
-TYPE = "float32"
 
 
 def threads() -> int:
     """How many threads an operator may use: all cores, or what BURNISH_THREADS says.
 
     The pairs of a training are made by one process a core, each with BURNISH_THREADS=1.
+
+    Raises
+    ------
+    UsageError : BURNISH_THREADS is no number above 0
     """
-    return int(os.environ.get("BURNISH_THREADS", 0)) or os.cpu_count() or 1
+    said = os.environ.get("BURNISH_THREADS")
+    if said is None:
+        return cores()
+    if not said.isdecimal() or int(said) < 1:
+        raise UsageError(
+            "BURNISH_THREADS",
+            expected="a number above 0",
+            got=repr(said),
+            remedy="mend or unset it",
+        )
+    return int(said)
+
+
+def cores() -> int:
+    """How many cores this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -103,9 +122,9 @@ class Operator:
         function = self.function()
         keywords = {param.keyword: values[param.name] for param in self.params}
         try:
-            result = np.asarray(function(np.array(rgb, dtype=TYPE), **keywords))
-        except Exception as error:
-            if isinstance(error, OperatorError):
+            result = np.asarray(function(np.array(rgb, dtype=np.float32), **keywords))
+        except (Exception, SystemExit) as error:  # another's code may do anything
+            if isinstance(error, BurnishError):
                 raise
             raise OperatorError(
                 f"operator {self.name}",
@@ -114,7 +133,7 @@ class Operator:
                 remedy="mend the operator, or try another photo",
             ) from error
         self._check(result, np.shape(rgb))
-        return np.clip(result, 0, 1, dtype=TYPE, casting="unsafe")
+        return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
 
     def _check(self, result: Any, shape: tuple[int, ...]) -> None:
         import numpy as np

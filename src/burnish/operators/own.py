@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from burnish.errors import OperatorError, UsageError
+from burnish.errors import OperatorError, PhotoError, UsageError
 from burnish.operators.operator import Operator
 from burnish.operators.table import OPERATORS
 
@@ -97,26 +97,31 @@ def _python(address: str) -> Operator:
             got="none of that name",
             remedy="check the spelling",
         )
-    source = getattr(module, "__file__", None)
-    code = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else where
     return Operator(
-        name=name.replace("_", "-"), title=name, call=function, identity=f"python:{address}:{code}"
+        name=name.replace("_", "-"),
+        title=name,
+        call=function,
+        identity=f"python:{address}:{_digest([getattr(module, '__file__', None) or ''])}",
     )
 
 
 def _load(where: str) -> ModuleType:
-    """Import a module by name (the working directory counts) or by the path of its file."""
+    """Import a module by name or by the path of its file, as `python` would from its folder."""
+    path = Path(where)
+    is_file = path.suffix == ".py"
+    folder = str(path.resolve().parent) if is_file else ""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     try:
-        if where.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-            if spec is None or spec.loader is None:
-                raise ImportError(f"no loader for {where}")
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
-        if "" not in sys.path:
-            sys.path.insert(0, "")
-        return importlib.import_module(where)
+        if not is_file:
+            return importlib.import_module(where)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"no loader for {where}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module  # dataclasses, for one, look their module up there
+        spec.loader.exec_module(module)
+        return module
     except Exception as error:  # whatever the user's own file raises while it is imported
         raise UsageError(
             f"python:{where}",
@@ -127,7 +132,10 @@ def _load(where: str) -> ModuleType:
 
 
 def _command(template: str) -> Operator:
-    words = shlex.split(template)
+    try:
+        words = shlex.split(template)
+    except ValueError:  # an unclosed quote
+        words = []
     if not any("{input}" in word for word in words) or not any(
         "{output}" in word for word in words
     ):
@@ -138,8 +146,17 @@ def _command(template: str) -> Operator:
             remedy="for example: command:convert {input} -paint 4 {output}",
         )
     return Operator(
-        name=Path(words[0]).stem, title=template, call=_run(words), identity=f"command:{template}"
+        name=Path(words[0]).stem,
+        title=template,
+        call=_run(words),
+        identity=f"command:{template}:{_digest(words)}",
     )
+
+
+def _digest(words: list[str]) -> str:
+    """Hash those of the words that are files: a script that changed is another operator."""
+    files = [Path(word) for word in words if Path(word).is_file()]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _run(words: list[str]) -> Callable[[Any], Any]:
@@ -155,7 +172,15 @@ def _run(words: list[str]) -> Callable[[Any], Any]:
                 w.replace("{input}", str(source)).replace("{output}", str(target)) for w in words
             ]
             _call(argv)
-            return Photo.open(target).pixels
+            try:
+                return Photo.open(target).pixels
+            except PhotoError as error:
+                raise OperatorError(
+                    f"command:{argv[0]}",
+                    expected="a picture in {output}",
+                    got=error.got,
+                    remedy="run it by hand to see what it writes",
+                ) from error
 
     return through_files
 
@@ -166,7 +191,9 @@ def _call(argv: list[str]) -> None:
         done = subprocess.run(
             argv, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        got, remedy = f"none within {COMMAND_SECONDS} s", "try a smaller photo"
+    except OSError as error:
         got, remedy = str(error), "check that the program is installed and on the PATH"
     else:
         if done.returncode == 0:

@@ -1,6 +1,5 @@
 """A checkpoint: all that a training needs to go on as if it had never stopped."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from burnish.errors import ModelError
+from burnish.files import writing
 
 
 @dataclass
@@ -28,13 +28,9 @@ class Checkpoint:
     data: str
 
     def save(self, path: Path) -> None:
-        """Write beside the target, flush and rename: a kill leaves the old or the new."""
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
+        """Write the file, in place of an older one: a kill leaves the old or the new."""
+        with writing(path, overwrite=True) as file:
             torch.save(vars(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":

@@ -1,16 +1,13 @@
 """What a network is worth: its pictures against the operator's, on photos never trained on."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.fidelity import mse, psnr
 from burnish.training.pairs import Pair
-
-# PSNR of equal pictures is infinite; no JSON holds that, and no eye needs more.
-MOST_PSNR = 120.0
 
 Filter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -36,14 +33,14 @@ class Report:
 
 
 def score(result: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
-    """Compare two pictures (H, W, 3) in [0, 1], both at least 7 x 7.
+    """Compare two pictures (H, W, 3) in [0, 1], both at least 11 x 11.
 
     SSIM is scikit-image's with Gaussian weights of sigma 1.5, as Wang et al. 2004 define it
     (https://doi.org/10.1109/TIP.2003.819861), the mean over the three channels.
     """
     from skimage.metrics import structural_similarity
 
-    mse = float(np.mean(np.square(result.astype(np.float64) - target)))
+    error = mse(result, target)
     ssim = structural_similarity(  # type: ignore[no-untyped-call]
         result,
         target,
@@ -53,7 +50,7 @@ def score(result: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
         sigma=1.5,
         use_sample_covariance=False,
     )
-    return Score(mse, min(MOST_PSNR, -10 * math.log10(max(mse, 1e-30))), float(ssim))
+    return Score(error, psnr(error), float(ssim))
 
 
 def evaluate(

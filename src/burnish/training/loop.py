@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from burnish.errors import ModelError, UsageError
+from burnish.fidelity import psnr
 from burnish.networks.can import CAN
 from burnish.training import processes
 from burnish.training.batches import Batches
@@ -30,7 +31,7 @@ class Moment:
     @property
     def psnr(self) -> float:
         """The running loss as PSNR in dB."""
-        return -10 * math.log10(max(self.loss, 1e-12))
+        return psnr(self.loss)
 
 
 class Training:
@@ -156,7 +157,8 @@ class Training:
         loss = F.mse_loss(self.network(before.to(memory_format=torch.channels_last)), after)
         loss.backward()  # type: ignore[no-untyped-call]
         processes.average_gradients(self.network)
-        processes.average_buffers(self.network)
+        if self.network.normalised[0].statistics == "batch":
+            processes.average_buffers(self.network)
         value = loss.item()
         if not math.isfinite(value):
             raise ModelError(

@@ -7,12 +7,12 @@ content, size), so that nothing is computed twice and a killed run goes on where
 import hashlib
 import multiprocessing
 import os
-import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, PhotoError, UsageError
+from burnish.files import writing
+from burnish.operators.operator import Operator, cores
 from burnish.operators.own import Pairs, resolve
 from burnish.photo import Photo
 
@@ -77,7 +79,11 @@ def find_photos(folder: str | Path) -> list[Path]:
     UsageError : no such folder, or no photo in it
     """
     root = Path(folder)
-    photos = sorted(p for p in root.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    photos = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file() and path.name[0] != "."
+    )
     if not photos:
         raise UsageError(
             str(folder),
@@ -127,6 +133,10 @@ def plan(
 
     A folder of before/after photos is taken at its own size only: scaled down, its 'after' would
     no longer be what the operator makes of the scaled 'before'.
+
+    Warns
+    -----
+    UserWarning : a photo that cannot be read is left out
     """
     operator = resolve(spec)
     if isinstance(operator, Pairs):
@@ -140,7 +150,11 @@ def plan(
     for before, after in befores:
         content = before.read_bytes() + (after.read_bytes() if after else b"")
         digest = hashlib.sha256(content).hexdigest()
-        width, height = Photo.open(before).size
+        try:
+            width, height = Photo.open(before).size
+        except PhotoError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            continue
         for size in sizes_of((height, width), short_sides, largest):
             key = hashlib.sha256(f"{LAYOUT} {identity} {digest} {size}".encode()).hexdigest()[:32]
             jobs.append(Job(spec, values, before, after, digest, size, cache / f"{key}.npy"))
@@ -160,12 +174,13 @@ def make(
     ------
     BurnishError : of the first photo or operator that failed; finished pairs stay in the cache
     """
+    _resolved.cache_clear()
     for folder in {job.target.parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [job for job in jobs if not job.target.exists()]
     for _ in range(len(jobs) - len(missing)):
         tick()
-    for _ in _made(missing, processes or os.cpu_count() or 1):
+    for _ in _made(missing, processes or cores()):
         tick()
     return [Pair(digest=job.digest, path=job.target) for job in jobs]
 
@@ -201,10 +216,16 @@ def _one_thread() -> None:
     os.environ["BURNISH_THREADS"] = "1"
 
 
+@lru_cache(maxsize=1)
+def _resolved(spec: str) -> Operator | Pairs:
+    """Resolve once a run: a script may load a model of its own at its top."""
+    return resolve(spec)
+
+
 def _make_one(job: Job) -> None:
     photo = Photo.open(job.photo)
     before = resize(photo.pixels, job.size)
-    operator = resolve(job.operator)
+    operator = _resolved(job.operator)
     if isinstance(operator, Pairs):
         after = Photo.open(job.after or job.photo).pixels
         if after.shape != before.shape:
@@ -234,12 +255,6 @@ def resize(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.flo
 
 
 def _save(pair: NDArray[np.float32], target: Path) -> None:
-    """Write beside the target and rename, so that what is there is always whole."""
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, np.rint(pair * FULL_SCALE).astype(np.uint16), allow_pickle=False)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    # Of two runs that make the same pair the later one wins: both are right.
+    with writing(target, overwrite=True) as file:
+        np.save(file, np.rint(pair * FULL_SCALE).astype(np.uint16), allow_pickle=False)

@@ -14,9 +14,11 @@ PATIENCE = timedelta(days=7)
 def join() -> tuple[int, int]:
     """Join the group that torchrun's environment describes; return this rank and how many."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count > 1 and not torch.distributed.is_initialized():
+    if count == 1:
+        return 0, 1
+    if not together():
         torch.distributed.init_process_group("gloo", timeout=PATIENCE)
-    return int(os.environ.get("RANK", "0")), count
+    return torch.distributed.get_rank(), count
 
 
 def together() -> bool:

@@ -24,6 +24,8 @@ from burnish.training.settings import Settings
 
 # Where no photos are held out by name, one in so many is.
 HOLD_OUT = 10
+# The window of SSIM is so wide.
+JUDGED_SIDE = 11
 # An early look costs no more than this: a few photos, cut to this side.
 LOOK_PHOTOS = 8
 LOOK_SIDE = 384
@@ -66,7 +68,7 @@ def train(
     watch: Watch | None = None,
     *,
     save_every: float = 60.0,
-) -> Result:
+) -> Result | None:
     """Learn a network; an unfinished training of equal settings in `folder` is taken up.
 
     Parameters
@@ -76,6 +78,10 @@ def train(
     held_out : folder of photos to judge on; None holds out one photo in ten
     folder : where checkpoint, log, settings and early pictures go
     save_every : seconds between two checkpoints
+
+    Returns
+    -------
+    The result; None in all processes of torchrun but the first
 
     Raises
     ------
@@ -102,15 +108,17 @@ def train(
     if looks:
         (folder / "settings.json").write_text(json.dumps(settings.to_json(), indent=2) + "\n")
     training.run(looks or (lambda moment: None), save_every=save_every, main=rank == 0)
+    if rank != 0:
+        return None
 
-    result = training.averaged()
-    watch.begin("evaluating", len(unseen) if rank == 0 else 0)
+    network = training.averaged()
+    watch.begin("evaluating", len(unseen))
     return Result(
         settings=settings,
-        network=result,
-        report=evaluate(as_filter(result), unseen if rank == 0 else unseen[:1], watch.tick),
-        held_out=_words(unseen, held_out, photos),
-        trained_on=_words(learned, photos, settings.operator),
+        network=network,
+        report=evaluate(as_filter(network), unseen, watch.tick),
+        held_out=_words(unseen, held_out or photos or settings.operator),
+        trained_on=_words(batches.pairs, photos or settings.operator),
         steps=training.step,
         seconds=training.seconds,
     )
@@ -187,21 +195,22 @@ def _divide(
     if held_out:
         judge = _plan(settings, pairs.find_photos(held_out), ())
         learned = {job.digest for job in learn}
-        unseen = [job for job in judge if job.digest not in learned]
+        unseen = [job for job in judge if job.digest not in learned and _can_be_judged(job)]
         if not unseen:
             raise UsageError(
                 str(held_out),
-                expected="photos that are not trained on",
-                got="the same photos",
+                expected=f"photos that are not trained on, of {JUDGED_SIDE} pixels or more",
+                got="none",
                 remedy="hold out others, or leave --held-out away",
             )
         return learn, unseen
     # By content: a copy under another name is the same photo.
-    known = sorted({job.digest for job in learn})
+    known = sorted({job.digest for job in learn if _can_be_judged(job)})
     if len(known) < 2:
         raise UsageError(
             str(photos or settings.operator),
-            expected="at least 2 different photos, one of them to judge on",
+            expected="at least 2 different photos, one of them to judge on, of "
+            f"{JUDGED_SIDE} pixels or more",
             got=str(len(known)),
             remedy="give more photos, or --held-out with others",
         )
@@ -213,6 +222,10 @@ def _divide(
         [job for job in learn if job.digest not in kept_back],
         [job for digest, job in largest.items() if digest in kept_back],
     )
+
+
+def _can_be_judged(job: Job) -> bool:
+    return min(job.size) >= JUDGED_SIDE
 
 
 def _plan(settings: Settings, photos: list[Path], short_sides: Iterable[int]) -> list[Job]:
@@ -232,9 +245,9 @@ def _make(jobs: Sequence[Job], watch: Watch) -> None:
     pairs.make(jobs, tick=tick)
 
 
-def _words(found: Sequence[Pair], *names: str | Path | None) -> str:
-    """Say which photos these are: how many, of how many megapixels, from a folder of what name."""
-    folder = next(Path(name).name for name in names if name)
+def _words(found: Sequence[Pair], source: str | Path) -> str:
+    """Say which photos these are: how many, from a folder of what name, how large."""
     pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in found]
     photos = len({pair.digest for pair in found})
-    return f"{photos} photos of {folder!r}, {min(pixels):.2f} to {max(pixels):.2f} megapixels"
+    name = Path(source).name
+    return f"{photos} from {name!r}, {min(pixels):.2g} to {max(pixels):.2g} megapixels"

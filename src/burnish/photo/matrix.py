@@ -1,6 +1,6 @@
 """Colour profiles made of curves and a matrix, as those of cameras, phones and screens are.
 
-Computed here rather than by libvips, whose way for any profile (see photo_lut) takes several times
+Computed here rather than by libvips, whose way for any profile (see lut.py) takes several times
 as long and is coarser in the dark. What is computed: curve, matrix, sRGB's curve.
 """
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from burnish import photo_colour, photo_lut, photo_matrix
-from burnish.photo import Photo
+from burnish.photo import Photo, colour, lut, matrix
 
 # x, y of red, green and blue; white is D65 but for ProPhoto's D50.
 PRIMARIES = {
@@ -194,7 +193,7 @@ CURVES = {
 @pytest.mark.parametrize("kind", CURVES)
 def test_every_kind_of_curve(kind):
     tag, wanted = CURVES[kind]
-    profile = photo_matrix.parse(icc(b"GRAY", {b"kTRC": tag}))
+    profile = matrix.parse(icc(b"GRAY", {b"kTRC": tag}))
     x = np.linspace(0, 1, 301, dtype=np.float32)[:, None]
     srgb = profile.to_srgb(x)
     np.testing.assert_allclose(srgb, srgb_encode(wanted(x)).repeat(3, 1), atol=3e-4)
@@ -207,7 +206,7 @@ def test_a_damaged_profile_is_converted_with_or_refused(at, garbage, short):
     profile = bytearray(rgb_profile("p3"))
     at %= len(profile)
     profile[at : at + len(garbage)] = garbage
-    damaged = photo_matrix.parse(bytes(profile[:at] if short else profile))
+    damaged = matrix.parse(bytes(profile[:at] if short else profile))
     values = np.random.default_rng(0).random((9, 3), np.float32)
     if damaged is not None:
         there = damaged.to_srgb(values)
@@ -218,21 +217,21 @@ def test_a_damaged_profile_is_converted_with_or_refused(at, garbage, short):
 
 def test_profiles_of_tables_are_left_to_libvips():
     tags = {b"A2B0": b"mft2" + bytes(60), b"wtpt": xyz(D50)}
-    assert photo_matrix.parse(icc(b"RGB ", tags)) is None
+    assert matrix.parse(icc(b"RGB ", tags)) is None
 
 
 @pytest.mark.parametrize("name", ["srgb", "p3", "adobe"])
 def test_both_ways_to_convert_agree(name):
     values = saturated(np.float32).reshape(-1, 3)
-    ours, theirs = photo_matrix.parse(rgb_profile(name)), photo_lut.parse(rgb_profile(name))
+    ours, theirs = matrix.parse(rgb_profile(name)), lut.parse(rgb_profile(name))
     np.testing.assert_allclose(ours.to_srgb(values), theirs.to_srgb(values), atol=2 / 255)
     difference = np.abs(ours.from_srgb(values) - theirs.from_srgb(values))
     assert difference.mean() * 255 < 0.1
 
 
 def test_an_identity_edit_is_exact_by_way_of_libvips_too(monkeypatch):
-    taken = photo_lut.parse(rgb_profile("adobe"))
-    monkeypatch.setattr(photo_colour, "_parsed", lambda profile: taken)
+    taken = lut.parse(rgb_profile("adobe"))
+    monkeypatch.setattr(colour, "_parsed", lambda profile: taken)
     values = saturated(np.uint16)
     photo = Photo.open(tiff(values, rgb_profile("adobe") + b"by libvips"))
     assert photo.origin.beyond is not None
@@ -261,7 +260,7 @@ def test_an_srgb_profile_changes_no_value(maker, dtype):
 @pytest.mark.parametrize("name", PRIMARIES)
 def test_near_is_not_the_same(name):
     # sRGB's primaries with a plain gamma are the nearest of all.
-    assert not photo_colour.is_srgb(rgb_profile(name))
+    assert not colour.is_srgb(rgb_profile(name))
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "avif"])

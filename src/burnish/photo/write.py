@@ -1,22 +1,20 @@
-"""Float32 sRGB pixels back into a file: encoded in memory, then put in place at one stroke."""
+"""Float32 sRGB pixels, and all that travels beside them, back into a file's content."""
 
-import os
-import secrets
 import struct
 import warnings
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish import photo_colour, photo_exif, photo_iptc
-from burnish.errors import OutputError, PhotoError, UsageError
-from burnish.photo_formats import WRITABLE, Format, writable
-from burnish.photo_origin import Origin
-from burnish.photo_tags import BrokenTagsError
+from burnish.errors import PhotoError, UsageError
+from burnish.photo import colour
+from burnish.photo.exif import tiff_with_exif
+from burnish.photo.formats import FORMATS, Format, check_depth, name_one_of, writable
+from burnish.photo.iptc import tiff_with_iptc
+from burnish.photo.origin import Origin
+from burnish.photo.tags import BrokenTagsError
 
 # Lossy files are written so well that the operator, not the codec, is what one sees.
 QUALITY = 95
@@ -56,80 +54,19 @@ def encode(
     options = _options(target, origin, quality, bits, image)
     keep = _KEEP_OTHERS | (_KEEP_EXIF if origin.exif else 0)
     try:
-        data: bytes = pyvips.Operation.call(_saver(target), image, keep=keep, **options)
+        data: bytes = pyvips.Operation.call(
+            f"{target.codec}save_buffer", image, keep=keep, **options
+        )
     except pyvips.Error as error:
         raise PhotoError(
             where,
             expected=f"a picture that {target.name} can hold",
             got=f"{image.width} x {image.height}, refused: {' '.join(error.detail.split()[-12:])}",
-            remedy=f"choose another format ({WRITABLE})",
+            remedy=name_one_of([FORMATS["png"], FORMATS["tiff"]]),
         ) from error
     if target.name == "jpeg" and not origin.exif:
         return _jpeg_with_resolution(data, origin.resolution)
     return _tiff_with_tags(data, origin, where) if target.name == "tiff" else data
-
-
-def save(data: bytes, path: Path, *, overwrite: bool) -> None:
-    """Put a file in place, whole or not at all; an existing one only goes where `overwrite` says.
-
-    Raises
-    ------
-    OutputError : the file exists
-    PhotoError : it cannot be written
-    """
-    part = path.with_name(f".burnish-{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            part.replace(path)
-        else:
-            _claim(part, path)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except (OSError, ValueError) as error:
-        raise PhotoError(
-            str(path),
-            expected="a place to write to",
-            got=(getattr(error, "strerror", None) or str(error)).lower(),
-            remedy="check the folder, its permissions and the room on the disk",
-        ) from error
-    finally:
-        with suppress(OSError, ValueError):
-            part.unlink()
-
-
-def refuse_existing(path: Path) -> None:
-    """Raise OutputError where a file is in the way, if only a link that leads nowhere."""
-    if os.path.lexists(path):
-        raise _exists(path)
-
-
-def _exists(path: Path) -> OutputError:
-    return OutputError(
-        str(path),
-        expected="a name that is free",
-        got="an existing file",
-        remedy="choose another name or allow overwriting (overwrite)",
-    )
-
-
-def _claim(part: Path, path: Path) -> None:
-    """Give `part` the name `path` unless that is taken; nobody can come in between."""
-    try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        raise
-    except OSError:
-        # No hard links here (FAT, some network drives): take the name first, then fill it.
-        path.open("xb").close()
-        try:
-            part.replace(path)
-        except BaseException:
-            path.unlink()
-            raise
 
 
 def _check(
@@ -140,19 +77,13 @@ def _check(
             where,
             expected=f"a picture without transparency, as {target.name} has none",
             got="one with an alpha channel",
-            remedy="choose png, tiff, webp or avif",
+            remedy=name_one_of(other for other in FORMATS.values() if other.alpha and other.depths),
         )
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(
-            where, expected="a quality from 1 to 100", got=f"{quality}", remedy="95 is the default"
+            "quality", expected="1 to 100", got=f"{quality}", remedy="95 is the default"
         )
-    if depth is not None and depth not in target.depths:
-        raise PhotoError(
-            where,
-            expected=f"{' or '.join(map(str, target.depths))} bits a channel in {target.name}",
-            got=f"{depth}",
-            remedy="choose another depth or format",
-        )
+    check_depth(target, depth, where)
 
 
 def _tell_what_stays_behind(origin: Origin, target: Format, where: str) -> None:
@@ -169,8 +100,8 @@ def _tell_what_stays_behind(origin: Origin, target: Format, where: str) -> None:
 def _device(pixels: Pixels, origin: Origin) -> Pixels:
     """Convert to the file's own values, H x W x channels."""
     device = pixels
-    if origin.profile is not None and not photo_colour.is_srgb(origin.profile):
-        device = photo_colour.from_srgb(pixels, origin.profile, origin.beyond)
+    if origin.profile is not None and not colour.is_srgb(origin.profile):
+        device = colour.from_srgb(pixels, origin.profile, origin.beyond)
     if origin.grey and device.shape[2] == 3:
         # In float64 the mean of three equal numbers is that number.
         device = device.mean(axis=2, dtype=np.float64, keepdims=True).astype(np.float32)
@@ -212,10 +143,6 @@ def _with_companions(image: pyvips.Image, origin: Origin, target: Format) -> pyv
     return image
 
 
-def _saver(target: Format) -> str:
-    return target.loader.replace("load", "save")
-
-
 def _options(
     target: Format, origin: Origin, quality: int | None, bits: int, image: pyvips.Image
 ) -> dict[str, Any]:
@@ -246,9 +173,9 @@ def _options(
 def _tiff_with_tags(data: bytes, origin: Origin, where: str) -> bytes:
     try:
         if origin.exif:
-            data = photo_exif.tiff_with_exif(data, origin.exif)
+            data = tiff_with_exif(data, origin.exif)
         if origin.iptc:
-            data = photo_iptc.tiff_with_iptc(data, origin.iptc)
+            data = tiff_with_iptc(data, origin.iptc)
     except BrokenTagsError as error:
         warnings.warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})", stacklevel=4)
     return data

@@ -5,7 +5,7 @@ Here it always travels wrapped, as it lies in a JPEG, with whatever Photoshop pu
 
 import struct
 
-from burnish.photo_tags import Entry, insert, read
+from burnish.photo.tags import Entry, insert, read
 
 _PREFIX = b"Photoshop 3.0\0"
 _RECORDS = 0x0404

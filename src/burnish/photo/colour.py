@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish import photo_lut, photo_matrix
+from burnish.photo import lut, matrix
 
 Values = NDArray[np.float32]
 
@@ -17,8 +17,8 @@ _SAME = 2 / 255
 
 
 @lru_cache(maxsize=8)
-def _parsed(profile: bytes) -> photo_matrix.MatrixProfile | photo_lut.LutProfile | None:
-    return photo_matrix.parse(profile) or photo_lut.parse(profile)
+def _parsed(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile | None:
+    return matrix.parse(profile) or lut.parse(profile)
 
 
 def channels(profile: bytes) -> int | None:
@@ -77,7 +77,7 @@ def from_srgb(pixels: Values, profile: bytes, beyond: Values | None) -> Values:
     return device
 
 
-def _usable(profile: bytes) -> photo_matrix.MatrixProfile | photo_lut.LutProfile:
+def _usable(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile:
     usable = _parsed(profile)
     if usable is None:
         raise ValueError("a profile that `channels` calls of no use")

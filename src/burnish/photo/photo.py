@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from burnish import photo_read, photo_write
 from burnish.errors import PhotoError
-from burnish.photo_formats import writable
-from burnish.photo_origin import Origin
+from burnish.files import check_free, writing
+from burnish.photo import header, read, write
+from burnish.photo.formats import writable
+from burnish.photo.origin import Origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,7 @@ class Photo:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     @classmethod
-    def open(
-        cls, source: str | Path | bytes, *, max_pixels: int = photo_read.MAX_PIXELS
-    ) -> "Photo":
+    def open(cls, source: str | Path | bytes, *, max_pixels: int = header.MAX_PIXELS) -> "Photo":
         """Read a picture file: JPEG, PNG, TIFF, WebP, AVIF, GIF, and HEIC where libvips has it.
 
         It is turned upright, and converted to sRGB with its embedded profile (no profile means
@@ -77,7 +76,27 @@ class Photo:
         UserWarning : a colour profile or EXIF block that cannot be used, or an HDR gain map, is
             left out
         """
-        return cls(*photo_read.read(source, max_pixels))
+        return cls(*read.read(source, max_pixels))
+
+    @staticmethod
+    def size_of(
+        source: str | Path | bytes, *, max_pixels: int = header.MAX_PIXELS
+    ) -> tuple[int, int]:
+        """Return the width and height that `open` would give, without decoding the picture.
+
+        Of a file only the header is read, so that thousands of photos are planned in seconds. A
+        picture that is damaged farther on does not show here.
+
+        Raises
+        ------
+        PhotoError : as `open` raises it
+
+        Examples
+        --------
+        >>> Photo.size_of(Photo(np.full((2, 3, 3), 0.5)).encode("png"))
+        (3, 2)
+        """
+        return header.size(source, max_pixels)
 
     def with_pixels(self, pixels: ArrayLike) -> "Photo":
         """Return the same photo with new pixels of the same size, clipped to [0, 1].
@@ -124,14 +143,14 @@ class Photo:
         Raises
         ------
         PhotoError : the format cannot hold the photo: alpha into JPEG, a depth that it lacks
-        UsageError : a quality outside 1 to 100
+        UsageError : a depth that no format has, or a quality outside 1 to 100
 
         Warns
         -----
         UserWarning : the format cannot hold some of the metadata
         """
         name = self.origin.format if format is None else format
-        return photo_write.encode(
+        return write.encode(
             self.pixels, self.alpha, self.origin, name, quality=quality, depth=depth
         )
 
@@ -150,12 +169,12 @@ class Photo:
 
         Raises
         ------
-        OutputError : the file exists, and `overwrite` is not given
-        PhotoError : the format cannot hold the photo, or the file cannot be written
+        OutputError : the file exists and `overwrite` is not set, or it cannot be written
+        PhotoError : the format cannot hold the photo: alpha into JPEG, a depth that it lacks
+        UsageError : a depth that no format has, or a quality outside 1 to 100
         """
         target = Path(path)
-        if not overwrite:
-            photo_write.refuse_existing(target)
+        check_free(target, overwrite=overwrite)
         kind = writable(format or target.suffix, str(target))
         if target.suffix.lower() not in kind.extensions:
             raise PhotoError(
@@ -164,7 +183,7 @@ class Photo:
                 got=repr(target.suffix),
                 remedy=f"end it in {kind.extensions[0]}",
             )
-        data = photo_write.encode(
+        data = write.encode(
             self.pixels,
             self.alpha,
             self.origin,
@@ -173,7 +192,8 @@ class Photo:
             depth=depth,
             where=str(target),
         )
-        photo_write.save(data, target, overwrite=overwrite)
+        with writing(target, overwrite=overwrite) as file:
+            file.write(data)
         return target
 
 

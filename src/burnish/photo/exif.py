@@ -7,7 +7,7 @@ its own.
 import re
 import struct
 
-from burnish.photo_tags import EXIF, GPS, BrokenTagsError, header, insert, pack, read
+from burnish.photo.tags import EXIF, GPS, BrokenTagsError, header, insert, pack, read
 
 PREFIX = b"Exif\0\0"
 

@@ -3,6 +3,10 @@
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from mmap import mmap
+
+# What lists are read from: a block or file in memory, or a file of which only parts are touched.
+Block = bytes | bytearray | mmap
 
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005
 # Which entries point to a further list, by how deep the list is that they stand in.
@@ -15,7 +19,7 @@ _SWAPPED = _SIZE | {5: 4, 10: 4}
 
 
 class BrokenTagsError(ValueError):
-    """The entries lead out of the file."""
+    """The entries are not what a file can hold."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Entry:
     below: "tuple[Entry, ...]" = ()
 
 
-def header(block: bytes | bytearray) -> tuple[str, int]:
+def header(block: Block) -> tuple[str, int]:
     """Return the byte order, in struct's notation, and the address of the first list.
 
     Raises
@@ -47,46 +51,67 @@ def header(block: bytes | bytearray) -> tuple[str, int]:
     return order, struct.unpack_from(f"{order}I", block, 4)[0]
 
 
-def read(block: bytes) -> list[Entry]:
+def read(block: Block) -> list[Entry]:
     """Read the first list of a TIFF or EXIF block, and EXIF's lists below it.
 
     Raises
     ------
     BrokenTagsError : the block is damaged
     """
+    order, offset = header(block)
     try:
-        return _read(block, *header(block), depth=0)
+        return _Reader(block, order, 2 * len(block)).read(offset, depth=0)
     except struct.error as error:
         raise BrokenTagsError(str(error)) from error
 
 
-def _read(block: bytes, order: str, offset: int, depth: int) -> list[Entry]:
-    entries = []
-    room = len(block)
-    (count,) = struct.unpack_from(f"{order}H", block, offset)
-    for at in range(offset + 2, offset + 2 + 12 * count, 12):
-        tag, kind, number, address = struct.unpack_from(f"{order}HHII", block, at)
-        if tag in (EXIF, GPS, INTEROP):
-            if tag in _POINTERS[depth]:
-                below = tuple(_read(block, order, address, depth + 1))
-                entries += [Entry(tag, 4, 1, b"", below)] if below else []
-            continue
-        if kind not in _SIZE:
-            continue
-        size = number * _SIZE[kind]
-        start = at + 8 if size <= 4 else address
-        # All values together fit into the file, or a small file could fill the memory.
-        room -= size
-        if start + size > len(block) or room < 0:
-            raise BrokenTagsError(f"entry {tag} leads out of the file")
-        entries.append(Entry(tag, kind, number, bytes(block[start : start + size])))
-    return entries
+@dataclass
+class _Reader:
+    """Reads the lists of one block, at most `room` bytes of entries and values in all.
+
+    Addresses are free to lead to the same place again and again; without a limit a small file
+    would take hours, or fill the memory. Twice the block's length leaves room for honest entries
+    that share a value.
+    """
+
+    block: Block
+    order: str
+    room: int
+
+    def read(self, offset: int, depth: int) -> list[Entry]:
+        entries = []
+        followed = set()
+        (count,) = struct.unpack_from(f"{self.order}H", self.block, offset)
+        for at in range(offset + 2, offset + 2 + 12 * count, 12):
+            self._take(12)
+            tag, kind, number, address = struct.unpack_from(f"{self.order}HHII", self.block, at)
+            if tag in (EXIF, GPS, INTEROP):
+                if tag in _POINTERS[depth] and tag not in followed:
+                    followed.add(tag)
+                    below = tuple(self.read(address, depth + 1))
+                    entries += [Entry(tag, 4, 1, b"", below)] if below else []
+            elif kind in _SIZE:
+                size = number * _SIZE[kind]
+                value = self._value(at + 8 if size <= 4 else address, size)
+                entries.append(Entry(tag, kind, number, value))
+        return entries
+
+    def _value(self, start: int, size: int) -> bytes:
+        self._take(size)
+        if start + size > len(self.block):
+            raise BrokenTagsError("a value leads out of the file")
+        return bytes(self.block[start : start + size])
+
+    def _take(self, size: int) -> None:
+        self.room -= size
+        if self.room < 0:
+            raise BrokenTagsError("more entries and values than the file has room for")
 
 
 def pack(entries: Iterable[Entry], order: str, at: int) -> bytes:
     """Write one list for the address `at`, and behind it what does not fit into its entries."""
     entries = sorted(entries, key=lambda entry: entry.tag)
-    heads, tail = b"", b""
+    heads, tail = bytearray(), bytearray()
     tail_at = at + 2 + 12 * len(entries) + 4
     for entry in entries:
         here = tail_at + len(tail)
@@ -100,7 +125,7 @@ def pack(entries: Iterable[Entry], order: str, at: int) -> bytes:
         tail += b"\0" * (len(tail) % 2)
         heads += struct.pack(f"{order}HHI", entry.tag, entry.kind, entry.count)
         heads += value.ljust(4, b"\0")
-    return struct.pack(f"{order}H", len(entries)) + heads + b"\0\0\0\0" + tail
+    return struct.pack(f"{order}H", len(entries)) + bytes(heads) + b"\0\0\0\0" + bytes(tail)
 
 
 def insert(tiff: bytes, entries: Iterable[Entry], order: str) -> bytes:
@@ -125,7 +150,7 @@ def _swap(entry: Entry) -> Entry:
     return Entry(entry.tag, entry.kind, entry.count, b"".join(swapped), below)
 
 
-def is_camera_raw(tiff: bytes) -> bool:
+def is_camera_raw(tiff: Block) -> bool:
     """Tell whether a TIFF's first picture is only the preview of a camera's raw data."""
     if tiff[8:10] == b"CR":
         return True

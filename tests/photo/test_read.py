@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from burnish.errors import PhotoError
 from burnish.photo import Photo
-from burnish.photo_read import MAX_PIXELS
+from burnish.photo.header import MAX_PIXELS
 
 
 def encoded(image: Image.Image, format: str, **options: object) -> bytes:

@@ -1,0 +1,118 @@
+"""Files put in place at one stroke: whole or not at all, and over another one only where asked."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from burnish.errors import OutputError
+
+
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Refuse a target that is in the way, before the work rather than after it.
+
+    A link that leads nowhere is in the way too. A folder is, whatever `overwrite` says.
+
+    Raises
+    ------
+    OutputError : the target exists and `overwrite` is not set, or is a folder
+    """
+    if not os.path.lexists(target):
+        return
+    if target.is_dir():
+        raise OutputError(
+            str(target), expected="a file", got="a folder", remedy="name a file in it"
+        )
+    if not overwrite:
+        raise _taken(target)
+
+
+@contextmanager
+def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """Open a file that becomes `target` when the block ends, and nothing where it fails.
+
+    It is written beside the target, flushed to the disk, and then takes the name. Where that is a
+    link, the link goes and what it leads to stays.
+
+    Raises
+    ------
+    OutputError : the target exists and `overwrite` is not set, also where it came up meanwhile;
+        or it cannot be written
+
+    Examples
+    --------
+    >>> with writing(Path("notes.txt"), overwrite=True) as file:
+    ...     _ = file.write(b"all of it")
+    >>> Path("notes.txt").read_bytes()
+    b'all of it'
+    """
+    check_free(target, overwrite=overwrite)
+    # A name of its own length: one made from the target's could be too long.
+    part = target.parent / f".burnish-{secrets.token_hex(8)}.part"
+    try:
+        with _new(part) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            part.replace(target)
+        else:
+            _claim(part, target)
+    except OSError as error:
+        raise _refused(target, error) from error
+    finally:
+        with suppress(OSError, ValueError):
+            part.unlink()
+
+
+def _new(path: Path) -> BinaryIO:
+    """Create a file with the permissions that the user's umask gives."""
+    try:
+        return path.open("xb")
+    except ValueError as error:
+        # What no file system takes, such as a zero byte.
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def _claim(part: Path, target: Path) -> None:
+    """Give `part` the name `target` unless that is taken; nobody can come in between."""
+    try:
+        target.hardlink_to(part)
+    except FileExistsError as error:
+        raise _taken(target) from error
+    except OSError:
+        _claim_without_links(part, target)
+
+
+def _claim_without_links(part: Path, target: Path) -> None:
+    """Take the name first, then fill it: FAT and some network drives have no hard links."""
+    try:
+        target.open("xb").close()
+    except FileExistsError as error:
+        raise _taken(target) from error
+    try:
+        part.replace(target)
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def _taken(target: Path) -> OutputError:
+    return OutputError(
+        str(target),
+        expected="a new file",
+        got="one that exists",
+        remedy="use --overwrite (overwrite=True), or another output",
+    )
+
+
+def _refused(target: Path, error: OSError) -> OutputError:
+    return OutputError(
+        str(target),
+        expected="a folder that can be written to",
+        got=(error.strerror or str(error)).lower(),
+        remedy="check the folder, its permissions and the room on the disk",
+    )

@@ -1,0 +1,150 @@
+"""Operators that look near, wherever in a picture they are: the only ones a graph may have.
+
+Built of nothing else, a graph can be tiled, its sizes follow from the picture's size alone, and
+memory grows as the picture does. So there is no arithmetic on shapes, no control flow, nothing
+that looks at the whole picture, and all but the tensors made from the picture are weights.
+"""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from burnish.modelfile.card import INPUT
+from burnish.modelfile.refusal import refuse
+
+# No number that places something (a kernel's size, a dilation, a pad) needs to be larger.
+MAX_NUMBER = 2**16
+MAX_SCALE = 64
+
+_CHANNELS = (1, -3)
+# `SAME` places a window by the picture's size: not as in a tile.
+_WINDOW: dict[str, Collection[object]] = {"auto_pad": (None, b"NOTSET")}
+
+# Operator -> the values an attribute may have, where some of them look far or depend on the
+# picture's size. None: the attribute is left out, and ONNX's default holds.
+_RULES: dict[str, Mapping[str, Collection[object]]] = {
+    "Add": {},
+    "AveragePool": _WINDOW,
+    "Clip": {},
+    "Concat": {"axis": _CHANNELS},
+    "Constant": {},
+    "Conv": _WINDOW,
+    "DepthToSpace": {},
+    "Div": {},
+    "Elu": {},
+    "Gather": {"axis": _CHANNELS},
+    "HardSigmoid": {},
+    "HardSwish": {},
+    "Identity": {},
+    "LeakyRelu": {},
+    "MaxPool": _WINDOW,
+    "Mul": {},
+    "PRelu": {},
+    "Pad": {"mode": (None, b"constant", b"edge", b"reflect")},
+    "Relu": {},
+    "Resize": {
+        "antialias": (None, 0),
+        "axes": (None,),
+        "coordinate_transformation_mode": (None, b"half_pixel", b"asymmetric"),
+        "mode": (None, b"nearest", b"linear"),
+    },
+    "Sigmoid": {},
+    "Slice": {},
+    "SpaceToDepth": {},
+    "Split": {"axis": _CHANNELS},
+    "Sub": {},
+    "Tanh": {},
+}
+ALLOWED = frozenset(_RULES)
+
+# Here tensors made from the picture may meet; elsewhere one goes in, and all else is weights.
+MEETING = frozenset(["Add", "Concat", "Div", "Mul", "Sub"])
+
+
+def check(model: ModelProto, where: str) -> None:
+    """Hold every node against the rules; operators are among `ALLOWED` already.
+
+    Raises
+    ------
+    ModelError : a node may look far, or make sizes that do not follow from the picture's
+    """
+    known = constants(model.graph)
+    made = {INPUT}
+    for node in model.graph.node:
+        _check_attributes(node, where)
+        if node.op_type == "Constant":
+            if node.output[0] not in known:
+                refuse(where, "constants that are tensors", f"{node.attribute[0].name[:80]!r}")
+            continue
+        _check_inputs(node, made, where)
+        _check_numbers(node, known, where)
+        made.update(node.output)
+
+
+def constants(graph: GraphProto) -> dict[str, TensorProto]:
+    """Return the weights and other constants by name."""
+    found = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
+            found[node.output[0]] = node.attribute[0].t
+    return found
+
+
+def attributes(node: NodeProto) -> dict[str, object]:
+    """Return a node's attributes by name."""
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+
+
+def numbers(tensor: TensorProto | None) -> NDArray[np.float64]:
+    """Return a constant's few numbers; none, where there is no constant or it has many."""
+    if tensor is None or np.prod(tensor.dims, dtype=float) > 16:
+        return np.zeros(0)
+    return numpy_helper.to_array(tensor).astype(np.float64).reshape(-1)
+
+
+def _check_attributes(node: NodeProto, where: str) -> None:
+    given = attributes(node)
+    for name, values in _RULES[node.op_type].items():
+        if given.get(name) not in values:
+            got = f"{node.op_type} with {name} {given.get(name, 'left out')}"
+            refuse(where, "operators that look near", got[:120])
+    if node.op_type != "Constant":
+        for name, value in given.items():
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int) and abs(number) > MAX_NUMBER:
+                    refuse(where, f"{name[:80]} of at most {MAX_NUMBER}", f"{number}")
+
+
+def _check_inputs(node: NodeProto, made: Collection[str], where: str) -> None:
+    from_picture = [name in made for name in node.input]
+    if not (any(from_picture) if node.op_type in MEETING else from_picture[0]):
+        refuse(where, "weights that are stored", f"{node.op_type} that computes some")
+    if node.op_type not in MEETING and any(from_picture[1:]):
+        refuse(where, "weights and sizes that are constant", f"{node.op_type} by computed ones")
+    if len(node.output) > 1 and node.op_type != "Split":
+        refuse(where, "one output", f"{node.op_type} with {len(node.output)}")
+
+
+def _check_numbers(node: NodeProto, known: Mapping[str, TensorProto], where: str) -> None:
+    """Check the numbers that newer operator sets take as inputs rather than attributes."""
+    given = [numbers(known.get(name)) for name in node.input]
+    named = [bool(name) for name in node.input] + [False] * 4
+    if node.op_type == "Slice":
+        fits = named[3] and given[3].size == 1 and given[3][0] in _CHANNELS
+        expected = "Slice of channels"
+    elif node.op_type == "Pad":
+        by = given[1]
+        fits = not named[3] and by.size == 8 and not by[[0, 1, 4, 5]].any()
+        fits = fits and bool((np.abs(by) <= MAX_NUMBER).all())
+        expected = f"Pad of at most {MAX_NUMBER} rows and columns"
+    elif node.op_type == "Resize":
+        by = given[2] if named[2] else np.zeros(0)
+        fits = not named[3] and by.size == 4 and (by[:2] == 1).all()
+        fits = fits and bool(((by > 1 / MAX_NUMBER) & (by <= MAX_SCALE)).all())
+        expected = f"Resize of rows and columns by constant factors of at most {MAX_SCALE}"
+    else:
+        return
+    if not fits:
+        refuse(where, expected, f"{node.op_type} by others")

@@ -1,0 +1,64 @@
+"""The size of every tensor in a graph, for one size of picture; nothing is run."""
+
+from math import prod
+
+import onnx
+from onnx import ModelProto, helper
+
+from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.refusal import refuse
+
+Shapes = dict[str, tuple[int, ...]]
+
+# Constants up to this many numbers may say how large something is; the others are only weights.
+_FEW = 1024
+
+
+def shapes(model: ModelProto, height: int, width: int, where: str) -> Shapes:
+    """Infer the shape of every tensor for one picture.
+
+    Parameters
+    ----------
+    height, width : of the picture, px
+
+    Raises
+    ------
+    ModelError : sizes contradict, cannot be told, or the result is not as large as the picture
+    """
+    try:
+        graph = onnx.shape_inference.infer_shapes(
+            _bare(model, height, width), check_type=True, strict_mode=True, data_prop=True
+        ).graph
+    except (onnx.shape_inference.InferenceError, ValueError) as error:
+        refuse(where, "a graph whose sizes fit together", str(error)[:200], error)
+    found: Shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for info in (*graph.input, *graph.value_info, *graph.output):
+        found[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
+    for node in graph.node:
+        # Zero is protobuf's way to say 'unknown'; a window that does not fit gives less.
+        if any(name and min(found.get(name, (0,)), default=1) < 1 for name in node.output):
+            refuse(where, "sizes that follow from the picture's", f"{node.op_type} of unknown size")
+    if found[OUTPUT] != (1, 3, height, width):
+        got = " x ".join(map(str, found[OUTPUT][1:]))
+        refuse(where, f"a result of 3 x {height} x {width}", got)
+    return found
+
+
+def _bare(model: ModelProto, height: int, width: int) -> ModelProto:
+    """Return the graph without its weights' numbers and without the file's claims about sizes."""
+    bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph = bare.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.append(
+        helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, (1, 3, height, width))
+    )
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, None))
+    for tensor in model.graph.initializer:
+        if prod(tensor.dims) <= _FEW:
+            graph.initializer.append(tensor)
+        else:
+            graph.input.append(
+                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    return bare

@@ -1,0 +1,111 @@
+"""How far a result pixel can see, told from the graph alone.
+
+For each row (and column) of each tensor, the first and last row of the picture that it depends on:
+from the picture through every node to the result. A tile whose halo is as wide holds all of them.
+"""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto
+
+from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.local import MEETING, attributes, constants, numbers
+from burnish.modelfile.refusal import refuse
+from burnish.modelfile.shapes import Shapes, shapes
+
+_Places = NDArray[np.int64]
+_Seen = tuple[_Places, _Places]
+
+_ROWS, _COLUMNS = 2, 3
+
+_ROUND = {
+    b"floor": np.floor,
+    b"ceil": np.ceil,
+    b"round_prefer_floor": lambda place: np.ceil(place - 0.5),
+    b"round_prefer_ceil": lambda place: np.floor(place + 0.5),
+}
+
+
+def sight(model: ModelProto, multiple: int, halo: int, where: str) -> int:
+    """Return how far a result pixel can see, in px, by row or by column.
+
+    The structure is asked, not the weights; nothing is missed. Exact up to `halo`; where it is
+    more, some number above `halo`.
+
+    Raises
+    ------
+    ModelError : sizes do not fit together, or tensors of different resolution meet
+    """
+    # In a picture this large something beyond the halo lies inside it, and is seen.
+    side = multiple * ceil((2 * halo + 64) / multiple)
+    sizes = shapes(model, side, side, where)
+    known = constants(model.graph)
+    return max(_sight(model, sizes, known, axis, where) for axis in (_ROWS, _COLUMNS))
+
+
+def _sight(
+    model: ModelProto,
+    sizes: Shapes,
+    known: Mapping[str, TensorProto],
+    axis: int,
+    where: str,
+) -> int:
+    places = np.arange(sizes[INPUT][axis])
+    seen: dict[str, _Seen] = {INPUT: (places, places)}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            continue
+        sources = [seen[name] for name in node.input if name in seen]
+        if len({len(first) for first, _ in sources}) > 1:
+            refuse(where, "tensors of one resolution where they meet", f"{node.op_type} of several")
+        first = np.min([source[0] for source in sources], axis=0)
+        last = np.max([source[1] for source in sources], axis=0)
+        if node.op_type not in MEETING:
+            start, end = _window(node, sizes, known, axis)
+            # A window beyond the border sees nothing there, or pixels repeated from within.
+            first = first[np.clip(start, 0, len(first) - 1)]
+            last = last[np.clip(end, 0, len(last) - 1)]
+        for name in node.output:
+            if len(sizes[name]) != 4 or sizes[name][axis] != len(first):
+                refuse(where, "tensors of batch x channels x rows x columns", f"{sizes[name][:8]}")
+            seen[name] = (first, last)
+    first, last = seen[OUTPUT]
+    return int(max((places - first).max(), (last - places).max()))
+
+
+def _window(
+    node: NodeProto, sizes: Shapes, known: Mapping[str, TensorProto], axis: int
+) -> tuple[_Places, _Places]:
+    """Return the first and last input row that each output row sees."""
+    place = np.arange(sizes[node.output[0]][axis])
+    given = cast(dict[str, Any], attributes(node))
+    if node.op_type in ("AveragePool", "Conv", "MaxPool"):
+        along = axis - 2
+        kernel = sizes[node.input[1]][2:] if node.op_type == "Conv" else given["kernel_shape"]
+        start = place * given.get("strides", (1, 1))[along] - given.get("pads", (0, 0))[along]
+        return start, start + given.get("dilations", (1, 1))[along] * (kernel[along] - 1)
+    if node.op_type == "DepthToSpace":
+        return place // given["blocksize"], place // given["blocksize"]
+    if node.op_type == "SpaceToDepth":
+        start = place * given["blocksize"]
+        return start, start + given["blocksize"] - 1
+    if node.op_type == "Pad":
+        start = place - int(numbers(known[node.input[1]])[axis])
+        return start, start
+    if node.op_type == "Resize":
+        return _resized(place, given, float(numbers(known[node.input[2]])[axis]))
+    return place, place
+
+
+def _resized(place: _Places, given: dict[str, Any], scale: float) -> tuple[_Places, _Places]:
+    half = given.get("coordinate_transformation_mode", b"half_pixel") == b"half_pixel"
+    exact = (place + 0.5) / scale - 0.5 if half else place / scale
+    if given.get("mode", b"nearest") == b"nearest":
+        start = end = _ROUND[given.get("nearest_mode", b"round_prefer_floor")](exact)
+    else:
+        start, end = np.floor(exact), np.ceil(exact)
+    return start.astype(np.int64), end.astype(np.int64)
