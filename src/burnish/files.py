@@ -30,6 +30,24 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         raise _taken(target)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises
+    ------
+    OutputError : it cannot be made
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            str(folder),
+            expected="a folder that can be made",
+            got=(getattr(error, "strerror", None) or str(error)).lower(),
+            remedy="choose another place for the output",
+        ) from error
+
+
 @contextmanager
 def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file that becomes `target` when the block ends, and nothing where it fails.
@@ -50,10 +68,13 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     b'all of it'
     """
     check_free(target, overwrite=overwrite)
+    if "\0" in str(target):
+        # Python's own error for it is of another kind than those of the disk.
+        raise _refused(target, OSError(errno.EINVAL, "a zero byte in the name"))
     # A name of its own length: one made from the target's could be too long.
     part = target.parent / f".burnish-{secrets.token_hex(8)}.part"
     try:
-        with _new(part) as file:
+        with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -64,17 +85,8 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     except OSError as error:
         raise _refused(target, error) from error
     finally:
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             part.unlink()
-
-
-def _new(path: Path) -> BinaryIO:
-    """Create a file with the permissions that the user's umask gives."""
-    try:
-        return path.open("xb")
-    except ValueError as error:
-        # What no file system takes, such as a zero byte.
-        raise OSError(errno.EINVAL, str(error)) from error
 
 
 def _claim(part: Path, target: Path) -> None:

@@ -204,7 +204,7 @@ def test_every_parameter_of_every_operator_is_an_option(burnish):
     help_text = " ".join(burnish("apply", "--help")[1].split())
     for operator in OPERATORS.values():
         for param in operator.params:
-            assert f"{param.option} <float>" in help_text
+            assert f" {param.option} " in help_text
             assert f"{operator.name}: {param.range}, default {param.default:g};" in help_text
 
 

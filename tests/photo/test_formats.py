@@ -55,15 +55,9 @@ def test_readable_extensions_are_those_that_are_read():
     assert set(wanted.split()) == READABLE_EXTENSIONS
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "x/a.JPEG", "ü.tiff", "a.b.webp", "a.avif", "a.png"])
-def test_what_can_be_written_is_let_through(name):
-    check_writable(Path(name), None)
-    check_writable(Path(name), 8)
-
-
 @pytest.mark.parametrize("depth", [None, 8, 7, 12, 16, 32])
 @pytest.mark.parametrize(
-    "name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.avif", "a.heic", "a.gif", "a.bmp", "a"]
+    "name", ["A.JPEG", "a.png", "ü.tif", "a.b.webp", "a.avif", "a.heic", "a.gif", "a.bmp", "a"]
 )
 def test_what_is_refused_early_is_refused_late_in_the_same_words(tmp_path, name, depth):
     target = tmp_path / name

@@ -1,7 +1,7 @@
 """The size without decoding: what `open` gives, from the header alone."""
 
 import io
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from PIL import Image
 from burnish.errors import PhotoError
 from burnish.photo import Photo, header
 
+OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]
 
 
@@ -116,11 +117,11 @@ def test_missing_file_folder_and_impossible_name(tmp_path):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files")
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="no list of open files")
 def test_no_file_stays_open(tmp_path, format):
     path = tmp_path / "picture"
     path.write_bytes(encoded(format))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(OPEN_FILES.iterdir()))
     for _ in range(20):
         Photo.size_of(path)
-    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    assert len(list(OPEN_FILES.iterdir())) <= before + 2

@@ -158,15 +158,7 @@ def _check_params(card: Card, given: Mapping[str, float | None]) -> None:
 
 def _param(stated: CardParam) -> Param:
     """Return a card's parameter, its trained value being what holds where nothing is said."""
-    return Param(
-        stated.name,
-        stated.effect,
-        default=stated.value,
-        low=stated.low,
-        high=stated.high,
-        scale=stated.scale,
-        unit=stated.unit,
-    )
+    return Param(**stated.model_dump(exclude={"value", "default"}), default=stated.value)
 
 
 def _quote(text: str | Path) -> str:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.plan import plan
-from burnish.errors import OutputError, UsageError
-from burnish.files import check_free
+from burnish.errors import UsageError
+from burnish.files import check_free, make_folder
 from burnish.photo import Photo
 
 if TYPE_CHECKING:
@@ -115,15 +115,7 @@ def apply_to_file(
     check_free(target, overwrite=overwrite)
     photo = Photo.open(source)
     edited = photo.with_pixels(edit.run(photo.pixels, progress))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            str(target.parent),
-            expected="a folder that can be made",
-            got=(error.strerror or str(error)).lower(),
-            remedy="choose another -o (output)",
-        ) from error
+    make_folder(target.parent)
     return edited.save(target, quality=quality, depth=depth, overwrite=overwrite)
 
 

@@ -16,6 +16,7 @@ from burnish.modelfile.refusal import refuse
 
 OPSETS = range(13, 22)
 MAX_NODES = 1000
+MAX_LINKS = 64
 
 
 def parse(data: bytes, where: str) -> ModelProto:
@@ -48,9 +49,14 @@ def card_text(model: ModelProto, where: str) -> str:
     ------
     ModelError : the model carries no card, or several
     """
-    cards: list[str] = [entry.value for entry in model.metadata_props if entry.key == CARD_KEY]
+    # What is no UTF-8 comes as bytes.
+    cards: list[str | bytes] = [
+        entry.value for entry in model.metadata_props if entry.key == CARD_KEY
+    ]
     if len(cards) != 1:
         refuse(where, f"one model card, in the metadata as {CARD_KEY}", f"{len(cards)}")
+    if isinstance(cards[0], bytes):
+        refuse(where, "a model card in UTF-8", "other bytes")
     return cards[0]
 
 
@@ -60,6 +66,9 @@ def _check_self_contained(model: ModelProto, where: str) -> None:
         refuse(where, "one plain graph", "local functions, training steps or sparse weights")
     if len(graph.node) > MAX_NODES:
         refuse(where, f"at most {MAX_NODES} nodes", f"{len(graph.node)}")
+    links = max((len(node.input) + len(node.output) for node in graph.node), default=0)
+    if links > MAX_LINKS:
+        refuse(where, f"at most {MAX_LINKS} inputs and outputs a node", f"{links}")
     for tensor in _tensors(graph):
         if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
             refuse(where, "weights inside the file", f"{tensor.name[:80]!r} in another file")

@@ -6,6 +6,7 @@ that looks at the whole picture, and all but the tensors made from the picture a
 """
 
 from collections.abc import Collection, Mapping
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ _RULES: dict[str, Mapping[str, Collection[object]]] = {
         "axes": (None,),
         "coordinate_transformation_mode": (None, b"half_pixel", b"asymmetric"),
         "mode": (None, b"nearest", b"linear"),
+        "nearest_mode": (None, b"floor", b"ceil", b"round_prefer_floor", b"round_prefer_ceil"),
     },
     "Sigmoid": {},
     "Slice": {},
@@ -80,7 +82,7 @@ def check(model: ModelProto, where: str) -> None:
             continue
         _check_inputs(node, made, where)
         _check_numbers(node, known, where)
-        made.update(node.output)
+        made.update(filter(None, node.output))
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:
@@ -98,10 +100,14 @@ def attributes(node: NodeProto) -> dict[str, object]:
 
 
 def numbers(tensor: TensorProto | None) -> NDArray[np.float64]:
-    """Return a constant's few numbers; none, where there is no constant or it has many."""
-    if tensor is None or np.prod(tensor.dims, dtype=float) > 16:
+    """Return the numbers of a constant that places something; none of another."""
+    kinds = (TensorProto.FLOAT, TensorProto.INT64)
+    if tensor is None or tensor.data_type not in kinds or prod(tensor.dims) > 8:
         return np.zeros(0)
-    return numpy_helper.to_array(tensor).astype(np.float64).reshape(-1)
+    try:
+        return numpy_helper.to_array(tensor).astype(np.float64).reshape(-1)
+    except ValueError:  # As many numbers as it says it has not.
+        return np.zeros(0)
 
 
 def _check_attributes(node: NodeProto, where: str) -> None:
@@ -129,6 +135,8 @@ def _check_inputs(node: NodeProto, made: Collection[str], where: str) -> None:
 
 def _check_numbers(node: NodeProto, known: Mapping[str, TensorProto], where: str) -> None:
     """Check the numbers that newer operator sets take as inputs rather than attributes."""
+    if node.op_type not in ("Pad", "Resize", "Slice"):
+        return
     given = [numbers(known.get(name)) for name in node.input]
     named = [bool(name) for name in node.input] + [False] * 4
     if node.op_type == "Slice":
@@ -139,12 +147,10 @@ def _check_numbers(node: NodeProto, known: Mapping[str, TensorProto], where: str
         fits = not named[3] and by.size == 8 and not by[[0, 1, 4, 5]].any()
         fits = fits and bool((np.abs(by) <= MAX_NUMBER).all())
         expected = f"Pad of at most {MAX_NUMBER} rows and columns"
-    elif node.op_type == "Resize":
+    else:
         by = given[2] if named[2] else np.zeros(0)
         fits = not named[3] and by.size == 4 and (by[:2] == 1).all()
         fits = fits and bool(((by > 1 / MAX_NUMBER) & (by <= MAX_SCALE)).all())
         expected = f"Resize of rows and columns by constant factors of at most {MAX_SCALE}"
-    else:
-        return
     if not fits:
         refuse(where, expected, f"{node.op_type} by others")

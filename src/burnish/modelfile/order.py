@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import UsageError
-from burnish.files import check_free
+from burnish.files import check_free, make_folder
 from burnish.networks.table import NETWORKS
 from burnish.operators.own import Pairs, resolve
 from burnish.training.settings import Settings, parse_budget
@@ -87,6 +87,7 @@ def prepare(
     if not licence.strip():
         raise _wrong("--licence", "words", "none", "say who may use the model, or leave it out")
     check_free(target, overwrite=overwrite)
+    make_folder(target.parent)
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
     return Order(

@@ -1,7 +1,7 @@
 """Publish: train, fold, judge and write a model file; a model's whole road in one place."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -68,17 +68,7 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
         title=operator.title if isinstance(operator, Operator) else f"pairs of {operator.name}",
         paper=Paper(title=paper.title, doi=paper.doi) if paper else None,
         params=tuple(
-            CardParam(
-                name=param.name,
-                effect=param.effect,
-                value=settings.params[param.name],
-                low=param.low,
-                high=param.high,
-                default=param.default,
-                scale=param.scale,
-                unit=param.unit,
-            )
-            for param in params
+            CardParam(value=settings.params[param.name], **asdict(param)) for param in params
         ),
         network=settings.network,
         halo=network.halo,

@@ -4,7 +4,8 @@ For each row (and column) of each tensor, the first and last row of the picture 
 from the picture through every node to the result. A tile whose halo is as wide holds all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import reduce
 from math import ceil
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ _Seen = tuple[_Places, _Places]
 
 _ROWS, _COLUMNS = 2, 3
 
-_ROUND = {
+_ROUND: dict[bytes, Callable[[NDArray[Any]], NDArray[Any]]] = {
     b"floor": np.floor,
     b"ceil": np.ceil,
     b"round_prefer_floor": lambda place: np.ceil(place - 0.5),
@@ -33,8 +34,8 @@ _ROUND = {
 def sight(model: ModelProto, multiple: int, halo: int, where: str) -> int:
     """Return how far a result pixel can see, in px, by row or by column.
 
-    The structure is asked, not the weights; nothing is missed. Exact up to `halo`; where it is
-    more, some number above `halo`.
+    The structure is asked, not the weights: one that happens to be zero hides nothing. Exact up to
+    twice `halo`; where it is more, some number above `halo`.
 
     Raises
     ------
@@ -59,17 +60,17 @@ def _sight(
     for node in model.graph.node:
         if node.op_type == "Constant":
             continue
-        sources = [seen[name] for name in node.input if name in seen]
+        sources = [seen[name] for name in dict.fromkeys(node.input) if name in seen]
         if len({len(first) for first, _ in sources}) > 1:
             refuse(where, "tensors of one resolution where they meet", f"{node.op_type} of several")
-        first = np.min([source[0] for source in sources], axis=0)
-        last = np.max([source[1] for source in sources], axis=0)
+        first = reduce(np.minimum, [source[0] for source in sources])
+        last = reduce(np.maximum, [source[1] for source in sources])
         if node.op_type not in MEETING:
             start, end = _window(node, sizes, known, axis)
             # A window beyond the border sees nothing there, or pixels repeated from within.
             first = first[np.clip(start, 0, len(first) - 1)]
             last = last[np.clip(end, 0, len(last) - 1)]
-        for name in node.output:
+        for name in filter(None, node.output):
             if len(sizes[name]) != 4 or sizes[name][axis] != len(first):
                 refuse(where, "tensors of batch x channels x rows x columns", f"{sizes[name][:8]}")
             seen[name] = (first, last)
@@ -103,7 +104,7 @@ def _window(
 
 def _resized(place: _Places, given: dict[str, Any], scale: float) -> tuple[_Places, _Places]:
     half = given.get("coordinate_transformation_mode", b"half_pixel") == b"half_pixel"
-    exact = (place + 0.5) / scale - 0.5 if half else place / scale
+    exact: NDArray[Any] = (place + 0.5) / scale - 0.5 if half else place / scale
     if given.get("mode", b"nearest") == b"nearest":
         start = end = _ROUND[given.get("nearest_mode", b"round_prefer_floor")](exact)
     else:

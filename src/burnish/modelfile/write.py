@@ -20,6 +20,7 @@ from burnish.modelfile import read
 from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, Card, card_json
 from burnish.modelfile.claims import check_claims
 from burnish.modelfile.costs import costs
+from burnish.modelfile.sight import sight
 from burnish.modelfile.translate import TRANSLATIONS
 
 # 18 is the oldest set that the exporter writes without converting; runtimes have it since 2023.
@@ -60,7 +61,12 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     model.metadata_props.add(key=CARD_KEY, value=card_json(card))
     data = model.SerializeToString(deterministic=True)
     read.parse(data, where=target.name)
-    check_claims(frozen, card, costs(model, card.multiple, target.name))
+    check_claims(
+        frozen,
+        card,
+        costs(model, card.multiple, target.name),
+        sight(model, card.multiple, card.halo, target.name),
+    )
     session = _session(data)
     _check_same(session, frozen, card)
     _check_halo(session, card)

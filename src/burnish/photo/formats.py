@@ -99,7 +99,7 @@ def writable(name: str, where: str) -> Format:
             where,
             expected=f"a format that burnish writes ({WRITABLE})",
             got=repr(name),
-            remedy=f"{name_one_of(format for format in FORMATS.values() if format.depths)}",
+            remedy=name_one_of(format for format in FORMATS.values() if format.depths),
         )
     return format
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import Self
 
@@ -95,9 +96,8 @@ class Model:
         ModelError : the model fails, or the machine has too little memory for the smallest tile
         """
         _check_pixels(pixels)
-        height, width = pixels.shape[:2]
-        frame = tiles.Frame(height, width, self.card.halo, self.card.multiple)
-        limit = int(memory / self._bytes_per_pixel)
+        frame = self._frame(*pixels.shape[:2])
+        limit = memory // self._bytes_per_pixel
         if limit < frame.smallest:
             raise UsageError(
                 "memory",
@@ -123,12 +123,33 @@ class Model:
         self._check_black(pixels, result)
         return result
 
+    def smallest_memory(self, height: int, width: int) -> int:
+        """Return the smallest budget that a picture of this size can be run within.
+
+        Parameters
+        ----------
+        height, width : of the picture, px
+
+        Returns
+        -------
+        bytes, for the work on a tile; see `memory` of the call
+
+        Examples
+        --------
+        >>> Model.open("l0-smoothing").smallest_memory(6000, 9000) < 2**26
+        True
+        """
+        return self._frame(height, width).smallest * self._bytes_per_pixel
+
+    def _frame(self, height: int, width: int) -> tiles.Frame:
+        return tiles.Frame(height, width, self.card.halo, self.card.multiple)
+
     @property
-    def _bytes_per_pixel(self) -> float:
-        return 4 * (_OVERHEAD * self.card.activations_per_pixel + _ENDS)
+    def _bytes_per_pixel(self) -> int:
+        return ceil(4 * (_OVERHEAD * self.card.activations_per_pixel + _ENDS))
 
     def _mebibytes(self, frame: tiles.Frame) -> int:
-        return -int(-frame.smallest * self._bytes_per_pixel // 2**20)
+        return ceil(frame.smallest * self._bytes_per_pixel / 2**20)
 
     def _run(
         self, pixels: NDArray[np.float32], tile: tiles.Tile, into: NDArray[np.float32]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, ModelError, UsageError
+from burnish.modelfile.card import INPUT, OUTPUT
 from burnish.modelfile.read import ModelFile
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Session:
         ModelError : ONNX Runtime stopped for another reason
         """
         try:
-            result: NDArray[np.float32] = self._engine.run(
-                ["result"], {"image": image}, self._options
-            )[0]
+            result: NDArray[np.float32] = self._engine.run([OUTPUT], {INPUT: image}, self._options)[
+                0
+            ]
         except Exception as error:  # ONNX Runtime's classes share no base of their own.
             if _OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(str(error)) from error

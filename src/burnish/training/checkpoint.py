@@ -1,6 +1,7 @@
 """A checkpoint: all that a training needs to go on as if it had never stopped."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write the file, in place of an older one: a kill leaves the old or the new."""
+        # In memory first: of a full disk torch makes an error that says nothing of it.
+        content = BytesIO()
+        torch.save(vars(self), content)
         with writing(path, overwrite=True) as file:
-            torch.save(vars(self), file)
+            file.write(content.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":

@@ -20,16 +20,16 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, PhotoError, UsageError
-from burnish.files import writing
+from burnish.files import make_folder, writing
 from burnish.operators.operator import Operator, cores
 from burnish.operators.own import Pairs, resolve
 from burnish.photo import Photo
+from burnish.photo.formats import READABLE_EXTENSIONS
 
 # Raise it when what is written for equal keys changes.
 LAYOUT = 1
 # A size is worth a pair of its own when it is well below the photo's.
 WELL_BELOW = 0.8
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic"}
 FULL_SCALE = 65535
 
 
@@ -82,14 +82,14 @@ def find_photos(folder: str | Path) -> list[Path]:
     photos = sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file() and path.name[0] != "."
+        if path.suffix.lower() in READABLE_EXTENSIONS and path.is_file() and path.name[0] != "."
     )
     if not photos:
         raise UsageError(
             str(folder),
             expected="a folder of photos",
             got="one without any" if root.is_dir() else "no such folder",
-            remedy=f"give one with {', '.join(sorted(PHOTO_SUFFIXES))}",
+            remedy=f"give one with {', '.join(sorted(READABLE_EXTENSIONS))}",
         )
     return photos
 
@@ -151,7 +151,7 @@ def plan(
         content = before.read_bytes() + (after.read_bytes() if after else b"")
         digest = hashlib.sha256(content).hexdigest()
         try:
-            width, height = Photo.open(before).size
+            width, height = Photo.size_of(before)
         except PhotoError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
@@ -176,7 +176,7 @@ def make(
     """
     _resolved.cache_clear()
     for folder in {job.target.parent for job in jobs}:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     missing = [job for job in jobs if not job.target.exists()]
     for _ in range(len(jobs) - len(missing)):
         tick()

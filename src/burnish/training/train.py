@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from burnish.errors import UsageError
+from burnish.files import make_folder
 from burnish.networks.can import CAN
 from burnish.networks.table import build
 from burnish.photo import Photo
@@ -92,7 +93,7 @@ def train(
     watch = watch if watch and rank == 0 else Watch()
     jobs, judged = _divide(settings, photos, held_out)
     if rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _make(jobs + judged, watch)
     processes.wait()  # the first process makes the pairs, the others find them made
     learned, unseen = pairs.make(jobs), pairs.make(judged)
