@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from burnish.errors import ModelError, OutputError
 from burnish.modelfile.card import Card
-from burnish.modelfile.claims import reach
 from burnish.modelfile.read import read
 from burnish.modelfile.write import export
 
@@ -129,24 +128,3 @@ def test_wrong_ending_and_missing_folder(tmp_path: Path, small: Card) -> None:
         export(Small(), small, tmp_path / "small.pt")
     with pytest.raises(OutputError, match="a folder that can be written to"):
         export(Small(), small, tmp_path / "none" / "small.onnx")
-
-
-@pytest.mark.parametrize(
-    ("network", "multiple", "expected"),
-    [
-        (nn.Conv2d(3, 3, 1), 1, 0),
-        (nn.Conv2d(3, 3, 3, padding=40, dilation=40), 1, 40),
-        (nn.Conv2d(3, 3, 3, padding=900, dilation=900), 1, 900),
-        (nn.Conv2d(3, 3, (1, 7), padding=(0, 3)), 1, 3),
-        (nn.Conv2d(3, 3, (7, 1), padding=(3, 0)), 1, 3),
-        (nn.Sequential(nn.AvgPool2d(4), nn.Upsample(scale_factor=4)), 4, 3),
-    ],
-)
-def test_reach_of_known_layers(network: nn.Module, multiple: int, expected: int) -> None:
-    assert reach(network, multiple) == expected
-
-
-def test_reach_is_seen_through_weights_of_zero() -> None:
-    network = Small()
-    nn.init.zeros_(network.first.weight)
-    assert reach(network, 1) == 2
