@@ -8,6 +8,7 @@ import numpy as np
 import pyvips
 
 from burnish.errors import PhotoError
+from burnish.photo import codepoints
 from burnish.photo.formats import READABLE, SEQUENCES, Format, sniff
 from burnish.photo.origin import Depth
 from burnish.photo.tags import Block, is_camera_raw
@@ -168,6 +169,10 @@ def _refuse_what_would_be_lost(
         expected = "one picture in the file"
         got = f"{pages or 'several'} pages or frames"
         remedy = "split it into single pictures first"
+    elif (encoding := codepoints.hdr(data, format)) is not None:
+        expected = "a picture of standard dynamic range"
+        got = f"high dynamic range ({encoding})"
+        remedy = "convert it to sRGB first"
     elif image.interpretation not in _COLOURS or image.bands > 4:
         expected = "grey or RGB, with or without alpha"
         got = f"{image.interpretation} with {image.bands} channels"

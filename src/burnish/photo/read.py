@@ -9,7 +9,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError
-from burnish.photo import colour
+from burnish.photo import codepoints, colour
 from burnish.photo.exif import exif_of_tiff, upright, upright_xmp
 from burnish.photo.formats import Format
 from burnish.photo.header import (
@@ -58,7 +58,14 @@ def read(
         raise broken(format, where, error) from error
     depth, _, top = SAMPLES[image.format]
     device, alpha = _scaled(codes, top, where)
-    pixels, profile, beyond = _in_srgb(device, field(image, "icc-profile-data"), where)
+    embedded = field(image, "icc-profile-data")
+    if embedded is None and codepoints.other_than_srgb(data, format):
+        warnings.warn(
+            f"{where}: its colours are stated by numbers (cICP, gAMA or nclx) that are not sRGB's; "
+            "without a profile they are taken as sRGB",
+            stacklevel=3,
+        )
+    pixels, profile, beyond = _in_srgb(device, embedded, where)
     origin = Origin(
         format=_codec(image, format),
         depth=depth,

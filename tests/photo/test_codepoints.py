@@ -1,0 +1,81 @@
+"""Colours that are stated by numbers are said or refused, never dropped in silence."""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from burnish.errors import PhotoError
+from burnish.photo import Photo
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+
+
+def png(**chunks: bytes) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "PNG")
+    data = file.getvalue()
+    for name, content in chunks.items():
+        body = name.encode() + content
+        chunk = struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+        data = data[:33] + chunk + data[33:]  # after IHDR
+    return data
+
+
+def avif(primaries: int, transfer: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "AVIF", quality=90)
+    data = bytearray(file.getvalue())
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", primaries, transfer)
+    return bytes(data)
+
+
+SRGB = [
+    png(),
+    png(cICP=bytes([1, 13, 0, 1])),
+    png(gAMA=struct.pack(">I", 45455)),
+    png(sRGB=b"\0", gAMA=struct.pack(">I", 100000)),
+    avif(1, 13),
+    avif(2, 2),
+]
+OTHERS = [
+    png(cICP=bytes([12, 13, 0, 1])),
+    png(gAMA=struct.pack(">I", 100000)),
+    avif(12, 13),
+]
+HDR = [png(cICP=bytes([9, 16, 0, 1])), png(cICP=bytes([9, 18, 0, 1])), avif(9, 16), avif(9, 18)]
+
+
+@pytest.mark.parametrize("data", SRGB)
+def test_srgb_is_taken_without_a_word(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Photo.open(data).size == (12, 9)
+
+
+@pytest.mark.parametrize("data", OTHERS)
+def test_other_colours_are_taken_as_srgb_and_that_is_said(data):
+    with pytest.warns(UserWarning, match="stated by numbers .* taken as sRGB"):
+        assert Photo.open(data).size == (12, 9)
+
+
+@pytest.mark.parametrize("data", HDR)
+def test_high_dynamic_range_is_refused(data):
+    with pytest.raises(PhotoError, match=r"got high dynamic range \((PQ|HLG)\)"):
+        Photo.open(data)
+
+
+def test_a_profile_speaks_for_itself():
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = io.BytesIO()
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", struct.pack(">I", 100000))
+    Image.fromarray(PIXELS).save(file, "PNG", icc_profile=profile, pnginfo=info)
+    assert Photo.open(file.getvalue()).origin.profile == profile
