@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from burnish.cli.app import main
+from burnish.editing.demo import SAMPLE
 from burnish.operators.own import resolve
 from burnish.operators.table import OPERATORS
 
@@ -52,14 +54,16 @@ def test_wrong_usage(burnish, arguments):
     assert "Usage" in err
 
 
-def test_apply_writes_beside_the_photo(burnish, photos):
-    code, out, _ = burnish("apply", "l0-smoothing", photos / "1.png")
+def test_apply_writes_beside_the_photo(burnish, tmp_path):
+    # A real photo: the smallest that the network was trained on are larger than our drawn ones.
+    shutil.copy(SAMPLE, tmp_path / "a.jpg")
+    code, out, _ = burnish("apply", "l0-smoothing", tmp_path / "a.jpg")
     assert code == 0
-    assert "1.l0-smoothing.png" in out
-    result = read(photos / "1.l0-smoothing.png").astype(np.float32) / 255
-    photo = read(photos / "1.png").astype(np.float32) / 255
+    assert "a.l0-smoothing.jpg" in out
+    result = read(tmp_path / "a.l0-smoothing.jpg").astype(np.float32) / 255
+    photo = read(tmp_path / "a.jpg").astype(np.float32) / 255
     smooth = resolve("l0-smoothing").run(photo)
-    assert np.mean((result - smooth) ** 2) < np.mean((photo - smooth) ** 2)
+    assert np.mean((result - smooth) ** 2) < np.mean((photo - smooth) ** 2) / 2
 
 
 def test_apply_slow_is_the_operator(burnish, photos):

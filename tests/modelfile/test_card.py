@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from burnish.errors import ModelError
-from burnish.modelfile.card import Card, card_json, card_schema, parse_card
+from burnish.modelfile.card import Card, build_card, card_json, card_schema, parse_card
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "card.schema.json"
 
@@ -56,6 +56,23 @@ def test_wrong_field_is_named_in_one_line(card: Card, changes: dict[str, Any], n
     assert f"got {named}" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+def test_built_card_is_the_card_and_a_wrong_field_is_named(card: Card) -> None:
+    fields = card.model_dump()
+    assert build_card(**fields) == card
+    with pytest.raises(ModelError) as caught:
+        build_card(**fields | {"licence": "two\nlines"})
+    assert str(caught.value).startswith("card of soft: expected fields as")
+    assert "got licence = 'two\\nlines' (String should match" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["name", "halo", "licence"])
+def test_missing_field_is_named(card: Card, missing: str) -> None:
+    fields = {name: value for name, value in card.model_dump().items() if name != missing}
+    with pytest.raises(ModelError, match=f"got {missing} = .*Field required"):
+        build_card(**fields)
 
 
 def test_value_outside_its_range_is_refused(card: Card) -> None:

@@ -193,21 +193,37 @@ def test_graph_whose_sizes_contradict_is_refused(graph: Graph, pack: Pack) -> No
     assert "sizes fit together" in refusal(pack(graph))
 
 
-def test_size_computed_from_pixels_is_refused(graph: Graph, pack: Pack) -> None:
-    """A Resize by factors that are the picture's own values could ask for any memory."""
-    del graph.node[:]
-    graph.node.append(helper.make_node("Slice", ["image", "from", "to"], ["some"]))
-    graph.initializer.append(numpy_helper.from_array(np.array([0, 0, 0, 0]), "from"))
-    graph.initializer.append(numpy_helper.from_array(np.array([1, 1, 1, 4]), "to"))
-    graph.node.append(helper.make_node("Resize", ["image", "", "some"], ["result"]))
-    assert "expected Slice of channels" in refusal(pack(graph))
+def test_halo_that_is_less_than_the_graph_sees_is_refused(
+    graph: Graph, pack: Pack, card: Card
+) -> None:
+    text = card_json(card.model_copy(update={"halo": 0}))
+    assert "a halo of 0 px, as its card says, got a graph that needs 1" in refusal(
+        pack(graph, text=text)
+    )
 
 
-def test_memory_that_grows_faster_than_the_picture_is_refused(graph: Graph, pack: Pack) -> None:
-    """Enlarged to the square of each side, and made small again."""
-    del graph.node[:], graph.initializer[:]
-    graph.node.append(helper.make_node("Shape", ["image"], ["sides"]))
-    graph.node.append(helper.make_node("Mul", ["sides", "sides"], ["squares"]))
-    graph.node.append(helper.make_node("Resize", ["image", "", "", "squares"], ["large"]))
-    graph.node.append(helper.make_node("Resize", ["large", "", "", "sides"], ["result"]))
-    assert "only operators that a picture's network needs, got 'Shape'" in refusal(pack(graph))
+def test_many_nodes_and_many_links_are_refused(graph: Graph, pack: Pack) -> None:
+    graph.node.append(helper.make_node("Concat", ["image"] * 1000, ["many"], axis=1))
+    assert "at most 64 inputs and outputs a node, got 1001" in refusal(pack(graph))
+    del graph.node[1:]
+    graph.node.extend(helper.make_node("Relu", ["image"], [f"r{i}"]) for i in range(1000))
+    assert "at most 1000 nodes, got 1001" in refusal(pack(graph))
+
+
+def test_card_that_is_no_text_is_refused(graph: Graph, pack: Pack) -> None:
+    data = pack(graph).replace(b"Softening", b"Softenin\xff")
+    assert "a model card in UTF-8" in refusal(data)
+
+
+def test_damage_anywhere_is_told_in_words_or_harmless(graph: Graph, pack: Pack) -> None:
+    data = pack(graph)
+    random = np.random.default_rng(5)
+    refused = 0
+    for _ in range(400):
+        damaged = bytearray(data)
+        damaged[random.integers(len(data))] = random.integers(256)
+        try:
+            parse(bytes(damaged), "soft.onnx")
+        except ModelError as error:
+            refused += "soft.onnx: expected" in str(error)
+    assert refused > 100

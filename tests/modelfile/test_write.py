@@ -128,3 +128,16 @@ def test_wrong_ending_and_missing_folder(tmp_path: Path, small: Card) -> None:
         export(Small(), small, tmp_path / "small.pt")
     with pytest.raises(OutputError, match="a folder that can be written to"):
         export(Small(), small, tmp_path / "none" / "small.onnx")
+
+
+def test_weight_of_zero_does_not_shorten_the_halo(tmp_path: Path, small: Card) -> None:
+    """A card says what the structure sees, whatever the last training made of it."""
+    network = Small()
+    nn.init.zeros_(network.first.weight)
+    assert read(export(network, small, tmp_path / "small.onnx")).card.halo == 2
+
+
+def test_padding_by_the_picture_s_own_border_exports(tmp_path: Path, small: Card) -> None:
+    network = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
+    claims = changed(small, halo=1, macs_per_pixel=81, activations_per_pixel=7, parameters=84)
+    assert read(export(network, claims, tmp_path / "small.onnx")).card == claims

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from burnish.errors import OutputError, PhotoError, UsageError
 from burnish.photo import Photo, write
@@ -193,3 +193,17 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, photo):
 def test_too_large_for_the_format():
     with pytest.raises(PhotoError, match=r"20000 x 1.*name the output \.png or \.tif"):
         Photo(np.zeros((1, 20_000, 3))).encode("webp")
+
+
+def test_texts_of_a_png_are_kept(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", "Cup")
+    info.add_text("Author", "Renée", zip=True)
+    info.add_itxt("Copyright", "© Наталья")
+    Image.new("RGB", (5, 4), (9, 80, 200)).save(tmp_path / "a.png", pnginfo=info)
+    photo = Photo.open(tmp_path / "a.png")
+    photo.save(tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as written:
+        assert written.text == {"Title": "Cup", "Author": "Renée", "Copyright": "© Наталья"}
+    with pytest.warns(UserWarning, match="a text such as title or comment is left out of the jpeg"):
+        photo.save(tmp_path / "b.jpg")

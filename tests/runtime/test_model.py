@@ -1,12 +1,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from burnish.errors import ModelError, OutputError, UsageError
+from burnish.modelfile.read import read
 from burnish.runtime.model import Model
 
 Make = Callable[..., Path]
@@ -56,6 +58,29 @@ def test_false_halo_is_refused(make: Make) -> None:
         ModelError, match=r"a halo of 2 px, as its card says, got a graph .* needs 3"
     ):
         Model.open(path, threads=1)
+
+
+def test_smaller_halo_than_the_network_s_shows(make: Make) -> None:
+    """Were it not refused: what the halo is there for."""
+    pixels = picture(100, 120)
+    file = read(make(halo=3, channels=24))
+    honest = Model(file, threads=1)
+    false = Model(replace(file, card=file.card.model_copy(update={"halo": 2})), threads=1)
+    np.testing.assert_array_equal(false(pixels), honest(pixels))
+    assert (false(pixels, memory=MEBIBYTE // 8) != honest(pixels)).any()
+
+
+def test_smallest_memory_is_enough_and_a_byte_less_is_not(make: Make) -> None:
+    model = Model.open(make(halo=3, channels=24), threads=1)
+    pixels = picture(90, 111)
+    smallest = model.smallest_memory(90, 111)
+    done: list[float] = []
+    tiled = model(pixels, memory=smallest, progress=done.append)
+    assert len(done) > 1
+    np.testing.assert_array_equal(tiled, model(pixels))
+    with pytest.raises(UsageError, match="at least 1 MiB for blur"):
+        model(pixels, memory=smallest - 1)
+    assert model.smallest_memory(10**5, 10**5) == model.smallest_memory(9, 9)
 
 
 def test_read_only_and_strided_pixels_are_taken(make: Make) -> None:

@@ -3,6 +3,7 @@
 The numbers are those of ITU-T H.273, https://www.itu.int/rec/T-REC-H.273.
 """
 
+from burnish.photo import png
 from burnish.photo.formats import Format
 from burnish.photo.tags import Block
 
@@ -45,14 +46,9 @@ def _points(data: Block, format: Format) -> tuple[int, int] | None:
     return int.from_bytes(stated[:2], "big"), int.from_bytes(stated[2:4], "big")
 
 
-def _chunk(png: Block, name: bytes) -> bytes | None:
+def _chunk(data: Block, name: bytes) -> bytes | None:
     """Return the content of one of a PNG's chunks before its pixels."""
-    at = 8
-    while at + 8 <= len(png):
-        size, kind = int.from_bytes(png[at : at + 4], "big"), bytes(png[at + 4 : at + 8])
-        if kind == name:
-            return bytes(png[at + 8 : at + 8 + size])
-        if kind == b"IDAT":
-            return None
-        at += 12 + size
+    for kind, content in png.chunks(data):
+        if kind in (name, b"IDAT"):
+            return content if kind == name else None
     return None

@@ -21,6 +21,7 @@ class Origin:
     profile : the embedded ICC profile where burnish can use it; None means sRGB
     beyond : what sRGB cannot hold: the file's own values less what the sRGB pixels convert back
         to. H x W x channels of the profile, added again when writing; None where nothing was lost
+    texts : the text chunks of a PNG (title, author, copyright ...): kind and content
     exif, xmp, iptc : metadata blocks, byte for byte but for orientation and thumbnail
     resolution : pixels per millimetre across and down; 72 an inch where the file says nothing
     subsampling : chroma of a JPEG, such as "4:2:0"
@@ -32,6 +33,7 @@ class Origin:
     grey: bool = False
     profile: bytes | None = field(default=None, repr=False)
     beyond: NDArray[np.float32] | None = field(default=None, repr=False)
+    texts: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
     iptc: bytes | None = field(default=None, repr=False)

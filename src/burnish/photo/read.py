@@ -9,7 +9,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError
-from burnish.photo import codepoints, colour
+from burnish.photo import codepoints, colour, png
 from burnish.photo.exif import exif_of_tiff, upright, upright_xmp
 from burnish.photo.formats import Format
 from burnish.photo.header import (
@@ -72,6 +72,7 @@ def read(
         grey=image.bands < 3,
         profile=profile,
         beyond=beyond,
+        texts=png.texts(data) if format.name == "png" else (),
         **_metadata(image, data, format, where),
         subsampling=_subsampling(data) if format.name == "jpeg" else None,
         lossless=format.name == "webp" and _is_lossless_webp(data),

@@ -9,7 +9,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError
-from burnish.photo import colour
+from burnish.photo import colour, png
 from burnish.photo.exif import tiff_with_exif
 from burnish.photo.formats import FORMATS, Format, check_depth, name_one_of, writable
 from burnish.photo.iptc import tiff_with_iptc
@@ -66,6 +66,8 @@ def encode(
         ) from error
     if target.name == "jpeg" and not origin.exif:
         return _jpeg_with_resolution(data, origin.resolution)
+    if target.name == "png":
+        return png.with_texts(data, origin.texts)
     return _tiff_with_tags(data, origin, where) if target.name == "tiff" else data
 
 
@@ -88,6 +90,7 @@ def _check(
 
 def _tell_what_stays_behind(origin: Origin, target: Format, where: str) -> None:
     left_out = {
+        "a text such as title or comment": origin.texts and target.name != "png",
         "IPTC": origin.iptc and target.name not in ("jpeg", "tiff"),
         "XMP": len(origin.xmp or b"") > _LONGEST_XMP and target.name == "jpeg",
         "EXIF, or part of it,": len(origin.exif or b"") > _LONGEST_EXIF and target.name != "tiff",
