@@ -8,7 +8,7 @@ import torch
 
 import burnish
 from burnish.compression.fold import Folded, fold
-from burnish.modelfile.card import Card, CardParam, Measurement, Paper
+from burnish.modelfile.card import Card, CardParam, Measurement, Paper, build_card
 from burnish.modelfile.order import Order
 from burnish.modelfile.write import export
 from burnish.operators.operator import Operator
@@ -61,7 +61,7 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
     paper = operator.paper if isinstance(operator, Operator) else None
     params = operator.params if isinstance(operator, Operator) else ()
     kind, own, _ = settings.operator.partition(":")
-    return Card(
+    return build_card(
         name=order.name,
         # The mark keeps an operator of one's own from passing for one of ours.
         operator=f"{kind}:{operator.name}" if own else operator.name,
