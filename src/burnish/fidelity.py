@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 # Equal pictures are infinitely close; no JSON holds that, and no eye needs more.
 MOST_PSNR = 120.0
 
+# An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
+_VISIBLE = 1 / 255
+
 
 def mse(result: NDArray[np.float32], target: NDArray[np.float32]) -> float:
     """Mean squared error of two pictures of one shape, in double precision."""
@@ -23,3 +26,15 @@ def psnr(error: float) -> float:
     (20.0, 120.0)
     """
     return min(MOST_PSNR, -10 * math.log10(error)) if error > 0 else MOST_PSNR
+
+
+def went_black(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    """Tell whether a picture became all black that was not, which no operator means to do.
+
+    Examples
+    --------
+    >>> grey, black = np.full((2, 2, 3), 0.5), np.zeros((2, 2, 3))
+    >>> went_black(grey, black), went_black(black, black), went_black(grey, grey)
+    (True, False, False)
+    """
+    return not after.any() and float(before.mean()) > _VISIBLE

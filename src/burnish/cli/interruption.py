@@ -5,7 +5,7 @@ the middle of a file, where it is lost.
 """
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 
 
 class Interruption:
@@ -18,12 +18,7 @@ class Interruption:
         self._before = signal.signal(signal.SIGINT, self._hear)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGINT, self._before)
 
     def check(self) -> None:

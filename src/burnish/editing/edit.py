@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, OutputError, UsageError
+from burnish.fidelity import went_black
 from burnish.modelfile.card import Card, CardParam
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
@@ -20,9 +21,6 @@ from burnish.runtime.model import Model
 Pixels = NDArray[np.float32]
 # Told the share that is done, from 0 to 1.
 Progress = Callable[[float], None]
-
-# An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
-_VISIBLE = 1 / 255
 
 
 class Run(Protocol):
@@ -110,7 +108,7 @@ def _slow(operator: Operator, params: Mapping[str, float | None], device: str) -
 
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
         result: Pixels = operator.run(pixels, **values)
-        if not result.any() and float(pixels.mean()) > _VISIBLE:
+        if went_black(pixels, result):
             raise OutputError(
                 f"operator {operator.name}",
                 expected="a picture",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError, OutputError, UsageError
+from burnish.fidelity import went_black
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile, read
 from burnish.runtime import session, shelf, tiles
@@ -22,9 +23,6 @@ DEFAULT_MEMORY = 2**30
 # U-shaped networks came to 1.2 and 1.4. Where it is too much after all, tiles are halved.
 _OVERHEAD = 1.4
 _ENDS = 2 * 3
-
-# An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
-_VISIBLE = 1 / 255
 
 Progress = Callable[[float], None]
 
@@ -182,7 +180,7 @@ class Model:
         )
 
     def _check_black(self, pixels: NDArray[np.float32], result: NDArray[np.float32]) -> None:
-        if not result.any() and float(pixels.mean()) > _VISIBLE:
+        if went_black(pixels, result):
             raise OutputError(
                 self.card.name,
                 expected="a picture",
