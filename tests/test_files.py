@@ -225,3 +225,10 @@ def test_make_folder(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "c", tmp_path / "d\0"):
         with pytest.raises(OutputError, match="expected a folder that can be made"):
             make_folder(path)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_pipe_is_no_target(tmp_path, overwrite):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(OutputError, match="expected a file, got a device or pipe"):
+        check_free(tmp_path / "pipe.png", overwrite=overwrite)

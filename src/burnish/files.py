@@ -14,17 +14,22 @@ from burnish.errors import OutputError
 def check_free(target: Path, *, overwrite: bool) -> None:
     """Refuse a target that is in the way, before the work rather than after it.
 
-    A link that leads nowhere is in the way too. A folder is, whatever `overwrite` says.
+    A link that leads nowhere is in the way too. A folder, a device or a pipe is,
+    whatever `overwrite` says.
 
     Raises
     ------
-    OutputError : the target exists and `overwrite` is not set, or is a folder
+    OutputError : the target exists and `overwrite` is not set, or is no file
     """
     if not os.path.lexists(target):
         return
     if target.is_dir():
         raise OutputError(
             str(target), expected="a file", got="a folder", remedy="name a file in it"
+        )
+    if target.exists() and not target.is_file():
+        raise OutputError(
+            str(target), expected="a file", got="a device or pipe", remedy="name a file"
         )
     if not overwrite:
         raise _taken(target)

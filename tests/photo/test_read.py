@@ -1,6 +1,7 @@
 """Reading: orientation, every kind of file, and what is refused."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -212,3 +213,9 @@ def test_floats_that_are_no_picture_are_refused(value, words):
 def test_32_bit_integers_are_refused():
     with pytest.raises(PhotoError, match="32-bit floats, got samples of the kind uint"):
         Photo.open(tiff(np.zeros((4, 4, 3), np.uint32), photometric="rgb"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PhotoError, match="expected a picture file, got a pipe"):
+        Photo.open(tmp_path / "pipe.png")

@@ -1,5 +1,7 @@
 """A picture file, opened but not decoded: what it is, how large, and whether burnish takes it."""
 
+import errno
+import stat
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ def content(source: str | Path | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         return "picture", source
     try:
+        if stat.S_ISFIFO(Path(source).stat().st_mode):
+            raise OSError(errno.EINVAL, "a pipe")  # to open it would wait for its writer
         with Path(source).open("rb") as file:
             head = file.read(_HEAD)
             return str(source), head + file.read() if sniff(head) else head
