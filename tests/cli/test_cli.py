@@ -164,6 +164,21 @@ def test_compare(burnish, photos, tmp_path):
     assert burnish("compare", "l0-smoothing", photos / "1.png", "-o", target)[0] == 1
 
 
+def test_compare_with_a_folder_is_one_line(burnish, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = burnish("compare", "l0-smoothing", ".")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+def test_a_refused_order_makes_no_folder(burnish, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, _ = burnish(
+        "train", "l0-smoothing", "--photos", photos, "--budget", "soon", "-o", "new/x.onnx"
+    )
+    assert code == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_demo(burnish, tmp_path):
     code, out, _ = burnish("demo", "-o", tmp_path)
     assert code == 0

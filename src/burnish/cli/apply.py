@@ -72,11 +72,11 @@ def apply(
             interruption.check()
             progress.share(share)
 
+        how = {"overwrite": overwrite, "quality": quality, "depth": depth}
         for step in steps:
             if interruption.heard:
                 break
             progress.begin(step.source.name)
-            how = {"overwrite": overwrite, "quality": quality, "depth": depth}
             record = _one(edit, step, progress=tile_done, **how)
             progress.end()
             counts[record["status"]] += 1

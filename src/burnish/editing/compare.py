@@ -70,7 +70,7 @@ def compare_photo(
     OutputError : the target exists and `overwrite` is not set
     """
     opened = Model.open(model, device=device, threads=threads)
-    target = target or photo.with_name(f"{photo.stem}.{opened.card.name}.compare.png")
+    target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"
     plan([photo], opened.card.name, target)
     check_free(target, overwrite=overwrite)
     slow = resolve_callable(reference).run if reference else reference_of(opened.card)

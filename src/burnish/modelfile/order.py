@@ -86,19 +86,20 @@ def prepare(
         raise _wrong("-o", "a name that ends in .onnx", str(target), "rename it")
     if not licence.strip():
         raise _wrong("--licence", "words", "none", "say who may use the model, or leave it out")
-    check_free(target, overwrite=overwrite)
-    make_folder(target.parent)
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
+    wanted = Settings(
+        operator=operator,
+        network=network,
+        params=values,
+        steps=steps,
+        budget=parse_budget(budget) if budget else None,
+        **settings,
+    )
+    check_free(target, overwrite=overwrite)
+    make_folder(target.parent)  # last: nothing is made for an order that is refused
     return Order(
-        settings=Settings(
-            operator=operator,
-            network=network,
-            params=values,
-            steps=steps,
-            budget=parse_budget(budget) if budget else None,
-            **settings,
-        ),
+        settings=wanted,
         photos=photos,
         held_out=held_out,
         output=target,

@@ -148,13 +148,13 @@ def plan(
         identity = operator.fingerprint(values)
     jobs = []
     for before, after in befores:
-        content = before.read_bytes() + (after.read_bytes() if after else b"")
-        digest = hashlib.sha256(content).hexdigest()
         try:
             width, height = Photo.size_of(before)
         except PhotoError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
+        content = before.read_bytes() + (after.read_bytes() if after else b"")
+        digest = hashlib.sha256(content).hexdigest()
         for size in sizes_of((height, width), short_sides, largest):
             key = hashlib.sha256(f"{LAYOUT} {identity} {digest} {size}".encode()).hexdigest()[:32]
             jobs.append(Job(spec, values, before, after, digest, size, cache / f"{key}.npy"))
