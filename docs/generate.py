@@ -39,10 +39,11 @@ def operators_page() -> str:
                 f"{paper.authors}: *{paper.title}*. {paper.venue}. "
                 f"[doi:{paper.doi}](https://doi.org/{paper.doi})\n"
             )
-        rows = ["| parameter | Python | range | default | scale | a larger value |"]
+        rows = ["| parameter | Python | what it takes | otherwise | scale | what it does |"]
         rows.append("|---|---|---|---|---|---|")
         rows += [
-            f"| `{p.option}` | `{p.keyword}` | {p.range} | {p.default:g} | {p.scale} | {p.effect} |"
+            f"| `{p.option}` | `{p.keyword}` | {p.range} | {p.otherwise} | "
+            f"{getattr(p, 'scale', '')} | {p.meaning} |"
             for p in operator.params
         ]
         parts.append("\n".join(rows) + "\n")

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from burnish.errors import UsageError
-from burnish.params import Param, settle
+from burnish.params import ColourParam, FileParam, Param, settle
 
 LAMBDA = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
 RADIUS = Param("radius", "blurs wider", default=3, low=1, high=9, unit="px")
@@ -45,3 +45,42 @@ def test_a_param_that_contradicts_itself_is_a_programming_error(wrong):
     good = {"name": "radius", "effect": "blurs", "default": 3, "low": 1, "high": 9}
     with pytest.raises(ValueError, match="radius"):
         Param(**good | wrong)
+
+
+def test_a_whole_number_is_whole():
+    steps = Param("steps", "takes longer", default=4, low=1, high=9, whole=True)
+    assert steps.check(5) == 5.0
+    with pytest.raises(UsageError, match=r"steps: expected a whole number, 1 to 9, got 2\.5"):
+        steps.check(2.5)
+
+
+AIRLIGHT = ColourParam("airlight", "is the colour of the haze", otherwise="estimated")
+REFERENCE = FileParam("reference", "shows the style", kind="photo", otherwise="one that ships")
+LUT = FileParam("lut", "holds the look", kind="cube")
+
+
+def test_a_colour_is_kept_in_lower_case_and_may_be_left_open():
+    assert AIRLIGHT.check("#E8eEf2") == "#e8eef2"
+    assert settle([AIRLIGHT], {}, "dehazing") == {"airlight": None}
+
+
+@pytest.mark.parametrize("value", ["white", "#fff", "#12345g", "#1234567", 0.5])
+def test_what_is_no_colour_is_refused(value):
+    with pytest.raises(UsageError, match="airlight: expected a colour as #rrggbb, got"):
+        AIRLIGHT.check(value)
+
+
+def test_a_file_has_to_be_there(tmp_path):
+    path = tmp_path / "look.cube"
+    path.write_text("x")
+    assert LUT.check(path) == LUT.check(str(path)) == str(path)
+    with pytest.raises(UsageError, match=r"lut: expected a \.cube file, got .*no\.cube, which"):
+        LUT.check(tmp_path / "no.cube")
+    with pytest.raises(UsageError, match=r"got .*, which is no file; name another"):
+        LUT.check(tmp_path)
+
+
+def test_a_file_has_to_be_given_unless_something_else_holds():
+    assert settle([REFERENCE], {}, "style") == {"reference": None}
+    with pytest.raises(UsageError, match=r"lut: expected a \.cube file, got none; name one"):
+        settle([LUT], {}, "look")

@@ -75,7 +75,16 @@ class MissingLibraryError(BurnishError):
 
 
 # Library -> the extra of burnish that brings it.
-EXTRAS = {"scipy": "operators", "torch": "train", "onnxscript": "train", "skimage": "train"}
+EXTRAS = {
+    "PyOpenColorIO": "operators",
+    "cv2": "operators",
+    "numba": "operators",
+    "pymatting": "operators",
+    "scipy": "operators",
+    "skimage": "operators",
+    "onnxscript": "train",
+    "torch": "train",
+}
 
 
 def missing_library(error: ModuleNotFoundError) -> MissingLibraryError:

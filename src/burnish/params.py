@@ -1,50 +1,32 @@
-"""Param: everything a person may turn, described once; every face derives its controls from it."""
+"""Params: everything a person may turn, described once; every face derives its controls from it."""
 
 import keyword
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from burnish.errors import UsageError
 
+# What a parameter can be: a number, a colour as #rrggbb, a file's path, or None for 'not said'.
+Value = float | str | None
+
 
 @dataclass(frozen=True)
-class Param:
-    """One number that a person may turn.
+class _Named:
+    """A name, and the sentence that says what it does.
 
     Parameters
     ----------
     name : the paper's name, lower case; the command line's option is ``--name``
-    effect : what a larger value does, as a sentence without its full stop
-    default : used where nothing is said
-    low, high : the range, both ends included
-    scale : how a slider moves, and how training draws values
-    unit : physical unit, or "" for a pure number
-
-    Examples
-    --------
-    >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
-    >>> p.keyword, p.option
-    ('lambda_', '--lambda')
-    >>> p.check(0.5)
-    Traceback (most recent call last):
-    burnish.errors.UsageError: lambda: expected 0.002 to 0.2, got 0.5; choose a value in the range
+    effect : what a larger value does (a number), or what it is (a colour, a file): a sentence
+        without its full stop
     """
 
     name: str
     effect: str
-    default: float
-    low: float
-    high: float
-    scale: Literal["linear", "log"] = "linear"
-    unit: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.low <= self.default <= self.high:
-            raise ValueError(f"{self.name}: default {self.default} outside {self.range}")
-        if self.scale == "log" and self.low <= 0:
-            raise ValueError(f"{self.name}: a log scale needs a range above 0, not {self.range}")
 
     @property
     def keyword(self) -> str:
@@ -57,15 +39,62 @@ class Param:
         """The command line's option."""
         return f"--{self.name.replace('_', '-')}"
 
+
+@dataclass(frozen=True)
+class Param(_Named):
+    """One number that a person may turn.
+
+    Parameters
+    ----------
+    default : used where nothing is said
+    low, high : the range, both ends included
+    scale : how a slider moves, and how training draws values
+    unit : physical unit, or "" for a pure number
+    whole : whether it is a whole number
+
+    Examples
+    --------
+    >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
+    >>> p.keyword, p.option
+    ('lambda_', '--lambda')
+    >>> p.check(0.5)
+    Traceback (most recent call last):
+    burnish.errors.UsageError: lambda: expected 0.002 to 0.2, got 0.5; choose a value in the range
+    """
+
+    default: float
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+    unit: str = ""
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.default <= self.high:
+            raise ValueError(f"{self.name}: default {self.default} outside {self.range}")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError(f"{self.name}: a log scale needs a range above 0, not {self.range}")
+
     @property
     def range(self) -> str:
         """The range in words, with its unit."""
-        return f"{self.low:g} to {self.high:g}{f' {self.unit}' if self.unit else ''}"
+        whole = "a whole number, " if self.whole else ""
+        return f"{whole}{self.low:g} to {self.high:g}{f' {self.unit}' if self.unit else ''}"
 
-    def check(self, value: float) -> float:
+    @property
+    def otherwise(self) -> str:
+        """What holds where nothing is said, in words."""
+        return f"{self.default:g}"
+
+    @property
+    def meaning(self) -> str:
+        """What it does, as a sentence without its full stop."""
+        return f"a larger value {self.effect}"
+
+    def check(self, value: Value) -> float:
         """Return `value` as a float, or raise UsageError where it is no number in the range."""
         number = float(value) if isinstance(value, int | float) else math.nan
-        if not self.low <= number <= self.high:
+        if not self.low <= number <= self.high or (self.whole and number != int(number)):
             raise UsageError(
                 self.name,
                 expected=self.range,
@@ -75,7 +104,94 @@ class Param:
         return number
 
 
-def settle(params: Iterable[Param], given: Mapping[str, float | None], of: str) -> dict[str, float]:
+@dataclass(frozen=True)
+class ColourParam(_Named):
+    """A colour that a person may choose.
+
+    Parameters
+    ----------
+    otherwise : what holds where none is chosen, in words
+
+    Examples
+    --------
+    >>> haze = ColourParam("airlight", "is the colour of the haze", otherwise="estimated")
+    >>> haze.check("#E8EEF2"), haze.check(None)
+    ('#e8eef2', None)
+    """
+
+    otherwise: str
+    default: None = None
+    range = "a colour as #rrggbb"
+
+    @property
+    def meaning(self) -> str:
+        """What it does, as a sentence without its full stop."""
+        return self.effect
+
+    def check(self, value: Value) -> str | None:
+        """Return a colour in lower case, or raise UsageError where it is none."""
+        if value is None:
+            return None
+        if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise UsageError(
+                self.name,
+                expected=self.range,
+                got=f"{value}",
+                remedy="two hexadecimal digits each for red, green and blue, such as '#e8eef2'",
+            )
+        return value.lower()
+
+
+@dataclass(frozen=True)
+class FileParam(_Named):
+    """A file that an operator works with.
+
+    Parameters
+    ----------
+    kind : a photo, given to the operator as its pixels; or a .cube file, given as its path
+    otherwise : what holds where none is given, in words; "" where one has to be given
+    ships : the file among the package's samples that serves where none is given, if one does
+
+    Examples
+    --------
+    >>> FileParam("lut", "holds the look", kind="cube").check("no/such.cube")
+    Traceback (most recent call last):
+    burnish.errors.UsageError: lut: expected a .cube file, got no/such.cube, which is no file; \
+name another
+    """
+
+    kind: Literal["photo", "cube"]
+    otherwise: str = ""
+    ships: str = ""
+    default: None = None
+
+    @property
+    def range(self) -> str:
+        """What it has to be, in words."""
+        return {"photo": "a photo", "cube": "a .cube file"}[self.kind]
+
+    @property
+    def meaning(self) -> str:
+        """What it does, as a sentence without its full stop."""
+        return self.effect
+
+    def check(self, value: Value) -> str | None:
+        """Return the path as text, or raise UsageError where one is missing or is no file."""
+        if value is None and self.otherwise:
+            return None
+        if not isinstance(value, str | Path):
+            got, remedy = "none" if value is None else f"{value}", f"name one with {self.option}"
+        elif not Path(value).is_file():
+            got, remedy = f"{value}, which is no file", "name another"
+        else:
+            return str(value)
+        raise UsageError(self.name, expected=self.range, got=got, remedy=remedy)
+
+
+AnyParam = Param | ColourParam | FileParam
+
+
+def settle(params: Iterable[AnyParam], given: Mapping[str, Value], of: str) -> dict[str, Value]:
     """Check the values in `given` (by name or keyword; None is 'not said') and add the defaults.
 
     Parameters
@@ -84,17 +200,17 @@ def settle(params: Iterable[Param], given: Mapping[str, float | None], of: str) 
 
     Raises
     ------
-    UsageError : an unknown name, or a value outside its range
+    UsageError : an unknown name, a value outside its range, or a file that has to be given
 
     Examples
     --------
     >>> p = Param("radius", "blurs wider", default=3, low=1, high=9, unit="px")
     >>> settle([p], {}, "blur"), settle([p], {"radius": 4}, "blur")
-    ({'radius': 3}, {'radius': 4.0})
+    ({'radius': 3.0}, {'radius': 4.0})
     """
     by_keyword = {param.keyword: param for param in params}
     by_name = {param.name: param for param in by_keyword.values()}
-    values = {name: param.default for name, param in by_name.items()}
+    said = {}
     for key, value in given.items():
         if value is None:
             continue
@@ -106,5 +222,5 @@ def settle(params: Iterable[Param], given: Mapping[str, float | None], of: str) 
                 got=key,
                 remedy="leave it out, or choose one of them" if by_name else "leave it out",
             )
-        values[param.name] = param.check(value)
-    return values
+        said[param.name] = value
+    return {name: param.check(said.get(name, param.default)) for name, param in by_name.items()}

@@ -12,6 +12,7 @@ import typer
 from burnish.cli.interruption import Interruption
 from burnish.cli.options import Device, JsonOutput, Overwrite, Threads, with_operator_params
 from burnish.errors import INTERRUPTED, BurnishError
+from burnish.params import Value
 
 if TYPE_CHECKING:
     from burnish.editing.edit import Edit
@@ -51,7 +52,7 @@ def apply(
     json_output: JsonOutput = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
     *,
-    params: dict[str, float | None],
+    params: dict[str, Value],
 ) -> None:
     """Apply an operator to photos. Orientation, profile, EXIF, depth and alpha are kept."""
     from burnish.cli.editing_progress import EditingProgress

@@ -10,6 +10,9 @@ from burnish.cli.options import JsonOutput
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
+from burnish.params import AnyParam, ColourParam, FileParam, Param
+
+KINDS: dict[type[AnyParam], str] = {Param: "number", ColourParam: "colour", FileParam: "file"}
 
 operators = typer.Typer(no_args_is_help=True, help="The slow operators: list, show NAME.")
 
@@ -21,7 +24,7 @@ def list_operators(json_output: JsonOutput = False) -> None:
         typer.echo(json.dumps([_record(operator) for operator in OPERATORS.values()], indent=2))
         return
     for operator in OPERATORS.values():
-        typer.echo(f"{operator.name:<16}{operator.about}")
+        typer.echo(f"{operator.name:<26}{operator.about}")
 
 
 @operators.command("show")
@@ -41,10 +44,8 @@ def show_operator(
         paper = operator.paper
         typer.echo(f"{paper.authors}: {paper.title}. {paper.venue}. https://doi.org/{paper.doi}")
     for param in operator.params:
-        typer.echo(
-            f"  {param.option:<12}{param.range}, default {param.default:g} ({param.scale}); "
-            f"a larger value {param.effect}"
-        )
+        otherwise = f", default {param.otherwise}" if param.otherwise else ""
+        typer.echo(f"  {param.option:<16}{param.range}{otherwise}; {param.meaning}")
 
 
 def _record(operator: Operator) -> dict[str, Any]:
@@ -53,5 +54,7 @@ def _record(operator: Operator) -> dict[str, Any]:
         "title": operator.title,
         "about": operator.about,
         "paper": dataclasses.asdict(operator.paper) if operator.paper else None,
-        "params": [dataclasses.asdict(param) for param in operator.params],
+        "params": [
+            {"kind": KINDS[type(param)], **dataclasses.asdict(param)} for param in operator.params
+        ],
     }

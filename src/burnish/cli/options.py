@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from burnish.operators.table import OPERATORS
-from burnish.params import Param
+from burnish.params import AnyParam, FileParam, Param
 
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
@@ -25,7 +26,7 @@ def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
     The command takes them as its argument `params`, by name; what was not said is None. Typer
     reads a command's options off its signature, so the options are added there.
     """
-    described: dict[str, list[tuple[str, Param]]] = {}
+    described: dict[str, list[tuple[str, AnyParam]]] = {}
     for operator in OPERATORS.values():
         for param in operator.params:
             described.setdefault(param.name, []).append((operator.name, param))
@@ -45,16 +46,31 @@ def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _option(uses: list[tuple[str, Param]]) -> inspect.Parameter:
+def _option(uses: list[tuple[str, AnyParam]]) -> inspect.Parameter:
     param = uses[0][1]
-    words = "; ".join(
-        f"{operator}: {p.range}, default {p.default:g}; a larger value {p.effect}"
-        for operator, p in uses
-    )
+    kind: Any = str
+    if isinstance(param, Param):
+        kind = float
+    elif isinstance(param, FileParam):
+        kind = Path
     annotation = Annotated[
-        float | None,
-        typer.Option(param.option, help=words, show_default=False),
+        kind | None,
+        typer.Option(
+            param.option,
+            help=_help(uses),
+            show_default=False,
+            rich_help_panel="Parameters of operators",
+        ),
     ]
     return inspect.Parameter(
         param.keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
+
+
+def _help(uses: list[tuple[str, AnyParam]]) -> str:
+    """Describe a parameter in full where one operator has it; else say which ones do."""
+    (operator, param), *others = uses
+    if others:
+        return f"Of {', '.join(name for name, _ in uses)}: see `burnish operators show NAME`."
+    otherwise = f", default {param.otherwise}" if param.otherwise else ""
+    return f"{operator}: {param.range}{otherwise}; {param.meaning}."

@@ -8,6 +8,7 @@ import typer
 
 from burnish.cli.options import Overwrite, with_operator_params
 from burnish.networks.table import NETWORKS
+from burnish.params import Value
 from burnish.training.settings import Settings
 
 
@@ -57,7 +58,7 @@ def train(
     ] = "unstated",
     overwrite: Overwrite = False,
     *,
-    params: dict[str, float | None],
+    params: dict[str, Value],
 ) -> None:
     """Learn a network from an operator; resumes an interrupted run.
 

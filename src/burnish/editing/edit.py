@@ -1,5 +1,6 @@
 """Edit: what is done to a photo's pixels, by a network or by the slow operator itself."""
 
+import hashlib
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.fidelity import went_black
-from burnish.modelfile.card import Card, CardParam
+from burnish.modelfile.card import Card, CardChoice, CardParam
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
-from burnish.params import Param, settle
+from burnish.params import Param, Value, settle
 from burnish.runtime.model import Model
 
 Pixels = NDArray[np.float32]
@@ -50,7 +51,7 @@ class Edit:
 
 def choose(
     what: str | Path,
-    params: Mapping[str, float | None],
+    params: Mapping[str, Value],
     *,
     slow: bool = False,
     device: str = "auto",
@@ -95,7 +96,7 @@ def choose(
     return Edit(model.card.name, run, model.device, model.sha256)
 
 
-def _slow(operator: Operator, params: Mapping[str, float | None], device: str) -> Edit:
+def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
     if device not in ("auto", "cpu"):
         raise DeviceError(
             f"--device {device}",
@@ -103,7 +104,7 @@ def _slow(operator: Operator, params: Mapping[str, float | None], device: str) -
             got=device,
             remedy="leave --device out",
         )
-    values = operator.settle(dict(params))
+    values = operator.settle(params)
     operator.function()  # what it needs is missed now rather than at the first photo
 
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
@@ -135,13 +136,25 @@ def reference_of(card: Card) -> Callable[[Pixels], Pixels]:
             got=repr(card.operator),
             remedy="name the reference with --reference",
         )
-    values = {param.name: param.value for param in card.params}
+    values: dict[str, Value] = {param.name: param.value for param in card.params}
+    for choice in card.choices:
+        if choice.sha256:
+            raise UsageError(
+                f"model {card.name}",
+                expected="an operator that needs no file",
+                got=f"one that was given {choice.value}",
+                remedy=f"run it by itself: burnish apply --slow {card.operator} "
+                f"--{choice.name} FILE",
+            )
+        values[choice.name] = choice.value
     return lambda pixels: operator.run(pixels, **values)
 
 
-def _check_params(card: Card, given: Mapping[str, float | None]) -> None:
+def _check_params(card: Card, given: Mapping[str, Value]) -> None:
     """See that what is asked for is what the network was trained at."""
     said = {name: value for name, value in given.items() if value is not None}
+    for choice in card.choices:
+        _check_choice(card, choice, said.pop(choice.name, None))
     asked = settle([_param(param) for param in card.params], said, of=card.name)
     for param in card.params:
         if asked[param.name] != param.value:
@@ -152,6 +165,21 @@ def _check_params(card: Card, given: Mapping[str, float | None]) -> None:
                 remedy="run the operator itself with --slow, or learn another network: burnish "
                 f"train {_quote(card.operator)} {_param(param).option} {asked[param.name]:g}",
             )
+
+
+def _check_choice(card: Card, choice: CardChoice, said: Value) -> None:
+    """See that a colour or file is the one that the network learnt."""
+    if said is None or said == choice.value:
+        return
+    path = Path(str(said))
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == choice.sha256:
+        return
+    raise UsageError(
+        choice.name,
+        expected=f"{choice.value or 'none'}, which model {card.name} was trained with",
+        got=f"{said}",
+        remedy="leave it out, or run the operator itself with --slow",
+    )
 
 
 def _param(stated: CardParam) -> Param:

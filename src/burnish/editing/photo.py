@@ -10,6 +10,7 @@ from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.plan import plan
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
+from burnish.params import Value
 from burnish.photo import Photo
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def apply(
     slow: bool = False,
     device: str = "auto",
     threads: int | None = None,
-    **params: float,
+    **params: Value,
 ) -> "Picture":
     """Apply an operator's network to a picture.
 

@@ -57,6 +57,7 @@ class CardParam(_Strict):
     default: float
     scale: Literal["linear", "log"] = "linear"
     unit: Annotated[str, StringConstraints(max_length=20, pattern=_PRINTABLE)] = ""
+    whole: bool = False
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:
@@ -64,6 +65,19 @@ class CardParam(_Strict):
             if not self.low <= getattr(self, name) <= self.high:
                 raise ValueError(f"{name} lies outside {self.low:g} to {self.high:g}")
         return self
+
+
+class CardChoice(_Strict):
+    """What else the operator was given when this network learnt it: a colour or a file."""
+
+    name: Slug
+    effect: Words
+    value: Words | None = Field(
+        description="a colour as #rrggbb, or the file's name; null where none was given"
+    )
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="of the file"
+    )
 
 
 class Measurement(_Strict):
@@ -104,6 +118,7 @@ class Card(_Strict):
     title: Words
     paper: Paper | None
     params: tuple[CardParam, ...] = Field(max_length=16)
+    choices: tuple[CardChoice, ...] = Field(default=(), max_length=16)
     network: Slug
     normalisation: Literal["frozen"] = "frozen"
     halo: int = Field(

@@ -10,6 +10,7 @@ from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.networks.table import NETWORKS
 from burnish.operators.own import Pairs, resolve
+from burnish.params import Value
 from burnish.training.settings import Settings, parse_budget
 
 DEFAULT_BUDGET = "30m"
@@ -39,7 +40,7 @@ def prepare(
     *,
     photos: Path | None = None,
     held_out: Path | None = None,
-    params: Mapping[str, float | None] | None = None,
+    params: Mapping[str, Value] | None = None,
     output: Path | None = None,
     run: Path | None = None,
     overwrite: bool = False,
@@ -75,7 +76,7 @@ def prepare(
         _refuse_for_pairs({"--photos": photos, "--held-out": held_out, **said})
         values = {}
     else:
-        values = found.settle(dict(said))
+        values = found.settle(said)
         if photos is None:
             raise _wrong("--photos", "a folder of photos", "none", "name one with --photos")
     if network not in NETWORKS:

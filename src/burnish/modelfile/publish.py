@@ -1,6 +1,8 @@
 """Publish: train, fold, judge and write a model file; a model's whole road in one place."""
 
+import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,11 +10,12 @@ import torch
 
 import burnish
 from burnish.compression.fold import Folded, fold
-from burnish.modelfile.card import Card, CardParam, Measurement, Paper, build_card
+from burnish.modelfile.card import Card, CardChoice, CardParam, Measurement, Paper, build_card
 from burnish.modelfile.order import Order
 from burnish.modelfile.write import export
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve
+from burnish.params import ColourParam, FileParam, Param, Value
 from burnish.training import processes
 from burnish.training.evaluate import Report
 from burnish.training.train import Result, Watch, train
@@ -68,7 +71,14 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
         title=operator.title if isinstance(operator, Operator) else f"pairs of {operator.name}",
         paper=Paper(title=paper.title, doi=paper.doi) if paper else None,
         params=tuple(
-            CardParam(value=settings.params[param.name], **asdict(param)) for param in params
+            CardParam(value=param.check(settings.params[param.name]), **asdict(param))
+            for param in params
+            if isinstance(param, Param)
+        ),
+        choices=tuple(
+            _choice(param, settings.params[param.name])
+            for param in params
+            if not isinstance(param, Param)
         ),
         network=settings.network,
         halo=network.halo,
@@ -81,7 +91,8 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
             "photos": result.trained_on,
             "steps": result.steps,
             "seconds": round(result.seconds),
-            "settings": settings.to_json(),
+            # A file is named among the choices; its path is nobody's business.
+            "settings": settings.to_json() | {"params": _numbers(settings.params)},
             "torch": torch.__version__.partition("+")[0],
             "threads": torch.get_num_threads(),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),
@@ -89,6 +100,18 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
         licence=order.licence,
         burnish_version=burnish.__version__,
     )
+
+
+def _choice(param: ColourParam | FileParam, value: Value) -> CardChoice:
+    if value is None or isinstance(param, ColourParam):
+        return CardChoice(name=param.name, effect=param.effect, value=param.check(value))
+    path = Path(str(value))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return CardChoice(name=param.name, effect=param.effect, value=path.name, sha256=digest)
+
+
+def _numbers(params: Mapping[str, Value]) -> dict[str, float]:
+    return {name: value for name, value in params.items() if isinstance(value, float)}
 
 
 def _measurement(report: Report, photos: str) -> Measurement:

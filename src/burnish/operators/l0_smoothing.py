@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from burnish.operators.operator import threads
+from burnish.operators.threads import threads
 
 # Where the paper stops raising beta.
 BETA_MAX = 1e5

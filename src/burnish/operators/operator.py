@@ -1,9 +1,11 @@
 """Operator: a name, a paper, its parameters and a function from picture to picture."""
 
+import ast
+import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,36 +13,14 @@ from typing import Any
 
 import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
-from burnish.params import Param
+from burnish.operators.threads import hold_libraries
+from burnish.params import AnyParam, ColourParam, FileParam, Param, Value
 
+SAMPLES = Path(__file__).parents[1] / "samples"
 
-def threads() -> int:
-    """How many threads an operator may use: all cores, or what BURNISH_THREADS says.
-
-    The pairs of a training are made by one process a core, each with BURNISH_THREADS=1.
-
-    Raises
-    ------
-    UsageError : BURNISH_THREADS is no number above 0
-    """
-    said = os.environ.get("BURNISH_THREADS")
-    if said is None:
-        return cores()
-    if not said.isdecimal() or int(said) < 1:
-        raise UsageError(
-            "BURNISH_THREADS",
-            expected="a number above 0",
-            got=repr(said),
-            remedy="mend or unset it",
-        )
-    return int(said)
-
-
-def cores() -> int:
-    """How many cores this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+# One operator at a time: each uses all cores by itself, and numba's simplest thread pool, which is
+# all there is on some systems, does not bear two callers.
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -74,12 +54,12 @@ class Operator:
     name: str
     title: str
     call: str | Callable[..., Any]
-    params: tuple[Param, ...] = ()
+    params: tuple[AnyParam, ...] = ()
     paper: Paper | None = None
     about: str = ""
     identity: str = ""
 
-    def settle(self, given: dict[str, float | None]) -> dict[str, float]:
+    def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:
         """Return a checked value for every parameter, by name; see `burnish.params.settle`."""
         return burnish.params.settle(self.params, given, of=self.name)
 
@@ -99,7 +79,7 @@ class Operator:
             raise missing_library(error).at(f"operator {self.name}") from error
         return function
 
-    def run(self, rgb: Any, **given: float | None) -> Any:
+    def run(self, rgb: Any, **given: Value) -> Any:
         """Apply the operator to a picture.
 
         Parameters
@@ -113,16 +93,21 @@ class Operator:
 
         Raises
         ------
-        UsageError : an unknown parameter, or a value outside its range
+        UsageError : an unknown parameter, a value outside its range, or no picture
+        PhotoError : a photo given as a parameter cannot be read
         OperatorError : the function failed, or its result is no picture of the same size
         """
         import numpy as np
 
         values = self.settle(given)
+        picture = np.array(rgb, dtype=np.float32)
+        self._check_input(picture)
         function = self.function()
-        keywords = {param.keyword: values[param.name] for param in self.params}
+        keywords = {p.keyword: _argument(p, values[p.name]) for p in self.params}
         try:
-            result = np.asarray(function(np.array(rgb, dtype=np.float32), **keywords))
+            with _TURN if isinstance(self.call, str) else contextlib.nullcontext():
+                hold_libraries()
+                result = np.asarray(function(picture, **keywords))
         except (Exception, SystemExit) as error:  # another's code may do anything
             if isinstance(error, BurnishError):
                 raise
@@ -134,6 +119,24 @@ class Operator:
             ) from error
         self._check(result, np.shape(rgb))
         return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
+
+    def _check_input(self, picture: Any) -> None:
+        import numpy as np
+
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+            got = f"an array of shape {picture.shape}"
+        elif not np.isfinite(picture).all():
+            got = "values that are not finite"
+        elif picture.min() < 0 or picture.max() > 1:
+            got = f"values from {picture.min():g} to {picture.max():g}"
+        else:
+            return
+        raise UsageError(
+            f"operator {self.name}",
+            expected="RGB of shape (H, W, 3) in [0, 1]",
+            got=got,
+            remedy="convert it first",
+        )
 
     def _check(self, result: Any, shape: tuple[int, ...]) -> None:
         import numpy as np
@@ -151,10 +154,53 @@ class Operator:
             remedy="mend the operator: a picture goes in as float32 RGB and comes out the same",
         )
 
-    def fingerprint(self, values: dict[str, float]) -> str:
+    def fingerprint(self, values: Mapping[str, Value]) -> str:
         """Return a text that changes where the operator's result could: code, values, identity."""
         code = ""
         if isinstance(self.call, str):
-            source = import_module(self.call.partition(":")[0]).__file__
-            code = hashlib.sha256(Path(source or "").read_bytes()).hexdigest()
-        return json.dumps([self.name, self.identity, code, sorted(values.items())])
+            code = _digest(sorted(_sources(self.call.partition(":")[0])))
+        files = [p.name for p in self.params if isinstance(p, FileParam) and values[p.name]]
+        contents = {name: _digest([Path(str(values[name]))]) for name in files}
+        return json.dumps(
+            [self.name, self.identity, code, sorted((dict(values) | contents).items())]
+        )
+
+
+def _argument(param: AnyParam, value: Value) -> Any:
+    """Return what the function gets for a parameter's value."""
+    if isinstance(param, ColourParam) and value is not None:
+        import numpy as np
+
+        return np.array(list(bytes.fromhex(str(value)[1:])), np.float32) / 255
+    if isinstance(param, Param) and param.whole:
+        return int(value or 0)
+    if isinstance(param, FileParam) and value is None and param.ships:
+        value = str(SAMPLES / param.ships)
+    if isinstance(param, FileParam) and param.kind == "photo" and value is not None:
+        from burnish.photo import Photo
+
+        return Photo.open(str(value)).pixels
+    return value
+
+
+def _sources(module: str) -> set[Path]:
+    """Return the files of an operator's module and of what it imports from beside it."""
+    found: set[Path] = set()
+    names = [module]
+    while names:
+        file = import_module(names.pop()).__file__
+        if file is None or Path(file) in found:
+            continue
+        found.add(Path(file))
+        names += [
+            node.module
+            for node in ast.walk(ast.parse(Path(file).read_bytes()))
+            if isinstance(node, ast.ImportFrom)
+            and (node.module or "").startswith("burnish.operators.")
+            and node.module
+        ]
+    return found
+
+
+def _digest(files: list[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, PhotoError, UsageError
 from burnish.files import make_folder, writing
-from burnish.operators.operator import Operator, cores
+from burnish.operators.operator import Operator
 from burnish.operators.own import Pairs, resolve
+from burnish.operators.threads import cores
+from burnish.params import Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 
@@ -63,7 +65,7 @@ class Job:
     """What one pair is made from; small enough to send to another process."""
 
     operator: str
-    values: dict[str, float]
+    values: dict[str, Value]
     photo: Path
     after: Path | None
     digest: str
@@ -122,7 +124,7 @@ def sizes_of(
 
 def plan(
     spec: str,
-    values: dict[str, float],
+    values: dict[str, Value],
     photos: Sequence[Path],
     *,
     short_sides: Sequence[int],

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from burnish.errors import UsageError
+from burnish.params import Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -39,7 +40,7 @@ class Settings:
 
     operator: str
     network: str
-    params: dict[str, float] = field(default_factory=dict)
+    params: dict[str, Value] = field(default_factory=dict)
     steps: int | None = None
     budget: float | None = None
     batch: int = 2

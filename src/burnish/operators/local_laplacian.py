@@ -1,0 +1,204 @@
+"""Local Laplacian filters (Paris, Hasinoff, Kautz 2011), in the fast form of Aubry et al. 2014.
+
+A Laplacian pyramid whose every coefficient comes from a picture of its own: the photo with all its
+values remapped about the one that the Gaussian pyramid has at that place and level. What is near
+that value is detail there and can be strengthened; what is far is an edge and can be spared, with
+no halo on either side.
+"""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.operators.pyramid import Plane, collapse, expansion, gaussian_pyramid
+from burnish.operators.threads import threads
+
+# A plane I and the value g to remap it about, to r(I; g).
+Remap = Callable[[Plane, float], Plane]
+
+# So near to black, ratios of colours are noise: one step of 8 bits.
+DARK = 1 / 255
+
+
+def local_laplacian(
+    rgb: NDArray[np.float32],
+    detail: float = 3.0,
+    sigma: float = 0.1,
+    beta: float = 1.0,
+    references: int = 64,
+) -> NDArray[np.floating]:
+    """Bring out or smooth detail of every size, and keep, compress or stretch the edges.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
+    detail : 0.2 to 6; 1 leaves detail as it is, above 1 it is strengthened so many times, below 1
+        it is smoothed
+    sigma : 0.02 to 0.5; a difference in luminance above it is an edge, below it detail
+    beta : 0.2 to 2; the factor on what an edge has above sigma; below 1 compresses the tones
+    references : N, how many intensities the photo is remapped about, at least 2
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3); leaves [0, 1] by some tenths where much detail was brought out
+
+    Notes
+    -----
+    With d = i - g, luminance i is remapped about g to g + sign(d) f(|d|), where
+
+        f(d) = sigma * (d / sigma)**(1 / detail)    for d <= sigma, detail < 1
+        f(d) = detail * d                           for d <= sigma, detail >= 1
+        f(d) = f(sigma) + beta * (d - sigma)        for d > sigma
+
+    The first and third are those of Paris et al. with alpha = 1 / detail. To strengthen they take
+    alpha < 1, whose slope is infinite at 0, and tame the noise by a threshold; here it is a
+    straight line, as in an example of the authors of the second paper (3, 0.1 and 1), which shifts
+    edges apart by (detail - 1) * sigma. beta = 1 - (detail - 1) * sigma / (1 - sigma), 0.78 for the
+    defaults, takes that back over the whole range. detail = beta = 1 is the identity.
+
+    A coefficient is interpolated between those of the two nearest of N references spread evenly on
+    [0, 1]. For large N this is the exact filter of Paris et al.; on photos N = 64 is 65 dB (sigma
+    0.03) to 78 dB (sigma 0.1) from it, N = 20 is 45 to 58 dB.
+
+    Luminance is that of Rec. 601 of the encoded values. The ratios of the colours are kept, after
+    adding 1/255 to all, lest the noise in black become colour. Borders and the number of levels are
+    those of `burnish.operators.pyramid`.
+
+    References
+    ----------
+    S. Paris, S. W. Hasinoff, J. Kautz: Local Laplacian Filters: Edge-aware Image Processing with a
+    Laplacian Pyramid. ACM Transactions on Graphics 30(4), 2011.
+    https://doi.org/10.1145/2010324.1964963
+
+    M. Aubry, S. Paris, S. W. Hasinoff, J. Kautz, F. Durand: Fast Local Laplacian Filters: Theory
+    and Applications. ACM Transactions on Graphics 33(5), 2014. https://doi.org/10.1145/2629645
+
+    Examples
+    --------
+    A ripple is flattened, the step that it rides on keeps its height:
+
+    >>> step = np.tile([0.2, 0.22, 0.2, 0.22, 0.2, 0.7, 0.72, 0.7, 0.72, 0.7], (9, 1))
+    >>> smooth = local_laplacian(np.stack([step] * 3, axis=2), detail=0.2)
+    >>> np.round(smooth[4, :, 0], 2)
+    array([0.21, 0.21, 0.21, 0.21, 0.2 , 0.7 , 0.7 , 0.7 , 0.7 , 0.7 ])
+    """
+    Y = luminance(rgb)
+    Y_new = filtered(Y, curved(_detail_curve(detail, sigma), sigma, beta), references)
+    dark = Y.dtype.type(DARK)
+    result: NDArray[np.floating] = (rgb + dark) * ((Y_new + dark) / (Y + dark))[..., None] - dark
+    return result
+
+
+def luminance(rgb: NDArray[np.floating]) -> Plane:
+    """Return the luminance of Rec. 601 of the encoded values, (H, W, 3) to (H, W)."""
+    Y: Plane = rgb @ np.array([0.299, 0.587, 0.114], rgb.dtype)
+    return Y
+
+
+def _detail_curve(detail: float, sigma: float) -> NDArray[np.float64]:
+    """Return f at even steps on [0, sigma]."""
+    if detail >= 1:
+        return np.array([0, detail * sigma])
+    curve: NDArray[np.float64] = sigma * np.linspace(0, 1, 1025) ** (1 / detail)
+    return curve
+
+
+def curved(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) -> Remap:
+    """Return the remapping r(i; g) = g + sign(d) f(|d|), d = i - g, for an f given as a table.
+
+    Parameters
+    ----------
+    curve : f at even steps from 0, where it is 0, to sigma; two or more, linear between
+    sigma : where the table ends, above 0
+    beta : the slope of f from there on
+    """
+
+    def remap(I: Plane, g: float) -> Plane:  # noqa: E741 the paper's own name
+        table = curve.astype(I.dtype)
+        numbers = (I.dtype.type(number) for number in (g, sigma, beta))
+        result: Plane = _remap(I, table, np.diff(table), *numbers)
+        return result
+
+    return remap
+
+
+def filtered(I: Plane, remap: Remap, references: int) -> Plane:  # noqa: E741
+    """Filter a plane by the fast local Laplacian filter.
+
+    Parameters
+    ----------
+    I : ndarray of shape (H, W), float32 or float64, in [0, 1]
+    remap : the pointwise function
+    references : N, at least 2
+
+    Returns
+    -------
+    ndarray of shape (H, W)
+    """
+    gaussian = gaussian_pyramid(I)
+    # The value at a place lies between an even and an odd reference. Each parity has bands of its
+    # own: then no two references write to the same place, and threads may come in any order.
+    bands = [np.zeros((2, *level.shape), I.dtype) for level in gaussian[:-1]]
+    last = references - 1
+
+    def add(reference: int) -> None:
+        remapped = gaussian_pyramid(remap(I, reference / last))
+        for band, value, (fine, coarse) in zip(bands, gaussian, pairwise(remapped), strict=False):
+            taps = (taps for side in fine.shape for taps in expansion(side, I.dtype))
+            _add(band[reference % 2], value, reference, last, fine, coarse, *taps)
+
+    # A reference serves values less than a step away: not all are needed.
+    lowest, highest = int(float(I.min()) * last), int(float(I.max()) * last) + 1
+    with ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(add, range(lowest, min(highest, last) + 1)))
+    return collapse([*(band.sum(axis=0) for band in bands), gaussian[-1]])
+
+
+@numba.njit(cache=True, nogil=True)
+def _remap(I, table, rise, g, sigma, beta):  # type: ignore[no-untyped-def]  # noqa: E741
+    result = np.empty_like(I)
+    steps = I.dtype.type(len(rise)) / sigma
+    last = I.dtype.type(len(rise) - 1)
+    for y in range(I.shape[0]):
+        for x in range(I.shape[1]):
+            d = I[y, x] - g
+            inside = min(abs(d), sigma)
+            place = inside * steps
+            knot = np.int32(min(place, last))  # of 64 bits, the loop would not be vectorised
+            f = table[knot] + (place - I.dtype.type(knot)) * rise[knot]
+            result[y, x] = g + math.copysign(f + (abs(d) - inside) * beta, d)
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(  # type: ignore[no-untyped-def]
+    band,
+    gaussian,
+    reference,
+    last,
+    fine,
+    coarse,
+    row_index,
+    row_weight,
+    column_index,
+    column_weight,
+):
+    """Add a reference's share to a band: its Laplacian coefficients, weighted by nearness."""
+    zero = band.dtype.type(0)
+    for y in range(band.shape[0]):
+        for x in range(band.shape[1]):
+            nearness = 1 - abs(gaussian[y, x] * last - reference)
+            if nearness > 0:
+                enlarged = zero
+                for row in range(row_index.shape[1]):
+                    line = zero
+                    for column in range(column_index.shape[1]):
+                        value = coarse[row_index[y, row], column_index[x, column]]
+                        line += column_weight[x, column] * value
+                    enlarged += row_weight[y, row] * line
+                band[y, x] += nearness * (fine[y, x] - enlarged)

@@ -1,0 +1,323 @@
+"""One V-cycle of multigrid for a matrix that couples each pixel with its eight neighbours.
+
+"Black box multigrid" (Dendy 1982, https://doi.org/10.1016/0021-9991(82)90057-2): a coarse grid
+keeps every second pixel of every second row; what lies between is interpolated with weights taken
+from the matrix itself, so along strong couplings and not across weak ones; a coarse matrix is P'AP.
+The cycle is symmetric, so conjugate gradients may use it, and runs in single precision: it only has
+to point the right way.
+
+Arrays carry a ring of zeros, so that no loop asks whether a neighbour exists. A matrix is kept as
+its diagonal C and the four couplings E, S, SE, SW of each pixel with the neighbours that follow it
+(C - E - S - ..., so couplings are positive where the matrix attracts); the other four are those of
+the neighbours before it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+# A grid of so few unknowns is solved by its dense inverse.
+COARSEST = 64
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Five planes of shape (H + 2, W + 2); SE and SW are None where only four neighbours couple."""
+
+    C: NDArray[Any]
+    E: NDArray[Any]
+    S: NDArray[Any]
+    SE: NDArray[Any] | None = None
+    SW: NDArray[Any] | None = None
+
+    @property
+    def planes(self) -> tuple[NDArray[Any] | None, ...]:
+        """All five, in the kernels' order."""
+        return self.C, self.E, self.S, self.SE, self.SW
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the grid, without the ring."""
+        return self.C.shape[0] - 2, self.C.shape[1] - 2
+
+
+class Multigrid:
+    """A V-cycle for one matrix: `Multigrid(A)(r)` is close to the solution of A z = r.
+
+    Parameters
+    ----------
+    finest : symmetric and positive definite, double precision
+    channels : how many right sides at once
+    """
+
+    def __init__(self, finest: Matrix, channels: int) -> None:
+        self.levels: list[_Level] = []
+        matrix = finest
+        while np.prod(matrix.size) > COARSEST:
+            weights = _interpolation(*_all_five(matrix))
+            self.levels.append(_Level(matrix, weights, channels))
+            matrix = Matrix(*_galerkin(*_all_five(matrix), weights))
+        self.coarsest = np.linalg.inv(_dense(matrix)).astype(np.float32)
+        self.x = np.zeros((channels, *matrix.C.shape), np.float32)
+        self.b = np.zeros_like(self.x)
+
+    def __call__(self, r: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return z of shape (C, H, W) for a right side r of the same shape."""
+        grids: list[Any] = [*self.levels, self]
+        grids[0].b[:, 1:-1, 1:-1] = r
+        for fine, coarse in zip(self.levels, grids[1:], strict=True):
+            fine.x[...] = 0
+            _sweep(fine.x, fine.b, fine.inverse, *fine.couplings, False)
+            _residual(fine.x, fine.b, fine.r, *fine.planes)
+            _restrict(fine.r, coarse.b, fine.weights)
+        inner = self.b[:, 1:-1, 1:-1]
+        solved = inner.reshape(len(inner), -1) @ self.coarsest
+        self.x[:, 1:-1, 1:-1] = solved.reshape(inner.shape)
+        for fine, coarse in zip(self.levels[::-1], grids[:0:-1], strict=True):
+            _interpolate(coarse.x, fine.x, fine.weights)
+            _sweep(fine.x, fine.b, fine.inverse, *fine.couplings, True)
+        z: NDArray[np.float32] = grids[0].x[:, 1:-1, 1:-1]
+        return z
+
+
+class _Level:
+    """What a cycle keeps for one grid, in single precision."""
+
+    def __init__(self, matrix: Matrix, weights: NDArray[np.float32], channels: int) -> None:
+        self.planes = tuple(
+            None if plane is None else plane.astype(np.float32) for plane in matrix.planes
+        )
+        self.couplings = self.planes[1:]
+        self.inverse = np.zeros_like(self.planes[0])
+        inner = slice(1, -1), slice(1, -1)
+        self.inverse[inner] = 1 / matrix.C[inner]
+        self.weights = weights
+        self.x = np.zeros((channels, *matrix.C.shape), np.float32)
+        self.b, self.r = np.zeros_like(self.x), np.zeros_like(self.x)
+
+
+def _all_five(matrix: Matrix) -> tuple[NDArray[Any], ...]:
+    zero = np.zeros_like(matrix.C)
+    return tuple(zero if plane is None else plane for plane in matrix.planes)
+
+
+def _dense(matrix: Matrix) -> NDArray[np.float64]:
+    height, width = matrix.size
+    C, E, S, SE, SW = _all_five(matrix)
+    number = np.arange(height * width).reshape(height, width)
+    dense = np.diag(C[1:-1, 1:-1].ravel()).astype(np.float64)
+    for plane, dy, dx in ((E, 0, 1), (S, 1, 0), (SE, 1, 1), (SW, 1, -1)):
+        left = max(0, -dx)
+        here = number[: height - dy, left : width - max(0, dx)]
+        there = number[dy:, left + dx : width - max(0, dx) + dx]
+        value = plane[1 : 1 + here.shape[0], 1 + left : 1 + left + here.shape[1]]
+        dense[here, there] = dense[there, here] = -value
+    return dense
+
+
+@numba.njit(cache=True, parallel=True)
+def _sweep(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-untyped-def]
+    """Gauss-Seidel, every other row at a time: rows of one parity do not couple with each other."""
+    channels, height, width = x.shape
+    for turn in range(2):
+        parity = 1 - turn if backward else turn
+        for k in numba.prange((height - 1 - parity) // 2):
+            y = 2 * k + 1 + parity
+            t = np.empty(width, np.float32)
+            for c in range(channels):
+                above, here, below = x[c, y - 1], x[c, y], x[c, y + 1]
+                for i in range(1, width - 1):
+                    t[i] = b[c, y, i] + S[y - 1, i] * above[i] + S[y, i] * below[i]
+                if SE is not None:
+                    for i in range(1, width - 1):
+                        t[i] += SE[y - 1, i - 1] * above[i - 1] + SE[y, i] * below[i + 1]
+                        t[i] += SW[y - 1, i + 1] * above[i + 1] + SW[y, i] * below[i - 1]
+                if backward:
+                    for i in range(width - 2, 0, -1):
+                        t[i] += E[y, i - 1] * here[i - 1] + E[y, i] * here[i + 1]
+                        here[i] = t[i] * inverse[y, i]
+                else:
+                    for i in range(1, width - 1):
+                        t[i] += E[y, i - 1] * here[i - 1] + E[y, i] * here[i + 1]
+                        here[i] = t[i] * inverse[y, i]
+
+
+@numba.njit(cache=True, parallel=True)
+def _residual(x, b, r, C, E, S, SE, SW):  # type: ignore[no-untyped-def]
+    """R = b - A x."""
+    channels, height, width = x.shape
+    for y in numba.prange(1, height - 1):
+        for c in range(channels):
+            above, here, below, t = x[c, y - 1], x[c, y], x[c, y + 1], r[c, y]
+            for i in range(1, width - 1):
+                t[i] = (
+                    b[c, y, i]
+                    - C[y, i] * here[i]
+                    + E[y, i - 1] * here[i - 1]
+                    + E[y, i] * here[i + 1]
+                    + S[y - 1, i] * above[i]
+                    + S[y, i] * below[i]
+                )
+            if SE is not None:
+                for i in range(1, width - 1):
+                    t[i] += SE[y - 1, i - 1] * above[i - 1] + SE[y, i] * below[i + 1]
+                    t[i] += SW[y - 1, i + 1] * above[i + 1] + SW[y, i] * below[i - 1]
+
+
+# Where a coarse pixel's influence on the 3 x 3 fine pixels around it is kept in the weights. Each
+# weight lies with the coarse pixel at the upper left of the fine one: 0, 1 are those of the fine
+# pixel to the right (from here, from the coarse pixel to the right), 2, 3 of the one below, and
+# 4 to 7 of the one in the middle of four (from upper left, upper right, lower left, lower right).
+
+
+@numba.njit(cache=True, parallel=True)
+def _interpolation(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
+    """Return P's weights, of shape (8, coarse H + 2, coarse W + 2)."""
+    height, width = C.shape[0] - 2, C.shape[1] - 2
+    coarse_height, coarse_width = (height + 1) // 2, (width + 1) // 2
+    P = np.zeros((8, coarse_height + 2, coarse_width + 2), np.float32)
+    for Y in numba.prange(coarse_height):
+        y = 2 * Y + 1
+        for X in range(coarse_width):
+            x = 2 * X + 1
+            has_right, has_below = x + 1 <= width, y + 1 <= height
+            if has_right:
+                # Between two coarse pixels of a row: what is above and below moves along.
+                i = x + 1
+                before = E[y, i - 1] + SE[y - 1, i - 1] + SW[y, i]
+                after = E[y, i] + SW[y - 1, i + 1] + SE[y, i]
+                P[0, Y + 1, X + 1], P[1, Y + 1, X + 1] = _shares(
+                    before, after, C[y, i] - S[y - 1, i] - S[y, i]
+                )
+            if has_below:
+                j = y + 1
+                before = S[j - 1, x] + SE[j - 1, x - 1] + SW[j - 1, x + 1]
+                after = S[j, x] + SE[j, x] + SW[j, x]
+                P[2, Y + 1, X + 1], P[3, Y + 1, X + 1] = _shares(
+                    before, after, C[j, x] - E[j, x - 1] - E[j, x]
+                )
+    for Y in numba.prange(coarse_height):
+        y = 2 * Y + 2
+        for X in range(coarse_width):
+            x = 2 * X + 2
+            if x <= width and y <= height:
+                # In the middle of four: as its own equation says, from its eight neighbours.
+                north, south, west, east = S[y - 1, x], S[y, x], E[y, x - 1], E[y, x]
+                right, below = P[:, Y + 1, X + 2], P[:, Y + 2, X + 1]
+                P[4, Y + 1, X + 1] = (
+                    SE[y - 1, x - 1] + north * P[0, Y + 1, X + 1] + west * P[2, Y + 1, X + 1]
+                ) / C[y, x]
+                P[5, Y + 1, X + 1] = (
+                    SW[y - 1, x + 1] + north * P[1, Y + 1, X + 1] + east * right[2]
+                ) / C[y, x]
+                P[6, Y + 1, X + 1] = (SW[y, x] + south * below[0] + west * P[3, Y + 1, X + 1]) / C[
+                    y, x
+                ]
+                P[7, Y + 1, X + 1] = (SE[y, x] + south * below[1] + east * right[3]) / C[y, x]
+    return P
+
+
+@numba.njit(cache=True)
+def _shares(before, after, whole):  # type: ignore[no-untyped-def]
+    if whole <= 0:  # couplings that repel: the two neighbours share alike
+        return 0.5, 0.5
+    return before / whole, after / whole
+
+
+@numba.njit(cache=True)
+def _influence(P, Y, X, patch):  # type: ignore[no-untyped-def]
+    """Write a column of P, the 3 x 3 weights of coarse pixel (Y, X), counted without the ring."""
+    left, up, up_left = P[:, Y + 1, X], P[:, Y, X + 1], P[:, Y, X]
+    here = P[:, Y + 1, X + 1]
+    patch[0, 0], patch[0, 1], patch[0, 2] = up_left[7], up[3], up[6]
+    patch[1, 0], patch[1, 1], patch[1, 2] = left[1], 1, here[0]
+    patch[2, 0], patch[2, 1], patch[2, 2] = left[5], here[2], here[4]
+
+
+@numba.njit(cache=True, parallel=True)
+def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
+    """Return the five planes of P' A P."""
+    height, width = C.shape[0] - 2, C.shape[1] - 2
+    coarse_height, coarse_width = P.shape[1] - 2, P.shape[2] - 2
+    planes = np.zeros((5, coarse_height + 2, coarse_width + 2))
+    for Y in numba.prange(coarse_height):
+        patch, image = np.zeros((3, 3)), np.zeros((7, 7))
+        for X in range(coarse_width):
+            # image = A (column of P), around its centre at [3, 3].
+            _influence(P, Y, X, patch)
+            image[...] = 0
+            for dy in range(-1, 2):
+                for dx in range(-1, 2):
+                    value = patch[dy + 1, dx + 1]
+                    y, x = 2 * Y + 1 + dy, 2 * X + 1 + dx
+                    if value == 0 or y < 1 or x < 1 or y > height or x > width:
+                        continue
+                    j, i = 3 + dy, 3 + dx
+                    image[j, i] += C[y, x] * value
+                    image[j, i + 1] -= E[y, x] * value
+                    image[j, i - 1] -= E[y, x - 1] * value
+                    image[j + 1, i] -= S[y, x] * value
+                    image[j - 1, i] -= S[y - 1, x] * value
+                    image[j + 1, i + 1] -= SE[y, x] * value
+                    image[j - 1, i - 1] -= SE[y - 1, x - 1] * value
+                    image[j + 1, i - 1] -= SW[y, x] * value
+                    image[j - 1, i + 1] -= SW[y - 1, x + 1] * value
+            for number, (dY, dX) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))):
+                if Y + dY >= coarse_height or X + dX >= coarse_width or X + dX < 0:
+                    continue
+                _influence(P, Y + dY, X + dX, patch)
+                value = 0.0
+                for dy in range(-1, 2):
+                    for dx in range(-1, 2):
+                        j, i = 3 + 2 * dY + dy, 3 + 2 * dX + dx
+                        if 0 <= i < 7 and j < 7:
+                            value += image[j, i] * patch[dy + 1, dx + 1]
+                planes[number, Y + 1, X + 1] = value if number == 0 else -value
+    return planes[0], planes[1], planes[2], planes[3], planes[4]
+
+
+@numba.njit(cache=True, parallel=True)
+def _restrict(r, b, P):  # type: ignore[no-untyped-def]
+    """B = P' r."""
+    channels, height, width = b.shape
+    for Y in numba.prange(1, height - 1):
+        y = 2 * Y - 1
+        for c in range(channels):
+            above, here, below = r[c, y - 1], r[c, y], r[c, y + 1]
+            for X in range(1, width - 1):
+                x = 2 * X - 1
+                b[c, Y, X] = (
+                    here[x]
+                    + P[0, Y, X] * here[x + 1]
+                    + P[1, Y, X - 1] * here[x - 1]
+                    + P[2, Y, X] * below[x]
+                    + P[3, Y - 1, X] * above[x]
+                    + P[4, Y, X] * below[x + 1]
+                    + P[5, Y, X - 1] * below[x - 1]
+                    + P[6, Y - 1, X] * above[x + 1]
+                    + P[7, Y - 1, X - 1] * above[x - 1]
+                )
+
+
+@numba.njit(cache=True, parallel=True)
+def _interpolate(coarse, x, P):  # type: ignore[no-untyped-def]
+    """X += P coarse."""
+    channels, height, width = coarse.shape
+    for Y in numba.prange(1, height - 1):
+        y = 2 * Y - 1
+        for c in range(channels):
+            here, below = coarse[c, Y], coarse[c, Y + 1]
+            for X in range(1, width - 1):
+                i = 2 * X - 1
+                x[c, y, i] += here[X]
+                x[c, y, i + 1] += P[0, Y, X] * here[X] + P[1, Y, X] * here[X + 1]
+                x[c, y + 1, i] += P[2, Y, X] * here[X] + P[3, Y, X] * below[X]
+                x[c, y + 1, i + 1] += (
+                    P[4, Y, X] * here[X]
+                    + P[5, Y, X] * here[X + 1]
+                    + P[6, Y, X] * below[X]
+                    + P[7, Y, X] * below[X + 1]
+                )

@@ -1,0 +1,151 @@
+"""The Laplacian pyramid as a compact image code (Burt, Adelson 1983).
+
+A Gaussian pyramid holds a plane again and again at half the size; a Laplacian pyramid holds what
+each of these has and the next, enlarged, has not, and adds up to the plane again. Both halving and
+enlarging take the paper's generating kernel .05 .25 .4 .25 .05 along each axis.
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+# The plane of numbers, and for an axis which inputs each output takes with what weight.
+Plane = NDArray[np.floating]
+Taps = tuple[NDArray[np.int64], NDArray[np.floating]]
+
+KERNEL = (0.05, 0.25, 0.4, 0.25, 0.05)
+
+
+def gaussian_pyramid(plane: Plane) -> list[Plane]:
+    """Halve a plane until no side is above 2 pixels.
+
+    Parameters
+    ----------
+    plane : ndarray of shape (H, W), float32 or float64
+
+    Returns
+    -------
+    list of ndarray, the plane itself first; a side of n pixels becomes (n + 1) // 2, and one of 1
+    or 2 stays
+
+    Notes
+    -----
+    At a border the weights that lie outside are left out and the rest scaled to sum 1 (the paper
+    extrapolates instead), so a constant stays constant and nothing from outside is made up.
+    The even pixels are kept: flips commute only where all sides are odd, as 2**k + 1.
+
+    References
+    ----------
+    P. J. Burt, E. H. Adelson: The Laplacian Pyramid as a Compact Image Code. IEEE Transactions on
+    Communications 31(4), 1983. https://doi.org/10.1109/TCOM.1983.1095851
+
+    Examples
+    --------
+    >>> [level.shape for level in gaussian_pyramid(np.zeros((9, 4)))]
+    [(9, 4), (5, 2), (3, 2), (2, 2)]
+    """
+    levels = [plane]
+    while max(levels[-1].shape) > 2:
+        levels.append(reduce(levels[-1]))
+    return levels
+
+
+def laplacian_pyramid(plane: Plane) -> list[Plane]:
+    """Split a plane into bands of detail, the finest first, and what remains.
+
+    Parameters
+    ----------
+    plane : ndarray of shape (H, W), float32 or float64
+
+    Returns
+    -------
+    list of ndarray, of the sizes of the Gaussian pyramid
+
+    Examples
+    --------
+    >>> plane = np.arange(15.0).reshape(3, 5)
+    >>> bool(np.allclose(collapse(laplacian_pyramid(plane)), plane))
+    True
+    """
+    levels = gaussian_pyramid(plane)
+    bands = [fine - expand(coarse, fine.shape) for fine, coarse in pairwise(levels)]
+    return [*bands, levels[-1]]
+
+
+def collapse(bands: list[Plane]) -> Plane:
+    """Add a Laplacian pyramid up to the plane that it came from."""
+    plane = bands[-1]
+    for band in reversed(bands[:-1]):
+        plane = band + expand(plane, band.shape)
+    return plane
+
+
+def reduce(plane: Plane) -> Plane:
+    """Blur a plane and keep every other pixel of each side above 2."""
+    rows, columns = (reduction(side, plane.dtype) for side in plane.shape)
+    result: Plane = _resample(plane, *rows, *columns)
+    return result
+
+
+def expand(plane: Plane, shape: tuple[int, ...]) -> Plane:
+    """Enlarge a plane to `shape`, the one it was reduced from."""
+    rows, columns = (expansion(side, plane.dtype) for side in shape)
+    result: Plane = _resample(plane, *rows, *columns)
+    return result
+
+
+@lru_cache(maxsize=128)
+def reduction(side: int, dtype: np.dtype[np.floating]) -> Taps:
+    """Return the taps that reduce a side: indices and weights, both of shape (outputs, 5)."""
+    if side <= 2:
+        return _identity(side, dtype)
+    index = 2 * np.arange((side + 1) // 2)[:, None] + np.arange(-2, 3)
+    return _normalised(index, np.broadcast_to(KERNEL, index.shape), side, dtype)
+
+
+@lru_cache(maxsize=128)
+def expansion(side: int, dtype: np.dtype[np.floating]) -> Taps:
+    """Return the taps that expand to a side: indices and weights, both of shape (side, 3)."""
+    if side <= 2:
+        return _identity(side, dtype)
+    # Between the coarse pixels lie zeros, so that a fine pixel sees every other tap.
+    here = np.arange(side)[:, None]
+    index = here // 2 + np.arange(-1, 2)
+    tap = 2 * index - here + 2
+    weight = np.where((tap >= 0) & (tap < 5), np.take(KERNEL, tap, mode="clip"), 0)
+    return _normalised(index, weight, (side + 1) // 2, dtype)
+
+
+def _identity(side: int, dtype: np.dtype[np.floating]) -> Taps:
+    return np.arange(side)[:, None], np.ones((side, 1), dtype)
+
+
+def _normalised(
+    index: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    size: int,
+    dtype: np.dtype[np.floating],
+) -> Taps:
+    """Leave out what lies outside, and scale the rest to sum 1."""
+    inside = np.where((index >= 0) & (index < size), weight, 0)
+    return index.clip(0, size - 1), (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)
+
+
+@numba.njit(cache=True, nogil=True)
+def _resample(plane, row_index, row_weight, column_index, column_weight):  # type: ignore[no-untyped-def]
+    """Sum weighted pixels along the columns, then along the rows."""
+    height, width = len(row_index), len(column_index)
+    result = np.empty((height, width), plane.dtype)
+    for y in range(height):
+        line = row_weight[y, 0] * plane[row_index[y, 0]]
+        for tap in range(1, row_index.shape[1]):
+            line += row_weight[y, tap] * plane[row_index[y, tap]]
+        for x in range(width):
+            total = column_weight[x, 0] * line[column_index[x, 0]]
+            for tap in range(1, column_index.shape[1]):
+                total += column_weight[x, tap] * line[column_index[x, tap]]
+            result[y, x] = total
+    return result

@@ -1,0 +1,101 @@
+"""Structure extraction from texture via relative total variation (Xu, Yan, Xia, Jia 2012).
+
+Texture goes up and down within a small window, so its differences cancel when they are summed with
+their signs; those of a structure do not. The penalty divides the one sum by the other:
+
+    min_S  sum_p (S_p - I_p)^2 + lambda * (Dx / (Lx + eps) + Dy / (Ly + eps))
+
+with D the windowed sum of |differences| and L the absolute value of the windowed sum of
+differences. Around a given S that is a quadratic, with weights u w that are large where S is
+texture; it is solved four times, each time with the weights of the last S.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from burnish.operators.five_point import solve
+
+ITERATIONS = 4
+# Keeps the windowed sums of differences away from 0.
+EPS_WINDOW = 1e-3
+# The window halves with each iteration, down to this.
+SIGMA_MIN = 0.5
+# Relative residual of the linear systems.
+TOLERANCE = 1e-4
+
+
+def relative_total_variation(
+    rgb: NDArray[np.float32], lambda_: float = 0.01, sigma: float = 3.0, sharpness: float = 0.02
+) -> NDArray[np.float64]:
+    """Remove texture and keep the structure that it covers.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in double precision
+    lambda_ : weight of the penalty, 0.001 to 0.1; a larger value smooths more
+    sigma : of the window in the first iteration, 0.5 to 8 px; a larger value removes coarser
+        texture
+    sharpness : the paper's eps_s, 0.001 to 0.1; a larger value leaves softer edges
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3)
+
+    Notes
+    -----
+    Differences reach to the right and below, none across the border; the window, a Gaussian cut
+    off at 2.5 sigma, sees zeros there. The linear systems are solved to a relative residual of
+    1e-4: with a loose one the picture is another, as the weights follow from the last solution.
+
+    The weights are those of the authors' own program, which differ from the paper's formulas and
+    are what others have compared with: u is 1 / |windowed difference| at the pixel itself, without
+    the paper's second window over it; w divides by the length of the gradient and not by one
+    difference; their product is halved; all are means over the channels; max(., eps) stands for
+    . + eps.
+
+    References
+    ----------
+    L. Xu, Q. Yan, Y. Xia, J. Jia: Structure Extraction from Texture via Relative Total Variation.
+    ACM Transactions on Graphics 31(6), 2012. https://doi.org/10.1145/2366145.2366158
+
+    Examples
+    --------
+    A checkerboard goes, the step under it stays:
+
+    >>> board = np.indices((16, 16)).sum(axis=0) % 2 * 0.2
+    >>> board[:, 8:] += 0.6
+    >>> smooth = relative_total_variation(np.repeat(board[..., None], 3, axis=2))
+    >>> np.round(smooth[8, [2, 3, 12, 13], 0], 1)
+    array([0.1, 0.1, 0.7, 0.7])
+    """
+    I = np.ascontiguousarray(np.moveaxis(rgb, 2, 0), np.float64)  # noqa: E741 the paper's own name
+    mass = np.ones(I.shape[1:])
+    S = I
+    for _ in range(ITERATIONS):
+        w_x, w_y = _weights(S, sigma, sharpness)
+        S = solve(mass, lambda_ * w_x, lambda_ * w_y, I, tolerance=TOLERANCE, start=S)
+        sigma = max(sigma / 2, SIGMA_MIN)
+    return np.moveaxis(S, 0, 2)
+
+
+def _weights(
+    S: NDArray[np.float64], sigma: float, sharpness: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return u w of both directions, halved; see Notes."""
+    smooth = gaussian_filter1d(S, sigma, axis=1, mode="constant", truncate=2.5)
+    smooth = gaussian_filter1d(smooth, sigma, axis=2, mode="constant", truncate=2.5)
+    d_x, d_y = _gradient(S)
+    w = 1 / np.maximum(np.hypot(d_x, d_y).mean(axis=0), sharpness)
+    windowed_x, windowed_y = (
+        np.maximum(np.abs(d).mean(axis=0), EPS_WINDOW) for d in _gradient(smooth)
+    )
+    return w / windowed_x / 2, w / windowed_y / 2
+
+
+def _gradient(S: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Forward differences along x and y, 0 beyond the border."""
+    d_x, d_y = np.zeros_like(S), np.zeros_like(S)
+    np.subtract(S[:, :, 1:], S[:, :, :-1], out=d_x[:, :, :-1])
+    np.subtract(S[:, 1:], S[:, :-1], out=d_y[:, :-1])
+    return d_x, d_y

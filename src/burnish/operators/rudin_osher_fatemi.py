@@ -1,0 +1,105 @@
+"""Total variation smoothing (Rudin, Osher, Fatemi 1992).
+
+The picture u that stays near the photo f and has little total variation, which is the sum of the
+lengths of its gradients:
+
+    min_u  TV(u)  +  lambda / 2 * sum (u - f)^2
+
+The energy is strictly convex, so it has one minimiser, and that is what the operator is; how it is
+found changes nothing. It is found by the primal-dual method that Chambolle and Pock accelerate for
+such energies (their Algorithm 2), which also says how far away it still is.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.errors import OperatorError
+from burnish.operators.total_variation import PrimalDual, Step
+
+# The result is no further from the minimiser than this, as the root of the mean square over pixels
+# and channels. Rounding to 8 bits moves a picture by 0.0011.
+TOLERANCE = 1e-3
+# Iterations from one look at the gap to the next.
+LOOK = 16
+MAX_ITERATIONS = 10_000
+
+
+def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArray[np.floating]:
+    """Smooth a photo into flat areas with sharp borders between them.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (H, W, C), floating, in [0, 1]; computed in its own precision
+    lambda_ : weight of staying near the photo, 1 to 100; a larger value keeps more detail
+
+    Returns
+    -------
+    ndarray of shape (H, W, C), within the range of the photo up to the tolerance
+
+    Raises
+    ------
+    OperatorError : not there after 10 000 iterations, which takes a lambda far below 1
+
+    Notes
+    -----
+    The result lies within 0.001 of the exact minimiser, as the root of the mean square
+    over pixels and channels. That much is certain: the energy is lambda-strongly convex, so a gap
+    G between the energy of u and that of a dual picture leaves lambda / 2 |u - minimiser|^2 <= G,
+    and G is computed. On photos the distance is about a third of the bound.
+
+    The paper smooths grey pictures, by gradient descent in time, with lambda found from the
+    variance of the noise. Here lambda is given; the gradient of a colour picture takes the
+    differences of all channels together ("vectorial" total variation), so an edge stays in one
+    place in all of them. For three equal channels, that is smoothing one with sqrt(3) lambda.
+    Differences reach forward, and are 0 across the border (Neumann).
+
+    Contrast is lost, not only noise: an area A with perimeter P moves towards its surroundings by
+    about P / (lambda A).
+
+    References
+    ----------
+    L. I. Rudin, S. Osher, E. Fatemi: Nonlinear Total Variation Based Noise
+    Removal Algorithms. Physica D 60(1-4), 1992. https://doi.org/10.1016/0167-2789(92)90242-F
+
+    A. Chambolle, T. Pock: A First-Order Primal-Dual Algorithm for Convex Problems with
+    Applications to Imaging. Journal of Mathematical Imaging and Vision 40(1), 2011.
+    https://doi.org/10.1007/s10851-010-0251-1
+
+    Examples
+    --------
+    In each row of a step, the upper three and the lower three pixels move
+    together by 1 / (3 lambda):
+
+    >>> step = np.repeat([[0.2], [0.22], [0.2], [0.7], [0.68], [0.7]], 6, axis=1)[..., None]
+    >>> np.round(rudin_osher_fatemi(step)[:, 0, 0], 2)
+    array([0.24, 0.24, 0.24, 0.66, 0.66, 0.66])
+    """
+    solver = PrimalDual(rgb, lambda_, "squares")
+    steps = _steps(lambda_)
+    enough = lambda_ / 2 * TOLERANCE**2 * rgb.size
+    for _ in range(0, MAX_ITERATIONS, LOOK):
+        solver.iterate([next(steps) for _ in range(LOOK)])
+        if solver.gap() <= enough:
+            return solver.picture()
+    raise OperatorError(
+        "total variation",
+        expected=f"a solution within {MAX_ITERATIONS} iterations",
+        got="none",
+        remedy="choose a larger lambda",
+    )
+
+
+def _steps(lambda_: float) -> Iterator[Step]:
+    """Algorithm 2: the more is known of u, the shorter its steps and the longer those of p."""
+    # tau * sigma is at most 1 / |grad|^2, and |grad|^2 is below 8. The first tau hardly
+    # matters. gamma may be as large as lambda; the authors' 0.7 lambda is faster here too.
+    tau = 2.5 / lambda_
+    sigma = 1 / (8 * tau)
+    gamma = 0.7 * lambda_
+    while True:
+        theta = 1 / np.sqrt(1 + 2 * gamma * tau)
+        sigma /= theta
+        yield Step(tau, theta, sigma)
+        tau *= theta

@@ -1,0 +1,123 @@
+"""Dark channel dehazing against loops over patches, a dense matting Laplacian and known haze."""
+
+import numpy as np
+import pymatting
+import pytest
+
+from burnish.operators import dark_channel_dehazing as module
+from burnish.operators.dark_channel_dehazing import (
+    dark_channel,
+    dark_channel_dehazing,
+    estimate_airlight,
+    recover,
+    soft_matting,
+    transmission,
+)
+
+
+def dense_laplacian(rgb, epsilon):
+    """Levin et al., eq. 12, window by window."""
+    height, width, _ = rgb.shape
+    n = height * width
+    L = np.zeros((n, n))
+    for y in range(height - 2):
+        for x in range(width - 2):
+            places = [(y + dy) * width + x + dx for dy in range(3) for dx in range(3)]
+            colours = rgb[y : y + 3, x : x + 3].reshape(9, 3)
+            centred = colours - colours.mean(axis=0)
+            covariance = centred.T @ centred / 9 + epsilon / 9 * np.eye(3)
+            affinity = (1 + centred @ np.linalg.solve(covariance, centred.T)) / 9
+            L[np.ix_(places, places)] += np.eye(9) - affinity
+    return L
+
+
+@pytest.mark.parametrize("patch", [1, 3, 7])
+@pytest.mark.parametrize("shape", [(9, 12, 3), (1, 9, 3), (3, 5, 3)])
+def test_dark_channel_is_the_minimum_over_patch_and_channels(shape, patch):
+    rgb = np.random.default_rng(0).random(shape).astype(np.float32)
+    reach = patch // 2
+    dark = dark_channel(rgb, patch)
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            rows = slice(max(0, y - reach), y + reach + 1)
+            columns = slice(max(0, x - reach), x + reach + 1)
+            assert dark[y, x] == rgb[rows, columns].min()
+
+
+def test_airlight_is_the_brightest_of_the_haziest():
+    rgb = np.random.default_rng(1).random((40, 50, 3)) * 0.3
+    rgb[4:30, 6:40] = [0.7, 0.75, 0.8]
+    rgb[10, 12] = [0.9, 0.9, 0.95]  # in the haze, and the brightest there
+    rgb[35, 45] = 1  # brighter, but a small lamp in the dark
+    np.testing.assert_allclose(estimate_airlight(rgb, patch=3), [0.9, 0.9, 0.95])
+    np.testing.assert_allclose(estimate_airlight(rgb, patch=1), [1, 1, 1])
+
+
+@pytest.mark.parametrize("shape", [(9, 11, 3), (3, 3, 3), (12, 5, 3)])
+def test_matting_equals_a_dense_solve(shape, monkeypatch):
+    monkeypatch.setattr(module, "TOLERANCE", 1e-10)
+    rgb = np.random.default_rng(2).random(shape)
+    patches = np.random.default_rng(3).random(shape[:2])
+    A = dense_laplacian(rgb, module.EPSILON) + module.LAMBDA * np.eye(patches.size)
+    expected = np.linalg.solve(A, module.LAMBDA * patches.ravel())
+    np.testing.assert_allclose(soft_matting(rgb, patches).ravel(), expected, atol=1e-6)
+
+
+def test_matting_matrix_is_that_of_pymatting():
+    rgb = np.random.default_rng(4).random((12, 15, 3))
+    w = module._affinities(rgb, module.EPSILON)
+    L = pymatting.cf_laplacian(rgb, epsilon=module.EPSILON, radius=1).toarray()
+    t = np.random.default_rng(5).random((12, 15))
+    ours = module._multiply(w, t) - module.LAMBDA * t
+    np.testing.assert_allclose(ours.ravel(), L @ t.ravel(), atol=1e-6)
+
+
+def test_a_picture_without_windows_keeps_its_patches():
+    patches = np.random.default_rng(6).random((2, 9))
+    np.testing.assert_allclose(soft_matting(np.random.rand(2, 9, 3), patches), patches, atol=1e-6)
+
+
+def scene_in_haze():
+    """Flat tiles with black joints: without texture, matting has little to be misled by."""
+    tiles = np.random.default_rng(7).random((5, 8, 3))
+    scene = np.kron(tiles, np.ones((8, 8, 1)))[:, :60]
+    scene[::4], scene[:, ::4] = 0, 0
+    t = np.linspace(0.9, 0.4, 60)[None, :, None]
+    A = np.array([0.85, 0.9, 0.95])
+    return scene, t, A, scene * t + (1 - t) * A
+
+
+def test_known_haze_is_removed():
+    scene, t, A, hazy = scene_in_haze()
+    found = transmission(hazy, A, omega=1.0, patch=7)
+    # A patch shows the transmission of its farthest pixel.
+    np.testing.assert_allclose(found, np.broadcast_to(t[..., 0], found.shape), atol=0.1)
+    clear = dark_channel_dehazing(hazy, A, omega=1.0, patch=7)
+    assert np.abs(clear - scene).mean() < 0.35 * np.abs(hazy - scene).mean()
+
+
+def test_recovery_inverts_the_model():
+    scene, t, A, hazy = scene_in_haze()
+    np.testing.assert_allclose(
+        recover(hazy, np.broadcast_to(t[..., 0], (40, 60)), A), scene, atol=1e-12
+    )
+
+
+def test_omega_zero_leaves_the_photo():
+    rgb = np.random.default_rng(8).random((12, 14, 3)).astype(np.float32)
+    np.testing.assert_allclose(dark_channel_dehazing(rgb, omega=0.0), rgb, atol=1e-3)
+
+
+@pytest.mark.parametrize("flip", [np.flipud, np.fliplr, lambda rgb: rgb.transpose(1, 0, 2)])
+def test_commutes_with_flips_and_transposition(flip):
+    rgb = np.random.default_rng(9).random((21, 18, 3))
+    result = flip(dark_channel_dehazing(rgb, patch=5))
+    np.testing.assert_allclose(dark_channel_dehazing(flip(rgb), patch=5), result, atol=5e-3)
+
+
+def test_input_is_left_alone():
+    rgb = np.random.default_rng(10).random((12, 12, 3)).astype(np.float32)
+    rgb.setflags(write=False)
+    before = rgb.copy()
+    dark_channel_dehazing(rgb)
+    np.testing.assert_array_equal(rgb, before)

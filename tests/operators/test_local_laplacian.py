@@ -1,0 +1,198 @@
+"""The filter against the paper's direct algorithm: a whole pyramid for each coefficient."""
+
+import numpy as np
+import pytest
+from scipy.signal import convolve2d
+
+from burnish.operators.local_laplacian import local_laplacian
+
+KERNEL = (0.05, 0.25, 0.4, 0.25, 0.05)
+
+
+def down(plane):
+    kernel = np.outer(*([1.0] if side <= 2 else KERNEL for side in plane.shape))
+    blurred = convolve2d(plane, kernel, "same") / convolve2d(np.ones_like(plane), kernel, "same")
+    return blurred[:: 1 if len(plane) <= 2 else 2, :: 1 if plane.shape[1] <= 2 else 2]
+
+
+def up(plane, shape):
+    kernel = np.outer(*([1.0] if side <= 2 else KERNEL for side in shape))
+    sparse, known = np.zeros(shape), np.zeros(shape)
+    places = tuple(slice(None, None, 1 if side <= 2 else 2) for side in shape)
+    sparse[places], known[places] = plane, 1
+    return convolve2d(sparse, kernel, "same") / convolve2d(known, kernel, "same")
+
+
+def gaussians(plane):
+    levels = [plane]
+    while max(levels[-1].shape) > 2:
+        levels.append(down(levels[-1]))
+    return levels
+
+
+def laplacians(plane):
+    levels = gaussians(plane)
+    return [
+        levels[n] - up(levels[n + 1], levels[n].shape) for n in range(len(levels) - 1)
+    ] + levels[-1:]
+
+
+def added_up(bands):
+    plane = bands[-1]
+    for band in bands[-2::-1]:
+        plane = band + up(plane, band.shape)
+    return plane
+
+
+def remapped(plane, g, detail, sigma, beta):
+    """The remapping function, one pixel at a time."""
+    result = np.empty_like(plane)
+    for place, i in np.ndenumerate(plane):
+        distance, sign = abs(i - g), np.sign(i - g)
+        power = 1 / detail if detail < 1 else 1
+        slope = max(detail, 1)
+        if distance <= sigma:
+            result[place] = g + sign * slope * sigma * (distance / sigma) ** power
+        else:
+            result[place] = g + sign * (slope * sigma + beta * (distance - sigma))
+    return result
+
+
+def direct(plane, *parameters):
+    """Section 4 of Paris et al.: remap about the Gaussian coefficient, keep one coefficient."""
+    gaussian = gaussians(plane)
+    bands = [np.empty_like(level) for level in gaussian[:-1]]
+    for level, band in enumerate(bands):
+        for place in np.ndindex(band.shape):
+            local = remapped(plane, gaussian[level][place], *parameters)
+            band[place] = laplacians(local)[level][place]
+    return added_up([*bands, gaussian[-1]])
+
+
+def interpolated(plane, references, *parameters):
+    """Section 5 of Aubry et al., with all N pyramids at hand."""
+    at = np.linspace(0, 1, references)
+    pyramids = [laplacians(remapped(plane, g, *parameters)) for g in at]
+    gaussian = gaussians(plane)
+    bands = []
+    for level, values in enumerate(gaussian[:-1]):
+        band = np.empty_like(values)
+        for place, value in np.ndenumerate(values):
+            column = [pyramid[level][place] for pyramid in pyramids]
+            band[place] = np.interp(value, at, column)
+        bands.append(band)
+    return added_up([*bands, gaussian[-1]])
+
+
+def grey(plane):
+    return np.repeat(plane[..., None], 3, axis=2)
+
+
+PARAMETERS = [(3.0, 0.1, 1.0), (2.0, 0.3, 0.5), (0.25, 0.2, 1.0), (1.0, 0.1, 0.3)]
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+@pytest.mark.parametrize("shape", [(7, 6), (1, 9), (3, 5)])
+def test_many_references_equal_the_direct_filter(shape, parameters):
+    plane = np.random.default_rng(3).random(shape)
+    result = local_laplacian(grey(plane), *parameters, references=2001)
+    np.testing.assert_allclose(result, grey(direct(plane, *parameters)), atol=2e-4)
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+@pytest.mark.parametrize("references", [2, 7, 20])
+def test_few_references_equal_the_interpolated_filter(references, parameters):
+    plane = np.random.default_rng(4).random((9, 12))
+    result = local_laplacian(grey(plane), *parameters, references=references)
+    # Below 1 the power comes from a table.
+    exact = 1e-6 if parameters[0] < 1 else 1e-12
+    expected = interpolated(plane, references, *parameters)
+    np.testing.assert_allclose(result, grey(expected), atol=exact)
+
+
+def test_the_default_is_close_to_the_direct_filter():
+    y, x = np.mgrid[:13, :17] / 16
+    plane = 0.3 + 0.4 * (x + y > 0.8) + 0.05 * np.sin(30 * x * y)
+    error = local_laplacian(grey(plane)) - grey(direct(plane, 3.0, 0.1, 1.0))
+    assert np.sqrt(np.mean(error**2)) < 10 ** (-65 / 20)
+
+
+def test_detail_of_one_is_the_identity():
+    rgb = np.random.default_rng(5).random((19, 14, 3))
+    np.testing.assert_allclose(local_laplacian(rgb, detail=1.0), rgb, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5), (16, 9)])
+def test_constant_stays(shape, value):
+    rgb = np.full((*shape, 3), value, np.float32)
+    np.testing.assert_allclose(local_laplacian(rgb), rgb, atol=1e-6)
+
+
+def test_luminance_is_what_is_filtered():
+    rgb = 0.3 + 0.4 * np.random.default_rng(10).random((8, 9, 3))
+    Y, result = (
+        0.299 * c[..., 0] + 0.587 * c[..., 1] + 0.114 * c[..., 2]
+        for c in (rgb, local_laplacian(rgb, 1.5))
+    )
+    np.testing.assert_allclose(result, local_laplacian(grey(Y), 1.5)[..., 0], atol=1e-12)
+
+
+def test_colours_keep_their_ratios():
+    y, x = np.mgrid[:24, :24] / 24
+    rgb = (0.6 + 0.1 * np.sin(9 * x + 5 * y))[..., None] * np.array([1.0, 0.6, 0.3])
+    result = local_laplacian(rgb, detail=2.0)
+    assert np.abs(result - rgb).max() > 0.05
+    np.testing.assert_allclose(result[..., 1] / result[..., 0], 0.6, atol=0.01)
+    np.testing.assert_allclose(result[..., 2] / result[..., 0], 0.3, atol=0.01)
+
+
+def test_detail_grows_and_shrinks_while_an_edge_stays():
+    ripple = np.tile(np.where(np.arange(32) % 2, 0.02, 0.0), (32, 1))
+    plane = ripple + np.where(np.arange(32) < 16, 0.2, 0.7)
+
+    def ripple_and_step(**parameters):
+        row = local_laplacian(grey(plane), **parameters)[16, :, 0]
+        return abs(row[8] - row[7]), row[18:30].mean() - row[2:14].mean()
+
+    smooth, smooth_step = ripple_and_step(detail=0.25)
+    strong, _ = ripple_and_step(detail=3.0)
+    assert smooth < 0.005
+    assert smooth_step == pytest.approx(0.5, abs=0.03)
+    assert strong == pytest.approx(0.06, abs=0.005)
+    _, compressed = ripple_and_step(detail=1.0, beta=0.5)
+    assert compressed < 0.4
+
+
+def test_commutes_with_transposition_and_flips_of_odd_sides():
+    rgb = np.random.default_rng(6).random((17, 33, 3))
+    result = local_laplacian(rgb)
+    for axis in (0, 1):
+        flipped = local_laplacian(np.flip(rgb, axis))
+        np.testing.assert_allclose(np.flip(flipped, axis), result, atol=1e-10)
+    transposed = local_laplacian(rgb.transpose(1, 0, 2)).transpose(1, 0, 2)
+    np.testing.assert_allclose(transposed, result, atol=1e-10)
+
+
+def test_single_precision_agrees_with_double():
+    rgb = np.random.default_rng(7).random((48, 37, 3))
+    single = local_laplacian(rgb.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, local_laplacian(rgb), atol=1e-4)
+
+
+def test_threads_change_nothing(monkeypatch):
+    rgb = np.random.default_rng(8).random((40, 40, 3)).astype(np.float32)
+    results = []
+    for count in ("1", "3"):
+        monkeypatch.setenv("BURNISH_THREADS", count)
+        results.append(local_laplacian(rgb))
+    np.testing.assert_array_equal(*results)
+
+
+def test_input_is_left_alone():
+    rgb = np.random.default_rng(9).random((8, 8, 3)).astype(np.float32)
+    before = rgb.copy()
+    rgb.flags.writeable = False
+    local_laplacian(rgb)
+    np.testing.assert_array_equal(rgb, before)

@@ -1,0 +1,90 @@
+"""The V-cycle's parts against their definitions as dense matrices."""
+
+import numpy as np
+import pytest
+
+from burnish.operators import multigrid
+from burnish.operators.multigrid import Matrix, Multigrid
+
+
+def system(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    C, E, S = np.zeros((3, shape[0] + 2, shape[1] + 2))
+    E[1:-1, 1:-2] = np.exp(rng.normal(scale=3, size=(shape[0], shape[1] - 1)))
+    S[1:-2, 1:-1] = np.exp(rng.normal(scale=3, size=(shape[0] - 1, shape[1])))
+    C[1:-1, 1:-1] = 1 + E[1:-1, 1:-1] + E[1:-1, :-2] + S[1:-1, 1:-1] + S[:-2, 1:-1]
+    return Matrix(C, E, S)
+
+
+def prolongation(weights, shape):
+    """P as a dense matrix, a column a coarse pixel, by interpolating one at a time."""
+    coarse_shape = weights.shape[1] - 2, weights.shape[2] - 2
+    columns = []
+    for number in range(np.prod(coarse_shape)):
+        coarse = np.zeros((1, *weights.shape[1:]), np.float32)
+        coarse[0, 1:-1, 1:-1].flat[number] = 1
+        fine = np.zeros((1, shape[0] + 2, shape[1] + 2), np.float32)
+        multigrid._interpolate(coarse, fine, weights)
+        columns.append(fine[0, 1:-1, 1:-1].ravel())
+    return np.array(columns, np.float64).T
+
+
+SHAPES = [(9, 11), (8, 11), (9, 10), (12, 8), (1, 14), (15, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_coarse_matrix_is_the_galerkin_product(shape):
+    fine = system(shape)
+    weights = multigrid._interpolation(*multigrid._all_five(fine))
+    coarse = Matrix(*multigrid._galerkin(*multigrid._all_five(fine), weights))
+    P = prolongation(weights, shape)
+    expected = P.T @ multigrid._dense(fine) @ P
+    np.testing.assert_allclose(multigrid._dense(coarse), expected, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_restriction_is_the_transpose(shape):
+    fine = system(shape)
+    weights = multigrid._interpolation(*multigrid._all_five(fine))
+    r = np.zeros((1, shape[0] + 2, shape[1] + 2), np.float32)
+    r[0, 1:-1, 1:-1] = np.random.default_rng(2).normal(size=shape)
+    b = np.zeros((1, *weights.shape[1:]), np.float32)
+    multigrid._restrict(r, b, weights)
+    expected = prolongation(weights, shape).T @ r[0, 1:-1, 1:-1].ravel()
+    np.testing.assert_allclose(b[0, 1:-1, 1:-1].ravel(), expected, atol=1e-5)
+
+
+def test_interpolation_keeps_constants_where_the_mass_is_small():
+    fine = system((9, 11))
+    inner = fine.C[1:-1, 1:-1]
+    inner -= 1 - 1e-9
+    weights = multigrid._interpolation(*multigrid._all_five(fine))
+    # The last odd row or column hangs on what is before it.
+    np.testing.assert_allclose(prolongation(weights, (9, 11)).sum(axis=1), 1, atol=1e-4)
+
+
+def test_interpolation_does_not_cross_an_edge():
+    C, E, S = np.zeros((3, 7, 11))
+    E[1:-1, 1:-2], S[1:-2, 1:-1] = 100.0, 100.0
+    E[:, 4] = 1e-4  # between the fourth column and the fifth
+    C[1:-1, 1:-1] = 1e-6 + E[1:-1, 1:-1] + E[1:-1, :-2] + S[1:-1, 1:-1] + S[:-2, 1:-1]
+    weights = multigrid._interpolation(*multigrid._all_five(Matrix(C, E, S)))
+    P = prolongation(weights, (5, 9)).reshape(5, 9, 3, 5)
+    assert P[:, 3, :, 2:].max() < 1e-5  # the fourth column takes all from its left
+    np.testing.assert_allclose(P[:, 3, :, :2].sum(axis=(1, 2)), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (20, 25), (33, 48)])
+def test_cycle_is_symmetric_positive_and_close_to_the_inverse(shape):
+    fine = system(shape)
+    cycle = Multigrid(fine, channels=1)
+    n = shape[0] * shape[1]
+    some = np.random.default_rng(0).permutation(n)[:40]
+    basis = np.zeros((len(some), *shape))
+    basis.reshape(len(some), -1)[np.arange(len(some)), some] = 1
+    inverse = np.array([cycle(e[None])[0].ravel().copy() for e in basis], np.float64)
+    block = inverse[:, some]
+    np.testing.assert_allclose(block, block.T, atol=1e-4 * np.abs(block).max())
+    assert np.linalg.eigvalsh((block + block.T) / 2).min() > 0
+    exact = np.linalg.inv(multigrid._dense(fine))[some]
+    assert np.linalg.norm(inverse - exact) < 0.6 * np.linalg.norm(exact)

@@ -1,0 +1,116 @@
+"""Non-local dehazing against loops over haze-lines, a dense solve and known haze."""
+
+import numpy as np
+import pytest
+
+from burnish.operators.nonlocal_dehazing import (
+    nonlocal_dehazing,
+    regularised,
+    sphere,
+    transmission,
+)
+
+
+def scene_in_haze():
+    """A few colours, each from near to far."""
+    rng = np.random.default_rng(0)
+    palette = np.array([[0.1, 0.3, 0.05], [0.6, 0.2, 0.1], [0.05, 0.1, 0.4], [0.3, 0.3, 0.02]])
+    scene = palette[rng.integers(0, len(palette), (30, 50))]
+    t = np.broadcast_to(np.linspace(1.0, 0.35, 50)[None, :], (30, 50))
+    A = np.array([0.85, 0.9, 0.95])
+    return scene, t, A, scene * t[..., None] + (1 - t[..., None]) * A
+
+
+def test_directions_are_evenly_spread():
+    points = sphere(1000)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1)
+    angles = np.arccos(np.clip(points @ points.T - 2 * np.eye(1000), -1, 1)).min(axis=1)
+    assert angles.min() > 0.8 * np.median(angles)
+    assert angles.max() < 1.5 * np.median(angles)
+
+
+def test_transmission_and_weights_equal_loops():
+    rgb = np.random.default_rng(1).random((13, 17, 3))
+    A = np.array([0.8, 0.9, 0.7])
+    directions = sphere(1000)
+    t, weight = transmission(rgb, A)
+    lines = {}
+    for y in range(13):
+        for x in range(17):
+            d = rgb[y, x] - A
+            r = np.linalg.norm(d)
+            lines.setdefault(int(np.argmax(directions @ (d / r))), []).append((r, y, x))
+    largest = max(np.std([r for r, _, _ in line]) for line in lines.values())
+    for line in lines.values():
+        distances = [r for r, _, _ in line]
+        trust = min(1, 3 * max(0.001, np.std(distances) / largest - 0.1))
+        for r, y, x in line:
+            bound = 1 - (rgb[y, x] / A).min()
+            assert t[y, x] == pytest.approx(max(r / max(distances), 0.1, bound))
+            assert weight[y, x] == pytest.approx(min(1, len(line) / 50) * trust)
+
+
+def test_smoothing_equals_a_dense_solve():
+    rng = np.random.default_rng(2)
+    rgb, t, weight = rng.random((7, 9, 3)), rng.random((7, 9)), rng.random((7, 9))
+    grey = rgb @ [0.299, 0.587, 0.114]
+    A = np.diag(weight.ravel())
+    for y in range(7):
+        for x in range(9):
+            for there in ((y, x + 1), (y + 1, x)):
+                if there[0] < 7 and there[1] < 9:
+                    a = 0.1 / ((grey[there] - grey[y, x]) ** 2 + 1e-5)
+                    p, q = y * 9 + x, there[0] * 9 + there[1]
+                    A[p, p] += a
+                    A[q, q] += a
+                    A[p, q] -= a
+                    A[q, p] -= a
+    expected = np.linalg.solve(A, (weight * t).ravel()).reshape(7, 9)
+    np.testing.assert_allclose(regularised(t, weight, rgb, 0.1), expected, atol=1e-3)
+
+
+def test_known_transmission_is_found():
+    _, t, A, hazy = scene_in_haze()
+    found, weight = transmission(hazy, A)
+    assert np.abs(found - t).mean() < 0.03
+    assert np.abs(regularised(found, weight, hazy, 0.1) - t).mean() < 0.05
+
+
+def test_known_haze_is_removed():
+    scene, _, A, hazy = scene_in_haze()
+    clear = nonlocal_dehazing(hazy, A)
+
+    def blur(picture):
+        """How far pixels of one colour are apart, beside how far the colours are."""
+        groups = [
+            picture[(scene == c).all(axis=2)] for c in np.unique(scene.reshape(-1, 3), axis=0)
+        ]
+        means = np.array([group.mean(axis=0) for group in groups])
+        return np.mean([group.std(axis=0).mean() for group in groups]) / means.std(axis=0).mean()
+
+    assert blur(clear) < 0.4 * blur(hazy)
+
+
+def test_result_follows_the_airlight_given():
+    *_, hazy = scene_in_haze()
+    assert np.abs(nonlocal_dehazing(hazy, np.full(3, 0.95)) - nonlocal_dehazing(hazy)).max() > 0.01
+
+
+@pytest.mark.parametrize("flip", [np.flipud, np.fliplr, lambda rgb: rgb.transpose(1, 0, 2)])
+def test_commutes_with_flips_and_transposition(flip):
+    *_, hazy = scene_in_haze()
+    result = flip(nonlocal_dehazing(hazy))
+    np.testing.assert_allclose(nonlocal_dehazing(flip(hazy)), result, atol=5e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_constant_stays_constant(value):
+    assert np.ptp(nonlocal_dehazing(np.full((9, 12, 3), value))) < 1e-6
+
+
+def test_input_is_left_alone():
+    rgb = np.random.default_rng(3).random((12, 12, 3)).astype(np.float32)
+    rgb.setflags(write=False)
+    before = rgb.copy()
+    nonlocal_dehazing(rgb)
+    np.testing.assert_array_equal(rgb, before)

@@ -1,0 +1,284 @@
+"""The pencil drawing, part by part, against loops, SciPy's distributions and a dense solve."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from burnish.operators.pencil_drawing import (
+    FAINTEST,
+    TILE,
+    gradient_magnitude,
+    line,
+    luminance,
+    pencil_drawing,
+    pencil_shading,
+    pencil_texture,
+    stroke_map,
+    tone_distribution,
+    tone_map,
+)
+
+EXPECTED_TEXTURE = [[0.7792469, 0.6139196, 0.4695685], [0.6087199, 0.4184928, 0.4344071]]
+LIGHT, MEDIUM, DARK = (76, 22, 2), (52, 37, 11), (42, 29, 29)
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """A disc, a bar and shading, with a little noise."""
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    grey = 0.3 + 0.5 * x * y
+    grey[(x - 0.4) ** 2 + (y - 0.3) ** 2 < 0.04] = 0.9
+    grey[abs(x + y - 0.9) < 0.05] = 0.1
+    grey += 0.02 * np.random.default_rng(5).standard_normal(grey.shape)
+    return np.clip(np.stack([grey, 0.8 * grey, grey**2], axis=2), 0, 1)
+
+
+def mirrored(index: int, size: int) -> int:
+    """The pixel that lies there when the picture is continued by its mirror image."""
+    index %= 2 * size
+    return min(index, 2 * size - 1 - index)
+
+
+def slow_along(picture: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
+    """Every pixel's weighted mean over its neighbours, weights by distance from the line."""
+    height, breadth = picture.shape
+    reach = math.ceil(length + width)
+    result = np.zeros_like(picture)
+    for y in range(height):
+        for x in range(breadth):
+            total = weights = 0.0
+            for dy in range(-reach, reach + 1):
+                for dx in range(-reach, reach + 1):
+                    # The nearest point of the segment, by projection.
+                    t = dx * math.cos(angle) + dy * math.sin(angle)
+                    t = min(max(t, -(length - 1) / 2), (length - 1) / 2)
+                    d = math.dist((dx, dy), (t * math.cos(angle), t * math.sin(angle)))
+                    if d < width:
+                        weight = (1 + math.cos(math.pi * d / width)) / 2
+                        here = picture[mirrored(y + dy, height), mirrored(x + dx, breadth)]
+                        total += weight * here
+                        weights += weight
+            result[y, x] = total / weights
+    return result
+
+
+@pytest.mark.parametrize(("shape", "length", "width"), [((9, 8), 5.0, 1.5), ((1, 9), 4.0, 2.0)])
+def test_strokes_equal_loops(shape, length, width):
+    I = np.random.default_rng(0).random(shape)  # noqa: E741
+    height, breadth = shape
+    G = np.zeros(shape)
+    for y in range(height):
+        for x in range(breadth):
+            left, top = min(x, max(breadth - 2, 0)), min(y, max(height - 2, 0))
+            right = I[y, left + 1] - I[y, left] if breadth > 1 else 0
+            down = I[top + 1, x] - I[top, x] if height > 1 else 0
+            G[y, x] = math.sqrt(right**2 + down**2)
+    angles = [math.pi * i / 8 for i in range(8)]
+    responses = np.array([slow_along(G, length, width, angle) for angle in angles])
+    winner = responses.argmax(axis=0)
+    drawn = sum(
+        slow_along(G * (winner == i), length, width, angle) for i, angle in enumerate(angles)
+    )
+    expected = (1 - drawn / drawn.max()) ** 1.5
+    np.testing.assert_allclose(gradient_magnitude(I), G, atol=1e-12)
+    np.testing.assert_allclose(stroke_map(I, length, width, 1.5), expected, atol=1e-9)
+
+
+def test_line_has_its_length_width_and_no_favourite_direction():
+    level = line(9.0, 1.5, 0.0)
+    middle = len(level) // 2
+    profile = level[middle] / level[middle, middle]
+    np.testing.assert_allclose(profile[middle - 4 : middle + 5], 1)
+    assert profile[middle + 5] < 0.5
+    kernels = [line(16.0, 2.0, math.pi * i / 8) for i in range(8)]
+    for kernel in kernels:
+        np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-15)
+        assert kernel.sum() == pytest.approx(1)
+    powers = [(kernel**2).sum() for kernel in kernels]
+    assert max(powers) / min(powers) < 1.02  # how strongly each answers to noise
+
+
+def test_stroke_draws_over_a_gap():
+    # What makes it a pencil: a contour runs on straight past its end.
+    I = np.full((41, 41), 0.2)  # noqa: E741
+    I[20:, :20] = 0.8
+    S = stroke_map(I, 16.0, 1.5, 1.0)
+    assert S[19, 23] < 0.9  # beyond the corner, where no gradient is
+    assert S[10, 10] == pytest.approx(1)
+    assert S[30, 35] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("omegas", [LIGHT, MEDIUM, DARK])
+def test_tones_are_those_of_the_paper(omegas):
+    # The paper's three layers by SciPy, cut off at 0 and 255.
+    v = np.linspace(0, 1, 256)
+    layers = [
+        1 - scipy.stats.expon(scale=9 / 255).cdf(1 - v),
+        scipy.stats.uniform(105 / 255, 120 / 255).cdf(v),
+        scipy.stats.norm(90 / 255, 11 / 255).cdf(v),
+    ]
+    share = np.dot(omegas, layers)
+    share = (share - share[0]) / (share[-1] - share[0])
+    np.testing.assert_allclose(tone_distribution(v, *omegas), share, atol=1e-12)
+    J = tone_map(np.random.default_rng(1).random((60, 80)) ** 2, *omegas)
+    edges = np.linspace(0, 1, 33)
+    found = np.histogram(J, edges)[0] / J.size
+    np.testing.assert_allclose(found, np.diff(np.interp(edges, v, share)), atol=2 / 60)
+    darker = [np.less(J, tone).mean() for tone in v]
+    np.testing.assert_allclose(darker, share, atol=2e-3)
+
+
+def test_tones_keep_their_order_and_equal_greys_stay_equal():
+    I = np.zeros((40, 60))  # noqa: E741
+    I[:, 20:], I[:, 40:] = 0.5, 0.6
+    J = tone_map(I, *LIGHT)
+    left, middle, right = J[20, 3], J[20, 30], J[20, 57]
+    assert left < middle < right
+    np.testing.assert_array_equal(J[:, 3], left)
+    # A third of the picture each: at the middle of its third of the distribution.
+    assert tone_distribution(np.array([0, left, 1]), *LIGHT)[1] == pytest.approx(1 / 6, abs=0.1)
+
+
+@pytest.mark.parametrize("theta", [0.2, 3.0])
+def test_shading_equals_a_dense_solve(theta):
+    random = np.random.default_rng(2)
+    J, H = random.uniform(0.2, 1, (6, 7)), random.uniform(0.3, 0.9, (6, 7))
+    n = J.size
+    laplacian = np.zeros((n, n))
+    for here in range(n):
+        y, x = divmod(here, 7)
+        for there, inside in ((here + 1, x < 6), (here + 7, y < 5)):
+            if inside:
+                laplacian[[here, there], [here, there]] += 1
+                laplacian[[here, there], [there, here]] -= 1
+    log_H, log_J = np.log(H).ravel(), np.log(J).ravel()
+    beta = np.linalg.solve(np.diag(log_H**2) + theta * laplacian, log_H * log_J)
+    expected = np.exp(beta * log_H).reshape(J.shape)
+    np.testing.assert_allclose(pencil_shading(J, H, theta), expected, atol=1e-5)
+
+
+def test_shading_follows_tone_through_the_texture():
+    tone = np.repeat(np.linspace(0.3, 1, 8), 16)[None].repeat(64, axis=0)
+    T = pencil_shading(tone, pencil_texture(*tone.shape), 0.2)
+    means = T.reshape(64, 8, 16).mean(axis=(0, 2))
+    np.testing.assert_allclose(means, np.linspace(0.3, 1, 8), atol=0.06)
+    spreads = T.reshape(64, 8, 16).std(axis=(0, 2))
+    assert spreads[1] > 2 * spreads[-2]  # graphite shows its texture where there is much of it
+    even = pencil_shading(np.full((20, 20), 0.5), pencil_texture(20, 20, 0.0), 0.2)
+    np.testing.assert_allclose(even, 0.5, atol=1e-5)
+
+
+def test_texture_is_the_same_everywhere_and_has_no_seam():
+    texture = pencil_texture(TILE + 40, TILE + 50)
+    np.testing.assert_array_equal(texture[:30, :20], pencil_texture(30, 20))
+    np.testing.assert_array_equal(texture[TILE:, TILE:], texture[:40, :50])
+    tile = texture[:TILE, :TILE]
+    assert tile.mean() == pytest.approx(0.7, abs=1e-3)
+    assert tile.std() == pytest.approx(0.1, abs=1e-3)
+    assert tile.min() > 0.3
+    assert tile.max() < 0.95
+    assert pencil_texture(TILE, TILE, 2.0).max() <= 0.95
+    seam = np.abs(texture[:, TILE] - texture[:, TILE - 1]).mean()
+    inside = np.abs(np.diff(tile, axis=1)).mean()
+    assert seam == pytest.approx(inside, rel=0.1)
+
+
+def test_texture_shows_no_repetition():
+    # Nowhere but at whole tiles does it resemble itself: marks are short.
+    tile = pencil_texture(TILE, TILE) - 0.7
+    spectrum = np.abs(np.fft.rfft2(tile)) ** 2
+    likeness = np.fft.irfft2(spectrum, s=tile.shape) / (tile**2).sum()
+    assert np.abs(likeness[60:-60]).max() < 0.05
+    assert np.abs(likeness[:, 60:-60]).max() < 0.05
+    # And averages over patches are even: there are no blotches to find again.
+    patches = tile.reshape(TILE // 64, 64, TILE // 64, 64).mean(axis=(1, 3))
+    assert np.abs(patches).max() < 0.01
+
+
+def test_texture_stays_as_it_was():
+    # Of the first run: a changed texture is another operator.
+    found = pencil_texture(2, 3)
+    np.testing.assert_allclose(found, EXPECTED_TEXTURE, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_constant_picture_gives_no_strokes(value):
+    rgb = np.full((20, 30, 3), value, np.float32)
+    np.testing.assert_allclose(stroke_map(luminance(rgb), 16.0, 2.0, 1.0), 1, atol=1e-6)
+    # One grey for all is the median of the drawing's tones, and of the paper between the marks.
+    assert pencil_drawing(rgb).mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_faint_contours_are_not_stretched():
+    I = np.full((40, 40), 0.5)  # noqa: E741
+    I[:, 20:] += FAINTEST / 10
+    assert stroke_map(I, 16.0, 1.5, 1.0).min() > 0.8
+
+
+def test_strokes_and_tones_commute_with_transposition_and_tones_with_flips():
+    I = luminance(photo(24, 30))  # noqa: E741
+    S, J = stroke_map(I, 8.0, 2.0, 1.0), tone_map(I, *LIGHT)
+    np.testing.assert_allclose(stroke_map(I.T.copy(), 8.0, 2.0, 1.0), S.T, atol=1e-9)
+    np.testing.assert_allclose(tone_map(I.T.copy(), *LIGHT), J.T, atol=1e-9)
+    np.testing.assert_allclose(tone_map(I[:, ::-1].copy(), *LIGHT), J[:, ::-1], atol=1e-9)
+    # Strokes too but for a pixel: a forward difference of a flipped picture is a backward one.
+    columns = np.zeros((20, 40))
+    columns[:, 12:], columns[:, 25:] = 0.5, 0.7
+    S = stroke_map(columns, 8.0, 2.0, 1.0)
+    flipped = stroke_map(columns[:, ::-1].copy(), 8.0, 2.0, 1.0)[:, ::-1]
+    np.testing.assert_allclose(flipped[:, 1:], S[:, :-1], atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_rim_nor_grid_on_a_ramp(dtype):
+    # A picture that goes on: what its border columns show is what the columns beside them show.
+    y, x = np.mgrid[:60, :80] / 80
+    ramp = np.repeat((0.2 + 0.6 * x + 0 * y)[..., None], 3, axis=2).astype(dtype)
+    drawing = pencil_drawing(ramp, texture=0)[..., 0]
+    S = stroke_map(luminance(ramp), 16.0, 2.0, 1.0)
+    np.testing.assert_allclose(S, S[30, 40], atol=1e-3)
+    assert abs(drawing[0] - drawing[30]).max() < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 5), (2, 2)])
+def test_small_pictures(shape):
+    rgb = np.random.default_rng(6).random((*shape, 3)).astype(np.float32)
+    drawing = pencil_drawing(rgb)
+    assert drawing.shape == rgb.shape
+    assert drawing.dtype == np.float32
+    assert np.isfinite(drawing).all()
+    assert drawing.min() >= 0
+    assert drawing.max() <= 1
+
+
+def test_single_precision_agrees_with_double():
+    rgb = photo(48, 64)
+    double = pencil_drawing(rgb)
+    single = pencil_drawing(rgb.astype(np.float32))
+    assert double.dtype == np.float64
+    assert np.sqrt(np.mean((single - double) ** 2)) < 2e-3
+
+
+def test_parameters_do_what_they_say():
+    rgb = photo(60, 80).astype(np.float32)
+    plain = pencil_drawing(rgb)
+    np.testing.assert_array_equal(plain[..., 0], plain[..., 2])
+    assert pencil_drawing(rgb, gamma_s=2.0).mean() < plain.mean()
+    means = [
+        pencil_drawing(rgb, omega_1=a, omega_2=b, omega_3=c).mean() for a, b, c in (MEDIUM, DARK)
+    ]
+    assert means[1] < means[0] < plain.mean()
+    assert pencil_drawing(rgb, width=4.0)[..., 0].mean() < plain.mean()
+    smooth, rough = (
+        pencil_drawing(rgb, gamma_s=0.0, texture=texture)[..., 0] for texture in (0.0, 2.0)
+    )
+    assert np.abs(np.diff(rough)).mean() > 2 * np.abs(np.diff(smooth)).mean()
+
+
+def test_input_is_left_alone():
+    rgb = photo(16, 20).astype(np.float32)
+    rgb.setflags(write=False)
+    before = rgb.copy()
+    pencil_drawing(rgb)
+    np.testing.assert_array_equal(rgb, before)
