@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from measure import circumstances, write
 
-from burnish.fidelity import psnr
+from burnish.fidelity import mse, psnr
 from burnish.networks.chen2017 import load
 from burnish.operators.table import OPERATORS
 from burnish.photo import Photo
@@ -59,7 +59,7 @@ def main() -> None:
         rows = {}
         for label, given in settings.items():
             ours = [p if given is None else OPERATORS[name].run(p, **given) for p in photos]
-            rows[label] = [psnr(a, b) for a, b in zip(ours, theirs, strict=True)]
+            rows[label] = [psnr(mse(a, b)) for a, b in zip(ours, theirs, strict=True)]
         results["rows"][name] = rows
         words = "  ".join(f"{k} {np.mean(v):.1f} ({min(v):.1f})" for k, v in rows.items())
         print(f"{name:28} {words}", flush=True)

@@ -12,7 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("burnish", "numpy", "scipy", "onnxruntime", "pyvips-binary")
+PACKAGES = (
+    "burnish",
+    "numpy",
+    "scipy",
+    "numba",
+    "opencv-contrib-python-headless",
+    "onnxruntime",
+    "pyvips-binary",
+)
 
 
 @dataclass(frozen=True)
