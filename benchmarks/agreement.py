@@ -30,9 +30,9 @@ PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "relative_total_variation": ("relative-total-variation", {}),
     "multiscale_tone_manipulation": ("multiscale-tone", {}),
     "photographic_style": ("photographic-style", {}),
-    "nonlocal_dehazing": ("nonlocal-dehazing", {}),
+    "nonlocal_dehazing": ("nonlocal-dehazing", {"airlight #cccccc": {"airlight": "#cccccc"}}),
     "dark_channel_dehazing": ("dark-channel-dehazing", {}),
-    "pencil_drawing": ("pencil-drawing", {}),
+    "pencil_drawing": ("pencil-drawing", {"texture 0": {"texture": 0.0}}),
 }
 
 

@@ -20,28 +20,29 @@ DOCS = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from the tables in the code: edit those. -->\n"
 
 OPERATORS_INTRODUCTION = """\
-The slow references: what a network is trained on and judged against. The first ten are those of Chen,
-Xu and Koltun 2017 ([doi:10.1109/ICCV.2017.273](https://doi.org/10.1109/ICCV.2017.273)). They run with
-`burnish apply --slow NAME PHOTO`, need `pip install '.[operators]'`, and can all be seen in the
-[gallery](gallery/README.md). A first run compiles them, once, in up to half a minute. Each file under
-`src/burnish/operators/` states its definition, its borders and every difference from its paper.
+The slow references: what a network is trained on and judged against. The first ten are those of
+Chen, Xu and Koltun 2017 ([doi:10.1109/ICCV.2017.273](https://doi.org/10.1109/ICCV.2017.273)). They
+run with `burnish apply --slow NAME PHOTO`, need `pip install '.[operators]'`, and can all be seen
+in the [gallery](gallery/README.md). The first run of some compiles them, which takes up to half a
+minute, once. Each file under `src/burnish/operators/` states its definition, its borders and every
+difference from its paper.
 """
 
 AGREEMENT = """\
-The paper's authors published networks for nine operators. Each is an approximation of the program that
-it learnt from, so agreement shows in 25 to 45 dB and not in 100. PSNR in dB between operator and network,
-mean over the photos {photos} at a short side of {short_side} pixels:
+The paper's authors published networks for nine operators. Each is an approximation of the program
+that it learnt from, so agreement shows in 25 to 45 dB and not in 100. PSNR in dB between operator
+and network, mean over {count} photos at a short side of {short_side} pixels:
 """
 
 # What is far off, and why.
 DISAGREEMENT = """\
 - L0 smoothing: the authors' lambda was smaller than the default of their paper's program, 0.02.
-- Non-local dehazing depends on the air-light, which no rule finds on photos without haze. The network
-  had another one, nearer to a light grey; given it, the two agree.
+- Non-local dehazing depends on the air-light, which no rule finds on photos without haze. The
+  network had another one, nearer to a light grey; given it, the two agree.
 - Dark channel dehazing follows the air-light likewise, and the authors' refinement is not known.
 - Photographic style: the authors' reference photo is in copyright and not here; ours is another.
-- Pencil drawing: the authors' texture is a scan, which their network reproduces only as its mean; ours is
-  made from noise, and their dark rim at the borders, from a blur that sees black outside, is left out.
+- Pencil drawing: the authors' texture is a scan, which their network reproduces only as its mean;
+  ours is made from noise, and their dark rim at the borders is left out.
 - Local Laplacian has no published network of its own.
 """
 
@@ -103,8 +104,13 @@ def speed_table() -> str:
 def agreement_table() -> str:
     """Return how near we are to the networks that the paper's authors published."""
     measured = results("agreement")
-    lines = ["## Agreement with the published networks\n", AGREEMENT.format(**measured)]
-    lines.append("| operator | untouched | at our defaults | worst photo | at the setting that fits |")
+    lines = [
+        "## Agreement with the published networks\n",
+        AGREEMENT.format(count=len(measured["photos"]), **measured),
+    ]
+    lines.append(
+        "| operator | untouched | at our defaults | worst photo | at the setting that fits |"
+    )
     lines.append("|---|---|---|---|---|")
     for name, row in measured["rows"].items():
         mean = {label: sum(values) / len(values) for label, values in row.items()}

@@ -32,7 +32,7 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
     Parameters
     ----------
     rgb : ndarray of shape (H, W, C), floating, in [0, 1]; computed in its own precision
-    lambda_ : weight of staying near the photo, 1 to 100; a larger value keeps more detail
+    lambda_ : weight of staying near the photo, 2 to 100; a larger value keeps more detail
 
     Returns
     -------
@@ -40,7 +40,8 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
 
     Raises
     ------
-    OperatorError : not there after 10 000 iterations, which takes a lambda far below 1
+    OperatorError : not there after 10 000 iterations, which takes a lambda below 2 and, down to 1,
+        a picture of noise or of black and white areas
 
     Notes
     -----

@@ -47,7 +47,7 @@ TEN: dict[str, Operator] = {
                 "lambda",
                 effect="keeps more detail",
                 default=10.0,
-                low=1.0,
+                low=2.0,
                 high=100.0,
                 scale="log",
             ),

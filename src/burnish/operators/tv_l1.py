@@ -37,9 +37,9 @@ def tv_l1(rgb: NDArray[np.float32], lambda_: float = 0.3) -> NDArray[np.floating
     -----
     The energy is convex but not strictly, and can have many minimisers, so the
     operator is not the minimiser but where 400 iterations from the photo lead, with the step for u
-    at 0.02 / lambda. On photos of 240 rows that lies 66 to 76 dB from where thousands of
-    iterations lead at lambda 0.3, 48 to 53 dB at 0.1, where large areas have to travel far, and
-    above 78 dB from 0.6 on.
+    at 0.02 / lambda. On photos of 240 rows that lies 67 to 78 dB from where thousands of
+    iterations lead at lambda 0.3, 49 to 54 dB at 0.1, where large areas have to travel far, and
+    above 74 dB from 0.6 on.
 
     The paper treats grey pictures in the continuum. Here the gradient takes the differences of all
     channels together ("vectorial" total variation), so an edge stays in one place in all of them,
