@@ -100,9 +100,8 @@ def dark_channel_dehazing(
 
 def dark_channel(rgb: NDArray[np.floating], patch: int) -> Array:
     """Return the darkest value of any channel in each pixel's patch, (H, W) (eq. 5)."""
-    dark: Array = cv2.erode(
-        np.ascontiguousarray(rgb.min(axis=2)), np.ones((patch, patch), np.uint8)
-    )
+    darkest: Any = np.ascontiguousarray(rgb.min(axis=2))
+    dark: Array = cv2.erode(darkest, np.ones((patch, patch), np.uint8))
     return dark
 
 
