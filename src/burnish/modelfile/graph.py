@@ -114,6 +114,6 @@ def _check_ends(graph: GraphProto, where: str) -> None:
         sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
         shaped = len(sizes) == 4 and sizes[0] in (None, 1) and sizes[1:] == [3, None, None]
         if kind.elem_type != TensorProto.FLOAT or not shaped:
-                known = {number: name for name, number in TensorProto.DataType.items()}
+            known = {number: name for name, number in TensorProto.DataType.items()}
             element = known.get(kind.elem_type, f"elements of unknown type {kind.elem_type}")
             refuse(where, expected, f"{element} {sizes[:8]}")
