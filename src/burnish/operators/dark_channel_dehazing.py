@@ -98,11 +98,11 @@ def dark_channel_dehazing(
     return recover(rgb, t, A)
 
 
-def dark_channel(rgb: NDArray[np.floating], patch: int) -> Array:
+def dark_channel(rgb: NDArray[np.floating], patch: int) -> Any:
     """Return the darkest value of any channel in each pixel's patch, (H, W) (eq. 5)."""
     darkest: Any = np.ascontiguousarray(rgb.min(axis=2))
-    dark: Array = cv2.erode(darkest, np.ones((patch, patch), np.uint8))
-    return dark
+    dark: Any = cv2.erode(darkest, np.ones((patch, patch), np.uint8))
+    return np.asarray(dark, rgb.dtype)
 
 
 def estimate_airlight(rgb: NDArray[np.floating], patch: int = 15) -> Array:
