@@ -72,6 +72,19 @@ def test_matting_matrix_is_that_of_pymatting():
     np.testing.assert_allclose(ours.ravel(), L @ t.ravel(), atol=1e-6)
 
 
+def test_affinities_of_a_grey_window_are_those_of_one_channel():
+    # The covariance has rank one: (Sigma + e)^-1 (g, g, g)' = (g, g, g)' / (3 variance + e).
+    grey = np.random.default_rng(11).random((3, 3)).round(2)
+    w = module._affinities(np.repeat(grey[..., None], 3, axis=2), module.EPSILON)
+    centred = grey - grey.mean()
+    scale = 3 / (3 * grey.var() + module.EPSILON / 9)
+    for k, (dy, dx) in enumerate(module._PAIRS):
+        for y in range(3 - dy):
+            for x in range(max(0, -dx), min(3, 3 - dx)):
+                product = centred[y, x] * centred[y + dy, x + dx]
+                assert w[k, y, x] == pytest.approx((1 + scale * product) / 9, abs=1e-9)
+
+
 def test_a_picture_without_windows_keeps_its_patches():
     patches = np.random.default_rng(6).random((2, 9))
     np.testing.assert_allclose(soft_matting(np.random.rand(2, 9, 3), patches), patches, atol=1e-6)

@@ -17,7 +17,6 @@ import numba
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, cg
 
 from burnish.errors import OperatorError
 
@@ -153,27 +152,33 @@ def soft_matting(rgb: NDArray[np.floating], patches: Array) -> Array:
     function of the colours whose coefficients vary slowly. The preconditioner knows these t, see
     `_Preconditioner`; without it, ten to thirty times as many iterations are needed.
     """
-    height, width = patches.shape
     w = _affinities(np.ascontiguousarray(rgb, np.float64), EPSILON)
     precondition = _Preconditioner(w, rgb)
-    n = patches.size
-    t, failed = cg(
-        LinearOperator((n, n), lambda v: _multiply(w, v.reshape(height, width)).ravel()),
-        LAMBDA * patches.ravel(),
-        x0=patches.ravel(),
-        rtol=TOLERANCE,
-        maxiter=MAX_ITERATIONS,
-        M=LinearOperator((n, n), lambda r: precondition(r.reshape(height, width)).ravel()),
+    t = patches.astype(np.float64)
+    r = LAMBDA * patches - _multiply(w, t)
+    goal = (TOLERANCE * LAMBDA) ** 2 * _dot(patches, patches)
+    p, rho = np.zeros_like(t), 1.0
+    for _ in range(MAX_ITERATIONS):
+        if _dot(r, r) <= goal:
+            return t
+        z = precondition(r)
+        rho, before = _dot(r, z), rho
+        p = z + rho / before * p
+        q = _multiply(w, p)
+        alpha = rho / _dot(p, q)
+        t += alpha * p
+        r -= alpha * q
+    raise OperatorError(
+        "the matting system",
+        expected=f"a solution within {MAX_ITERATIONS} iterations",
+        got="none",
+        remedy="try a smaller photo",
     )
-    if failed:
-        raise OperatorError(
-            "the matting system",
-            expected=f"a solution within {MAX_ITERATIONS} iterations",
-            got="none",
-            remedy="try a smaller photo",
-        )
-    solution: Array = t.reshape(height, width)
-    return solution
+
+
+def _dot(a: Array, b: Array) -> float:
+    """Sum up a * b: not by BLAS, whose threads would keep the cores from the loops here."""
+    return float(np.einsum("ij,ij->", a, b))
 
 
 # The pairs of pixels that share a 3 x 3 window, each from its first pixel in reading order.
@@ -194,40 +199,45 @@ def _affinities(I, epsilon):  # type: ignore[no-untyped-def]  # noqa: E741 the p
     for first in range(3):
         for third in numba.prange((height - first) // 3):
             y = first + 3 * third
-            d, q = np.empty((9, 3)), np.empty((9, 3))
+            d = np.empty((9, 3))
             for x in range(width - 2):
                 for i in range(9):
                     d[i] = I[y + i // 3, x + i % 3]
-                _whiten(d, q, epsilon)
+                _whiten(d, epsilon)
                 for i in range(8):
                     for j in range(i + 1, 9):
                         dy, dx = j // 3 - i // 3, j % 3 - i % 3
                         k = dx - 1 if dy == 0 else 5 * dy - 1 + dx
-                        dot = d[i, 0] * q[j, 0] + d[i, 1] * q[j, 1] + d[i, 2] * q[j, 2]
+                        dot = d[i, 0] * d[j, 0] + d[i, 1] * d[j, 1] + d[i, 2] * d[j, 2]
                         w[k, y + i // 3, x + i % 3] += (1 + dot) / 9
     return w
 
 
 @numba.njit(cache=True)
-def _whiten(d, q, epsilon):  # type: ignore[no-untyped-def]
-    """Take the mean off the nine colours d, and multiply them by the inverse covariance into q."""
-    s = np.zeros((3, 3))
-    for c in range(3):
-        d[:, c] -= d[:, c].mean()
+def _whiten(d, epsilon):  # type: ignore[no-untyped-def]
+    """Turn nine colours d into C^-1 (d - mu), with C C' = Sigma + epsilon/9.
+
+    By Cholesky's method: where a window is grey, the determinant of Sigma is lost in rounding.
+    """
+    C = np.zeros((3, 3))
     for a in range(3):
-        for b in range(3):
+        d[:, a] -= d[:, a].mean()
+        C[a, a] = epsilon / 9
+        for b in range(a + 1):
             for i in range(9):
-                s[a, b] += d[i, a] * d[i, b] / 9
-        s[a, a] += epsilon / 9
-    inverse = np.empty((3, 3))
+                C[a, b] += d[i, a] * d[i, b] / 9
     for a in range(3):
-        for b in range(3):
-            a1, a2, b1, b2 = (a + 1) % 3, (a + 2) % 3, (b + 1) % 3, (b + 2) % 3
-            inverse[b, a] = s[a1, b1] * s[a2, b2] - s[a1, b2] * s[a2, b1]
-    inverse /= s[0, 0] * inverse[0, 0] + s[0, 1] * inverse[1, 0] + s[0, 2] * inverse[2, 0]
+        for b in range(a):
+            for c in range(b):
+                C[a, b] -= C[a, c] * C[b, c]
+            C[a, b] /= C[b, b]
+            C[a, a] -= C[a, b] * C[a, b]
+        C[a, a] = np.sqrt(C[a, a])
     for i in range(9):
         for a in range(3):
-            q[i, a] = inverse[a, 0] * d[i, 0] + inverse[a, 1] * d[i, 1] + inverse[a, 2] * d[i, 2]
+            for b in range(a):
+                d[i, a] -= C[a, b] * d[i, b]
+            d[i, a] /= C[a, a]
 
 
 @numba.njit(cache=True, parallel=True)
