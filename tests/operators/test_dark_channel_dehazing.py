@@ -4,13 +4,13 @@ import numpy as np
 import pymatting
 import pytest
 
-from burnish.operators import dark_channel_dehazing as module
+from burnish.operators import closed_form_matting as module
+from burnish.operators.closed_form_matting import soft_matting
 from burnish.operators.dark_channel_dehazing import (
     dark_channel,
     dark_channel_dehazing,
     estimate_airlight,
     recover,
-    soft_matting,
     transmission,
 )
 

@@ -1,0 +1,291 @@
+"""Closed-form matting (Levin, Lischinski, Weiss 2008), as dehazing refines a transmission with it.
+
+The smoothest plane t that stays near a given one and is, in every 3 x 3 window, nearly an affine
+function of the picture's colours. https://doi.org/10.1109/TPAMI.2007.1177
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import NDArray
+
+from burnish.errors import OperatorError
+
+Array = NDArray[np.float64]
+
+# The weight that holds t to the given transmission (He, Sun, Tang 2011).
+LAMBDA = 1e-4
+# Levin et al. ask for little more than that a window of one colour has an inverse covariance.
+EPSILON = 1e-7
+# How far |b - A t| may be from 0, relative to |b|.
+TOLERANCE = 1e-4
+MAX_ITERATIONS = 5000
+
+
+def soft_matting(rgb: NDArray[np.floating], patches: Array) -> Array:
+    """Solve (L + lambda U) t = lambda t~ for the transmission t, (H, W) (eq. 15).
+
+    L is the matting Laplacian of rgb and t~ the transmission of the patches, U the identity.
+
+    Notes
+    -----
+    Conjugate gradients. The matrix is nearly singular: t costs almost nothing where it is an affine
+    function of the colours whose coefficients vary slowly. The preconditioner knows these t, see
+    `_Preconditioner`; without it, ten to thirty times as many iterations are needed.
+    """
+    w = _affinities(np.ascontiguousarray(rgb, np.float64), EPSILON)
+    precondition = _Preconditioner(w, rgb)
+    t = patches.astype(np.float64)
+    r = LAMBDA * patches - _multiply(w, t)
+    goal = (TOLERANCE * LAMBDA) ** 2 * _dot(patches, patches)
+    p, rho = np.zeros_like(t), 1.0
+    for _ in range(MAX_ITERATIONS):
+        if _dot(r, r) <= goal:
+            return t
+        z = precondition(r)
+        rho, before = _dot(r, z), rho
+        p = z + rho / before * p
+        q = _multiply(w, p)
+        alpha = rho / _dot(p, q)
+        t += alpha * p
+        r -= alpha * q
+    raise OperatorError(
+        "the matting system",
+        expected=f"a solution within {MAX_ITERATIONS} iterations",
+        got="none",
+        remedy="try a smaller photo",
+    )
+
+
+def _dot(a: Array, b: Array) -> float:
+    """Sum up a * b: not by BLAS, whose threads would keep the cores from the loops here."""
+    return float(np.einsum("ij,ij->", a, b))
+
+
+# The pairs of pixels that share a 3 x 3 window, each from its first pixel in reading order.
+_PAIRS = np.array(
+    [(0, 1), (0, 2)] + [(dy, dx) for dy in (1, 2) for dx in range(-2, 3)], dtype=np.int64
+)
+
+
+@numba.njit(cache=True, parallel=True)
+def _affinities(I, epsilon):  # type: ignore[no-untyped-def]  # noqa: E741 the paper's own name
+    """Return w of shape (12, H, W), w[k, y, x] = -L between pixel (y, x) and the one at _PAIRS[k].
+
+    Levin et al., eq. 12: every window adds (1 + (I_i - mu)' (Sigma + epsilon/9)^-1 (I_j - mu)) / 9.
+    """
+    height, width, _ = I.shape
+    w = np.zeros((len(_PAIRS), height, width))
+    # Windows three rows apart share no pixel, so threads do not meet.
+    for first in range(3):
+        for third in numba.prange((height - first) // 3):
+            y = first + 3 * third
+            d = np.empty((9, 3))
+            for x in range(width - 2):
+                for i in range(9):
+                    d[i] = I[y + i // 3, x + i % 3]
+                _whiten(d, epsilon)
+                for i in range(8):
+                    for j in range(i + 1, 9):
+                        dy, dx = j // 3 - i // 3, j % 3 - i % 3
+                        k = dx - 1 if dy == 0 else 5 * dy - 1 + dx
+                        dot = d[i, 0] * d[j, 0] + d[i, 1] * d[j, 1] + d[i, 2] * d[j, 2]
+                        w[k, y + i // 3, x + i % 3] += (1 + dot) / 9
+    return w
+
+
+@numba.njit(cache=True)
+def _whiten(d, epsilon):  # type: ignore[no-untyped-def]
+    """Turn nine colours d into C^-1 (d - mu), with C C' = Sigma + epsilon/9.
+
+    By Cholesky's method: where a window is grey, the determinant of Sigma is lost in rounding.
+    """
+    C = np.zeros((3, 3))
+    for a in range(3):
+        d[:, a] -= d[:, a].mean()
+        C[a, a] = epsilon / 9
+        for b in range(a + 1):
+            for i in range(9):
+                C[a, b] += d[i, a] * d[i, b] / 9
+    for a in range(3):
+        for b in range(a):
+            for c in range(b):
+                C[a, b] -= C[a, c] * C[b, c]
+            C[a, b] /= C[b, b]
+            C[a, a] -= C[a, b] * C[a, b]
+        C[a, a] = np.sqrt(C[a, a])
+    for i in range(9):
+        for a in range(3):
+            for b in range(a):
+                d[i, a] -= C[a, b] * d[i, b]
+            d[i, a] /= C[a, a]
+
+
+@numba.njit(cache=True, parallel=True)
+def _multiply(w, t):  # type: ignore[no-untyped-def]
+    """Return (L + lambda U) t, by differences: so L of a constant is exactly 0."""
+    height, width = t.shape
+    result = LAMBDA * t
+    for y in numba.prange(height):
+        for k in range(len(_PAIRS)):
+            dy, dx = _PAIRS[k]
+            # The columns whose partner, dx to the right, is in the picture, and the partners'.
+            a, b, c, d = max(0, -dx), width - max(0, dx), max(0, dx), width - max(0, -dx)
+            if y + dy < height:
+                _pull(result[y, a:b], w[k, y, a:b], t[y, a:b], t[y + dy, c:d])
+            if y >= dy:
+                _pull(result[y, c:d], w[k, y - dy, a:b], t[y, c:d], t[y - dy, a:b])
+    return result
+
+
+@numba.njit(cache=True)
+def _pull(result, w, here, there):  # type: ignore[no-untyped-def]
+    for i in range(len(result)):
+        result[i] += w[i] * (here[i] - there[i])
+
+
+class _Preconditioner:
+    """Close to the inverse of L + lambda U: the sum of what grids of 4, 8, 16... px can mend.
+
+    On each grid, t is an affine function of the colours, b + a' I, whose four coefficients are
+    interpolated linearly between the grid's nodes; each node is solved for by itself (a multilevel
+    diagonal scaling: Bramble, Pasciak, Xu 1990, https://doi.org/10.1090/S0025-5718-1990-1023042-6).
+    The pixels themselves are the finest grid.
+    """
+
+    finest = 4
+
+    def __init__(self, w: Array, rgb: NDArray[np.floating]) -> None:
+        height, width, _ = rgb.shape
+        self.basis = np.ones((height, width, 4))
+        self.basis[..., 1:] = rgb
+        self.diagonal = _diagonal(w)
+        self.inverses: list[Array] = []
+        self.to_coarser: list[Any] = []
+        spacing = self.finest
+        size = ((height - 1) // spacing + 2, (width - 1) // spacing + 2)
+        while True:
+            blocks = _blocks(w, self.basis, size, spacing).reshape(-1, 4, 4)
+            # Coefficients that the colours around a node cannot tell apart have no inverse.
+            slight = 1e-8 * np.trace(blocks, axis1=1, axis2=2) + 1e-12
+            self.inverses.append(np.linalg.inv(blocks + slight[:, None, None] * np.eye(4)))
+            if max(size) <= 3 or spacing >= 64:
+                break
+            along_y, along_x = _hats(size[0]), _hats(size[1])
+            self.to_coarser.append(sparse.kron(along_y, along_x, format="csr"))
+            size = along_y.shape[0], along_x.shape[0]
+            spacing *= 2
+
+    def __call__(self, r: Array) -> Array:
+        """Return z of shape (H, W) for a residual r of the same shape."""
+        fields = [_restrict(r, self.basis, self.finest)]
+        for to_coarser in self.to_coarser:
+            fields.append(to_coarser @ fields[-1])
+        z = np.zeros_like(fields[-1])
+        for level in reversed(range(len(fields))):
+            if level < len(self.to_coarser):
+                z = self.to_coarser[level].T @ z
+            z += np.matmul(self.inverses[level], fields[level][..., None])[..., 0]
+        result: Array = _interpolate(z, self.basis, self.finest)
+        result += r / self.diagonal
+        return result
+
+
+def _hats(nodes: int) -> Any:
+    """Return the sparse matrix that gathers a line of nodes onto every second of them."""
+    i = np.arange(nodes)
+    share = i % 2 / 2
+    rows, columns = np.r_[i // 2, i // 2 + 1], np.r_[i, i]
+    return sparse.csr_matrix(
+        (np.r_[1 - share, share], (rows, columns)), (((nodes - 1) // 2) + 2, nodes)
+    )
+
+
+@numba.njit(cache=True)
+def _diagonal(w):  # type: ignore[no-untyped-def]
+    _, height, width = w.shape
+    result = np.full((height, width), LAMBDA)
+    for k in range(len(_PAIRS)):
+        dy, dx = _PAIRS[k]
+        for y in range(height - dy):
+            for x in range(max(0, -dx), width - max(0, dx)):
+                result[y, x] += w[k, y, x]
+                result[y + dy, x + dx] += w[k, y, x]
+    return result
+
+
+@numba.njit(cache=True)
+def _hat(y, x, node_y, node_x, spacing):  # type: ignore[no-untyped-def]
+    across = max(0.0, 1 - abs(y - node_y) / spacing)
+    return across * max(0.0, 1 - abs(x - node_x) / spacing)
+
+
+@numba.njit(cache=True, parallel=True)
+def _blocks(w, basis, size, spacing):  # type: ignore[no-untyped-def]
+    """Return P' (L + lambda U) P of every node, (nodes down, nodes along, 4, 4).
+
+    It is the sum of lambda t_p^2 over pixels and w_pq (t_p - t_q)^2 over pairs.
+    """
+    height, width, _ = basis.shape
+    blocks = np.zeros((size[0], size[1], 4, 4))
+    for node in numba.prange(size[0] * size[1]):
+        ny, nx = node // size[1] * spacing, node % size[1] * spacing
+        block = blocks[node // size[1], node % size[1]]
+        change = np.empty(4)
+        for y in range(max(0, ny - spacing - 1), min(height, ny + spacing)):
+            for x in range(max(0, nx - spacing - 1), min(width, nx + spacing + 2)):
+                here = _hat(y, x, ny, nx, spacing)
+                _add_square(block, LAMBDA * here * here, basis[y, x])
+                for k in range(len(_PAIRS)):
+                    qy, qx = y + _PAIRS[k, 0], x + _PAIRS[k, 1]
+                    if qy < height and 0 <= qx < width:
+                        there = _hat(qy, qx, ny, nx, spacing)
+                        for c in range(4):
+                            change[c] = here * basis[y, x, c] - there * basis[qy, qx, c]
+                        _add_square(block, w[k, y, x], change)
+    return blocks
+
+
+@numba.njit(cache=True)
+def _add_square(block, weight, vector):  # type: ignore[no-untyped-def]
+    for a in range(4):
+        for c in range(4):
+            block[a, c] += weight * vector[a] * vector[c]
+
+
+@numba.njit(cache=True, parallel=True)
+def _restrict(r, basis, spacing):  # type: ignore[no-untyped-def]
+    """Return P' r of the finest grid, (nodes, 4)."""
+    height, width = r.shape
+    down, along = (height - 1) // spacing + 2, (width - 1) // spacing + 2
+    fields = np.zeros((down * along, 4))
+    for node in numba.prange(down * along):
+        ny, nx = node // along * spacing, node % along * spacing
+        for y in range(max(0, ny - spacing + 1), min(height, ny + spacing)):
+            for x in range(max(0, nx - spacing + 1), min(width, nx + spacing)):
+                share = r[y, x] * _hat(y, x, ny, nx, spacing)
+                for c in range(4):
+                    fields[node, c] += share * basis[y, x, c]
+    return fields
+
+
+@numba.njit(cache=True, parallel=True)
+def _interpolate(fields, basis, spacing):  # type: ignore[no-untyped-def]
+    """Return P fields on the pixels, (H, W)."""
+    height, width, _ = basis.shape
+    along = (width - 1) // spacing + 2
+    result = np.empty((height, width))
+    for y in numba.prange(height):
+        above = y // spacing * along
+        fy = y % spacing / spacing
+        for x in range(width):
+            node, fx = above + x // spacing, x % spacing / spacing
+            total = 0.0
+            for c in range(4):
+                upper = (1 - fx) * fields[node, c] + fx * fields[node + 1, c]
+                lower = (1 - fx) * fields[node + along, c] + fx * fields[node + along + 1, c]
+                total += ((1 - fy) * upper + fy * lower) * basis[y, x, c]
+            result[y, x] = total
+    return result
