@@ -31,7 +31,7 @@ PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "multiscale_tone_manipulation": ("multiscale-tone", {}),
     "photographic_style": ("photographic-style", {}),
     "nonlocal_dehazing": ("nonlocal-dehazing", {"airlight #cccccc": {"airlight": "#cccccc"}}),
-    "dark_channel_dehazing": ("dark-channel-dehazing", {}),
+    "dark_channel_dehazing": ("dark-channel-dehazing", {"patch 7": {"patch": 7}}),
     "pencil_drawing": ("pencil-drawing", {"texture 0": {"texture": 0.0}}),
 }
 

@@ -87,7 +87,7 @@ def speed_table() -> str:
         f"Seconds a megapixel on {measured['threads']} threads of {machine(measured)}; `grows` is "
         "the exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
         "a library offers under the same name or for the same purpose, and how far its picture is "
-        "from the operator's (PSNR). The machine was not idle: a figure may be too large by half.\n"
+        "from the operator's (PSNR).\n"
     )
     lines.append("| operator | at 1 Mpx | at 8 Mpx | grows | distance |")
     lines.append("|---|---|---|---|---|")

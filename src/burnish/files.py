@@ -1,6 +1,7 @@
 """Files put in place at one stroke: whole or not at all, and over another one only where asked."""
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -33,6 +34,11 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise _taken(target)
+
+
+def digest(*files: Path) -> str:
+    """Return the SHA-256 of the files' bytes, one after another, in hexadecimal."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def make_folder(folder: Path) -> None:

@@ -149,7 +149,7 @@ def test_fingerprint_follows_a_file_and_not_its_name(tmp_path):
     assert look.fingerprint(look.settle({"lut": two})) != same
 
 
-def test_fingerprint_follows_what_the_operator_imports(monkeypatch):
+def test_fingerprint_follows_what_the_operator_imports():
     rtv = OPERATORS["relative-total-variation"]
     sources = {path.name for path in operator_module._sources(rtv.call.partition(":")[0])}
     assert {"relative_total_variation.py", "five_point.py", "multigrid.py"} <= sources
@@ -228,3 +228,11 @@ def test_fingerprint_follows_values_and_identity():
     }
     assert len(prints) == 4
     assert l0.fingerprint(l0.settle({})) == l0.fingerprint(l0.settle({"lambda_": 0.02}))
+
+
+def test_fingerprint_follows_the_photo_that_ships(tmp_path, monkeypatch):
+    style = OPERATORS["photographic-style"]
+    before = style.fingerprint(style.settle({}))
+    monkeypatch.setattr(operator_module, "SAMPLES", tmp_path)
+    (tmp_path / "style-reference.jpg").write_bytes(b"another")
+    assert style.fingerprint(style.settle({})) != before

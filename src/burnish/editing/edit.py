@@ -1,6 +1,5 @@
 """Edit: what is done to a photo's pixels, by a network or by the slow operator itself."""
 
-import hashlib
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.fidelity import went_black
+from burnish.files import digest
 from burnish.modelfile.card import Card, CardChoice, CardParam
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
@@ -172,7 +172,7 @@ def _check_choice(card: Card, choice: CardChoice, said: Value) -> None:
     if said is None or said == choice.value:
         return
     path = Path(str(said))
-    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == choice.sha256:
+    if path.is_file() and digest(path) == choice.sha256:
         return
     raise UsageError(
         choice.name,

@@ -1,6 +1,5 @@
 """Publish: train, fold, judge and write a model file; a model's whole road in one place."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ import torch
 
 import burnish
 from burnish.compression.fold import Folded, fold
+from burnish.files import digest
 from burnish.modelfile.card import Card, CardChoice, CardParam, Measurement, Paper, build_card
 from burnish.modelfile.order import Order
 from burnish.modelfile.write import export
@@ -106,8 +106,7 @@ def _choice(param: ColourParam | FileParam, value: Value) -> CardChoice:
     if value is None or isinstance(param, ColourParam):
         return CardChoice(name=param.name, effect=param.effect, value=param.check(value))
     path = Path(str(value))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return CardChoice(name=param.name, effect=param.effect, value=path.name, sha256=digest)
+    return CardChoice(name=param.name, effect=param.effect, value=path.name, sha256=digest(path))
 
 
 def _numbers(params: Mapping[str, Value]) -> dict[str, float]:

@@ -25,7 +25,7 @@ MAX_ITERATIONS = 5000
 
 
 def soft_matting(rgb: NDArray[np.floating], patches: Array) -> Array:
-    """Solve (L + lambda U) t = lambda t~ for the transmission t, (H, W) (eq. 15).
+    """Solve (L + lambda U) t = lambda t~ for the transmission t, (H, W).
 
     L is the matting Laplacian of rgb and t~ the transmission of the patches, U the identity.
 

@@ -2,7 +2,7 @@
 
 A hazy picture I is the scene J, dimmed by the transmission t, plus the light A of the air:
 
-    I = t J + (1 - t) A                                                             (paper, eq. 1)
+    I = t J + (1 - t) A
 
 Without haze, a patch has nearly always a dark pixel in some channel; with haze, that pixel shows
 how much light the air adds. The transmission found so is blocky, as the patches are. Soft matting
@@ -90,7 +90,7 @@ def dark_channel_dehazing(
 
 
 def dark_channel(rgb: NDArray[np.floating], patch: int) -> Any:
-    """Return the darkest value of any channel in each pixel's patch, (H, W) (eq. 5)."""
+    """Return the darkest value of any channel in each pixel's patch, (H, W)."""
     darkest: Any = np.ascontiguousarray(rgb.min(axis=2))
     dark: Any = cv2.erode(darkest, np.ones((patch, patch), np.uint8))
     return np.asarray(dark, rgb.dtype)
@@ -122,12 +122,12 @@ def settle_airlight(
 
 
 def transmission(rgb: NDArray[np.floating], A: Array, omega: float, patch: int) -> Array:
-    """Return the transmission of each patch, (H, W) (eq. 12)."""
+    """Return the transmission of each patch, (H, W)."""
     t: Array = 1 - omega * dark_channel(rgb / A, patch)
     return t
 
 
 def recover(rgb: NDArray[np.float32], t: Array, A: Array) -> NDArray[np.float32]:
-    """Return the scene J behind the haze, in the precision of rgb (eq. 16)."""
+    """Return the scene J behind the haze, in the precision of rgb."""
     J = (rgb - A) / np.maximum(t, T0)[..., None] + A
     return J.astype(rgb.dtype)

@@ -81,6 +81,20 @@ def solve(
     )
 
 
+def edge_weights(
+    guide: NDArray[np.floating], lambda_: float, alpha: float, eps: float
+) -> tuple[Plane, Plane]:
+    """Return what couples each pixel with the one to its right and the one below, both (H, W).
+
+    lambda / (|difference of the guide|^alpha + eps): little across an edge, much within an area; 0
+    beyond the last column and row.
+    """
+    right, down = np.zeros((2, *guide.shape))
+    right[:, :-1] = lambda_ / (np.abs(np.diff(guide, axis=1)) ** alpha + eps)
+    down[:-1] = lambda_ / (np.abs(np.diff(guide, axis=0)) ** alpha + eps)
+    return right, down
+
+
 def _matrix(mass: Plane, right: Plane, down: Plane) -> Matrix:
     height, width = mass.shape
     C, E, S = np.zeros((3, height + 2, width + 2))

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.operators.luminance import luminance
 from burnish.operators.pyramid import Plane, collapse, expansion, gaussian_pyramid
 from burnish.operators.threads import threads
 
@@ -92,12 +93,6 @@ def local_laplacian(
     dark = Y.dtype.type(DARK)
     result: NDArray[np.floating] = (rgb + dark) * ((Y_new + dark) / (Y + dark))[..., None] - dark
     return result
-
-
-def luminance(rgb: NDArray[np.floating]) -> Plane:
-    """Return the luminance of Rec. 601 of the encoded values, (H, W, 3) to (H, W)."""
-    Y: Plane = rgb @ np.array([0.299, 0.587, 0.114], rgb.dtype)
-    return Y
 
 
 def _detail_curve(detail: float, sigma: float) -> NDArray[np.float64]:

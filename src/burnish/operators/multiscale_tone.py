@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import lab2rgb, rgb2lab
 
-from burnish.operators.five_point import solve
+from burnish.operators.five_point import edge_weights, solve
 
 Plane = NDArray[np.float64]
 
@@ -90,9 +90,7 @@ def wls(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
     alpha : 1 to 2; a larger value keeps edges more sharply
     """
     guide = np.log(g + EPS)
-    right, down = np.zeros_like(guide), np.zeros_like(guide)
-    right[:, :-1] = lambda_ / (np.abs(np.diff(guide, axis=1)) ** alpha + EPS)
-    down[:-1] = lambda_ / (np.abs(np.diff(guide, axis=0)) ** alpha + EPS)
+    right, down = edge_weights(guide, lambda_, alpha, EPS)
     return solve(np.ones_like(guide), right, down, g, tolerance=TOLERANCE)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from burnish.operators.dark_channel_dehazing import settle_airlight
-from burnish.operators.five_point import solve
+from burnish.operators.five_point import edge_weights, solve
+from burnish.operators.luminance import luminance
 from burnish.operators.threads import threads
 
 Array = NDArray[np.float64]
@@ -115,10 +116,7 @@ def _reliability(line: NDArray[np.intp], r: Array) -> Array:
 
 def regularised(t: Array, weight: Array, I: Array, lambda_: float) -> Array:  # noqa: E741
     """Smooth t where it is not to be trusted, along the picture and not across its edges."""
-    guide = I @ [0.299, 0.587, 0.114]
-    right, down = np.zeros_like(guide), np.zeros_like(guide)
-    right[:, :-1] = lambda_ / (np.diff(guide, axis=1) ** 2 + EPS)
-    down[:-1] = lambda_ / (np.diff(guide, axis=0) ** 2 + EPS)
+    right, down = edge_weights(luminance(I), lambda_, 2, EPS)
     smooth: Array = solve(weight, right, down, weight * t, tolerance=TOLERANCE)
     return np.clip(smooth, 0, 1)
 

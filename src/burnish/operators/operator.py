@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -13,8 +12,9 @@ from typing import Any
 
 import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
+from burnish.files import digest
 from burnish.operators.threads import hold_libraries
-from burnish.params import AnyParam, ColourParam, FileParam, Param, Value
+from burnish.params import AnyParam, FileParam, Param, Value
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -158,9 +158,9 @@ class Operator:
         """Return a text that changes where the operator's result could: code, values, identity."""
         code = ""
         if isinstance(self.call, str):
-            code = _digest(sorted(_sources(self.call.partition(":")[0])))
-        files = [p.name for p in self.params if isinstance(p, FileParam) and values[p.name]]
-        contents = {name: _digest([Path(str(values[name]))]) for name in files}
+            code = digest(*sorted(_sources(self.call.partition(":")[0])))
+        files = {p.name: _file(p, values[p.name]) for p in self.params if isinstance(p, FileParam)}
+        contents = {name: digest(file) for name, file in files.items() if file}
         return json.dumps(
             [self.name, self.identity, code, sorted((dict(values) | contents).items())]
         )
@@ -168,19 +168,28 @@ class Operator:
 
 def _argument(param: AnyParam, value: Value) -> Any:
     """Return what the function gets for a parameter's value."""
-    if isinstance(param, ColourParam) and value is not None:
-        import numpy as np
-
-        return np.array(list(bytes.fromhex(str(value)[1:])), np.float32) / 255
-    if isinstance(param, Param) and param.whole:
-        return int(value or 0)
-    if isinstance(param, FileParam) and value is None and param.ships:
-        value = str(SAMPLES / param.ships)
-    if isinstance(param, FileParam) and param.kind == "photo" and value is not None:
+    if isinstance(param, Param):
+        number = param.check(value)
+        return int(number) if param.whole else number
+    if isinstance(param, FileParam):
+        file = _file(param, value)
+        if file is None or param.kind != "photo":
+            return file
         from burnish.photo import Photo
 
-        return Photo.open(str(value)).pixels
-    return value
+        return Photo.open(file).pixels
+    if value is None:
+        return None
+    import numpy as np
+
+    return np.array(list(bytes.fromhex(str(value)[1:])), np.float32) / 255
+
+
+def _file(param: FileParam, value: Value) -> Path | None:
+    """Return the file that a parameter means: the one given, or the one that ships instead."""
+    if value is None:
+        return SAMPLES / param.ships if param.ships else None
+    return Path(str(value))
 
 
 def _sources(module: str) -> set[Path]:
@@ -200,7 +209,3 @@ def _sources(module: str) -> set[Path]:
             and node.module
         ]
     return found
-
-
-def _digest(files: list[Path]) -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

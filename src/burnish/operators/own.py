@@ -6,7 +6,6 @@ pairs:FOLDER                  with FOLDER/before/NAME and FOLDER/after/NAME
 """
 
 import difflib
-import hashlib
 import importlib.util
 import shlex
 import subprocess
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from burnish.errors import OperatorError, PhotoError, UsageError
+from burnish.files import digest
 from burnish.operators.operator import Operator
 from burnish.operators.table import OPERATORS
 
@@ -156,7 +156,7 @@ def _command(template: str) -> Operator:
 def _digest(words: list[str]) -> str:
     """Hash those of the words that are files: a script that changed is another operator."""
     files = [Path(word) for word in words if Path(word).is_file()]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return digest(*files)
 
 
 def _run(words: list[str]) -> Callable[[Any], Any]:

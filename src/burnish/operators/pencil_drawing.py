@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from burnish.operators.five_point import solve
+from burnish.operators.luminance import luminance
 from burnish.operators.threads import threads
 
 DIRECTIONS = 8
@@ -105,12 +106,6 @@ def pencil_drawing(
     H = pencil_texture(I.shape[0], I.shape[1], texture)
     R = S * pencil_shading(J, H, theta)
     return np.repeat(R.astype(rgb.dtype)[..., None], 3, axis=2)
-
-
-def luminance(rgb: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Y of YUV (Rec. 601), (H, W, 3) -> (H, W)."""
-    Y: NDArray[np.floating] = rgb @ np.array([0.299, 0.587, 0.114], rgb.dtype)
-    return Y
 
 
 def stroke_map(

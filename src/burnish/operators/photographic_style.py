@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.local_laplacian import curved, filtered, luminance
+from burnish.operators.local_laplacian import curved, filtered
+from burnish.operators.luminance import luminance
 from burnish.operators.pyramid import Plane
 
 # Values are ranked in steps of 16 bits, which ignores rounding, gradients in those of 10.

@@ -20,7 +20,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, PhotoError, UsageError
-from burnish.files import make_folder, writing
+from burnish.files import digest, make_folder, writing
 from burnish.operators.operator import Operator
 from burnish.operators.own import Pairs, resolve
 from burnish.operators.threads import cores
@@ -155,11 +155,10 @@ def plan(
         except PhotoError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
-        content = before.read_bytes() + (after.read_bytes() if after else b"")
-        digest = hashlib.sha256(content).hexdigest()
+        content = digest(before, *([after] if after else []))
         for size in sizes_of((height, width), short_sides, largest):
-            key = hashlib.sha256(f"{LAYOUT} {identity} {digest} {size}".encode()).hexdigest()[:32]
-            jobs.append(Job(spec, values, before, after, digest, size, cache / f"{key}.npy"))
+            key = hashlib.sha256(f"{LAYOUT} {identity} {content} {size}".encode()).hexdigest()[:32]
+            jobs.append(Job(spec, values, before, after, content, size, cache / f"{key}.npy"))
     return jobs
 
 
