@@ -103,6 +103,21 @@ class Param(_Named):
             )
         return number
 
+    def draw(self, share: float) -> float:
+        """Return the value at a share of the way, 0 to 1, along the parameter's scale.
+
+        Examples
+        --------
+        >>> Param("lambda", "x", default=0.02, low=0.002, high=0.2, scale="log").draw(0.5)
+        0.02
+        """
+        if self.scale == "log":
+            value = self.low * (self.high / self.low) ** share
+        else:
+            value = self.low + (self.high - self.low) * share
+        value = float(f"{value:.6g}")  # a value that can be typed again
+        return min(max(round(value) if self.whole else value, self.low), self.high)
+
 
 @dataclass(frozen=True)
 class ColourParam(_Named):

@@ -49,7 +49,7 @@ def test_recipe_is_written_down(name):
 @shipped
 def test_comes_closer_to_the_operator_than_the_untouched_photo(name):
     model = Model.open(name)
-    found = compare(Photo.open(SAMPLE).pixels, reference_of(model.card), model)
+    found = compare(Photo.open(SAMPLE).pixels, reference_of(model.card, {}), model)
     assert found.psnr > found.untouched_psnr + 2
 
 

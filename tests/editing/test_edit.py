@@ -66,7 +66,7 @@ def test_what_was_not_given_is_so_on_the_card():
 
 
 def test_the_reference_has_the_colour_of_the_card():
-    run = reference_of(card("dark-channel-guided", HAZE))
+    run = reference_of(card("dark-channel-guided", HAZE), {})
     expected = OPERATORS["dark-channel-guided"].run(GREY, airlight="#e8eef2")
     np.testing.assert_array_equal(run(GREY), expected)
 
@@ -74,4 +74,4 @@ def test_the_reference_has_the_colour_of_the_card():
 def test_a_reference_that_had_a_file_says_how_to_run_it():
     choice = CardChoice(name="lut", effect="holds the look", value="x.cube", sha256="0" * 64)
     with pytest.raises(UsageError, match="burnish apply --slow look --lut FILE"):
-        reference_of(card("look", choice))
+        reference_of(card("look", choice), {})

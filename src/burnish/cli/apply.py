@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.cli.interruption import Interruption
-from burnish.cli.options import Device, JsonOutput, Overwrite, Threads, with_operator_params
+from burnish.cli.options import (
+    Device,
+    Engine,
+    JsonOutput,
+    Overwrite,
+    Threads,
+    with_operator_params,
+)
 from burnish.errors import INTERRUPTED, BurnishError
 from burnish.params import Value
 
@@ -49,6 +56,7 @@ def apply(
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
+    engine: Engine = "onnxruntime",
     json_output: JsonOutput = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
     *,
@@ -59,7 +67,7 @@ def apply(
     from burnish.editing.edit import choose
     from burnish.editing.plan import plan
 
-    edit = choose(operator, params, slow=slow, device=device, threads=threads)
+    edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     steps = plan(
         photos, edit.name, output, overwrite=overwrite, skip_existing=skip_existing, depth=depth
     )

@@ -6,9 +6,18 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli.options import Device, JsonOutput, Overwrite, Threads
+from burnish.cli.options import (
+    Device,
+    Engine,
+    JsonOutput,
+    Overwrite,
+    Threads,
+    with_operator_params,
+)
+from burnish.params import Value
 
 
+@with_operator_params
 def compare(
     model: Annotated[str, typer.Argument(help="An operator's name, or a model file (.onnx).")],
     photo: Annotated[Path, typer.Argument(help="The photo to compare on.")],
@@ -16,14 +25,17 @@ def compare(
         Path | None,
         typer.Option("-o", "--output", help="The picture; PHOTO.OPERATOR.compare.png by default."),
     ] = None,
-    reference: Annotated[
+    operator: Annotated[
         str | None,
         typer.Option(help="The slow operator, where the model's card names none that burnish has."),
     ] = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
     threads: Threads = None,
+    engine: Engine = "onnxruntime",
     json_output: JsonOutput = False,
+    *,
+    params: dict[str, Value],
 ) -> None:
     """Put photo, slow and fast result side by side, with error and times."""
     from burnish.editing.compare import compare_photo
@@ -32,10 +44,12 @@ def compare(
         model,
         photo,
         output,
-        reference=reference,
+        reference=operator,
         overwrite=overwrite,
         device=device,
         threads=threads,
+        engine=engine,
+        params=params,
     )
     if json_output:
         typer.echo(json.dumps(found.record() | {"output": str(target)}))

@@ -18,6 +18,7 @@ Device = Annotated[
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; by default one a core.", show_default=False)
 ]
+Engine = Annotated[str, typer.Option(help="onnxruntime or openvino: what runs the network.")]
 
 
 def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import Overwrite, with_operator_params
-from burnish.networks.table import NETWORKS
+from burnish.networks.table import DEFAULT_NETWORK, NETWORKS
 from burnish.params import Value
 from burnish.training.settings import Settings
 
@@ -31,7 +31,22 @@ def train(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The model file; NAME.onnx by default.")
     ] = None,
-    network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")] = "can24",
+    network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")] = DEFAULT_NETWORK,
+    slider: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A parameter to learn over its whole range, or NAME=LOW:HIGH; may be repeated."
+        ),
+    ] = None,
+    thumbnail: Annotated[
+        bool | None,
+        typer.Option(
+            "--thumbnail/--no-thumbnail",
+            help="Whether the network sees the whole photo, small; by default for operators that "
+            "decide by the whole photo.",
+            show_default=False,
+        ),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="How long to train: 30m, 1h30m. By default 30m.")
     ] = None,
@@ -42,11 +57,21 @@ def train(
         Path | None,
         typer.Option(help="Folder for checkpoint, log and early pictures; runs/NAME by default."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = Settings.batch,
-    crop: Annotated[int, typer.Option(min=16, help="Side of a crop in pixels.")] = Settings.crop,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Crops a step; by default as suits the network.")
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(min=16, help="Side of a crop in pixels; by default as suits the network."),
+    ] = None,
     peak_rate: Annotated[
-        float, typer.Option(min=0, help="The highest learning rate.")
-    ] = Settings.peak_rate,
+        float | None,
+        typer.Option(min=0, help="The highest learning rate; by default as suits the network."),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option(min=1, help="Random values of the sliders that each photo is learnt at."),
+    ] = Settings.draws,
     seed: Annotated[
         int, typer.Option(min=0, help="Every random choice follows from it.")
     ] = Settings.seed,
@@ -81,6 +106,9 @@ def train(
         network=network,
         budget=budget,
         steps=steps,
+        sliders=slider or (),
+        thumbnail=thumbnail,
+        draws=draws,
         batch=batch,
         crop=crop,
         peak_rate=peak_rate,
@@ -90,8 +118,10 @@ def train(
         published = train_and_publish(order, progress)
     if published is None:  # another process of the same training has the result
         return
-    report = published.report
-    typer.echo(
-        f"{published.path}: {report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst "
-        f"on {report.count} held-out photos; the untouched photo has {report.untouched.psnr:.2f}"
-    )
+    typer.echo(f"{published.path}")
+    for judgement in published.judgements:
+        report = judgement.report
+        typer.echo(
+            f"{report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst, untouched "
+            f"{report.untouched.psnr:.2f}: {judgement.photos}"
+        )

@@ -1,30 +1,36 @@
 """Fold frozen normalisers into their convolutions: fewer operations, the same function."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from burnish.networks.can import CAN, SLOPE, NormalisedConv
+from burnish.networks.network import Network
 
 
-class Folded(nn.Sequential):
-    """A CAN as bare convolutions and rectifiers, with what it states of itself.
-
-    Shape: (N, in_channels, H, W) -> (N, 3, H, W)
-    """
+class Folded(Network):
+    """A CAN as bare convolutions and rectifiers, with what it states of itself."""
 
     def __init__(self, network: CAN) -> None:
         layers: list[nn.Module] = []
         for layer in network.normalised:
             layers += [_convolution(layer), nn.LeakyReLU(SLOPE)]
-        super().__init__(*layers, network.colours)
+        super().__init__()
+        self.layers = nn.Sequential(*layers, network.colours)
         self.halo = network.halo
         self.multiple = network.multiple
         self.macs_per_pixel = network.macs_per_pixel
         self.activations_per_pixel = network.activations_per_pixel
 
+    def forward(self, image: Tensor) -> Tensor:
+        """Run the layers, one after another; see `Network`."""
+        result: Tensor = self.layers(image)
+        return result
 
-def fold(network: CAN) -> Folded:
+
+def fold(network: Network) -> Network:
     """Return the same function with every frozen normaliser folded into its convolution.
+
+    A network that has none is returned as it is.
 
     Raises
     ------
@@ -37,6 +43,8 @@ def fold(network: CAN) -> Folded:
     >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
     True
     """
+    if not isinstance(network, CAN):
+        return network
     modes = {layer.statistics for layer in network.normalised}
     if modes != {"frozen"}:
         raise ValueError(f"only frozen statistics can be folded, not {sorted(modes)}")

@@ -1,21 +1,23 @@
 """Compare: the photo, the slow operator and the network on one picture, with error and times."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import reference_of
+from burnish.editing.edit import reference_of, sliders_of
 from burnish.editing.labels import HEIGHT, label
 from burnish.editing.plan import plan
 from burnish.fidelity import mse, psnr
 from burnish.files import check_free
 from burnish.operators.own import resolve_callable
+from burnish.params import Value
 from burnish.photo import Photo
 from burnish.runtime.model import Model
+from burnish.runtime.session import DEFAULT_ENGINE
 
 Pixels = NDArray[np.float32]
 
@@ -55,6 +57,8 @@ def compare_photo(
     overwrite: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
+    params: Mapping[str, Value] | None = None,
 ) -> tuple[Comparison, Path]:
     """Compare on a photo and write the three pictures side by side; return the picture's path too.
 
@@ -62,19 +66,22 @@ def compare_photo(
     ----------
     target : by default PHOTO.MODEL.compare.png beside the photo
     reference : the slow operator where the model's card names none that burnish knows
+    params : values of the model's sliders by name or keyword
 
     Raises
     ------
-    UsageError : no reference is known for the model, or the target is the photo itself
+    UsageError : no reference is known for the model, the target is the photo itself, or the model
+        has not learnt a value
     PhotoError, ModelError, DeviceError, OperatorError : as `burnish.apply` raises them
     OutputError : the target exists and `overwrite` is not set
     """
-    opened = Model.open(model, device=device, threads=threads)
+    opened = Model.open(model, device=device, threads=threads, engine=engine)
+    sliders = sliders_of(opened.card, params or {})
     target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"
     plan([photo], opened.card.name, target)
     check_free(target, overwrite=overwrite)
-    slow = resolve_callable(reference).run if reference else reference_of(opened.card)
-    found = compare(Photo.open(photo).pixels, slow, opened)
+    slow = resolve_callable(reference).run if reference else reference_of(opened.card, sliders)
+    found = compare(Photo.open(photo).pixels, slow, lambda pixels: opened(pixels, sliders))
     sheet = beside(
         [
             (found.before, "before"),

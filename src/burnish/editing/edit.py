@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.fidelity import went_black
 from burnish.files import digest
-from burnish.modelfile.card import Card, CardChoice, CardParam
+from burnish.modelfile.card import Card, CardChoice
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
-from burnish.params import Param, Value, settle
+from burnish.params import Value, settle
 from burnish.runtime.model import Model
+from burnish.runtime.session import DEFAULT_ENGINE
 
 Pixels = NDArray[np.float32]
 # Told the share that is done, from 0 to 1.
@@ -56,6 +57,7 @@ def choose(
     slow: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
 ) -> Edit:
     """Find the network for `what`, or with `slow` the operator itself.
 
@@ -66,10 +68,10 @@ def choose(
 
     Raises
     ------
-    UsageError : an unknown operator or parameter, or a value the network was not trained for
+    UsageError : an unknown operator, parameter or engine, or a value the network has not learnt
     ModelError : no such model, or one that does not fit
     DeviceError : the device cannot be had
-    MissingLibraryError : the slow operator needs a library that is not installed
+    MissingLibraryError : the slow operator or the engine needs a library that is not installed
     """
     if not isinstance(what, str | Path):
         raise UsageError(
@@ -87,11 +89,11 @@ def choose(
             got="an operator of your own",
             remedy=f"add --slow to run it as it is, or learn it: burnish train {_quote(what)}",
         )
-    model = Model.open(what, device=device, threads=threads)
-    _check_params(model.card, params)
+    model = Model.open(what, device=device, threads=threads, engine=engine)
+    sliders = sliders_of(model.card, params)
 
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        return model(pixels, progress=progress)
+        return model(pixels, sliders, progress=progress)
 
     return Edit(model.card.name, run, model.device, model.sha256)
 
@@ -121,8 +123,8 @@ def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
     return Edit(operator.name, run, "cpu", None)
 
 
-def reference_of(card: Card) -> Callable[[Pixels], Pixels]:
-    """Return the slow operator that a model imitates, at the values it was trained at.
+def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:
+    """Return the slow operator that a model imitates, at the values of its card and its sliders.
 
     Raises
     ------
@@ -134,9 +136,10 @@ def reference_of(card: Card) -> Callable[[Pixels], Pixels]:
             f"model {card.name}",
             expected="an operator that burnish knows",
             got=repr(card.operator),
-            remedy="name the reference with --reference",
+            remedy="name it with --operator",
         )
     values: dict[str, Value] = {param.name: param.value for param in card.params}
+    values |= sliders
     for choice in card.choices:
         if choice.sha256:
             raise UsageError(
@@ -150,21 +153,31 @@ def reference_of(card: Card) -> Callable[[Pixels], Pixels]:
     return lambda pixels: operator.run(pixels, **values)
 
 
-def _check_params(card: Card, given: Mapping[str, Value]) -> None:
-    """See that what is asked for is what the network was trained at."""
+def sliders_of(card: Card, given: Mapping[str, Value]) -> dict[str, Value]:
+    """See that what is asked for is what a network has learnt, and return its sliders' values.
+
+    Parameters
+    ----------
+    given : parameter values by name or keyword; None is 'not said'
+
+    Raises
+    ------
+    UsageError : an unknown parameter, or a value that the network has not learnt
+    """
     said = {name: value for name, value in given.items() if value is not None}
     for choice in card.choices:
         _check_choice(card, choice, said.pop(choice.name, None))
-    asked = settle([_param(param) for param in card.params], said, of=card.name)
+    asked = settle([param.as_param() for param in card.params], said, of=card.name)
     for param in card.params:
-        if asked[param.name] != param.value:
+        if not param.slider and asked[param.name] != param.value:
             raise UsageError(
                 param.name,
                 expected=f"{param.value:g}, which model {card.name} was trained at",
                 got=f"{asked[param.name]:g}",
                 remedy="run the operator itself with --slow, or learn another network: burnish "
-                f"train {_quote(card.operator)} {_param(param).option} {asked[param.name]:g}",
+                f"train {_quote(card.operator)} {param.as_param().option} {asked[param.name]:g}",
             )
+    return {param.name: asked[param.name] for param in card.sliders}
 
 
 def _check_choice(card: Card, choice: CardChoice, said: Value) -> None:
@@ -180,11 +193,6 @@ def _check_choice(card: Card, choice: CardChoice, said: Value) -> None:
         got=f"{said}",
         remedy="leave it out, or run the operator itself with --slow",
     )
-
-
-def _param(stated: CardParam) -> Param:
-    """Return a card's parameter, its trained value being what holds where nothing is said."""
-    return Param(**stated.model_dump(exclude={"value", "default"}), default=stated.value)
 
 
 def _quote(text: str | Path) -> str:

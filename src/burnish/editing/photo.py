@@ -12,6 +12,7 @@ from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
 from burnish.photo import Photo
+from burnish.runtime.session import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,6 +29,7 @@ def apply(
     slow: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
     **params: Value,
 ) -> "Picture":
     """Apply an operator's network to a picture.
@@ -42,6 +44,7 @@ def apply(
     slow : run the slow operator itself
     device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is used or fails
     threads : CPU threads, by default one a core
+    engine : "onnxruntime" or "openvino"
     params : the operator's parameters, e.g. ``lambda_=0.02``
 
     Returns
@@ -63,7 +66,7 @@ def apply(
     >>> result.shape, result.dtype
     ((40, 60), dtype('uint8'))
     """
-    edit = choose(operator, params, slow=slow, device=device, threads=threads)
+    edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     if isinstance(image, str | Path):
         step = plan([Path(image)], edit.name, output)[0]
         path = apply_to_file(edit, step.source, step.target, overwrite=overwrite)

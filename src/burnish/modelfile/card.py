@@ -18,11 +18,15 @@ from pydantic import (
 )
 
 from burnish.errors import ModelError
+from burnish.params import Param
 
 CARD_KEY = "burnish.card"
 # What a model file's graph calls its ends.
 INPUT = "image"
 OUTPUT = "result"
+# What else a graph may take, that holds for a whole picture.
+PARAMS = "params"
+THUMBNAIL = "thumbnail"
 MAX_CARD_BYTES = 64 * 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -47,17 +51,28 @@ class Paper(_Strict):
 
 
 class CardParam(_Strict):
-    """One of the operator's parameters and the value this network has learnt."""
+    """One of the operator's parameters: the value this network has learnt, or the range."""
 
     name: Slug
     effect: Words
-    value: float
+    value: float = Field(
+        description="what it has learnt; for a slider, what holds where nothing is said"
+    )
+    slider: bool = Field(
+        default=False,
+        description="whether it has learnt all from low to high: the graph's input `params` takes"
+        " the sliders' values, in the order and the units of the card",
+    )
     low: float
     high: float
     default: float
     scale: Literal["linear", "log"] = "linear"
     unit: Annotated[str, StringConstraints(max_length=20, pattern=_PRINTABLE)] = ""
     whole: bool = False
+
+    def as_param(self) -> Param:
+        """Return it as a person may turn it, its learnt value being what holds unsaid."""
+        return Param(**self.model_dump(exclude={"value", "default", "slider"}), default=self.value)
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:
@@ -128,6 +143,13 @@ class Card(_Strict):
         " result pixel, and one at this distance can",
     )
     multiple: int = Field(ge=1, le=64, description="px: height and width are multiples of this")
+    thumbnail: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="px: side of the graph's input `thumbnail`, the whole picture averaged down"
+        " to a square; 0 where it takes none",
+    )
     macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds a pixel")
     activations_per_pixel: int = Field(
         ge=1, le=4096, description="most float32 values a pixel has at once, the input apart"
@@ -139,6 +161,21 @@ class Card(_Strict):
     )
     licence: Words
     burnish_version: Words
+
+    @property
+    def sliders(self) -> tuple[CardParam, ...]:
+        """The parameters whose values the graph takes, in order."""
+        return tuple(param for param in self.params if param.slider)
+
+    @property
+    def context(self) -> dict[str, tuple[int, int, int]]:
+        """What the graph takes beside the image: name -> channels, height, width."""
+        taken = {}
+        if self.sliders:
+            taken[PARAMS] = (len(self.sliders), 1, 1)
+        if self.thumbnail:
+            taken[THUMBNAIL] = (3, self.thumbnail, self.thumbnail)
+        return taken
 
 
 def card_json(card: Card) -> str:

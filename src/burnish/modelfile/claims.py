@@ -34,7 +34,7 @@ def check_claims(network: nn.Module, card: Card, costs: Costs, sight: int) -> No
                 remedy="state what the network is",
             )
     for smaller in (d for d in range(1, card.multiple) if card.multiple % d == 0):
-        if _takes(network, smaller):
+        if _takes(network, card, smaller):
             raise ModelError(
                 f"card of {card.name}, multiple",
                 expected=f"{smaller}, which the network takes",
@@ -43,10 +43,11 @@ def check_claims(network: nn.Module, card: Card, costs: Costs, sight: int) -> No
             )
 
 
-def _takes(network: nn.Module, size: int) -> bool:
+def _takes(network: nn.Module, card: Card, size: int) -> bool:
     image = torch.zeros(1, 3, size, size)
+    context = [torch.ones(1, *shape) for shape in card.context.values()]
     try:
         with torch.no_grad():
-            return bool(network(image).shape == image.shape)
+            return bool(network(image, *context).shape == image.shape)
     except RuntimeError:
         return False

@@ -4,7 +4,7 @@ A card's costs decide how large a tile may be, so a stranger's file that claims 
 for far more memory than there is. Here the claim meets the graph.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil, prod
@@ -13,6 +13,7 @@ from random import Random
 from onnx import GraphProto, ModelProto, NodeProto
 
 from burnish.modelfile.card import OUTPUT
+from burnish.modelfile.local import context_of
 from burnish.modelfile.refusal import refuse
 from burnish.modelfile.shapes import Shapes, shapes
 
@@ -41,11 +42,14 @@ _IN_PLACE = frozenset(
 _LARGE = 8191
 # A network may pad tensors: as if the picture had a frame of so many pixels in all around it.
 _FRAME = 64
+# What looks at a thumbnail of 256 px has enough in these.
+_MOST_VALUES = 2**23
+_MOST_MACS = 2**30
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What running a graph costs, a pixel of the picture, rounded up.
+    """What running a graph costs, a pixel of the picture, rounded up; without its context.
 
     ``macs_per_pixel``: multiply-adds of the convolutions. ``activations_per_pixel``: the most
     values alive at once, the input image and the weights apart, done in place where possible.
@@ -65,7 +69,9 @@ def costs(model: ModelProto, multiple: int, where: str) -> Costs:
     """
     side = multiple * _LARGE
     sizes = shapes(model, side, side, where)
-    macs = sum(_macs(node, sizes) for node in model.graph.node)
+    context = context_of(model.graph)
+    _check_context(model, context, sizes, where)
+    macs = sum(_macs(node, sizes) for node in model.graph.node if context.isdisjoint(node.output))
     a_pixel = ceil(_most_alive(model.graph, sizes) / side**2)
     for rows, columns in _probes(model):
         height, width = multiple * rows, multiple * columns
@@ -77,6 +83,16 @@ def costs(model: ModelProto, multiple: int, where: str) -> Costs:
                 f"{ceil(needed / (height * width))} at {width} x {height} px",
             )
     return Costs(ceil(macs / side**2), a_pixel)
+
+
+def _check_context(model: ModelProto, context: Set[str], sizes: Shapes, where: str) -> None:
+    """See that what holds for the whole picture is little work, whatever its size."""
+    nodes = [node for node in model.graph.node if not context.isdisjoint(node.output)]
+    values = sum(prod(sizes[name]) for node in nodes for name in node.output if name)
+    macs = sum(_macs(node, sizes) for node in nodes)
+    if values > _MOST_VALUES or macs > _MOST_MACS:
+        expected = f"at most {_MOST_VALUES} values and {_MOST_MACS} multiply-adds a thumbnail"
+        refuse(where, expected, f"{values} and {macs}")
 
 
 def _probes(model: ModelProto) -> Iterator[tuple[int, int]]:
@@ -102,11 +118,12 @@ def _most_alive(graph: GraphProto, sizes: Shapes) -> int:
     """Return the largest number of values that exist at one time, going through the nodes."""
     last_use = {name: i for i, node in enumerate(graph.node) for name in node.input}
     last_use[OUTPUT] = len(graph.node)
+    context = context_of(graph)
     alive: dict[str, int] = {}
     most = 0
     for i, node in enumerate(graph.node):
-        if node.op_type == "Constant":  # Weights, whatever the picture.
-            continue
+        if node.op_type == "Constant" or not context.isdisjoint(node.output):
+            continue  # Weights, and what holds for the whole picture: few, whatever its size.
         made = {name: prod(sizes[name]) for name in node.output if name}
         dying = [name for name in set(node.input) & alive.keys() if last_use[name] == i]
         reused = 0

@@ -10,13 +10,13 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, TensorProto
 
-from burnish.modelfile import local
-from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT
+from burnish.modelfile import ends, local
+from burnish.modelfile.card import CARD_KEY
 from burnish.modelfile.refusal import refuse
 
 OPSETS = range(13, 22)
 MAX_NODES = 1000
-MAX_LINKS = 64
+MAX_LINKS = 128
 
 
 def parse(data: bytes, where: str) -> ModelProto:
@@ -37,7 +37,7 @@ def parse(data: bytes, where: str) -> ModelProto:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:
         refuse(where, "a valid ONNX model", str(error)[:200], error)
-    _check_ends(model.graph, where)
+    ends.check(model.graph, where)
     local.check(model, where)
     return model
 
@@ -100,20 +100,3 @@ def _check_operators(model: ModelProto, where: str) -> None:
         if node.domain not in ("", "ai.onnx") or node.op_type not in local.ALLOWED or holds_graph:
             name = f"{node.domain}.{node.op_type}".lstrip(".")[:80]
             refuse(where, "only operators that a picture's network needs", repr(name))
-
-
-def _check_ends(graph: GraphProto, where: str) -> None:
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [end for end in graph.input if end.name not in weights]
-    for ends, name in ((inputs, INPUT), (list(graph.output), OUTPUT)):
-        expected = f"{name}: float32 batch x 3 x height x width, height and width free"
-        if [end.name for end in ends] != [name]:
-            refuse(where, expected, f"{[end.name[:40] for end in ends[:4]]}")
-        kind = ends[0].type.tensor_type
-        dims = list(kind.shape.dim)
-        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
-        shaped = len(sizes) == 4 and sizes[0] in (None, 1) and sizes[1:] == [3, None, None]
-        if kind.elem_type != TensorProto.FLOAT or not shaped:
-            known = {number: name for name, number in TensorProto.DataType.items()}
-            element = known.get(kind.elem_type, f"elements of unknown type {kind.elem_type}")
-            refuse(where, expected, f"{element} {sizes[:8]}")

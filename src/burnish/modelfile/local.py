@@ -3,6 +3,10 @@
 Built of nothing else, a graph can be tiled, its sizes follow from the picture's size alone, and
 memory grows as the picture does. So there is no arithmetic on shapes, no control flow, nothing
 that looks at the whole picture, and all but the tensors made from the picture are weights.
+
+One more kind there is: what holds for a whole picture, its context, made from parameter values and
+from a thumbnail. It is small, the same for every tile, and may be looked at as a whole. Where it
+meets the picture it is one number a channel.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from burnish.modelfile.card import INPUT
+from burnish.modelfile.card import INPUT, PARAMS, THUMBNAIL
 from burnish.modelfile.refusal import refuse
 
 # No number that places something (a kernel's size, a dilation, a pad) needs to be larger.
@@ -59,10 +63,14 @@ _RULES: dict[str, Mapping[str, Collection[object]]] = {
     "Sub": {},
     "Tanh": {},
 }
-ALLOWED = frozenset(_RULES)
+# Only the context is looked at as a whole.
+_WHOLE = frozenset(["GlobalAveragePool", "GlobalMaxPool", "Log", "ReduceMax", "ReduceMean"])
+ALLOWED = frozenset(_RULES) | _WHOLE
 
 # Here tensors made from the picture may meet; elsewhere one goes in, and all else is weights.
 MEETING = frozenset(["Add", "Concat", "Div", "Mul", "Sub"])
+# Here the picture may meet its context.
+TOGETHER = MEETING - {"Concat"}
 
 
 def check(model: ModelProto, where: str) -> None:
@@ -73,16 +81,30 @@ def check(model: ModelProto, where: str) -> None:
     ModelError : a node may look far, or make sizes that do not follow from the picture's
     """
     known = constants(model.graph)
-    made = {INPUT}
+    made, context = {INPUT}, {PARAMS, THUMBNAIL}
     for node in model.graph.node:
         _check_attributes(node, where)
         if node.op_type == "Constant":
             if node.output[0] not in known:
                 refuse(where, "constants that are tensors", f"{node.attribute[0].name[:80]!r}")
             continue
-        _check_inputs(node, made, where)
+        near = not made.isdisjoint(node.input)
+        _check_inputs(node, made | context, where)
+        if near:
+            _check_near(node, context, where)
         _check_numbers(node, known, where)
-        made.update(filter(None, node.output))
+        (made if near else context).update(filter(None, node.output))
+
+
+def context_of(graph: GraphProto) -> set[str]:
+    """Return the names of the tensors that hold for the whole picture; the graph is checked."""
+    made, context = {INPUT}, {PARAMS, THUMBNAIL}
+    for node in graph.node:
+        if node.op_type != "Constant" and made.isdisjoint(node.input):
+            context.update(filter(None, node.output))
+        elif node.op_type != "Constant":
+            made.update(filter(None, node.output))
+    return context
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:
@@ -112,7 +134,7 @@ def numbers(tensor: TensorProto | None) -> NDArray[np.float64]:
 
 def _check_attributes(node: NodeProto, where: str) -> None:
     given = attributes(node)
-    for name, values in _RULES[node.op_type].items():
+    for name, values in _RULES.get(node.op_type, {}).items():
         if given.get(name) not in values:
             got = f"{node.op_type} with {name} {given.get(name, 'left out')}"
             refuse(where, "operators that look near", got[:120])
@@ -131,6 +153,14 @@ def _check_inputs(node: NodeProto, made: Collection[str], where: str) -> None:
         refuse(where, "weights and sizes that are constant", f"{node.op_type} by computed ones")
     if len(node.output) > 1 and node.op_type != "Split":
         refuse(where, "one output", f"{node.op_type} with {len(node.output)}")
+
+
+def _check_near(node: NodeProto, context: Collection[str], where: str) -> None:
+    """Check a node that works on the picture."""
+    if node.op_type in _WHOLE:
+        refuse(where, "operators that look near", f"{node.op_type} of the picture")
+    if node.op_type not in TOGETHER and any(name in context for name in node.input):
+        refuse(where, "what holds for the whole picture to scale or shift", f"{node.op_type} by it")
 
 
 def _check_numbers(node: NodeProto, known: Mapping[str, TensorProto], where: str) -> None:

@@ -1,16 +1,17 @@
 """An order for a model: checked as far as it can be before hours are spent on it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
-from burnish.networks.table import NETWORKS
+from burnish.networks.table import DEFAULT_NETWORK, NETWORKS, build
+from burnish.operators.operator import Operator
 from burnish.operators.own import Pairs, resolve
-from burnish.params import Value
+from burnish.params import Param, Value
 from burnish.training.settings import Settings, parse_budget
 
 DEFAULT_BUDGET = "30m"
@@ -46,9 +47,11 @@ def prepare(
     overwrite: bool = False,
     licence: str = "unstated",
     save_every: float = 60.0,
-    network: str = "can24",
+    network: str = DEFAULT_NETWORK,
     budget: str | None = None,
     steps: int | None = None,
+    sliders: Sequence[str] = (),
+    thumbnail: bool | None = None,
     **settings: Any,
 ) -> Order:
     """Check everything that a person can have got wrong.
@@ -63,7 +66,10 @@ def prepare(
     licence : who may use the model, for its card
     save_every : seconds between two checkpoints
     budget, steps : how long; by default 30m
-    settings : the other fields of `Settings`
+    sliders : parameters to learn over a range: NAME, or NAME=LOW:HIGH for a part of its range
+    thumbnail : whether the network sees a small version of the whole photo; by default where the
+        operator decides by the whole picture and the network can take one
+    settings : the other fields of `Settings`; None is 'as the network is best trained'
 
     Raises
     ------
@@ -82,6 +88,9 @@ def prepare(
     if network not in NETWORKS:
         choice = f"one of {', '.join(NETWORKS)}"
         raise _wrong("--network", choice, repr(network), "choose one of them")
+    shape = NETWORKS[network]
+    if thumbnail is None:
+        thumbnail = shape.takes_context and isinstance(found, Operator) and found.globally
     target = output or Path(f"{slug(found.name)}.onnx")
     if target.suffix.lower() != ".onnx":
         raise _wrong("-o", "a name that ends in .onnx", str(target), "rename it")
@@ -93,10 +102,13 @@ def prepare(
         operator=operator,
         network=network,
         params=values,
+        sliders=_ranges(found, values, sliders),
+        thumbnail=thumbnail,
         steps=steps,
         budget=parse_budget(budget) if budget else None,
-        **settings,
+        **shape.settings | {name: value for name, value in settings.items() if value is not None},
     )
+    build(network, wanted.slider_params, wanted.thumbnail)  # it may take neither
     check_free(target, overwrite=overwrite)
     make_folder(target.parent)  # last: nothing is made for an order that is refused
     return Order(
@@ -109,6 +121,41 @@ def prepare(
         licence=licence,
         save_every=save_every,
     )
+
+
+def _ranges(
+    operator: Operator | Pairs, values: Mapping[str, Value], sliders: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Read what is to be learnt over a range: NAME or NAME=LOW:HIGH."""
+    params = operator.params if isinstance(operator, Operator) else ()
+    known = {param.name: param for param in params if isinstance(param, Param)}
+    found = {}
+    for text in sliders:
+        name, given, ends = text.partition("=")
+        param = known.get(name)
+        if param is None:
+            choice = f"one of {', '.join(known)}" if known else "none, as there is nothing to turn"
+            raise _wrong("--slider", choice, repr(name), "choose one of them or leave it out")
+        low, high = param.low, param.high
+        if given:
+            low, high = _ends(param, text, ends)
+        value = float(str(values[name]))
+        if not low <= value <= high:
+            expected = f"a range around {value:g}, what holds where nothing is said"
+            raise _wrong(f"--slider {name}", expected, f"{low:g} to {high:g}", "widen it")
+        found[name] = (low, high)
+    return found
+
+
+def _ends(param: Param, text: str, ends: str) -> tuple[float, float]:
+    try:
+        low, high = (param.check(float(end)) for end in ends.split(":"))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not low < high:
+        expected = f"{param.name}=LOW:HIGH within {param.range}"
+        raise _wrong("--slider", expected, repr(text), "give two numbers, the lower one first")
+    return low, high
 
 
 def slug(name: str) -> str:

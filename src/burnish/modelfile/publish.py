@@ -8,25 +8,26 @@ from pathlib import Path
 import torch
 
 import burnish
-from burnish.compression.fold import Folded, fold
+from burnish.compression.fold import fold
 from burnish.files import digest
 from burnish.modelfile.card import Card, CardChoice, CardParam, Measurement, Paper, build_card
 from burnish.modelfile.order import Order
 from burnish.modelfile.write import export
+from burnish.networks.network import Network
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve
 from burnish.params import ColourParam, FileParam, Param, Value
 from burnish.training import processes
-from burnish.training.evaluate import Report
+from burnish.training.judge import Judgement
 from burnish.training.train import Result, Watch, train
 
 
 @dataclass(frozen=True)
 class Published:
-    """A model file, and the report that its card quotes."""
+    """A model file, and the judgements that its card quotes."""
 
     path: Path
-    report: Report
+    judgements: tuple[Judgement, ...]
 
 
 def train_and_publish(order: Order, watch: Watch) -> Published | None:
@@ -55,14 +56,16 @@ def publish(result: Result, order: Order) -> Published:
     """
     network = fold(result.network)
     card = _card(result, network, order)
-    return Published(export(network, card, order.output, overwrite=order.overwrite), result.report)
+    path = export(network, card, order.output, overwrite=order.overwrite)
+    return Published(path, result.judgements)
 
 
-def _card(result: Result, network: Folded, order: Order) -> Card:
+def _card(result: Result, network: Network, order: Order) -> Card:
     settings = result.settings
     operator = resolve(settings.operator)
     paper = operator.paper if isinstance(operator, Operator) else None
     params = operator.params if isinstance(operator, Operator) else ()
+    sliders = {param.name: param for param in settings.slider_params}
     kind, own, _ = settings.operator.partition(":")
     return build_card(
         name=order.name,
@@ -71,7 +74,7 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
         title=operator.title if isinstance(operator, Operator) else f"pairs of {operator.name}",
         paper=Paper(title=paper.title, doi=paper.doi) if paper else None,
         params=tuple(
-            CardParam(value=param.check(settings.params[param.name]), **asdict(param))
+            _param(sliders.get(param.name, param), settings.params[param.name], sliders)
             for param in params
             if isinstance(param, Param)
         ),
@@ -86,7 +89,8 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
         macs_per_pixel=network.macs_per_pixel,
         activations_per_pixel=network.activations_per_pixel,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        measured=(_measurement(result.report, result.held_out),),
+        thumbnail=network.thumbnail,
+        measured=tuple(map(_measurement, result.judgements)),
         training={
             "photos": result.trained_on,
             "steps": result.steps,
@@ -102,6 +106,11 @@ def _card(result: Result, network: Folded, order: Order) -> Card:
     )
 
 
+def _param(param: Param, value: Value, sliders: Mapping[str, Param]) -> CardParam:
+    number = param.check(value)
+    return CardParam(value=number, slider=param.name in sliders, **asdict(param))
+
+
 def _choice(param: ColourParam | FileParam, value: Value) -> CardChoice:
     if value is None or isinstance(param, ColourParam):
         return CardChoice(name=param.name, effect=param.effect, value=param.check(value))
@@ -113,10 +122,11 @@ def _numbers(params: Mapping[str, Value]) -> dict[str, float]:
     return {name: value for name, value in params.items() if isinstance(value, float)}
 
 
-def _measurement(report: Report, photos: str) -> Measurement:
+def _measurement(judgement: Judgement) -> Measurement:
     """Round what is measured to the digits that mean something."""
+    report = judgement.report
     return Measurement(
-        photos=photos,
+        photos=judgement.photos,
         count=report.count,
         megapixels_mean=float(f"{report.megapixels:.3g}"),
         mse_mean=float(f"{report.mean.mse:.4g}"),

@@ -40,10 +40,12 @@ def parse(data: bytes, where: str) -> ModelFile:
     ModelError : see `read`
     """
     # onnx takes 130 ms to import: only who opens a model pays.
-    from burnish.modelfile import costs, graph, sight
+    from burnish.modelfile import costs, ends, graph, sight
 
     model = graph.parse(data, where)
     card = parse_card(graph.card_text(model, where), where)
+    if ends.context(model.graph) != card.context:
+        refuse(where, f"inputs {card.context}, as its card says", f"{ends.context(model.graph)}")
     _check_claim(
         where,
         f"{card.activations_per_pixel} values a pixel",

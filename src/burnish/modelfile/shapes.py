@@ -6,6 +6,7 @@ import onnx
 from onnx import ModelProto, helper
 
 from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.ends import inputs
 from burnish.modelfile.refusal import refuse
 
 Shapes = dict[str, tuple[int, ...]]
@@ -53,6 +54,9 @@ def _bare(model: ModelProto, height: int, width: int) -> ModelProto:
     graph.input.append(
         helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, (1, 3, height, width))
     )
+    for end in inputs(model.graph):
+        if end.name != INPUT:
+            graph.input.append(end)
     graph.output.append(helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, None))
     for tensor in model.graph.initializer:
         if prod(tensor.dims) <= _FEW:

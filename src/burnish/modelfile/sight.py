@@ -4,7 +4,7 @@ For each row (and column) of each tensor, the first and last row of the picture 
 from the picture through every node to the result. A tile whose halo is as wide holds all of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import reduce
 from math import ceil
 from typing import Any, cast
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto
 
 from burnish.modelfile.card import INPUT, OUTPUT
-from burnish.modelfile.local import MEETING, attributes, constants, numbers
+from burnish.modelfile.local import MEETING, attributes, constants, context_of, numbers
 from burnish.modelfile.refusal import refuse
 from burnish.modelfile.shapes import Shapes, shapes
 
@@ -55,12 +55,14 @@ def _sight(
     axis: int,
     where: str,
 ) -> int:
+    context = context_of(model.graph)
     places = np.arange(sizes[INPUT][axis])
     seen: dict[str, _Seen] = {INPUT: (places, places)}
     for node in model.graph.node:
-        if node.op_type == "Constant":
-            continue
         sources = [seen[name] for name in dict.fromkeys(node.input) if name in seen]
+        if not sources:  # weights, and what holds for the whole picture
+            continue
+        _check_context(node, context, sizes, where)
         if len({len(first) for first, _ in sources}) > 1:
             refuse(where, "tensors of one resolution where they meet", f"{node.op_type} of several")
         first = reduce(np.minimum, [source[0] for source in sources])
@@ -76,6 +78,13 @@ def _sight(
             seen[name] = (first, last)
     first, last = seen[OUTPUT]
     return int(max((places - first).max(), (last - places).max()))
+
+
+def _check_context(node: NodeProto, context: Collection[str], sizes: Shapes, where: str) -> None:
+    """See that what holds for the whole picture has no places where it meets the picture."""
+    for name in node.input:
+        if name in context and (len(sizes[name]) != 4 or sizes[name][2:] != (1, 1)):
+            refuse(where, "one number a channel for the whole picture", f"{sizes[name][:8]}")
 
 
 def _window(

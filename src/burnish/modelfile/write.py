@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import nn
 from torch.export import Dim
@@ -17,7 +18,7 @@ from torch.export import Dim
 from burnish.errors import ModelError, OutputError
 from burnish.files import check_free, writing
 from burnish.modelfile import read
-from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, Card, card_json
+from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, PARAMS, Card, card_json
 from burnish.modelfile.claims import check_claims
 from burnish.modelfile.costs import costs
 from burnish.modelfile.sight import sight
@@ -42,7 +43,7 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     Parameters
     ----------
     network : (N, 3, H, W) -> (N, 3, H, W), float32, RGB in [0, 1], sRGB-encoded, its
-        normalisation frozen; is left as it is
+        normalisation frozen, taking after the image what its card says; is left as it is
     path : ends with ``.onnx``
 
     Raises
@@ -83,15 +84,16 @@ def _graph(network: nn.Module, card: Card) -> ModelProto:
         2: step * Dim("rows") if step > 1 else Dim("height"),
         3: step * Dim("columns") if step > 1 else Dim("width"),
     }
+    context = _context(card, np.random.default_rng(0))
     try:
         with _silence():
             program = torch.onnx.export(
                 network,
-                (torch.zeros(2, 3, 8 * step, 12 * step),),
-                input_names=[INPUT],
+                (torch.zeros(2, 3, 8 * step, 12 * step), *map(torch.from_numpy, context.values())),
+                input_names=[INPUT, *context],
                 output_names=[OUTPUT],
                 opset_version=OPSET,
-                dynamic_shapes=(free,),
+                dynamic_shapes=(free, ({},) * len(context)) if context else (free,),
                 custom_translation_table=TRANSLATIONS,
                 dynamo=True,
                 verbose=False,
@@ -120,8 +122,9 @@ def _strip(model: ModelProto) -> None:
         part.ClearField("doc_string")
     graph.name = "burnish"
     for end in (*graph.input, *graph.output):
-        batch, _, height, width = end.type.tensor_type.shape.dim
-        batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
+        if end.name in (INPUT, OUTPUT):
+            batch, _, height, width = end.type.tensor_type.shape.dim
+            batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
 
 
 def _session(data: bytes) -> onnxruntime.InferenceSession:
@@ -134,10 +137,11 @@ def _check_same(session: onnxruntime.InferenceSession, network: nn.Module, card:
     generator = np.random.default_rng(0)
     for batch, rows, columns in _SIZES:
         shape = (batch, 3, rows * card.multiple, columns * card.multiple)
-        image = generator.random(shape, dtype=np.float32)
-        (result,) = session.run([OUTPUT], {INPUT: image})
+        given = {INPUT: generator.random(shape, dtype=np.float32)} | _context(card, generator)
+        (result,) = session.run([OUTPUT], given)
         with torch.no_grad():
-            difference = float(np.abs(result - network(torch.from_numpy(image)).numpy()).max())
+            expected = network(*map(torch.from_numpy, given.values())).numpy()
+        difference = float(np.abs(result - expected).max())
         if not difference <= TOLERANCE:  # Also where it is no number.
             raise ModelError(
                 card.name,
@@ -157,8 +161,10 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
     near = slice(start - card.halo, start + step + card.halo)
     other[..., near, near] = image[..., near, near]
     block = slice(start, start + step)
+    context = _context(card, generator)
     first, second = (
-        session.run([OUTPUT], {INPUT: picture})[0][..., block, block] for picture in (image, other)
+        session.run([OUTPUT], {INPUT: picture} | context)[0][..., block, block]
+        for picture in (image, other)
     )
     if not np.array_equal(first, second):
         raise ModelError(
@@ -167,6 +173,21 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
             got=f"a change of {np.abs(first - second).max():g} from farther away",
             remedy="state the network's whole reach, and freeze its normalisation",
         )
+
+
+def _context(card: Card, generator: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+    """Draw what a graph takes beside the image: sliders within their ranges, any thumbnail."""
+    drawn = {}
+    for name, size in card.context.items():
+        values = generator.random((1, *size), dtype=np.float32)
+        if name == PARAMS:
+            low, high = (
+                np.array([getattr(param, end) for param in card.sliders], np.float32)
+                for end in ("low", "high")
+            )
+            values = (low + (high - low) * values.reshape(-1)).reshape(values.shape)
+        drawn[name] = values
+    return drawn
 
 
 @contextmanager

@@ -6,19 +6,15 @@ https://doi.org/10.1109/ICCV.2017.273
 """
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# "picture": each picture is normalised by its own statistics, also when the network is applied:
-#            what the authors' code does. Such a network cannot be tiled.
-# "batch":   by the statistics of the batch, while running averages are kept: how training starts.
-# "frozen":  by the running averages, which makes the normaliser part of the convolution: how
-#            training ends, and what is shipped.
-Statistics = Literal["picture", "batch", "frozen"]
+from burnish.networks.network import Network, Statistics
 
+COLOURS = 3
 SLOPE = 0.2
 EPSILON = 1e-3
 CAN24_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
@@ -73,16 +69,15 @@ class NormalisedConv(nn.Module):
         return F.conv2d(x, kernel, bias, padding=self.dilation, dilation=self.dilation)
 
 
-class CAN(nn.Module):
+class CAN(Network):
     """The paper's network, its width, depth and dilations free.
 
     Parameters
     ----------
     width : channels of every hidden layer
     dilations : one 3x3 layer each; the receptive field reaches their sum to each side
-    in_channels : 3, or more where planes with parameter values follow the colours
 
-    Shape: (N, in_channels, H, W) RGB in [0, 1] -> (N, 3, H, W)
+    Shape: see `Network`
 
     Examples
     --------
@@ -91,16 +86,13 @@ class CAN(nn.Module):
     (128, 37008, 37219)
     """
 
-    multiple = 1  # no change of resolution inside: any height and width will do
-
     def __init__(
         self,
         width: int = 24,
         dilations: Sequence[int] = CAN24_DILATIONS,
-        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        inputs = [in_channels] + [width] * (len(dilations) - 1)
+        inputs = [COLOURS] + [width] * (len(dilations) - 1)
         self.layers = nn.ModuleList(
             NormalisedConv(channels, width, dilation)
             for channels, dilation in zip(inputs, dilations, strict=True)
@@ -110,9 +102,9 @@ class CAN(nn.Module):
         nn.init.zeros_(self.colours.bias)  # type: ignore[arg-type]
         self.width = width
         self.dilations = tuple(dilations)
-        self.in_channels = in_channels
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
+        x = image
         for layer in self.layers:
             x = F.leaky_relu(layer(x), SLOPE)
         colours: Tensor = self.colours(x)
@@ -130,27 +122,27 @@ class CAN(nn.Module):
         return cast(list[NormalisedConv], list(self.layers))
 
     @property
-    def halo(self) -> int:
+    def halo(self) -> int:  # type: ignore[override]
         """How many pixels to each side a result can depend on."""
         return sum(self.dilations)
 
     @property
-    def macs_per_pixel(self) -> int:
+    def macs_per_pixel(self) -> int:  # type: ignore[override]
         """Multiply-adds a pixel, the normalisers folded."""
-        hidden = 9 * self.width * (self.in_channels + self.width * (len(self.dilations) - 1))
+        hidden = 9 * self.width * (COLOURS + self.width * (len(self.dilations) - 1))
         return hidden + 3 * self.width
 
     @property
-    def activations_per_pixel(self) -> int:
+    def activations_per_pixel(self) -> int:  # type: ignore[override]
         """How many values a pixel has at once: a layer's input and its output."""
         return 2 * self.width
 
 
-def can24(in_channels: int = 3) -> CAN:
+def can24() -> CAN:
     """Return the paper's CAN24: nine layers, width 24, reach 128 pixels to each side."""
-    return CAN(24, CAN24_DILATIONS, in_channels)
+    return CAN(24, CAN24_DILATIONS)
 
 
-def can32(in_channels: int = 3) -> CAN:
+def can32() -> CAN:
     """Return the paper's CAN32: ten layers, width 32, reach 256 pixels to each side."""
-    return CAN(32, CAN32_DILATIONS, in_channels)
+    return CAN(32, CAN32_DILATIONS)

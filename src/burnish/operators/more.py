@@ -9,6 +9,7 @@ MORE: dict[str, Operator] = {
         title="Dark channel dehazing, guided filter",
         about="Removes haze quickly, its transmission given edges by the guided filter",
         call="burnish.operators.dark_channel_guided:dark_channel_guided",
+        globally=True,
         params=(
             ColourParam(
                 "airlight",
@@ -219,6 +220,7 @@ MORE: dict[str, Operator] = {
         title="Local contrast (CLAHE)",
         about="Raises contrast where there is little, each part of the photo by itself",
         call="burnish.operators.local_contrast:local_contrast",
+        globally=True,
         params=(
             Param(
                 "clip-limit",
@@ -250,6 +252,7 @@ MORE: dict[str, Operator] = {
         title="Multi-scale retinex",
         about="Opens shadows and tames highlights, as an eye that adapts to each part of a scene",
         call="burnish.operators.multi_scale_retinex:multi_scale_retinex",
+        globally=True,
         params=(
             Param(
                 "small",

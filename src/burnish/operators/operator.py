@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Operator:
     params : what a person may turn
     paper : None for a user's own operator
     about : one sentence on what it is good for
+    globally : whether it decides by the whole picture (a histogram, the colour of the haze), so
+        that its network should see a thumbnail of it
     identity : what else makes this operator what it is (the text of a command, the bytes of a
         script): two operators with equal identity and parameters give equal pictures
     """
@@ -57,6 +60,7 @@ class Operator:
     params: tuple[AnyParam, ...] = ()
     paper: Paper | None = None
     about: str = ""
+    globally: bool = False
     identity: str = ""
 
     def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -158,7 +162,7 @@ class Operator:
         """Return a text that changes where the operator's result could: code, values, identity."""
         code = ""
         if isinstance(self.call, str):
-            code = digest(*sorted(_sources(self.call.partition(":")[0])))
+            code = _code(self.call.partition(":")[0])
         files = {p.name: _file(p, values[p.name]) for p in self.params if isinstance(p, FileParam)}
         contents = {name: digest(file) for name, file in files.items() if file}
         return json.dumps(
@@ -190,6 +194,12 @@ def _file(param: FileParam, value: Value) -> Path | None:
     if value is None:
         return SAMPLES / param.ships if param.ships else None
     return Path(str(value))
+
+
+@lru_cache
+def _code(module: str) -> str:
+    """Hash what an operator is written in."""
+    return digest(*sorted(_sources(module)))
 
 
 def _sources(module: str) -> set[Path]:

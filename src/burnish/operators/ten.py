@@ -181,6 +181,7 @@ TEN: dict[str, Operator] = {
         title="Photographic style",
         about="Makes a black-and-white photo with the tones and the texture of another",
         call="burnish.operators.photographic_style:photographic_style",
+        globally=True,
         params=(
             FileParam(
                 "reference",
@@ -218,6 +219,7 @@ TEN: dict[str, Operator] = {
         title="Dark channel dehazing",
         about="Removes haze, as much as the darkest pixel of each patch shows",
         call="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
+        globally=True,
         params=(
             ColourParam(
                 "airlight",
@@ -253,6 +255,7 @@ TEN: dict[str, Operator] = {
         title="Non-local dehazing",
         about="Removes haze by the lines that it draws a scene's few colours into",
         call="burnish.operators.nonlocal_dehazing:nonlocal_dehazing",
+        globally=True,
         params=(
             ColourParam(
                 "airlight",
@@ -288,6 +291,7 @@ TEN: dict[str, Operator] = {
         title="Pencil drawing",
         about="Draws contours in straight strokes over shading in graphite, in grey",
         call="burnish.operators.pencil_drawing:pencil_drawing",
+        globally=True,
         params=(
             Param(
                 "length",

@@ -1,6 +1,6 @@
 """Model: run a model file on an array of any size, within a memory budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -13,7 +13,11 @@ from burnish.errors import ModelError, OutputError, UsageError
 from burnish.fidelity import went_black
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile, read
-from burnish.runtime import session, shelf, tiles
+from burnish.params import Value
+from burnish.photo.shrink import shrink
+from burnish.runtime import shelf, tiles
+from burnish.runtime.context import context
+from burnish.runtime.session import DEFAULT_ENGINE, Session, session
 
 DEFAULT_MEMORY = 2**30
 
@@ -35,6 +39,7 @@ class Model:
     card : what the model says about itself
     sha256 : of the model file, hexadecimal
     device : where it runs, "cpu" or "cuda:N"
+    engine : what runs it, "onnxruntime" or "openvino"
 
     Examples
     --------
@@ -44,36 +49,54 @@ class Model:
     (480, 640, 3)
     """
 
-    def __init__(self, file: ModelFile, device: str = "auto", threads: int | None = None) -> None:
-        self._session = session.session(file, device, threads)
+    def __init__(
+        self,
+        file: ModelFile,
+        device: str = "auto",
+        threads: int | None = None,
+        engine: str = DEFAULT_ENGINE,
+    ) -> None:
+        self._file = file
+        self._how = (device, threads, engine)
         self.card: Card = file.card
         self.sha256 = file.sha256
-        self.device = self._session.device
+        self.engine = engine
+        # What cannot be had is missed now rather than at the first picture.
+        side = self.card.thumbnail
+        self.device = self._start({}, np.zeros((side, side, 3), np.float32)).device
 
     @classmethod
     def open(
-        cls, name_or_path: str | Path, *, device: str = "auto", threads: int | None = None
+        cls,
+        name_or_path: str | Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        engine: str = DEFAULT_ENGINE,
     ) -> Self:
         """Open a model by its name or file; a file that has not changed is read once.
 
         Parameters
         ----------
         device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is that one or an error
-        threads : CPU threads for one picture; None leaves it to ONNX Runtime
+        threads : CPU threads for one picture; None leaves it to the engine
+        engine : "onnxruntime" or "openvino"
 
         Raises
         ------
         ModelError : there is no such model, or its file is not to be trusted
         DeviceError : the device cannot be had
-        UsageError : `device` or `threads` is none
+        MissingLibraryError : the engine is not installed
+        UsageError : `device`, `threads` or `engine` is none
         """
         path = shelf.find(name_or_path).resolve()
         state = path.stat()
-        return cls(_read(path, state.st_mtime_ns, state.st_size), device, threads)
+        return cls(_read(path, state.st_mtime_ns, state.st_size), device, threads, engine)
 
     def __call__(
         self,
         pixels: NDArray[np.float32],
+        params: Mapping[str, Value] | None = None,
         *,
         memory: int = DEFAULT_MEMORY,
         progress: Progress | None = None,
@@ -84,16 +107,20 @@ class Model:
 
         Parameters
         ----------
+        params : values of the model's sliders by name or keyword; the card's serve for the rest
         memory : bytes for the work on a tile, beside the picture and its result
         progress : told the fraction done, up to 1, after each tile
 
         Raises
         ------
-        UsageError : `pixels` is no such array, or `memory` is too little for the smallest tile
+        UsageError : `pixels` is no such array, `params` has a name or value that the model does
+            not take, or `memory` is too little for the smallest tile
         OutputError : the result is not finite, or black where the picture is not
         ModelError : the model fails, or the machine has too little memory for the smallest tile
         """
         _check_pixels(pixels)
+        side = self.card.thumbnail
+        started = self._start(params or {}, shrink(pixels, side) if side else None)
         frame = self._frame(*pixels.shape[:2])
         limit = memory // self._bytes_per_pixel
         if limit < frame.smallest:
@@ -111,7 +138,7 @@ class Model:
         while top < frame.full_height:
             try:
                 for tile in tiles.plan(frame, limit, top):
-                    self._run(pixels, tile, result)
+                    self._run(started, pixels, tile, result)
                     top = _done(tile, frame, top)
                     if progress is not None:
                         progress(_fraction(tile, frame))
@@ -139,6 +166,9 @@ class Model:
         """
         return self._frame(height, width).smallest * self._bytes_per_pixel
 
+    def _start(self, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None) -> Session:
+        return session(self._file, *self._how, context(self.card, params, thumbnail))
+
     def _frame(self, height: int, width: int) -> tiles.Frame:
         return tiles.Frame(height, width, self.card.halo, self.card.multiple)
 
@@ -150,9 +180,13 @@ class Model:
         return ceil(frame.smallest * self._bytes_per_pixel / 2**20)
 
     def _run(
-        self, pixels: NDArray[np.float32], tile: tiles.Tile, into: NDArray[np.float32]
+        self,
+        started: Session,
+        pixels: NDArray[np.float32],
+        tile: tiles.Tile,
+        into: NDArray[np.float32],
     ) -> None:
-        result = self._session.run(tiles.take(pixels, tile.source))
+        result = started.run(tiles.take(pixels, tile.source))
         if not np.isfinite(result).all():
             raise OutputError(
                 self.card.name,

@@ -5,6 +5,7 @@ training that is resumed sees exactly what it would have seen.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,19 @@ from torch import Tensor
 
 from burnish.errors import UsageError
 from burnish.training.pairs import Pair
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops before and after, each (N, 3, crop, crop) float32 in [0, 1], and their context.
+
+    ``context``: as a network takes it, values of sliders (N, sliders, 1, 1), thumbnails
+    (N, 3, S, S), or fewer of them.
+    """
+
+    before: Tensor
+    after: Tensor
+    context: tuple[Tensor, ...] = ()
 
 
 class Batches:
@@ -27,6 +41,8 @@ class Batches:
     batch : crops a batch
     crop : side of a crop in pixels; pairs smaller than this are left out
     seed, rank : of the training, and of this process among several
+    sliders : parameters whose values each crop brings along
+    thumbnail : whether each crop brings its photo's thumbnail along
 
     Raises
     ------
@@ -34,7 +50,15 @@ class Batches:
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], *, batch: int, crop: int, seed: int, rank: int = 0
+        self,
+        pairs: Sequence[Pair],
+        *,
+        batch: int,
+        crop: int,
+        seed: int,
+        rank: int = 0,
+        sliders: Sequence[str] = (),
+        thumbnail: bool = False,
     ) -> None:
         self.pairs = [pair for pair in pairs if min(pair.size) >= crop]
         if not self.pairs:
@@ -48,22 +72,41 @@ class Batches:
         self.crop = crop
         self.seed = seed
         self.rank = rank
+        self.sliders = tuple(sliders)
+        self.thumbnail = thumbnail
         chances = np.sqrt([float(np.prod(pair.size)) for pair in self.pairs])
         self.chances = chances / chances.sum()
 
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return before and after of one step, each (batch, 3, crop, crop) float32 in [0, 1]."""
+    def at(self, step: int) -> Batch:
+        """Return the batch of one step."""
         random = np.random.default_rng([self.seed, self.rank, step])
         chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
-        crops = np.stack([self._crop(self.pairs[index], random) for index in chosen])
-        tensor = torch.from_numpy(crops).permute(1, 0, 4, 2, 3)  # after|before, N, 3, H, W
-        before, after = tensor.contiguous()
-        return before, after
+        drawn = [self._crop(self.pairs[index], random) for index in chosen]
+        before, after = (_planes([crop[i] for crop, _ in drawn]) for i in range(2))
+        context = []
+        if self.sliders:
+            values = [[self.pairs[index].values[name] for name in self.sliders] for index in chosen]
+            context.append(torch.tensor(values)[..., None, None])
+        if self.thumbnail:
+            context.append(_planes([thumbnail for _, thumbnail in drawn]))
+        return Batch(before, after, tuple(context))
 
-    def _crop(self, pair: Pair, random: np.random.Generator) -> NDArray[np.float32]:
+    def _crop(
+        self, pair: Pair, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draw before and after of a place, and the thumbnail, all turned alike."""
         height, width = pair.size
         top = int(random.integers(height - self.crop + 1))
         left = int(random.integers(width - self.crop + 1))
         crop = pair.read(slice(top, top + self.crop), slice(left, left + self.crop))
-        crop = np.rot90(crop, k=int(random.integers(4)), axes=(1, 2))
-        return crop[:, :, ::-1] if random.integers(2) else crop
+        turns, mirrored = int(random.integers(4)), bool(random.integers(2))
+        thumbnail = pair.thumbnail if self.thumbnail else np.empty((0, 0, 3), np.float32)
+        crop, thumbnail = np.rot90(crop, turns, (1, 2)), np.rot90(thumbnail, turns)
+        if mirrored:
+            crop, thumbnail = crop[:, :, ::-1], thumbnail[:, ::-1]
+        return crop, thumbnail
+
+
+def _planes(pictures: Sequence[NDArray[np.float32]]) -> Tensor:
+    """(H, W, 3) each -> (N, 3, H, W)."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()

@@ -1,15 +1,16 @@
 """What a network is worth: its pictures against the operator's, on photos never trained on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from burnish.fidelity import mse, psnr
+from burnish.params import Value
 from burnish.training.pairs import Pair
 
-Filter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Filter = Callable[[NDArray[np.float32], Mapping[str, Value]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ def evaluate(
 
     Parameters
     ----------
-    apply : (H, W, 3) float32 in [0, 1] -> the same
+    apply : (H, W, 3) float32 in [0, 1] and the operator's parameter values -> the same
     tick : called after every photo
     """
     scores, untouched, pixels = [], [], []
     for pair in pairs:
         before, after = pair.read()
-        scores.append(score(np.clip(apply(before), 0, 1), after))
+        scores.append(score(np.clip(apply(before, pair.values), 0, 1), after))
         untouched.append(score(before, after))
         pixels.append(before.shape[0] * before.shape[1])
         tick()

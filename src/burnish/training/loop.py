@@ -1,5 +1,6 @@
 """The loop: batches -> weights, by squared error, one cycle of the learning rate."""
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -8,13 +9,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from burnish.errors import ModelError, UsageError
 from burnish.fidelity import psnr
-from burnish.networks.can import CAN
+from burnish.networks.network import Network, Statistics
 from burnish.training import processes
-from burnish.training.batches import Batches
+from burnish.training.batches import Batch, Batches
 from burnish.training.checkpoint import Checkpoint
 from burnish.training.settings import Settings
 
@@ -51,7 +52,7 @@ class Training:
     """
 
     def __init__(
-        self, settings: Settings, network: CAN, batches: Batches, folder: Path, data: str = ""
+        self, settings: Settings, network: Network, batches: Batches, folder: Path, data: str = ""
     ) -> None:
         self.settings = settings
         self.data = data
@@ -102,12 +103,11 @@ class Training:
         if main:
             self.save()
 
-    def averaged(self) -> CAN:
+    def averaged(self) -> Network:
         """Return the network with the averaged weights and frozen statistics: what ships."""
-        network = type(self.network)(
-            self.network.width, self.network.dilations, self.network.in_channels
-        )
+        network = copy.deepcopy(self.network)
         network.load_state_dict(self.average)
+        network.to(memory_format=torch.contiguous_format)
         return network.use_statistics("frozen").eval()
 
     def save(self) -> None:
@@ -141,24 +141,24 @@ class Training:
 
     def _one_step(self, done: float) -> None:
         settings = self.settings
-        self.network.use_statistics("batch" if done < settings.freeze_at else "frozen").train()
+        statistics: Statistics = "batch" if done < settings.freeze_at else "frozen"
+        self.network.use_statistics(statistics).train()
         for group in self.optimiser.param_groups:
             group["lr"] = rate(settings, done)
-        before, after = self.batches.at(self.step)
-        loss = self._backward(before, after)
+        loss = self._backward(self.batches.at(self.step))
         nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
         self.optimiser.step()
         self.step += 1
         self._average_weights()
         self._follow(loss)
 
-    def _backward(self, before: Tensor, after: Tensor) -> float:
+    def _backward(self, batch: Batch) -> float:
         self.optimiser.zero_grad()
-        loss = F.mse_loss(self.network(before.to(memory_format=torch.channels_last)), after)
+        before = batch.before.to(memory_format=torch.channels_last)
+        loss = F.mse_loss(self.network(before, *batch.context), batch.after)
         loss.backward()  # type: ignore[no-untyped-call]
         processes.average_gradients(self.network)
-        if self.network.normalised[0].statistics == "batch":
-            processes.average_buffers(self.network)
+        processes.average_buffers(self.network)  # alike already where nothing is counted
         value = loss.item()
         if not math.isfinite(value):
             raise ModelError(

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from burnish.files import digest, make_folder, writing
 from burnish.operators.operator import Operator
 from burnish.operators.own import Pairs, resolve
 from burnish.operators.threads import cores
-from burnish.params import Value
+from burnish.params import Param, Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
+from burnish.photo.shrink import THUMBNAIL, shrink
 
 # Raise it when what is written for equal keys changes.
 LAYOUT = 1
@@ -41,6 +42,7 @@ class Pair:
 
     digest: str  # of the photo's content: names repeat, and copies have other names
     path: Path
+    values: dict[str, Value] = field(default_factory=dict)
 
     @cached_property
     def array(self) -> NDArray[np.uint16]:
@@ -52,6 +54,12 @@ class Pair:
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.array.shape[1], self.array.shape[2]
+
+    @cached_property
+    def thumbnail(self) -> NDArray[np.float32]:
+        """The whole 'before' as a network's thumbnail, (S, S, 3)."""
+        before: NDArray[np.float32] = self.array[0].astype(np.float32)
+        return shrink(before, THUMBNAIL) / np.float32(FULL_SCALE)
 
     def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
         """Return before and after, (2, h, w, 3) float32 in [0, 1], or a crop of them."""
@@ -130,8 +138,15 @@ def plan(
     short_sides: Sequence[int],
     largest: int,
     cache: Path,
+    sliders: Sequence[Param] = (),
+    draws: int = 0,
 ) -> list[Job]:
     """List the pairs to make, each with its place in the cache.
+
+    Parameters
+    ----------
+    sliders, draws : each photo at each size also gives so many pairs at values of these parameters
+        that are drawn at random, along their scales, from the photo and the size alone
 
     A folder of before/after photos is taken at its own size only: scaled down, its 'after' would
     no longer be what the operator makes of the scaled 'before'.
@@ -147,7 +162,7 @@ def plan(
         short_sides, largest = (), 10**9
     else:
         befores = [(photo, None) for photo in photos]
-        identity = operator.fingerprint(values)
+        identity = ""
     jobs = []
     for before, after in befores:
         try:
@@ -157,9 +172,26 @@ def plan(
             continue
         content = digest(before, *([after] if after else []))
         for size in sizes_of((height, width), short_sides, largest):
-            key = hashlib.sha256(f"{LAYOUT} {identity} {content} {size}".encode()).hexdigest()[:32]
-            jobs.append(Job(spec, values, before, after, content, size, cache / f"{key}.npy"))
+            for values_here in [values, *_drawn(values, sliders, draws, content, size)]:
+                if isinstance(operator, Operator):
+                    identity = operator.fingerprint(values_here)
+                key = hashlib.sha256(f"{LAYOUT} {identity} {content} {size}".encode()).hexdigest()
+                target = cache / f"{key[:32]}.npy"
+                jobs.append(Job(spec, values_here, before, after, content, size, target))
     return jobs
+
+
+def _drawn(
+    values: dict[str, Value],
+    sliders: Sequence[Param],
+    draws: int,
+    content: str,
+    size: tuple[int, int],
+) -> Iterator[dict[str, Value]]:
+    for draw in range(draws if sliders else 0):
+        seed = hashlib.sha256(f"{content} {size} {draw}".encode()).digest()
+        random = np.random.default_rng(list(seed))
+        yield values | {param.name: param.draw(float(random.random())) for param in sliders}
 
 
 def make(
@@ -183,7 +215,7 @@ def make(
         tick()
     for _ in _made(missing, processes or cores()):
         tick()
-    return [Pair(digest=job.digest, path=job.target) for job in jobs]
+    return [Pair(digest=job.digest, path=job.target, values=job.values) for job in jobs]
 
 
 def _made(jobs: Sequence[Job], processes: int) -> Iterator[None]:

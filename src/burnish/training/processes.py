@@ -58,7 +58,7 @@ def average_buffers(network: nn.Module) -> None:
 
 
 def _average(tensors: list[Tensor]) -> None:
-    if not together():
+    if not together() or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
     torch.distributed.all_reduce(flat)

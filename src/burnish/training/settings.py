@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from burnish.errors import UsageError
-from burnish.params import Value
+from burnish.operators.operator import Operator
+from burnish.operators.own import resolve
+from burnish.params import Param, Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -24,6 +26,11 @@ class Settings:
     params : the operator's parameters, all of them, by name
     steps : stop after so many steps; None where `budget` says when
     budget : stop after so many seconds of training; None where `steps` says when
+    sliders : parameters that the network learns over a range rather than at one value, by name:
+        the lowest and the highest value. Each photo is then also learned at `draws` random values
+    draws : see `sliders`
+    thumbnail : whether the network is shown a small version of the whole photo: for operators that
+        decide globally
     batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
         of photos, that are smaller are not trained on
     short_sides : each photo is also learned at these sizes (its shorter side, in pixels), as far
@@ -41,6 +48,9 @@ class Settings:
     operator: str
     network: str
     params: dict[str, Value] = field(default_factory=dict)
+    sliders: dict[str, tuple[float, float]] = field(default_factory=dict)
+    draws: int = 1
+    thumbnail: bool = False
     steps: int | None = None
     budget: float | None = None
     batch: int = 2
@@ -68,7 +78,23 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as what JSON can hold."""
-        return dataclasses.asdict(self) | {"short_sides": list(self.short_sides)}
+        sliders = {name: list(ends) for name, ends in self.sliders.items()}
+        return dataclasses.asdict(self) | {
+            "short_sides": list(self.short_sides),
+            "sliders": sliders,
+        }
+
+    @property
+    def slider_params(self) -> tuple[Param, ...]:
+        """The parameters to learn over a range, in the operator's order, narrowed to it."""
+        operator = resolve(self.operator)
+        known = operator.params if isinstance(operator, Operator) else ()
+        return tuple(
+            dataclasses.replace(param, low=low, high=high)
+            for param in known
+            if isinstance(param, Param) and param.name in self.sliders
+            for low, high in [self.sliders[param.name]]
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "Settings":
@@ -81,7 +107,8 @@ class Settings:
         True
         """
         values = json.loads(text)
-        return cls(**values | {"short_sides": tuple(values["short_sides"])})
+        sliders = {name: tuple(ends) for name, ends in values["sliders"].items()}
+        return cls(**values | {"short_sides": tuple(values["short_sides"]), "sliders": sliders})
 
 
 def parse_budget(text: str) -> float:

@@ -1,7 +1,7 @@
 """Train: photos and an operator in, a network and what it is worth out."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from burnish.errors import UsageError
 from burnish.files import make_folder
-from burnish.networks.can import CAN
+from burnish.networks.network import Network
 from burnish.networks.table import build
 from burnish.photo import Photo
 from burnish.training import pairs, processes
 from burnish.training.batches import Batches
-from burnish.training.evaluate import Filter, Report, evaluate, score
+from burnish.training.evaluate import score
+from burnish.training.judge import Judgement, as_filter, groups, judge, words
 from burnish.training.loop import Moment, Training
 from burnish.training.pairs import Job, Pair
 from burnish.training.settings import Settings
@@ -50,12 +50,11 @@ class Watch:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained network, frozen, with its report on held-out photos."""
+    """A trained network, frozen, with its reports on held-out photos, the most telling first."""
 
     settings: Settings
-    network: CAN
-    report: Report
-    held_out: str
+    network: Network
+    judgements: tuple[Judgement, ...]
     trained_on: str
     steps: int
     seconds: float
@@ -76,7 +75,8 @@ def train(
     ----------
     settings : what and how
     photos : folder of photos to learn from; None for an operator that is a folder of pairs
-    held_out : folder of photos to judge on; None holds out one photo in ten
+    held_out : folder of photos to judge on, which are not trained on where `photos` has them too;
+        None holds out one photo in ten
     folder : where checkpoint, log, settings and early pictures go
     save_every : seconds between two checkpoints
 
@@ -99,9 +99,15 @@ def train(
     learned, unseen = pairs.make(jobs), pairs.make(judged)
 
     torch.manual_seed(settings.seed)
-    network = build(settings.network)
+    network = build(settings.network, settings.slider_params, settings.thumbnail)
     batches = Batches(
-        learned, batch=settings.batch, crop=settings.crop, seed=settings.seed, rank=rank
+        learned,
+        batch=settings.batch,
+        crop=settings.crop,
+        seed=settings.seed,
+        rank=rank,
+        sliders=tuple(param.name for param in settings.slider_params),
+        thumbnail=settings.thumbnail,
     )
     data = sha256(" ".join(job.target.name for job in [*jobs, *judged]).encode()).hexdigest()
     training = Training(settings, network, batches, folder, f"{data} {count}")
@@ -113,28 +119,16 @@ def train(
         return None
 
     network = training.averaged()
-    watch.begin("evaluating", len(unseen))
+    watch.begin("evaluating", sum(len(pairs) for _, pairs in groups(unseen)))
+    source = held_out or photos or settings.operator
     return Result(
         settings=settings,
         network=network,
-        report=evaluate(as_filter(network), unseen, watch.tick),
-        held_out=_words(unseen, held_out or photos or settings.operator),
-        trained_on=_words(batches.pairs, photos or settings.operator),
+        judgements=judge(network, batches.sliders, unseen, source, watch.tick),
+        trained_on=words(batches.pairs, photos or settings.operator),
         steps=training.step,
         seconds=training.seconds,
     )
-
-
-def as_filter(network: nn.Module) -> Filter:
-    """Return `network` as a function from picture to picture, (H, W, 3) float32 both."""
-
-    def apply(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            planes = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
-            result: NDArray[np.float32] = network(planes)[0].permute(1, 2, 0).numpy()
-        return result
-
-    return apply
 
 
 class Looks:
@@ -144,7 +138,7 @@ class Looks:
         self, training: Training, unseen: Sequence[Pair], folder: Path, watch: Watch
     ) -> None:
         self.training = training
-        self.pairs = unseen[:LOOK_PHOTOS]
+        self.pairs = groups(unseen)[0][1][:LOOK_PHOTOS]
         self.folder = folder / "pictures"
         self.log = folder / "log.jsonl"
         self.watch = watch
@@ -165,11 +159,11 @@ class Looks:
             self.next_share += 0.1 if moment.done >= self.next_share else 0
 
     def _look(self, moment: Moment) -> None:
-        apply = as_filter(self.training.averaged())
+        apply = as_filter(self.training.averaged(), self.training.batches.sliders)
         found = []
         for index, pair in enumerate(self.pairs):
             before, after = _middle(pair)
-            result = np.clip(apply(before), 0, 1)
+            result = np.clip(apply(before, pair.values, pair.thumbnail), 0, 1)
             found.append(score(result, after).psnr)
             if index == 0:
                 picture = self.folder / f"{moment.step:06d}.png"
@@ -192,21 +186,23 @@ def _divide(
     settings: Settings, photos: str | Path | None, held_out: str | Path | None
 ) -> tuple[list[Job], list[Job]]:
     """Plan the pairs to learn from and those to judge on; no photo is in both."""
-    learn = _plan(settings, pairs.find_photos(photos) if photos else [], settings.short_sides)
+    jobs = _plan(settings, pairs.find_photos(photos) if photos else [])
     if held_out:
-        judge = _plan(settings, pairs.find_photos(held_out), ())
-        learned = {job.digest for job in learn}
-        unseen = [job for job in judge if job.digest not in learned and _can_be_judged(job)]
-        if not unseen:
+        unseen = [
+            job for job in _plan(settings, pairs.find_photos(held_out)) if _can_be_judged(job)
+        ]
+        kept_back = {job.digest for job in unseen}
+        learn = [job for job in jobs if job.digest not in kept_back]
+        if not unseen or not learn:
             raise UsageError(
                 str(held_out),
-                expected=f"photos that are not trained on, of {JUDGED_SIDE} pixels or more",
-                got="none",
+                expected=f"photos of {JUDGED_SIDE} pixels or more, and others to train on",
+                got="none" if not unseen else "all of them",
                 remedy="hold out others, or leave --held-out away",
             )
         return learn, unseen
     # By content: a copy under another name is the same photo.
-    known = sorted({job.digest for job in learn if _can_be_judged(job)})
+    known = sorted({job.digest for job in jobs if _can_be_judged(job)})
     if len(known) < 2:
         raise UsageError(
             str(photos or settings.operator),
@@ -216,12 +212,9 @@ def _divide(
             remedy="give more photos, or --held-out with others",
         )
     kept_back = set(known[:: min(HOLD_OUT, len(known))])
-    largest: dict[str, Job] = {}
-    for job in learn:
-        largest.setdefault(job.digest, job)
     return (
-        [job for job in learn if job.digest not in kept_back],
-        [job for digest, job in largest.items() if digest in kept_back],
+        [job for job in jobs if job.digest not in kept_back],
+        [job for job in jobs if job.digest in kept_back and _can_be_judged(job)],
     )
 
 
@@ -229,14 +222,16 @@ def _can_be_judged(job: Job) -> bool:
     return min(job.size) >= JUDGED_SIDE
 
 
-def _plan(settings: Settings, photos: list[Path], short_sides: Iterable[int]) -> list[Job]:
+def _plan(settings: Settings, photos: list[Path]) -> list[Job]:
     return pairs.plan(
         settings.operator,
         settings.params,
         photos,
-        short_sides=tuple(short_sides),
+        short_sides=settings.short_sides,
         largest=settings.largest,
         cache=pairs.cache_folder(),
+        sliders=settings.slider_params,
+        draws=settings.draws,
     )
 
 
@@ -244,11 +239,3 @@ def _make(jobs: Sequence[Job], watch: Watch) -> None:
     watch.begin("making pairs", len(jobs))
     tick: Callable[[], None] = watch.tick
     pairs.make(jobs, tick=tick)
-
-
-def _words(found: Sequence[Pair], source: str | Path) -> str:
-    """Say which photos these are: how many, from a folder of what name, how large."""
-    pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in found]
-    photos = len({pair.digest for pair in found})
-    name = Path(source).name
-    return f"{photos} from {name!r}, {min(pixels):.2g} to {max(pixels):.2g} megapixels"

@@ -1,0 +1,55 @@
+"""Network: what every student states about itself, whatever it is made of."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+# "picture": each picture is normalised by its own statistics, also when the network is applied:
+#            what the code of the paper's authors does. Such a network cannot be tiled.
+# "batch":   by the statistics of the batch, while running averages are kept: how training starts.
+# "frozen":  by the running averages, which makes the normaliser part of the convolution: how
+#            training ends, and what is shipped.
+Statistics = Literal["picture", "batch", "frozen"]
+
+
+class Network(nn.Module):
+    """A function from picture to picture that looks near, and says how near.
+
+    Attributes
+    ----------
+    multiple : height and width have to be multiples of this, px
+    halo : how many pixels to each side a result can depend on
+    macs_per_pixel : multiply-adds a pixel, rounded up
+    activations_per_pixel : most values a pixel has at once, the picture apart, rounded up
+    sliders : how many parameter values it takes with each picture
+    thumbnail : side of the small version of the whole picture that it takes, px; 0 for none
+
+    Shape: image (N, 3, H, W) RGB in [0, 1]; then, where it takes them, `params` (N, sliders, 1, 1)
+    in their own units and `thumbnail` (N, 3, side, side) -> (N, 3, H, W)
+    """
+
+    multiple: int = 1
+    halo: int
+    macs_per_pixel: int
+    activations_per_pixel: int
+    sliders: int = 0
+    thumbnail: int = 0
+
+    def use_statistics(self, statistics: Statistics) -> "Network":
+        """Choose what normalisers normalise by; a network without any has nothing to choose."""
+        return self
+
+    @property
+    def context(self) -> dict[str, tuple[int, int, int]]:
+        """What it takes beside the image: name -> channels, height, width."""
+        taken = {}
+        if self.sliders:
+            taken["params"] = (self.sliders, 1, 1)
+        if self.thumbnail:
+            taken["thumbnail"] = (3, self.thumbnail, self.thumbnail)
+        return taken
+
+    def __call__(self, image: Tensor, *context: Tensor) -> Tensor:
+        """Run the network; see the class for shapes."""
+        result: Tensor = super().__call__(image, *context)
+        return result

@@ -1,0 +1,56 @@
+"""What holds for a whole picture, as a graph takes it; and a graph with it built in.
+
+Parameter values and the thumbnail are the same for every tile. Built into the graph as constants
+before a session starts, they cost nothing: engines work out what follows from them once, and gains
+and shifts vanish into the convolutions.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.modelfile.card import PARAMS, THUMBNAIL, Card
+from burnish.params import Value, settle
+
+Context = dict[str, NDArray[np.float32]]
+
+
+def context(
+    card: Card, given: Mapping[str, Value], thumbnail: NDArray[np.float32] | None
+) -> Context:
+    """Return what a model's graph takes beside the image, by the name of its input.
+
+    Parameters
+    ----------
+    given : values of sliders, by name or keyword; the card's serve for the rest
+    thumbnail : (S, S, 3) of the whole picture, for a model that takes one
+
+    Raises
+    ------
+    UsageError : an unknown slider, or a value outside its range
+    """
+    values = settle([param.as_param() for param in card.sliders], given, of=card.name)
+    taken: Context = {}
+    if PARAMS in card.context:
+        taken[PARAMS] = np.array(list(values.values()), np.float32).reshape(1, -1, 1, 1)
+    if thumbnail is not None and THUMBNAIL in card.context:
+        taken[THUMBNAIL] = np.ascontiguousarray(thumbnail.transpose(2, 0, 1))[np.newaxis]
+    return taken
+
+
+def build_in(graph: bytes, taken: Context) -> bytes:
+    """Return a graph with some of its inputs made constants."""
+    if not taken:
+        return graph
+    from onnx import ModelProto, numpy_helper
+
+    model = ModelProto.FromString(graph)
+    left = [end for end in model.graph.input if end.name not in taken]
+    del model.graph.input[:]
+    model.graph.input.extend(left)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in taken.items()
+    )
+    data: bytes = model.SerializeToString()
+    return data

@@ -1,0 +1,135 @@
+"""ONNX Runtime, the default engine: on the CPU, or on CUDA."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.errors import DeviceError, ModelError
+from burnish.modelfile.card import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, RunOptions
+
+# How ONNX Runtime says that memory is out, on the CPU and on CUDA; it has no class for it.
+_OUT_OF_MEMORY = re.compile(
+    r"bad_alloc|bad allocation|failed to allocate|out of memory|CUDNN_STATUS_ALLOC_FAILED", re.I
+)
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeSession:
+    """A model in ONNX Runtime; see `burnish.runtime.session.Session`."""
+
+    device: str
+    name: str
+    _engine: "InferenceSession"
+    _options: "RunOptions"
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model; see `burnish.runtime.session.Session`."""
+        try:
+            result: NDArray[np.float32] = self._engine.run([OUTPUT], {INPUT: image}, self._options)[
+                0
+            ]
+        except Exception as error:  # ONNX Runtime's classes share no base of their own.
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError(str(error)) from error
+            raise ModelError(
+                self.name,
+                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
+                got=_reason(error),
+                remedy="get or export the model anew",
+            ) from error
+        return result
+
+
+def start(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
+    """Start a session; `name` is the model's, for messages. See `burnish.runtime.session`."""
+    # 100 ms to import: only who runs a model pays.
+    import onnxruntime
+
+    offered = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device.startswith("cuda") and not offered:
+        raise _unavailable(device, "an ONNX Runtime without CUDA")
+    if device == "cpu" or not offered:
+        return _on_cpu(graph, name, threads)
+    try:
+        return _on_cuda(graph, name, device, threads)
+    except DeviceError:
+        if device != "auto":
+            raise
+        # A CUDA build on a machine without a card is common. `Session.device` tells.
+        return _on_cpu(graph, name, threads)
+
+
+def _on_cpu(graph: bytes, name: str, threads: int | None) -> OnnxRuntimeSession:
+    try:
+        engine = _engine(graph, threads, "CPUExecutionProvider", {})
+    except Exception as error:
+        raise ModelError(
+            name,
+            expected="a model that ONNX Runtime takes",
+            got=_reason(error),
+            remedy="update onnxruntime, or export the model anew",
+        ) from error
+    return OnnxRuntimeSession("cpu", name, engine, _run_options("cpu:0"))
+
+
+def _on_cuda(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
+    number = device.partition(":")[2] or "0"
+    # TF32 keeps 10 bits of each number, fewer than a 16-bit picture has. Looking for the very best
+    # algorithm at each new tile size takes longer than the tile.
+    options = {"device_id": number, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    try:
+        engine = _engine(graph, threads, "CUDAExecutionProvider", options)
+    except Exception as error:
+        raise _unavailable(device, _reason(error)) from error
+    if engine.get_providers()[0] != "CUDAExecutionProvider":
+        raise _unavailable(device, f"only {', '.join(engine.get_providers())}")
+    return OnnxRuntimeSession(f"cuda:{number}", name, engine, _run_options(f"gpu:{number}"))
+
+
+def _engine(
+    graph: bytes, threads: int | None, provider: str, options: dict[str, str]
+) -> "InferenceSession":
+    import onnxruntime
+
+    settings: Any = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # What goes wrong is raised, and said once, in words.
+    # Patterns are kept for each tile size, and a picture has several.
+    settings.enable_mem_pattern = False
+    if threads is not None:
+        settings.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(
+        graph,
+        settings,
+        providers=[(provider, options)],
+        enable_fallback=0,  # By default another device is taken in silence.
+    )
+
+
+def _run_options(arena: str) -> "RunOptions":
+    import onnxruntime
+
+    options: Any = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    # Memory goes back after each tile, but for a block; the arena would keep it all. With no arena
+    # the C library's heap breaks into pieces: 32 tiles of CAN24 within 64 MiB grew to 450 MiB.
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
+    return options
+
+
+def _unavailable(device: str, got: str) -> DeviceError:
+    return DeviceError(
+        f"device {device}",
+        expected="an NVIDIA card and an ONNX Runtime that uses it",
+        got=got,
+        remedy="choose cpu, or install onnxruntime-gpu and its CUDA",
+    )
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip()[:200] or type(error).__name__

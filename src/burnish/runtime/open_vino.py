@@ -1,0 +1,78 @@
+"""OpenVINO, an engine for the CPU; comes with the extra of its name."""
+
+import re
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.errors import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel  # type: ignore[import-untyped]
+
+_OUT_OF_MEMORY = re.compile(r"bad_alloc|failed to allocate|out of memory|can't allocate", re.I)
+
+
+@dataclass(frozen=True)
+class OpenVinoSession:
+    """A model in OpenVINO; see `burnish.runtime.session.Session`."""
+
+    device: str
+    name: str
+    _model: "CompiledModel"
+    _turn: Lock
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model; see `burnish.runtime.session.Session`."""
+        try:
+            with self._turn:  # a compiled model has one request, and one caller at a time
+                outputs: Any = self._model(image, share_outputs=False)
+            result: NDArray[np.float32] = outputs[0]
+        except Exception as error:  # OpenVINO raises RuntimeError for everything
+            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError(str(error)) from error
+            raise ModelError(
+                self.name,
+                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
+                got=_reason(error),
+                remedy="choose another --engine, or export the model anew",
+            ) from error
+        return result
+
+
+def start(graph: bytes, name: str, device: str, threads: int | None) -> OpenVinoSession:
+    """Start a session; `name` is the model's, for messages. See `burnish.runtime.session`."""
+    import openvino
+
+    if device not in ("auto", "cpu"):
+        raise DeviceError(
+            f"device {device}",
+            expected="cpu, where the engine openvino runs",
+            got=device,
+            remedy="leave --device out, or choose another --engine",
+        )
+    # Left to itself it computes in bfloat16 where the processor can: 8 bits of each number.
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    try:
+        core = openvino.Core()
+        model = core.compile_model(core.read_model(graph, b""), "CPU", settings)
+    except Exception as error:
+        raise ModelError(
+            name,
+            expected="a model that OpenVINO takes",
+            got=_reason(error),
+            remedy="choose another --engine, or update openvino",
+        ) from error
+    return OpenVinoSession("cpu", name, model, Lock())
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
