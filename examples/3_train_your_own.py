@@ -48,7 +48,8 @@ def main() -> None:
     )
     published = train_and_publish(order, Print())
     if published:
-        print(f"{published.path}: {published.report.mean.psnr:.2f} dB after 10 steps")
+        psnr = published.judgements[0].report.mean.psnr
+        print(f"{published.path}: {psnr:.2f} dB after 10 steps")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Param(_Named):
         else:
             value = self.low + (self.high - self.low) * share
         value = float(f"{value:.6g}")  # a value that can be typed again
-        return min(max(round(value) if self.whole else value, self.low), self.high)
+        return float(min(max(round(value) if self.whole else value, self.low), self.high))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ STAGES = (
     "operators",
     "networks",
     "training",
+    "datasets",
     "compression",
     "modelfile",
     "runtime",

@@ -11,8 +11,10 @@ from burnish.cli.apply import apply
 from burnish.cli.compare import compare
 from burnish.cli.demo import demo
 from burnish.cli.doctor import doctor
+from burnish.cli.evaluate import evaluate
 from burnish.cli.models import models
 from burnish.cli.operators import operators
+from burnish.cli.photos import photos
 from burnish.cli.train import train
 from burnish.errors import INTERRUPTED, BurnishError, missing_library
 
@@ -41,10 +43,11 @@ def _options(
     """Slow photo operators, learned by small networks that run fast on an ordinary CPU."""
 
 
-for command in (apply, compare, train, demo, doctor):
+for command in (apply, compare, train, evaluate, demo, doctor):
     app.command()(command)
 app.add_typer(models, name="models")
 app.add_typer(operators, name="operators")
+app.add_typer(photos, name="photos")
 
 
 def _warn(message: Warning | str, *where: Any, **more: Any) -> None:

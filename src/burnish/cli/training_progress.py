@@ -1,20 +1,10 @@
-"""Progress: a live line on a terminal, now and then a plain line elsewhere."""
+"""Progress of a training: a live line on a terminal, now and then a plain line elsewhere."""
 
 import time
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
+from burnish.cli.task_progress import TaskProgress
 from burnish.training.loop import Moment
 from burnish.training.train import Watch
 
@@ -22,43 +12,12 @@ from burnish.training.train import Watch
 PLAIN_EVERY = 30.0
 
 
-class TrainingProgress(Watch):
+class TrainingProgress(TaskProgress, Watch):
     """Shows a training to a person: pairs, loss and PSNR, early evaluations."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.console = Console(file=stream)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        self.task: TaskID | None = None
+        super().__init__(stream)
         self.said = 0.0
-
-    def __enter__(self) -> "TrainingProgress":
-        self.bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.stop()
-
-    def begin(self, task: str, total: int) -> None:
-        """Start a bar."""
-        if self.task is not None:
-            self.bar.stop_task(self.task)
-        self.task = self.bar.add_task(task, total=total, note="")
-        if not self.console.is_terminal and total:
-            self._say(f"{task}: {total}")
-
-    def tick(self) -> None:
-        """Move the bar by one."""
-        if self.task is not None:
-            self.bar.advance(self.task)
 
     def moment(self, moment: Moment) -> None:
         """Move the bar of the training, whose end is a share rather than a count."""
@@ -69,15 +28,16 @@ class TrainingProgress(Watch):
         if self.task is not None:
             self.bar.update(self.task, completed=moment.step, total=total, note=note)
         if not self.console.is_terminal and time.monotonic() - self.said > PLAIN_EVERY:
-            self._say(f"step {moment.step}, {100 * moment.done:.1f} %, {note}")
+            self.say(f"step {moment.step}, {100 * moment.done:.1f} %, {note}")
 
     def look(self, step: int, psnr: float, picture: Path) -> None:
         """Print an early evaluation above the bar."""
-        self._say(f"step {step}: {psnr:.2f} dB on held-out photos, see {picture}")
+        self.say(f"step {step}: {psnr:.2f} dB on held-out photos, see {picture}")
 
     def _is_training(self) -> bool:
         return any(t.id == self.task and t.description == "training" for t in self.bar.tasks)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line, and note when."""
         self.said = time.monotonic()
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        super().say(text)

@@ -22,7 +22,7 @@ from burnish.runtime.model import Model
 
 # Those that applying a model needs, then those of the extras.
 _PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
-_OPTIONAL = ("scipy", "torch", "scikit-image", "onnxscript")
+_OPTIONAL = ("openvino", "scipy", "torch", "scikit-image", "onnxscript")
 
 
 @dataclass(frozen=True)

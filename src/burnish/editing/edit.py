@@ -138,8 +138,7 @@ def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels],
             got=repr(card.operator),
             remedy="name it with --operator",
         )
-    values: dict[str, Value] = {param.name: param.value for param in card.params}
-    values |= sliders
+    values = params_of(card, sliders)
     for choice in card.choices:
         if choice.sha256:
             raise UsageError(
@@ -149,8 +148,27 @@ def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels],
                 remedy=f"run it by itself: burnish apply --slow {card.operator} "
                 f"--{choice.name} FILE",
             )
-        values[choice.name] = choice.value
     return lambda pixels: operator.run(pixels, **values)
+
+
+def params_of(card: Card, given: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values, by name, that a model imitates its operator at.
+
+    Parameters
+    ----------
+    given : by name or keyword; None is 'not said'. A file that the model was made with is to be
+        given, as a card holds no files
+
+    Raises
+    ------
+    UsageError : see `sliders_of`
+    """
+    values: dict[str, Value] = {param.name: param.value for param in card.params}
+    values |= sliders_of(card, given)
+    for choice in card.choices:
+        file = given.get(choice.name)
+        values[choice.name] = str(file) if file and choice.sha256 else choice.value
+    return values
 
 
 def sliders_of(card: Card, given: Mapping[str, Value]) -> dict[str, Value]:

@@ -79,6 +79,8 @@ class CardParam(_Strict):
         for name in ("value", "default"):
             if not self.low <= getattr(self, name) <= self.high:
                 raise ValueError(f"{name} lies outside {self.low:g} to {self.high:g}")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError("a log scale needs a range above 0")
         return self
 
 

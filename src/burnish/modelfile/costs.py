@@ -13,7 +13,7 @@ from random import Random
 from onnx import GraphProto, ModelProto, NodeProto
 
 from burnish.modelfile.card import OUTPUT
-from burnish.modelfile.local import context_of
+from burnish.modelfile.local import WEIGHTS, context_of
 from burnish.modelfile.refusal import refuse
 from burnish.modelfile.shapes import Shapes, shapes
 
@@ -122,7 +122,7 @@ def _most_alive(graph: GraphProto, sizes: Shapes) -> int:
     alive: dict[str, int] = {}
     most = 0
     for i, node in enumerate(graph.node):
-        if node.op_type == "Constant" or not context.isdisjoint(node.output):
+        if node.op_type in WEIGHTS or not context.isdisjoint(node.output):
             continue  # Weights, and what holds for the whole picture: few, whatever its size.
         made = {name: prod(sizes[name]) for name in node.output if name}
         dying = [name for name in set(node.input) & alive.keys() if last_use[name] == i]

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from burnish.modelfile.card import INPUT, PARAMS, THUMBNAIL
+from burnish.modelfile.card import INPUT
+from burnish.modelfile.ends import inputs
 from burnish.modelfile.refusal import refuse
 
 # No number that places something (a kernel's size, a dilation, a pad) needs to be larger.
@@ -32,6 +33,7 @@ _WINDOW: dict[str, Collection[object]] = {"auto_pad": (None, b"NOTSET")}
 _RULES: dict[str, Mapping[str, Collection[object]]] = {
     "Add": {},
     "AveragePool": _WINDOW,
+    "Cast": {"to": (TensorProto.FLOAT,)},
     "Clip": {},
     "Concat": {"axis": _CHANNELS},
     "Constant": {},
@@ -67,6 +69,8 @@ _RULES: dict[str, Mapping[str, Collection[object]]] = {
 _WHOLE = frozenset(["GlobalAveragePool", "GlobalMaxPool", "Log", "ReduceMax", "ReduceMean"])
 ALLOWED = frozenset(_RULES) | _WHOLE
 
+# These give weights, whatever the picture.
+WEIGHTS = frozenset(["Cast", "Constant"])
 # Here tensors made from the picture may meet; elsewhere one goes in, and all else is weights.
 MEETING = frozenset(["Add", "Concat", "Div", "Mul", "Sub"])
 # Here the picture may meet its context.
@@ -81,12 +85,15 @@ def check(model: ModelProto, where: str) -> None:
     ModelError : a node may look far, or make sizes that do not follow from the picture's
     """
     known = constants(model.graph)
-    made, context = {INPUT}, {PARAMS, THUMBNAIL}
+    made, context = {INPUT}, _given(model.graph)
     for node in model.graph.node:
         _check_attributes(node, where)
         if node.op_type == "Constant":
             if node.output[0] not in known:
                 refuse(where, "constants that are tensors", f"{node.attribute[0].name[:80]!r}")
+            continue
+        if node.op_type == "Cast":
+            _check_cast(node, known, where)
             continue
         near = not made.isdisjoint(node.input)
         _check_inputs(node, made | context, where)
@@ -98,13 +105,16 @@ def check(model: ModelProto, where: str) -> None:
 
 def context_of(graph: GraphProto) -> set[str]:
     """Return the names of the tensors that hold for the whole picture; the graph is checked."""
-    made, context = {INPUT}, {PARAMS, THUMBNAIL}
+    made, context = {INPUT}, _given(graph)
     for node in graph.node:
-        if node.op_type != "Constant" and made.isdisjoint(node.input):
-            context.update(filter(None, node.output))
-        elif node.op_type != "Constant":
-            made.update(filter(None, node.output))
+        if node.op_type not in WEIGHTS:
+            (context if made.isdisjoint(node.input) else made).update(filter(None, node.output))
     return context
+
+
+def _given(graph: GraphProto) -> set[str]:
+    """Return what a graph takes beside the image; a weight or a result may have such a name too."""
+    return {end.name for end in inputs(graph)} - {INPUT}
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:
@@ -153,6 +163,13 @@ def _check_inputs(node: NodeProto, made: Collection[str], where: str) -> None:
         refuse(where, "weights and sizes that are constant", f"{node.op_type} by computed ones")
     if len(node.output) > 1 and node.op_type != "Split":
         refuse(where, "one output", f"{node.op_type} with {len(node.output)}")
+
+
+def _check_cast(node: NodeProto, known: Mapping[str, TensorProto], where: str) -> None:
+    """Check that what is cast is a stored weight, and no number that places something."""
+    stored = known.get(node.input[0])
+    if stored is None or stored.data_type != TensorProto.FLOAT16:
+        refuse(where, "Cast of weights that are stored in 16 bits", "Cast of something else")
 
 
 def _check_near(node: NodeProto, context: Collection[str], where: str) -> None:

@@ -1,7 +1,7 @@
 """Publish: train, fold, judge and write a model file; a model's whole road in one place."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 
 import burnish
 from burnish.compression.fold import fold
+from burnish.compression.half import round_kernels
 from burnish.files import digest
 from burnish.modelfile.card import Card, CardChoice, CardParam, Measurement, Paper, build_card
 from burnish.modelfile.order import Order
@@ -18,7 +19,7 @@ from burnish.operators.operator import Operator
 from burnish.operators.own import resolve
 from burnish.params import ColourParam, FileParam, Param, Value
 from burnish.training import processes
-from burnish.training.judge import Judgement
+from burnish.training.judge import Judgement, groups, judge
 from burnish.training.train import Result, Watch, train
 
 
@@ -43,24 +44,27 @@ def train_and_publish(order: Order, watch: Watch) -> Published | None:
         )
     finally:
         processes.leave()
-    return publish(result, order) if result else None
+    return publish(result, order, watch) if result else None
 
 
-def publish(result: Result, order: Order) -> Published:
-    """Fold a trained network, export it with its card, and verify both.
+def publish(result: Result, order: Order, watch: Watch) -> Published:
+    """Fold a trained network, judge it as it ships, export it with its card, and verify both.
 
     Raises
     ------
     ModelError : the exported graph and the network disagree, or a claim on the card is not true
     OutputError : the file exists and may not be replaced
     """
-    network = fold(result.network)
-    card = _card(result, network, order)
+    network = round_kernels(fold(result.network))
+    watch.begin("judging", sum(len(pairs) for _, pairs in groups(result.unseen)))
+    sliders = [param.name for param in result.settings.slider_params]
+    judgements = judge(network, sliders, result.unseen, result.held_out, watch.tick)
+    card = _card(result, network, judgements, order)
     path = export(network, card, order.output, overwrite=order.overwrite)
-    return Published(path, result.judgements)
+    return Published(path, judgements)
 
 
-def _card(result: Result, network: Network, order: Order) -> Card:
+def _card(result: Result, network: Network, judgements: Sequence[Judgement], order: Order) -> Card:
     settings = result.settings
     operator = resolve(settings.operator)
     paper = operator.paper if isinstance(operator, Operator) else None
@@ -90,7 +94,7 @@ def _card(result: Result, network: Network, order: Order) -> Card:
         activations_per_pixel=network.activations_per_pixel,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         thumbnail=network.thumbnail,
-        measured=tuple(map(_measurement, result.judgements)),
+        measured=tuple(map(_measurement, judgements)),
         training={
             "photos": result.trained_on,
             "steps": result.steps,

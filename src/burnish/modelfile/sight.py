@@ -20,8 +20,11 @@ from burnish.modelfile.shapes import Shapes, shapes
 
 _Places = NDArray[np.int64]
 _Seen = tuple[_Places, _Places]
+_Window = tuple[_Places, _Places, int]
 
 _ROWS, _COLUMNS = 2, 3
+# A window of more is taken to see everything, where it cannot be told by its ends.
+_MOST_TAPS = 128
 
 _ROUND: dict[bytes, Callable[[NDArray[Any]], NDArray[Any]]] = {
     b"floor": np.floor,
@@ -68,10 +71,7 @@ def _sight(
         first = reduce(np.minimum, [source[0] for source in sources])
         last = reduce(np.maximum, [source[1] for source in sources])
         if node.op_type not in MEETING:
-            start, end = _window(node, sizes, known, axis)
-            # A window beyond the border sees nothing there, or pixels repeated from within.
-            first = first[np.clip(start, 0, len(first) - 1)]
-            last = last[np.clip(end, 0, len(last) - 1)]
+            first, last = _seen(first, last, _window(node, sizes, known, axis))
         for name in filter(None, node.output):
             if len(sizes[name]) != 4 or sizes[name][axis] != len(first):
                 refuse(where, "tensors of batch x channels x rows x columns", f"{sizes[name][:8]}")
@@ -87,28 +87,48 @@ def _check_context(node: NodeProto, context: Collection[str], sizes: Shapes, whe
             refuse(where, "one number a channel for the whole picture", f"{sizes[name][:8]}")
 
 
-def _window(
-    node: NodeProto, sizes: Shapes, known: Mapping[str, TensorProto], axis: int
-) -> tuple[_Places, _Places]:
-    """Return the first and last input row that each output row sees."""
+def _seen(first: _Places, last: _Places, window: _Window) -> _Seen:
+    """Return the first and last row of the picture that each output row depends on."""
+    start, end, step = window
+    # A window beyond the border sees nothing there, or pixels repeated from within.
+    inside = [np.clip(place, 0, len(first) - 1) for place in (start, end)]
+    if (np.diff(first) >= 0).all() and (np.diff(last) >= 0).all():
+        return first[inside[0]], last[inside[1]]
+    # Behind a border that reflects, the farthest need not be at a window's end.
+    taps = range(0, int((end - start).max()) + 1, step)
+    if len(taps) > _MOST_TAPS:
+        return np.full_like(start, first.min()), np.full_like(start, last.max())
+    seen = [np.clip(np.minimum(start + tap, end), 0, len(first) - 1) for tap in taps]
+    return (
+        reduce(np.minimum, [first[place] for place in seen]),
+        reduce(np.maximum, [last[place] for place in seen]),
+    )
+
+
+def _window(node: NodeProto, sizes: Shapes, known: Mapping[str, TensorProto], axis: int) -> _Window:
+    """Return the first and last input row that each output row sees, and the step between."""
     place = np.arange(sizes[node.output[0]][axis])
     given = cast(dict[str, Any], attributes(node))
     if node.op_type in ("AveragePool", "Conv", "MaxPool"):
         along = axis - 2
         kernel = sizes[node.input[1]][2:] if node.op_type == "Conv" else given["kernel_shape"]
         start = place * given.get("strides", (1, 1))[along] - given.get("pads", (0, 0))[along]
-        return start, start + given.get("dilations", (1, 1))[along] * (kernel[along] - 1)
+        step = given.get("dilations", (1, 1))[along]
+        return start, start + step * (kernel[along] - 1), step
     if node.op_type == "DepthToSpace":
-        return place // given["blocksize"], place // given["blocksize"]
+        return place // given["blocksize"], place // given["blocksize"], 1
     if node.op_type == "SpaceToDepth":
         start = place * given["blocksize"]
-        return start, start + given["blocksize"] - 1
+        return start, start + given["blocksize"] - 1, 1
     if node.op_type == "Pad":
         start = place - int(numbers(known[node.input[1]])[axis])
-        return start, start
+        if given.get("mode") == b"reflect":
+            most = sizes[node.input[0]][axis] - 1
+            start = most - np.abs(most - np.abs(start))
+        return start, start, 1
     if node.op_type == "Resize":
-        return _resized(place, given, float(numbers(known[node.input[2]])[axis]))
-    return place, place
+        return *_resized(place, given, float(numbers(known[node.input[2]])[axis])), 1
+    return place, place, 1
 
 
 def _resized(place: _Places, given: dict[str, Any], scale: float) -> tuple[_Places, _Places]:

@@ -1,8 +1,9 @@
 """UNet: the students, U-shaped residual networks that run at half resolution and below.
 
 A photo at half resolution, each 2 x 2 block in the channels, costs a quarter of the convolutions
-and loses nothing. Coarser levels see far for little. What comes out is added to the photo: an
-identity path, so that a network which has learnt nothing does no harm.
+and loses nothing. Coarser levels see far for little. What comes out is a gain and an offset for
+every pixel and colour: detail need not pass through the layers to be kept, strengthened or taken
+away. Both are changes to an identity path, so that a network which has learnt nothing does no harm.
 After Ronneberger et al. 2015 (https://doi.org/10.1007/978-3-319-24574-4_28), with skips by
 addition, and space to depth as in Shi et al. 2016 (https://doi.org/10.1109/CVPR.2016.207).
 """
@@ -43,7 +44,7 @@ class UNet(Network):
     --------
     >>> network = UNet(widths=(16, 32), down=(1, 2), up=(1,))
     >>> network.multiple, network.halo, network.macs_per_pixel
-    (4, 20, 3488)
+    (4, 21, 3488)
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class UNet(Network):
             nn.ModuleList(_convolution(width, width) for _ in range(count))
             for width, count in zip(widths[:-1], up, strict=True)
         )
-        self.tail = _convolution(widths[0], block)
+        self.tail = _convolution(widths[0], 2 * block)
         nn.init.zeros_(self.tail.weight)
         self.widths = tuple(widths)
         self.factor = factor
@@ -91,7 +92,8 @@ class UNet(Network):
                 y = y * gain + shift
             return y
 
-        x = F.relu(convolve(self.head, F.pixel_unshuffle(image, self.factor)))
+        blocks = F.pixel_unshuffle(image, self.factor)
+        x = F.relu(convolve(self.head, blocks))
         skips = []
         for level, layers in enumerate(_levels(self.down)):
             if level:
@@ -105,7 +107,8 @@ class UNet(Network):
             x = F.relu(x + skips.pop())
             for layer in layers:
                 x = F.relu(convolve(layer, x))
-        return image + F.pixel_shuffle(convolve(self.tail, x), self.factor)
+        gain, offset = convolve(self.tail, x).chunk(2, dim=1)
+        return F.pixel_shuffle(blocks + blocks * gain + offset, self.factor)
 
     @property
     def multiple(self) -> int:  # type: ignore[override]
@@ -146,8 +149,9 @@ class UNet(Network):
     def activations_per_pixel(self) -> int:  # type: ignore[override]
         """Most values a pixel has at once, rounded up: a layer's ends, and the skips that wait."""
         size = [Fraction(width, self._side(level) ** 2) for level, width in enumerate(self.widths)]
-        most = [2 * Fraction(COLOURS), COLOURS + size[0]]  # the blocks, put in order; head and tail
-        waiting = Fraction(0)
+        blocks = Fraction(COLOURS)
+        most = [2 * blocks, 3 * blocks + size[0], 5 * blocks]  # put in order; tail; gain and offset
+        waiting = blocks
         for level, layers in enumerate(_levels(self.down)):
             if level:
                 waiting += size[level - 1]

@@ -83,12 +83,12 @@ def session(
     key = (file.sha256, fingerprint, device, threads, engine)
     with _lock:
         if key not in _sessions:
-            try:
-                start = import_module(ENGINES[engine]).start
+            start = import_module(ENGINES[engine]).start
+            graph = build_in(file.graph, taken)
+            try:  # engines import their libraries as they start
+                _sessions[key] = start(graph, file.card.name, device, threads)
             except ModuleNotFoundError as error:
                 raise missing_library(error).at(f"engine {engine}") from error
-            graph = build_in(file.graph, taken)
-            _sessions[key] = start(graph, file.card.name, device, threads)
             if len(_sessions) > _KEPT:
                 _sessions.popitem(last=False)
         _sessions.move_to_end(key)

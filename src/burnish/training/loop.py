@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from burnish.networks.network import Network, Statistics
 from burnish.training import processes
 from burnish.training.batches import Batch, Batches
 from burnish.training.checkpoint import Checkpoint
+from burnish.training.optimiser import Optimiser
 from burnish.training.settings import Settings
 
 
@@ -63,9 +65,7 @@ class Training:
         self.seconds = 0.0
         self.loss = math.nan
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay
-        )
+        self.optimiser = Optimiser(settings.optimiser, self.network, settings.weight_decay)
         if self.path.exists():
             self._resume()
 
@@ -92,14 +92,18 @@ class Training:
         main : whether this process is the one that saves
         """
         saved = time.perf_counter()
-        while (done := processes.agree(self.done)) < 1:
-            start = time.perf_counter()
-            self._one_step(done)
-            self.seconds += time.perf_counter() - start
-            listen(Moment(self.step, self.done, self.seconds, self.loss))
-            if main and time.perf_counter() - saved > save_every:
-                self.save()
-                saved = time.perf_counter()
+        with ThreadPoolExecutor(1) as ahead:  # draws a batch while the one before is learnt
+            coming = ahead.submit(self.batches.at, self.step)
+            while (done := processes.agree(self.done)) < 1:
+                start = time.perf_counter()
+                batch = coming.result()
+                coming = ahead.submit(self.batches.at, self.step + 1)
+                self._one_step(batch, done)
+                self.seconds += time.perf_counter() - start
+                listen(Moment(self.step, self.done, self.seconds, self.loss))
+                if main and time.perf_counter() - saved > save_every:
+                    self.save()
+                    saved = time.perf_counter()
         if main:
             self.save()
 
@@ -139,21 +143,19 @@ class Training:
         self.optimiser.load_state_dict(checkpoint.optimiser)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
 
-    def _one_step(self, done: float) -> None:
+    def _one_step(self, batch: Batch, done: float) -> None:
         settings = self.settings
         statistics: Statistics = "batch" if done < settings.freeze_at else "frozen"
         self.network.use_statistics(statistics).train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate(settings, done)
-        loss = self._backward(self.batches.at(self.step))
+        loss = self._backward(batch)
         nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        self.optimiser.step()
+        self.optimiser.step(rate(settings, done))
         self.step += 1
         self._average_weights()
         self._follow(loss)
 
     def _backward(self, batch: Batch) -> float:
-        self.optimiser.zero_grad()
+        self.network.zero_grad()
         before = batch.before.to(memory_format=torch.channels_last)
         loss = F.mse_loss(self.network(before, *batch.context), batch.after)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from burnish.errors import UsageError
 from burnish.operators.operator import Operator
@@ -37,6 +37,7 @@ class Settings:
         as they are well below its own: an operator's parameters are in pixels, so a network that
         has seen one resolution has learned one of several tasks
     largest : a photo is brought down to this longer side first
+    optimiser : see `burnish.training.optimiser`
     peak_rate : the learning rate at the top of its one cycle
     warm_up : the share of the training in which the rate rises; after it, a cosine to zero
     freeze_at : the share after which the normalisers keep their statistics for good
@@ -57,6 +58,7 @@ class Settings:
     crop: int = 256
     short_sides: tuple[int, ...] = (256, 384, 544, 768, 1080)
     largest: int = 2160
+    optimiser: Literal["muon", "adamw"] = "adamw"
     peak_rate: float = 5e-4
     warm_up: float = 0.05
     freeze_at: float = 0.05
@@ -90,7 +92,12 @@ class Settings:
         operator = resolve(self.operator)
         known = operator.params if isinstance(operator, Operator) else ()
         return tuple(
-            dataclasses.replace(param, low=low, high=high)
+            dataclasses.replace(
+                param,
+                low=low,
+                high=high,
+                default=param.check(self.params.get(param.name, param.default)),
+            )
             for param in known
             if isinstance(param, Param) and param.name in self.sliders
             for low, high in [self.sliders[param.name]]

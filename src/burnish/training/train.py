@@ -18,7 +18,7 @@ from burnish.photo import Photo
 from burnish.training import pairs, processes
 from burnish.training.batches import Batches
 from burnish.training.evaluate import score
-from burnish.training.judge import Judgement, as_filter, groups, judge, words
+from burnish.training.judge import as_filter, groups, words
 from burnish.training.loop import Moment, Training
 from burnish.training.pairs import Job, Pair
 from burnish.training.settings import Settings
@@ -50,11 +50,12 @@ class Watch:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained network, frozen, with its reports on held-out photos, the most telling first."""
+    """A trained network, frozen, and the photos held out to judge it on."""
 
     settings: Settings
     network: Network
-    judgements: tuple[Judgement, ...]
+    unseen: Sequence[Pair]
+    held_out: str | Path
     trained_on: str
     steps: int
     seconds: float
@@ -118,13 +119,11 @@ def train(
     if rank != 0:
         return None
 
-    network = training.averaged()
-    watch.begin("evaluating", sum(len(pairs) for _, pairs in groups(unseen)))
-    source = held_out or photos or settings.operator
     return Result(
         settings=settings,
-        network=network,
-        judgements=judge(network, batches.sliders, unseen, source, watch.tick),
+        network=training.averaged(),
+        unseen=unseen,
+        held_out=held_out or photos or settings.operator,
         trained_on=words(batches.pairs, photos or settings.operator),
         steps=training.step,
         seconds=training.seconds,

@@ -1,0 +1,81 @@
+"""The optimiser: Muon for the layers' matrices where asked for, AdamW for all else."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from burnish.networks.network import Network
+
+Name = Literal["muon", "adamw"]
+
+# Beside Muon, biases and what turns parameter values into gains have a rate of this share of its.
+ADAMW_SHARE = 0.6
+
+
+class Optimiser:
+    """Changes a network's weights along their gradients.
+
+    Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) makes the update of a
+    layer a matrix whose singular values are all about one, so that directions with faint gradients
+    are learnt as fast as strong ones. A convolution is the matrix from its window to its channels.
+
+    Parameters
+    ----------
+    name : "muon", or "adamw" for all weights alike
+    network : changed in place; its memory format is channels last
+    weight_decay : see `torch.optim.AdamW`; biases have none beside Muon
+    """
+
+    def __init__(self, name: Name, network: Network, weight_decay: float) -> None:
+        self.parts: list[tuple[torch.optim.Optimizer, float]] = []
+        self.matrices: list[tuple[Tensor, Tensor]] = []
+        others = list(network.parameters())
+        if name == "muon":
+            kernels = _kernels(network)
+            # Views, not copies: with channels last, what changes a matrix changes the kernel.
+            self.matrices = [
+                (kernel, _channels_last(kernel.data).view(len(kernel), -1)) for kernel in kernels
+            ]
+            muon = torch.optim.Muon(
+                [matrix for _, matrix in self.matrices], weight_decay=weight_decay
+            )
+            self.parts.append((muon, 1.0))
+            known = set(map(id, kernels))
+            others = [parameter for parameter in others if id(parameter) not in known]
+            self.parts.append((torch.optim.AdamW(others, weight_decay=0.0), ADAMW_SHARE))
+        else:
+            self.parts.append((torch.optim.AdamW(others, weight_decay=weight_decay), 1.0))
+
+    def step(self, rate: float) -> None:
+        """Change the weights, at a learning rate."""
+        for kernel, matrix in self.matrices:
+            if kernel.grad is not None:
+                matrix.grad = _channels_last(kernel.grad).reshape(matrix.shape)
+        for part, share in self.parts:
+            for group in part.param_groups:
+                group["lr"] = share * rate
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` takes."""
+        return {"parts": [part.state_dict() for part, _ in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where another optimiser of the same network was."""
+        for (part, _), saved in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
+
+
+def _kernels(network: Network) -> list[Tensor]:
+    """Return the kernels of the layers that work on the picture; gains and shifts have others."""
+    return [
+        module.weight
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d) and not name.startswith("modulation.")
+    ]
+
+
+def _channels_last(kernel: Tensor) -> Tensor:
+    """(out, in, h, w) -> (out, h, w, in), as it lies in memory."""
+    return kernel.permute(0, 2, 3, 1)
