@@ -19,8 +19,8 @@ from burnish.fidelity import mse, psnr
 from burnish.networks.chen2017 import load
 from burnish.operators.table import OPERATORS
 from burnish.photo import Photo
+from burnish.training.judge import as_filter
 from burnish.training.pairs import find_photos, resize
-from burnish.training.train import as_filter
 
 # Published checkpoint -> our operator, and settings of it that fit better than the defaults.
 PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
@@ -54,7 +54,7 @@ def main() -> None:
     print(f"{len(photos)} photos, short side {options.short_side}; PSNR in dB, mean (worst)")
     for peer, (name, fits) in PEERS.items():
         network = as_filter(load(options.peers / f"{peer}.npz"))
-        theirs = [np.clip(network(photo), 0, 1) for photo in photos]
+        theirs = [np.clip(network(photo, {}), 0, 1) for photo in photos]
         settings: dict[str, dict[str, Any] | None] = {"untouched": None, "default": {}, **fits}
         rows = {}
         for label, given in settings.items():

@@ -1,67 +1,197 @@
-"""How close to the operator: the untouched photo, the shipped network and the authors' own.
+"""The yardstick: how close to each operator, at what cost, everything in one run.
 
-python benchmarks/fidelity.py --photos PHOTOS --first 25 --peer l0_smoothing.npz --json RESULT
+python benchmarks/fidelity.py --photos PHOTOS --models MODELS --peers chen2017 --json RESULT
 
-The authors' network was trained for a smaller lambda than the default here, so its row says what
-their weights do at ours, and not how good their training was.
+For every operator that there are networks of: the untouched photo, the networks that ship, those
+in the folders of --models (the paper's architectures and low-resolution students, trained by us on
+the same photos), bilateral guided upsampling, and the networks that the paper's authors published.
+The authors' were trained for the parameters that `agreement.py` finds; where ours differ, their row
+says what their weights do at ours and not how good their training was.
 """
 
 import argparse
 import dataclasses
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import bilateral_guided_upsampling as bgu
+import numpy as np
 import torch
-from measure import circumstances, write
+from agreement import PEERS
+from measure import circumstances, timed, write
+from numpy.typing import NDArray
 
-from burnish.editing.edit import choose
-from burnish.modelfile.read import read
+from burnish.editing.edit import params_of
 from burnish.networks.chen2017 import load
-from burnish.runtime.shelf import find
+from burnish.operators.table import OPERATORS
+from burnish.params import Value
+from burnish.runtime import shelf
+from burnish.runtime.model import Model
+from burnish.runtime.session import ENGINES
 from burnish.training import pairs
 from burnish.training.evaluate import Filter, evaluate
-from burnish.training.train import as_filter
+from burnish.training.judge import as_filter
+from burnish.training.pairs import Pair, resize
+
+Pixels = NDArray[np.float32]
+
+# Seconds are measured on the middle of the first photo that is large enough, or on a mosaic.
+TIMED_SIDE = 1000
+REPEATS = 5
 
 
 def main() -> None:
+    options = parse()
+    os.environ["BURNISH_THREADS"] = str(options.threads)
+    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_grad_enabled(False)
+    results: dict[str, Any] = {
+        "circumstances": circumstances(),
+        "photos": options.photos.name,
+        "threads": options.threads,
+        "operators": {},
+    }
+    for name, models in models_of(options.models, options.operators).items():
+        values = OPERATORS[name].settle(params_of(models[0].card, {}))
+        made = prepare(name, values, options)
+        row = contest(name, values, models, made, options)
+        results["operators"][name] = row
+        show(name, row)
+        write(options.json, results)
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="l0-smoothing")
     parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders of .onnx files")
+    parser.add_argument("--operators", nargs="*", help="only these")
     parser.add_argument("--first", type=int, help="only so many photos, by name")
     parser.add_argument("--largest", type=int, default=2160, help="longer side at most, in pixels")
-    parser.add_argument("--peer", type=Path, help="the authors' weights, an .npz")
+    parser.add_argument("--short-side", type=int, help="bring photos to this shorter side")
+    parser.add_argument("--peers", type=Path, help="folder of the authors' weights")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    return parser.parse_args()
 
-    card = read(find(options.model)).card
+
+def models_of(folders: Sequence[Path], only: Sequence[str] | None) -> dict[str, list[Path]]:
+    """Group model files by their operator, those that ship first."""
+    found: dict[str, list[Path]] = {}
+    for folder in (shelf.SHIPPED, *folders):
+        for path in sorted(folder.rglob("*.onnx")):
+            model = Model.open(path)
+            if model.card.operator in OPERATORS and (not only or model.card.operator in only):
+                found.setdefault(model.card.operator, []).append(path)
+    return {name: [Model.open(path) for path in paths] for name, paths in found.items()}
+
+
+def prepare(name: str, values: dict[str, Value], options: argparse.Namespace) -> list[Pair]:
     jobs = pairs.plan(
-        card.operator,
-        {param.name: param.value for param in card.params},
+        name,
+        values,
         pairs.find_photos(options.photos)[: options.first],
-        short_sides=(),
+        short_sides=(options.short_side,) if options.short_side else (),
         largest=options.largest,
         cache=pairs.cache_folder(),
     )
-    made = pairs.make(jobs)
-    filters: dict[str, Filter] = {
-        "untouched": lambda rgb: rgb,
-        f"{card.name} ({card.network})": choose(options.model, {}).run,
-    }
-    if options.peer:
-        torch.set_grad_enabled(False)
-        filters["authors' CAN24"] = as_filter(load(options.peer))
+    if options.short_side:
+        jobs = [job for job in jobs if min(job.size) == options.short_side]
+    return pairs.make(jobs)
 
-    results = {"circumstances": circumstances(), "photos": len(made), "rows": {}}
-    print(f"{len(made)} photos of {options.photos.name}")
-    print(f"{'':24} {'MSE':>9} {'PSNR':>6} {'worst':>6} {'SSIM':>7} {'worst':>7}")
-    for name, apply in filters.items():
-        report = evaluate(apply, made)
-        mean, worst = report.mean, report.worst
-        print(
-            f"{name:24} {mean.mse:9.6f} {mean.psnr:6.2f} {worst.psnr:6.2f} "
-            f"{mean.ssim:7.4f} {worst.ssim:7.4f}"
-        )
-        results["rows"][name] = dataclasses.asdict(report)
-    write(options.json, results)
+
+def contest(
+    name: str,
+    values: dict[str, Value],
+    models: list[Model],
+    made: list[Pair],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return a row for every contestant of an operator."""
+    picture = megapixel(made)
+    operator = OPERATORS[name]
+    rows: dict[str, Any] = {"untouched": fidelity(lambda rgb, _: rgb, made)}
+    for model in models:
+        if OPERATORS[name].settle(params_of(model.card, {})) != values:
+            continue  # another task
+        row = fidelity(lambda rgb, _, model=model: model(rgb), made)
+        row |= {"macs": model.card.macs_per_pixel, "parameters": model.card.parameters}
+        for engine in ENGINES:
+            opened = Model.open(path_of(model, options), threads=options.threads, engine=engine)
+            row[engine] = timing(lambda opened=opened: opened(picture))
+        rows[f"{model.card.name} ({model.card.network})"] = row
+
+    def upsampled(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
+        return bgu.approximate(lambda low: operator.run(low, **values), rgb)
+
+    rows["bilateral guided upsampling"] = fidelity(upsampled, made) | {
+        "slow": timing(lambda: upsampled(picture, values))
+    }
+    published = {operator: peer for peer, (operator, _) in PEERS.items()}
+    if options.peers and name in published:
+        network = as_filter(load(options.peers / f"{published[name]}.npz"))
+        rows["the authors' CAN24"] = fidelity(network, made) | {"macs": 37008, "parameters": 37219}
+    rows["slow operator"] = {"slow": timing(lambda: operator.run(picture, **values))}
+    return rows
+
+
+def path_of(model: Model, options: argparse.Namespace) -> Path:
+    for folder in (*options.models, shelf.SHIPPED):
+        for path in folder.rglob(f"{model.card.name}.onnx"):
+            if Model.open(path).sha256 == model.sha256:
+                return path
+    raise FileNotFoundError(model.card.name)
+
+
+def fidelity(apply: Filter, made: Sequence[Pair]) -> dict[str, Any]:
+    report = evaluate(apply, made)
+    return {
+        "count": report.count,
+        "megapixels": round(report.megapixels, 3),
+        "mean": rounded(report.mean),
+        "worst": rounded(report.worst),
+    }
+
+
+def rounded(score: Any) -> dict[str, float]:
+    found = dataclasses.asdict(score)
+    return {
+        "mse": float(f"{found['mse']:.4g}"),
+        "psnr": round(found["psnr"], 2),
+        "ssim": round(found["ssim"], 4),
+    }
+
+
+def timing(run: Any) -> dict[str, float]:
+    found = dataclasses.asdict(timed(run, REPEATS))
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def megapixel(made: Sequence[Pair]) -> Pixels:
+    """Return a megapixel of the largest photo, scaled up if it has fewer."""
+    pair = max(made, key=lambda pair: pair.size[0] * pair.size[1])
+    rgb = pair.read()[0]
+    scale = TIMED_SIDE / min(pair.size)
+    if scale > 1:
+        height, width = (round(side * scale) for side in pair.size)
+        rgb = resize(rgb, (height, width))
+    return np.ascontiguousarray(rgb[:TIMED_SIDE, :TIMED_SIDE])
+
+
+def show(name: str, rows: dict[str, Any]) -> None:
+    print(f"\n{name}\n{'':34} {'PSNR':>6} {'worst':>6} {'SSIM':>7} {'MACs':>7} seconds a megapixel")
+    for contestant, row in rows.items():
+        line = f"{contestant:34} "
+        if "mean" in row:
+            mean, worst = row["mean"], row["worst"]
+            line += f"{mean['psnr']:6.2f} {worst['psnr']:6.2f} {mean['ssim']:7.4f} "
+        else:
+            line += " " * 22
+        line += f"{row.get('macs', ''):>7} "
+        seconds = {key: row[key]["wall"] for key in (*ENGINES, "slow") if key in row}
+        line += ", ".join(f"{key} {value:.3f}" for key, value in seconds.items())
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,25 @@
 
 import dataclasses
 import json
+from typing import Annotated
 
 import typer
 
-from burnish.cli.options import JsonOutput
+from burnish.cli.options import JsonOutput, Threads
 from burnish.errors import DeviceError
 
 
-def doctor(json_output: JsonOutput = False) -> None:
-    """Print versions, engines and devices, and run a self-test."""
+def doctor(
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Time every model on every engine instead.")
+    ] = False,
+    threads: Threads = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Print versions, engines and devices, and run a self-test; or time the models here."""
+    if bench:
+        _bench(threads, json_output=json_output)
+        return
     from burnish.editing.doctor import device, installation, self_test
 
     found, checks = installation() | {"device": device()}, self_test()
@@ -28,3 +38,18 @@ def doctor(json_output: JsonOutput = False) -> None:
             typer.echo(f"{'FAILED' if check.complaint else 'ok':<10}{check.name} {check.complaint}")
     if any(check.complaint for check in checks):
         raise typer.Exit(DeviceError.exit_code)
+
+
+def _bench(threads: int | None, *, json_output: bool) -> None:
+    from burnish.editing.doctor import bench
+
+    if not json_output:
+        typer.echo(f"{'seconds a megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
+    for timing in bench(threads):
+        if json_output:
+            typer.echo(json.dumps(dataclasses.asdict(timing)))
+        else:
+            typer.echo(
+                f"{timing.model:<32}{timing.engine:<14}{timing.device:<9}{timing.median:8.3f}  "
+                f"{timing.least:.3f} to {timing.most:.3f}"
+            )

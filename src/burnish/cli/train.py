@@ -72,6 +72,17 @@ def train(
         int,
         typer.Option(min=1, help="Random values of the sliders that each photo is learnt at."),
     ] = Settings.draws,
+    short_side: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=16,
+            help="Each photo is also learnt at this shorter side, in pixels; may be repeated. "
+            f"By default {', '.join(map(str, Settings.short_sides))}.",
+        ),
+    ] = None,
+    largest: Annotated[
+        int, typer.Option(min=16, help="Bring photos down to this longer side first, in pixels.")
+    ] = Settings.largest,
     seed: Annotated[
         int, typer.Option(min=0, help="Every random choice follows from it.")
     ] = Settings.seed,
@@ -109,6 +120,8 @@ def train(
         sliders=slider or (),
         thumbnail=thumbnail,
         draws=draws,
+        short_sides=tuple(short_side) if short_side else None,
+        largest=largest,
         batch=batch,
         crop=crop,
         peak_rate=peak_rate,
