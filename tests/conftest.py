@@ -1,4 +1,5 @@
 import os
+from dataclasses import asdict
 
 import hypothesis
 import numpy as np
@@ -47,3 +48,59 @@ def photos(tmp_path):
 def picture():
     """Draws a picture from a seed: `picture(3)` is (40, 56, 3) uint8."""
     return draw
+
+
+@pytest.fixture(scope="session")
+def card_of():
+    """Makes the card of a network, with its sliders and the operator that it is said to learn."""
+    from burnish.modelfile.card import Card, CardParam
+
+    def card_of(network, sliders=(), operator="python:none:none", **changes):
+        fields = {name: getattr(network, name) for name in NETWORK_FIELDS}
+        params = [CardParam(value=p.default, slider=True, **asdict(p)) for p in sliders]
+        fields |= {"name": "lively", "operator": operator, "title": "Nothing in particular"}
+        fields |= {"paper": None, "params": params, "network": "fast", "measured": ()}
+        fields |= {"training": {}, "licence": "MIT", "burnish_version": "0.1.0"}
+        fields["parameters"] = sum(p.numel() for p in network.parameters())
+        return Card(**fields | changes)
+
+    return card_of
+
+
+NETWORK_FIELDS = (
+    *("halo", "multiple", "macs_per_pixel"),
+    *("activations_per_pixel", "thumbnail"),
+)
+
+
+@pytest.fixture(scope="session")
+def lively():
+    """Makes an untrained network whose every number counts; sliders are l0-smoothing's."""
+    import torch
+
+    from burnish.networks.unet import UNet
+    from burnish.operators.table import OPERATORS
+
+    def lively(sliders=("lambda", "kappa"), thumbnail=True, seed=0, **shape):
+        taken = [p for p in OPERATORS["l0-smoothing"].params if p.name in sliders]
+        wanted = {"widths": (4, 6), "down": (1, 1), "up": (1,)} | shape
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = UNet(**wanted, sliders=taken, thumbnail=thumbnail)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+        return network.eval(), taken
+
+    return lively
+
+
+@pytest.fixture(scope="session")
+def slider_model(lively, card_of, tmp_path_factory):
+    """A model file that takes lambda, kappa and a thumbnail; its operator is l0-smoothing."""
+    from burnish.modelfile.write import export
+
+    network, sliders = lively()
+    card = card_of(network, sliders, "l0-smoothing")
+    return export(network, card, tmp_path_factory.mktemp("models") / "lively.onnx")

@@ -27,7 +27,7 @@ def test_the_function_stays_the_same():
 
 def test_nothing_but_convolutions_and_rectifiers_is_left():
     folded = fold(trained_like())
-    assert {type(layer).__name__ for layer in folded} == {"Conv2d", "LeakyReLU"}
+    assert {type(layer).__name__ for layer in folded.layers} == {"Conv2d", "LeakyReLU"}
 
 
 def test_what_it_states_of_itself_stays():
@@ -42,7 +42,7 @@ def test_the_network_is_left_alone():
     before = {name: value.clone() for name, value in network.state_dict().items()}
     folded = fold(network)
     with torch.no_grad():
-        folded[0].weight.zero_()
+        folded.layers[0].weight.zero_()
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
 

@@ -94,7 +94,10 @@ def test_measured_error_is_true_and_tight(name):
     jobs = pairs.plan(
         card.operator, values, photos, short_sides=(), largest=2160, cache=pairs.cache_folder()
     )
-    report = evaluate(model, pairs.make(jobs))
+    report = evaluate(
+        lambda rgb, values: model(rgb, {param.name: values[param.name] for param in card.sliders}),
+        pairs.make(jobs),
+    )
     assert report.mean.psnr == pytest.approx(card.measured[0].psnr_mean, abs=0.02)
     assert report.worst.psnr == pytest.approx(card.measured[0].psnr_worst, abs=0.05)
     assert report.mean.ssim == pytest.approx(card.measured[0].ssim_mean, abs=0.001)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -133,6 +133,7 @@ def seen(model: onnx.ModelProto) -> int:
 
 @settings(deadline=None, max_examples=60)
 @given(chosen=st.lists(steps(), min_size=1, max_size=3))
+@example(chosen=[(padded, 0, 3, "constant"), (padded, 0, 0, "reflect")])
 def test_sight_is_where_a_lit_row_shows(chosen: list[tuple[Any, ...]]) -> None:
     chain = Chain()
     for step, *arguments in chosen:

@@ -92,8 +92,3 @@ def test_halo_is_the_reach_and_not_more(dilations):
     network(x)[0, :, middle, middle].sum().backward()
     rows = x.grad[0].abs().sum(dim=(0, 2)).nonzero().flatten()
     assert (rows.min(), rows.max()) == (middle - network.halo, middle + network.halo)
-
-
-def test_extra_planes_enter():
-    network = CAN(width=4, dilations=(1, 1), in_channels=5)
-    assert network(torch.rand(2, 5, 8, 8)).shape == (2, 3, 8, 8)

@@ -9,11 +9,16 @@ import pytest
 HEAVY = {"torch", "numpy", "scipy", "pyvips", "onnx", "onnxruntime", "skimage", "PIL"}
 
 
+# Ends what the code prints itself, which may name a library too.
+MARK = "### loaded:"
+
+
 def loaded_by(code: str) -> set[str]:
     """The top-level modules that a fresh interpreter has loaded after `code`."""
-    code += "\nimport sys; print('\\n'.join({name.partition('.')[0] for name in sys.modules}))"
+    code += "\nimport sys; print(f'\\n{MARK}', *{name.partition('.')[0] for name in sys.modules})"
+    code = f"MARK = {MARK!r}\n{code}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    return set(done.stdout.partition(MARK)[2].split())
 
 
 HELP = """

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from burnish.errors import UsageError
+from burnish.params import Param
 from burnish.training.batches import Batches
 from burnish.training.pairs import Pair
 
@@ -20,21 +21,23 @@ def stored(tmp_path):
 
 
 def test_shapes_and_range(stored):
-    before, after = Batches(stored, batch=4, crop=16, seed=0).at(0)
+    (batch,) = Batches(stored, batch=4, crop=16, seed=0).at(0)
+    before, after = batch.before, batch.after
     assert before.shape == after.shape == (4, 3, 16, 16)
     assert before.min() >= 0
     assert before.max() <= 1
+    assert (batch.context, batch.share, batch.away) == ((), 1.0, False)
 
 
 def test_before_and_after_are_turned_alike(stored):
     batches = Batches(stored, batch=4, crop=16, seed=0)
     for step in range(8):
-        before, after = batches.at(step)
-        torch.testing.assert_close(before + after, torch.ones_like(before))
+        (batch,) = batches.at(step)
+        torch.testing.assert_close(batch.before + batch.after, torch.ones_like(batch.before))
 
 
 def test_every_crop_is_a_flip_or_turn_of_a_part_of_a_photo(stored):
-    before, _ = Batches(stored, batch=2, crop=16, seed=1).at(3)
+    before = Batches(stored, batch=2, crop=16, seed=1).at(3)[0].before
     photos = [pair.read()[0] for pair in stored]
     for crop in before.permute(0, 2, 3, 1).numpy():
         assert any(occurs(turned, photo) for photo in photos for turned in turns(crop))
@@ -59,12 +62,12 @@ def test_a_batch_follows_from_its_step_alone(stored):
     one, two = (Batches(stored, batch=2, crop=16, seed=5) for _ in range(2))
     one.at(0)
     one.at(1)
-    torch.testing.assert_close(one.at(7)[0], two.at(7)[0], rtol=0, atol=0)
+    torch.testing.assert_close(one.at(7)[0].before, two.at(7)[0].before, rtol=0, atol=0)
 
 
 def test_steps_ranks_and_seeds_differ(stored):
     drawn = [
-        Batches(stored, batch=2, crop=16, seed=seed, rank=rank).at(step)[0]
+        Batches(stored, batch=2, crop=16, seed=seed, rank=rank).at(step)[0].before
         for seed, rank, step in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
     ]
     for index, batch in enumerate(drawn):
@@ -74,7 +77,7 @@ def test_steps_ranks_and_seeds_differ(stored):
 def test_photos_smaller_than_a_crop_are_left_out(stored):
     batches = Batches(stored, batch=4, crop=32, seed=0)
     assert [pair.digest for pair in batches.pairs] == ["1.png"]
-    assert batches.at(0)[0].shape == (4, 3, 32, 32)
+    assert batches.at(0)[0].before.shape == (4, 3, 32, 32)
     with pytest.raises(
         UsageError, match="photos of 64 pixels or more to each side, got 40 at most"
     ):
@@ -84,3 +87,54 @@ def test_photos_smaller_than_a_crop_are_left_out(stored):
 def test_chances_grow_with_the_root_of_the_pixels(stored):
     chances = Batches(stored, batch=1, crop=8, seed=0).chances
     assert chances[1] / chances[0] == pytest.approx(((48 * 40) / (24 * 32)) ** 0.5)
+
+
+LAMBDA = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
+
+
+@pytest.fixture
+def at_values(stored):
+    """The same photos, each at the value that holds unsaid and at another."""
+    return [
+        Pair(pair.digest, pair.path, {"lambda": value, "kappa": 2.0})
+        for index, pair in enumerate(stored)
+        for value in (0.02, 0.1 + index / 100)
+    ]
+
+
+def test_crops_of_equal_slider_values_come_together_and_say_so(at_values):
+    batches = Batches(at_values, batch=16, crop=16, seed=0, sliders=(LAMBDA,)).at(0)
+    values = [float(batch.context[0]) for batch in batches]
+    assert sorted(values) == pytest.approx([0.02, 0.1, 0.11])
+    for batch, value in zip(batches, values, strict=True):
+        assert batch.context[0].shape == (1, 1, 1, 1)
+        assert batch.away == (value != pytest.approx(0.02))
+        assert batch.share == len(batch.before) / 16
+    assert sum(batch.share for batch in batches) == 1
+
+
+def test_values_belong_to_the_crops_photo(at_values):
+    photos = {0.1: at_values[0].read()[0], 0.11: at_values[2].read()[0]}
+    for batch in Batches(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).at(0):
+        value = round(float(batch.context[0]), 6)
+        for crop in batch.before.permute(0, 2, 3, 1).numpy():
+            if value in photos:
+                assert any(occurs(turned, photos[value]) for turned in turns(crop))
+
+
+def test_thumbnails_are_the_whole_photos_turned_as_the_crops_are(stored):
+    (batch,) = Batches(stored, batch=4, crop=24, seed=0, thumbnail=True).at(0)
+    (thumbnails,) = batch.context
+    assert thumbnails.shape == (4, 3, 64, 64)
+    for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
+        found = [
+            turn
+            for pair in stored
+            for turn, (crop_turned, small) in enumerate(
+                zip(turns(crop.permute(1, 2, 0).numpy()), turns(pair.thumbnail), strict=True)
+            )
+            if occurs(crop_turned, pair.read()[0])
+        ]
+        assert found, "the crop is of no photo"
+        back = list(turns(thumbnail.permute(1, 2, 0).numpy()))[found[0]]
+        assert any(np.allclose(back, pair.thumbnail, atol=1e-6) for pair in stored)

@@ -61,7 +61,7 @@ def stored(tmp_path):
 
 
 def test_report_has_mean_worst_and_untouched(stored):
-    report = evaluate(lambda rgb: rgb + np.float32(0.1), stored)
+    report = evaluate(lambda rgb, values: rgb + np.float32(0.1), stored)
     assert report.count == 2
     assert report.megapixels == pytest.approx(144e-6)
     assert report.worst.mse == pytest.approx(0.01, rel=1e-3)
@@ -71,5 +71,5 @@ def test_report_has_mean_worst_and_untouched(stored):
 
 
 def test_results_are_clipped_as_they_would_be_when_written(stored):
-    report = evaluate(lambda rgb: np.full_like(rgb, 7), stored)
+    report = evaluate(lambda rgb, values: np.full_like(rgb, 7), stored)
     assert report.worst.mse == pytest.approx(0.4**2, rel=1e-3)

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -16,13 +17,18 @@ from numpy.typing import NDArray
 
 import burnish
 from burnish.editing.demo import SAMPLE
+from burnish.errors import MissingLibraryError
 from burnish.photo import Photo
 from burnish.runtime import shelf
 from burnish.runtime.model import Model
+from burnish.runtime.session import ENGINES
 
 # Those that applying a model needs, then those of the extras.
 _PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
 _OPTIONAL = ("openvino", "scipy", "torch", "scikit-image", "onnxscript")
+# The picture that models are timed on, px to each side, and how often after a warm-up.
+BENCH_SIDE = 1000
+BENCH_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,55 @@ def self_test() -> list[Check]:
     for name in shelf.names():
         checks.append(_check(f"model {name}: tiles equal the whole", partial(_tiles, name)))
     return checks
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a model takes for a megapixel on an engine, in seconds: middle, least and most."""
+
+    model: str
+    engine: str
+    device: str
+    threads: int | None
+    median: float
+    least: float
+    most: float
+
+
+def bench(threads: int | None = None) -> Iterator[Timing]:
+    """Time every shipped model on every engine that is installed, on a picture of a megapixel.
+
+    Parameters
+    ----------
+    threads : CPU threads; None leaves it to the engine
+    """
+    pixels = _wide(Photo.open(SAMPLE).pixels, BENCH_SIDE)
+    rows = ceil(BENCH_SIDE / pixels.shape[0])
+    pixels = np.tile(pixels, (rows, 1, 1))[:BENCH_SIDE, :BENCH_SIDE]
+    pixels = np.ascontiguousarray(pixels)
+    for name in shelf.names():
+        for engine in ENGINES:
+            try:
+                model = Model.open(name, threads=threads, engine=engine)
+            except MissingLibraryError:
+                continue
+            seconds = [_seconds(model, pixels) for _ in range(1 + BENCH_RUNS)][1:]
+            yield Timing(
+                name,
+                engine,
+                model.device,
+                threads,
+                float(np.median(seconds)),
+                min(seconds),
+                max(seconds),
+            )
+
+
+def _seconds(model: Model, pixels: NDArray[np.float32]) -> float:
+    start = time.perf_counter()
+    model(pixels)
+    megapixels: float = pixels.size / 3e6
+    return (time.perf_counter() - start) / megapixels
 
 
 def _check(name: str, test: Callable[[], str]) -> Check:

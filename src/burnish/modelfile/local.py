@@ -66,7 +66,9 @@ _RULES: dict[str, Mapping[str, Collection[object]]] = {
     "Tanh": {},
 }
 # Only the context is looked at as a whole.
-_WHOLE = frozenset(["GlobalAveragePool", "GlobalMaxPool", "Log", "ReduceMax", "ReduceMean"])
+_WHOLE = frozenset(
+    ["GlobalAveragePool", "GlobalMaxPool", "Log", "ReduceMax", "ReduceMean", "Reshape"]
+)
 ALLOWED = frozenset(_RULES) | _WHOLE
 
 # These give weights, whatever the picture.
@@ -96,7 +98,7 @@ def check(model: ModelProto, where: str) -> None:
             _check_cast(node, known, where)
             continue
         near = not made.isdisjoint(node.input)
-        _check_inputs(node, made | context, where)
+        _check_inputs(node, made, context, where)
         if near:
             _check_near(node, context, where)
         _check_numbers(node, known, where)
@@ -155,11 +157,15 @@ def _check_attributes(node: NodeProto, where: str) -> None:
                     refuse(where, f"{name[:80]} of at most {MAX_NUMBER}", f"{number}")
 
 
-def _check_inputs(node: NodeProto, made: Collection[str], where: str) -> None:
-    from_picture = [name in made for name in node.input]
-    if not (any(from_picture) if node.op_type in MEETING else from_picture[0]):
+def _check_inputs(
+    node: NodeProto, made: Collection[str], context: Collection[str], where: str
+) -> None:
+    computed = [name in made or name in context for name in node.input]
+    if not (any(computed) if node.op_type in MEETING else computed[0]):
         refuse(where, "weights that are stored", f"{node.op_type} that computes some")
-    if node.op_type not in MEETING and any(from_picture[1:]):
+    if node.op_type == "Conv" and node.input[1] in context:
+        computed[1] = False  # a kernel may hold for the whole picture
+    if node.op_type not in MEETING and any(computed[1:]):
         refuse(where, "weights and sizes that are constant", f"{node.op_type} by computed ones")
     if len(node.output) > 1 and node.op_type != "Split":
         refuse(where, "one output", f"{node.op_type} with {len(node.output)}")
@@ -176,7 +182,9 @@ def _check_near(node: NodeProto, context: Collection[str], where: str) -> None:
     """Check a node that works on the picture."""
     if node.op_type in _WHOLE:
         refuse(where, "operators that look near", f"{node.op_type} of the picture")
-    if node.op_type not in TOGETHER and any(name in context for name in node.input):
+    kernel = node.input[1] if node.op_type == "Conv" else None
+    for_all = [name for name in node.input if name in context and name != kernel]
+    if node.op_type not in TOGETHER and for_all:
         refuse(where, "what holds for the whole picture to scale or shift", f"{node.op_type} by it")
 
 

@@ -82,8 +82,13 @@ def _sight(
 
 def _check_context(node: NodeProto, context: Collection[str], sizes: Shapes, where: str) -> None:
     """See that what holds for the whole picture has no places where it meets the picture."""
+    kernel = node.input[1] if node.op_type == "Conv" else None
     for name in node.input:
-        if name in context and (len(sizes[name]) != 4 or sizes[name][2:] != (1, 1)):
+        if (
+            name in context
+            and name != kernel
+            and (len(sizes[name]) != 4 or sizes[name][2:] != (1, 1))
+        ):
             refuse(where, "one number a channel for the whole picture", f"{sizes[name][:8]}")
 
 

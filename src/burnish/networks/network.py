@@ -11,6 +11,9 @@ from torch import Tensor, nn
 #            training ends, and what is shipped.
 Statistics = Literal["picture", "batch", "frozen"]
 
+# What a network's parameters begin with that only change it away from its sliders' defaults.
+SLIDING = "sliding."
+
 
 class Network(nn.Module):
     """A function from picture to picture that looks near, and says how near.
@@ -24,7 +27,7 @@ class Network(nn.Module):
     sliders : how many parameter values it takes with each picture
     thumbnail : side of the small version of the whole picture that it takes, px; 0 for none
 
-    Shape: image (N, 3, H, W) RGB in [0, 1]; then, where it takes them, `params` (N, sliders, 1, 1)
+    Shape: image (N, 3, H, W) RGB in [0, 1]; then, where it takes them, `params` (1, sliders, 1, 1)
     in their own units and `thumbnail` (N, 3, side, side) -> (N, 3, H, W)
     """
 
@@ -38,6 +41,11 @@ class Network(nn.Module):
     def use_statistics(self, statistics: Statistics) -> "Network":
         """Choose what normalisers normalise by; a network without any has nothing to choose."""
         return self
+
+    def learn_sliders_only(self, only: bool) -> None:
+        """Choose whether gradients go to all parameters, or to those of the sliders alone."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(not only or name.startswith(SLIDING))
 
     @property
     def context(self) -> dict[str, tuple[int, int, int]]:

@@ -13,20 +13,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from burnish.errors import UsageError
+from burnish.params import Param
 from burnish.training.pairs import Pair
+
+Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Batch:
     """Crops before and after, each (N, 3, crop, crop) float32 in [0, 1], and their context.
 
-    ``context``: as a network takes it, values of sliders (N, sliders, 1, 1), thumbnails
-    (N, 3, S, S), or fewer of them.
+    ``context``: as a network takes it, values of sliders (1, sliders, 1, 1), the same for all
+    crops, thumbnails (N, 3, S, S), or fewer of them. ``share``: of the step's crops, these are so
+    many. ``away``: whether a slider's value is another than the one that holds unsaid.
     """
 
     before: Tensor
     after: Tensor
     context: tuple[Tensor, ...] = ()
+    share: float = 1.0
+    away: bool = False
 
 
 class Batches:
@@ -41,7 +47,7 @@ class Batches:
     batch : crops a batch
     crop : side of a crop in pixels; pairs smaller than this are left out
     seed, rank : of the training, and of this process among several
-    sliders : parameters whose values each crop brings along
+    sliders : parameters whose values crops bring along
     thumbnail : whether each crop brings its photo's thumbnail along
 
     Raises
@@ -57,7 +63,7 @@ class Batches:
         crop: int,
         seed: int,
         rank: int = 0,
-        sliders: Sequence[str] = (),
+        sliders: Sequence[Param] = (),
         thumbnail: bool = False,
     ) -> None:
         self.pairs = [pair for pair in pairs if min(pair.size) >= crop]
@@ -77,23 +83,30 @@ class Batches:
         chances = np.sqrt([float(np.prod(pair.size)) for pair in self.pairs])
         self.chances = chances / chances.sum()
 
-    def at(self, step: int) -> Batch:
-        """Return the batch of one step."""
+    def at(self, step: int) -> list[Batch]:
+        """Return one step's crops, those together that have equal values of the sliders."""
         random = np.random.default_rng([self.seed, self.rank, step])
         chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
-        drawn = [self._crop(self.pairs[index], random) for index in chosen]
-        before, after = (_planes([crop[i] for crop, _ in drawn]) for i in range(2))
-        context = []
-        if self.sliders:
-            values = [[self.pairs[index].values[name] for name in self.sliders] for index in chosen]
-            context.append(torch.tensor(values)[..., None, None])
-        if self.thumbnail:
-            context.append(_planes([thumbnail for _, thumbnail in drawn]))
-        return Batch(before, after, tuple(context))
+        groups: dict[tuple[float, ...], list[tuple[Picture, Picture]]] = {}
+        for index in chosen:
+            pair = self.pairs[index]
+            values = tuple(float(str(pair.values[param.name])) for param in self.sliders)
+            groups.setdefault(values, []).append(self._crop(pair, random))
+        return [self._batch(values, crops) for values, crops in groups.items()]
 
-    def _crop(
-        self, pair: Pair, random: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _batch(self, values: tuple[float, ...], crops: list[tuple[Picture, Picture]]) -> Batch:
+        context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
+        if self.thumbnail:
+            context.append(_planes([thumbnail for _, thumbnail in crops]))
+        return Batch(
+            before=_planes([crop[0] for crop, _ in crops]),
+            after=_planes([crop[1] for crop, _ in crops]),
+            context=tuple(context),
+            share=len(crops) / self.batch,
+            away=values != tuple(param.default for param in self.sliders),
+        )
+
+    def _crop(self, pair: Pair, random: np.random.Generator) -> tuple[Picture, Picture]:
         """Draw before and after of a place, and the thumbnail, all turned alike."""
         height, width = pair.size
         top = int(random.integers(height - self.crop + 1))
@@ -107,6 +120,6 @@ class Batches:
         return crop, thumbnail
 
 
-def _planes(pictures: Sequence[NDArray[np.float32]]) -> Tensor:
+def _planes(pictures: Sequence[Picture]) -> Tensor:
     """(H, W, 3) each -> (N, 3, H, W)."""
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +96,9 @@ class Training:
             coming = ahead.submit(self.batches.at, self.step)
             while (done := processes.agree(self.done)) < 1:
                 start = time.perf_counter()
-                batch = coming.result()
+                batches = coming.result()
                 coming = ahead.submit(self.batches.at, self.step + 1)
-                self._one_step(batch, done)
+                self._one_step(batches, done)
                 self.seconds += time.perf_counter() - start
                 listen(Moment(self.step, self.done, self.seconds, self.loss))
                 if main and time.perf_counter() - saved > save_every:
@@ -143,33 +143,42 @@ class Training:
         self.optimiser.load_state_dict(checkpoint.optimiser)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
 
-    def _one_step(self, batch: Batch, done: float) -> None:
+    def _one_step(self, batches: Sequence[Batch], done: float) -> None:
         settings = self.settings
         statistics: Statistics = "batch" if done < settings.freeze_at else "frozen"
         self.network.use_statistics(statistics).train()
-        loss = self._backward(batch)
+        loss = self._backward(batches)
         nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
         self.optimiser.step(rate(settings, done))
         self.step += 1
         self._average_weights()
         self._follow(loss)
 
-    def _backward(self, batch: Batch) -> float:
-        self.network.zero_grad()
-        before = batch.before.to(memory_format=torch.channels_last)
-        loss = F.mse_loss(self.network(before, *batch.context), batch.after)
-        loss.backward()  # type: ignore[no-untyped-call]
+    def _backward(self, batches: Sequence[Batch]) -> float:
+        """Add up the gradients of a step's crops.
+
+        Away from the values that hold unsaid, only what sliders change is learnt: the network at
+        those values is as good as if it had no sliders.
+        """
+        for parameter in self.network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        total = 0.0
+        for batch in batches:
+            self.network.learn_sliders_only(batch.away)
+            before = batch.before.to(memory_format=torch.channels_last)
+            loss = batch.share * F.mse_loss(self.network(before, *batch.context), batch.after)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
         processes.average_gradients(self.network)
         processes.average_buffers(self.network)  # alike already where nothing is counted
-        value = loss.item()
-        if not math.isfinite(value):
+        if not math.isfinite(total):
             raise ModelError(
                 f"step {self.step}",
                 expected="a finite loss",
-                got=str(value),
+                got=str(total),
                 remedy="train with a lower --peak-rate",
             )
-        return value
+        return total
 
     def _average_weights(self) -> None:
         """Average exponentially, with a memory that grows: the start is soon forgotten."""

@@ -50,8 +50,8 @@ class Optimiser:
     def step(self, rate: float) -> None:
         """Change the weights, at a learning rate."""
         for kernel, matrix in self.matrices:
-            if kernel.grad is not None:
-                matrix.grad = _channels_last(kernel.grad).reshape(matrix.shape)
+            assert kernel.grad is not None
+            matrix.grad = _channels_last(kernel.grad).reshape(matrix.shape)
         for part, share in self.parts:
             for group in part.param_groups:
                 group["lr"] = share * rate
@@ -72,7 +72,7 @@ def _kernels(network: Network) -> list[Tensor]:
     return [
         module.weight
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d) and not name.startswith("modulation.")
+        if isinstance(module, nn.Conv2d) and not name.startswith(("sliding.", "glance."))
     ]
 
 

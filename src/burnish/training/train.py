@@ -107,7 +107,7 @@ def train(
         crop=settings.crop,
         seed=settings.seed,
         rank=rank,
-        sliders=tuple(param.name for param in settings.slider_params),
+        sliders=settings.slider_params,
         thumbnail=settings.thumbnail,
     )
     data = sha256(" ".join(job.target.name for job in [*jobs, *judged]).encode()).hexdigest()
@@ -138,6 +138,7 @@ class Looks:
     ) -> None:
         self.training = training
         self.pairs = groups(unseen)[0][1][:LOOK_PHOTOS]
+        self.sliders = [param.name for param in training.settings.slider_params]
         self.folder = folder / "pictures"
         self.log = folder / "log.jsonl"
         self.watch = watch
@@ -158,7 +159,7 @@ class Looks:
             self.next_share += 0.1 if moment.done >= self.next_share else 0
 
     def _look(self, moment: Moment) -> None:
-        apply = as_filter(self.training.averaged(), self.training.batches.sliders)
+        apply = as_filter(self.training.averaged(), self.sliders)
         found = []
         for index, pair in enumerate(self.pairs):
             before, after = _middle(pair)

@@ -1,0 +1,139 @@
+"""What learns an operator in the fewest steps: optimisers, rates, crops, shapes, side by side.
+
+python benchmarks/recipe.py --photos PHOTOS --held-out OTHERS --operator rudin-osher-fatemi \
+    --steps 1000 --json RESULT
+
+Every variant differs from the recipe that ships in what its name says, is trained for equally many
+steps from the same seed on the same pairs, and is judged on photos never trained on. Seconds are
+those of training alone.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import circumstances, write
+
+from burnish.networks.network import Network
+from burnish.networks.table import NETWORKS, build
+from burnish.networks.unet import UNet
+from burnish.operators.table import OPERATORS
+from burnish.training import pairs
+from burnish.training.batches import Batches
+from burnish.training.evaluate import evaluate
+from burnish.training.judge import as_filter
+from burnish.training.loop import Training
+from burnish.training.settings import Settings
+
+FAST = NETWORKS["fast"].arguments
+
+# Name -> what differs: settings, the network's name, or the shape of a UNet.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it ships": {},
+    "AdamW, rate 0.001": {"settings": {"optimiser": "adamw", "peak_rate": 1e-3}},
+    "AdamW, rate 0.003": {"settings": {"optimiser": "adamw", "peak_rate": 3e-3}},
+    "AdamW, rate 0.01": {"settings": {"optimiser": "adamw", "peak_rate": 1e-2}},
+    "Muon, rate 0.002": {"settings": {"peak_rate": 2e-3}},
+    "Muon, rate 0.004": {"settings": {"peak_rate": 4e-3}},
+    "Muon, rate 0.016": {"settings": {"peak_rate": 16e-3}},
+    "4 crops of 128": {"settings": {"batch": 4}},
+    "16 crops of 128": {"settings": {"batch": 16}},
+    "2 crops of 256": {"settings": {"batch": 2, "crop": 256}},
+    "32 crops of 64": {"settings": {"batch": 32, "crop": 64}},
+    "no weight decay": {"settings": {"weight_decay": 0.0}},
+    "weights averaged over 300 steps": {"settings": {"averaging": 0.997}},
+    "16 channels, 3x3 at half resolution": {
+        "shape": {"widths": (16, 32, 48, 64), "down": (1, 1, 2, 2), "up": (1, 2, 2)}
+    },
+    "24 channels": {"shape": FAST | {"widths": (24, 32, 48, 64)}},
+    "40 channels": {"shape": FAST | {"widths": (40, 32, 48, 64)}},
+    "three levels": {"shape": {"widths": (32, 32, 48), "down": (0, 1, 3), "up": (0, 2)}},
+    "five levels": {
+        "shape": {"widths": (32, 32, 48, 48, 48), "down": (0, 1, 1, 1, 1), "up": (0, 2, 1, 1)}
+    },
+    "quarter resolution": {
+        "shape": {"widths": (48, 48, 64), "down": (2, 2, 2), "up": (2, 2), "factor": 4}
+    },
+    "best": {"network": "best"},
+    "CAN24": {"network": "can24", "settings": {"batch": 2, "crop": 256}},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--held-out", type=Path, required=True)
+    parser.add_argument("--operator", default="rudin-osher-fatemi")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--largest", type=int, default=2160)
+    parser.add_argument("--only", nargs="*", help="names of variants")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    values = OPERATORS[options.operator].settle({})
+    judged = made(options, values, options.held_out, ())
+    known = {pair.digest for pair in judged}
+    learnt = made(options, values, options.photos, Settings.short_sides)
+    learnt = [pair for pair in learnt if pair.digest not in known]
+    results: dict[str, Any] = {"circumstances": circumstances(), "rows": {}}
+    results |= {"operator": options.operator, "steps": options.steps, "threads": options.threads}
+    print(f"{'':40} {'k MACs':>7} {'PSNR':>6} {'worst':>6} {'seconds':>8}")
+    for name, variant in VARIANTS.items():
+        if options.only and name not in options.only:
+            continue
+        row = trained(variant, learnt, judged, options)
+        results["rows"][name] = row
+        print(
+            f"{name:40} {row['macs'] / 1000:7.1f} {row['psnr']:6.2f} {row['worst']:6.2f} "
+            f"{row['seconds']:8.0f}",
+            flush=True,
+        )
+        write(options.json, results)
+
+
+def made(
+    options: argparse.Namespace, values: dict[str, Any], folder: Path, sides: tuple[int, ...]
+) -> list[pairs.Pair]:
+    jobs = pairs.plan(
+        options.operator,
+        values,
+        pairs.find_photos(folder),
+        short_sides=sides,
+        largest=options.largest,
+        cache=pairs.cache_folder(),
+    )
+    return pairs.make(jobs)
+
+
+def trained(
+    variant: dict[str, Any],
+    learnt: list[pairs.Pair],
+    judged: list[pairs.Pair],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    name = variant.get("network", "fast")
+    settings = Settings(options.operator, name, steps=options.steps)
+    changes = NETWORKS[name].settings | variant.get("settings", {})
+    settings = dataclasses.replace(settings, **changes)
+    torch.manual_seed(settings.seed)
+    network: Network = UNet(**variant["shape"]) if "shape" in variant else build(name)
+    batches = Batches(learnt, batch=settings.batch, crop=settings.crop, seed=settings.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(settings, network, batches, Path(folder))
+        training.run()
+    report = evaluate(as_filter(training.averaged()), judged)
+    return {
+        "macs": network.macs_per_pixel,
+        "psnr": round(report.mean.psnr, 2),
+        "worst": round(report.worst.psnr, 2),
+        "seconds": round(training.seconds, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Sliders: what parameter values change about a network, learnt beside it.
+
+At the values that hold unless others are said, nothing is changed. Away from them every layer has
+other gains and shifts (feature-wise linear modulation, Perez et al. 2018,
+https://doi.org/10.1609/aaai.v32i1.11671), and layers of few numbers, the fine ones, other kernels:
+to theirs is added a weighted sum of a few that are learnt (after Fan et al. 2018, whose kernels are
+linear in the parameter). A value is the same everywhere in a picture, so it does not enter as
+planes of pixels: with values that are given all this is constant, and vanishes into the
+convolutions.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from burnish.params import Param
+
+_CODE = 32
+_KERNELS = 3
+# Layers of more numbers than this, the coarse ones, keep their kernels.
+_FEW = 10_000
+_TINY = 1e-6
+
+
+class Sliders(nn.Module):
+    """Changes of a network's layers.
+
+    Parameters
+    ----------
+    params : whose values it takes, in order
+    layers : what they change
+
+    Shape: values (1, params, 1, 1) in their own units -> for each layer a gain and a shift to add,
+    (1, channels, 1, 1), and a kernel to add, or None
+    """
+
+    def __init__(self, params: Sequence[Param], layers: Sequence[nn.Conv2d]) -> None:
+        super().__init__()
+        self.scale = Scale(params)
+        defaults = torch.tensor([param.default for param in params])
+        self.register_buffer("defaults", defaults.view(1, -1, 1, 1))
+        self.hidden = nn.Conv2d(len(params), _CODE, 1)
+        self.code = nn.Conv2d(_CODE, _CODE, 1)
+        self.widths = [layer.out_channels for layer in layers]
+        self.modulate = nn.Conv2d(_CODE, 2 * sum(self.widths), 1, bias=False)
+        nn.init.zeros_(self.modulate.weight)
+        self.bends = nn.ModuleList(Bend(layer) for layer in layers if layer.weight.numel() <= _FEW)
+        self.bent = [layer.weight.numel() <= _FEW for layer in layers]
+
+    defaults: Tensor
+
+    def forward(self, values: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+        code = self._code(values) - self._code(self.defaults)
+        gains, shifts = self.modulate(code).chunk(2, dim=1)
+        bends = iter(self.bends)
+        return list(
+            zip(
+                torch.split(gains, self.widths, dim=1),
+                torch.split(shifts, self.widths, dim=1),
+                [next(bends)(code) if bent else None for bent in self.bent],
+                strict=True,
+            )
+        )
+
+    def _code(self, values: Tensor) -> Tensor:
+        code: Tensor = F.relu(self.code(F.relu(self.hidden(self.scale(values)))))
+        return code
+
+
+class Bend(nn.Module):
+    """What is added to a layer's kernel: a weighted sum of a few kernels. Starts as none.
+
+    Shape: code (1, C, 1, 1) -> as the layer's kernel
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self.weights = nn.Conv2d(_CODE, _KERNELS, 1, bias=False)
+        nn.init.zeros_(self.weights.weight)
+        self.kernels = nn.Conv2d(_KERNELS, layer.weight.numel(), 1, bias=False)
+        nn.init.normal_(self.kernels.weight, std=layer.weight[0].numel() ** -0.5)
+        self.shape = tuple(layer.weight.shape)
+
+    def forward(self, code: Tensor) -> Tensor:
+        kernel: Tensor = self.kernels(self.weights(code)).reshape(self.shape)
+        return kernel
+
+
+class Scale(nn.Module):
+    """Parameter values, each brought to [-1, 1] along its own scale, linear or logarithmic.
+
+    Examples
+    --------
+    >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
+    >>> Scale([p])(torch.tensor([0.002, 0.02, 0.2]).view(3, 1, 1, 1)).flatten().round(decimals=4)
+    tensor([-1.,  0.,  1.])
+    """
+
+    def __init__(self, params: Sequence[Param]) -> None:
+        super().__init__()
+        rows = []
+        for param in params:
+            if param.scale == "log":
+                steep = 2 / torch.log(torch.tensor(param.high / param.low)).item()
+                rows.append((0.0, steep, -1 - steep * torch.log(torch.tensor(param.low)).item()))
+            else:
+                steep = 2 / (param.high - param.low)
+                rows.append((steep, 0.0, -1 - steep * param.low))
+        for name, column in zip(("linear", "log", "offset"), zip(*rows, strict=True), strict=True):
+            self.register_buffer(name, torch.tensor(column).view(1, -1, 1, 1))
+
+    linear: Tensor
+    log: Tensor
+    offset: Tensor
+
+    def forward(self, values: Tensor) -> Tensor:
+        logarithm = torch.log(values.clamp_min(_TINY))
+        return self.linear * values + self.log * logarithm + self.offset

@@ -1,0 +1,207 @@
+"""Trunk: the U-shaped stack of convolutions that students share, and what it costs.
+
+It works on cells, squares of pixels. A student says what goes into a cell and what is made of what
+comes out.
+After Ronneberger et al. 2015 (https://doi.org/10.1007/978-3-319-24574-4_28), with skips by
+addition.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from burnish.networks.glance import Glance
+from burnish.networks.network import Network
+from burnish.networks.sliders import Sliders
+from burnish.params import Param
+from burnish.photo.shrink import THUMBNAIL
+
+
+class Trunk(Network):
+    """A network whose convolutions form a U on cells; whoever inherits it has a `forward`.
+
+    Untrained, what comes out is zero.
+
+    Parameters
+    ----------
+    inputs, outputs : channels that go in and come out, at level 0
+    cell : side of level 0's cells, px
+    widths : channels at each level; each further one lies at half the resolution
+    down : how many 3x3 convolutions each level has on the way down
+    up : how many on the way up, for each level but the deepest
+    sliders : parameters whose values it takes with each picture
+    thumbnail : whether it takes a thumbnail of the whole picture
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        cell: int,
+        widths: Sequence[int],
+        down: Sequence[int],
+        up: Sequence[int],
+        sliders: Sequence[Param] = (),
+        thumbnail: bool = False,
+    ) -> None:
+        super().__init__()
+        self.head = _convolution(inputs, widths[0])
+        self.down = nn.ModuleList(
+            nn.ModuleList(_convolution(width, width) for _ in range(count))
+            for width, count in zip(widths, down, strict=True)
+        )
+        self.descend = nn.ModuleList(
+            _convolution(fine, coarse, stride=2) for fine, coarse in pairwise(widths)
+        )
+        self.ascend = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.up = nn.ModuleList(
+            nn.ModuleList(_convolution(width, width) for _ in range(count))
+            for width, count in zip(widths[:-1], up, strict=True)
+        )
+        self.tail = _convolution(widths[0], outputs)
+        nn.init.zeros_(self.tail.weight)
+        self.cell = cell
+        self.widths = tuple(widths)
+        self.sliders = len(sliders)
+        self.thumbnail = THUMBNAIL if thumbnail else 0
+        changed = [layer for layer, _ in self._placed() if layer.kernel_size == (3, 3)]
+        if sliders:
+            self.sliding = Sliders(sliders, changed)
+        if thumbnail:
+            self.glance = Glance(changed)
+
+    def trunk(self, x: Tensor, *context: Tensor) -> Tensor:
+        """Run the convolutions: (N, inputs, h, w) -> (N, outputs, h, w), a value a cell."""
+        given = dict(zip(self.context, context, strict=True))
+        slid = iter(self.sliding(given["params"]) if self.sliders else ())
+        glanced = iter(self.glance(given["thumbnail"]) if self.thumbnail else ())
+
+        def convolve(layer: nn.Module, x: Tensor) -> Tensor:
+            return _changed(cast(nn.Conv2d, layer), x, next(slid, None), next(glanced, None))
+
+        x = F.relu(convolve(self.head, x))
+        skips = []
+        for level, layers in enumerate(_levels(self.down)):
+            if level:
+                x = F.relu(convolve(self.descend[level - 1], x))
+            for layer in layers:
+                x = F.relu(convolve(layer, x))
+            skips.append(x)
+        skips.pop()
+        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+            x = F.interpolate(self.ascend[level](x), scale_factor=2.0, mode="nearest")
+            x = F.relu(x + skips.pop())
+            for layer in layers:
+                x = F.relu(convolve(layer, x))
+        return convolve(self.tail, x)
+
+    def reads(self, pixel: int) -> tuple[int, int]:
+        """Return the first and last cell whose outputs a pixel of the result depends on."""
+        return pixel // self.cell, pixel // self.cell
+
+    @property
+    def multiple(self) -> int:  # type: ignore[override]
+        """The side of a deepest level's cell, px."""
+        return self._side(len(self.widths) - 1)
+
+    @property
+    def halo(self) -> int:  # type: ignore[override]
+        """How many pixels to each side a result can depend on.
+
+        Followed from each of a block's pixels back to the first and last that it depends on.
+        """
+        reach = 0
+        for pixel in range(self.multiple):
+            first, last = self._seen(*self.reads(pixel))
+            edges = self.cell * first, self.cell * last + self.cell - 1
+            reach = max(reach, pixel - edges[0], edges[1] - pixel)
+        return reach
+
+    @property
+    def macs_per_pixel(self) -> int:  # type: ignore[override]
+        """Multiply-adds a pixel, gains and shifts folded, rounded up."""
+        sides = [(layer, self._side(level)) for layer, level in self._placed()]
+        work = [Fraction(layer.weight.numel(), side**2) for layer, side in sides]
+        return ceil(sum(work, Fraction(0)))
+
+    def a_pixel(self, channels: int, level: int = 0) -> Fraction:
+        """Return how many values a pixel so many channels of a level are."""
+        return Fraction(channels, self._side(level) ** 2)
+
+    def most_alive(self) -> Fraction:
+        """Return the most values a pixel at once: a layer's ends, and the skips that wait."""
+        size = [self.a_pixel(width, level) for level, width in enumerate(self.widths)]
+        ends = self.a_pixel(self.head.in_channels), self.a_pixel(self.tail.out_channels)
+        most = [end + size[0] for end in ends]
+        waiting = Fraction(0)
+        for level, layers in enumerate(_levels(self.down)):
+            if level:
+                waiting += size[level - 1]
+                most.append(waiting + size[level])
+            if layers:
+                most.append(waiting + 2 * size[level])
+        for level in reversed(range(len(self.up))):
+            lifted = size[level] / 4
+            most.append(waiting + size[level + 1] + lifted)
+            most.append(waiting + lifted + size[level])
+            waiting -= size[level]
+        return max(most)
+
+    def _seen(self, first: int, last: int) -> tuple[int, int]:
+        """Go back, from cells that come out, to those that go in: through the deepest level."""
+        first, last = first - 1, last + 1  # the tail
+        for layers in _levels(self.up):
+            first, last = (first - len(layers)) // 2, (last + len(layers)) // 2
+        for level, layers in reversed(list(enumerate(_levels(self.down)))):
+            first, last = first - len(layers), last + len(layers)
+            if level:  # the 3x3 of stride 2
+                first, last = 2 * first - 1, 2 * last + 1
+        return first - 1, last + 1  # the head
+
+    def _side(self, level: int) -> int:
+        return self.cell << level
+
+    def _placed(self) -> list[tuple[nn.Conv2d, int]]:
+        """Every convolution and the level that it runs at, in the order in which they run."""
+        placed = [(self.head, 0)]
+        for level, layers in enumerate(_levels(self.down)):
+            if level:
+                placed.append((cast(nn.Conv2d, self.descend[level - 1]), level))
+            placed += [(layer, level) for layer in layers]
+        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+            placed.append((cast(nn.Conv2d, self.ascend[level]), level + 1))
+            placed += [(layer, level) for layer in layers]
+        return [*placed, (self.tail, 0)]
+
+
+def _changed(
+    layer: nn.Conv2d,
+    x: Tensor,
+    slid: tuple[Tensor, Tensor, Tensor | None] | None,
+    glanced: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    """Run a layer, changed by what holds for the whole picture."""
+    changes = [change[:2] for change in (slid, glanced) if change is not None]
+    bend = slid[2] if slid is not None else None
+    kernel = layer.weight if bend is None else layer.weight + bend
+    y = F.conv2d(x, kernel, layer.bias, layer.stride, layer.padding)
+    if not changes:
+        return y
+    gains, shifts = zip(*changes, strict=True)
+    return y * (1 + sum(gains)) + sum(shifts)
+
+
+def _levels(levels: nn.ModuleList) -> list[list[nn.Conv2d]]:
+    return [list(cast(Iterable[nn.Conv2d], layers)) for layers in levels]
+
+
+def _convolution(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+    layer = nn.Conv2d(before, after, 3, stride, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

@@ -1,0 +1,81 @@
+"""Kernels rounded to 16 bits: close, exactly representable, and stored so."""
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, numpy_helper
+
+from burnish.compression.half import round_kernels
+from burnish.modelfile.halves import halve
+from burnish.networks.unet import UNet
+
+
+def network() -> UNet:
+    torch.manual_seed(0)
+    student = UNet(widths=(8, 12), down=(1, 1), up=(1,))
+    torch.nn.init.normal_(student.tail.weight, std=0.1)
+    return student
+
+
+def test_kernels_are_numpys_nearest_halves_and_biases_stay():
+    before = network()
+    torch.nn.init.normal_(before.head.bias)
+    after = round_kernels(before)
+    for name, parameter in before.named_parameters():
+        values, rounded = parameter.detach().numpy(), after.get_parameter(name).detach().numpy()
+        expected = values.astype(np.float16).astype(np.float32) if values.ndim == 4 else values
+        np.testing.assert_array_equal(rounded, expected)
+
+
+def test_the_network_itself_is_left_alone():
+    before = network()
+    kept = {name: value.clone() for name, value in before.state_dict().items()}
+    round_kernels(before)
+    assert all(torch.equal(value, kept[name]) for name, value in before.state_dict().items())
+
+
+def test_the_result_hardly_changes():
+    before = network()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        difference = (before(image) - round_kernels(before)(image)).abs().max()
+    assert 0 < difference < 2e-3
+
+
+def model(values: np.ndarray) -> onnx.ModelProto:
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["image", "weight"], ["result"])],
+        "add",
+        [onnx.helper.make_tensor_value_info("image", TensorProto.FLOAT, values.shape)],
+        [onnx.helper.make_tensor_value_info("result", TensorProto.FLOAT, values.shape)],
+        [numpy_helper.from_array(values, "weight")],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+
+
+def test_what_half_precision_holds_is_stored_in_half_the_bytes_and_read_as_it_was():
+    import onnxruntime
+
+    values = np.linspace(-2, 2, 1025, dtype=np.float32)  # steps of 1/256
+    halved = model(values)
+    halve(halved)
+    onnx.checker.check_model(halved)
+    assert halved.graph.initializer[0].data_type == TensorProto.FLOAT16
+    assert halved.ByteSize() < 0.6 * model(values).ByteSize()
+    data = halved.SerializeToString()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (read,) = session.run(None, {"image": np.zeros_like(values)})
+    np.testing.assert_array_equal(read, values)
+
+
+def test_what_it_does_not_hold_stays_as_it_is():
+    values = np.linspace(-2, 2, 1000, dtype=np.float32)
+    whole = model(values)
+    halve(whole)
+    assert whole == model(values)
+
+
+def test_a_few_numbers_are_not_worth_a_node():
+    few = model(np.ones(16, np.float32))
+    halve(few)
+    assert few == model(np.ones(16, np.float32))

@@ -1,0 +1,141 @@
+"""Other engines than ONNX Runtime: the same pictures, and what is said where one is not there."""
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from burnish.errors import DeviceError, MissingLibraryError, ModelError, UsageError
+from burnish.modelfile.card import Card
+from burnish.modelfile.read import read
+from burnish.modelfile.write import export
+from burnish.runtime.model import Model
+from burnish.runtime.session import session
+
+Make = Callable[..., Path]
+
+openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height * width).random((height, width, 3), dtype=np.float32)
+
+
+def opened(path: Path | str, engine: str) -> Model:
+    return Model.open(path, device="cpu", threads=1, engine=engine)
+
+
+@openvino
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 2), (64, 130)])
+def test_openvino_gives_what_onnx_runtime_gives(slider_model: Path, height, width) -> None:
+    """Within the rounding of float32: in bfloat16 it would be a hundred times farther off."""
+    pixels = picture(height, width)
+    fast = opened(slider_model, "openvino")
+    assert (fast.engine, fast.device) == ("openvino", "cpu")
+    given = {"lambda": 0.05, "kappa": 3}
+    expected = opened(slider_model, "onnxruntime")(pixels, given)
+    np.testing.assert_allclose(fast(pixels, given), expected, rtol=0, atol=1e-5)
+
+
+@openvino
+def test_openvino_runs_a_network_that_ships() -> None:
+    pixels = picture(40, 56)
+    expected = opened("l0-smoothing", "onnxruntime")(pixels)
+    result = opened("l0-smoothing", "openvino")(pixels)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+
+
+class Residual(nn.Module):
+    """Blocks in channels go into a convolution and nowhere else."""
+
+    halo, multiple, macs_per_pixel, activations_per_pixel, thumbnail = 3, 2, 324, 6, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Conv2d(12, 12, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        blocks = nn.functional.pixel_unshuffle(image, 2)
+        return image + nn.functional.pixel_shuffle(self.layer(blocks), 2)
+
+
+@openvino
+def test_blocks_in_channels_keep_their_order_in_openvino(
+    card_of: Callable[..., Card], tmp_path: Path
+) -> None:
+    """It fuses channels that one Gather puts in order into the next convolution, and wrongly."""
+    network = Residual()
+    path = export(network, card_of(network), tmp_path / "residual.onnx")
+    pixels = picture(24, 40)
+    expected = opened(path, "onnxruntime")(pixels)
+    assert np.abs(expected - pixels).max() > 0.1
+    np.testing.assert_allclose(opened(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
+
+
+@openvino
+def test_tiles_are_the_whole_in_openvino(slider_model: Path) -> None:
+    model = opened(slider_model, "openvino")
+    pixels = picture(97, 131)
+    tiles: list[float] = []
+    given = {"lambda": 0.01}
+    tiled = model(pixels, given, memory=model.smallest_memory(97, 131), progress=tiles.append)
+    assert len(tiles) > 1
+    np.testing.assert_allclose(tiled, model(pixels, given), rtol=0, atol=1e-5)
+
+
+@openvino
+def test_a_session_s_result_stays_when_it_runs_again(make: Make) -> None:
+    """Results are the caller's own, not the engine's memory."""
+    ready = session(read(make()), "cpu", 1, "openvino")
+    first = ready.run(np.full((1, 3, 8, 8), 0.25, np.float32))
+    before = first.copy()
+    ready.run(np.full((1, 3, 8, 8), 0.75, np.float32))
+    np.testing.assert_array_equal(first, before)
+
+
+@openvino
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_openvino_has_no_cuda(make: Make, device: str) -> None:
+    with pytest.raises(DeviceError, match=f"device {device}: expected cpu, where the engine"):
+        session(read(make()), device, None, "openvino")
+
+
+@openvino
+def test_openvino_says_in_one_line_what_it_does_not_take(
+    make: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ready = session(read(make()), "cpu", 1, "openvino")
+    with pytest.raises(ModelError, match="a result for 5 x 4 px") as caught:
+        ready.run(np.zeros((1, 2, 4, 5), np.float32))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_engine_that_is_not_installed_names_its_extra(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
+    path = make("absent", gain=0.3)  # of which no session is kept
+    with pytest.raises(MissingLibraryError, match=r"engine openvino: .*its extra 'openvino'"):
+        opened(path, "openvino")
+    assert opened(path, "onnxruntime").engine == "onnxruntime"
+
+
+@pytest.mark.parametrize("engine", ["tensorrt", "", "OpenVINO"])
+def test_unknown_engine_is_wrong_usage(make: Make, engine: str) -> None:
+    with pytest.raises(UsageError, match="engine: expected onnxruntime or openvino, got"):
+        opened(make(), engine)
+
+
+def test_sessions_are_kept_by_engine(make: Make) -> None:
+    pytest.importorskip("openvino")
+    file = read(make())
+    kept = session(file, "cpu", 1, "openvino")
+    assert kept is session(file, "cpu", 1, "openvino")
+    assert kept is not session(file, "cpu", 1)

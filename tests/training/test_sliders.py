@@ -1,0 +1,299 @@
+"""What is learnt over a range: pairs at drawn values, crops with theirs, and a model of it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from burnish.errors import UsageError
+from burnish.modelfile.order import prepare
+from burnish.modelfile.publish import train_and_publish
+from burnish.operators.table import OPERATORS
+from burnish.params import Param
+from burnish.photo.shrink import shrink
+from burnish.runtime.model import Model
+from burnish.training import pairs
+from burnish.training.batches import Batches
+from burnish.training.judge import as_filter, groups, judge
+from burnish.training.pairs import Pair, find_photos, plan
+from burnish.training.settings import Settings
+from burnish.training.train import Watch, train
+
+VALUES = {"lambda": 0.02, "kappa": 2.0}
+LAMBDA, KAPPA = OPERATORS["l0-smoothing"].params
+
+
+def planned(photos, sliders=(LAMBDA,), draws=3, short_sides=(20,)):
+    return plan(
+        "l0-smoothing",
+        VALUES,
+        find_photos(photos),
+        short_sides=short_sides,
+        largest=2160,
+        cache=pairs.cache_folder(),
+        sliders=sliders,
+        draws=draws,
+    )
+
+
+def test_each_photo_and_size_has_the_fixed_values_first_then_draws(photos):
+    jobs = planned(photos)
+    assert len(jobs) == 6 * 2 * (1 + 3)
+    for start in range(0, len(jobs), 4):
+        first, *drawn = jobs[start : start + 4]
+        assert first.values == VALUES
+        assert {(job.digest, job.size) for job in drawn} == {(first.digest, first.size)}
+        assert all(job.values["lambda"] != 0.02 and job.values["kappa"] == 2 for job in drawn)
+    assert len({job.target for job in jobs}) == len(jobs)
+
+
+def test_draws_follow_from_photo_and_size_alone(photos):
+    first = planned(photos)
+    (photos / "1.png").rename(photos / "renamed.png")
+    again = {job.target: job.values for job in planned(photos)}
+    assert again == {job.target: job.values for job in first}
+    more = {job.target for job in planned(photos, draws=5)}
+    assert {job.target for job in first} < more
+    assert len({job.values["lambda"] for job in first}) == 6 * 2 * 3 + 1
+
+
+def test_no_sliders_no_draws(photos):
+    assert [job.values for job in planned(photos, sliders=())] == [VALUES] * 12
+    assert planned(photos, draws=0) == planned(photos, sliders=())
+
+
+def test_draws_lie_in_the_range_and_spread_along_the_scale(photos):
+    narrow = replace(LAMBDA, low=0.01, high=0.08)
+    jobs = planned(photos, sliders=(narrow, KAPPA), draws=60, short_sides=())
+    drawn = [job.values for job in jobs if job.values != VALUES]
+    for param, scale in ((narrow, np.log), (KAPPA, np.log if KAPPA.scale == "log" else float)):
+        values = [value[param.name] for value in drawn]
+        assert param.low <= min(values) < max(values) <= param.high
+        ends = scale(param.low), scale(param.high)
+        shares = np.sort([(scale(v) - ends[0]) / (ends[1] - ends[0]) for v in values])
+        uniform = (np.arange(len(shares)) + 0.5) / len(shares)
+        # Kolmogorov and Smirnov's distance; of 360 uniform draws 99.9 % stay below this.
+        assert np.abs(shares - uniform).max() < 1.95 / np.sqrt(len(shares))
+    assert abs(np.corrcoef([[v["lambda"], v["kappa"]] for v in drawn], rowvar=False)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.5, 1])
+def test_a_whole_parameter_is_drawn_whole(share):
+    param = Param("radius", "looks wider", default=3, low=1, high=9, whole=True)
+    value = param.draw(share)
+    assert isinstance(value, float)
+    assert value == round(1 + 8 * share)
+    assert param.check(value) == value
+
+
+def test_pairs_carry_their_values(photos):
+    made = pairs.make(planned(photos, draws=1, short_sides=()), processes=1)
+    for pair in made:
+        before, after = pair.read()
+        expected = OPERATORS["l0-smoothing"].run(before, **pair.values)
+        np.testing.assert_allclose(after, expected, atol=2e-3)
+    smoothness = [np.abs(np.diff(pair.read()[1], axis=0)).mean() for pair in made[:2]]
+    assert (smoothness[0] < smoothness[1]) == (made[0].values["lambda"] > made[1].values["lambda"])
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Pairs of one colour each, with a bright corner; the values tell the colour."""
+    made = []
+    for index, (height, width) in enumerate([(24, 32), (48, 40), (32, 32)]):
+        before = np.full((height, width, 3), 6000 * (index + 1), np.uint16)
+        before[: height // 4, : width // 4] = 60000
+        path = tmp_path / f"{index}.npy"
+        np.save(path, np.stack([before, 65535 - before]))
+        made.append(Pair(f"{index}.png", path, {"lambda": 0.01 * (index + 1), "kappa": index + 2}))
+    return made
+
+
+def test_each_crop_brings_the_values_of_its_pair(stored):
+    batches = Batches(stored, batch=6, crop=16, seed=0, sliders=("kappa", "lambda"))
+    seen = set()
+    for step in range(4):
+        batch = batches.at(step)
+        (values,) = batch.context
+        assert values.shape == (6, 2, 1, 1)
+        assert values.dtype == torch.float32
+        for crop, (kappa, lambda_) in zip(batch.before, values[..., 0, 0].tolist(), strict=True):
+            colour = round(crop.min().item() * 65535 / 6000)
+            assert lambda_ == pytest.approx(0.01 * colour)
+            assert kappa == colour + 1
+            seen.add(colour)
+    assert seen == {1, 2, 3}
+
+
+def test_each_crop_brings_its_whole_photo_small_and_turned_alike(stored):
+    """Crops as large as the photo: each thumbnail is what its crop shrinks to."""
+    batches = Batches(stored[2:], batch=8, crop=32, seed=0, thumbnail=True)
+    corners = set()
+    for step in range(4):
+        batch = batches.at(step)
+        (thumbnails,) = batch.context
+        assert thumbnails.shape == (8, 3, 64, 64)
+        for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
+            small = shrink(crop.permute(1, 2, 0).numpy(), 64)
+            np.testing.assert_allclose(thumbnail.permute(1, 2, 0).numpy(), small, atol=1e-6)
+            corners.add(thumbnail[0, [0, 0, -1, -1], [0, -1, 0, -1]].argmax().item())
+    assert corners == {0, 1, 2, 3}
+
+
+def test_a_pair_s_thumbnail_is_of_all_of_it(stored):
+    before, _ = stored[1].read()
+    np.testing.assert_allclose(stored[1].thumbnail, shrink(before, 64), atol=1e-6)
+
+
+def test_what_is_brought_along_changes_no_crop(stored):
+    plain = Batches(stored, batch=4, crop=16, seed=3).at(5)
+    rich = Batches(stored, batch=4, crop=16, seed=3, sliders=("lambda",), thumbnail=True).at(5)
+    assert torch.equal(rich.before, plain.before)
+    assert torch.equal(rich.after, plain.after)
+    assert [tuple(part.shape[:2]) for part in rich.context] == [(4, 1), (4, 3)]
+
+
+def settings(**changes):
+    wanted = {"operator": "l0-smoothing", "network": "fast", "params": VALUES, "steps": 1}
+    return Settings(**wanted | changes)
+
+
+def test_settings_with_sliders_come_back_from_json():
+    wanted = settings(sliders={"lambda": (0.01, 0.1)}, draws=4, thumbnail=True)
+    again = Settings.from_json(json.dumps(wanted.to_json()))
+    assert again == wanted
+    assert again.sliders["lambda"] == (0.01, 0.1)
+
+
+def test_slider_params_are_the_operator_s_narrowed_in_its_order():
+    wanted = settings(sliders={"kappa": (1.5, 3.0), "lambda": (0.03, 0.1)}, params=VALUES)
+    first, second = replace(wanted, params=VALUES | {"lambda": 0.05}).slider_params
+    assert (first.name, first.low, first.high) == ("lambda", 0.03, 0.1)
+    assert (second.name, second.low, second.high) == ("kappa", 1.5, 3.0)
+    assert first.scale == LAMBDA.scale
+
+
+def test_a_range_without_the_operator_s_default_holds_around_what_is_asked(photos, tmp_path):
+    """0.02 is l0-smoothing's default, 0.1 what is asked for."""
+    order = prepare(
+        "l0-smoothing",
+        photos=photos,
+        params={"lambda": 0.1},
+        sliders=["lambda=0.05:0.2"],
+        output=tmp_path / "x.onnx",
+        steps=1,
+    )
+    (param,) = order.settings.slider_params
+    assert (param.low, param.default, param.high) == (0.05, 0.1, 0.2)
+
+
+def test_groups_are_own_size_then_octaves_then_drawn(tmp_path):
+    made = []
+    for digest in "ab":
+        for side in (32, 30, 15):
+            path = tmp_path / f"{digest}{side}.npy"
+            np.save(path, np.zeros((2, side, side, 3), np.uint16))
+            made.append(Pair(digest, path, VALUES))
+            made.append(Pair(digest, path, VALUES | {"lambda": 0.01}))
+    found = groups(made)
+    assert [remark for remark, _ in found] == ["", "", "", "", ", sliders at random"]
+    assert [len(members) for _, members in found] == [2, 2, 2, 2, 6]
+    sides = [{pair.size[0] for pair in members} for _, members in found]
+    assert sides == [{32}, {15}, {30}, {32}, {15, 30, 32}]
+    assert [remark for remark, _ in groups(made[:1])] == [""]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 16), (13, 22), (17, 3)])
+def test_a_network_as_a_filter_takes_any_size_as_the_model_file_does(
+    slider_model, lively, height, width
+):
+    network, sliders = lively()
+    rgb = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
+    values = {"lambda": 0.05, "kappa": 3.0}
+    apply = as_filter(network, [param.name for param in sliders])
+    result = apply(rgb, values)
+    expected = Model.open(slider_model, device="cpu", threads=1)(rgb, values)
+    assert result.shape == rgb.shape
+    np.testing.assert_allclose(result.clip(0, 1), expected, atol=1e-5)
+    assert np.abs(result - apply(rgb, values | {"lambda": 0.2})).max() > 1e-3
+
+
+def test_a_part_is_judged_by_the_whole_s_thumbnail(lively):
+    network, _ = lively((), thumbnail=True)
+    rgb = np.random.default_rng(0).random((160, 160, 3), dtype=np.float32)
+    apply = as_filter(network)
+    inner = slice(40, 120)
+    part = apply(np.ascontiguousarray(rgb[inner, inner]), {}, shrink(rgb, 64))
+    margin = slice(network.halo + 4, -network.halo - 4)
+    whole = apply(rgb, {})[inner, inner]
+    np.testing.assert_allclose(part[margin, margin], whole[margin, margin], atol=1e-5)
+
+
+def test_judging_says_which_photos_and_how_good(photos, lively):
+    network, _ = lively(("lambda",), thumbnail=False)
+    unseen = pairs.make(planned(photos, draws=1, short_sides=(20,)), processes=1)
+    ticks = []
+    found = judge(network, ["lambda"], unseen, photos, lambda: ticks.append(1))
+    assert len(ticks) == sum(judgement.report.count for judgement in found)
+    own, *_, drawn = found
+    assert own.photos.startswith("6 from 'фото', 0.0022")
+    assert (own.report.count, drawn.report.count) == (6, 12)
+    assert drawn.photos.endswith(", sliders at random")
+
+
+TINY = {"batch": 2, "crop": 16, "short_sides": (), "averaging": 0.5}
+
+
+def test_held_out_photos_are_left_out_of_training(photos, tmp_path):
+    """Though they lie among the photos to learn from, under other names."""
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("1.png", "4.png"):
+        (few / f"copy {name}").write_bytes((photos / name).read_bytes())
+    result = train(
+        Settings("l0-smoothing", "can24", VALUES, steps=1, **TINY), photos, few, tmp_path / "run"
+    )
+    assert len(result.unseen) == 2
+    assert result.held_out == few
+    assert result.trained_on.startswith("4 from 'фото'")
+
+
+def test_a_slider_and_a_thumbnail_from_photos_to_a_model_that_turns(photos, tmp_path):
+    """A few steps teach it little, but to take both it has to."""
+    order = prepare(
+        "l0-smoothing",
+        photos=photos,
+        sliders=["lambda=0.005:0.1"],
+        thumbnail=True,
+        output=tmp_path / "turns.onnx",
+        run=tmp_path / "run",
+        steps=4,
+        draws=2,
+        **TINY,
+    )
+    published = train_and_publish(order, Watch())
+    model = Model.open(published.path, device="cpu", threads=1)
+    (slider,) = model.card.sliders
+    assert (slider.name, slider.low, slider.value, slider.high) == ("lambda", 0.005, 0.02, 0.1)
+    assert model.card.thumbnail == 64
+    assert [param.name for param in model.card.params] == ["lambda", "kappa"]
+    assert model.card.measured[-1].photos.endswith(", sliders at random")
+    assert len(model.card.measured) == len(published.judgements) == 2
+    pixels = np.random.default_rng(0).random((20, 33, 3), dtype=np.float32)
+    assert np.abs(model(pixels, {"lambda": 0.1}) - model(pixels)).max() > 0
+    with pytest.raises(UsageError, match=r"lambda: expected 0\.005 to 0\.1, got 0\.2"):
+        model(pixels, {"lambda": 0.2})
+
+
+@pytest.mark.parametrize(("name", "seen"), [("l0-smoothing", False), ("multiscale-tone", None)])
+def test_a_thumbnail_is_given_where_the_operator_looks_at_the_whole(photos, tmp_path, name, seen):
+    order = prepare(name, photos=photos, output=tmp_path / "x.onnx", steps=1)
+    assert order.settings.thumbnail == OPERATORS[name].globally
+    if seen is not None:
+        assert order.settings.thumbnail is seen
+    chosen = prepare(name, photos=photos, output=tmp_path / "x.onnx", steps=1, thumbnail=True)
+    assert chosen.settings.thumbnail
+    can = prepare(name, photos=photos, output=tmp_path / "x.onnx", steps=1, network="can24")
+    assert not can.settings.thumbnail
