@@ -214,7 +214,10 @@ def test_every_parameter_of_every_operator_is_an_option(burnish):
     [
         (["l0-smoothing"], "expected a folder of photos, got none"),
         (["l0-smoothing", "--photos", "{}", "--budget", "soon"], "--budget"),
-        (["l0-smoothing", "--photos", "{}", "--network", "gan"], "one of fast, best, can24, can32"),
+        (
+            ["l0-smoothing", "--photos", "{}", "--network", "gan"],
+            "one of fast, best, guided, grid, can24, can32",
+        ),
         (["l0-smoothing", "--photos", "{}", "--lambda", "3"], "expected 0.002 to 0.2"),
         (["l0-smoothing", "--photos", "{}/nowhere", "--steps", "1"], "no such folder"),
         (["l1-smoothing", "--photos", "{}"], "did you mean l0-smoothing"),

@@ -49,9 +49,13 @@ def busy(network):
     return network
 
 
-def context_of(network, count):
-    generator = torch.Generator().manual_seed(0)
-    return [torch.rand(count, *size, generator=generator) for size in network.context.values()]
+def context_of(network, count, seed=0):
+    """Values of sliders, and a thumbnail for each of so many pictures."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.rand(count if name == "thumbnail" else 1, *size, generator=generator)
+        for name, size in network.context.items()
+    ]
 
 
 def rows_seen(network):
@@ -108,16 +112,27 @@ def test_tiled_equals_whole_bit_for_bit(kind, shape, card_of, tmp_path):
 
 
 @each_kind
-def test_context_changes_the_result_each_sample_by_its_own(kind, shape):
+def test_several_pictures_at_once_are_each_by_itself(kind, shape):
     network = busy(made(kind, shape, context=True))
     image = torch.rand(1, 3, 64, 96).expand(3, -1, -1, -1)
-    context = context_of(network, 3)
+    params, thumbnails = context_of(network, 3)
     with torch.no_grad():
-        together = network(image, *context)
-        each = [network(image[i : i + 1], *(c[i : i + 1] for c in context)) for i in range(3)]
+        together = network(image, params, thumbnails)
+        each = [network(image[i : i + 1], params, thumbnails[i : i + 1]) for i in range(3)]
     torch.testing.assert_close(together, torch.cat(each), rtol=0, atol=1e-5)
-    for index in range(2):
-        assert (together[index] - together[index + 1]).abs().max() > 1e-4
+
+
+@each_kind
+def test_each_part_of_the_context_changes_the_result(kind, shape):
+    network = busy(made(kind, shape, context=True))
+    image = torch.rand(1, 3, 64, 96)
+    (params, thumbnail), (other_params, other_thumbnail) = (
+        context_of(network, 1, seed) for seed in (0, 1)
+    )
+    with torch.no_grad():
+        first = network(image, params, thumbnail)
+        for changed in ((other_params, thumbnail), (params, other_thumbnail)):
+            assert (network(image, *changed) - first).abs().max() > 1e-4
 
 
 @each_kind

@@ -192,13 +192,13 @@ def test_at_the_values_that_hold_unsaid_it_is_the_network_without_sliders():
         assert torch.equal(network(image, values.view(1, 2, 1, 1)), plain(image))
 
 
-def test_sliders_alone_can_be_learnt():
+def test_sliders_are_learnt_apart_from_all_else():
     network = busy(UNet(**SMALL, sliders=(LAMBDA,), thumbnail=True)).train()
-    network.learn_sliders_only(True)
-    learnt = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
-    assert learnt == {name for name, _ in network.named_parameters() if name.startswith("sliding.")}
-    network.learn_sliders_only(False)
-    assert all(parameter.requires_grad for parameter in network.parameters())
+    names = [name for name, _ in network.named_parameters()]
+    for sliders in (True, False):
+        network.learn(sliders=sliders)
+        learnt = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+        assert learnt == [name for name in names if name.startswith("sliding.") == sliders]
 
 
 def test_every_weight_learns():

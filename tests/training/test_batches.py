@@ -4,7 +4,7 @@ import torch
 
 from burnish.errors import UsageError
 from burnish.params import Param
-from burnish.training.batches import Batches
+from burnish.training.batches import Ahead, Batches
 from burnish.training.pairs import Pair
 
 
@@ -26,7 +26,7 @@ def test_shapes_and_range(stored):
     assert before.shape == after.shape == (4, 3, 16, 16)
     assert before.min() >= 0
     assert before.max() <= 1
-    assert (batch.context, batch.share, batch.away) == ((), 1.0, False)
+    assert (batch.context, batch.share) == ((), 1.0)
 
 
 def test_before_and_after_are_turned_alike(stored):
@@ -85,7 +85,7 @@ def test_photos_smaller_than_a_crop_are_left_out(stored):
 
 
 def test_chances_grow_with_the_root_of_the_pixels(stored):
-    chances = Batches(stored, batch=1, crop=8, seed=0).chances
+    chances = Batches(stored, batch=1, crop=8, seed=0).chances[False]
     assert chances[1] / chances[0] == pytest.approx(((48 * 40) / (24 * 32)) ** 0.5)
 
 
@@ -102,39 +102,34 @@ def at_values(stored):
     ]
 
 
-def test_crops_of_equal_slider_values_come_together_and_say_so(at_values):
-    batches = Batches(at_values, batch=16, crop=16, seed=0, sliders=(LAMBDA,)).at(0)
-    values = [float(batch.context[0]) for batch in batches]
-    assert sorted(values) == pytest.approx([0.02, 0.1, 0.11])
-    for batch, value in zip(batches, values, strict=True):
-        assert batch.context[0].shape == (1, 1, 1, 1)
-        assert batch.away == (value != pytest.approx(0.02))
-        assert batch.share == len(batch.before) / 16
-    assert sum(batch.share for batch in batches) == 1
+def test_crops_come_at_the_value_that_holds_unsaid_or_at_drawn_ones(at_values):
+    batches = Batches(at_values, batch=16, crop=16, seed=0, sliders=(LAMBDA,))
+    (plain,) = batches.at(0)
+    assert plain.context[0].shape == (1, 1, 1, 1)
+    assert float(plain.context[0]) == pytest.approx(0.02)
+    assert (len(plain.before), plain.share) == (16, 1)
+    drawn = batches.at(0, drawn=True)
+    assert sorted(float(batch.context[0]) for batch in drawn) == pytest.approx([0.1, 0.11])
+    assert all(batch.share == len(batch.before) / 16 for batch in drawn)
+    assert sum(batch.share for batch in drawn) == 1
 
 
 def test_values_belong_to_the_crops_photo(at_values):
     photos = {0.1: at_values[0].read()[0], 0.11: at_values[2].read()[0]}
-    for batch in Batches(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).at(0):
-        value = round(float(batch.context[0]), 6)
+    batches = Batches(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).at(0, drawn=True)
+    assert len(batches) == 2
+    for batch in batches:
+        photo = photos[round(float(batch.context[0]), 6)]
         for crop in batch.before.permute(0, 2, 3, 1).numpy():
-            if value in photos:
-                assert any(occurs(turned, photos[value]) for turned in turns(crop))
+            assert any(occurs(turned, photo) for turned in turns(crop))
 
 
-def test_thumbnails_are_the_whole_photos_turned_as_the_crops_are(stored):
-    (batch,) = Batches(stored, batch=4, crop=24, seed=0, thumbnail=True).at(0)
-    (thumbnails,) = batch.context
-    assert thumbnails.shape == (4, 3, 64, 64)
-    for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
-        found = [
-            turn
-            for pair in stored
-            for turn, (crop_turned, small) in enumerate(
-                zip(turns(crop.permute(1, 2, 0).numpy()), turns(pair.thumbnail), strict=True)
-            )
-            if occurs(crop_turned, pair.read()[0])
-        ]
-        assert found, "the crop is of no photo"
-        back = list(turns(thumbnail.permute(1, 2, 0).numpy()))[found[0]]
-        assert any(np.allclose(back, pair.thumbnail, atol=1e-6) for pair in stored)
+def test_drawing_ahead_gives_what_drawing_in_time_gives(at_values):
+    batches = Batches(at_values, batch=4, crop=16, seed=0, sliders=(LAMBDA,))
+    with Ahead(batches) as ahead:
+        for step, drawn in [(5, False), (6, False), (7, True), (8, True), (3, True)]:
+            taken, expected = ahead.take(step, drawn=drawn), batches.at(step, drawn=drawn)
+            for one, other in zip(taken, expected, strict=True):
+                assert torch.equal(one.before, other.before)
+                assert torch.equal(one.after, other.after)
+                assert torch.equal(one.context[0], other.context[0])

@@ -111,19 +111,24 @@ def stored(tmp_path):
     return made
 
 
-def test_each_crop_brings_the_values_of_its_pair(stored):
-    batches = Batches(stored, batch=6, crop=16, seed=0, sliders=("kappa", "lambda"))
+def test_crops_of_equal_values_come_together_with_them(stored):
+    """The values tell the colour of the pair, and the shares how many crops have them."""
+    batches = Batches(stored, batch=6, crop=16, seed=0, sliders=(KAPPA, LAMBDA))
     seen = set()
     for step in range(4):
-        batch = batches.at(step)
-        (values,) = batch.context
-        assert values.shape == (6, 2, 1, 1)
-        assert values.dtype == torch.float32
-        for crop, (kappa, lambda_) in zip(batch.before, values[..., 0, 0].tolist(), strict=True):
-            colour = round(crop.min().item() * 65535 / 6000)
-            assert lambda_ == pytest.approx(0.01 * colour)
-            assert kappa == colour + 1
-            seen.add(colour)
+        parts = batches.at(step, drawn=True)
+        for part in parts:
+            (values,) = part.context
+            assert (values.shape, values.dtype) == ((1, 2, 1, 1), torch.float32)
+            kappa, lambda_ = values.flatten().tolist()
+            for crop in part.before:
+                colour = round(crop.min().item() * 65535 / 6000)
+                assert lambda_ == pytest.approx(0.01 * colour)
+                assert kappa == colour + 1
+                seen.add(colour)
+            assert part.share == pytest.approx(len(part.before) / 6)
+        assert sum(len(part.before) for part in parts) == 6
+        assert len({part.context[0].flatten().tolist()[0] for part in parts}) == len(parts)
     assert seen == {1, 2, 3}
 
 
@@ -132,7 +137,7 @@ def test_each_crop_brings_its_whole_photo_small_and_turned_alike(stored):
     batches = Batches(stored[2:], batch=8, crop=32, seed=0, thumbnail=True)
     corners = set()
     for step in range(4):
-        batch = batches.at(step)
+        (batch,) = batches.at(step)
         (thumbnails,) = batch.context
         assert thumbnails.shape == (8, 3, 64, 64)
         for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
@@ -147,12 +152,12 @@ def test_a_pair_s_thumbnail_is_of_all_of_it(stored):
     np.testing.assert_allclose(stored[1].thumbnail, shrink(before, 64), atol=1e-6)
 
 
-def test_what_is_brought_along_changes_no_crop(stored):
-    plain = Batches(stored, batch=4, crop=16, seed=3).at(5)
-    rich = Batches(stored, batch=4, crop=16, seed=3, sliders=("lambda",), thumbnail=True).at(5)
+def test_a_thumbnail_changes_no_crop(stored):
+    (plain,) = Batches(stored, batch=4, crop=16, seed=3).at(5)
+    (rich,) = Batches(stored, batch=4, crop=16, seed=3, thumbnail=True).at(5)
     assert torch.equal(rich.before, plain.before)
     assert torch.equal(rich.after, plain.after)
-    assert [tuple(part.shape[:2]) for part in rich.context] == [(4, 1), (4, 3)]
+    assert [part.shape for part in rich.context] == [(4, 3, 64, 64)]
 
 
 def settings(**changes):

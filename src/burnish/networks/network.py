@@ -42,10 +42,10 @@ class Network(nn.Module):
         """Choose what normalisers normalise by; a network without any has nothing to choose."""
         return self
 
-    def learn_sliders_only(self, only: bool) -> None:
-        """Choose whether gradients go to all parameters, or to those of the sliders alone."""
+    def learn(self, *, sliders: bool) -> None:
+        """Choose what gradients go to: what the sliders change, or everything else."""
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(not only or name.startswith(SLIDING))
+            parameter.requires_grad_(name.startswith(SLIDING) == sliders)
 
     @property
     def context(self) -> dict[str, tuple[int, int, int]]:

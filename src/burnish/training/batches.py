@@ -5,7 +5,9 @@ training that is resumed sees exactly what it would have seen.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -25,21 +27,17 @@ class Batch:
 
     ``context``: as a network takes it, values of sliders (1, sliders, 1, 1), the same for all
     crops, thumbnails (N, 3, S, S), or fewer of them. ``share``: of the step's crops, these are so
-    many. ``away``: whether a slider's value is another than the one that holds unsaid.
+    many.
     """
 
     before: Tensor
     after: Tensor
     context: tuple[Tensor, ...] = ()
     share: float = 1.0
-    away: bool = False
 
 
 class Batches:
     """Draws crops from pairs, with flips and quarter turns.
-
-    A pair is drawn with a chance proportional to the square root of its pixels: large photos hold
-    more to learn from, but small ones must not drown.
 
     Parameters
     ----------
@@ -66,8 +64,8 @@ class Batches:
         sliders: Sequence[Param] = (),
         thumbnail: bool = False,
     ) -> None:
-        self.pairs = [pair for pair in pairs if min(pair.size) >= crop]
-        if not self.pairs:
+        large = [pair for pair in pairs if min(pair.size) >= crop]
+        if not large:
             raise UsageError(
                 "--crop",
                 expected=f"photos of {crop} pixels or more to each side",
@@ -80,19 +78,37 @@ class Batches:
         self.rank = rank
         self.sliders = tuple(sliders)
         self.thumbnail = thumbnail
-        chances = np.sqrt([float(np.prod(pair.size)) for pair in self.pairs])
-        self.chances = chances / chances.sum()
+        unsaid = tuple(param.default for param in self.sliders)
+        # Pairs at the values that hold unsaid, and at others.
+        self.pools = {
+            drawn: [pair for pair in large if (self._values(pair) != unsaid) == drawn]
+            for drawn in (False, True)
+        }
+        self.chances = {drawn: chances(pool) for drawn, pool in self.pools.items()}
 
-    def at(self, step: int) -> list[Batch]:
-        """Return one step's crops, those together that have equal values of the sliders."""
+    @property
+    def pairs(self) -> list[Pair]:
+        """All that crops are drawn from."""
+        return self.pools[False] + self.pools[True]
+
+    def at(self, step: int, *, drawn: bool = False) -> list[Batch]:
+        """Return one step's crops, those together that have equal values of the sliders.
+
+        Parameters
+        ----------
+        drawn : crops at drawn values of the sliders, rather than at those that hold unsaid
+        """
         random = np.random.default_rng([self.seed, self.rank, step])
-        chosen = random.choice(len(self.pairs), size=self.batch, p=self.chances)
+        pairs = self.pools[drawn]
+        chosen = random.choice(len(pairs), size=self.batch, p=self.chances[drawn])
         groups: dict[tuple[float, ...], list[tuple[Picture, Picture]]] = {}
         for index in chosen:
-            pair = self.pairs[index]
-            values = tuple(float(str(pair.values[param.name])) for param in self.sliders)
-            groups.setdefault(values, []).append(self._crop(pair, random))
+            crop = self._crop(pairs[index], random)
+            groups.setdefault(self._values(pairs[index]), []).append(crop)
         return [self._batch(values, crops) for values, crops in groups.items()]
+
+    def _values(self, pair: Pair) -> tuple[float, ...]:
+        return tuple(float(str(pair.values[param.name])) for param in self.sliders)
 
     def _batch(self, values: tuple[float, ...], crops: list[tuple[Picture, Picture]]) -> Batch:
         context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
@@ -103,7 +119,6 @@ class Batches:
             after=_planes([crop[1] for crop, _ in crops]),
             context=tuple(context),
             share=len(crops) / self.batch,
-            away=values != tuple(param.default for param in self.sliders),
         )
 
     def _crop(self, pair: Pair, random: np.random.Generator) -> tuple[Picture, Picture]:
@@ -118,6 +133,40 @@ class Batches:
         if mirrored:
             crop, thumbnail = crop[:, :, ::-1], thumbnail[:, ::-1]
         return crop, thumbnail
+
+
+class Ahead:
+    """Draws a step's batch while the one before is learnt."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+        self.pool = ThreadPoolExecutor(1)
+        self.coming: tuple[int, bool, Future[list[Batch]]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown()
+
+    def take(self, step: int, *, drawn: bool) -> list[Batch]:
+        """Return `Batches.at` of the arguments, and begin with the next step's."""
+        batch = None
+        if self.coming is not None and self.coming[:2] == (step, drawn):
+            batch = self.coming[2].result()
+        next_one = self.pool.submit(self.batches.at, step + 1, drawn=drawn)
+        self.coming = step + 1, drawn, next_one
+        return batch or self.batches.at(step, drawn=drawn)
+
+
+def chances(pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """Return the chance of each pair: it grows with the root of its pixels.
+
+    Large photos hold more to learn from, but small ones must not drown.
+    """
+    roots = np.sqrt([float(np.prod(pair.size)) for pair in pairs])
+    shares: NDArray[np.float64] = roots / roots.sum()
+    return shares
 
 
 def _planes(pictures: Sequence[Picture]) -> Tensor:

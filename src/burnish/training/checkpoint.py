@@ -17,7 +17,7 @@ class Checkpoint:
     """The state between two steps. Batches have none: they follow from the step's number.
 
     `data` stands for the photos, the operator and the number of processes: settings name a folder,
-    and what lies in it may change.
+    and what lies in it may change. `turned` is the step at which the sliders' turn came.
     """
 
     step: int
@@ -27,6 +27,7 @@ class Checkpoint:
     optimiser: dict[str, Any]
     settings: dict[str, Any]
     data: str
+    turned: int | None = None
 
     def save(self, path: Path) -> None:
         """Write the file, in place of an older one: a kill leaves the old or the new."""

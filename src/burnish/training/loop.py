@@ -4,7 +4,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from burnish.errors import ModelError, UsageError
 from burnish.fidelity import psnr
 from burnish.networks.network import Network, Statistics
 from burnish.training import processes
-from burnish.training.batches import Batch, Batches
+from burnish.training.batches import Ahead, Batch, Batches
 from burnish.training.checkpoint import Checkpoint
 from burnish.training.optimiser import Optimiser
 from burnish.training.settings import Settings
@@ -64,6 +63,8 @@ class Training:
         self.step = 0
         self.seconds = 0.0
         self.loss = math.nan
+        # The step at which the network was left as it is and its sliders' turn came.
+        self.turned: int | None = None
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.optimiser = Optimiser(settings.optimiser, self.network, settings.weight_decay)
         if self.path.exists():
@@ -75,6 +76,12 @@ class Training:
         if self.settings.steps is not None:
             return min(1.0, self.step / self.settings.steps)
         return min(1.0, self.seconds / (self.settings.budget or math.inf))
+
+    def _phase(self, done: float) -> tuple[bool, float]:
+        """Tell whether it is the sliders' turn, and the share of that turn that is over."""
+        share = self.settings.slider_share if self.network.sliders else 0.0
+        start = 1 - share
+        return (True, (done - start) / share) if done >= start else (False, done / start)
 
     def run(
         self,
@@ -92,13 +99,11 @@ class Training:
         main : whether this process is the one that saves
         """
         saved = time.perf_counter()
-        with ThreadPoolExecutor(1) as ahead:  # draws a batch while the one before is learnt
-            coming = ahead.submit(self.batches.at, self.step)
+        with Ahead(self.batches) as ahead:
             while (done := processes.agree(self.done)) < 1:
                 start = time.perf_counter()
-                batches = coming.result()
-                coming = ahead.submit(self.batches.at, self.step + 1)
-                self._one_step(batches, done)
+                sliding, _ = self._phase(done)
+                self._one_step(ahead.take(self.step, drawn=sliding), done)
                 self.seconds += time.perf_counter() - start
                 listen(Moment(self.step, self.done, self.seconds, self.loss))
                 if main and time.perf_counter() - saved > save_every:
@@ -124,6 +129,7 @@ class Training:
             optimiser=self.optimiser.state_dict(),
             settings=self.settings.to_json(),
             data=self.data,
+            turned=self.turned,
         ).save(self.path)
 
     def _resume(self) -> None:
@@ -142,29 +148,31 @@ class Training:
         self.average = checkpoint.average
         self.optimiser.load_state_dict(checkpoint.optimiser)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
+        self.turned = checkpoint.turned
 
     def _one_step(self, batches: Sequence[Batch], done: float) -> None:
         settings = self.settings
         statistics: Statistics = "batch" if done < settings.freeze_at else "frozen"
         self.network.use_statistics(statistics).train()
+        sliding, share = self._phase(done)
+        if sliding and self.turned is None:
+            # From here on the network is what ships, and only what sliders change is learnt: at
+            # the values that hold unsaid it is as good as one without sliders.
+            self.network.load_state_dict(self.average)
+            self.turned = self.step
+        self.network.learn(sliders=sliding)
         loss = self._backward(batches)
         nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        self.optimiser.step(rate(settings, done))
+        self.optimiser.step(rate(settings, share), sliders=sliding)
         self.step += 1
         self._average_weights()
         self._follow(loss)
 
     def _backward(self, batches: Sequence[Batch]) -> float:
-        """Add up the gradients of a step's crops.
-
-        Away from the values that hold unsaid, only what sliders change is learnt: the network at
-        those values is as good as if it had no sliders.
-        """
-        for parameter in self.network.parameters():
-            parameter.grad = torch.zeros_like(parameter)
+        """Add up the gradients of a step's crops, and return the loss."""
+        self.network.zero_grad()
         total = 0.0
         for batch in batches:
-            self.network.learn_sliders_only(batch.away)
             before = batch.before.to(memory_format=torch.channels_last)
             loss = batch.share * F.mse_loss(self.network(before, *batch.context), batch.after)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -182,7 +190,8 @@ class Training:
 
     def _average_weights(self) -> None:
         """Average exponentially, with a memory that grows: the start is soon forgotten."""
-        memory = min(self.settings.averaging, (1 + self.step) / (10 + self.step))
+        steps = self.step - (self.turned or 0)
+        memory = min(self.settings.averaging, (1 + steps) / (10 + steps))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 # Statistics are averages already, and constants once they are frozen.

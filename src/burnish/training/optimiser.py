@@ -5,7 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from burnish.networks.network import Network
+from burnish.networks.network import SLIDING, Network
 
 Name = Literal["muon", "adamw"]
 
@@ -28,9 +28,11 @@ class Optimiser:
     """
 
     def __init__(self, name: Name, network: Network, weight_decay: float) -> None:
-        self.parts: list[tuple[torch.optim.Optimizer, float]] = []
         self.matrices: list[tuple[Tensor, Tensor]] = []
-        others = list(network.parameters())
+        self.parts: list[tuple[torch.optim.Optimizer, float]] = []
+        named = list(network.named_parameters())
+        others = [parameter for where, parameter in named if not where.startswith(SLIDING)]
+        sliders = [parameter for where, parameter in named if where.startswith(SLIDING)]
         if name == "muon":
             kernels = _kernels(network)
             # Views, not copies: with channels last, what changes a matrix changes the kernel.
@@ -46,25 +48,35 @@ class Optimiser:
             self.parts.append((torch.optim.AdamW(others, weight_decay=0.0), ADAMW_SHARE))
         else:
             self.parts.append((torch.optim.AdamW(others, weight_decay=weight_decay), 1.0))
+        self.sliders = torch.optim.AdamW(sliders, weight_decay=0.0) if sliders else None
 
-    def step(self, rate: float) -> None:
-        """Change the weights, at a learning rate."""
+    def step(self, rate: float, *, sliders: bool = False) -> None:
+        """Change the weights at a learning rate: those of the sliders, or all others."""
+        if sliders:
+            self._step([(self.sliders, ADAMW_SHARE)] if self.sliders else [], rate)
+            return
         for kernel, matrix in self.matrices:
             assert kernel.grad is not None
             matrix.grad = _channels_last(kernel.grad).reshape(matrix.shape)
-        for part, share in self.parts:
+        self._step(self.parts, rate)
+
+    def _step(self, parts: list[tuple[torch.optim.Optimizer, float]], rate: float) -> None:
+        for part, share in parts:
             for group in part.param_groups:
                 group["lr"] = share * rate
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` takes."""
-        return {"parts": [part.state_dict() for part, _ in self.parts]}
+        return {"parts": [part.state_dict() for part in self._all()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where another optimiser of the same network was."""
-        for (part, _), saved in zip(self.parts, state["parts"], strict=True):
+        for part, saved in zip(self._all(), state["parts"], strict=True):
             part.load_state_dict(saved)
+
+    def _all(self) -> list[torch.optim.Optimizer]:
+        return [part for part, _ in self.parts] + ([self.sliders] if self.sliders else [])
 
 
 def _kernels(network: Network) -> list[Tensor]:

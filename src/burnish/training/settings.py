@@ -29,6 +29,7 @@ class Settings:
     sliders : parameters that the network learns over a range rather than at one value, by name:
         the lowest and the highest value. Each photo is then also learned at `draws` random values
     draws : see `sliders`
+    slider_share : the share of the training, at its end, that is the sliders'
     thumbnail : whether the network is shown a small version of the whole photo: for operators that
         decide globally
     batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
@@ -51,6 +52,7 @@ class Settings:
     params: dict[str, Value] = field(default_factory=dict)
     sliders: dict[str, tuple[float, float]] = field(default_factory=dict)
     draws: int = 1
+    slider_share: float = 0.4
     thumbnail: bool = False
     steps: int | None = None
     budget: float | None = None
@@ -74,7 +76,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise _wrong(name, "a number above 0", value)
-        for name in ("warm_up", "freeze_at", "averaging"):
+        for name in ("warm_up", "freeze_at", "averaging", "slider_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise _wrong(name, "a share from 0 to below 1", getattr(self, name))
 
