@@ -14,6 +14,8 @@ from PIL import Image
 from burnish.editing.demo import SAMPLE
 from burnish.operators.own import resolve
 from burnish.operators.table import OPERATORS
+from burnish.runtime.session import ENGINES
+from burnish.runtime.shelf import names
 
 
 def read(path):
@@ -168,6 +170,15 @@ def test_demo(burnish, tmp_path):
     assert out.split() == [str(path) for path in written]
     assert read(written[0]).shape == (400, 600, 3)
     assert burnish("demo", "-o", tmp_path)[0] == 1
+
+
+def test_doctor_times_every_model_on_every_engine(burnish):
+    code, out, _ = burnish("doctor", "--bench", "--threads", "1", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert {row["model"] for row in rows} == set(names())
+    assert "onnxruntime" in {row["engine"] for row in rows} <= set(ENGINES)
+    assert all(0 < row["least"] <= row["median"] <= row["most"] for row in rows)
 
 
 def test_doctor(burnish):
