@@ -28,7 +28,12 @@ from burnish.training.judge import as_filter
 from burnish.training.loop import Training
 from burnish.training.settings import Settings
 
+# Photos of so many pixels are also judged by themselves.
+LARGE = 10**6
 FAST = NETWORKS["fast"].arguments
+
+FIVE = {"widths": (32, 32, 48, 48, 48), "down": (0, 1, 2, 2, 2), "up": (0, 2, 2, 2)}
+SIX = {"widths": (32, 32, 48, 48, 48, 48), "down": (0, 1, 2, 2, 2, 2), "up": (0, 2, 2, 2, 2)}
 
 # Name -> what differs: settings, the network's name, or the shape of a UNet.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -51,9 +56,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "24 channels": {"shape": FAST | {"widths": (24, 32, 48, 64)}},
     "40 channels": {"shape": FAST | {"widths": (40, 32, 48, 64)}},
     "three levels": {"shape": {"widths": (32, 32, 48), "down": (0, 1, 3), "up": (0, 2)}},
-    "five levels": {
-        "shape": {"widths": (32, 32, 48, 48, 48), "down": (0, 1, 1, 1, 1), "up": (0, 2, 1, 1)}
-    },
+    "five levels": {"shape": FIVE},
+    "five levels, 2 crops of 256": {"shape": FIVE, "settings": {"batch": 2, "crop": 256}},
+    "six levels, 2 crops of 256": {"shape": SIX, "settings": {"batch": 2, "crop": 256}},
     "quarter resolution": {
         "shape": {"widths": (48, 48, 64), "down": (2, 2, 2), "up": (2, 2), "factor": 4}
     },
@@ -82,14 +87,15 @@ def main() -> None:
     learnt = [pair for pair in learnt if pair.digest not in known]
     results: dict[str, Any] = {"circumstances": circumstances(), "rows": {}}
     results |= {"operator": options.operator, "steps": options.steps, "threads": options.threads}
-    print(f"{'':40} {'k MACs':>7} {'PSNR':>6} {'worst':>6} {'seconds':>8}")
+    print(f"{'':40} {'k MACs':>7} {'PSNR':>6} {'large':>6} {'worst':>6} {'seconds':>8}")
     for name, variant in VARIANTS.items():
         if options.only and name not in options.only:
             continue
         row = trained(variant, learnt, judged, options)
         results["rows"][name] = row
         print(
-            f"{name:40} {row['macs'] / 1000:7.1f} {row['psnr']:6.2f} {row['worst']:6.2f} "
+            f"{name:40} {row['macs'] / 1000:7.1f} {row['psnr']:6.2f} {row['large'] or '':>6} "
+            f"{row['worst']:6.2f} "
             f"{row['seconds']:8.0f}",
             flush=True,
         )
@@ -126,10 +132,13 @@ def trained(
     with tempfile.TemporaryDirectory() as folder:
         training = Training(settings, network, batches, Path(folder))
         training.run()
-    report = evaluate(as_filter(training.averaged()), judged)
+    apply = as_filter(training.averaged())
+    report = evaluate(apply, judged)
+    large = [pair for pair in judged if pair.size[0] * pair.size[1] >= LARGE]
     return {
         "macs": network.macs_per_pixel,
         "psnr": round(report.mean.psnr, 2),
+        "large": round(evaluate(apply, large).mean.psnr, 2) if large else None,
         "worst": round(report.worst.psnr, 2),
         "seconds": round(training.seconds, 1),
     }

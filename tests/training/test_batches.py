@@ -108,7 +108,7 @@ def test_crops_come_at_the_value_that_holds_unsaid_or_at_drawn_ones(at_values):
     assert plain.context[0].shape == (1, 1, 1, 1)
     assert float(plain.context[0]) == pytest.approx(0.02)
     assert (len(plain.before), plain.share) == (16, 1)
-    drawn = batches.at(0, drawn=True)
+    drawn = batches.at(0, away=True)
     assert sorted(float(batch.context[0]) for batch in drawn) == pytest.approx([0.1, 0.11])
     assert all(batch.share == len(batch.before) / 16 for batch in drawn)
     assert sum(batch.share for batch in drawn) == 1
@@ -116,7 +116,7 @@ def test_crops_come_at_the_value_that_holds_unsaid_or_at_drawn_ones(at_values):
 
 def test_values_belong_to_the_crops_photo(at_values):
     photos = {0.1: at_values[0].read()[0], 0.11: at_values[2].read()[0]}
-    batches = Batches(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).at(0, drawn=True)
+    batches = Batches(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).at(0, away=True)
     assert len(batches) == 2
     for batch in batches:
         photo = photos[round(float(batch.context[0]), 6)]
@@ -127,8 +127,8 @@ def test_values_belong_to_the_crops_photo(at_values):
 def test_drawing_ahead_gives_what_drawing_in_time_gives(at_values):
     batches = Batches(at_values, batch=4, crop=16, seed=0, sliders=(LAMBDA,))
     with Ahead(batches) as ahead:
-        for step, drawn in [(5, False), (6, False), (7, True), (8, True), (3, True)]:
-            taken, expected = ahead.take(step, drawn=drawn), batches.at(step, drawn=drawn)
+        for step, away in [(5, False), (6, False), (7, True), (8, True), (3, True)]:
+            taken, expected = ahead.take(step, away=away), batches.at(step, away=away)
             for one, other in zip(taken, expected, strict=True):
                 assert torch.equal(one.before, other.before)
                 assert torch.equal(one.after, other.after)

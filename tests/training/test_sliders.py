@@ -116,7 +116,7 @@ def test_crops_of_equal_values_come_together_with_them(stored):
     batches = Batches(stored, batch=6, crop=16, seed=0, sliders=(KAPPA, LAMBDA))
     seen = set()
     for step in range(4):
-        parts = batches.at(step, drawn=True)
+        parts = batches.at(step, away=True)
         for part in parts:
             (values,) = part.context
             assert (values.shape, values.dtype) == ((1, 2, 1, 1), torch.float32)

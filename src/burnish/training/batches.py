@@ -42,6 +42,7 @@ class Batches:
     Parameters
     ----------
     pairs : what to draw from
+    beside : what else to draw from
     batch : crops a batch
     crop : side of a crop in pixels; pairs smaller than this are left out
     seed, rank : of the training, and of this process among several
@@ -57,6 +58,7 @@ class Batches:
         self,
         pairs: Sequence[Pair],
         *,
+        beside: Sequence[Pair] = (),
         batch: int,
         crop: int,
         seed: int,
@@ -80,27 +82,28 @@ class Batches:
         self.thumbnail = thumbnail
         unsaid = tuple(param.default for param in self.sliders)
         # Pairs at the values that hold unsaid, and at others.
+        large += [pair for pair in beside if min(pair.size) >= crop]
         self.pools = {
-            drawn: [pair for pair in large if (self._values(pair) != unsaid) == drawn]
-            for drawn in (False, True)
+            away: [pair for pair in large if (self._values(pair) != unsaid) == away]
+            for away in (False, True)
         }
-        self.chances = {drawn: chances(pool) for drawn, pool in self.pools.items()}
+        self.chances = {away: chances(pool) for away, pool in self.pools.items()}
 
     @property
     def pairs(self) -> list[Pair]:
         """All that crops are drawn from."""
         return self.pools[False] + self.pools[True]
 
-    def at(self, step: int, *, drawn: bool = False) -> list[Batch]:
+    def at(self, step: int, *, away: bool = False) -> list[Batch]:
         """Return one step's crops, those together that have equal values of the sliders.
 
         Parameters
         ----------
-        drawn : crops at drawn values of the sliders, rather than at those that hold unsaid
+        away : crops at drawn values of the sliders, rather than at those that hold unsaid
         """
         random = np.random.default_rng([self.seed, self.rank, step])
-        pairs = self.pools[drawn]
-        chosen = random.choice(len(pairs), size=self.batch, p=self.chances[drawn])
+        pairs = self.pools[away]
+        chosen = random.choice(len(pairs), size=self.batch, p=self.chances[away])
         groups: dict[tuple[float, ...], list[tuple[Picture, Picture]]] = {}
         for index in chosen:
             crop = self._crop(pairs[index], random)
@@ -149,14 +152,14 @@ class Ahead:
     def __exit__(self, *error: object) -> None:
         self.pool.shutdown()
 
-    def take(self, step: int, *, drawn: bool) -> list[Batch]:
+    def take(self, step: int, *, away: bool) -> list[Batch]:
         """Return `Batches.at` of the arguments, and begin with the next step's."""
         batch = None
-        if self.coming is not None and self.coming[:2] == (step, drawn):
+        if self.coming is not None and self.coming[:2] == (step, away):
             batch = self.coming[2].result()
-        next_one = self.pool.submit(self.batches.at, step + 1, drawn=drawn)
-        self.coming = step + 1, drawn, next_one
-        return batch or self.batches.at(step, drawn=drawn)
+        next_one = self.pool.submit(self.batches.at, step + 1, away=away)
+        self.coming = step + 1, away, next_one
+        return batch or self.batches.at(step, away=away)
 
 
 def chances(pairs: Sequence[Pair]) -> NDArray[np.float64]:

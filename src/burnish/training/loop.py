@@ -103,7 +103,7 @@ class Training:
             while (done := processes.agree(self.done)) < 1:
                 start = time.perf_counter()
                 sliding, _ = self._phase(done)
-                self._one_step(ahead.take(self.step, drawn=sliding), done)
+                self._one_step(ahead.take(self.step, away=sliding), done)
                 self.seconds += time.perf_counter() - start
                 listen(Moment(self.step, self.done, self.seconds, self.loss))
                 if main and time.perf_counter() - saved > save_every:

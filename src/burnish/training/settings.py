@@ -32,6 +32,9 @@ class Settings:
     slider_share : the share of the training, at its end, that is the sliders'
     thumbnail : whether the network is shown a small version of the whole photo: for operators that
         decide globally
+    drawn : so many pictures of flat areas, slopes and plain shapes for each photo are learnt beside
+        the photos, see `burnish.training.drawn`; none where the operator is given as pairs, or
+        decides by the whole picture
     batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
         of photos, that are smaller are not trained on
     short_sides : each photo is also learned at these sizes (its shorter side, in pixels), as far
@@ -54,6 +57,7 @@ class Settings:
     draws: int = 1
     slider_share: float = 0.4
     thumbnail: bool = False
+    drawn: float = 0.1
     steps: int | None = None
     budget: float | None = None
     batch: int = 2
@@ -76,7 +80,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise _wrong(name, "a number above 0", value)
-        for name in ("warm_up", "freeze_at", "averaging", "slider_share"):
+        for name in ("warm_up", "freeze_at", "averaging", "slider_share", "drawn"):
             if not 0 <= getattr(self, name) < 1:
                 raise _wrong(name, "a share from 0 to below 1", getattr(self, name))
 

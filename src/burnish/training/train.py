@@ -14,9 +14,11 @@ from burnish.errors import UsageError
 from burnish.files import make_folder
 from burnish.networks.network import Network
 from burnish.networks.table import build
+from burnish.operators.own import Pairs, resolve
 from burnish.photo import Photo
 from burnish.training import pairs, processes
 from burnish.training.batches import Batches
+from burnish.training.drawn import drawn
 from burnish.training.evaluate import score
 from burnish.training.judge import as_filter, groups, words
 from burnish.training.loop import Moment, Training
@@ -93,9 +95,10 @@ def train(
     rank, count = processes.join()
     watch = watch if watch and rank == 0 else Watch()
     jobs, judged = _divide(settings, photos, held_out)
+    pictures = _drawn(settings, len({job.digest for job in jobs}))
     if rank == 0:
         make_folder(folder)
-        _make(jobs + judged, watch)
+        _make(jobs + pictures + judged, watch)
     processes.wait()  # the first process makes the pairs, the others find them made
     learned, unseen = pairs.make(jobs), pairs.make(judged)
 
@@ -103,6 +106,7 @@ def train(
     network = build(settings.network, settings.slider_params, settings.thumbnail)
     batches = Batches(
         learned,
+        beside=pairs.make(pictures),
         batch=settings.batch,
         crop=settings.crop,
         seed=settings.seed,
@@ -110,7 +114,9 @@ def train(
         sliders=settings.slider_params,
         thumbnail=settings.thumbnail,
     )
-    data = sha256(" ".join(job.target.name for job in [*jobs, *judged]).encode()).hexdigest()
+    data = sha256(
+        " ".join(job.target.name for job in [*jobs, *pictures, *judged]).encode()
+    ).hexdigest()
     training = Training(settings, network, batches, folder, f"{data} {count}")
     looks = Looks(training, unseen, folder, watch) if rank == 0 else None
     if looks:
@@ -124,7 +130,10 @@ def train(
         network=training.averaged(),
         unseen=unseen,
         held_out=held_out or photos or settings.operator,
-        trained_on=words(batches.pairs, photos or settings.operator),
+        trained_on=words(
+            [pair for pair in learned if min(pair.size) >= settings.crop],
+            photos or settings.operator,
+        ),
         steps=training.step,
         seconds=training.seconds,
     )
@@ -218,16 +227,28 @@ def _divide(
     )
 
 
+def _drawn(settings: Settings, photos: int) -> list[Job]:
+    """Plan the pictures that are learnt beside so many photos."""
+    operator = resolve(settings.operator)
+    if isinstance(operator, Pairs) or operator.globally:
+        return []
+    folder = pairs.cache_folder()
+    make_folder(folder)
+    return _plan(settings, drawn(int(settings.drawn * photos), folder), short_sides=())
+
+
 def _can_be_judged(job: Job) -> bool:
     return min(job.size) >= JUDGED_SIDE
 
 
-def _plan(settings: Settings, photos: list[Path]) -> list[Job]:
+def _plan(
+    settings: Settings, photos: list[Path], short_sides: tuple[int, ...] | None = None
+) -> list[Job]:
     return pairs.plan(
         settings.operator,
         settings.params,
         photos,
-        short_sides=settings.short_sides,
+        short_sides=settings.short_sides if short_sides is None else short_sides,
         largest=settings.largest,
         cache=pairs.cache_folder(),
         sliders=settings.slider_params,
