@@ -55,20 +55,27 @@ def test_muons_update_is_nearly_orthogonal():
     assert values.median() > 0.5
 
 
-def test_biases_and_context_move_as_under_adamw():
+@pytest.mark.parametrize("sliders", [False, True])
+def test_biases_and_what_sliders_change_move_as_under_adamw_in_their_turn(sliders):
     student = network()
+    student.learn(sliders=sliders)
     backward(student, seed=1)
+    before = {name: value.detach().clone() for name, value in student.named_parameters()}
     others = {
         name: nn.Parameter(parameter.detach().clone())
         for name, parameter in student.named_parameters()
-        if parameter.ndim == 1 or name.startswith("sliding.")
+        if parameter.requires_grad and (sliders or parameter.ndim == 1)
     }
+    assert len(others) > 3
     for name, parameter in others.items():
         parameter.grad = student.get_parameter(name).grad
-    Optimiser("muon", student, DECAY).step(RATE)
+    Optimiser("muon", student, DECAY).step(RATE, sliders=sliders)
     torch.optim.AdamW(others.values(), lr=ADAMW_SHARE * RATE, weight_decay=0.0).step()
     for name, parameter in others.items():
         torch.testing.assert_close(student.get_parameter(name), parameter, rtol=0, atol=1e-7)
+    for name, value in before.items():
+        if name.startswith("sliding.") != sliders:
+            assert torch.equal(student.get_parameter(name), value), name
 
 
 def test_adamw_alone_is_torchs():
