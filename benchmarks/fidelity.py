@@ -1,10 +1,11 @@
 """The yardstick: how close to each operator, at what cost, everything in one run.
 
-python benchmarks/fidelity.py --photos PHOTOS --models MODELS --peers chen2017 --json RESULT
+python benchmarks/fidelity.py --photos SMALL LARGE --models MODELS --peers chen2017 --json RESULT
 
-For every operator that there are networks of: the untouched photo, the networks that ship, those
-in the folders of --models (the paper's architectures and low-resolution students, trained by us on
-the same photos), bilateral guided upsampling, and the networks that the paper's authors published.
+For every operator that there are networks of, on each folder of photos: the untouched photo, the
+networks that ship, those in the folders of --models (the paper's architectures and low-resolution
+students, trained by us on the same photos), bilateral guided upsampling, and the networks that the
+paper's authors published.
 The authors' were trained for the parameters that `agreement.py` finds; where ours differ, their row
 says what their weights do at ours and not how good their training was.
 """
@@ -24,18 +25,21 @@ from measure import circumstances, timed, write
 from numpy.typing import NDArray
 
 from burnish.editing.edit import params_of
+from burnish.modelfile.read import read
 from burnish.networks.chen2017 import load
 from burnish.operators.table import OPERATORS
 from burnish.params import Value
 from burnish.runtime import shelf
+from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
-from burnish.runtime.session import ENGINES
 from burnish.training import pairs
 from burnish.training.evaluate import Filter, evaluate
-from burnish.training.judge import as_filter
+from burnish.training.judge import as_filter, words
 from burnish.training.pairs import Pair, resize
 
 Pixels = NDArray[np.float32]
+# Folder -> its pairs.
+Made = dict[str, list[Pair]]
 
 # Seconds are measured on the middle of the first photo that is large enough, or on a mosaic.
 TIMED_SIDE = 1000
@@ -49,25 +53,25 @@ def main() -> None:
     torch.set_grad_enabled(False)
     results: dict[str, Any] = {
         "circumstances": circumstances(),
-        "photos": options.photos.name,
+        "photos": {},
         "threads": options.threads,
         "operators": {},
     }
     for name, models in models_of(options.models, options.operators).items():
-        values = OPERATORS[name].settle(params_of(models[0].card, {}))
-        made = prepare(name, values, options)
-        row = contest(name, values, models, made, options)
-        results["operators"][name] = row
-        show(name, row)
+        values = OPERATORS[name].settle(params_of(Model.open(models[0]).card, {}))
+        made = {folder.name: prepare(name, values, folder, options) for folder in options.photos}
+        results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
+        results["operators"][name] = rows = contest(name, values, models, made, options)
+        show(name, rows, list(made))
         write(options.json, results)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, nargs="+", required=True, help="a column each")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders of .onnx files")
     parser.add_argument("--operators", nargs="*", help="only these")
-    parser.add_argument("--first", type=int, help="only so many photos, by name")
+    parser.add_argument("--first", type=int, help="only so many photos of each")
     parser.add_argument("--largest", type=int, default=2160, help="longer side at most, in pixels")
     parser.add_argument("--short-side", type=int, help="bring photos to this shorter side")
     parser.add_argument("--peers", type=Path, help="folder of the authors' weights")
@@ -77,21 +81,23 @@ def parse() -> argparse.Namespace:
 
 
 def models_of(folders: Sequence[Path], only: Sequence[str] | None) -> dict[str, list[Path]]:
-    """Group model files by their operator, those that ship first."""
+    """Return the model files of each operator, those that ship first."""
     found: dict[str, list[Path]] = {}
     for folder in (shelf.SHIPPED, *folders):
         for path in sorted(folder.rglob("*.onnx")):
-            model = Model.open(path)
-            if model.card.operator in OPERATORS and (not only or model.card.operator in only):
-                found.setdefault(model.card.operator, []).append(path)
-    return {name: [Model.open(path) for path in paths] for name, paths in found.items()}
+            name = read(path).card.operator
+            if name in OPERATORS and (not only or name in only):
+                found.setdefault(name, []).append(path)
+    return found
 
 
-def prepare(name: str, values: dict[str, Value], options: argparse.Namespace) -> list[Pair]:
+def prepare(
+    name: str, values: dict[str, Value], folder: Path, options: argparse.Namespace
+) -> list[Pair]:
     jobs = pairs.plan(
         name,
         values,
-        pairs.find_photos(options.photos)[: options.first],
+        pairs.find_photos(folder)[: options.first],
         short_sides=(options.short_side,) if options.short_side else (),
         largest=options.largest,
         cache=pairs.cache_folder(),
@@ -104,21 +110,23 @@ def prepare(name: str, values: dict[str, Value], options: argparse.Namespace) ->
 def contest(
     name: str,
     values: dict[str, Value],
-    models: list[Model],
-    made: list[Pair],
+    models: Sequence[Path],
+    made: Made,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return a row for every contestant of an operator."""
-    picture = megapixel(made)
+    picture = megapixel([pair for found in made.values() for pair in found])
     operator = OPERATORS[name]
     rows: dict[str, Any] = {"untouched": fidelity(lambda rgb, _: rgb, made)}
-    for model in models:
-        if OPERATORS[name].settle(params_of(model.card, {})) != values:
+    for path in models:
+        model = Model.open(path)
+        if operator.settle(params_of(model.card, {})) != values:
             continue  # another task
         row = fidelity(lambda rgb, _, model=model: model(rgb), made)
         row |= {"macs": model.card.macs_per_pixel, "parameters": model.card.parameters}
+        row["bytes"] = path.stat().st_size
         for engine in ENGINES:
-            opened = Model.open(path_of(model, options), threads=options.threads, engine=engine)
+            opened = Model.open(path, threads=options.threads, engine=engine)
             row[engine] = timing(lambda opened=opened: opened(picture))
         rows[f"{model.card.name} ({model.card.network})"] = row
 
@@ -136,22 +144,13 @@ def contest(
     return rows
 
 
-def path_of(model: Model, options: argparse.Namespace) -> Path:
-    for folder in (*options.models, shelf.SHIPPED):
-        for path in folder.rglob(f"{model.card.name}.onnx"):
-            if Model.open(path).sha256 == model.sha256:
-                return path
-    raise FileNotFoundError(model.card.name)
-
-
-def fidelity(apply: Filter, made: Sequence[Pair]) -> dict[str, Any]:
-    report = evaluate(apply, made)
-    return {
-        "count": report.count,
-        "megapixels": round(report.megapixels, 3),
-        "mean": rounded(report.mean),
-        "worst": rounded(report.worst),
-    }
+def fidelity(apply: Filter, made: Made) -> dict[str, Any]:
+    """Return the scores in each folder."""
+    row = {}
+    for folder, found in made.items():
+        report = evaluate(apply, found)
+        row[folder] = {"mean": rounded(report.mean), "worst": rounded(report.worst)}
+    return {"fidelity": row}
 
 
 def rounded(score: Any) -> dict[str, float]:
@@ -179,19 +178,20 @@ def megapixel(made: Sequence[Pair]) -> Pixels:
     return np.ascontiguousarray(rgb[:TIMED_SIDE, :TIMED_SIDE])
 
 
-def show(name: str, rows: dict[str, Any]) -> None:
-    print(f"\n{name}\n{'':34} {'PSNR':>6} {'worst':>6} {'SSIM':>7} {'MACs':>7} seconds a megapixel")
+def show(name: str, rows: dict[str, Any], folders: Sequence[str]) -> None:
+    heads = "".join(f"{folder:>15.14}  worst    SSIM" for folder in folders)
+    print(f"\n{name:34}{heads}   MACs  seconds a megapixel")
     for contestant, row in rows.items():
-        line = f"{contestant:34} "
-        if "mean" in row:
-            mean, worst = row["mean"], row["worst"]
-            line += f"{mean['psnr']:6.2f} {worst['psnr']:6.2f} {mean['ssim']:7.4f} "
-        else:
-            line += " " * 22
-        line += f"{row.get('macs', ''):>7} "
+        line = f"{contestant:34}"
+        for folder in folders:
+            if "fidelity" in row:
+                mean, worst = (row["fidelity"][folder][which] for which in ("mean", "worst"))
+                line += f"{mean['psnr']:15.2f} {worst['psnr']:6.2f} {mean['ssim']:7.4f}"
+            else:
+                line += " " * 30
         seconds = {key: row[key]["wall"] for key in (*ENGINES, "slow") if key in row}
-        line += ", ".join(f"{key} {value:.3f}" for key, value in seconds.items())
-        print(line, flush=True)
+        timings = ", ".join(f"{key} {value:.3f}" for key, value in seconds.items())
+        print(f"{line} {row.get('macs', ''):>6}  {timings}", flush=True)
 
 
 if __name__ == "__main__":

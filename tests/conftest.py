@@ -1,10 +1,13 @@
 import os
+import sys
 from dataclasses import asdict
 
 import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+
+from burnish.cli.app import main
 
 # What lands is judged by examples that are the same each time; people's runs look for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -104,3 +107,20 @@ def slider_model(lively, card_of, tmp_path_factory):
     network, sliders = lively()
     card = card_of(network, sliders, "l0-smoothing")
     return export(network, card, tmp_path_factory.mktemp("models") / "lively.onnx")
+
+
+@pytest.fixture
+def burnish(monkeypatch, capfd):
+    """Run the command line in this process; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["burnish", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return run

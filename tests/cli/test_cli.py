@@ -14,7 +14,7 @@ from PIL import Image
 from burnish.editing.demo import SAMPLE
 from burnish.operators.own import resolve
 from burnish.operators.table import OPERATORS
-from burnish.runtime.session import ENGINES
+from burnish.runtime.engines import ENGINES
 from burnish.runtime.shelf import names
 
 

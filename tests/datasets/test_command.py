@@ -6,25 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
-from burnish.cli.app import main
 from burnish.operators.own import resolve
-
-
-@pytest.fixture
-def burnish(monkeypatch, capfd):
-    """Run the command line in this process; returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["burnish", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def test_fivek_becomes_folders_to_train_and_test_on(burnish, fivek, tmp_path):

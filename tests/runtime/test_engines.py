@@ -14,6 +14,7 @@ from burnish.errors import DeviceError, MissingLibraryError, ModelError, UsageEr
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import read
 from burnish.modelfile.write import export
+from burnish.networks.table import build
 from burnish.runtime.model import Model
 from burnish.runtime.session import session
 
@@ -40,6 +41,20 @@ def test_openvino_gives_what_onnx_runtime_gives(slider_model: Path, height, widt
     given = {"lambda": 0.05, "kappa": 3}
     expected = opened(slider_model, "onnxruntime")(pixels, given)
     np.testing.assert_allclose(fast(pixels, given), expected, rtol=0, atol=1e-5)
+
+
+@openvino
+@pytest.mark.parametrize("network", ["fast", "best", "guided", "grid"])
+def test_openvino_runs_every_kind_of_student(network: str, card_of, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    built = build(network).eval()
+    with torch.no_grad():
+        for parameter in built.parameters():  # new students leave a picture as it is
+            parameter += 0.03 * torch.randn(parameter.shape)
+    path = export(built, card_of(built, ()), tmp_path / "network.onnx")
+    pixels = picture(47, 70)
+    expected = opened(path, "onnxruntime")(pixels)
+    np.testing.assert_allclose(opened(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
 
 
 @openvino

@@ -20,6 +20,7 @@ from burnish.cli.options import (
 )
 from burnish.errors import INTERRUPTED, BurnishError
 from burnish.params import Value
+from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from burnish.editing.edit import Edit
@@ -56,7 +57,7 @@ def apply(
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = DEFAULT_ENGINE,
     json_output: JsonOutput = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
     *,

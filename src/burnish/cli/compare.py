@@ -15,6 +15,7 @@ from burnish.cli.options import (
     with_operator_params,
 )
 from burnish.params import Value
+from burnish.runtime.engines import DEFAULT_ENGINE
 
 
 @with_operator_params
@@ -32,7 +33,7 @@ def compare(
     overwrite: Overwrite = False,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = DEFAULT_ENGINE,
     json_output: JsonOutput = False,
     *,
     params: dict[str, Value],

@@ -16,6 +16,7 @@ from burnish.cli.options import (
     with_operator_params,
 )
 from burnish.params import Value
+from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from burnish.editing.evaluate import Row, Table
@@ -40,7 +41,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = "onnxruntime",
+    engine: Engine = DEFAULT_ENGINE,
     json_output: JsonOutput = False,
     *,
     params: dict[str, Value],

@@ -9,6 +9,7 @@ import typer
 
 from burnish.operators.table import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
+from burnish.runtime.engines import ENGINES
 
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
@@ -18,7 +19,7 @@ Device = Annotated[
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; by default one a core.", show_default=False)
 ]
-Engine = Annotated[str, typer.Option(help="onnxruntime or openvino: what runs the network.")]
+Engine = Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)}: what runs the network.")]
 
 
 def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:

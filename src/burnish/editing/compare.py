@@ -16,8 +16,8 @@ from burnish.files import check_free
 from burnish.operators.own import resolve_callable
 from burnish.params import Value
 from burnish.photo import Photo
+from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
-from burnish.runtime.session import DEFAULT_ENGINE
 
 Pixels = NDArray[np.float32]
 

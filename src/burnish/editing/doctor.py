@@ -20,8 +20,8 @@ from burnish.editing.demo import SAMPLE
 from burnish.errors import MissingLibraryError
 from burnish.photo import Photo
 from burnish.runtime import shelf
+from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
-from burnish.runtime.session import ENGINES
 
 # Those that applying a model needs, then those of the extras.
 _PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")

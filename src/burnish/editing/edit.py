@@ -17,8 +17,8 @@ from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
 from burnish.params import Value, settle
+from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
-from burnish.runtime.session import DEFAULT_ENGINE
 
 Pixels = NDArray[np.float32]
 # Told the share that is done, from 0 to 1.
@@ -128,16 +128,9 @@ def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels],
 
     Raises
     ------
-    UsageError : the operator is not one of the table; a stranger's card names no code to run
+    UsageError : see `operator_of`; or the operator was given a file, which a card does not hold
     """
-    operator = OPERATORS.get(card.operator)
-    if operator is None:
-        raise UsageError(
-            f"model {card.name}",
-            expected="an operator that burnish knows",
-            got=repr(card.operator),
-            remedy="name it with --operator",
-        )
+    operator = operator_of(card)
     values = params_of(card, sliders)
     for choice in card.choices:
         if choice.sha256:
@@ -149,6 +142,24 @@ def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels],
                 f"--{choice.name} FILE",
             )
     return lambda pixels: operator.run(pixels, **values)
+
+
+def operator_of(card: Card) -> Operator:
+    """Return the slow operator that a card names.
+
+    Raises
+    ------
+    UsageError : it is not one of the table; a stranger's card names no code to run
+    """
+    operator = OPERATORS.get(card.operator)
+    if operator is None:
+        raise UsageError(
+            f"model {card.name}",
+            expected="an operator that burnish knows",
+            got=repr(card.operator),
+            remedy="name it with --operator",
+        )
+    return operator
 
 
 def params_of(card: Card, given: Mapping[str, Value]) -> dict[str, Value]:

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import params_of, sliders_of
+from burnish.editing.edit import operator_of, params_of, sliders_of
 from burnish.errors import UsageError
 from burnish.operators.own import resolve_callable
-from burnish.operators.table import OPERATORS
 from burnish.params import Value
+from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
-from burnish.runtime.session import DEFAULT_ENGINE
 from burnish.training import pairs
 from burnish.training.evaluate import Filter, Report, evaluate
 from burnish.training.pairs import Pair
@@ -87,7 +86,8 @@ def evaluate_models(
     ModelError, DeviceError, OperatorError, PhotoError : as `burnish.apply` raises them
     """
     opened = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
-    spec, values = _task(opened, params or {}, operator)
+    params = params or {}
+    spec, values = _task(opened, params, operator)
     jobs = pairs.plan(
         spec,
         values,
@@ -103,7 +103,7 @@ def evaluate_models(
     for short_side, group in _by_size(made, short_sides).items():
         begin("evaluating", len(group) * (1 + len(opened)))
         rows = [Row("untouched", evaluate(lambda rgb, _: rgb, group, tick))]
-        rows += [_row(model, values, group, tick) for model in opened]
+        rows += [_row(model, sliders_of(model.card, params), group, tick) for model in opened]
         seconds = _seconds(lambda rgb, given: slow.run(rgb, **given), group[:TIMED])
         rows.append(Row("slow operator", None, seconds))
         report = rows[0].report
@@ -118,14 +118,7 @@ def _task(
     """Return the one operator and the values that all the models are to be held against."""
     tasks = []
     for model in models:
-        spec = operator or model.card.operator
-        if operator is None and spec not in OPERATORS:
-            raise UsageError(
-                f"model {model.card.name}",
-                expected="an operator that burnish knows",
-                got=repr(spec),
-                remedy="name it with --operator",
-            )
+        spec = operator or operator_of(model.card).name
         own = {} if operator else params_of(model.card, params)
         tasks.append((spec, resolve_callable(spec).settle(own)))
     for model, task in zip(models, tasks, strict=True):
@@ -151,24 +144,23 @@ def _by_size(made: Sequence[Pair], short_sides: Sequence[int]) -> dict[int | Non
 
 
 def _row(
-    model: Model, values: Mapping[str, Value], group: Sequence[Pair], tick: Callable[[], None]
+    model: Model, sliders: Mapping[str, Value], group: Sequence[Pair], tick: Callable[[], None]
 ) -> Row:
-    sliders = sliders_of(model.card, {p.name: values[p.name] for p in model.card.sliders})
-
     def run(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
         return model(rgb, sliders)
 
-    timed = _Timed(run)
-    _warm_up(run, group[0])
+    timed = _Timed(run, group[0])
     report = evaluate(timed, group, tick)
-    seconds = timed.seconds / timed.pixels * 1e6
-    return Row(model.card.name, report, seconds, model.card.macs_per_pixel, model.card.parameters)
+    card = model.card
+    return Row(card.name, report, timed.a_megapixel, card.macs_per_pixel, card.parameters)
 
 
 class _Timed:
-    """A filter that adds up how long it takes."""
+    """A filter that adds up how long it takes, warmed up on a corner of a photo."""
 
-    def __init__(self, run: Filter) -> None:
+    def __init__(self, run: Filter, first: Pair) -> None:
+        corner = first.read(slice(0, CORNER), slice(0, CORNER))[0]
+        run(np.ascontiguousarray(corner), first.values)
         self.run = run
         self.seconds = 0.0
         self.pixels = 0
@@ -180,16 +172,15 @@ class _Timed:
         self.pixels += rgb.shape[0] * rgb.shape[1]
         return result
 
+    @property
+    def a_megapixel(self) -> float:
+        """Seconds a megapixel so far."""
+        return self.seconds / self.pixels * 1e6
+
 
 def _seconds(run: Filter, group: Sequence[Pair]) -> float:
     """Return seconds a megapixel over a few photos."""
-    _warm_up(run, group[0])
-    timed = _Timed(run)
+    timed = _Timed(run, group[0])
     for pair in group:
         timed(pair.read()[0], pair.values)
-    return timed.seconds / timed.pixels * 1e6
-
-
-def _warm_up(run: Filter, pair: Pair) -> None:
-    corner = pair.read(slice(0, CORNER), slice(0, CORNER))[0]
-    run(np.ascontiguousarray(corner), pair.values)
+    return timed.a_megapixel

@@ -12,7 +12,7 @@ from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
 from burnish.photo import Photo
-from burnish.runtime.session import DEFAULT_ENGINE
+from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -72,10 +72,10 @@ def costs(model: ModelProto, multiple: int, where: str) -> Costs:
     context = context_of(model.graph)
     _check_context(model, context, sizes, where)
     macs = sum(_macs(node, sizes) for node in model.graph.node if context.isdisjoint(node.output))
-    a_pixel = ceil(_most_alive(model.graph, sizes) / side**2)
+    a_pixel = ceil(_most_alive(model.graph, context, sizes) / side**2)
     for rows, columns in _probes(model):
         height, width = multiple * rows, multiple * columns
-        needed = _most_alive(model.graph, shapes(model, height, width, where))
+        needed = _most_alive(model.graph, context, shapes(model, height, width, where))
         if needed > a_pixel * (height + _FRAME) * (width + _FRAME):
             refuse(
                 where,
@@ -114,11 +114,10 @@ def _macs(node: NodeProto, sizes: Shapes) -> int:
     return prod(sizes[node.output[0]]) * prod(sizes[node.input[1]][1:])
 
 
-def _most_alive(graph: GraphProto, sizes: Shapes) -> int:
+def _most_alive(graph: GraphProto, context: Set[str], sizes: Shapes) -> int:
     """Return the largest number of values that exist at one time, going through the nodes."""
     last_use = {name: i for i, node in enumerate(graph.node) for name in node.input}
     last_use[OUTPUT] = len(graph.node)
-    context = context_of(graph)
     alive: dict[str, int] = {}
     most = 0
     for i, node in enumerate(graph.node):

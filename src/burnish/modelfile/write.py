@@ -181,14 +181,11 @@ def _context(card: Card, generator: np.random.Generator) -> dict[str, NDArray[np
     """Draw what a graph takes beside the image: sliders within their ranges, any thumbnail."""
     drawn = {}
     for name, size in card.context.items():
-        values = generator.random((1, *size), dtype=np.float32)
+        drawn[name] = generator.random((1, *size), dtype=np.float32)
         if name == PARAMS:
-            low, high = (
-                np.array([getattr(param, end) for param in card.sliders], np.float32)
-                for end in ("low", "high")
-            )
-            values = (low + (high - low) * values.reshape(-1)).reshape(values.shape)
-        drawn[name] = values
+            for index, param in enumerate(card.sliders):
+                share = float(drawn[name][0, index, 0, 0])
+                drawn[name][0, index] = param.as_param().draw(share)
     return drawn
 
 

@@ -27,7 +27,7 @@ class Shape:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-_UNET_SETTINGS = {"batch": 8, "crop": 128, "optimiser": "muon", "peak_rate": 8e-3}
+_STUDENT_SETTINGS = {"batch": 8, "crop": 128, "optimiser": "muon", "peak_rate": 8e-3}
 
 NETWORKS = {
     "fast": Shape(
@@ -35,28 +35,28 @@ NETWORKS = {
         "burnish.networks.unet:UNet",
         {"widths": (32, 32, 48, 64), "down": (0, 1, 2, 2), "up": (0, 2, 2)},
         takes_context=True,
-        settings=_UNET_SETTINGS,
+        settings=_STUDENT_SETTINGS,
     ),
     "best": Shape(
         "U-shaped, wider and deeper, 19 k multiply-adds a pixel",
         "burnish.networks.unet:UNet",
         {"widths": (48, 48, 64, 64), "down": (0, 2, 2, 2), "up": (1, 2, 2)},
         takes_context=True,
-        settings=_UNET_SETTINGS,
+        settings=_STUDENT_SETTINGS,
     ),
     "guided": Shape(
         "for what is smooth: decides at 1/8 and below, guided filter, 1 k multiply-adds a pixel",
         "burnish.networks.guided:GuidedStudent",
         {"widths": (32, 48, 64), "down": (2, 2, 2), "up": (2, 2)},
         takes_context=True,
-        settings=_UNET_SETTINGS,
+        settings=_STUDENT_SETTINGS,
     ),
     "grid": Shape(
         "for what is smooth: decides at 1/16 and below, bilateral grid, 1 k multiply-adds a pixel",
         "burnish.networks.grid:GridStudent",
         {"widths": (48, 64), "down": (2, 2), "up": (2,)},
         takes_context=True,
-        settings=_UNET_SETTINGS,
+        settings=_STUDENT_SETTINGS,
     ),
     "can24": Shape(
         "the paper's, at full resolution, 37 k multiply-adds a pixel", "burnish.networks.can:can24"

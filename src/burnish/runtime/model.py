@@ -17,7 +17,8 @@ from burnish.params import Value
 from burnish.photo.shrink import shrink
 from burnish.runtime import shelf, tiles
 from burnish.runtime.context import context
-from burnish.runtime.session import DEFAULT_ENGINE, Session, session
+from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.session import Session, session
 
 DEFAULT_MEMORY = 2**30
 

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, ModelError
+from burnish.modelfile.card import INPUT
 
 if TYPE_CHECKING:
     from openvino import CompiledModel  # type: ignore[import-untyped]
 
+# Rows or columns of a tile. Much more, and sizes in bytes would not fit into 63 bits.
+MOST = 2**16
 _OUT_OF_MEMORY = re.compile(r"bad_alloc|failed to allocate|out of memory|can't allocate", re.I)
 
 
@@ -62,8 +67,7 @@ def start(graph: bytes, name: str, device: str, threads: int | None) -> OpenVino
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:
-        core = openvino.Core()
-        model = core.compile_model(core.read_model(graph, b""), "CPU", settings)
+        model = openvino.Core().compile_model(_bounded(graph), "CPU", settings)
     except Exception as error:
         raise ModelError(
             name,
@@ -72,6 +76,30 @@ def start(graph: bytes, name: str, device: str, threads: int | None) -> OpenVino
             remedy="choose another --engine, or update openvino",
         ) from error
     return OpenVinoSession("cpu", name, model, Lock())
+
+
+def _bounded(graph: bytes) -> Any:
+    """Read a graph, for pictures of at most so many rows and columns.
+
+    Without bounds OpenVINO (2026.4 at least) takes the largest integer for them; where cells are
+    enlarged that overflows, and it says that shapes are inconsistent. It reads all of a graph that
+    comes from memory before bounds can be set; one in a file it reads afterwards.
+    """
+    from openvino import Dimension, PartialShape
+    from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
+
+    side = Dimension(1, MOST)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        path.write_bytes(graph)
+        frontend = FrontEndManager().load_by_framework("onnx")
+        model = frontend.load(str(path))
+        for place in model.get_inputs():
+            if INPUT in place.get_names():
+                model.set_partial_shape(
+                    place, PartialShape([Dimension(1), Dimension(3), side, side])
+                )
+        return frontend.convert(model)
 
 
 def _reason(error: Exception) -> str:

@@ -13,18 +13,12 @@ from numpy.typing import NDArray
 from burnish.errors import UsageError, missing_library
 from burnish.modelfile.read import ModelFile
 from burnish.runtime.context import Context, build_in
+from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
 
 # A session holds the weights and little more; eight are enough to go back and forth between models.
 _KEPT = 8
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
-
-# Engine -> the module that starts it.
-ENGINES = {
-    "onnxruntime": "burnish.runtime.onnx_runtime",
-    "openvino": "burnish.runtime.open_vino",
-}
-DEFAULT_ENGINE = "onnxruntime"
 
 
 class Session(Protocol):

@@ -95,6 +95,8 @@ class Settings:
     @property
     def slider_params(self) -> tuple[Param, ...]:
         """The parameters to learn over a range, in the operator's order, narrowed to it."""
+        if not self.sliders:
+            return ()  # also spares a user's own script another run
         operator = resolve(self.operator)
         known = operator.params if isinstance(operator, Operator) else ()
         return tuple(

@@ -172,7 +172,8 @@ class Looks:
         found = []
         for index, pair in enumerate(self.pairs):
             before, after = _middle(pair)
-            result = np.clip(apply(before, pair.values, pair.thumbnail), 0, 1)
+            whole = pair.thumbnail if self.training.network.thumbnail else None
+            result = np.clip(apply(before, pair.values, whole), 0, 1)
             found.append(score(result, after).psnr)
             if index == 0:
                 picture = self.folder / f"{moment.step:06d}.png"
