@@ -21,6 +21,7 @@ import bilateral_guided_upsampling as bgu
 import numpy as np
 import torch
 from agreement import PEERS
+from learning import pairs_of
 from measure import circumstances, timed, write
 from numpy.typing import NDArray
 
@@ -32,10 +33,9 @@ from burnish.params import Value
 from burnish.runtime import shelf
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
-from burnish.training import pairs
 from burnish.training.evaluate import Filter, evaluate
 from burnish.training.judge import as_filter, words
-from burnish.training.pairs import Pair, resize
+from burnish.training.pairs import Pair, find_photos, resize
 
 Pixels = NDArray[np.float32]
 # Folder -> its pairs.
@@ -94,17 +94,10 @@ def models_of(folders: Sequence[Path], only: Sequence[str] | None) -> dict[str, 
 def prepare(
     name: str, values: dict[str, Value], folder: Path, options: argparse.Namespace
 ) -> list[Pair]:
-    jobs = pairs.plan(
-        name,
-        values,
-        pairs.find_photos(folder)[: options.first],
-        short_sides=(options.short_side,) if options.short_side else (),
-        largest=options.largest,
-        cache=pairs.cache_folder(),
-    )
-    if options.short_side:
-        jobs = [job for job in jobs if min(job.size) == options.short_side]
-    return pairs.make(jobs)
+    photos = find_photos(folder)[: options.first]
+    sides = (options.short_side,) if options.short_side else ()
+    made = pairs_of(name, values, photos, options.largest, sides)
+    return [pair for pair in made if not sides or min(pair.size) == options.short_side]
 
 
 def contest(

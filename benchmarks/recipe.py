@@ -9,23 +9,20 @@ those of training alone.
 """
 
 import argparse
-import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from learning import learn, pairs_of, settings_of, without
 from measure import circumstances, write
 
 from burnish.networks.network import Network
 from burnish.networks.table import NETWORKS, build
 from burnish.networks.unet import UNet
 from burnish.operators.table import OPERATORS
-from burnish.training import pairs
-from burnish.training.batches import Batches
 from burnish.training.evaluate import evaluate
 from burnish.training.judge import as_filter
-from burnish.training.loop import Training
+from burnish.training.pairs import Pair, find_photos
 from burnish.training.settings import Settings
 
 # Photos of so many pixels are also judged by themselves.
@@ -81,10 +78,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
 
     values = OPERATORS[options.operator].settle({})
-    judged = made(options, values, options.held_out, ())
-    known = {pair.digest for pair in judged}
-    learnt = made(options, values, options.photos, Settings.short_sides)
-    learnt = [pair for pair in learnt if pair.digest not in known]
+    judged = pairs_of(options.operator, values, find_photos(options.held_out), options.largest)
+    photos = find_photos(options.photos)
+    learnt = pairs_of(options.operator, values, photos, options.largest, Settings.short_sides)
+    learnt = without(learnt, judged)
     results: dict[str, Any] = {"circumstances": circumstances(), "rows": {}}
     results |= {"operator": options.operator, "steps": options.steps, "threads": options.threads}
     print(f"{'':40} {'k MACs':>7} {'PSNR':>6} {'large':>6} {'worst':>6} {'seconds':>8}")
@@ -102,37 +99,18 @@ def main() -> None:
         write(options.json, results)
 
 
-def made(
-    options: argparse.Namespace, values: dict[str, Any], folder: Path, sides: tuple[int, ...]
-) -> list[pairs.Pair]:
-    jobs = pairs.plan(
-        options.operator,
-        values,
-        pairs.find_photos(folder),
-        short_sides=sides,
-        largest=options.largest,
-        cache=pairs.cache_folder(),
-    )
-    return pairs.make(jobs)
-
-
 def trained(
     variant: dict[str, Any],
-    learnt: list[pairs.Pair],
-    judged: list[pairs.Pair],
+    learnt: list[Pair],
+    judged: list[Pair],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     name = variant.get("network", "fast")
-    settings = Settings(options.operator, name, steps=options.steps)
-    changes = NETWORKS[name].settings | variant.get("settings", {})
-    settings = dataclasses.replace(settings, **changes)
+    settings = settings_of(options.operator, name, options.steps, **variant.get("settings", {}))
     torch.manual_seed(settings.seed)
     network: Network = UNet(**variant["shape"]) if "shape" in variant else build(name)
-    batches = Batches(learnt, batch=settings.batch, crop=settings.crop, seed=settings.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        training = Training(settings, network, batches, Path(folder))
-        training.run()
-    apply = as_filter(training.averaged())
+    averaged, seconds = learn(network, settings, learnt)
+    apply = as_filter(averaged)
     report = evaluate(apply, judged)
     large = [pair for pair in judged if pair.size[0] * pair.size[1] >= LARGE]
     return {
@@ -140,7 +118,7 @@ def trained(
         "psnr": round(report.mean.psnr, 2),
         "large": round(evaluate(apply, large).mean.psnr, 2) if large else None,
         "worst": round(report.worst.psnr, 2),
-        "seconds": round(training.seconds, 1),
+        "seconds": round(seconds, 1),
     }
 
 

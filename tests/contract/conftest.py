@@ -7,6 +7,8 @@ import pytest
 
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile
+from burnish.photo.shrink import shrink
+from burnish.runtime.context import context
 from burnish.runtime.session import session
 from burnish.runtime.tiles import Frame, plan, put, take
 
@@ -23,9 +25,12 @@ def in_tiles() -> InTiles:
     def run(file: ModelFile, pixels: np.ndarray, limit: int, halo: int) -> tuple[np.ndarray, int]:
         frame = Frame(*pixels.shape[:2], halo, file.card.multiple)
         result = np.empty_like(pixels)
+        side = file.card.thumbnail
+        given = context(file.card, {}, shrink(pixels, side) if side else None)
+        started = session(file, "cpu", 1, context=given)
         cut = plan(frame, max(limit, frame.smallest))
         for tile in cut:
-            put(session(file, "cpu", 1).run(take(pixels, tile.source)), tile, result)
+            put(started.run(take(pixels, tile.source)), tile, result)
         return result, len(cut)
 
     return run

@@ -8,7 +8,8 @@ import pytest
 
 from burnish.editing.compare import compare
 from burnish.editing.demo import SAMPLE
-from burnish.editing.edit import reference_of
+from burnish.editing.edit import params_of, reference_of
+from burnish.fidelity import mse
 from burnish.modelfile.read import read
 from burnish.operators.table import OPERATORS
 from burnish.photo import Photo
@@ -18,13 +19,19 @@ from burnish.training import pairs
 from burnish.training.evaluate import evaluate
 
 TEST_PHOTOS = Path(os.environ.get("BURNISH_TEST_PHOTOS", "../shared/photos/test"))
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[2] / "recipes" / "README.md"
+
+SOME = 5
 
 shipped = pytest.mark.parametrize("name", names())
 
 
 def test_some_models_ship():
-    assert "l0-smoothing" in names()
+    assert {"l0-smoothing", "rudin-osher-fatemi"} <= set(names())
+
+
+def test_all_together_are_small():
+    assert sum(find(name).stat().st_size for name in names()) < 10e6
 
 
 @shipped
@@ -43,7 +50,7 @@ def test_card_belongs_to_an_operator_and_says_what_matters(name):
 
 @shipped
 def test_recipe_is_written_down(name):
-    assert "burnish train" in (RECIPES / f"{name}.md").read_text()
+    assert f"burnish train {name} " in RECIPES.read_text()
 
 
 @shipped
@@ -82,23 +89,37 @@ def test_less_halo_is_not_the_whole(name, in_tiles, short):
 
 
 @shipped
-@pytest.mark.skipif(not TEST_PHOTOS.is_dir(), reason=f"no test photos at {TEST_PHOTOS}")
-def test_measured_error_is_true_and_tight(name):
-    """The card's figures again, on the photos that they were measured on."""
+def test_sliders_move_the_picture_as_the_operator_does(name):
+    """Away from the defaults, at both ends of every slider, it is not worse than standing still."""
     model = Model.open(name)
-    card = model.card
-    photos = pairs.find_photos(TEST_PHOTOS)
-    if len(photos) != card.measured[0].count:
-        pytest.skip("the photos at hand are not those of the card")
-    values = {param.name: param.value for param in card.params}
+    photo = np.ascontiguousarray(Photo.open(SAMPLE).pixels[:256, :256])
+    unmoved = model(photo)
+    for param in model.card.sliders:
+        for end in (param.low, param.high):
+            target = reference_of(model.card, {param.name: end})(photo)
+            moved = model(photo, {param.name: end})
+            assert mse(moved, target) < mse(unmoved, target), (param.name, end)
+
+
+@shipped
+@pytest.mark.skipif(not TEST_PHOTOS.is_dir(), reason=f"no test photos at {TEST_PHOTOS}")
+def test_no_photo_is_worse_than_the_card_says(name):
+    """On some of the photos that the card's figures are of; all of them would take an hour."""
+    model = Model.open(name)
+    said = model.card.measured[0]
+    photos = pairs.find_photos(TEST_PHOTOS)[:SOME]
+    values = params_of(model.card, {})
     jobs = pairs.plan(
-        card.operator, values, photos, short_sides=(), largest=2160, cache=pairs.cache_folder()
+        model.card.operator,
+        values,
+        photos,
+        short_sides=(),
+        largest=2160,
+        cache=pairs.cache_folder(),
     )
-    report = evaluate(
-        lambda rgb, values: model(rgb, {param.name: values[param.name] for param in card.sliders}),
-        pairs.make(jobs),
-    )
-    assert report.mean.psnr == pytest.approx(card.measured[0].psnr_mean, abs=0.02)
-    assert report.worst.psnr == pytest.approx(card.measured[0].psnr_worst, abs=0.05)
-    assert report.mean.ssim == pytest.approx(card.measured[0].ssim_mean, abs=0.001)
-    assert report.untouched.psnr == pytest.approx(card.measured[0].untouched_psnr_mean, abs=0.02)
+    report = evaluate(lambda rgb, _: model(rgb), pairs.make(jobs))
+    assert report.worst.psnr > said.psnr_worst - 0.05
+    # Five of the photos cannot be far from the mean of all without something being wrong.
+    assert report.mean.psnr == pytest.approx(said.psnr_mean, abs=2.5)
+    assert report.mean.ssim == pytest.approx(said.ssim_mean, abs=0.05)
+    assert report.untouched.psnr == pytest.approx(said.untouched_psnr_mean, abs=2.5)

@@ -140,9 +140,9 @@ def test_an_unknown_parameter_is_an_error(rgb):
 
 
 def test_a_value_the_network_was_not_trained_for_is_an_error(rgb):
-    with pytest.raises(UsageError, match=r"expected 0.02, which model l0-smoothing was trained at"):
-        burnish.apply(rgb, "l0-smoothing", lambda_=0.03)
-    same = burnish.apply(rgb, "l0-smoothing", lambda_=0.02)
+    with pytest.raises(UsageError, match=r"expected 2, which model l0-smoothing was trained at"):
+        burnish.apply(rgb, "l0-smoothing", kappa=3)
+    same = burnish.apply(rgb, "l0-smoothing", lambda_=0.02, kappa=2)
     np.testing.assert_array_equal(same, burnish.apply(rgb, "l0-smoothing"))
 
 

@@ -21,6 +21,9 @@ from burnish.networks.sliders import Sliders
 from burnish.params import Param
 from burnish.photo.shrink import THUMBNAIL
 
+# Of negative values: with none, whole levels fell silent for good in long trainings.
+_SLOPE = 0.1
+
 
 class Trunk(Network):
     """A network whose convolutions form a U on cells; whoever inherits it has a `forward`.
@@ -84,20 +87,20 @@ class Trunk(Network):
         def convolve(layer: nn.Module, x: Tensor) -> Tensor:
             return _changed(cast(nn.Conv2d, layer), x, next(slid, None), next(glanced, None))
 
-        x = F.relu(convolve(self.head, x))
+        x = _rectified(convolve(self.head, x))
         skips = []
         for level, layers in enumerate(_levels(self.down)):
             if level:
-                x = F.relu(convolve(self.descend[level - 1], x))
+                x = _rectified(convolve(self.descend[level - 1], x))
             for layer in layers:
-                x = F.relu(convolve(layer, x))
+                x = _rectified(convolve(layer, x))
             skips.append(x)
         skips.pop()
         for level, layers in reversed(list(enumerate(_levels(self.up)))):
             x = F.interpolate(self.ascend[level](x), scale_factor=2.0, mode="nearest")
-            x = F.relu(x + skips.pop())
+            x = _rectified(x + skips.pop())
             for layer in layers:
-                x = F.relu(convolve(layer, x))
+                x = _rectified(convolve(layer, x))
         return convolve(self.tail, x)
 
     def reads(self, pixel: int) -> tuple[int, int]:
@@ -177,6 +180,10 @@ class Trunk(Network):
             placed.append((cast(nn.Conv2d, self.ascend[level]), level + 1))
             placed += [(layer, level) for layer in layers]
         return [*placed, (self.tail, 0)]
+
+
+def _rectified(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, _SLOPE)
 
 
 def _changed(

@@ -33,8 +33,7 @@ class Settings:
     thumbnail : whether the network is shown a small version of the whole photo: for operators that
         decide globally
     drawn : so many pictures of flat areas, slopes and plain shapes for each photo are learnt beside
-        the photos, see `burnish.training.drawn`; none where the operator is given as pairs, or
-        decides by the whole picture
+        the photos, see `burnish.training.drawn`; none where the operator is given as pairs
     batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
         of photos, that are smaller are not trained on
     short_sides : each photo is also learned at these sizes (its shorter side, in pixels), as far
@@ -57,7 +56,7 @@ class Settings:
     draws: int = 1
     slider_share: float = 0.4
     thumbnail: bool = False
-    drawn: float = 0.1
+    drawn: float = 0.3
     steps: int | None = None
     budget: float | None = None
     batch: int = 2

@@ -231,7 +231,7 @@ def _divide(
 def _drawn(settings: Settings, photos: int) -> list[Job]:
     """Plan the pictures that are learnt beside so many photos."""
     operator = resolve(settings.operator)
-    if isinstance(operator, Pairs) or operator.globally:
+    if isinstance(operator, Pairs):
         return []
     folder = pairs.cache_folder()
     make_folder(folder)
