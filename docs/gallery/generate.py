@@ -1,4 +1,4 @@
-"""Write the gallery: every operator of the table on the same three photos, before and after.
+"""Write the gallery: every operator on the same three photos, and the network that learnt it.
 
 python docs/gallery/generate.py            # all of them
 python docs/gallery/generate.py look       # some
@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.editing.edit import params_of
 from burnish.operators.operator import Operator
 from burnish.operators.table import OPERATORS
 from burnish.photo import Photo
+from burnish.runtime import shelf
+from burnish.runtime.model import Model
 
 HERE = Path(__file__).parent
 PHOTOS = [HERE / "photos" / f"{name}.jpg" for name in ("palace", "cat", "coffee")]
@@ -23,6 +26,7 @@ LOOK = HERE / "late-summer.cube"
 # What an operator cannot do without.
 GIVEN: dict[str, dict[str, Any]] = {"look": {"lut": LOOK}}
 GAP = 8
+SHIPPED = shelf.names()
 
 Pixels = NDArray[np.float32]
 
@@ -35,8 +39,15 @@ def main() -> None:
     LOOK.write_text(late_summer())
     photos = [Photo.open(path).pixels for path in PHOTOS]
     for name in names:
-        after = [OPERATORS[name].run(photo, **GIVEN.get(name, {})) for photo in photos]
-        Photo(sheet([photos, after])).save(HERE / f"{name}.jpg", quality=85, overwrite=True)
+        rows = [photos]
+        if name in SHIPPED:
+            model = Model.open(name)
+            values = params_of(model.card, {})
+            rows.append([OPERATORS[name].run(photo, **values) for photo in photos])
+            rows.append([model(photo) for photo in photos])
+        else:
+            rows.append([OPERATORS[name].run(photo, **GIVEN.get(name, {})) for photo in photos])
+        Photo(sheet(rows)).save(HERE / f"{name}.jpg", quality=85, overwrite=True)
         print(name)
     (HERE / "README.md").write_text(page())
 
@@ -72,8 +83,9 @@ def page() -> str:
     parts = [
         "<!-- Made by generate.py: edit that. -->",
         "# Gallery",
-        "Every operator with its default parameters: above the photo, below the result, at 100 % "
-        "in the files. `python docs/gallery/generate.py` makes it.",
+        "Every operator with its default parameters, at 100 % in the files: above the photo, below "
+        "it the operator, and last, where a network ships, what the network makes of it. "
+        "`python docs/gallery/generate.py` makes it.",
         "The photos: a palace by Daniel Büchele "
         "([flickr](https://www.flickr.com/photos/danielbuechele/6061409035), "
         "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/), scaled down and cropped), "
@@ -85,10 +97,12 @@ def page() -> str:
 def section(operator: Operator) -> str:
     """Return an operator's part of the page."""
     given = " ".join(f"--{name} {path.name}" for name, path in GIVEN.get(operator.name, {}).items())
-    command = f"burnish apply --slow {operator.name} photo.jpg {given}".strip()
+    slow = "" if operator.name in SHIPPED else "--slow "
+    command = f"burnish apply {slow}{operator.name} photo.jpg {given}".strip()
+    shown = "photo, operator and network" if operator.name in SHIPPED else "before and after"
     return (
         f"## {operator.title}\n\n{operator.about}. `{command}`\n\n"
-        f"![{operator.title}: three photos before and after]({operator.name}.jpg)"
+        f"![{operator.title}: three photos, {shown}]({operator.name}.jpg)"
     )
 
 

@@ -1,4 +1,4 @@
-"""UNet: the students that are to ship, U-shaped networks that run at half resolution and below.
+"""UNet: the students that ship, U-shaped networks that run at half resolution and below.
 
 A photo at half resolution, each 2 x 2 block in the channels, costs a quarter of the convolutions
 and loses nothing. Coarser levels see far for little. What comes out is a gain and an offset for
