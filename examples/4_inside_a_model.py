@@ -19,7 +19,9 @@ def main() -> None:
 
     session = onnxruntime.InferenceSession(path)
     image = np.random.default_rng(0).random((1, 3, 48, 64), dtype=np.float32)
-    (result,) = session.run(["result"], {"image": image})
+    sliders = [param["value"] for param in card["params"] if param["slider"]]  # or other values
+    params = np.array(sliders, np.float32).reshape(1, -1, 1, 1)
+    (result,) = session.run(["result"], {"image": image, "params": params})
     print("bare ONNX Runtime:", result.shape, result.dtype)
 
 

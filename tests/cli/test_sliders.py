@@ -105,7 +105,7 @@ def test_compare_sets_operator_and_network_alike(burnish, photos, slider_model, 
 
 
 def test_compare_refuses_a_value_that_was_not_learnt(burnish, photos):
-    code, out, err = burnish("compare", "l0-smoothing", photos / "1.png", "--lambda", "0.1")
+    code, out, err = burnish("compare", "l0-smoothing", photos / "1.png", "--kappa", "3")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "which model l0-smoothing was trained at" in err
     assert sorted(path.name for path in photos.iterdir()) == [f"{i}.png" for i in range(6)]
