@@ -159,7 +159,7 @@ def test_photos_to_network_and_report(photos, tmp_path):
             heard.append(("look", picture.is_file()))
 
     result = train(settings(), photos, None, tmp_path / "run", Ears())
-    assert heard[0] == ("making pairs", 6)
+    assert heard[0] == ("making pairs", 6 + 1)  # photos, and a drawn picture
     assert ("look", True) in heard
     assert (result.steps, len(result.unseen)) == (12, 1)
     assert result.trained_on.startswith("5 from 'фото', 0.0022 to 0.0022 megapixels")
