@@ -1,4 +1,4 @@
-"""Write the generated pages: operators.md, results.md, cli.md and card.schema.json in docs/.
+"""Write the generated pages: operators.md, results.md, cli.md and the two schemas in docs/.
 
 python docs/generate.py
 
@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from burnish.cli.app import app
+from burnish.editing.outcome import outcome_schema
 from burnish.modelfile.card import card_schema
 from burnish.operators.table import OPERATORS
 
@@ -72,6 +73,7 @@ def pages() -> dict[Path, str]:
         DOCS / "results.md": results_page(),
         DOCS / "cli.md": cli_page(),
         DOCS / "card.schema.json": card_schema(),
+        DOCS / "apply.schema.json": outcome_schema(),
     }
 
 

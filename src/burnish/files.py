@@ -4,12 +4,17 @@ import errno
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from burnish.errors import OutputError
+
+# How a file is called while it is written, and how long ago one was written to that nobody writes.
+_PART = ".burnish-", ".part"
+_FORSAKEN = 3600
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
@@ -59,6 +64,17 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a killed run left half written in a folder, if nothing has touched it for long.
+
+    What cannot be listed or removed stays.
+    """
+    with suppress(OSError):
+        for part in folder.glob(f"{_PART[0]}*{_PART[1]}"):
+            if time.time() - part.stat().st_mtime > _FORSAKEN:
+                part.unlink()
+
+
 @contextmanager
 def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file that becomes `target` when the block ends, and nothing where it fails.
@@ -83,7 +99,7 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         # Python's own error for it is of another kind than those of the disk.
         raise _refused(target, OSError(errno.EINVAL, "a zero byte in the name"))
     # A name of its own length: one made from the target's could be too long.
-    part = target.parent / f".burnish-{secrets.token_hex(8)}.part"
+    part = target.parent / f"{_PART[0]}{secrets.token_hex(8)}{_PART[1]}"
     try:
         with part.open("xb") as file:
             yield file

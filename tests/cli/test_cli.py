@@ -1,12 +1,10 @@
 """The command line as a person meets it: what it prints, writes and ends with."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +14,8 @@ from burnish.operators.own import resolve
 from burnish.operators.table import OPERATORS
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.shelf import names
+
+APPLY_SCHEMA = Path(__file__).parents[2] / "docs" / "apply.schema.json"
 
 
 def read(path):
@@ -105,8 +105,14 @@ def test_json_is_one_object_a_photo(burnish, photos):
     assert code == 1
     first, second = (json.loads(line) for line in out.splitlines())
     assert (first["status"], second["status"]) == ("done", "failed")
-    assert len(first["model"]) == 64
     assert first["device"] == "cpu"
+    assert first["megapixels"] == 40 * 56 / 1e6
+    [step] = first["steps"]
+    assert (step["operator"], step["params"]["lambda"]) == ("l0-smoothing", 0.02)
+    assert len(step["model"]) == 64
+    schema = json.loads(APPLY_SCHEMA.read_text())
+    for record in (first, second):
+        jsonschema.validate(record, schema)
     assert second["output"] is None
     assert second["reason"] in err
 
@@ -299,43 +305,3 @@ def test_train_then_apply(burnish, photos, tmp_path, monkeypatch):
     )
     assert code == 1
     assert "use --overwrite" in err
-
-
-STOP = """
-import os, signal
-def stop(rgb):
-    os.kill(os.getpid(), signal.SIGINT)
-    return rgb
-"""
-
-
-def test_interruption_finishes_the_photo_in_hand_and_ends_with_130(photos, tmp_path):
-    (tmp_path / "stop.py").write_text(STOP)
-    command = [sys.executable, "-m", "burnish", "apply", "--slow", "python:stop.py:stop"]
-    command += [str(photos / "1.png"), str(photos / "2.png"), "-o", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 130
-    assert done.stderr.splitlines() == [
-        "1 of 2 photos done, 1 not begun or not finished",
-        "burnish: interrupted",
-    ]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.stop.png"]
-
-
-def test_interruption_stops_between_two_tiles_and_writes_nothing(tmp_path, burnish, monkeypatch):
-    from burnish.runtime.model import Model
-
-    Image.new("RGB", (900, 700), (90, 120, 150)).save(tmp_path / "large.png")
-    whole = Model.__call__
-
-    def in_tiles(model, pixels, params, *, progress):
-        def share_done(share):
-            os.kill(os.getpid(), signal.SIGINT)
-            progress(share)
-
-        return whole(model, pixels, params, memory=64 * 2**20, progress=share_done)
-
-    monkeypatch.setattr(Model, "__call__", in_tiles)
-    code, _, _ = burnish("apply", "l0-smoothing", tmp_path / "large.png")
-    assert code == 130
-    assert [path.name for path in tmp_path.iterdir()] == ["large.png"]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from burnish.photo import Photo, tags
-from burnish.photo.exif import exif_of_tiff, upright, upright_xmp
+from burnish.photo.exif import exif_of_tiff, upright
 from burnish.photo.iptc import tiff_with_iptc, unwrap, wrap
+from burnish.photo.xmp import upright_xmp
 
 MAKE, MODEL, ORIENTATION, ARTIST, COPYRIGHT = 0x010F, 0x0110, 0x0112, 0x013B, 0x8298
 EXIF, GPS, EXPOSURE, TAKEN, USER_COMMENT, NOTE = 0x8769, 0x8825, 0x829A, 0x9003, 0x9286, 0x927C

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import burnish
+from burnish.cli.again import again
 from burnish.cli.apply import apply
 from burnish.cli.compare import compare
 from burnish.cli.demo import demo
@@ -43,7 +44,7 @@ def _options(
     """Slow photo operators, learned by small networks that run fast on an ordinary CPU."""
 
 
-for command in (apply, compare, train, evaluate, demo, doctor):
+for command in (apply, again, compare, train, evaluate, demo, doctor):
     app.command()(command)
 app.add_typer(models, name="models")
 app.add_typer(operators, name="operators")

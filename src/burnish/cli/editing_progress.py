@@ -1,34 +1,49 @@
 """Progress of an edit: a bar on a terminal, nothing elsewhere, where each photo has its line."""
 
 import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from burnish.cli.interruption import Interruption
+from burnish.editing.batch import Watcher
 
-class EditingProgress:
+if TYPE_CHECKING:
+    from burnish.editing.plan import Step
+
+
+class EditingProgress(Watcher):
     """A bar over all photos, moved by shares of a photo.
 
     Parameters
     ----------
-    photos : how many there are
-    device : what they are edited on, said beside the bar
+    steps : what there is to do
+    device : what the photos are edited on, said beside the bar
+    interruption : where Ctrl-C is noted
     hidden : show nothing
     """
 
-    def __init__(self, photos: int, device: str, *, hidden: bool) -> None:
+    def __init__(
+        self, steps: "Sequence[Step]", device: str, interruption: Interruption, *, hidden: bool
+    ) -> None:
         console = Console(file=sys.stderr)
-        self._done = 0
+        self._interruption = interruption
+        self._begun = 0
+        self._megapixels = 0.0
+        self._start = time.perf_counter()
         self._bar = Progress(
             TextColumn("{task.fields[name]} on {task.fields[device]}"),
             BarColumn(),
-            TextColumn("{task.completed:.1f} of {task.total:.0f}"),
+            TextColumn("{task.completed:.1f} of {task.total:.0f}, {task.fields[pace]:.2f} Mpx/s"),
             TimeRemainingColumn(),
             console=console,
             disable=hidden or not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=photos, name="", device=device)
+        self._task = self._bar.add_task("", total=len(steps), name="", device=device, pace=0.0)
 
     def __enter__(self) -> "EditingProgress":
         self._bar.start()
@@ -37,15 +52,25 @@ class EditingProgress:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def begin(self, name: str) -> None:
+    @property
+    def pace(self) -> float:
+        """Megapixels a second since the start, of photos that are written."""
+        return self._megapixels / (time.perf_counter() - self._start)
+
+    def begin(self, step: "Step") -> None:
         """Name the photo in hand."""
-        self._bar.update(self._task, name=name)
+        self._begun += 1
+        self._bar.update(self._task, name=step.source.name, completed=self._begun - 1)
 
     def share(self, share: float) -> None:
-        """Say how much of the photo in hand is done, from 0 to 1."""
-        self._bar.update(self._task, completed=self._done + share)
+        """Say how much of the photo in hand is edited, from 0 to 1."""
+        self._bar.update(self._task, completed=self._begun - 1 + share)
 
-    def end(self) -> None:
-        """Say that the photo in hand is done."""
-        self._done += 1
-        self._bar.update(self._task, completed=self._done)
+    def end(self, megapixels: float) -> None:
+        """Say that a photo is written, or could not be."""
+        self._megapixels += megapixels
+        self._bar.update(self._task, pace=self.pace)
+
+    def stopped(self) -> bool:
+        """Tell whether Ctrl-C was pressed."""
+        return self._interruption.heard

@@ -10,7 +10,40 @@ import typer
 from burnish.operators.table import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
+from burnish.runtime.shelf import names
 
+# Whether a photo can be read is found out one by one, so that the others are done.
+Photos = Annotated[
+    list[Path],
+    typer.Argument(help="Photos, and folders of photos; - is standard input.", readable=False),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A file for one photo, a folder for several (or FOLDER/), - for standard output; by "
+        "default PHOTO.OPERATOR.EXT beside each photo.",
+    ),
+]
+Name = Annotated[str, typer.Option("--name", help="Template for the names of results in a folder.")]
+Format = Annotated[
+    str | None, typer.Option(help="Of the results, such as png; by default each photo's own.")
+]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Take folders below as well; -o keeps the tree.")
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Pass over photos whose result exists.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do none.")]
+Quality = Annotated[
+    int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF; by default 95.")
+]
+Depth = Annotated[
+    int | None, typer.Option(help="Bits a channel: 8, 16 or 32; by default the photo's.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[
@@ -20,6 +53,11 @@ Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; by default one a core.", show_default=False)
 ]
 Engine = Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)}: what runs the network.")]
+
+
+def complete_operator(incomplete: str) -> list[str]:
+    """Offer the names of networks and operators to a shell that completes a command."""
+    return sorted(name for name in {*OPERATORS, *names()} if name.startswith(incomplete))
 
 
 def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:

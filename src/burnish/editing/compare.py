@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from burnish.editing.edit import reference_of, sliders_of
 from burnish.editing.labels import HEIGHT, label
-from burnish.editing.plan import plan
+from burnish.editing.plan import target_of
 from burnish.fidelity import mse, psnr
-from burnish.files import check_free
 from burnish.operators.own import resolve_callable
 from burnish.params import Value
 from burnish.photo import Photo
@@ -78,8 +77,7 @@ def compare_photo(
     opened = Model.open(model, device=device, threads=threads, engine=engine)
     sliders = sliders_of(opened.card, params or {})
     target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"
-    plan([photo], opened.card.name, target)
-    check_free(target, overwrite=overwrite)
+    target_of(photo, opened.card.name, target, overwrite=overwrite)
     slow = resolve_callable(reference).run if reference else reference_of(opened.card, sliders)
     found = compare(Photo.open(photo).pixels, slow, lambda pixels: opened(pixels, sliders))
     sheet = beside(

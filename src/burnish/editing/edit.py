@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.editing.made import Made, made
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.fidelity import went_black
 from burnish.files import digest
@@ -41,13 +42,13 @@ class Edit:
     name : goes into the names of outputs
     run : the function
     device : what it runs on, in words
-    model : SHA-256 of the model file, or None for a slow operator
+    made : the operators that it runs and their values, in order
     """
 
     name: str
     run: Run
     device: str
-    model: str | None
+    made: tuple[Made, ...]
 
 
 def choose(
@@ -95,7 +96,13 @@ def choose(
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
         return model(pixels, sliders, progress=progress)
 
-    return Edit(model.card.name, run, model.device, model.sha256)
+    values = params_of(model.card, params)
+    return Edit(
+        model.card.name,
+        run,
+        model.device,
+        (made(model.card.name, values, model=model.sha256),),
+    )
 
 
 def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
@@ -120,7 +127,7 @@ def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
             )
         return result
 
-    return Edit(operator.name, run, "cpu", None)
+    return Edit(operator.name, run, "cpu", (made(operator.name, values, operator.params),))
 
 
 def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.editing.edit import Edit, Progress, choose
-from burnish.editing.plan import plan
+from burnish.editing.made import remember
+from burnish.editing.plan import target_of
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
@@ -68,8 +69,9 @@ def apply(
     """
     edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     if isinstance(image, str | Path):
-        step = plan([Path(image)], edit.name, output)[0]
-        path = apply_to_file(edit, step.source, step.target, overwrite=overwrite)
+        source = Path(image)
+        target = target_of(source, edit.name, output, overwrite=overwrite)
+        path = apply_to_file(edit, source, target, overwrite=overwrite)
         return cast("Picture", str(path) if isinstance(image, str) else path)
     if output is not None:
         raise UsageError(
@@ -80,8 +82,7 @@ def apply(
 
 def _apply_in_memory(edit: Edit, image: Any) -> Any:
     if isinstance(image, bytes):
-        photo = Photo.open(image)
-        return photo.with_pixels(edit.run(photo.pixels)).encode()
+        return edited(edit, Photo.open(image)).encode()
     if isinstance(image, np.ndarray):
         return _apply_to_array(edit, image)
     if type(image).__module__.startswith("PIL."):
@@ -117,10 +118,14 @@ def apply_to_file(
     PhotoError : the photo cannot be read, or the target's format cannot hold it
     """
     check_free(target, overwrite=overwrite)
-    photo = Photo.open(source)
-    edited = photo.with_pixels(edit.run(photo.pixels, progress))
+    result = edited(edit, Photo.open(source), progress)
     make_folder(target.parent)
-    return edited.save(target, quality=quality, depth=depth, overwrite=overwrite)
+    return result.save(target, quality=quality, depth=depth, overwrite=overwrite)
+
+
+def edited(edit: Edit, photo: Photo, progress: Progress | None = None) -> Photo:
+    """Return the photo with the edit's pixels, and with the edit in its XMP."""
+    return remember(photo.with_pixels(edit.run(photo.pixels, progress)), edit.made)
 
 
 def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:

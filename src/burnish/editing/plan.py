@@ -1,12 +1,16 @@
 """The plan: every output is named and checked before the first pixel is read."""
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.errors import UsageError
-from burnish.photo.formats import check_writable
+from burnish.editing.names import DEFAULT_NAME, check_template, fill
+from burnish.editing.sources import Source, gather
+from burnish.errors import OutputError, PhotoError, UsageError
+from burnish.files import check_free
+from burnish.photo.formats import check_depth, check_writable, writable
 
 
 @dataclass(frozen=True)
@@ -18,61 +22,105 @@ class Step:
     skip: bool = False
 
 
-def plan(
-    sources: Sequence[Path],
-    edit: str,
-    output: str | Path | None = None,
-    *,
-    overwrite: bool = False,
-    skip_existing: bool = False,
-    depth: int | None = None,
-) -> list[Step]:
-    """Plan a run over `sources`.
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
 
     Parameters
     ----------
-    edit : goes into the names: `photo.jpg` -> `photo.EDIT.jpg` beside it
+    steps : a photo each, in order
+    passed_over : files in folders that are no photos by their names
+    results : photos that are results of an earlier run over the same folder
+    """
+
+    steps: tuple[Step, ...]
+    passed_over: int = 0
+    results: int = 0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Where results are to go, how they are named, and what may be replaced.
+
+    Parameters
+    ----------
     output : a file for one photo; a folder for several, or where it is one, ends like one
-        ("smooth/") or has no suffix
-    depth : bits a channel asked for; None where nothing is
+        ("smooth/") or has no suffix; None puts each result beside its photo
+    name : a template, see `burnish.editing.names`
+    format : of the results, where it is not that of their photos and `output` is no file
+    recursive : take the folders below those given, and keep the tree under `output`
+    overwrite : replace existing results
+    skip_existing : leave out photos whose results exist
+    depth : bits a channel; None keeps the photo's
+    """
+
+    output: str | Path | None = None
+    name: str = DEFAULT_NAME
+    format: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    skip_existing: bool = False
+    depth: int | None = None
+
+
+def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
+    """Plan a run over photos and folders of photos.
+
+    Parameters
+    ----------
+    edit : goes into the names: `photo.jpg` -> `photo.EDIT.jpg`
 
     Raises
     ------
-    UsageError : two results would meet in one file, a result would replace an input, `output` or
-        `depth` cannot be
+    UsageError : two results would meet in one file, a result would replace an input, no photo is
+        found, or something in `wish` cannot be
+    PhotoError : a result's format cannot be written, or lacks the depth
+    OutputError : results exist and neither `overwrite` nor `skip_existing` is set, or the disk
+        has too little room
     """
-    if overwrite and skip_existing:
+    check_template(wish.name)
+    if wish.overwrite and wish.skip_existing:
         raise UsageError(
             "--overwrite, --skip-existing", expected="one of the two", got="both", remedy="drop one"
         )
-    folder, file = _place(output, several=len(sources) > 1)
-    if file is not None:
-        check_writable(file, depth)
-    inputs = {_identity(source): source for source in sources}
-    taken: dict[str, Path] = {}
-    steps = []
-    for source in sources:
-        name = f"{source.stem}.{edit}{source.suffix}"
-        target = file or (folder or source.parent) / name
-        # Folded, since some file systems take A.jpg and a.jpg for one.
-        place = os.path.abspath(target).casefold()  # noqa: PTH100 links are not followed
-        if place in taken:
-            raise UsageError(
-                str(source),
-                expected="a result of its own for each photo",
-                got=f"{target} for {taken[place]} too",
-                remedy="give each photo once, or run them apart with different -o",
-            )
-        if _identity(target) in inputs:
-            raise UsageError(
-                str(target),
-                expected="an output that is no input",
-                got=f"the photo {inputs[_identity(target)]} itself",
-                remedy="choose another -o",
-            )
-        taken[place] = source
-        steps.append(Step(source, target, skip=skip_existing and _exists(target)))
-    return steps
+    several = len(given) > 1 or any(path.is_dir() for path in given)
+    folder, file = _place(wish.output, several=several)
+    extension = _extension(wish, file)
+    gathered = gather(given, recursive=wish.recursive, output=folder)
+
+    def target(source: Source) -> Path:
+        name = fill(wish.name, source.path, edit, extension)
+        return file or (folder / source.place if folder else source.path.parent) / name
+
+    placed = [(source, target(source)) for source in gathered.sources]
+    kept = _without_results(placed, overwrite=wish.overwrite)
+    _check_apart(kept)
+    steps = tuple(
+        Step(source.path, target, skip=wish.skip_existing and os.path.lexists(target))
+        for source, target in kept
+    )
+    if not wish.overwrite:
+        _check_free(steps)
+    _check_room(steps)
+    return Plan(steps, gathered.passed_over, results=len(placed) - len(kept))
+
+
+def target_of(
+    photo: Path, edit: str, output: str | Path | None = None, *, overwrite: bool = False
+) -> Path:
+    """Return where the result of one photo goes; the errors are those of `plan`.
+
+    Raises
+    ------
+    PhotoError : a folder rather than a photo
+    """
+    if photo.is_dir():
+        raise PhotoError(
+            str(photo), expected="a photo", got="a folder", remedy="name a photo in it"
+        )
+    target = plan([photo], edit, Wish(output, overwrite=True)).steps[0].target
+    check_free(target, overwrite=overwrite)
+    return target
 
 
 def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
@@ -91,14 +139,114 @@ def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Pa
     return (path, None) if means_folder else (None, path)
 
 
+def _extension(wish: Wish, file: Path | None) -> str | None:
+    """Return the results' extension where it is not their photos', and see that it can be."""
+    if file is not None:
+        check_writable(file, wish.depth)
+        if wish.format is not None and writable(wish.format, "--format") != writable(
+            file.suffix, str(file)
+        ):
+            raise UsageError(
+                f"--format {wish.format}",
+                expected=f"the format that -o {file} has",
+                got="another",
+                remedy="leave one of them out",
+            )
+        return None
+    if wish.format is None:
+        return None
+    format = writable(wish.format, "--format")
+    check_depth(format, wish.depth, "--format")
+    return format.extensions[0]
+
+
+Placed = Sequence[tuple[Source, Path]]
+
+
+def _without_results(placed: Placed, *, overwrite: bool) -> Placed:
+    """Leave out photos that are results of others, as after an earlier run over the same folder.
+
+    One that was named by itself stays where results may be replaced, and is refused for it.
+    """
+    targets = {_spelled(target) for source, target in placed if source.path != target}
+    return [
+        (source, target)
+        for source, target in placed
+        if (overwrite and not source.found) or _spelled(source.path) not in targets
+    ]
+
+
+def _check_apart(placed: Placed) -> None:
+    """See that no two results meet, and that none replaces a photo."""
+    inputs = {_identity(source.path): source.path for source, _ in placed}
+    taken: dict[str, Path] = {}
+    for source, target in placed:
+        # Folded, since some file systems take A.jpg and a.jpg for one.
+        place = _spelled(target).casefold()
+        if place in taken:
+            raise UsageError(
+                str(source.path),
+                expected="a result of its own for each photo",
+                got=f"{target} for {taken[place]} too",
+                remedy="give each photo once, or run them apart with different -o",
+            )
+        if _identity(target) in inputs:
+            raise UsageError(
+                str(target),
+                expected="an output that is no input",
+                got=f"the photo {inputs[_identity(target)]} itself",
+                remedy="choose another -o or --name",
+            )
+        taken[place] = source.path
+
+
+def _check_free(steps: Sequence[Step]) -> None:
+    """See that no result is there already, unless it is to be skipped."""
+    existing = [step.target for step in steps if not step.skip and os.path.lexists(step.target)]
+    if len(existing) == 1 == len(steps):
+        check_free(existing[0], overwrite=False)
+    if existing:
+        raise OutputError(
+            f"{existing[0]} and others" if len(existing) > 1 else f"{existing[0]}",
+            expected=f"{len(steps)} new files",
+            got=f"{len(existing)} that exist",
+            remedy="use --skip-existing to do the rest, --overwrite to replace, or another -o",
+        )
+
+
+def _check_room(steps: Iterable[Step]) -> None:
+    """See that the disks have room, taking a result to be as large as its photo."""
+    needed: dict[int, tuple[Path, int]] = {}
+    for step in steps:
+        if step.skip or not step.source.is_file():
+            continue
+        folder = next(p for p in step.target.absolute().parents if p.exists())
+        _, before = needed.get(folder.stat().st_dev, (folder, 0))
+        needed[folder.stat().st_dev] = folder, before + step.source.stat().st_size
+    for folder, size in needed.values():
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise OutputError(
+                str(folder),
+                expected=f"room for results about as large as their photos, {_mebibytes(size)}",
+                got=f"{_mebibytes(free)} free",
+                remedy="make room, or choose another -o",
+            )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+def _spelled(path: Path) -> str:
+    """Return a path in full; links are not followed."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
 def _identity(path: Path) -> tuple[int, int] | str:
     """Return what a path leads to: links and spellings of one file are one."""
     try:
         stat = path.stat()
     except (OSError, ValueError):  # not there, or no path at all: reading it will say so
-        return os.path.abspath(path)  # noqa: PTH100
+        return _spelled(path)
     return stat.st_dev, stat.st_ino
-
-
-def _exists(path: Path) -> bool:
-    return isinstance(_identity(path), tuple)

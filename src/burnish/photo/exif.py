@@ -4,7 +4,6 @@ libvips reads and writes EXIF blocks in every format but TIFF, which keeps the s
 its own.
 """
 
-import re
 import struct
 
 from burnish.photo.tags import EXIF, GPS, BrokenTagsError, header, insert, pack, read
@@ -39,17 +38,6 @@ def upright(exif: bytes) -> bytes:
     except struct.error as error:
         raise BrokenTagsError(str(error)) from error
     return PREFIX + bytes(block)
-
-
-def upright_xmp(xmp: bytes) -> bytes:
-    """Set the orientation that XMP repeats to 'as stored'.
-
-    Examples
-    --------
-    >>> upright_xmp(b'tiff:Orientation="6"')
-    b'tiff:Orientation="1"'
-    """
-    return re.sub(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))[2-8]""", rb"\g<1>1", xmp)
 
 
 def exif_of_tiff(tiff: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from burnish.errors import PhotoError
 from burnish.photo import codepoints, colour, png
-from burnish.photo.exif import exif_of_tiff, upright, upright_xmp
+from burnish.photo.exif import exif_of_tiff, upright
 from burnish.photo.formats import Format
 from burnish.photo.header import (
     MAX_PIXELS,
@@ -25,6 +25,7 @@ from burnish.photo.header import (
 from burnish.photo.iptc import iptc_of_tiff
 from burnish.photo.origin import Origin
 from burnish.photo.tags import BrokenTagsError
+from burnish.photo.xmp import upright_xmp
 
 Pixels = NDArray[np.float32]
 

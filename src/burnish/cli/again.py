@@ -1,0 +1,82 @@
+"""`burnish again`: what was done to one photo, done to others."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from burnish.cli.options import (
+    Depth,
+    Device,
+    DryRun,
+    Engine,
+    Format,
+    JsonOutput,
+    Name,
+    Output,
+    Overwrite,
+    Photos,
+    Quality,
+    Quiet,
+    Recursive,
+    SkipExisting,
+    Threads,
+    with_operator_params,
+)
+from burnish.editing.names import DEFAULT_NAME
+from burnish.params import Value
+from burnish.runtime.engines import DEFAULT_ENGINE
+
+
+@with_operator_params
+def again(
+    made: Annotated[Path, typer.Argument(help="A photo that burnish made, and that says how.")],
+    photos: Photos,
+    output: Output = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", help="The file of a network that does not come with burnish."),
+    ] = None,
+    name: Name = DEFAULT_NAME,
+    format: Format = None,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    dry_run: DryRun = False,
+    quality: Quality = None,
+    depth: Depth = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    engine: Engine = DEFAULT_ENGINE,
+    json_output: JsonOutput = False,
+    quiet: Quiet = False,
+    *,
+    params: dict[str, Value],
+) -> None:
+    """Do to photos what was done to the first: operators, their values, networks and order."""
+    from burnish.cli.batch import run
+    from burnish.editing.again import again as repeat
+    from burnish.editing.made import made_of
+    from burnish.editing.plan import Wish
+
+    edit = repeat(
+        made_of(made), params, models=model or (), device=device, threads=threads, engine=engine
+    )
+    wish = Wish(
+        output=output,
+        name=name,
+        format=format,
+        recursive=recursive,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        depth=depth,
+    )
+    run(
+        edit,
+        photos,
+        wish,
+        quality=quality,
+        dry_run=dry_run,
+        json_output=json_output,
+        quiet=quiet,
+    )

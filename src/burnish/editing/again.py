@@ -1,0 +1,118 @@
+"""Again: the edit that a photo was made by, taken from what its XMP says."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from burnish.editing.edit import Edit, Pixels, Progress, choose
+from burnish.editing.made import Made
+from burnish.errors import ModelError, UsageError
+from burnish.files import digest
+from burnish.operators.table import OPERATORS
+from burnish.params import Value
+from burnish.runtime import shelf
+from burnish.runtime.engines import DEFAULT_ENGINE
+
+
+def again(
+    made: Sequence[Made],
+    params: Mapping[str, Value] | None = None,
+    *,
+    models: Sequence[Path] = (),
+    device: str = "auto",
+    threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
+) -> Edit:
+    """Return the edit that does all of `made`, in order.
+
+    Parameters
+    ----------
+    params : values to take in place of those that were recorded, and the files of parameters that
+        are files, of which a photo keeps only the names
+    models : files of networks that do not come with burnish, told by their SHA-256
+
+    Raises
+    ------
+    UsageError : an operator of the user's own, or a file that has to be named anew
+    ModelError : a network that is not there
+    DeviceError, MissingLibraryError : see `choose`
+
+    Warns
+    -----
+    UserWarning : a network is there in another version than the photo was made with
+    """
+    given = {name: value for name, value in (params or {}).items() if value is not None}
+    files = {digest(file): file for file in models}
+    edits = []
+    for step in made:
+        for name, file in step.files.items():
+            if name not in given:
+                raise UsageError(
+                    f"--{name}",
+                    expected=f"the file {file} that {step.operator} was given",
+                    got="none",
+                    remedy="name it: a photo keeps no more than its name",
+                )
+        what = _operator(step) if step.slow else _model(step, files)
+        edits.append(
+            choose(
+                what,
+                {**step.params, **given},
+                slow=step.slow,
+                device=device,
+                threads=threads,
+                engine=engine,
+            )
+        )
+    return edits[0] if len(edits) == 1 else _in_turn(edits)
+
+
+def _operator(step: Made) -> str:
+    if step.operator not in OPERATORS:
+        raise UsageError(
+            step.operator,
+            expected="an operator of burnish's",
+            got="one of your own, of which a photo keeps no more than the name",
+            remedy="name it: burnish apply --slow python:FILE:FUNCTION PHOTO",
+        )
+    return step.operator
+
+
+def _model(step: Made, files: Mapping[str, Path]) -> Path:
+    if (file := files.get(step.model or "")) is not None:
+        return file
+    # A photo may be a stranger's: what it names is looked up, never opened as a path.
+    if step.operator not in shelf.names():
+        raise ModelError(
+            step.operator,
+            expected="a network that comes with burnish",
+            got="another",
+            remedy="name its file with --model",
+        )
+    model = shelf.find(step.operator)
+    if digest(model) != step.model:
+        warnings.warn(
+            f"the network {step.operator} is another version than the photo was made with "
+            f"(burnish {step.version}); the result may differ",
+            stacklevel=3,
+        )
+    return model
+
+
+def _in_turn(edits: Sequence[Edit]) -> Edit:
+    def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        for number, edit in enumerate(edits):
+
+            def share(part: float, number: int = number) -> None:
+                if progress is not None:
+                    progress((number + part) / len(edits))
+
+            pixels = edit.run(pixels, share)
+        return pixels
+
+    return Edit(
+        ".".join(edit.name for edit in edits),
+        run,
+        edits[0].device,
+        tuple(step for edit in edits for step in edit.made),
+    )

@@ -1,0 +1,165 @@
+"""A batch: while one photo is edited, the next is read and the one before is written."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from burnish.editing.edit import Edit
+from burnish.editing.outcome import Outcome, Status
+from burnish.editing.photo import edited
+from burnish.editing.plan import Step
+from burnish.errors import BurnishError
+from burnish.files import check_free, make_folder, sweep
+from burnish.photo import Photo
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class How:
+    """How results are written; see `Photo.save`."""
+
+    overwrite: bool = False
+    quality: int | None = None
+    depth: int | None = None
+
+
+class Watcher:
+    """What a batch tells while it runs, and whom it asks whether to go on."""
+
+    def begin(self, step: Step) -> None:
+        """Say that a photo's turn has come."""
+
+    def share(self, share: float) -> None:
+        """Say how much of the photo in hand is edited, from 0 to 1."""
+
+    def stopped(self) -> bool:
+        """Tell whether to end after the photo in hand."""
+        return False
+
+
+def run(
+    edit: Edit, steps: Sequence[Step], how: How = How(), watcher: Watcher | None = None
+) -> Iterator[Outcome]:
+    """Do every step, and give its outcome as soon as it is known, in order.
+
+    At most three photos are in memory: one each being read, edited and written. What is wrong with
+    a photo is its own, and the rest goes on. Where the watcher has it stopped, the photo in hand is
+    finished and no other begun; KeyboardInterrupt ends it within the photo in hand, which is then
+    not written.
+
+    Raises
+    ------
+    OutputError : a folder for results cannot be made
+    """
+    watcher = watcher or Watcher()
+    batch = _Batch(edit, how, watcher)
+    for folder in dict.fromkeys(step.target.parent for step in steps):
+        sweep(folder)
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+        ahead = [reader.submit(batch.read, step) for step in steps[:1]]
+        behind: list[Future[Outcome]] = []
+        try:
+            for step, following in zip(steps, [*steps[1:], None], strict=True):
+                photo = ahead.pop()
+                if watcher.stopped():
+                    break
+                if following is not None:
+                    ahead.append(reader.submit(batch.read, following))
+                watcher.begin(step)
+                work = batch.edit(step, photo)
+                if behind:
+                    yield behind.pop().result()
+                behind.append(writer.submit(batch.write, step, work))
+        except KeyboardInterrupt:
+            yield from (future.result() for future in behind)
+            yield batch.outcome(step, "interrupted")
+        else:
+            yield from (future.result() for future in behind)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A photo on its way, or why it has none; and the seconds that it has taken so far."""
+
+    photo: Photo | None = None
+    reason: str | None = None
+    skipped: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The three stages; none of them raises what is a photo's own fault."""
+
+    edit_: Edit
+    how: How
+    watcher: Watcher
+
+    def read(self, step: Step) -> _Work:
+        if step.skip:
+            return _Work(reason="the output exists", skipped=True)
+
+        def read() -> Photo:
+            check_free(step.target, overwrite=self.how.overwrite)
+            return Photo.open(step.source)
+
+        return self._timed(step, _Work(), read)
+
+    def edit(self, step: Step, reading: Future[_Work]) -> _Work:
+        work = reading.result()
+        photo = work.photo
+        if photo is None:
+            return work
+        return self._timed(step, work, lambda: edited(self.edit_, photo, self.watcher.share))
+
+    def write(self, step: Step, work: _Work) -> Outcome:
+        photo = work.photo
+        if photo is None:
+            return self.outcome(step, "skipped" if work.skipped else "failed", work)
+
+        def write() -> Photo:
+            make_folder(step.target.parent)
+            photo.save(
+                step.target,
+                quality=self.how.quality,
+                depth=self.how.depth,
+                overwrite=self.how.overwrite,
+            )
+            return photo
+
+        done = self._timed(step, work, write)
+        return self.outcome(step, "done" if done.photo else "failed", done)
+
+    def outcome(self, step: Step, status: Status, work: _Work = _Work()) -> Outcome:
+        photo = work.photo
+        return Outcome(
+            input=str(step.source),
+            output=str(step.target) if status in ("done", "skipped", "planned") else None,
+            status=status,
+            reason=work.reason,
+            seconds=round(work.seconds, 3) if photo else None,
+            megapixels=photo.size[0] * photo.size[1] / 1e6 if photo else None,
+            device=self.edit_.device,
+            steps=self.edit_.made,
+        )
+
+    def _timed(self, step: Step, work: _Work, stage: Callable[[], Photo]) -> _Work:
+        start = time.perf_counter()
+        try:
+            photo = stage()
+        except (BurnishError, MemoryError) as error:
+            # A photo that is too large says so without words.
+            reason = str(error) or f"{step.source}: too large for the memory of this machine"
+            return _Work(reason=reason)
+        return _Work(photo, seconds=work.seconds + time.perf_counter() - start)
+
+
+def planned(edit: Edit, steps: Sequence[Step]) -> Iterator[Outcome]:
+    """Give the outcomes of a dry run."""
+    batch = _Batch(edit, How(), Watcher())
+    for step in steps:
+        work = batch.read(step) if step.skip else _Work()
+        yield batch.outcome(step, "skipped" if step.skip else "planned", work)

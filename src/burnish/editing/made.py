@@ -1,0 +1,114 @@
+"""Made: how a photo was made, kept in its XMP so that it can be done again."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+import burnish
+from burnish.errors import PhotoError
+from burnish.params import AnyParam, FileParam, Value
+from burnish.photo import Photo
+from burnish.photo.xmp import BrokenXmpError, property_of, with_property
+
+_PROPERTY = "Made"
+# JPEG holds XMP of nearly 64 KiB; a packet near to that is left alone.
+_LONGEST = 50_000
+
+
+class Made(BaseModel):
+    """One operator that went over a photo.
+
+    Parameters
+    ----------
+    operator : the operator's or the network's name. Of one of the user's own no more is kept: a
+        photo names no code that is to be run
+    params : what it was given, by name; of files only their names, in `files`
+    files : parameter -> name of the file
+    model : SHA-256 of the network's file; None for the slow operator
+    slow : whether it was the slow operator itself
+    version : of burnish
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    operator: str
+    params: dict[str, Value] = {}
+    files: dict[str, str] = {}
+    model: str | None = None
+    slow: bool = False
+    version: str = burnish.__version__
+
+
+_List = TypeAdapter(tuple[Made, ...])
+
+
+def made(
+    operator: str,
+    values: Mapping[str, Value],
+    params: Sequence[AnyParam] = (),
+    *,
+    model: str | None = None,
+) -> Made:
+    """Describe an edit.
+
+    Parameters
+    ----------
+    values : by name
+    params : the operator's, which tell what is a file
+    """
+    files = {param.name for param in params if isinstance(param, FileParam)}
+    return Made(
+        operator=operator,
+        params={k: v for k, v in values.items() if k not in files and v is not None},
+        files={k: Path(str(v)).name for k, v in values.items() if k in files and v is not None},
+        model=model,
+        slow=model is None,
+    )
+
+
+def remember(photo: Photo, done: Sequence[Made]) -> Photo:
+    """Return the photo with what was done to it added to its XMP.
+
+    Warns
+    -----
+    UserWarning : the photo's XMP is broken, or full; it stays as it is
+    """
+    xmp = photo.origin.xmp
+    steps = (*_steps(xmp), *done)
+    try:
+        if len(xmp or b"") > _LONGEST:
+            raise BrokenXmpError("it is full")
+        packet = with_property(xmp, _PROPERTY, _List.dump_json(steps).decode())
+    except BrokenXmpError as error:
+        warnings.warn(f"the photo's XMP is left as it is, without the edit ({error})", stacklevel=2)
+        return photo
+    return replace(photo, origin=replace(photo.origin, xmp=packet))
+
+
+def made_of(photo: Path) -> tuple[Made, ...]:
+    """Return what was done to a photo, first to last.
+
+    Raises
+    ------
+    PhotoError : the photo cannot be read, or does not tell
+    """
+    steps = _steps(Photo.open(photo).origin.xmp)
+    if not steps:
+        raise PhotoError(
+            str(photo),
+            expected="a photo that burnish made",
+            got="one that does not say how it was made",
+            remedy="name the operator: burnish apply OPERATOR PHOTO",
+        )
+    return steps
+
+
+def _steps(xmp: bytes | None) -> tuple[Made, ...]:
+    text = property_of(xmp, _PROPERTY)
+    try:
+        return _List.validate_json(text) if text else ()
+    except ValidationError:
+        return ()

@@ -1,0 +1,92 @@
+"""XMP on the byte level: turn it upright, and keep a property of burnish's own in it.
+
+The packet of another program stays as it is, byte for byte; ours is one more description in it.
+XMP is ISO 16684-1.
+"""
+
+import re
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+NAMESPACE = "urn:burnish:xmp#"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+_NEW = b"""\
+<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+_OURS = re.compile(rb'\s*<rdf:Description[^<>]*xmlns:burnish="urn:burnish:xmp#"[^<>]*/>')
+_END = re.compile(rb"\s*</(\w+):RDF>")
+_ABOUT = re.compile(rb"""\brdf:about\s*=\s*("[^"<]*"|'[^'<]*')""")
+
+
+class BrokenXmpError(ValueError):
+    """The packet is not XMP that something can be added to."""
+
+
+def upright_xmp(xmp: bytes) -> bytes:
+    """Set the orientation that XMP repeats to 'as stored'.
+
+    Examples
+    --------
+    >>> upright_xmp(b'tiff:Orientation="6"')
+    b'tiff:Orientation="1"'
+    """
+    return re.sub(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))[2-8]""", rb"\g<1>1", xmp)
+
+
+def with_property(xmp: bytes | None, name: str, value: str) -> bytes:
+    """Return the packet with this property of burnish's, in place of one that it has.
+
+    Parameters
+    ----------
+    xmp : a packet, or None for a new one
+    name : an XML name
+    value : any text
+
+    Raises
+    ------
+    BrokenXmpError : not XMP, or in an encoding other than UTF-8
+
+    Examples
+    --------
+    >>> property_of(with_property(None, "Made", 'by "us" & <you>'), "Made")
+    'by "us" & <you>'
+    """
+    packet = _OURS.sub(b"", xmp or _NEW)
+    end = _END.search(packet)
+    if end is None:
+        raise BrokenXmpError("no RDF that ends")
+    # All descriptions of a packet speak of one thing.
+    about = _ABOUT.search(packet)
+    subject = about[1].decode("utf-8", "replace") if about else '""'
+    ours = (
+        f"\n  <rdf:Description rdf:about={subject} xmlns:rdf={quoteattr(_RDF)} "
+        f"xmlns:burnish={quoteattr(NAMESPACE)} burnish:{name}={quoteattr(value)}/>"
+    )
+    result = packet[: end.start()] + ours.encode() + packet[end.start() :]
+    if property_of(result, name) != value:
+        raise BrokenXmpError("no packet of XML in UTF-8")
+    return result
+
+
+def property_of(xmp: bytes | None, name: str) -> str | None:
+    """Return the value of a property of burnish's; None where the packet has none or is broken.
+
+    Another program may have written the packet anew, with the property as an element.
+    """
+    if xmp is None:
+        return None
+    try:
+        root = ElementTree.fromstring(xmp.strip(b"\0 \n\r\t"))
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return None
+    key = f"{{{NAMESPACE}}}{name}"
+    for description in root.iter(f"{{{_RDF}}}Description"):
+        found = description.get(key, description.findtext(key))
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,113 @@
+"""What a photo says of how it was made, and doing it again."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import burnish
+from burnish.editing.again import again
+from burnish.editing.edit import choose
+from burnish.editing.made import Made, made_of
+from burnish.errors import ModelError, PhotoError, UsageError
+from burnish.photo import Photo
+from burnish.runtime import shelf
+
+
+@pytest.fixture
+def photo(photos):
+    return photos / "1.png"
+
+
+def test_a_result_says_how_it_was_made(photo):
+    [step] = made_of(burnish.apply(photo, "l0-smoothing", lambda_=0.1))
+    assert (step.operator, step.slow) == ("l0-smoothing", False)
+    assert step.params == {"lambda": 0.1, "kappa": 2}
+    assert step.model == burnish.Model.open("l0-smoothing").sha256
+    assert step.version == burnish.__version__
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "avif"])
+def test_in_every_format(photo, tmp_path, format):
+    result = burnish.apply(Photo.open(photo).encode(format), "l0-smoothing")
+    (tmp_path / "file").write_bytes(result)
+    assert made_of(tmp_path / "file")[0].operator == "l0-smoothing"
+
+
+def test_edits_follow_one_another_and_are_all_done_again(photo, photos):
+    once = burnish.apply(photo, "l0-smoothing")
+    twice = burnish.apply(once, "rudin-osher-fatemi", lambda_=8, slow=True)
+    steps = made_of(twice)
+    assert [(step.operator, step.slow) for step in steps] == [
+        ("l0-smoothing", False),
+        ("rudin-osher-fatemi", True),
+    ]
+    pixels = Photo.open(photos / "2.png").pixels
+    expected = choose("rudin-osher-fatemi", {"lambda": 8}, slow=True).run(
+        choose("l0-smoothing", {}).run(pixels)
+    )
+    shares = []
+    edit = again(steps)
+    np.testing.assert_array_equal(edit.run(pixels, shares.append), expected)
+    assert edit.name == "l0-smoothing.rudin-osher-fatemi"
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1
+
+
+def test_other_values_may_be_given(photo):
+    edit = again(made_of(burnish.apply(photo, "l0-smoothing", lambda_=0.1)), {"lambda": 0.05})
+    assert edit.made[0].params["lambda"] == 0.05
+
+
+def test_a_file_has_to_be_named_anew(photo, tmp_path):
+    cube = tmp_path / "mine.cube"
+    cube.write_text("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8)
+    steps = made_of(burnish.apply(photo, "look", slow=True, lut=str(cube)))
+    assert steps[0].files == {"lut": "mine.cube"}
+    assert str(tmp_path) not in steps[0].model_dump_json()
+    with pytest.raises(UsageError, match=r"--lut: expected the file mine\.cube"):
+        again(steps)
+    assert again(steps, {"lut": str(cube)}).name == "look"
+
+
+def test_an_operator_of_ones_own_is_never_run_from_a_photo(photo, tmp_path):
+    (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
+    spec = f"python:{tmp_path / 'mine.py'}:negative"
+    steps = made_of(burnish.apply(photo, spec, slow=True))
+    assert steps[0].operator == "negative"
+    with pytest.raises(UsageError, match="one of your own"):
+        again(steps)
+
+
+@pytest.mark.parametrize("name", ["../../evil.onnx", "/tmp/evil.onnx", "evil"])
+def test_a_network_that_a_photo_names_is_looked_up_and_not_opened(name):
+    with pytest.raises(ModelError, match="name its file with --model"):
+        again([Made(operator=name, model="0" * 64)])
+
+
+def test_a_network_of_ones_own_is_told_by_its_content(photo, tmp_path):
+    own = tmp_path / "own.onnx"
+    shutil.copy(shelf.find("l0-smoothing"), own)
+    [step] = made_of(burnish.apply(photo, own))
+    assert again([step], models=[own]).made == (step,)
+
+
+def test_another_version_of_a_network_is_said(photo):
+    [step] = made_of(burnish.apply(photo, "l0-smoothing"))
+    with pytest.warns(UserWarning, match="l0-smoothing is another version"):
+        again([step.model_copy(update={"model": "0" * 64})])
+
+
+def test_a_photo_that_does_not_say(photo):
+    with pytest.raises(PhotoError, match="expected a photo that burnish made"):
+        made_of(photo)
+
+
+@pytest.mark.parametrize("xmp", [b"no packet", b" " * 60_000])
+def test_xmp_that_cannot_be_added_to_stays_as_it_is(photo, tmp_path, xmp):
+    plain = Photo.open(photo)
+    path = replace(plain, origin=replace(plain.origin, xmp=xmp)).save(tmp_path / "x.png")
+    with pytest.warns(UserWarning, match="XMP is left as it is"):
+        result = burnish.apply(path, "l0-smoothing")
+    assert Photo.open(result).origin.xmp == xmp

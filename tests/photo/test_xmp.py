@@ -1,0 +1,80 @@
+"""XMP of other programs keeps every byte, and ours is found again whoever wrote it since."""
+
+import re
+import shutil
+import subprocess
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from burnish.photo.xmp import BrokenXmpError, property_of, with_property
+
+THEIRS = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:title="Sommer"/>
+</rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+# What XML 1.0 can hold.
+TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"]))
+
+
+@given(TEXT)
+def test_any_text_comes_back(text):
+    assert property_of(with_property(None, "Made", text), "Made") == text
+    assert property_of(with_property(THEIRS, "Made", text), "Made") == text
+
+
+def test_the_packet_of_another_program_is_kept_byte_for_byte():
+    once = with_property(THEIRS, "Made", "one")
+    assert re.sub(rb"\s*<rdf:Description[^<]*burnish[^<]*/>", b"", once) == THEIRS
+    assert b'rdf:about="uuid:1" xmlns:rdf' in once
+    twice = with_property(once, "Made", "two")
+    assert property_of(twice, "Made") == "two"
+    assert len(twice) == len(once)
+
+
+def test_it_is_found_where_another_program_made_an_element_of_it():
+    packet = THEIRS.replace(
+        b"</rdf:RDF>",
+        b'<rdf:Description xmlns:b="urn:burnish:xmp#"><b:Made>so</b:Made></rdf:Description>'
+        b"</rdf:RDF>",
+    )
+    assert property_of(packet, "Made") == "so"
+
+
+@pytest.mark.parametrize("packet", [b"", b"<x/>", b"<rdf:RDF>", b"\xff\xfe<\0", b"</rdf:RDF>"])
+def test_a_broken_packet_is_told(packet):
+    assert property_of(packet, "Made") is None
+    if packet:
+        with pytest.raises(BrokenXmpError):
+            with_property(packet, "Made", "x")
+
+
+def test_a_packet_in_another_encoding_is_told():
+    with pytest.raises(BrokenXmpError):
+        with_property(THEIRS.decode().encode("utf-16"), "Made", "x")
+
+
+def test_it_is_well_formed():
+    root = ElementTree.fromstring(with_property(None, "Made", "'<&>\""))
+    assert root.tag == "{adobe:ns:meta/}xmpmeta"
+
+
+def test_exiftool_reads_it_and_passes_it_on(tmp_path):
+    if not shutil.which("exiftool"):
+        pytest.skip("exiftool is not installed")
+    from burnish.photo import Photo
+
+    source, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    image = Image.fromarray(np.full((8, 8, 3), 90, np.uint8))
+    image.save(source, xmp=with_property(None, "Made", '["so"]'))
+    image.save(other)
+    read = subprocess.run(["exiftool", "-s3", "-XMP:Made", source], capture_output=True, text=True)
+    assert read.stdout.strip() == '["so"]'
+    copy = ["exiftool", "-q", "-tagsFromFile", source, "-XMP", other]
+    subprocess.run(copy, check=True, capture_output=True)
+    assert property_of(Photo.open(source).origin.xmp, "Made") == '["so"]'
