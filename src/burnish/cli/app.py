@@ -10,9 +10,11 @@ import burnish
 from burnish.cli.again import again
 from burnish.cli.apply import apply
 from burnish.cli.compare import compare
+from burnish.cli.cube import cube
 from burnish.cli.demo import demo
 from burnish.cli.doctor import doctor
 from burnish.cli.evaluate import evaluate
+from burnish.cli.man import man
 from burnish.cli.models import models
 from burnish.cli.operators import operators
 from burnish.cli.photos import photos
@@ -44,7 +46,7 @@ def _options(
     """Slow photo operators, learned by small networks that run fast on an ordinary CPU."""
 
 
-for command in (apply, again, compare, train, evaluate, demo, doctor):
+for command in (apply, again, compare, train, evaluate, cube, demo, doctor, man):
     app.command()(command)
 app.add_typer(models, name="models")
 app.add_typer(operators, name="operators")
