@@ -12,6 +12,7 @@ says what their weights do at ours and not how good their training was.
 
 import argparse
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,18 +50,17 @@ REPEATS = 5
 def main() -> None:
     options = parse()
     os.environ["BURNISH_THREADS"] = str(options.threads)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
-    results: dict[str, Any] = {
-        "circumstances": circumstances(),
-        "photos": {},
-        "threads": options.threads,
-        "operators": {},
-    }
+    results: dict[str, Any] = {"photos": {}, "circumstances": {}, "operators": {}}
+    if options.json and options.json.exists():
+        results = json.loads(options.json.read_text())
+    results["threads"] = options.threads
     for name, models in models_of(options.models, options.operators).items():
         values = OPERATORS[name].settle(params_of(Model.open(models[0]).card, {}))
         made = {folder.name: prepare(name, values, folder, options) for folder in options.photos}
         results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
+        results["circumstances"][name] = circumstances()
         results["operators"][name] = rows = contest(name, values, models, made, options)
         show(name, rows, list(made))
         write(options.json, results)
@@ -76,7 +76,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--short-side", type=int, help="bring photos to this shorter side")
     parser.add_argument("--peers", type=Path, help="folder of the authors' weights")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="operators of earlier runs in it are kept")
     return parser.parse_args()
 
 

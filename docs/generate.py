@@ -105,7 +105,7 @@ def speed_table() -> str:
     rows = measured["rows"]
     lines = ["## Speed\n"]
     lines.append(
-        f"Seconds a megapixel on {measured['threads']} threads of {machine(measured)}; `grows` is "
+        f"Seconds a megapixel on {measured['threads']} threads of {machine(measured['circumstances'])}; `grows` is "
         "the exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
         "a library offers under the same name or for the same purpose, and how far its picture is "
         "from the operator's (PSNR).\n"
@@ -150,19 +150,20 @@ def results_page() -> str:
     """Return how close every network comes to its operator, and what it costs."""
     measured = results("fidelity")
     folders = measured["photos"]
-    circumstances = measured["circumstances"]
+    *_, circumstances = measured["circumstances"].values()
     parts = [
         NOTE,
         "# Results\n",
         RESULTS_INTRODUCTION.format(
             photos="; ".join(folders.values()),
             threads=measured["threads"],
-            machine=machine(measured),
+            machine=machine(circumstances),
             onnxruntime=circumstances["packages"]["onnxruntime"],
         ),
     ]
     heads = " | ".join(f"{folder}: PSNR | worst | SSIM" for folder in folders)
-    for name, rows in measured["operators"].items():
+    for name in sorted(measured["operators"], key=list(OPERATORS).index):
+        rows = measured["operators"][name]
         parts.append(f"## {OPERATORS[name].title}\n")
         lines = [f"| | {heads} | multiply-adds | ONNX Runtime | OpenVINO | itself |"]
         lines.append("|---" * (5 + 3 * len(folders)) + "|")
@@ -193,9 +194,9 @@ def results(name: str) -> Any:
     return json.loads((DOCS.parent / "benchmarks" / "results" / f"{name}.json").read_text())
 
 
-def machine(measured: Any) -> str:
+def machine(circumstances: Any) -> str:
     """Name the processor, without its number of cores."""
-    return str(measured["circumstances"]["processor"]).partition(" with ")[0]
+    return str(circumstances["processor"]).partition(" with ")[0]
 
 
 def cli_page() -> str:
