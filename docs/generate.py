@@ -104,9 +104,10 @@ def speed_table() -> str:
     measured = results("operators")
     rows = measured["rows"]
     lines = ["## Speed\n"]
+    processor = machine(measured["circumstances"])
     lines.append(
-        f"Seconds a megapixel on {measured['threads']} threads of {machine(measured['circumstances'])}; `grows` is "
-        "the exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
+        f"Seconds a megapixel on {measured['threads']} threads of {processor}; `grows` is the "
+        " exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
         "a library offers under the same name or for the same purpose, and how far its picture is "
         "from the operator's (PSNR).\n"
     )
