@@ -107,7 +107,7 @@ def speed_table() -> str:
     processor = machine(measured["circumstances"])
     lines.append(
         f"Seconds a megapixel on {measured['threads']} threads of {processor}; `grows` is the "
-        " exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
+        "exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
         "a library offers under the same name or for the same purpose, and how far its picture is "
         "from the operator's (PSNR).\n"
     )
