@@ -13,6 +13,7 @@ from burnish.errors import ModelError, OutputError
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import read
 from burnish.modelfile.write import export
+from burnish.runtime.model import Model
 
 
 class Small(nn.Module):
@@ -141,3 +142,12 @@ def test_padding_by_the_picture_s_own_border_exports(tmp_path: Path, small: Card
     network = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
     claims = changed(small, halo=1, macs_per_pixel=81, activations_per_pixel=7, parameters=84)
     assert read(export(network, claims, tmp_path / "small.onnx")).card == claims
+
+
+def test_a_grey_network_is_grey_in_its_file_too(lively, card_of, tmp_path: Path) -> None:
+    network, sliders = lively(grey=True)
+    path = export(network, card_of(network, sliders, "pencil-drawing"), tmp_path / "grey.onnx")
+    image = np.random.default_rng(0).random((33, 40, 3), dtype=np.float32)
+    result = Model.open(path)(image)
+    assert np.ptp(result) > 0.1
+    assert np.ptp(result, axis=2).max() < 1e-6

@@ -29,6 +29,7 @@ def shapes(draw):
         "down": tuple(draw(counts) for _ in range(levels)),
         "up": tuple(draw(counts) for _ in range(levels - 1)),
         "factor": draw(st.sampled_from([1, 2, 4])),
+        "grey": draw(st.booleans()),
     }
 
 
@@ -114,7 +115,7 @@ def test_multiply_adds_are_counted_as_it_runs(shape):
 @given(shape=shapes(), seed=st.integers(0, 99))
 def test_untrained_it_is_the_identity(shape, seed):
     torch.manual_seed(seed)
-    network = UNet(**shape, sliders=(LAMBDA,), thumbnail=True)
+    network = UNet(**shape | {"grey": False}, sliders=(LAMBDA,), thumbnail=True)
     image = torch.rand(2, 3, 2 * network.multiple, 3 * network.multiple)
     torch.testing.assert_close(network(image, *context_of(network, 2)), image, rtol=0, atol=0)
 
@@ -234,3 +235,19 @@ def test_a_picture_moved_by_a_whole_block_gives_the_result_moved():
     inner = slice(margin, -margin)
     expected = result.roll((step, step), (2, 3))[..., inner, inner]
     torch.testing.assert_close(moved[..., inner, inner], expected, rtol=0, atol=1e-6)
+
+
+def test_grey_is_the_mean_of_the_colours():
+    image = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(3))
+    coloured = busy(UNet((4, 6), (1, 1), (1,)))
+    grey = UNet((4, 6), (1, 1), (1,), grey=True).eval()
+    grey.load_state_dict(coloured.state_dict())
+    result = coloured(image)
+    assert (result.amax(1) - result.amin(1)).max() > 0.01
+    torch.testing.assert_close(grey(image), result.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_grey_goes_to_those_that_can_be_told(name):
+    more = build(name, grey=True).macs_per_pixel - build(name).macs_per_pixel
+    assert more == (9 if NETWORKS[name].greys else 0)

@@ -104,6 +104,7 @@ def prepare(
         params=values,
         sliders=_ranges(found, values, sliders),
         thumbnail=thumbnail,
+        grey=isinstance(found, Operator) and found.grey,
         steps=steps,
         budget=parse_budget(budget) if budget else None,
         **shape.settings | {name: value for name, value in settings.items() if value is not None},

@@ -17,6 +17,7 @@ class Shape:
     """Where the function lies that builds a network, and with what.
 
     ``takes_context``: whether it can take parameter values and a thumbnail with each picture.
+    ``greys``: whether it can be told that all results are grey.
     ``settings``: what has been found to train it well, where that differs from what others need.
     """
 
@@ -24,6 +25,7 @@ class Shape:
     call: str
     arguments: dict[str, Any] = field(default_factory=dict)
     takes_context: bool = False
+    greys: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -35,6 +37,7 @@ NETWORKS = {
         "burnish.networks.unet:UNet",
         {"widths": (32, 32, 48, 64), "down": (0, 1, 2, 2), "up": (0, 2, 2)},
         takes_context=True,
+        greys=True,
         settings=_STUDENT_SETTINGS,
     ),
     "best": Shape(
@@ -42,6 +45,7 @@ NETWORKS = {
         "burnish.networks.unet:UNet",
         {"widths": (48, 48, 64, 64), "down": (0, 2, 2, 2), "up": (1, 2, 2)},
         takes_context=True,
+        greys=True,
         settings=_STUDENT_SETTINGS,
     ),
     "guided": Shape(
@@ -68,13 +72,16 @@ NETWORKS = {
 DEFAULT_NETWORK = "fast"
 
 
-def build(name: str, sliders: Sequence[Param] = (), thumbnail: bool = False) -> "Network":
+def build(
+    name: str, sliders: Sequence[Param] = (), thumbnail: bool = False, grey: bool = False
+) -> "Network":
     """Return a new network, untrained.
 
     Parameters
     ----------
     sliders : parameters whose values it is to take with each picture
     thumbnail : whether it is to take a small version of the whole picture
+    grey : whether its results are to be grey, for a network that can be told
 
     Raises
     ------
@@ -99,5 +106,7 @@ def build(name: str, sliders: Sequence[Param] = (), thumbnail: bool = False) -> 
             got=name,
             remedy="choose one of them, or leave sliders and thumbnail out",
         )
+    if grey and shape.greys:
+        arguments["grey"] = True
     network: Network = make(**arguments)
     return network

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -27,6 +28,7 @@ class UNet(Trunk):
     ----------
     factor : the side of the blocks that go into channels, px
     widths, down, up, sliders, thumbnail : see `Trunk`
+    grey : whether the result is grey: the mean of its three colours in each
 
     Shape: see `Network`
 
@@ -37,6 +39,8 @@ class UNet(Trunk):
     (4, 21, 3920)
     """
 
+    mean: Tensor
+
     def __init__(
         self,
         widths: Sequence[int],
@@ -45,14 +49,24 @@ class UNet(Trunk):
         factor: int = 2,
         sliders: Sequence[Param] = (),
         thumbnail: bool = False,
+        grey: bool = False,
     ) -> None:
         block = COLOURS * factor**2
         super().__init__(block, 2 * block, factor, widths, down, up, sliders, thumbnail)
+        self.grey = grey
+        mean = torch.full((COLOURS, COLOURS, 1, 1), 1 / COLOURS)
+        self.register_buffer("mean", mean, persistent=False)
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         blocks = F.pixel_unshuffle(image, self.cell)
         gain, offset = self.trunk(blocks, *context).chunk(2, dim=1)
-        return F.pixel_shuffle(blocks + blocks * gain + offset, self.cell)
+        result = F.pixel_shuffle(blocks + blocks * gain + offset, self.cell)
+        return F.conv2d(result, self.mean) if self.grey else result
+
+    @property
+    def macs_per_pixel(self) -> int:  # type: ignore[override]
+        """Multiply-adds a pixel, gains and shifts folded, rounded up."""
+        return super().macs_per_pixel + (COLOURS**2 if self.grey else 0)
 
     @property
     def activations_per_pixel(self) -> int:  # type: ignore[override]

@@ -50,6 +50,7 @@ class Operator:
     about : one sentence on what it is good for
     globally : whether it decides by the whole picture (a histogram, the colour of the haze), so
         that its network should see a thumbnail of it
+    grey : whether every result is grey, so that its network's should be too
     identity : what else makes this operator what it is (the text of a command, the bytes of a
         script): two operators with equal identity and parameters give equal pictures
     """
@@ -61,6 +62,7 @@ class Operator:
     paper: Paper | None = None
     about: str = ""
     globally: bool = False
+    grey: bool = False
     identity: str = ""
 
     def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:

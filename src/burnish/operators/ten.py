@@ -182,6 +182,7 @@ TEN: dict[str, Operator] = {
         about="Makes a black-and-white photo with the tones and the texture of another",
         call="burnish.operators.photographic_style:photographic_style",
         globally=True,
+        grey=True,
         params=(
             FileParam(
                 "reference",
@@ -292,6 +293,7 @@ TEN: dict[str, Operator] = {
         about="Draws contours in straight strokes over shading in graphite, in grey",
         call="burnish.operators.pencil_drawing:pencil_drawing",
         globally=True,
+        grey=True,
         params=(
             Param(
                 "length",

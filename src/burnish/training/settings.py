@@ -32,6 +32,7 @@ class Settings:
     slider_share : the share of the training, at its end, that is the sliders'
     thumbnail : whether the network is shown a small version of the whole photo: for operators that
         decide globally
+    grey : whether every result of the operator is grey, so that the network's are by construction
     drawn : so many pictures of flat areas, slopes and plain shapes for each photo are learnt beside
         the photos, see `burnish.training.drawn`; none where the operator is given as pairs
     batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
@@ -56,6 +57,7 @@ class Settings:
     draws: int = 1
     slider_share: float = 0.4
     thumbnail: bool = False
+    grey: bool = False
     drawn: float = 0.3
     steps: int | None = None
     budget: float | None = None

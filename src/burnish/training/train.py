@@ -103,7 +103,7 @@ def train(
     learned, unseen = pairs.make(jobs), pairs.make(judged)
 
     torch.manual_seed(settings.seed)
-    network = build(settings.network, settings.slider_params, settings.thumbnail)
+    network = build(settings.network, settings.slider_params, settings.thumbnail, settings.grey)
     batches = Batches(
         learned,
         beside=pairs.make(pictures),
