@@ -92,15 +92,23 @@ def test_less_halo_is_not_the_whole(name, in_tiles, short):
 
 @shipped
 def test_sliders_move_the_picture_as_the_operator_does(name):
-    """Away from the defaults, at both ends of every slider, it is not worse than standing still."""
+    """At both ends of every slider, it is not worse than standing still.
+
+    Where an end's picture is nearer to the default's than the network comes to that, standing still
+    proves nothing: there it has to come about as close as at the default.
+    """
     model = Model.open(name)
     photo = np.ascontiguousarray(Photo.open(SAMPLE).pixels[:256, :256])
     unmoved = model(photo)
+    default = reference_of(model.card, {})(photo)
+    own = mse(unmoved, default)
     for param in model.card.sliders:
         for end in (param.low, param.high):
             target = reference_of(model.card, {param.name: end})(photo)
             moved = model(photo, {param.name: end})
-            assert mse(moved, target) < mse(unmoved, target), (param.name, end)
+            near = mse(target, default) < own
+            limit = 1.3 * own if near else mse(unmoved, target)
+            assert mse(moved, target) < limit, (param.name, end)
 
 
 @shipped
