@@ -176,7 +176,7 @@ def pack(entries: Iterable[Entry], layout: Layout, at: int) -> bytes:
             value = _address(layout, here)
             tail += entry.value
         tail += b"\0" * (len(tail) % 2)
-        kind = 18 if entry.below and layout.big else entry.kind
+        kind = 16 if entry.below and layout.big else entry.kind
         heads += struct.pack(layout.entry, entry.tag, kind, entry.count, 0)[: -layout.room]
         heads += value.ljust(layout.room, b"\0")
     last = bytes(layout.room)  # No list follows.
