@@ -37,6 +37,7 @@ def all_are_huge(monkeypatch):
     """Every photo counts as huge, and comes in several strips."""
     monkeypatch.setattr(header, "HUGE", 0)
     monkeypatch.setattr(spool, "_STRIP", 50_000)
+    monkeypatch.setattr(spool, "_STRIP_ON_ITS_SIDE", 90_000)
 
 
 @pytest.fixture

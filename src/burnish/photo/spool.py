@@ -18,8 +18,9 @@ from burnish.photo.rectangle import Rectangle
 from burnish.photo.scratch import Scratch
 from burnish.photo.write import coded
 
-# Bytes decoded at a time.
-_STRIP = 1 << 25
+# Bytes decoded at a time. The C library keeps several times as much; of a picture on its side the
+# strips are columns, of which thin ones would take long to write.
+_STRIP, _STRIP_ON_ITS_SIDE = 1 << 21, 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,8 @@ def spooled(source: Path, folder: Path) -> Iterator[Spooled]:
 
 def _decode(found: Opened, into: Scratch) -> None:
     image, lie = found.image, orientation(found.image)
-    rows = max(1, _STRIP // (image.width * image.bands * into.dtype.itemsize))
+    strip_size = _STRIP_ON_ITS_SIDE if lie >= 5 else _STRIP
+    rows = max(1, strip_size // (image.width * image.bands * into.dtype.itemsize))
     low, high = np.inf, -np.inf
     try:
         region = pyvips.Region.new(image)
