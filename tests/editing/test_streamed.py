@@ -26,7 +26,7 @@ from burnish.editing.plan import Step, Wish, plan
 from burnish.editing.streamed import is_streamed, room_of, stream
 from burnish.errors import ModelError, OutputError, PhotoError
 from burnish.files import sweep
-from burnish.photo import Photo, header, spool
+from burnish.photo import Photo, colour, header, matrix, spool
 from burnish.runtime.model import Model
 
 P3 = pyvips.Operation.call("profile_load", "p3")
@@ -174,6 +174,18 @@ def test_a_network_with_a_thumbnail(orientation, codes, tmp_path):
     source = tmp_path / "photo.jpg"
     source.write_bytes(pil(codes(np.uint8), "jpeg", exif=exif(orientation), icc_profile=P3))
     same(tiles("pencil-drawing"), source, ".tif", tmp_path, depth=16)
+
+
+def test_a_profile_of_tables(codes, tmp_path, monkeypatch):
+    """Where a profile is none of curves and a matrix, libvips converts, pixel by pixel."""
+    monkeypatch.setattr(matrix, "parse", lambda profile: None)
+    for function in (colour._parsed, colour.is_srgb):
+        function.cache_clear()
+    source = tmp_path / "photo.tif"
+    source.write_bytes(tiff(codes(np.uint16), iccprofile=P3))
+    same(tiles("l0-smoothing"), source, ".tif", tmp_path)
+    for function in (colour._parsed, colour.is_srgb):
+        function.cache_clear()
 
 
 def test_several_networks_in_turn_round_once(codes, tmp_path):
@@ -428,3 +440,34 @@ def test_an_exif_block_goes_into_a_bigtiff_and_out_of_it(codes, tmp_path, monkey
         for found in (big.getexif(), image.getexif()):
             assert (found[0x010F], found[0x013B]) == ("Acme", "Ansel")
             assert float(found.get_ifd(0x8769)[0x829A]) == 0.004
+
+
+PEAK = """
+import resource, sys
+from burnish.editing.edit import choose
+from burnish.editing.streamed import is_streamed, stream
+from burnish.runtime.model import Model
+from pathlib import Path
+
+edit = choose(sys.argv[1], {}, threads=1)
+assert is_streamed(edit, Path(sys.argv[2]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+stream(edit, Path(sys.argv[2]), Path(sys.argv[3]))
+print(before // 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory the way Linux does")
+def test_a_large_photo_takes_no_more_memory_than_its_tiles(tmp_path):
+    """60 megapixels, which would be 720 MB as float32, twice; no threshold is lowered here."""
+    model = Path(__file__).parents[2] / "src" / "burnish" / "models" / "l0-smoothing.onnx"
+    height, width = 6000, 10_000
+    source, target = tmp_path / "large.tif", tmp_path / "out.tif"
+    ramp = (pyvips.Image.xyz(width, height) * [255 / width, 255 / height]).bandjoin(90)
+    ramp.cast("uchar").copy(interpretation="srgb").write_to_file(source, compression="deflate")
+    command = [sys.executable, "-c", PEAK, model, source, target]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, peak = map(int, done.stdout.split())
+    assert peak - before < 1700
+    assert Photo.size_of(target) == (width, height)
