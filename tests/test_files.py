@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from burnish.errors import OutputError, PhotoError
-from burnish.files import check_free, make_folder, writing
+from burnish.files import check_free, check_room, make_folder, scratch, sweep, writing
 
 BOTH = pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
 
@@ -232,3 +232,36 @@ def test_a_pipe_is_no_target(tmp_path, overwrite):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(OutputError, match="expected a file, got a device or pipe"):
         check_free(tmp_path / "pipe.png", overwrite=overwrite)
+
+
+def test_a_scratch_file_is_gone_afterwards_also_where_the_work_fails(tmp_path):
+    with scratch(tmp_path) as file, scratch(tmp_path) as other:
+        file.write(b"for a while")
+        file.seek(4)
+        assert (file.read(), other.read()) == (b"a while", b"")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_file_that_was_left_is_swept(tmp_path):
+    with scratch(tmp_path) as file:
+        sweep(tmp_path)
+        assert Path(file.name).exists()
+        os.utime(file.name, (0, 0))
+        sweep(tmp_path)
+        assert not Path(file.name).exists()
+
+
+def test_a_scratch_file_that_cannot_be_made(tmp_path):
+    with pytest.raises(OutputError, match="expected a folder that can be written to"):
+        scratch(tmp_path / "none").__enter__()
+
+
+def test_room_on_the_disk(tmp_path):
+    check_room(tmp_path / "not" / "there" / "yet", 1, "a byte")
+    with pytest.raises(
+        OutputError, match=r"room for all of it, 1,048,576,000,000 MiB, got .* free"
+    ):
+        check_room(tmp_path, 2**20 * 1_048_576_000_000, "all of it")

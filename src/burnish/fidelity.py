@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 MOST_PSNR = 120.0
 
 # An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
-_VISIBLE = 1 / 255
+VISIBLE = 1 / 255
 
 
 def mse(result: NDArray[np.float32], target: NDArray[np.float32]) -> float:
@@ -37,4 +37,4 @@ def went_black(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     >>> went_black(grey, black), went_black(black, black), went_black(grey, grey)
     (True, False, False)
     """
-    return not after.any() and float(before.mean()) > _VISIBLE
+    return not after.any() and float(before.mean()) > VISIBLE

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,11 +98,10 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     check_free(target, overwrite=overwrite)
     if "\0" in str(target):
         # Python's own error for it is of another kind than those of the disk.
-        raise _refused(target, OSError(errno.EINVAL, "a zero byte in the name"))
-    # A name of its own length: one made from the target's could be too long.
-    part = target.parent / f"{_PART[0]}{secrets.token_hex(8)}{_PART[1]}"
+        raise refused(target, OSError(errno.EINVAL, "a zero byte in the name"))
+    part = _part(target.parent)
     try:
-        with part.open("xb") as file:
+        with part.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -110,10 +110,68 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
         else:
             _claim(part, target)
     except OSError as error:
-        raise _refused(target, error) from error
+        raise refused(target, error) from error
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading and writing that is gone when the block ends.
+
+    What a killed run leaves of it, `sweep` removes.
+
+    Raises
+    ------
+    OutputError : it cannot be made
+
+    Examples
+    --------
+    >>> with scratch(Path()) as file:
+    ...     _ = file.write(b"for a while"), file.seek(0)
+    ...     file.read(3)
+    b'for'
+    """
+    part = _part(folder)
+    try:
+        file = part.open("x+b")
+    except OSError as error:
+        raise refused(part, error) from error
+    try:
+        with file:
+            yield file
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def check_room(folder: Path, size: int, what: str) -> None:
+    """See that the disk has room for so many bytes.
+
+    Parameters
+    ----------
+    folder : need not be there yet
+    what : what they are, in words
+
+    Raises
+    ------
+    OutputError : it has less
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        raise OutputError(
+            str(there),
+            expected=f"room for {what}, {size / 2**20:,.0f} MiB",
+            got=f"{free / 2**20:,.0f} MiB free",
+            remedy="make room, or choose another -o",
+        )
+
+
+def _part(folder: Path) -> Path:
+    """Return a new name, of its own length: one made from a target's could be too long."""
+    return folder / f"{_PART[0]}{secrets.token_hex(8)}{_PART[1]}"
 
 
 def _claim(part: Path, target: Path) -> None:
@@ -148,7 +206,8 @@ def _taken(target: Path) -> OutputError:
     )
 
 
-def _refused(target: Path, error: OSError) -> OutputError:
+def refused(target: Path, error: OSError) -> OutputError:
+    """Return what to tell a person about a file that could not be written."""
     return OutputError(
         str(target),
         expected="a folder that can be written to",

@@ -325,3 +325,15 @@ def test_good_profiles_give_no_warning():
         warnings.simplefilter("error")
         photo = Photo.open(tiff(saturated(np.uint8), rgb_profile("p3")))
     assert photo.origin.profile is not None
+
+
+@pytest.mark.parametrize("name", ["p3", "prophoto"])
+@pytest.mark.parametrize("kind", [matrix, lut])
+def test_a_pixel_is_converted_the_same_whatever_its_neighbours(name, kind):
+    profile = kind.parse(rgb_profile(name))
+    values = saturated(np.float32, 61).reshape(-1, 3)
+    whole = profile.to_srgb(values), profile.from_srgb(values)
+    for count in (1, 7, 64, 1000):
+        part = values[100 : 100 + count]
+        np.testing.assert_array_equal(profile.to_srgb(part), whole[0][100 : 100 + count])
+        np.testing.assert_array_equal(profile.from_srgb(part), whole[1][100 : 100 + count])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from burnish.photo import Photo, tags
 from burnish.photo.exif import exif_of_tiff, upright
-from burnish.photo.iptc import tiff_with_iptc, unwrap, wrap
+from burnish.photo.iptc import iptc_into_tiff, unwrap, wrap
 from burnish.photo.xmp import upright_xmp
 
 MAKE, MODEL, ORIENTATION, ARTIST, COPYRIGHT = 0x010F, 0x0110, 0x0112, 0x013B, 0x8298
@@ -158,7 +158,9 @@ def test_iptc_is_kept(target):
 def test_iptc_goes_from_tiff_to_jpeg():
     photo = Photo.open(Photo.open(file("png")).encode("tiff"))
     records = b"\x1c\x02\x78\x00\x05hello"
-    tiff = tiff_with_iptc(photo.encode(), wrap(records))
+    with io.BytesIO(photo.encode()) as out:
+        iptc_into_tiff(out, wrap(records))
+        tiff = out.getvalue()
     with Image.open(io.BytesIO(Photo.open(tiff).encode("jpeg"))) as image:
         assert image.info["photoshop"][0x0404] == records
     assert Photo.open(tiff).origin.iptc == wrap(records)

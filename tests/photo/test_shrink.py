@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.photo.shrink import THUMBNAIL, shrink
+from burnish.photo.shrink import THUMBNAIL, shrink, shrink_rows
 
 SIZES = [(1, 1), (1, 9), (3, 2), (7, 7), (8, 8), (16, 40), (17, 23), (64, 63), (5, 97)]
 
@@ -93,3 +93,17 @@ def test_the_picture_is_left_alone():
     before = pixels.copy()
     shrink(pixels, 8)
     np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (301, 457)])
+def test_read_row_by_row_it_is_the_same_bit_for_bit(height, width):
+    pixels = picture(height, width)
+    asked = []
+
+    def read(top, bottom):
+        asked.append((top, bottom))
+        return pixels[top:bottom].copy()
+
+    np.testing.assert_array_equal(shrink_rows(read, height, width, 64), shrink(pixels, 64))
+    assert max(bottom - top for top, bottom in asked) <= 64
+    assert [top for top, _ in asked] == [0, *(bottom for _, bottom in asked[:-1])]

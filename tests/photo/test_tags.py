@@ -1,11 +1,22 @@
 """Lists of entries: hostile ones end soon."""
 
+import io
 import struct
 
 import pytest
 
 from burnish.photo.exif import exif_of_tiff
-from burnish.photo.tags import EXIF, GPS, INTEROP, BrokenTagsError, Entry, insert, pack, read
+from burnish.photo.tags import (
+    EXIF,
+    GPS,
+    INTEROP,
+    BrokenTagsError,
+    Entry,
+    Layout,
+    insert,
+    pack,
+    read,
+)
 
 MAKE, NOTE = 0x010F, 0x927C
 HEADER = b"II*\0\x08\0\0\0"
@@ -29,11 +40,13 @@ def test_what_is_packed_is_read_again(order):
     note = Entry(NOTE, 7, 9, b"nine byte")
     inner = Entry(EXIF, 4, 1, b"", (note, Entry(INTEROP, 4, 1, b"", (Entry(1, 2, 4, b"R98\0"),))))
     entries = [Entry(MAKE, 2, 4, b"Abc\0"), inner, Entry(GPS, 4, 1, b"", (Entry(1, 2, 2, b"N\0"),))]
-    mark = b"II*\0" if order == "<" else b"MM\0*"
-    block = mark + struct.pack(f"{order}I", 8) + pack(entries, order, 8)
-    assert read(block) == entries
-    tiff = mark + struct.pack(f"{order}I", 8) + struct.pack(f"{order}HI", 0, 0)
-    assert read(insert(tiff, entries, order)) == entries
+    for big in (False, True):
+        layout = Layout(order, big)
+        start = len(layout.head(0))
+        assert read(layout.head(start) + pack(entries, layout, start)) == entries
+        file = io.BytesIO(layout.head(start) + pack([], layout, start))
+        insert(file, entries, order)
+        assert read(file.getvalue()) == entries
 
 
 def test_each_pointer_is_followed_once_a_list():

@@ -1,14 +1,18 @@
 """Writing: formats, depth, quality, and never half a file."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 import tifffile
 from PIL import Image, PngImagePlugin
 
 from burnish.errors import OutputError, PhotoError, UsageError
 from burnish.photo import Photo, write
+from burnish.photo.formats import FORMATS
+from burnish.photo.origin import Origin
 
 
 def encoded(image: Image.Image, format: str, **options: object) -> bytes:
@@ -207,3 +211,15 @@ def test_texts_of_a_png_are_kept(tmp_path):
         assert written.text == {"Title": "Cup", "Author": "Renée", "Copyright": "© Наталья"}
     with pytest.warns(UserWarning, match="a text such as title or comment is left out of the jpeg"):
         photo.save(tmp_path / "b.jpg")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
+def test_a_full_disk_is_told_from_a_picture_that_does_not_fit(format):
+    codes = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+    image = pyvips.Image.new_from_array(codes)
+    with (
+        Path("/dev/full").open("r+b", buffering=0) as full,
+        pytest.raises(OSError, match="No space left on device"),
+    ):
+        write.put(image, Origin(), FORMATS[format], full, None, "picture")

@@ -9,6 +9,7 @@ import pytest
 
 from burnish.errors import ModelError, OutputError, UsageError
 from burnish.modelfile.read import read
+from burnish.photo.rectangle import Rectangle
 from burnish.runtime.model import Model
 
 Make = Callable[..., Path]
@@ -136,6 +137,57 @@ def test_result_that_is_no_number_is_an_error(make: Make) -> None:
 def test_wrong_pixels_are_wrong_usage(make: Make, pixels: np.ndarray, got: str) -> None:
     with pytest.raises(UsageError, match=f"got {got}"):
         Model.open(make(), threads=1)(pixels)
+
+
+def test_over_parts_it_is_the_call_bit_for_bit(make: Make) -> None:
+    model = Model.open(make(halo=3, channels=24), threads=1)
+    pixels = picture(300, 233)
+    result = np.full_like(pixels, np.nan)
+    asked: list[Rectangle] = []
+
+    def source(part: Rectangle) -> np.ndarray:
+        asked.append(part)
+        return pixels[part.inside]
+
+    def into(part: Rectangle, values: np.ndarray) -> None:
+        assert np.isnan(result[part.inside]).all()
+        result[part.inside] = values
+
+    smallest = model.smallest_memory(300, 233)
+    model.over(source, into, (300, 233), memory=smallest)
+    np.testing.assert_array_equal(result, model(pixels))
+    assert max(part.area for part in asked) * model._bytes_per_pixel <= smallest
+
+
+def test_over_a_thumbnail_comes_from_all_of_the_picture(slider_model: Path) -> None:
+    model = Model.open(slider_model, threads=1)
+    pixels = picture(150, 90)
+    result = np.empty_like(pixels)
+
+    def into(part: Rectangle, values: np.ndarray) -> None:
+        result[part.inside] = values
+
+    for params in ({}, {"lambda": 0.1}):
+        model.over(lambda part: pixels[part.inside], into, (150, 90), params)
+        np.testing.assert_array_equal(result, model(pixels, params))
+
+
+def test_over_black_is_judged_by_the_whole(make: Make) -> None:
+    model = Model.open(make(gain=-1), threads=1)
+    pixels = np.zeros((200, 9, 3), np.float32)
+    model.over(lambda part: pixels[part.inside], lambda *_: None, (200, 9))
+    pixels[150:] = 0.1
+    with pytest.raises(OutputError, match="all black"):
+        model.over(lambda part: pixels[part.inside], lambda *_: None, (200, 9))
+
+
+@pytest.mark.parametrize(
+    ("part", "got"),
+    [(np.zeros((9, 9, 3)), "float64"), (np.full((9, 9, 3), 2, np.float32), "values from 2 to 2")],
+)
+def test_over_wrong_parts_are_wrong_usage(make: Make, part: np.ndarray, got: str) -> None:
+    with pytest.raises(UsageError, match=f"got {got}"):
+        Model.open(make(), threads=1).over(lambda _: part, lambda *_: None, (9, 9))
 
 
 def test_too_small_a_budget_says_what_would_do(make: Make) -> None:

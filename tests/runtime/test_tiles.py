@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.errors import UsageError
-from burnish.runtime.tiles import Frame, plan, put, take
+from burnish.photo.rectangle import Rectangle
+from burnish.runtime.tiles import Frame, give, plan, take, within
 
 frames = st.builds(
     Frame,
@@ -38,9 +39,11 @@ def run(frame: Frame, pixels: np.ndarray, limit: int, seen: Frame | None = None)
     """Run the local maximum in tiles; `seen` is the frame that it really looks at."""
     result = np.full_like(pixels, np.nan)
     for tile in plan(frame, limit):
-        image = take(pixels, tile.source)[0].transpose(1, 2, 0)
+        part = pixels[within(frame, tile.source).inside]
+        image = take(part, tile.source)[0].transpose(1, 2, 0)
         made = local_maximum(image, seen or frame).transpose(2, 0, 1)[np.newaxis]
-        put(made, tile, result)
+        inside = within(frame, tile.interior)
+        result[inside.inside] = give(made, tile, inside)
     return result
 
 
@@ -119,6 +122,5 @@ def test_source_is_contiguous_planes_and_results_are_clipped() -> None:
     assert image.shape == (1, 3, 8, 12)
     assert image.flags.c_contiguous
     np.testing.assert_array_equal(image[0, :, 7, 11], pixels[6, 8])
-    result = np.empty_like(pixels)
-    put(image * 4 - 1, tile, result)
+    result = give(image * 4 - 1, tile, Rectangle(0, 7, 0, 9))
     np.testing.assert_array_equal(result, np.clip(pixels * 4 - 1, 0, 1))

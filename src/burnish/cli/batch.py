@@ -38,12 +38,13 @@ def run(
     """
     from burnish.editing.batch import How, planned
     from burnish.editing.plan import plan
+    from burnish.editing.streamed import room_of
 
     how = How(overwrite=wish.overwrite, quality=quality, depth=wish.depth)
     if STREAM in photos or wish.output == str(STREAM):
         _through_streams(edit, photos, wish, how, dry_run=dry_run, json_output=json_output)
         return
-    work = plan(photos, edit.name, wish)
+    work = plan(photos, edit.name, wish, lambda photo: room_of(edit, photo, wish.depth))
     counts = Counter[str]()
     pixels = 0.0
     if dry_run:

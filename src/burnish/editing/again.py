@@ -115,4 +115,8 @@ def _in_turn(edits: Sequence[Edit]) -> Edit:
         run,
         edits[0].device,
         tuple(step for edit in edits for step in edit.made),
+        # In parts only if all of them are.
+        tuple(over for edit in edits for over in edit.passes)
+        if all(edit.passes for edit in edits)
+        else (),
     )

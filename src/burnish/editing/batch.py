@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from burnish.editing.edit import Edit
 from burnish.editing.outcome import Outcome, Status
 from burnish.editing.photo import edited
 from burnish.editing.plan import Step
+from burnish.editing.streamed import is_streamed, stream
 from burnish.errors import BurnishError
 from burnish.files import check_free, make_folder, sweep
 from burnish.photo import Photo
@@ -45,10 +46,11 @@ def run(
 ) -> Iterator[Outcome]:
     """Do every step, and give its outcome as soon as it is known, in order.
 
-    At most three photos are in memory: one each being read, edited and written. What is wrong with
-    a photo is its own, and the rest goes on. Where the watcher has it stopped, the photo in hand is
-    finished and no other begun; KeyboardInterrupt ends it within the photo in hand, which is then
-    not written.
+    At most three photos are in memory: one each being read, edited and written. A huge one is in
+    none, see `editing.streamed`; it is read, edited and written when its turn has come. What is
+    wrong with a photo is its own, and the rest goes on. Where the watcher has it stopped, the photo
+    in hand is finished and no other begun; KeyboardInterrupt ends it within the photo in hand,
+    which is then not written.
 
     Raises
     ------
@@ -82,9 +84,13 @@ def run(
 
 @dataclass(frozen=True)
 class _Work:
-    """A photo on its way, or why it has none; and the seconds that it has taken so far."""
+    """A photo on its way, or why it has none; and the seconds that it has taken so far.
+
+    `size` is the photo's where it is read; `photo` is None where it is streamed.
+    """
 
     photo: Photo | None = None
+    size: tuple[int, int] | None = None
     reason: str | None = None
     skipped: bool = False
     seconds: float = 0.0
@@ -102,59 +108,65 @@ class _Batch:
         if step.skip:
             return _Work(reason="the output exists", skipped=True)
 
-        def read() -> Photo:
+        def read() -> _Work:
             check_free(step.target, overwrite=self.how.overwrite)
-            return Photo.open(step.source)
+            if is_streamed(self.edit_, step.source):
+                return _Work()
+            photo = Photo.open(step.source)
+            return _Work(photo, photo.size)
 
         return self._timed(step, _Work(), read)
 
     def edit(self, step: Step, reading: Future[_Work]) -> _Work:
         work = reading.result()
-        photo = work.photo
-        if photo is None:
+        photo, share = work.photo, self.watcher.share
+        if work.reason is not None:
             return work
-        return self._timed(step, work, lambda: edited(self.edit_, photo, self.watcher.share))
+        if photo is None:
+            return self._timed(step, work, lambda: self._stream(step))
+        return self._timed(step, work, lambda: _Work(edited(self.edit_, photo, share), photo.size))
 
     def write(self, step: Step, work: _Work) -> Outcome:
         photo = work.photo
-        if photo is None:
+        if work.reason is not None:
             return self.outcome(step, "skipped" if work.skipped else "failed", work)
+        if photo is None:
+            return self.outcome(step, "done", work)
 
-        def write() -> Photo:
+        def write() -> _Work:
             make_folder(step.target.parent)
-            photo.save(
-                step.target,
-                quality=self.how.quality,
-                depth=self.how.depth,
-                overwrite=self.how.overwrite,
-            )
-            return photo
+            photo.save(step.target, **asdict(self.how))
+            return work
 
         done = self._timed(step, work, write)
-        return self.outcome(step, "done" if done.photo else "failed", done)
+        return self.outcome(step, "failed" if done.reason else "done", done)
 
     def outcome(self, step: Step, status: Status, work: _Work = _Work()) -> Outcome:
-        photo = work.photo
         return Outcome(
             input=str(step.source),
             output=str(step.target) if status in ("done", "skipped", "planned") else None,
             status=status,
             reason=work.reason,
-            seconds=round(work.seconds, 3) if photo else None,
-            megapixels=photo.size[0] * photo.size[1] / 1e6 if photo else None,
+            seconds=round(work.seconds, 3) if work.size else None,
+            megapixels=work.size[0] * work.size[1] / 1e6 if work.size else None,
             device=self.edit_.device,
             steps=self.edit_.made,
         )
 
-    def _timed(self, step: Step, work: _Work, stage: Callable[[], Photo]) -> _Work:
+    def _stream(self, step: Step) -> _Work:
+        how = asdict(self.how)
+        size = stream(self.edit_, step.source, step.target, progress=self.watcher.share, **how)
+        return _Work(size=size)
+
+    def _timed(self, step: Step, work: _Work, stage: Callable[[], _Work]) -> _Work:
         start = time.perf_counter()
         try:
-            photo = stage()
+            done = stage()
         except (BurnishError, MemoryError) as error:
             # A photo that is too large says so without words.
             reason = str(error) or f"{step.source}: too large for the memory of this machine"
             return _Work(reason=reason)
-        return _Work(photo, seconds=work.seconds + time.perf_counter() - start)
+        return replace(done, seconds=work.seconds + time.perf_counter() - start)
 
 
 def planned(edit: Edit, steps: Sequence[Step]) -> Iterator[Outcome]:

@@ -19,7 +19,7 @@ from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
 from burnish.params import Value, settle
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.model import Model
+from burnish.runtime.model import Model, Put, Take
 
 Pixels = NDArray[np.float32]
 # Told the share that is done, from 0 to 1.
@@ -33,6 +33,15 @@ class Run(Protocol):
         """Edit a picture."""
 
 
+class Pass(Protocol):
+    """An edit of a picture in parts; see `Model.over`."""
+
+    def __call__(
+        self, source: Take, into: Put, size: tuple[int, int], progress: Progress | None = None
+    ) -> None:
+        """Edit a picture of this height and width."""
+
+
 @dataclass(frozen=True)
 class Edit:
     """A function from pixels to pixels, and how it names itself.
@@ -43,12 +52,15 @@ class Edit:
     run : the function
     device : what it runs on, in words
     made : the operators that it runs and their values, in order
+    passes : one after another they are what `run` is, for a picture in parts; none where the edit
+        needs the whole picture
     """
 
     name: str
     run: Run
     device: str
     made: tuple[Made, ...]
+    passes: tuple[Pass, ...] = ()
 
 
 def choose(
@@ -96,12 +108,18 @@ def choose(
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
         return model(pixels, sliders, progress=progress)
 
+    def over(
+        source: Take, into: Put, size: tuple[int, int], progress: Progress | None = None
+    ) -> None:
+        model.over(source, into, size, sliders, progress=progress)
+
     values = params_of(model.card, params)
     return Edit(
         model.card.name,
         run,
         model.device,
         (made(model.card.name, values, model=model.sha256),),
+        (over,),
     )
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 import burnish
 from burnish.errors import PhotoError
 from burnish.params import AnyParam, FileParam, Value
-from burnish.photo import Photo
+from burnish.photo import Photo, header
+from burnish.photo.origin import Origin
 from burnish.photo.xmp import BrokenXmpError, property_of, with_property
 
 _PROPERTY = "Made"
@@ -70,22 +71,28 @@ def made(
 
 
 def remember(photo: Photo, done: Sequence[Made]) -> Photo:
-    """Return the photo with what was done to it added to its XMP.
+    """Return the photo with what was done to it added to its XMP; see `remembered`."""
+    origin = remembered(photo.origin, done)
+    return photo if origin is photo.origin else replace(photo, origin=origin)
+
+
+def remembered(origin: Origin, done: Sequence[Made]) -> Origin:
+    """Return what a photo takes along, with what was done to it added to its XMP.
 
     Warns
     -----
     UserWarning : the photo's XMP is broken, or full; it stays as it is
     """
-    xmp = photo.origin.xmp
+    xmp = origin.xmp
     steps = (*_steps(xmp), *done)
     try:
         if len(xmp or b"") > _LONGEST:
             raise BrokenXmpError("it is full")
         packet = with_property(xmp, _PROPERTY, _List.dump_json(steps).decode())
     except BrokenXmpError as error:
-        warnings.warn(f"the photo's XMP is left as it is, without the edit ({error})", stacklevel=2)
-        return photo
-    return replace(photo, origin=replace(photo.origin, xmp=packet))
+        warnings.warn(f"the photo's XMP is left as it is, without the edit ({error})", stacklevel=3)
+        return origin
+    return replace(origin, xmp=packet)
 
 
 def made_of(photo: Path) -> tuple[Made, ...]:
@@ -95,7 +102,8 @@ def made_of(photo: Path) -> tuple[Made, ...]:
     ------
     PhotoError : the photo cannot be read, or does not tell
     """
-    steps = _steps(Photo.open(photo).origin.xmp)
+    with header.peeked(photo) as found:
+        steps = _steps(header.field(found.image, "xmp-data"))
     if not steps:
         raise PhotoError(
             str(photo),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.made import remember
 from burnish.editing.plan import target_of
+from burnish.editing.streamed import is_streamed, stream
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
@@ -118,6 +119,17 @@ def apply_to_file(
     PhotoError : the photo cannot be read, or the target's format cannot hold it
     """
     check_free(target, overwrite=overwrite)
+    if is_streamed(edit, source):
+        stream(
+            edit,
+            source,
+            target,
+            overwrite=overwrite,
+            quality=quality,
+            depth=depth,
+            progress=progress,
+        )
+        return target
     result = edited(edit, Photo.open(source), progress)
     make_folder(target.parent)
     return result.save(target, quality=quality, depth=depth, overwrite=overwrite)

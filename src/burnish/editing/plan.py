@@ -1,15 +1,14 @@
 """The plan: every output is named and checked before the first pixel is read."""
 
 import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.editing.names import DEFAULT_NAME, check_template, fill
 from burnish.editing.sources import Source, gather
 from burnish.errors import OutputError, PhotoError, UsageError
-from burnish.files import check_free
+from burnish.files import check_free, check_room
 from burnish.photo.formats import check_depth, check_writable, writable
 
 
@@ -63,12 +62,15 @@ class Wish:
     depth: int | None = None
 
 
-def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
+def plan(
+    given: Sequence[Path], edit: str, wish: Wish = Wish(), room: Callable[[Path], int] = lambda _: 0
+) -> Plan:
     """Plan a run over photos and folders of photos.
 
     Parameters
     ----------
     edit : goes into the names: `photo.jpg` -> `photo.EDIT.jpg`
+    room : bytes that editing a photo takes on the disk for a while, beside its result
 
     Raises
     ------
@@ -101,7 +103,7 @@ def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
     )
     if not wish.overwrite:
         _check_free(steps)
-    _check_room(steps)
+    _check_room(steps, room)
     return Plan(steps, gathered.passed_over, results=len(placed) - len(kept))
 
 
@@ -214,28 +216,20 @@ def _check_free(steps: Sequence[Step]) -> None:
         )
 
 
-def _check_room(steps: Iterable[Step]) -> None:
+def _check_room(steps: Iterable[Step], room: Callable[[Path], int]) -> None:
     """See that the disks have room, taking a result to be as large as its photo."""
-    needed: dict[int, tuple[Path, int]] = {}
+    needed: dict[int, tuple[Path, int, int]] = {}
     for step in steps:
         if step.skip or not step.source.is_file():
             continue
         folder = next(p for p in step.target.absolute().parents if p.exists())
-        _, before = needed.get(folder.stat().st_dev, (folder, 0))
-        needed[folder.stat().st_dev] = folder, before + step.source.stat().st_size
-    for folder, size in needed.values():
-        free = shutil.disk_usage(folder).free
-        if size > free:
-            raise OutputError(
-                str(folder),
-                expected=f"room for results about as large as their photos, {_mebibytes(size)}",
-                got=f"{_mebibytes(free)} free",
-                remedy="make room, or choose another -o",
-            )
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
+        _, results, work = needed.get(folder.stat().st_dev, (folder, 0, 0))
+        # What is needed for a while is so for one photo after another.
+        results, work = results + step.source.stat().st_size, max(work, room(step.source))
+        needed[folder.stat().st_dev] = folder, results, work
+    for folder, results, work in needed.values():
+        what = "results about as large as their photos"
+        check_room(folder, results + work, what + (" and the work on them" if work else ""))
 
 
 def _spelled(path: Path) -> str:

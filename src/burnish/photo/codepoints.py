@@ -4,8 +4,8 @@ The numbers are those of ITU-T H.273, https://www.itu.int/rec/T-REC-H.273.
 """
 
 from burnish.photo import png
+from burnish.photo.block import Block
 from burnish.photo.formats import Format
-from burnish.photo.tags import Block
 
 # Transfer functions of high dynamic range: 1 in such a file is far brighter than white.
 _HDR = {16: "PQ", 18: "HLG"}
@@ -48,7 +48,7 @@ def _points(data: Block, format: Format) -> tuple[int, int] | None:
 
 def _chunk(data: Block, name: bytes) -> bytes | None:
     """Return the content of one of a PNG's chunks before its pixels."""
-    for kind, content in png.chunks(data):
+    for kind, place in png.chunks(data):
         if kind in (name, b"IDAT"):
-            return content if kind == name else None
+            return bytes(data[place]) if kind == name else None
     return None

@@ -5,8 +5,10 @@ its own.
 """
 
 import struct
+from typing import BinaryIO
 
-from burnish.photo.tags import EXIF, GPS, BrokenTagsError, header, insert, pack, read
+from burnish.photo.block import Block
+from burnish.photo.tags import EXIF, GPS, BrokenTagsError, Layout, header, insert, pack, read
 
 PREFIX = b"Exif\0\0"
 
@@ -27,7 +29,8 @@ def upright(exif: bytes) -> bytes:
     BrokenTagsError : the block is damaged
     """
     block = bytearray(exif.removeprefix(PREFIX))
-    order, offset = header(block)
+    layout, offset = header(block)
+    order = layout.order
     try:
         (count,) = struct.unpack_from(f"{order}H", block, offset)
         for entry in range(offset + 2, offset + 2 + 12 * count, 12):
@@ -40,27 +43,31 @@ def upright(exif: bytes) -> bytes:
     return PREFIX + bytes(block)
 
 
-def exif_of_tiff(tiff: bytes) -> bytes | None:
+def exif_of_tiff(tiff: Block) -> bytes | None:
     """Gather a TIFF's entries about the photo into an EXIF block; None where there are none.
 
     Raises
     ------
-    BrokenTagsError : the file's entries are damaged, or it is a BigTIFF
+    BrokenTagsError : the file's entries are damaged
     """
     about = [entry for entry in read(tiff) if entry.tag in _ABOUT_THE_PHOTO]
     if not about:
         return None
-    order, _ = header(tiff)
-    return PREFIX + tiff[:4] + struct.pack(f"{order}I", 8) + pack(about, order, 8)
+    layout = Layout(header(tiff)[0].order)
+    return PREFIX + layout.head(8) + pack(about, layout, 8)
 
 
-def tiff_with_exif(tiff: bytes, exif: bytes) -> bytes:
+def exif_into_tiff(file: BinaryIO, exif: bytes) -> None:
     """Write an EXIF block's entries about the photo into a TIFF, in place of those it has.
+
+    Parameters
+    ----------
+    file : see `burnish.photo.tags.insert`
 
     Raises
     ------
-    BrokenTagsError : the block is damaged, or the file is a BigTIFF
+    BrokenTagsError : the block is damaged, or the file has no room left
     """
     block = exif.removeprefix(PREFIX)
     about = [entry for entry in read(block) if entry.tag in _ABOUT_THE_PHOTO]
-    return insert(tiff, about, header(block)[0])
+    insert(file, about, header(block)[0].order)

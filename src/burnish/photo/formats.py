@@ -19,6 +19,7 @@ class Format:
     depths : bits a channel that can be written, ascending; empty where burnish only reads it
     alpha : whether it holds transparency
     lossy : whether a quality is chosen when writing
+    side : the longest side that libvips writes, px
     """
 
     name: str
@@ -27,17 +28,24 @@ class Format:
     depths: tuple[int, ...]
     alpha: bool = True
     lossy: bool = False
+    side: int = 10_000_000
 
 
 # AVIF holds 16-bit pictures as 12 bits, the most it has.
 FORMATS = {
     "jpeg": Format(
-        "jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg", (8,), alpha=False, lossy=True
+        "jpeg",
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        "jpeg",
+        (8,),
+        alpha=False,
+        lossy=True,
+        side=65_500,
     ),
     "png": Format("png", (".png",), "png", (8, 16)),
     "tiff": Format("tiff", (".tif", ".tiff"), "tiff", (8, 16, 32)),
-    "webp": Format("webp", (".webp",), "webp", (8,), lossy=True),
-    "avif": Format("avif", (".avif",), "heif", (8, 16), lossy=True),
+    "webp": Format("webp", (".webp",), "webp", (8,), lossy=True, side=16_383),
+    "avif": Format("avif", (".avif",), "heif", (8, 16), lossy=True, side=16_384),
     "heic": Format("heic", (".heic", ".heif"), "heif", ()),
     "gif": Format("gif", (".gif",), "gif", ()),
 }

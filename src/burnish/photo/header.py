@@ -2,32 +2,62 @@
 
 import errno
 import stat
-from mmap import ACCESS_READ, mmap
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
 
 from burnish.errors import PhotoError
 from burnish.photo import codepoints
+from burnish.photo.block import Block, FileBlock
 from burnish.photo.formats import READABLE, SEQUENCES, Format, sniff
 from burnish.photo.origin import Depth
-from burnish.photo.tags import Block, is_camera_raw
+from burnish.photo.tags import is_camera_raw
 
 # The most pixels of a picture unless asked otherwise: 1 gigapixel, 12 GB as float32. A file of a
 # few kilobytes can claim far more than any memory holds.
 MAX_PIXELS = 1_000_000_000
+# A picture of more pixels is edited on the disk where the edit can be; see `burnish.photo.spool`.
+HUGE = 50_000_000
 
-# Sample kind -> depth, type, and the number that stands for 1.
-SAMPLES: dict[str, tuple[Depth, type[np.generic], int]] = {
-    "uchar": (8, np.uint8, 255),
-    "ushort": (16, np.uint16, 65535),
-    "float": (32, np.float32, 1),
+# Sample kind -> depth and type.
+SAMPLES: dict[str, tuple[Depth, type[np.generic]]] = {
+    "uchar": (8, np.uint8),
+    "ushort": (16, np.uint16),
+    "float": (32, np.float32),
 }
 _COLOURS = {"b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband"}
 # Bytes that tell every format from the others.
 _HEAD = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A picture file that is known and taken, but not decoded.
+
+    Parameters
+    ----------
+    where : what to call it in messages
+    data : its bytes, to look things up in
+    format : told from its first bytes
+    image : what decodes it, from its first row to its last
+    """
+
+    where: str
+    data: Block
+    format: Format
+    image: pyvips.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, once it is upright."""
+        on_its_side = orientation(self.image) >= 5
+        width, height = self.image.width, self.image.height
+        return (height, width) if on_its_side else (width, height)
 
 
 def content(source: str | Path | bytes) -> tuple[str, bytes]:
@@ -40,8 +70,7 @@ def content(source: str | Path | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         return "picture", source
     try:
-        if stat.S_ISFIFO(Path(source).stat().st_mode):
-            raise OSError(errno.EINVAL, "a pipe")  # to open it would wait for its writer
+        _refuse_pipe(source)
         with Path(source).open("rb") as file:
             head = file.read(_HEAD)
             return str(source), head + file.read() if sniff(head) else head
@@ -57,58 +86,67 @@ def size(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> tuple[int,
     PhotoError : no picture, or one that burnish does not take
     """
     if isinstance(source, bytes):
-        where, data = content(source)
-        return _upright_size(opened(data, known(data, where), where, max_pixels))
-    where = str(source)
-    try:
-        with Path(source).open("rb") as file:
-            format = known(file.read(_HEAD), where)
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as view:
-                stream = pyvips.Source.new_from_descriptor(file.fileno())
-                return _upright_size(opened(view, format, where, max_pixels, stream))
-    except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from error
+        return opened(*content(source), max_pixels).size
+    with peeked(source, max_pixels) as found:
+        return found.size
 
 
-def known(data: bytes, where: str) -> Format:
+@contextmanager
+def peeked(source: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Opened]:
+    """Open a picture file while the block runs; no more of it is read than what is asked for.
+
+    Raises
+    ------
+    PhotoError : no picture, or one that burnish does not take
+    """
+    with ExitStack() as files:
+        try:
+            _refuse_pipe(source)
+            # Opened twice, as each reader moves its own place in the file.
+            file = files.enter_context(Path(source).open("rb"))
+            stream = files.enter_context(Path(source).open("rb"))
+            found = opened(str(source), FileBlock(file), max_pixels, stream)
+        except (OSError, ValueError) as error:
+            raise _unreadable(source, error) from error
+        yield found
+
+
+def known(head: bytes, where: str) -> Format:
     """Tell the format from a file's first bytes.
 
     Raises
     ------
     PhotoError : none that burnish reads
     """
-    format = sniff(data)
+    format = sniff(head)
     if format is None:
         raise PhotoError(
             where,
             expected=f"a picture ({READABLE})",
-            got="an empty file" if not data else "something else",
+            got="an empty file" if not head else "something else",
             remedy="convert it to one of these formats first",
         )
     return format
 
 
 def opened(
-    data: Block,
-    format: Format,
-    where: str,
-    max_pixels: int,
-    stream: pyvips.Source | None = None,
-) -> pyvips.Image:
+    where: str, data: Block, max_pixels: int = MAX_PIXELS, stream: BinaryIO | None = None
+) -> Opened:
     """Open without decoding, and refuse what would be lost.
 
     Parameters
     ----------
-    stream : where libvips reads from, if not from `data`
+    stream : a file to decode from, if not from `data`
 
     Raises
     ------
-    PhotoError : a broken file, or a picture that burnish does not take
+    PhotoError : no picture, a broken file, or a picture that burnish does not take
     """
+    format = known(bytes(data[:_HEAD]), where)
     try:
         image = pyvips.Operation.call(
             f"{format.codec}load_{'source' if stream else 'buffer'}",
-            stream or data,
+            pyvips.Source.new_from_descriptor(stream.fileno()) if stream else data,
             access="sequential",
             # JPEG decoders only *warn* when they fill damaged parts with garbage; for the other
             # formats a warning is about an unknown tag or the like.
@@ -117,7 +155,7 @@ def opened(
     except pyvips.Error as error:
         raise broken(format, where, error) from error
     _refuse_what_would_be_lost(image, data, format, where, max_pixels)
-    return image
+    return Opened(where, data, format, image)
 
 
 def broken(format: Format, where: str, error: pyvips.Error) -> PhotoError:
@@ -143,9 +181,9 @@ def orientation(image: pyvips.Image) -> int:
     return field(image, "orientation") or 1
 
 
-def _upright_size(image: pyvips.Image) -> tuple[int, int]:
-    on_its_side = orientation(image) >= 5
-    return (image.height, image.width) if on_its_side else (image.width, image.height)
+def _refuse_pipe(source: str | Path) -> None:
+    if stat.S_ISFIFO(Path(source).stat().st_mode):
+        raise OSError(errno.EINVAL, "a pipe")  # to open it would wait for its writer
 
 
 def _unreadable(source: str | Path, error: OSError | ValueError) -> PhotoError:

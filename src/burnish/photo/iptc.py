@@ -4,7 +4,9 @@ Here it always travels wrapped, as it lies in a JPEG, with whatever Photoshop pu
 """
 
 import struct
+from typing import BinaryIO
 
+from burnish.photo.block import Block
 from burnish.photo.tags import Entry, insert, read
 
 _PREFIX = b"Photoshop 3.0\0"
@@ -39,25 +41,28 @@ def unwrap(block: bytes) -> bytes | None:
     return None
 
 
-def iptc_of_tiff(tiff: bytes) -> bytes | None:
+def iptc_of_tiff(tiff: Block) -> bytes | None:
     """Return a TIFF's records, wrapped; None where there are none.
 
     Raises
     ------
-    BrokenTagsError : the file's entries are damaged, or it is a BigTIFF
+    BrokenTagsError : the file's entries are damaged
     """
     found = [entry.value for entry in read(tiff) if entry.tag == _TAG and entry.value]
     return wrap(found[0]) if found else None
 
 
-def tiff_with_iptc(tiff: bytes, block: bytes) -> bytes:
+def iptc_into_tiff(file: BinaryIO, block: bytes) -> None:
     """Write a Photoshop block's records into a TIFF.
+
+    Parameters
+    ----------
+    file : see `burnish.photo.tags.insert`
 
     Raises
     ------
-    BrokenTagsError : the file is a BigTIFF
+    BrokenTagsError : the file has no room left
     """
     records = unwrap(block)
-    if not records:
-        return tiff
-    return insert(tiff, [Entry(_TAG, _UNDEFINED, len(records), records)], "<")
+    if records:
+        insert(file, [Entry(_TAG, _UNDEFINED, len(records), records)], "<")

@@ -87,12 +87,23 @@ def _through(
     # Plane by plane: picking a channel out of pixels would take most of the time.
     codes = _steps(np.ascontiguousarray(values.T))
     light = np.stack([curve.linear[plane] for curve, plane in zip(curves, codes, strict=True)])
-    mixed = np.clip(matrix.astype(np.float32) @ light, 0, 1)
+    mixed = np.clip(_mixed(matrix.astype(np.float32), light), 0, 1)
     roots = _steps(np.sqrt(mixed, out=mixed))
     for curve, plane, out in zip(back, roots, mixed, strict=True):
         out[:] = curve.code[plane]
     converted: Values = mixed.T
     return converted
+
+
+def _mixed(matrix: Values, light: Values) -> Values:
+    """Return `matrix @ light`, the same for a pixel whatever others are converted with it.
+
+    The libraries behind `@` take other ways for other lengths, which differ in the last bit.
+    """
+    mixed: Values = matrix[:, :1] * light[0]
+    for column, plane in zip(matrix.T[1:], light[1:], strict=True):
+        mixed += column[:, np.newaxis] * plane
+    return mixed
 
 
 def _steps(values: Values) -> NDArray[np.uint16]:

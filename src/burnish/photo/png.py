@@ -4,37 +4,35 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from burnish.photo.tags import Block
+from burnish.photo.block import Block
 
-_SIGNATURE, _HEADER = 8, 25
+_SIGNATURE = 8
+# Where the chunk that must come first ends.
+HEADER = _SIGNATURE + 25
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # EXIF, XMP and the like, which travel as what they are.
 _NO_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")
 
 
-def chunks(png: Block) -> Iterator[tuple[bytes, bytes]]:
-    """Give the kind and content of each chunk; of a damaged file those before the damage."""
+def chunks(png: Block) -> Iterator[tuple[bytes, slice]]:
+    """Give each chunk's kind and the place of its content; of a damaged file those before that."""
     at = _SIGNATURE
     while at + 8 <= len(png):
         size, kind = int.from_bytes(png[at : at + 4], "big"), bytes(png[at + 4 : at + 8])
-        yield kind, bytes(png[at + 8 : at + 8 + size])
+        yield kind, slice(at + 8, at + 8 + size)
         at += 12 + size
 
 
 def texts(png: Block) -> tuple[tuple[bytes, bytes], ...]:
     """Return the text chunks (title, author, copyright, comment ...) as they stand."""
-    return tuple(
-        (kind, content)
-        for kind, content in chunks(png)
-        if kind in _TEXTS and not content.startswith(_NO_TEXTS)
-    )
+    found = [(kind, bytes(png[place])) for kind, place in chunks(png) if kind in _TEXTS]
+    return tuple((kind, text) for kind, text in found if not text.startswith(_NO_TEXTS))
 
 
-def with_texts(png: bytes, found: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Put text chunks in after the header."""
-    packed = b""
+def packed(found: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return chunks as they stand in a file."""
+    result = b""
     for kind, content in found:
         body = kind + content
-        packed += struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-    after_header = _SIGNATURE + _HEADER
-    return png[:after_header] + packed + png[after_header:]
+        result += struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+    return result

@@ -1,6 +1,7 @@
 """Any picture file to float32 sRGB pixels, and all that travels beside them."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,16 @@ from numpy.typing import NDArray
 
 from burnish.errors import PhotoError
 from burnish.photo import codepoints, colour, png
+from burnish.photo.block import Block
 from burnish.photo.exif import exif_of_tiff, upright
 from burnish.photo.formats import Format
 from burnish.photo.header import (
     MAX_PIXELS,
     SAMPLES,
+    Opened,
     broken,
     content,
     field,
-    known,
     opened,
     orientation,
 )
@@ -50,45 +52,25 @@ def read(
     ------
     PhotoError : no picture, a broken one, or one that burnish does not take
     """
-    where, data = content(source)
-    format = known(data, where)
-    image = opened(data, format, where, max_pixels)
+    found = opened(*content(source), max_pixels)
+    image = found.image
     try:
-        codes = _codes(image)
+        flat = np.frombuffer(image.write_to_memory(), SAMPLES[image.format][1])
     except pyvips.Error as error:
-        raise broken(format, where, error) from error
-    depth, _, top = SAMPLES[image.format]
-    device, alpha = _scaled(codes, top, where)
-    embedded = field(image, "icc-profile-data")
-    if embedded is None and codepoints.other_than_srgb(data, format):
-        warnings.warn(
-            f"{where}: its colours are stated by numbers (cICP, gAMA or nclx) that are not sRGB's; "
-            "without a profile they are taken as sRGB",
-            stacklevel=3,
-        )
-    pixels, profile, beyond = _in_srgb(device, embedded, where)
-    origin = Origin(
-        format=_codec(image, format),
-        depth=depth,
-        grey=image.bands < 3,
-        profile=profile,
-        beyond=beyond,
-        texts=png.texts(data) if format.name == "png" else (),
-        **_metadata(image, data, format, where),
-        subsampling=_subsampling(data) if format.name == "jpeg" else None,
-        lossless=format.name == "webp" and _is_lossless_webp(data),
-    )
+        raise broken(found.format, found.where, error) from error
+    stored = flat.reshape(image.height, image.width, image.bands)
+    if stored.dtype.kind == "f":
+        check_range(float(stored.min()), float(stored.max()), found.where)
+    origin = describe(found)
+    pixels, alpha, beyond = decoded(turned(stored, orientation(image)), origin.profile)
     for array in (pixels, alpha):
         if array is not None:
             array.flags.writeable = False
-    return pixels, alpha, origin
+    return pixels, alpha, replace(origin, beyond=beyond)
 
 
-def _codes(image: pyvips.Image) -> NDArray[Any]:
-    """Decode to H x W x bands as stored, turned upright."""
-    flat = np.frombuffer(image.write_to_memory(), SAMPLES[image.format][1])
-    stored = flat.reshape(image.height, image.width, image.bands)
-    lie = orientation(image)
+def turned(stored: NDArray[Any], lie: int) -> NDArray[Any]:
+    """Turn H x W x bands upright that lie as EXIF's orientation `lie` says."""
     if lie >= 5:
         stored = stored.swapaxes(0, 1)
     if lie in (3, 4, 7, 8):
@@ -98,49 +80,96 @@ def _codes(image: pyvips.Image) -> NDArray[Any]:
     return stored
 
 
-def _scaled(codes: NDArray[Any], top: int, where: str) -> tuple[Pixels, Pixels | None]:
-    """Scale to [0, 1] and split the alpha off."""
+def check_range(low: float, high: float, where: str) -> None:
+    """See that floats, of which the least and the largest are given, are in [0, 1].
+
+    Raises
+    ------
+    PhotoError : they are not
+    """
+    # Neither clipping nor stretching is a guess to make for somebody: it may be linear light.
+    if not (low >= 0 and high <= 1):
+        finite = np.isfinite([low, high]).all()
+        raise PhotoError(
+            where,
+            expected="floats from 0 to 1",
+            got=f"{low:g} to {high:g}" if finite else "infinite or undefined ones",
+            remedy="bring it to that range first (sRGB-encoded, not linear light)",
+        )
+
+
+def describe(found: Opened) -> Origin:
+    """Tell all but the pixels of a picture.
+
+    Warns
+    -----
+    UserWarning : see `Photo.open`
+    """
+    image, data, format, where = found.image, found.data, found.format, found.where
+    embedded = field(image, "icc-profile-data")
+    if embedded is None and codepoints.other_than_srgb(data, format):
+        warnings.warn(
+            f"{where}: its colours are stated by numbers (cICP, gAMA or nclx) that are not sRGB's; "
+            "without a profile they are taken as sRGB",
+            stacklevel=4,
+        )
+    return Origin(
+        format=_codec(image, format),
+        depth=SAMPLES[image.format][0],
+        grey=image.bands < 3,
+        profile=_usable(embedded, 1 if image.bands < 3 else 3, where),
+        texts=png.texts(data) if format.name == "png" else (),
+        **_metadata(image, data, format, where),
+        subsampling=_subsampling(data) if format.name == "jpeg" else None,
+        lossless=format.name == "webp" and _is_lossless_webp(data),
+    )
+
+
+def decoded(
+    codes: NDArray[Any], profile: bytes | None
+) -> tuple[Pixels, Pixels | None, Pixels | None]:
+    """Convert codes as they are stored, of a whole picture or a part of it.
+
+    Parameters
+    ----------
+    codes : H x W x bands, alpha last: uint8, uint16, or float32 in [0, 1]
+    profile : as in `Origin`
+
+    Returns
+    -------
+    pixels : H x W x 3, RGB, sRGB-encoded, in [0, 1]
+    alpha : H x W in [0, 1], or None
+    beyond : as in `Origin`
+    """
     colours = 1 if codes.shape[2] < 3 else 3
-    if codes.dtype == np.float32:
-        low, high = float(codes.min()), float(codes.max())
-        # Neither clipping nor stretching is a guess to make for somebody: it may be linear light.
-        if not (low >= 0 and high <= 1):
-            raise PhotoError(
-                where,
-                expected="floats from 0 to 1",
-                got="infinite or undefined ones"
-                if not np.isfinite(codes).all()
-                else f"{low:g} to {high:g}",
-                remedy="bring it to that range first (sRGB-encoded, not linear light)",
-            )
+    top = 1 if codes.dtype.kind == "f" else np.iinfo(codes.dtype).max
     # A division rounds correctly, so that every code comes back; a factor 1/255 would not.
     device = np.ascontiguousarray(np.divide(codes[:, :, :colours], top, dtype=np.float32))
-    if codes.shape[2] == colours:
-        return device, None
-    return device, np.ascontiguousarray(np.divide(codes[:, :, colours], top, dtype=np.float32))
+    alpha = None
+    if codes.shape[2] > colours:
+        alpha = np.ascontiguousarray(np.divide(codes[:, :, colours], top, dtype=np.float32))
+    if colours < 3 and (profile is None or colour.channels(profile) == 3):
+        device = np.repeat(device, 3, axis=2)
+    if profile is None or colour.is_srgb(profile):
+        return device, alpha, None
+    pixels, beyond = colour.to_srgb(device, profile)
+    return pixels, alpha, beyond
 
 
-def _in_srgb(
-    device: Pixels, profile: bytes | None, where: str
-) -> tuple[Pixels, bytes | None, Pixels | None]:
-    """Convert the file's own values to sRGB; also return the profile, if usable, and the rest."""
+def _usable(profile: bytes | None, colours: int, where: str) -> bytes | None:
+    """Return the profile, if it is one for pictures of so many colours."""
     count = 3 if profile is None else colour.channels(profile)
-    if count is None or count < device.shape[2]:
+    if count is None or count < colours:
         warnings.warn(
             f"{where}: the embedded colour profile is broken or does not fit; "
             "it is left out and the colours are taken as sRGB",
-            stacklevel=4,
+            stacklevel=5,
         )
-        profile, count = None, 3
-    if device.shape[2] < count:
-        device = np.repeat(device, 3, axis=2)
-    if profile is None or colour.is_srgb(profile):
-        return device, profile, None
-    pixels, beyond = colour.to_srgb(device, profile)
-    return pixels, profile, beyond
+        return None
+    return profile
 
 
-def _metadata(image: pyvips.Image, data: bytes, format: Format, where: str) -> dict[str, Any]:
+def _metadata(image: pyvips.Image, data: Block, format: Format, where: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         if format.name == "tiff":
@@ -151,13 +180,13 @@ def _metadata(image: pyvips.Image, data: bytes, format: Format, where: str) -> d
             found["iptc"] = field(image, "iptc-data")
         found["exif"] = upright(exif) if exif else None
     except BrokenTagsError as error:
-        warnings.warn(f"{where}: unreadable EXIF is left out ({error})", stacklevel=4)
+        warnings.warn(f"{where}: unreadable EXIF is left out ({error})", stacklevel=5)
     if xmp := field(image, "xmp-data"):
         found["xmp"] = upright_xmp(xmp)
         if b"hdrgm:" in xmp:
             warnings.warn(
                 f"{where}: the HDR gain map is left out; this is the standard-range picture",
-                stacklevel=4,
+                stacklevel=5,
             )
     # libvips' way of saying that the file says nothing.
     if (image.xres, image.yres) != (1, 1):
@@ -172,7 +201,7 @@ def _codec(image: pyvips.Image, format: Format) -> str:
     return "avif" if field(image, "heif-compression") == "av1" else "heic"
 
 
-def _subsampling(jpeg: bytes) -> str | None:
+def _subsampling(jpeg: Block) -> str | None:
     """Read the chroma subsampling from the frame header; libvips knows 4:2:0 and 4:4:4 only."""
     at = 2
     while jpeg[at : at + 1] == b"\xff" and at + 4 <= len(jpeg):
@@ -185,7 +214,7 @@ def _subsampling(jpeg: bytes) -> str | None:
     return None
 
 
-def _is_lossless_webp(data: bytes) -> bool:
+def _is_lossless_webp(data: Block) -> bool:
     at = 12
     while at + 8 <= len(data) and data[at : at + 4] != b"VP8 ":
         if data[at : at + 4] == b"VP8L":

@@ -1,12 +1,12 @@
 """Lists of tagged entries, which TIFF files and EXIF blocks are made of: read, pack, insert."""
 
+import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from mmap import mmap
+from typing import BinaryIO
 
-# What lists are read from: a block or file in memory, or a file of which only parts are touched.
-Block = bytes | bytearray | mmap
+from burnish.photo.block import Block, FileBlock
 
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005
 # Which entries point to a further list, by how deep the list is that they stand in.
@@ -15,6 +15,7 @@ _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 
 # Type -> bytes of one value, and bytes of what is swapped between byte orders.
 _SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_SIZE |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
 _SWAPPED = _SIZE | {5: 4, 10: 4}
 
 
@@ -33,22 +34,66 @@ class Entry:
     below: "tuple[Entry, ...]" = ()
 
 
-def header(block: Block) -> tuple[str, int]:
-    """Return the byte order, in struct's notation, and the address of the first list.
+@dataclass(frozen=True)
+class Layout:
+    """How lists are laid out: classic TIFF's and EXIF's, or BigTIFF's, whose addresses are longer.
+
+    Parameters
+    ----------
+    order : byte order, in struct's notation
+    big : BigTIFF
+    """
+
+    order: str
+    big: bool = False
+
+    @property
+    def count(self) -> str:
+        """How a list's number of entries is written."""
+        return f"{self.order}{'Q' if self.big else 'H'}"
+
+    @property
+    def address(self) -> str:
+        """How an address is written."""
+        return f"{self.order}{'Q' if self.big else 'I'}"
+
+    @property
+    def entry(self) -> str:
+        """How an entry is written: tag, kind, count, and a value or its address."""
+        return f"{self.order}HH{'QQ' if self.big else 'II'}"
+
+    @property
+    def room(self) -> int:
+        """Bytes that an entry itself has room for."""
+        return 8 if self.big else 4
+
+    def head(self, first: int) -> bytes:
+        """Return what a file begins with whose first list lies at an address."""
+        mark = b"II" if self.order == "<" else b"MM"
+        if self.big:
+            return mark + struct.pack(f"{self.order}HHHQ", 43, 8, 0, first)
+        return mark + struct.pack(f"{self.order}HI", 42, first)
+
+
+def header(block: Block) -> tuple[Layout, int]:
+    """Return the layout and the address of the first list.
 
     Raises
     ------
-    BrokenTagsError : no TIFF header; BigTIFF's is none
+    BrokenTagsError : no TIFF header
 
     Examples
     --------
     >>> header(b"MM" + bytes([0, 42, 0, 0, 0, 8]))
-    ('>', 8)
+    (Layout(order='>', big=False), 8)
     """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(block[:4]))
-    if order is None or len(block) < 8:
-        raise BrokenTagsError("no TIFF header")
-    return order, struct.unpack_from(f"{order}I", block, 4)[0]
+    order = {b"II": "<", b"MM": ">"}.get(bytes(block[:2]))
+    for layout in (Layout(order or "<"), Layout(order or "<", big=True)):
+        found = block[: len(layout.head(0))]
+        first = int.from_bytes(found[-layout.room :], "little" if order == "<" else "big")
+        if order and found == layout.head(first):
+            return layout, first
+    raise BrokenTagsError("no TIFF header")
 
 
 def read(block: Block) -> list[Entry]:
@@ -58,11 +103,8 @@ def read(block: Block) -> list[Entry]:
     ------
     BrokenTagsError : the block is damaged
     """
-    order, offset = header(block)
-    try:
-        return _Reader(block, order, 2 * len(block)).read(offset, depth=0)
-    except struct.error as error:
-        raise BrokenTagsError(str(error)) from error
+    layout, offset = header(block)
+    return _Reader(block, layout, 2 * len(block)).read(offset, depth=0)
 
 
 @dataclass
@@ -75,72 +117,103 @@ class _Reader:
     """
 
     block: Block
-    order: str
+    layout: Layout
     room: int
 
     def read(self, offset: int, depth: int) -> list[Entry]:
         entries = []
         followed = set()
-        (count,) = struct.unpack_from(f"{self.order}H", self.block, offset)
-        for at in range(offset + 2, offset + 2 + 12 * count, 12):
-            self._take(12)
-            tag, kind, number, address = struct.unpack_from(f"{self.order}HHII", self.block, at)
+        layout = self.layout
+        size, start = struct.calcsize(layout.entry), struct.calcsize(layout.count)
+        (count,) = struct.unpack(layout.count, self._value(offset, start))
+        for at in range(offset + start, offset + start + size * count, size):
+            packed = self._value(at, size)
+            tag, kind, number, address = struct.unpack(layout.entry, packed)
             if tag in (EXIF, GPS, INTEROP):
+                if layout.big and kind in (4, 13):  # An address of four bytes in a place of eight.
+                    (address,) = struct.unpack(f"{layout.order}I", packed[-8:-4])
                 if tag in _POINTERS[depth] and tag not in followed:
                     followed.add(tag)
                     below = tuple(self.read(address, depth + 1))
                     entries += [Entry(tag, 4, 1, b"", below)] if below else []
             elif kind in _SIZE:
-                size = number * _SIZE[kind]
-                value = self._value(at + 8 if size <= 4 else address, size)
+                length = number * _SIZE[kind]
+                value = (
+                    packed[-layout.room :][:length]
+                    if length <= layout.room
+                    else self._value(address, length)
+                )
                 entries.append(Entry(tag, kind, number, value))
         return entries
 
     def _value(self, start: int, size: int) -> bytes:
-        self._take(size)
+        self.room -= size
+        if self.room < 0:
+            raise BrokenTagsError("more entries and values than the file has room for")
         if start + size > len(self.block):
             raise BrokenTagsError("a value leads out of the file")
         return bytes(self.block[start : start + size])
 
-    def _take(self, size: int) -> None:
-        self.room -= size
-        if self.room < 0:
-            raise BrokenTagsError("more entries and values than the file has room for")
 
+def pack(entries: Iterable[Entry], layout: Layout, at: int) -> bytes:
+    """Write one list for the address `at`, and behind it what does not fit into its entries.
 
-def pack(entries: Iterable[Entry], order: str, at: int) -> bytes:
-    """Write one list for the address `at`, and behind it what does not fit into its entries."""
+    Raises
+    ------
+    BrokenTagsError : an address has no room for where something would lie
+    """
     entries = sorted(entries, key=lambda entry: entry.tag)
     heads, tail = bytearray(), bytearray()
-    tail_at = at + 2 + 12 * len(entries) + 4
+    tail_at = at + struct.calcsize(layout.count) + struct.calcsize(layout.entry) * len(entries)
+    tail_at += layout.room
     for entry in entries:
         here = tail_at + len(tail)
         value = entry.value
         if entry.below:
-            value = struct.pack(f"{order}I", here)
-            tail += pack(entry.below, order, here)
-        elif len(value) > 4:
-            value = struct.pack(f"{order}I", here)
+            value = _address(layout, here)
+            tail += pack(entry.below, layout, here)
+        elif len(value) > layout.room:
+            value = _address(layout, here)
             tail += entry.value
         tail += b"\0" * (len(tail) % 2)
-        heads += struct.pack(f"{order}HHI", entry.tag, entry.kind, entry.count)
-        heads += value.ljust(4, b"\0")
-    return struct.pack(f"{order}H", len(entries)) + bytes(heads) + b"\0\0\0\0" + bytes(tail)
+        kind = 16 if entry.below and layout.big else entry.kind
+        heads += struct.pack(layout.entry, entry.tag, kind, entry.count, 0)[: -layout.room]
+        heads += value.ljust(layout.room, b"\0")
+    last = bytes(layout.room)  # No list follows.
+    return struct.pack(layout.count, len(entries)) + bytes(heads) + last + bytes(tail)
 
 
-def insert(tiff: bytes, entries: Iterable[Entry], order: str) -> bytes:
+def _address(layout: Layout, place: int) -> bytes:
+    try:
+        return struct.pack(layout.address, place)
+    except struct.error as error:
+        raise BrokenTagsError("no room for more in a file of 4 GiB") from error
+
+
+def insert(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
     """Put entries, whose values have the byte order `order`, into a TIFF in place of its own.
+
+    Parameters
+    ----------
+    file : open for reading and writing. A new list is written at its end, whatever its size
 
     Raises
     ------
-    BrokenTagsError : not a classic TIFF
+    BrokenTagsError : not a TIFF, or one that has no room left
     """
-    own_order = header(tiff)[0]
-    new = {entry.tag: entry if order == own_order else _swap(entry) for entry in entries}
+    tiff = FileBlock(file)
+    layout, _ = header(tiff)
+    new = {entry.tag: entry if order == layout.order else _swap(entry) for entry in entries}
     merged = {entry.tag: entry for entry in read(tiff)} | new
-    tiff += b"\0" * (len(tiff) % 2)
-    head = tiff[:4] + struct.pack(f"{own_order}I", len(tiff))
-    return head + tiff[8:] + pack(merged.values(), own_order, len(tiff))
+    padding = -len(tiff) % 8  # BigTIFF's lists start on multiples of eight.
+    at = len(tiff) + padding
+    packed, head = pack(merged.values(), layout, at), layout.head(0)[: -layout.room]
+    head += _address(layout, at)
+    file.seek(0, os.SEEK_END)
+    file.write(bytes(padding) + packed)
+    # Last, so that what a failure leaves is the file as it was.
+    file.seek(0)
+    file.write(head)
 
 
 def _swap(entry: Entry) -> Entry:
@@ -155,10 +228,10 @@ def is_camera_raw(tiff: Block) -> bool:
     if tiff[8:10] == b"CR":
         return True
     try:
-        order, _ = header(tiff)
+        layout, _ = header(tiff)
         entries = {entry.tag: entry.value for entry in read(tiff)}
     except BrokenTagsError:
         return False
     subfile = entries.get(_SUBFILE_TYPE, b"\0")
-    reduced = int.from_bytes(subfile, "little" if order == "<" else "big") & 1
+    reduced = int.from_bytes(subfile, "little" if layout.order == "<" else "big") & 1
     return bool(reduced) or _DNG_VERSION in entries

@@ -1,18 +1,22 @@
 """Float32 sRGB pixels, and all that travels beside them, back into a file's content."""
 
+import errno
+import io
+import os
 import struct
 import warnings
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError
-from burnish.photo import colour, png
-from burnish.photo.exif import tiff_with_exif
+from burnish.photo import colour, header, png
+from burnish.photo.exif import exif_into_tiff
 from burnish.photo.formats import FORMATS, Format, check_depth, name_one_of, writable
-from burnish.photo.iptc import tiff_with_iptc
+from burnish.photo.header import SAMPLES
+from burnish.photo.iptc import iptc_into_tiff
 from burnish.photo.origin import Origin
 from burnish.photo.tags import BrokenTagsError
 
@@ -21,7 +25,10 @@ QUALITY = 95
 
 Pixels = NDArray[np.float32]
 
-_TYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
+# Bits a channel -> type.
+TYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
+# Sample kind -> how libvips calls grey and RGB pictures of it.
+_KINDS = {"uchar": ("b-w", "srgb"), "ushort": ("grey16", "rgb16"), "float": ("b-w", "scrgb")}
 # libvips' flags of what to write; without EXIF of the source's it would make up an empty one.
 _KEEP_EXIF, _KEEP_OTHERS = 1, 2 | 4 | 8
 # Rows rounded at a time.
@@ -45,41 +52,118 @@ def encode(
 ) -> bytes:
     """Encode a photo as a file's content; `Photo.encode` tells what the arguments mean."""
     target = writable(format, where)
-    _check(alpha, target, quality, depth, where)
-    _tell_what_stays_behind(origin, target, where)
+    size = pixels.shape[1], pixels.shape[0]
+    check(size, target, quality, depth, where, alpha=alpha is not None)
+    codes = coded(pixels, alpha, origin, bits_of(origin, target, depth))
+    with io.BytesIO() as file:
+        put(pyvips.Image.new_from_array(codes), origin, target, file, quality, where)
+        return file.getvalue()
+
+
+def bits_of(origin: Origin, target: Format, depth: int | None) -> int:
+    """Return the bits a channel that a photo is written with where `depth` is asked for."""
     # A source of 32 bits goes into a format of at most 16 as 16.
-    bits = depth or max(have for have in target.depths if have <= max(origin.depth, 8))
-    image = _image(_device(pixels, origin), alpha, bits)
+    return depth or max(have for have in target.depths if have <= max(origin.depth, 8))
+
+
+def coded(pixels: Pixels, alpha: Pixels | None, origin: Origin, bits: int) -> NDArray[Any]:
+    """Convert a whole picture, or a part of it, to the codes that are stored.
+
+    Parameters
+    ----------
+    pixels, alpha : as in `Photo`
+    origin : its `beyond` is that of the same part
+
+    Returns
+    -------
+    H x W x bands, alpha last: uint8, uint16 or float32
+    """
+    device = _device(pixels, origin)
+    height, width, colours = device.shape
+    codes = np.empty((height, width, colours + (alpha is not None)), TYPES[bits])
+    _fill(codes[:, :, :colours], device, bits)
+    if alpha is not None:
+        _fill(codes[:, :, colours], alpha, bits)
+    return codes
+
+
+def put(
+    image: pyvips.Image,
+    origin: Origin,
+    target: Format,
+    file: BinaryIO,
+    quality: int | None,
+    where: str,
+) -> None:
+    """Write codes, and all that belongs to them, as a picture file.
+
+    Parameters
+    ----------
+    image : of nothing but codes; taken from its first row to its last
+    file : empty, open for reading and writing: in memory, or a file that libvips writes to itself
+
+    Raises
+    ------
+    PhotoError : the format does not hold the picture
+    OSError : the disk is full
+    """
+    _tell_what_stays_behind(origin, target, where)
     image = _with_companions(image, origin, target)
-    options = _options(target, origin, quality, bits, image)
-    keep = _KEEP_OTHERS | (_KEEP_EXIF if origin.exif else 0)
+    at, between = _between(target, origin)
+    # libvips writes from where the file stands: room is left for what comes after the first bytes.
+    file.write(bytes(len(between)))
     try:
-        data: bytes = pyvips.Operation.call(
-            f"{target.codec}save_buffer", image, keep=keep, **options
-        )
+        _save(image, target, _options(target, origin, quality, image), origin, file)
     except pyvips.Error as error:
+        if os.strerror(errno.ENOSPC) in error.detail:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise PhotoError(
             where,
             expected=f"a picture that {target.name} can hold",
             got=f"{image.width} x {image.height}, refused: {' '.join(error.detail.split()[-12:])}",
             remedy=name_one_of([FORMATS["png"], FORMATS["tiff"]]),
         ) from error
-    if target.name == "jpeg" and not origin.exif:
-        return _jpeg_with_resolution(data, origin.resolution)
-    if target.name == "png":
-        return png.with_texts(data, origin.texts)
-    return _tiff_with_tags(data, origin, where) if target.name == "tiff" else data
+    if between:
+        file.seek(len(between))
+        first = file.read(at)
+        file.seek(0)
+        file.write(first + between)
+    if target.name == "tiff":
+        _tags_into_tiff(file, origin, where)
 
 
-def _check(
-    alpha: Pixels | None, target: Format, quality: int | None, depth: int | None, where: str
+def check(
+    size: tuple[int, int],
+    target: Format,
+    quality: int | None,
+    depth: int | None,
+    where: str,
+    *,
+    alpha: bool,
 ) -> None:
-    if alpha is not None and not target.alpha:
+    """Refuse a picture that a format cannot hold.
+
+    Parameters
+    ----------
+    size : width and height
+
+    Raises
+    ------
+    PhotoError, UsageError : see `Photo.encode`
+    """
+    if alpha and not target.alpha:
         raise PhotoError(
             where,
             expected=f"a picture without transparency, as {target.name} has none",
             got="one with an alpha channel",
             remedy=name_one_of(other for other in FORMATS.values() if other.alpha and other.depths),
+        )
+    if max(size) > target.side:
+        raise PhotoError(
+            where,
+            expected=f"at most {target.side} pixels a side, the most of {target.name}",
+            got=f"{size[0]} x {size[1]}",
+            remedy=name_one_of([FORMATS["png"], FORMATS["tiff"]]),
         )
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(
@@ -97,7 +181,7 @@ def _tell_what_stays_behind(origin: Origin, target: Format, where: str) -> None:
     }
     for block, behind in left_out.items():
         if behind:
-            warnings.warn(f"{where}: {block} is left out of the {target.name}", stacklevel=4)
+            warnings.warn(f"{where}: {block} is left out of the {target.name}", stacklevel=5)
 
 
 def _device(pixels: Pixels, origin: Origin) -> Pixels:
@@ -111,16 +195,6 @@ def _device(pixels: Pixels, origin: Origin) -> Pixels:
     return device
 
 
-def _image(device: Pixels, alpha: Pixels | None, bits: int) -> pyvips.Image:
-    height, width, colours = device.shape
-    codes = np.empty((height, width, colours + (alpha is not None)), _TYPES[bits])
-    _fill(codes[:, :, :colours], device, bits)
-    if alpha is not None:
-        _fill(codes[:, :, colours], alpha, bits)
-    kinds = {8: ("b-w", "srgb"), 16: ("grey16", "rgb16"), 32: ("b-w", "scrgb")}
-    return pyvips.Image.new_from_array(codes, interpretation=kinds[bits][colours == 3])
-
-
 def _fill(codes: NDArray[Any], values: Pixels, bits: int) -> None:
     """Scale and round into `codes`, some rows at a time to spare a second float picture."""
     if bits == 32:
@@ -132,7 +206,12 @@ def _fill(codes: NDArray[Any], values: Pixels, bits: int) -> None:
 
 
 def _with_companions(image: pyvips.Image, origin: Origin, target: Format) -> pyvips.Image:
-    image = image.copy(xres=origin.resolution[0], yres=origin.resolution[1])
+    colours = 3 if image.bands >= 3 else 1
+    image = image.copy(
+        interpretation=_KINDS[image.format][colours == 3],
+        xres=origin.resolution[0],
+        yres=origin.resolution[1],
+    )
     blobs = {
         "icc-profile-data": origin.profile,
         "exif-data": origin.exif,
@@ -147,14 +226,17 @@ def _with_companions(image: pyvips.Image, origin: Origin, target: Format) -> pyv
 
 
 def _options(
-    target: Format, origin: Origin, quality: int | None, bits: int, image: pyvips.Image
+    target: Format, origin: Origin, quality: int | None, image: pyvips.Image
 ) -> dict[str, Any]:
+    bits = SAMPLES[image.format][0]
     chosen = QUALITY if quality is None else quality
     match target.name:
         case "jpeg":
             # libvips has these two; anything between is written without loss of colour.
             mode = "on" if origin.subsampling == "4:2:0" else "off"
-            return {"Q": chosen, "subsample_mode": mode, "optimize_coding": True}
+            # Some hundredths smaller, but all of it in memory, several bytes a pixel.
+            optimize = image.width * image.height <= header.HUGE
+            return {"Q": chosen, "subsample_mode": mode, "optimize_coding": optimize}
         case "webp":
             lossless = origin.lossless and quality is None
             # exact: the colour under full transparency stays.
@@ -173,19 +255,34 @@ def _options(
             }
 
 
-def _tiff_with_tags(data: bytes, origin: Origin, where: str) -> bytes:
+def _between(target: Format, origin: Origin) -> tuple[int, bytes]:
+    """Return what libvips leaves out near a file's beginning, and after how many bytes it goes."""
+    if target.name == "png":
+        return png.HEADER, png.packed(origin.texts)
+    if target.name == "jpeg" and not origin.exif:  # Where there is EXIF, that has the resolution.
+        across, down = (min(round(value * 25.4), 65535) for value in origin.resolution)
+        body = b"JFIF\0" + struct.pack(">BBBHHBB", 1, 2, 1, across, down, 0, 0)
+        return 2, struct.pack(">HH", 0xFFE0, len(body) + 2) + body
+    return 0, b""
+
+
+def _save(
+    image: pyvips.Image, target: Format, options: dict[str, Any], origin: Origin, file: BinaryIO
+) -> None:
+    options["keep"] = _KEEP_OTHERS | (_KEEP_EXIF if origin.exif else 0)
+    if isinstance(file, io.BytesIO):
+        file.write(pyvips.Operation.call(f"{target.codec}save_buffer", image, **options))
+        return
+    file.flush()
+    to = pyvips.Target.new_to_descriptor(file.fileno())
+    pyvips.Operation.call(f"{target.codec}save_target", image, to, **options)
+
+
+def _tags_into_tiff(file: BinaryIO, origin: Origin, where: str) -> None:
     try:
         if origin.exif:
-            data = tiff_with_exif(data, origin.exif)
+            exif_into_tiff(file, origin.exif)
         if origin.iptc:
-            data = tiff_with_iptc(data, origin.iptc)
+            iptc_into_tiff(file, origin.iptc)
     except BrokenTagsError as error:
-        warnings.warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})", stacklevel=4)
-    return data
-
-
-def _jpeg_with_resolution(data: bytes, resolution: tuple[float, float]) -> bytes:
-    """Write the header that libvips leaves out; where there is EXIF, that has the resolution."""
-    across, down = (min(round(value * 25.4), 65535) for value in resolution)
-    body = b"JFIF\0" + struct.pack(">BBBHHBB", 1, 2, 1, across, down, 0, 0)
-    return data[:2] + struct.pack(">HH", 0xFFE0, len(body) + 2) + body + data[2:]
+        warnings.warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})", stacklevel=5)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError, OutputError, UsageError
-from burnish.fidelity import went_black
+from burnish.fidelity import VISIBLE
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile, read
 from burnish.params import Value
-from burnish.photo.shrink import shrink
+from burnish.photo.rectangle import Rectangle
+from burnish.photo.shrink import shrink_rows
 from burnish.runtime import shelf, tiles
 from burnish.runtime.context import context
 from burnish.runtime.engines import DEFAULT_ENGINE
@@ -29,7 +30,13 @@ DEFAULT_MEMORY = 2**30
 _OVERHEAD = 1.4
 _ENDS = 2 * 3
 
+# Rows summed up at a time.
+_ROWS = 64
+
 Progress = Callable[[float], None]
+# Returns a part of a picture, and takes a part of a result: (rows, columns, 3) float32.
+Take = Callable[[Rectangle], NDArray[np.float32]]
+Put = Callable[[Rectangle, NDArray[np.float32]], None]
 
 
 class Model:
@@ -120,34 +127,64 @@ class Model:
         ModelError : the model fails, or the machine has too little memory for the smallest tile
         """
         _check_pixels(pixels)
-        side = self.card.thumbnail
-        started = self._start(params or {}, shrink(pixels, side) if side else None)
-        frame = self._frame(*pixels.shape[:2])
-        limit = memory // self._bytes_per_pixel
-        if limit < frame.smallest:
-            raise UsageError(
-                "memory",
-                expected=f"at least {self._mebibytes(frame)} MiB for {self.card.name}",
-                got=f"{memory / 2**20:.1f} MiB",
-                remedy="allow more",
-            )
+        height, width = pixels.shape[:2]
         try:
             result = np.empty_like(pixels, order="C")
         except MemoryError as error:
-            raise self._starved(frame) from error
-        top = 0
-        while top < frame.full_height:
-            try:
-                for tile in tiles.plan(frame, limit, top):
-                    self._run(started, pixels, tile, result)
-                    top = _done(tile, frame, top)
-                    if progress is not None:
-                        progress(_fraction(tile, frame))
-            except MemoryError as error:
-                # Rows that are finished stay; the others are planned anew, in smaller tiles.
-                limit = self._halved(limit, frame, error)
-        self._check_black(pixels, result)
+            room = f", and {12 * height * width // 2**20} MiB for the result"
+            raise self._starved(self._frame(height, width), room) from error
+
+        def put(part: Rectangle, made: NDArray[np.float32]) -> None:
+            result[part.inside] = made
+
+        self._over(lambda part: pixels[part.inside], put, (height, width), params, memory, progress)
         return result
+
+    def over(
+        self,
+        source: Take,
+        into: Put,
+        size: tuple[int, int],
+        params: Mapping[str, Value] | None = None,
+        *,
+        memory: int = DEFAULT_MEMORY,
+        progress: Progress | None = None,
+    ) -> None:
+        """Run the model on a picture that is in no array: parts are taken, results are given.
+
+        The result is the call's, bit for bit. The picture's size costs no memory.
+
+        Parameters
+        ----------
+        source : returns a part of the picture, (rows, columns, 3) float32 in [0, 1]; asked for
+            parts that overlap, and for some of them twice
+        into : given a part of the result, of the same kind; all of them cover the picture. Where
+            memory runs out, some come again in other parts. Both run in this thread
+        size : height and width of the picture, px
+        params, memory, progress : as in the call
+
+        Raises
+        ------
+        UsageError, OutputError, ModelError : as in the call
+
+        Examples
+        --------
+        >>> pixels = np.zeros((48, 64, 3), np.float32)
+        >>> result = np.empty_like(pixels)
+        >>> def give(part, values):
+        ...     result[part.inside] = values
+        >>> model = Model.open("l0-smoothing")
+        >>> model.over(lambda part: pixels[part.inside], give, (48, 64))
+        >>> bool((result == model(pixels)).all())
+        True
+        """
+
+        def checked(part: Rectangle) -> NDArray[np.float32]:
+            pixels = source(part)
+            _check_pixels(pixels)
+            return pixels
+
+        self._over(checked, into, size, params, memory, progress)
 
     def smallest_memory(self, height: int, width: int) -> int:
         """Return the smallest budget that a picture of this size can be run within.
@@ -180,13 +217,55 @@ class Model:
     def _mebibytes(self, frame: tiles.Frame) -> int:
         return ceil(frame.smallest * self._bytes_per_pixel / 2**20)
 
-    def _run(
+    def _over(
         self,
-        started: Session,
-        pixels: NDArray[np.float32],
-        tile: tiles.Tile,
-        into: NDArray[np.float32],
+        source: Take,
+        into: Put,
+        size: tuple[int, int],
+        params: Mapping[str, Value] | None,
+        memory: int,
+        progress: Progress | None,
     ) -> None:
+        frame = self._frame(*size)
+        started = self._start(params or {}, self._thumbnail(source, frame))
+        limit = memory // self._bytes_per_pixel
+        if limit < frame.smallest:
+            raise UsageError(
+                "memory",
+                expected=f"at least {self._mebibytes(frame)} MiB for {self.card.name}",
+                got=f"{memory / 2**20:.1f} MiB",
+                remedy="allow more",
+            )
+        top, lit = 0, False
+        while top < frame.full_height:
+            try:
+                for tile in tiles.plan(frame, limit, top):
+                    inside = tiles.within(frame, tile.interior)
+                    made = tiles.give(self._run(started, source, frame, tile), tile, inside)
+                    into(inside, made)
+                    lit = lit or bool(made.any())
+                    top = _done(tile, frame, top)
+                    if progress is not None:
+                        progress(_fraction(tile, frame))
+            except MemoryError as error:
+                # Rows that are finished stay; the others are planned anew, in smaller tiles.
+                limit = self._halved(limit, frame, error)
+        if not lit:
+            self._check_black(source, frame)
+
+    def _thumbnail(self, source: Take, frame: tiles.Frame) -> NDArray[np.float32] | None:
+        if not self.card.thumbnail:
+            return None
+
+        def rows(top: int, bottom: int) -> NDArray[np.float32]:
+            return source(Rectangle(top, bottom, 0, frame.width))
+
+        return shrink_rows(rows, frame.height, frame.width, self.card.thumbnail)
+
+    def _run(
+        self, started: Session, source: Take, frame: tiles.Frame, tile: tiles.Tile
+    ) -> NDArray[np.float32]:
+        pixels = source(tiles.within(frame, tile.source))
         result = started.run(tiles.take(pixels, tile.source))
         if not np.isfinite(result).all():
             raise OutputError(
@@ -196,7 +275,7 @@ class Model:
                 f" {tile.interior.bottom}, on {self.device}",
                 remedy="run it on the cpu, and report the model if that does not help",
             )
-        tiles.put(result, tile, into)
+        return result
 
     def _halved(self, limit: int, frame: tiles.Frame, error: MemoryError) -> int:
         if limit <= frame.smallest:
@@ -204,18 +283,21 @@ class Model:
         # Not from a limit that the picture does not reach: that would try the same tile again.
         return max(min(limit, frame.full_height * frame.full_width) // 2, frame.smallest)
 
-    def _starved(self, frame: tiles.Frame) -> ModelError:
-        result = 12 * frame.height * frame.width // 2**20
+    def _starved(self, frame: tiles.Frame, room: str = "") -> ModelError:
         return ModelError(
             self.card.name,
-            expected=f"{self._mebibytes(frame)} MiB of free memory on {self.device}, and {result}"
-            " MiB for the result",
+            expected=f"{self._mebibytes(frame)} MiB of free memory on {self.device}{room}",
             got="less",
             remedy="close other programs",
         )
 
-    def _check_black(self, pixels: NDArray[np.float32], result: NDArray[np.float32]) -> None:
-        if went_black(pixels, result):
+    def _check_black(self, source: Take, frame: tiles.Frame) -> None:
+        """Refuse a result that is black, unless the picture is black as well."""
+        total = 0.0
+        for top in range(0, frame.height, _ROWS):
+            rows = Rectangle(top, min(top + _ROWS, frame.height), 0, frame.width)
+            total += float(source(rows).sum(dtype=np.float64))
+        if total / (3 * frame.height * frame.width) > VISIBLE:
             raise OutputError(
                 self.card.name,
                 expected="a picture",

@@ -15,21 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Rectangle:
-    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, the ends left out, in px."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def area(self) -> int:
-        """Pixels inside."""
-        return (self.bottom - self.top) * (self.right - self.left)
+from burnish.photo.rectangle import Rectangle
 
 
 @dataclass(frozen=True)
@@ -119,29 +105,37 @@ def plan(frame: Frame, limit: int, top: int = 0) -> list[Tile]:
     ]
 
 
+def within(frame: Frame, part: Rectangle) -> Rectangle:
+    """Return what of a part lies in the picture, and not where it is continued."""
+    return Rectangle(
+        part.top, min(part.bottom, frame.height), part.left, min(part.right, frame.width)
+    )
+
+
 def take(pixels: NDArray[np.float32], source: Rectangle) -> NDArray[np.float32]:
     """Return a source as the network wants it, continued where it passes the picture's last pixels.
 
-    Shape: (H, W, 3) -> (1, 3, source's height, source's width), contiguous.
+    Shape: pixels, what of the source lies in the picture, (rows, columns, 3) ->
+    (1, 3, source's height, source's width), contiguous.
     """
     height, width = pixels.shape[:2]
-    part = pixels[source.top : source.bottom, source.left : source.right].transpose(2, 0, 1)
-    below, right = max(0, source.bottom - height), max(0, source.right - width)
+    below, right = source.bottom - source.top - height, source.right - source.left - width
+    part = pixels.transpose(2, 0, 1)
     if below or right:
         part = np.pad(part, ((0, 0), (0, below), (0, right)), mode="edge")
     return np.ascontiguousarray(part)[np.newaxis]
 
 
-def put(result: NDArray[np.float32], tile: Tile, into: NDArray[np.float32]) -> None:
-    """Write the interior of a tile's result to its place, clipped to [0, 1].
+def give(result: NDArray[np.float32], tile: Tile, inside: Rectangle) -> NDArray[np.float32]:
+    """Return the interior of a tile's result, clipped to [0, 1].
 
-    Shape: result (1, 3, source's height, source's width), into (H, W, 3).
+    Shape: result (1, 3, source's height, source's width) -> (rows, columns, 3) of `inside`, which
+    is what of the interior lies in the picture.
     """
-    inside, source = tile.interior, tile.source
-    place = into[inside.top : inside.bottom, inside.left : inside.right]
-    top, left = inside.top - source.top, inside.left - source.left
-    part = result[0, :, top : top + place.shape[0], left : left + place.shape[1]]
-    np.clip(part.transpose(1, 2, 0), 0, 1, out=place)
+    top, left = inside.top - tile.source.top, inside.left - tile.source.left
+    rows = slice(top, top + inside.bottom - inside.top)
+    columns = slice(left, left + inside.right - inside.left)
+    return np.clip(result[0, :, rows, columns].transpose(1, 2, 0), 0, 1)
 
 
 def _grid(frame: Frame, limit: int, top: int) -> tuple[int, int]:
