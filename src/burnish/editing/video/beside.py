@@ -1,0 +1,116 @@
+"""Beside the pictures: sound, subtitles, covers, attachments and data, copied packet for packet."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from burnish.editing.video.film import Film, is_cover, opened
+from burnish.editing.video.formats import Container
+from burnish.errors import FilmError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+# What a person would miss at once; for these the output has to be one that holds them.
+_NEEDED = {"audio": "sound", "subtitle": "subtitles"}
+# Said of a stream by whoever wrote the file, and no longer true of a copy.
+_STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
+
+
+def check_beside(film: Film, container: Container, where: str) -> None:
+    """See that what lies beside the pictures can be kept.
+
+    Parameters
+    ----------
+    where : the output, for messages
+
+    Raises
+    ------
+    FilmError : sound or subtitles that the output's container does not hold
+
+    Warns
+    -----
+    UserWarning : anything else that it does not hold
+    """
+    with opened(film.path) as (source, pictures):
+        kept = {stream.index for stream in kept_streams(source, pictures, container)}
+        for stream in source.streams:
+            if stream.index in kept or stream is pictures:
+                continue
+            what = f"{_NEEDED.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
+            if stream.type in _NEEDED:
+                raise FilmError(
+                    where,
+                    expected=f"a container that holds the film's {what}",
+                    got=container.name,
+                    remedy="name the output .mkv (--format mkv), which holds nearly everything",
+                )
+            named = "the cover" if stream.type == "video" else f"a stream of {what}"
+            warnings.warn(
+                f"{film.path}: {named} is left out, which {container.name} does not hold here",
+                stacklevel=2,
+            )
+
+
+def kept_streams(
+    source: "InputContainer", pictures: "Stream", container: Container
+) -> "list[Stream]":
+    """Return the streams beside the pictures that a container holds."""
+    return [
+        stream
+        for stream in source.streams
+        if stream.index != pictures.index and _holds(container, stream)
+    ]
+
+
+def add(output: Any, stream: "Stream") -> "Stream":
+    """Add a stream like this one to an output."""
+    # A cover has to be said to be copied: PyAV would look for what encodes it.
+    opaque = {"opaque": True} if stream.type == "video" else {}
+    copy: Stream = output.add_stream_from_template(stream, **opaque)
+    copy.metadata.update(fresh(stream.metadata))
+    copy.disposition = stream.disposition
+    return copy
+
+
+def packets(
+    source: "InputContainer", streams: "list[Stream]"
+) -> "Iterator[tuple[float, Packet[Any]]]":
+    """Give the packets of streams in the order of the file, each with its time, s."""
+    time = 0.0
+    for packet in source.demux(*streams):
+        # At the end there is one without content for each stream.
+        if packet.dts is None and packet.pts is None and not packet.size:
+            continue
+        stamp = packet.pts if packet.dts is None else packet.dts
+        if stamp is not None:
+            time = float(stamp * packet.time_base)
+        yield time, packet
+
+
+def fresh(metadata: dict[str, str]) -> dict[str, str]:
+    """Return a stream's metadata without what was said about its bytes."""
+    return {k: v for k, v in metadata.items() if not k.lower().startswith(_STALE)}
+
+
+def _holds(container: Container, stream: "Stream") -> bool:
+    """Try whether a container takes a stream, by writing the head of a file in memory."""
+    import av
+
+    if stream.type not in ("audio", "subtitle", "data", "attachment", "video"):
+        return False
+    if stream.type == "video" and not is_cover(stream):
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
+            if stream.type in ("attachment", "data"):
+                # No container is of these alone.
+                trial.add_stream("libx264", rate=25, width=16, height=16, pix_fmt="yuv420p")
+            add(trial, stream)
+            trial.start_encoding()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
