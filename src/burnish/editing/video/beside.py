@@ -19,6 +19,9 @@ _NEEDED = {"audio": "sound", "subtitle": "subtitles"}
 # Said of a stream by whoever wrote the file, and no longer true of a copy.
 _STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
 
+# MP4 has subtitles without words between those with, which its writer adds by itself.
+_SILENCE = b"\0\0"
+
 
 def check_beside(film: Film, container: Container, where: str) -> None:
     """See that what lies beside the pictures can be kept.
@@ -38,7 +41,7 @@ def check_beside(film: Film, container: Container, where: str) -> None:
     with opened(film.path) as (source, pictures):
         kept = {stream.index for stream in kept_streams(source, pictures, container)}
         for stream in source.streams:
-            if stream.index in kept or stream is pictures:
+            if stream.index in kept or stream is pictures or _made_anew(source, stream):
                 continue
             what = f"{_NEEDED.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
             if stream.type in _NEEDED:
@@ -62,7 +65,9 @@ def kept_streams(
     return [
         stream
         for stream in source.streams
-        if stream.index != pictures.index and _holds(container, stream)
+        if stream.index != pictures.index
+        and not _made_anew(source, stream)
+        and _holds(container, stream)
     ]
 
 
@@ -85,6 +90,8 @@ def packets(
         # At the end there is one without content for each stream.
         if packet.dts is None and packet.pts is None and not packet.size:
             continue
+        if packet.stream.name == "mov_text" and bytes(packet) == _SILENCE:
+            continue
         stamp = packet.pts if packet.dts is None else packet.dts
         if stamp is not None:
             time = float(stamp * packet.time_base)
@@ -94,6 +101,14 @@ def packets(
 def fresh(metadata: dict[str, str]) -> dict[str, str]:
     """Return a stream's metadata without what was said about its bytes."""
     return {k: v for k, v in metadata.items() if not k.lower().startswith(_STALE)}
+
+
+def _made_anew(source: "InputContainer", stream: "Stream") -> bool:
+    """Tell whether a stream only repeats what else is kept, from which MP4's writer makes it."""
+    if stream.type != "data":
+        return False
+    chapters = stream.name == "bin_data" and bool(source.chapters())
+    return chapters or "timecode" in stream.metadata
 
 
 def _holds(container: Container, stream: "Stream") -> bool:

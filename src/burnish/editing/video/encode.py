@@ -1,5 +1,6 @@
 """Encoding: the same codec, format and tags as the film's, unless others are asked for."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,9 @@ def settle(film: Film, coding: Coding, container: Container, where: str) -> Enco
     options = dict(codec.options)
     if codec.crf:
         options["crf"] = str(codec.crf[1] if coding.crf is None else coding.crf)
+    if codec.name == "h264" and film.steady:
+        # Otherwise it tells players that frames may come at any tick of the time base.
+        options["x264-params"] = "force-cfr=1"
     if codec.name == "prores":
         wide = film.layout.across == 1
         options["profile"] = _PRORES.get(film.profile or "", "4444" if wide else "hq")
@@ -96,6 +100,8 @@ class Encoder:
     def __init__(self, film: Film, encoding: Encoding) -> None:
         from av.codec.context import CodecContext, Flags
 
+        # SVT-AV1 tells standard error of itself, and listens to nothing else.
+        os.environ.setdefault("SVT_LOG", "1")
         self._film = film
         self._context: CodecContext = CodecContext.create(encoding.codec.encoder, "w")
         configure(self._context, film, encoding)

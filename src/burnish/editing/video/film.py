@@ -59,6 +59,7 @@ class Film:
     lie : the display matrix that says so, or None
     time_base : the unit of its time stamps, s
     rate : frames a second, on average
+    steady : whether they come at that rate, as far as shows without reading them all
     start : of the pictures, s
     seconds : how long it is, if it is known
     frames : about how many there are, 0 where it is not known
@@ -78,6 +79,7 @@ class Film:
     lie: tuple[int, ...] | None
     time_base: Fraction
     rate: Fraction
+    steady: bool
     start: float
     seconds: float | None
     frames: int
@@ -187,6 +189,7 @@ def _film(
         lie=struct.unpack("=9i", lie) if lie else None,
         time_base=stream.time_base,
         rate=rate,
+        steady=stream.average_rate == stream.base_rate,
         start=float((stream.start_time or 0) * stream.time_base),
         seconds=seconds,
         frames=stream.frames or round((seconds or 0) * rate),

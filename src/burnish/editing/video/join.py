@@ -28,7 +28,7 @@ PLAIN = {
         *("network", "keywords", "creation_time"),
     },
     "mov": {
-        *("title", "author", "album", "comment", "genre", "copyright", "make", "model", "artist"),
+        *("title", "artist", "album", "comment", "genre", "copyright", "make", "model"),
         "creation_time",
     },
 }

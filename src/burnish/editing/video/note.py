@@ -27,6 +27,8 @@ def noted(metadata: Mapping[str, str], done: Sequence[Made]) -> dict[str, str]:
     ('A', 'mine', 'tone')
     """
     key = _key(metadata)
+    if not done:
+        return dict(metadata)
     steps = (*steps_of(metadata), *done)
     lines = [line for line in metadata.get(key, "").splitlines() if not line.startswith(_BEFORE)]
     line = _BEFORE + _List.dump_json(steps).decode()
