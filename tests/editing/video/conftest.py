@@ -171,7 +171,7 @@ def see(path):
     with av.open(str(path)) as film:
         for packet in film.demux():
             if packet.size and packet.stream.index != index:
-                time = packet.pts * packet.time_base
+                time = None if packet.pts is None else packet.pts * packet.time_base
                 seen.packets.setdefault(packet.stream.index, []).append((time, bytes(packet)))
     return seen
 

@@ -1,5 +1,6 @@
 """What is in a film is in the result: read by PyAV itself, and by ffprobe where it is installed."""
 
+import io
 import json
 import subprocess
 import warnings
@@ -7,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from burnish.editing.video.formats import Coding
 from burnish.editing.video.run import edit_film
@@ -394,3 +396,58 @@ def test_a_film_says_how_it_was_made_and_can_be_edited_twice(clip, seen, tmp_pat
     ]
     told = {k.lower(): v for k, v in seen(twice).metadata.items()}
     assert told["comment"].splitlines()[0] == "mine"
+
+
+def jpeg():
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), "teal").save(file, "JPEG")
+    return file.getvalue()
+
+
+def with_more(film, to, *, cover=False, data=None):
+    """The same film with a cover, or a stream of data of that codec."""
+    import av
+
+    plain = {"mpegts_m2ts_mode": "0"} if data else {}
+    with av.open(str(film)) as source, av.open(str(to), "w", container_options=plain) as copy:
+        streams = {s.index: copy.add_stream_from_template(s) for s in source.streams}
+        more = copy.add_data_stream(data) if data else None
+        picture = copy.add_stream("mjpeg", rate=1) if cover and "mp4" in copy.format.name else None
+        if cover and picture is None:
+            copy.add_attachment("cover.jpg", "image/jpeg", jpeg())
+        if picture is not None:
+            picture.width = picture.height = 32
+            picture.pix_fmt = "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+        if more is not None:
+            packet = av.Packet(b"some data")
+            packet.stream, packet.time_base = more, Fraction(1, 1000)
+            packet.pts = packet.dts = 0
+            copy.mux(packet)
+        if picture is not None:
+            copy.mux(picture.encode(av.VideoFrame(32, 32, "yuvj420p")))
+            copy.mux(picture.encode(None))
+    return to
+
+
+@pytest.mark.parametrize("name", ["mp4", "mkv"])
+def test_a_cover_is_kept_and_is_no_second_film(clip, seen, unchanged, tmp_path, name):
+    film = with_more(clip(f"c.{name}", sound="aac"), tmp_path / f"a.{name}", cover=True)
+    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    before, after = seen(film), seen(tmp_path / f"b.{name}")
+    assert len(before.streams) == 3
+    assert sorted(kind for kind, *_ in after.streams) == sorted(kind for kind, *_ in before.streams)
+    [one] = [p for index, p in before.packets.items() if before.streams[index][0] == "video"]
+    [other] = [p for index, p in after.packets.items() if after.streams[index][0] == "video"]
+    assert one[0][1] == other[0][1]
+
+
+def test_data_that_a_container_does_not_hold_is_left_out_and_said(clip, seen, unchanged, tmp_path):
+    film = with_more(clip("a.mp4"), tmp_path / "a.m2ts", data="klv")
+    with pytest.warns(UserWarning, match=r"a stream of data \(klv\) is left out"):
+        edit_film(unchanged(), film, tmp_path / "b.mp4")
+    assert [kind for kind, *_ in seen(tmp_path / "b.mp4").streams] == ["video"]

@@ -3,10 +3,12 @@
 import io
 import warnings
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish.editing.video.film import Film, is_cover, opened
-from burnish.editing.video.formats import Container
+from burnish.editing.video.formats import CODECS, Container
 from burnish.errors import FilmError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ _NEEDED = {"audio": "sound", "subtitle": "subtitles"}
 # Said of a stream by whoever wrote the file, and no longer true of a copy.
 _STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
 
+# Matroska has covers as attachments: codec -> what it is called, and its kind.
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 # MP4 has subtitles without words between those with, which its writer adds by itself.
 _SILENCE = b"\0\0"
 
@@ -39,7 +43,7 @@ def check_beside(film: Film, container: Container, where: str) -> None:
     UserWarning : anything else that it does not hold
     """
     with opened(film.path) as (source, pictures):
-        kept = {stream.index for stream in kept_streams(source, pictures, container)}
+        kept = {stream.index for stream in kept_streams(film, source, pictures, container)}
         for stream in source.streams:
             if stream.index in kept or stream is pictures or _made_anew(source, stream):
                 continue
@@ -59,7 +63,7 @@ def check_beside(film: Film, container: Container, where: str) -> None:
 
 
 def kept_streams(
-    source: "InputContainer", pictures: "Stream", container: Container
+    film: Film, source: "InputContainer", pictures: "Stream", container: Container
 ) -> "list[Stream]":
     """Return the streams beside the pictures that a container holds."""
     return [
@@ -67,18 +71,35 @@ def kept_streams(
         for stream in source.streams
         if stream.index != pictures.index
         and not _made_anew(source, stream)
-        and _holds(container, stream)
+        and _holds(container, stream, film.path)
     ]
 
 
-def add(output: Any, stream: "Stream") -> "Stream":
-    """Add a stream like this one to an output."""
+def add(output: Any, stream: "Stream", path: Path) -> "Stream | None":
+    """Add a stream like this one to an output.
+
+    Parameters
+    ----------
+    path : of the film that it is of
+
+    Returns
+    -------
+    The stream that packets go to; None where all of it is in the head of the file
+    """
+    if stream.type == "video" and output.format.name.startswith("matroska"):
+        name, kind = _COVERS.get(stream.name or "", _COVERS["mjpeg"])
+        told = stream.metadata
+        [picture] = _first(path, stream.index)
+        output.add_attachment(
+            told.get("filename", name), told.get("mimetype", kind), bytes(picture)
+        )
+        return None
     # A cover has to be said to be copied: PyAV would look for what encodes it.
     opaque = {"opaque": True} if stream.type == "video" else {}
     copy: Stream = output.add_stream_from_template(stream, **opaque)
     copy.metadata.update(fresh(stream.metadata))
     copy.disposition = stream.disposition
-    return copy
+    return None if stream.type == "attachment" else copy
 
 
 def packets(
@@ -107,12 +128,14 @@ def _made_anew(source: "InputContainer", stream: "Stream") -> bool:
     """Tell whether a stream only repeats what else is kept, from which MP4's writer makes it."""
     if stream.type != "data":
         return False
-    chapters = stream.name == "bin_data" and bool(source.chapters())
-    return chapters or "timecode" in stream.metadata
+    chapters = len(source.chapters())
+    return (
+        stream.name == "bin_data" and stream.frames == chapters > 0
+    ) or "timecode" in stream.metadata
 
 
-def _holds(container: Container, stream: "Stream") -> bool:
-    """Try whether a container takes a stream, by writing the head of a file in memory."""
+def _holds(container: Container, stream: "Stream", path: Path) -> bool:
+    """Try whether a container takes a stream, by writing the least of a film in memory."""
     import av
 
     if stream.type not in ("audio", "subtitle", "data", "attachment", "video"):
@@ -121,11 +144,27 @@ def _holds(container: Container, stream: "Stream") -> bool:
         return False
     try:
         with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
-            if stream.type in ("attachment", "data"):
-                # No container is of these alone.
-                trial.add_stream("libx264", rate=25, width=16, height=16, pix_fmt="yuv420p")
-            add(trial, stream)
-            trial.start_encoding()
+            if stream.type in ("audio", "subtitle"):
+                add(trial, stream, path)
+                trial.start_encoding()
+                return True
+            # No container is of these alone, and some are only refused at the very end.
+            codec = CODECS[container.codecs[0]].encoder
+            pictures: Any = trial.add_stream(codec, rate=25, width=64, height=64)
+            copy = add(trial, stream, path)
+            trial.mux(pictures.encode(av.VideoFrame(64, 64, "yuv420p")))
+            trial.mux(pictures.encode(None))
+            if copy is not None:
+                for packet in _first(path, stream.index):
+                    packet.stream = copy
+                    trial.mux_one(packet)
+            trial.close()
     except (ValueError, av.error.FFmpegError):
         return False
     return True
+
+
+def _first(path: Path, index: int) -> "list[Packet[Any]]":
+    """Return a stream's first packet."""
+    with opened(path) as (source, _):
+        return [packet for packet in islice(source.demux(source.streams[index]), 1) if packet.size]

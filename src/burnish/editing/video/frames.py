@@ -153,14 +153,14 @@ def upright(film: Film, pixels: Pixels) -> Pixels:
 
 
 def _at(container: "InputContainer", stream: "VideoStream", stamp: int) -> "VideoFrame | None":
-    """Return the first frame from a moment on; the last one before it where there is none."""
+    """Return the frame that shows at a moment; the first one after it where none does."""
     container.seek(stamp, stream=stream, backward=True)
-    last = None
+    shown = None
     for frame in container.decode(stream):
-        last = frame
-        if frame.pts is not None and frame.pts >= stamp:
+        if shown is not None and frame.pts is not None and frame.pts > stamp:
             break
-    return last
+        shown = frame
+    return shown
 
 
 def _measured(container: "InputContainer", stream: "VideoStream") -> float:

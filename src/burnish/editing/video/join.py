@@ -83,21 +83,23 @@ def _fill(
     output: "OutputContainer",
     container: Container,
 ) -> None:
-    kept = kept_streams(*source, container)
+    kept = kept_streams(film, *source, container)
     made: dict[int, Stream] = {}
     ours: Any = None
     for stream in source[0].streams:  # in the order that they had
         if stream.index == source[1].index:
             ours = _pictures(film, encoding, stream, output, container)
         elif stream in kept:
-            made[stream.index] = add(output, stream)
+            copy = add(output, stream, film.path)
+            if copy is not None:
+                made[stream.index] = copy
     output.set_chapters(source[0].chapters())
     output.start_encoding()
     if bytes(ours.codec_context.extradata or b"") != scratch.stretches[0].header:
         raise ValueError("the encoder begins otherwise than for the stretches")
 
     def beside() -> "Iterator[tuple[float, int, Packet[Any]]]":
-        copied = [stream for stream in kept if stream.type != "attachment"]
+        copied = [stream for stream in kept if stream.index in made]
         for number, (time, packet) in enumerate(packets(source[0], copied) if copied else ()):
             packet.stream = made[packet.stream.index]
             yield time, number, packet
