@@ -12,6 +12,7 @@ from PIL import Image
 
 from burnish.editing.video.formats import Coding
 from burnish.editing.video.run import edit_film
+from burnish.errors import FilmError
 
 LOSSLESS = {"codec": "ffv1"}
 
@@ -369,7 +370,8 @@ def test_a_codec_that_the_container_does_not_hold_becomes_its_usual_one(
 ):
     film = clip("a.mkv", codec="ffv1", frames=6)
     edit_film(unchanged(), film, tmp_path / "b.webm", coding=Coding("vp9", 40))
-    edit_film(unchanged(), film, tmp_path / "c.mp4")
+    with pytest.warns(UserWarning, match="encoded as h264, since burnish does not write ffv1"):
+        edit_film(unchanged(), film, tmp_path / "c.mp4")
     assert seen(tmp_path / "b.webm").context["codec"] == "vp9"
     assert seen(tmp_path / "c.mp4").context["codec"] == "h264"
 
@@ -451,3 +453,32 @@ def test_data_that_a_container_does_not_hold_is_left_out_and_said(clip, seen, un
     with pytest.warns(UserWarning, match=r"a stream of data \(klv\) is left out"):
         edit_film(unchanged(), film, tmp_path / "b.mp4")
     assert [kind for kind, *_ in seen(tmp_path / "b.mp4").streams] == ["video"]
+
+
+def test_what_ffmpeg_made_is_kept_to_the_sample(seen, unchanged, tmp_path, ffprobe):
+    """Sound that begins before the pictures, to be cut by the player; frames out of order."""
+    film = tmp_path / "a.mp4"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=128x96:rate=30000/1001"]
+    command += ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100", "-t", "3"]
+    command += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", "3", "-c:a", "aac", str(film)]
+    subprocess.run(command, check=True)
+    edit_film(unchanged(), film, tmp_path / "b.mp4")
+    before, after = seen(film), seen(tmp_path / "b.mp4")
+    assert before.packets[1][0][0] < 0
+    assert after.packets == before.packets
+    assert after.stamps == before.stamps
+
+    def heard(path):
+        command = ["ffmpeg", "-v", "error", "-i", str(path), "-vn", "-f", "s16le", "-"]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
+    assert heard(tmp_path / "b.mp4") == heard(film)
+
+
+def test_an_odd_size_goes_where_it_can(clip, seen, unchanged, tmp_path):
+    film = clip("a.mkv", codec="ffv1", size=(95, 63), frames=3)
+    edit_film(unchanged(), film, tmp_path / "b.webm", coding=Coding("vp9"))
+    assert seen(tmp_path / "b.webm").frames[0][0].shape == (63, 95)
+    with pytest.raises(FilmError, match="expected an even width and height for libx264") as caught:
+        edit_film(unchanged(), film, tmp_path / "c.mp4", coding=Coding("h264"))
+    assert caught.value.got == "95 x 63"

@@ -1,6 +1,7 @@
 """Encoding: the same codec, format and tags as the film's, unless others are asked for."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +60,20 @@ def settle(film: Film, coding: Coding, container: Container, where: str) -> Enco
     ------
     UsageError : see `check_coding`
     FilmError : the codec does not hold the film's depth or chroma, or is not in this PyAV
+
+    Warns
+    -----
+    UserWarning : another codec than the film's is taken
     """
     check_coding(coding, container, where)
     name = film.codec if film.codec in container.codecs else container.codecs[0]
     codec = codec_called(coding.codec) if coding.codec else CODECS[name]
+    if name != film.codec and not coding.codec:
+        warnings.warn(
+            f"{film.path}: encoded as {name}, since burnish does not write {film.codec} into "
+            f"{container.name}; --codec chooses another",
+            stacklevel=3,
+        )
     check_crf(coding.crf, codec)
     _check_held(film, codec, container, where)
     options = dict(codec.options)
@@ -136,6 +147,13 @@ class Encoder:
 
 
 def _check_held(film: Film, codec: Codec, container: Container, where: str) -> None:
+    if codec.even and (film.width % film.layout.across or film.height % film.layout.down):
+        raise FilmError(
+            where,
+            expected=f"an even width and height for {codec.encoder}",
+            got=f"{film.width} x {film.height}",
+            remedy="choose --codec ffv1 (in .mkv), vp9 or av1",
+        )
     if film.layout.format in _formats(codec):
         return
     others = [name for name in container.codecs if film.layout.format in _formats(CODECS[name])]

@@ -30,19 +30,19 @@ class Taken:
     Parameters
     ----------
     frame : its samples in planes, with all that goes with them
-    pixels : (H, W, 3) float32 in [0, 1], turned upright; None where they were not asked for
     stamp : its time, in the film's time base
     length : how long it shows, in the same
     """
 
     frame: "VideoFrame"
-    pixels: Pixels
     stamp: int
     length: int
 
 
-def taken(film: Film, skip: int = 0) -> Iterator[Taken]:
+def taken(film: Film, skip: int = 0) -> Iterator[tuple[Taken, Pixels]]:
     """Decode a film's frames, in the order they are shown.
+
+    Shape: pixels (H, W, 3) float32, turned upright. Range: [0, 1]
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def taken(film: Film, skip: int = 0) -> Iterator[Taken]:
             if number >= skip:
                 planar = in_planes(film, frame, reformatter)
                 pixels = upright(film, film.conversion.to_pixels(planes(planar)))
-                yield Taken(planar, pixels, frame.pts, frame.duration or usual)
+                yield Taken(planar, frame.pts, frame.duration or usual), pixels
 
 
 def samples(film: Film, count: int = SAMPLES) -> Iterator[Pixels]:

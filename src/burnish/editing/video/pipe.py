@@ -46,9 +46,9 @@ class Behind:
 
     def hand(self, work: Callable[[], object]) -> None:
         """Have a piece of work done, after those before it; raises what one of those raised."""
-        self._under_way.append(self._worker.submit(work))
-        if len(self._under_way) > _WAITING:
+        if len(self._under_way) == _WAITING:
             self._under_way.popleft().result()
+        self._under_way.append(self._worker.submit(work))
 
     def wait(self) -> None:
         """Wait for all of it; raises what one of them raised."""

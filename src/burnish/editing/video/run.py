@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import burnish
-from burnish.editing.edit import Edit, FrameEdit
+from burnish.editing.edit import Edit
 from burnish.editing.video.beside import check_beside
 from burnish.editing.video.encode import Encoding, settle
 from burnish.editing.video.film import Film, look
 from burnish.editing.video.formats import AS_IT_WAS, Coding, Container, writable
-from burnish.editing.video.frames import Pixels, Taken, samples, taken
+from burnish.editing.video.frames import samples, taken
 from burnish.editing.video.join import join
 from burnish.editing.video.pipe import Behind, ahead
 from burnish.editing.video.scratch import Scratch
@@ -110,11 +110,11 @@ def _stretches(
     with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "encode") as encoder:
         behind = Behind(encoder)
         try:
-            for number, frame in enumerate(ahead(taken(film, start), decoder), start):
+            for number, (frame, pixels) in enumerate(ahead(taken(film, start), decoder), start):
                 if stopped():
                     break
-                pixels = _edited(run, frame, number, film)
-                behind.hand(partial(stretches.add, frame, pixels))
+                edited = run(pixels, number, float(frame.stamp * film.time_base))
+                behind.hand(partial(stretches.add, frame, edited))
                 if tell is not None:
                     tell(number + 1, max(film.frames, number + 1) if film.frames else 0)
             else:
@@ -127,10 +127,6 @@ def _stretches(
             encoder.shutdown(cancel_futures=True)
             stretches.abandon()
     return False
-
-
-def _edited(run: FrameEdit, frame: Taken, number: int, film: Film) -> Pixels:
-    return run(frame.pixels, number, float(frame.stamp * film.time_base))
 
 
 def _write(
