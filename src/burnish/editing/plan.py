@@ -220,6 +220,14 @@ def _check_films(sources: Sequence[Source], wish: Wish) -> None:
             got="only photos",
             remedy="leave them out",
         )
+    kinds = {source.film for source in sources}
+    if wish.format is not None and films.is_container(wish.format) not in kinds:
+        raise UsageError(
+            f"--format {wish.format}",
+            expected=f"a format of {'films' if True in kinds else 'photos'}",
+            got=f"one of {'photos' if True in kinds else 'films'}",
+            remedy="leave it out",
+        )
     named = [source for source in sources if source.film and not source.found]
     if named and not can_edit_films():
         raise missing_library(ModuleNotFoundError(name="av")).at(str(named[0].path))

@@ -53,6 +53,7 @@ class Clip:
     stream_metadata: dict[str, str] = field(default_factory=dict)
     videos: int = 1
     still: bool = False
+    container: dict[str, str] = field(default_factory=dict)
 
 
 def yuv(clip, number):
@@ -73,7 +74,7 @@ def yuv(clip, number):
 
 
 def make(path, clip):
-    with av.open(str(path), "w") as film:
+    with av.open(str(path), "w", container_options=clip.container) as film:
         film.metadata.update(clip.metadata)
         videos = [add_video(film, clip) for _ in range(clip.videos)]
         sound = film.add_stream(clip.sound, rate=48000) if clip.sound else None

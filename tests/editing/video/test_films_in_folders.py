@@ -113,6 +113,8 @@ def test_again_does_to_a_film_what_was_done(folder, clip, burnish):
         (["b.mp4", "--format", "avi"], 1, "expected a film that burnish writes"),
         (["b.mp4", "-o", "x.mkv", "--format", "mp4"], 2, "expected the format that -o x.mkv has"),
         (["a.png", "--crf", "20"], 2, "expected a film to encode, got only photos"),
+        (["b.mp4", "--format", "png"], 2, "expected a format of films, got one of photos"),
+        (["a.png", "--format", "mkv"], 2, "expected a format of photos, got one of films"),
         (["a.png", "-o", "x.mp4"], 1, "expected a format that burnish writes"),
         (["b.mp4", "-o", "b.mp4", "--overwrite"], 2, "expected an output that is no input"),
         (["none.mp4"], 1, "no such file"),

@@ -176,3 +176,12 @@ def test_an_edit_that_fails_leaves_the_output_alone(clip, unchanged, tmp_path):
         raise OutputError("edit", expected="sense", got="none", remedy="mend it")
 
     assert refusal(unchanged(fail), clip("a.mp4"), tmp_path / "b.mp4").got == "none"
+
+
+def test_a_film_that_ends_before_it_says_is_said_to(clip, unchanged, tmp_path, seen):
+    film = clip("a.mp4", frames=100, container={"movflags": "faststart"})
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=r"of the 4.0 s that it says it has; it may be cut off"):
+        done = edit_film(unchanged(), film, tmp_path / "b.mp4")
+    assert 10 < done.frames < 75
+    assert len(seen(tmp_path / "b.mp4").frames) == done.frames

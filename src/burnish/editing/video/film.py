@@ -62,6 +62,7 @@ class Film:
     steady : whether they come at that rate, as far as shows without reading them all
     start : of the pictures, s
     seconds : how long it is, if it is known
+    promised : how long the stream of pictures says that it is, s, if it does
     frames : about how many there are, 0 where it is not known
     """
 
@@ -82,6 +83,7 @@ class Film:
     steady: bool
     start: float
     seconds: float | None
+    promised: float | None
     frames: int
 
 
@@ -192,6 +194,7 @@ def _film(
         steady=stream.average_rate == stream.base_rate,
         start=float((stream.start_time or 0) * stream.time_base),
         seconds=seconds,
+        promised=None if stream.duration is None else seconds,
         frames=stream.frames or round((seconds or 0) * rate),
     )
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from burnish.files import check_free, make_folder, placing
 
 # How much of a film's beginning and end tells it from others of its size and time.
 _PEEK = 2**20
+
+# By how much a film may be shorter than it says, s: some count the last frame otherwise.
+_SHORT = 1.0
 
 # How many frames are done, and about how many there are; 0 where that is not known.
 Tell = Callable[[int, int], None]
@@ -73,6 +77,10 @@ def edit_film(
     OutputError : the target exists or its folder cannot be had, or a result is not sane
     UsageError : a codec or quality number that cannot be
     MissingLibraryError : PyAV is not installed
+
+    Warns
+    -----
+    UserWarning : something that cannot be kept, or a film that ends before it says
     """
     check_free(target, overwrite=overwrite)
     container = writable(target.suffix, str(target))
@@ -85,12 +93,10 @@ def edit_film(
         if finished:
             _write(edit, film, encoding, scratch, target, container, overwrite=overwrite)
             scratch.remove()
-    last = scratch.stretches[-1] if scratch.stretches else None
-    ticks = last.last + last.length - scratch.stretches[0].first if last else 0
     return Done(
         finished,
         scratch.frames,
-        float(ticks * film.time_base),
+        float(scratch.ticks * film.time_base),
         scratch.frames * film.width * film.height / 1e6,
     )
 
@@ -142,6 +148,13 @@ def _write(
     if not scratch.stretches:
         raise FilmError(
             str(film.path), expected="frames", got="none", remedy="check that the film plays"
+        )
+    seconds = float(scratch.ticks * film.time_base)
+    if film.promised is not None and seconds < film.promised - _SHORT:
+        warnings.warn(
+            f"{film.path}: its pictures end after {seconds:.1f} s, of the {film.promised:.1f} s "
+            "that it says it has; it may be cut off",
+            stacklevel=4,
         )
     with placing(target, overwrite=overwrite) as part:
         join(film, encoding, scratch, part, container, edit.made)

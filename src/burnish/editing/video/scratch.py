@@ -103,6 +103,14 @@ class Scratch:
         """How many frames are finished."""
         return sum(stretch.frames for stretch in self.stretches)
 
+    @property
+    def ticks(self) -> int:
+        """How long what is finished shows, in the film's time base."""
+        if not self.stretches:
+            return 0
+        last = self.stretches[-1]
+        return last.last + last.length - self.stretches[0].first
+
     def writer(self) -> "Writer":
         """Begin the next stretch; it counts once it is finished."""
         return Writer(self, self._path(len(self.stretches)))
