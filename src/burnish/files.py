@@ -95,15 +95,25 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     >>> Path("notes.txt").read_bytes()
     b'all of it'
     """
+    with placing(target, overwrite=overwrite) as part, part.open("r+b") as file:
+        yield file
+
+
+@contextmanager
+def placing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give the path of an empty file to write, which becomes `target` when the block ends.
+
+    For libraries that open files themselves; see `writing` for the rest.
+    """
     check_free(target, overwrite=overwrite)
     if "\0" in str(target):
         # Python's own error for it is of another kind than those of the disk.
         raise refused(target, OSError(errno.EINVAL, "a zero byte in the name"))
     part = _part(target.parent)
     try:
-        with part.open("x+b") as file:
-            yield file
-            file.flush()
+        part.open("xb").close()
+        yield part
+        with part.open("rb+") as file:
             os.fsync(file.fileno())
         if overwrite:
             part.replace(target)

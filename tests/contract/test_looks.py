@@ -22,8 +22,8 @@ COLOURS = {
 }
 SLOPES = [((0.1, 0.1, 0.1), (0.9, 0.9, 0.9)), ((0.3, 0.5, 0.8), (0.7, 0.8, 0.95))]
 
-# The most that may repeat, stand out as grain, and shift. What strengthens contrast strengthens the
-# errors of its network too; where a bound is above what an eye passes over, docs/results.md says so.
+# The most that may repeat, stand out as grain, and shift. What strengthens contrast strengthens
+# its network's errors too; where a bound is above what an eye passes over, docs/results.md says so.
 BOUNDS = {
     "dark-channel-dehazing": (1.5, 4, None),
     "local-laplacian": (3, 8, 26),

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import (
+    Crf,
     Depth,
     Device,
     DryRun,
     Engine,
+    FilmCodec,
     Format,
     JsonOutput,
     Name,
@@ -30,7 +32,9 @@ from burnish.runtime.engines import DEFAULT_ENGINE
 
 @with_operator_params
 def again(
-    made: Annotated[Path, typer.Argument(help="A photo that burnish made, and that says how.")],
+    made: Annotated[
+        Path, typer.Argument(help="A photo or film that burnish made, and that says how.")
+    ],
     photos: Photos,
     output: Output = None,
     model: Annotated[
@@ -45,6 +49,8 @@ def again(
     dry_run: DryRun = False,
     quality: Quality = None,
     depth: Depth = None,
+    codec: FilmCodec = None,
+    crf: Crf = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
@@ -53,14 +59,15 @@ def again(
     *,
     params: dict[str, Value],
 ) -> None:
-    """Do to photos what was done to the first: operators, their values, networks and order."""
+    """Do to photos and films what was done to the first: operators, values, networks, order."""
     from burnish.cli.batch import run
     from burnish.editing.again import again as repeat
-    from burnish.editing.made import made_of
+    from burnish.editing.again import how_made
     from burnish.editing.plan import Wish
+    from burnish.editing.video.formats import Coding
 
     edit = repeat(
-        made_of(made), params, models=model or (), device=device, threads=threads, engine=engine
+        how_made(made), params, models=model or (), device=device, threads=threads, engine=engine
     )
     wish = Wish(
         output=output,
@@ -70,6 +77,7 @@ def again(
         overwrite=overwrite,
         skip_existing=skip_existing,
         depth=depth,
+        coding=Coding(codec, crf),
     )
     run(
         edit,

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from burnish.editing.edit import Edit
 from burnish.editing.outcome import Outcome, Status
 from burnish.editing.photo import edited
 from burnish.editing.plan import Step
 from burnish.editing.streamed import is_streamed, stream
+from burnish.editing.video.formats import AS_IT_WAS, Coding
+from burnish.editing.video.run import Done, edit_film
 from burnish.errors import BurnishError
 from burnish.files import check_free, make_folder, sweep
 from burnish.photo import Photo
@@ -20,24 +22,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class How:
-    """How results are written; see `Photo.save`."""
+    """How results are written; see `Photo.save`, and `Coding` for films."""
 
     overwrite: bool = False
     quality: int | None = None
     depth: int | None = None
+    coding: Coding = AS_IT_WAS
+
+    @property
+    def of_photos(self) -> dict[str, Any]:
+        """What `Photo.save` is told."""
+        return {"overwrite": self.overwrite, "quality": self.quality, "depth": self.depth}
 
 
 class Watcher:
     """What a batch tells while it runs, and whom it asks whether to go on."""
 
     def begin(self, step: Step) -> None:
-        """Say that a photo's turn has come."""
+        """Say that a photo's or film's turn has come."""
 
     def share(self, share: float) -> None:
         """Say how much of the photo in hand is edited, from 0 to 1."""
 
+    def frame(self, done: int, of: int) -> None:
+        """Say how many frames of the film in hand are done, of how many, about; 0 is not known."""
+
     def stopped(self) -> bool:
-        """Tell whether to end after the photo in hand."""
+        """Tell whether to end after the photo, or the frame of a film, in hand."""
         return False
 
 
@@ -46,11 +57,11 @@ def run(
 ) -> Iterator[Outcome]:
     """Do every step, and give its outcome as soon as it is known, in order.
 
-    At most three photos are in memory: one each being read, edited and written. A huge one is in
-    none, see `editing.streamed`; it is read, edited and written when its turn has come. What is
-    wrong with a photo is its own, and the rest goes on. Where the watcher has it stopped, the photo
-    in hand is finished and no other begun; KeyboardInterrupt ends it within the photo in hand,
-    which is then not written.
+    At most three photos are in memory: one each being read, edited and written; of a film, a few
+    frames. A huge photo is in none, see `editing.streamed`; it is read, edited and written when
+    its turn has come. What is wrong with a photo is its own, and the rest goes on. Where the
+    watcher has it stopped, the photo in hand is finished and no other begun, and a film is left to
+    be taken up; KeyboardInterrupt ends it within the photo in hand, which is then not written.
 
     Raises
     ------
@@ -71,15 +82,26 @@ def run(
                 if following is not None:
                     ahead.append(reader.submit(batch.read, following))
                 watcher.begin(step)
+                if step.film:
+                    yield from (future.result() for future in _emptied(behind))
+                    yield batch.film(step)
+                    continue
                 work = batch.edit(step, photo)
                 if behind:
                     yield behind.pop().result()
                 behind.append(writer.submit(batch.write, step, work))
         except KeyboardInterrupt:
-            yield from (future.result() for future in behind)
+            yield from (future.result() for future in _emptied(behind))
             yield batch.outcome(step, "interrupted")
         else:
-            yield from (future.result() for future in behind)
+            yield from (future.result() for future in _emptied(behind))
+
+
+def _emptied(behind: list[Future[Outcome]]) -> list[Future[Outcome]]:
+    """Take all out of a list."""
+    taken = behind[:]
+    behind.clear()
+    return taken
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,8 @@ class _Batch:
     def read(self, step: Step) -> _Work:
         if step.skip:
             return _Work(reason="the output exists", skipped=True)
+        if step.film:
+            return _Work()
 
         def read() -> _Work:
             check_free(step.target, overwrite=self.how.overwrite)
@@ -135,11 +159,39 @@ class _Batch:
 
         def write() -> _Work:
             make_folder(step.target.parent)
-            photo.save(step.target, **asdict(self.how))
+            photo.save(step.target, **self.how.of_photos)
             return work
 
         done = self._timed(step, work, write)
         return self.outcome(step, "failed" if done.reason else "done", done)
+
+    def film(self, step: Step) -> Outcome:
+        """Read, edit and write a film, which has threads of its own for that."""
+        if step.skip:
+            return self.outcome(step, "skipped", self.read(step))
+        start = time.perf_counter()
+        try:
+            done = edit_film(
+                self.edit_,
+                step.source,
+                step.target,
+                overwrite=self.how.overwrite,
+                coding=self.how.coding,
+                tell=self.watcher.frame,
+                stopped=self.watcher.stopped,
+            )
+        except (BurnishError, MemoryError) as error:
+            return self.outcome(step, "failed", _Work(reason=_reason(error, step)))
+        status: Status = "done" if done.finished else "interrupted"
+        work = _Work(reason=None if done.finished else _where_it_goes_on(done))
+        return self.outcome(step, status, work).model_copy(
+            update={
+                "seconds": round(time.perf_counter() - start, 3),
+                "megapixels": round(done.megapixels, 6),
+                "frames": done.frames,
+                "length": round(done.seconds, 6),
+            }
+        )
 
     def outcome(self, step: Step, status: Status, work: _Work = _Work()) -> Outcome:
         return Outcome(
@@ -154,7 +206,7 @@ class _Batch:
         )
 
     def _stream(self, step: Step) -> _Work:
-        how = asdict(self.how)
+        how = self.how.of_photos
         size = stream(self.edit_, step.source, step.target, progress=self.watcher.share, **how)
         return _Work(size=size)
 
@@ -163,10 +215,17 @@ class _Batch:
         try:
             done = stage()
         except (BurnishError, MemoryError) as error:
-            # A photo that is too large says so without words.
-            reason = str(error) or f"{step.source}: too large for the memory of this machine"
-            return _Work(reason=reason)
+            return _Work(reason=_reason(error, step))
         return replace(done, seconds=work.seconds + time.perf_counter() - start)
+
+
+def _reason(error: Exception, step: Step) -> str:
+    # A photo that is too large says so without words.
+    return str(error) or f"{step.source}: too large for the memory of this machine"
+
+
+def _where_it_goes_on(done: Done) -> str:
+    return f"{done.frames} frames ({done.seconds:.1f} s) are kept; the same command goes on there"
 
 
 def planned(edit: Edit, steps: Sequence[Step]) -> Iterator[Outcome]:

@@ -108,6 +108,7 @@ class Model:
         *,
         memory: int = DEFAULT_MEMORY,
         progress: Progress | None = None,
+        thumbnail: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Run the model on a picture, in tiles where the budget asks for it: the result is one.
 
@@ -118,11 +119,14 @@ class Model:
         params : values of the model's sliders by name or keyword; the card's serve for the rest
         memory : bytes for the work on a tile, beside the picture and its result
         progress : told the fraction done, up to 1, after each tile
+        thumbnail : (S, S, 3) of the whole picture, S being the card's; None has it made. With one
+            for all frames of a film, what a model decides by it does not flicker. A model that
+            takes none leaves it
 
         Raises
         ------
-        UsageError : `pixels` is no such array, `params` has a name or value that the model does
-            not take, or `memory` is too little for the smallest tile
+        UsageError : `pixels` or `thumbnail` is no such array, `params` has a name or value that the
+            model does not take, or `memory` is too little for the smallest tile
         OutputError : the result is not finite, or black where the picture is not
         ModelError : the model fails, or the machine has too little memory for the smallest tile
         """
@@ -137,7 +141,10 @@ class Model:
         def put(part: Rectangle, made: NDArray[np.float32]) -> None:
             result[part.inside] = made
 
-        self._over(lambda part: pixels[part.inside], put, (height, width), params, memory, progress)
+        def take(part: Rectangle) -> NDArray[np.float32]:
+            return pixels[part.inside]
+
+        self._over(take, put, (height, width), params, memory, progress, thumbnail)
         return result
 
     def over(
@@ -225,9 +232,10 @@ class Model:
         params: Mapping[str, Value] | None,
         memory: int,
         progress: Progress | None,
+        thumbnail: NDArray[np.float32] | None = None,
     ) -> None:
         frame = self._frame(*size)
-        started = self._start(params or {}, self._thumbnail(source, frame))
+        started = self._start(params or {}, self._thumbnail(source, frame, thumbnail))
         limit = memory // self._bytes_per_pixel
         if limit < frame.smallest:
             raise UsageError(
@@ -253,14 +261,20 @@ class Model:
         if not lit:
             self._check_black(source, frame)
 
-    def _thumbnail(self, source: Take, frame: tiles.Frame) -> NDArray[np.float32] | None:
-        if not self.card.thumbnail:
+    def _thumbnail(
+        self, source: Take, frame: tiles.Frame, given: NDArray[np.float32] | None
+    ) -> NDArray[np.float32] | None:
+        side = self.card.thumbnail
+        if not side:
             return None
+        if given is not None:
+            _check_thumbnail(given, side)
+            return given
 
         def rows(top: int, bottom: int) -> NDArray[np.float32]:
             return source(Rectangle(top, bottom, 0, frame.width))
 
-        return shrink_rows(rows, frame.height, frame.width, self.card.thumbnail)
+        return shrink_rows(rows, frame.height, frame.width, side)
 
     def _run(
         self, started: Session, source: Take, frame: tiles.Frame, tile: tiles.Tile
@@ -322,6 +336,16 @@ def _fraction(tile: tiles.Tile, frame: tiles.Frame) -> float:
     above = inside.top * frame.full_width
     left = (inside.bottom - inside.top) * inside.right
     return (above + left) / (frame.full_height * frame.full_width)
+
+
+def _check_thumbnail(given: NDArray[np.float32], side: int) -> None:
+    if given.shape != (side, side, 3) or given.dtype != np.float32:
+        raise UsageError(
+            "thumbnail",
+            expected=f"shape {(side, side, 3)}, float32",
+            got=f"shape {given.shape}, {given.dtype}",
+            remedy=f"make it with burnish.photo.shrink.shrink(pixels, {side})",
+        )
 
 
 def _check_pixels(pixels: NDArray[np.float32]) -> None:
