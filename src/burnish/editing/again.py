@@ -10,6 +10,7 @@ from burnish.errors import ModelError, UsageError
 from burnish.files import digest
 from burnish.operators.table import OPERATORS
 from burnish.params import Value
+from burnish.photo import Photo
 from burnish.runtime import shelf
 from burnish.runtime.engines import DEFAULT_ENGINE
 
@@ -110,9 +111,15 @@ def _in_turn(edits: Sequence[Edit]) -> Edit:
             pixels = edit.run(pixels, share)
         return pixels
 
+    def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
+        for edit in edits:
+            photo = edit.photo(photo, source, progress)
+        return photo
+
     return Edit(
         ".".join(edit.name for edit in edits),
         run,
         edits[0].device,
         tuple(step for edit in edits for step in edit.made),
+        change if any(edit.change for edit in edits) else None,
     )

@@ -113,7 +113,9 @@ class _Batch:
         photo = work.photo
         if photo is None:
             return work
-        return self._timed(step, work, lambda: edited(self.edit_, photo, self.watcher.share))
+        return self._timed(
+            step, work, lambda: edited(self.edit_, photo, self.watcher.share, step.source)
+        )
 
     def write(self, step: Step, work: _Work) -> Outcome:
         photo = work.photo

@@ -18,6 +18,7 @@ from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
 from burnish.params import Value, settle
+from burnish.photo import Photo
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 
@@ -33,6 +34,13 @@ class Run(Protocol):
         """Edit a picture."""
 
 
+class Change(Protocol):
+    """A photo -> the photo edited; `source` is its file, where it has one."""
+
+    def __call__(self, photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
+        """Edit a photo."""
+
+
 @dataclass(frozen=True)
 class Edit:
     """A function from pixels to pixels, and how it names itself.
@@ -43,12 +51,28 @@ class Edit:
     run : the function
     device : what it runs on, in words
     made : the operators that it runs and their values, in order
+    change : the same of a whole photo, where that is more than the function of its pixels: what
+        depends on its file, or alters its transparency or metadata
     """
 
     name: str
     run: Run
     device: str
     made: tuple[Made, ...]
+    change: Change | None = None
+
+    def photo(
+        self, photo: Photo, source: Path | None = None, progress: Progress | None = None
+    ) -> Photo:
+        """Return the photo edited.
+
+        Parameters
+        ----------
+        source : the photo's file, where it has one
+        """
+        if self.change is not None:
+            return self.change(photo, source, progress)
+        return photo.with_pixels(self.run(photo.pixels, progress))
 
 
 def choose(

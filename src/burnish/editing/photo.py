@@ -118,14 +118,16 @@ def apply_to_file(
     PhotoError : the photo cannot be read, or the target's format cannot hold it
     """
     check_free(target, overwrite=overwrite)
-    result = edited(edit, Photo.open(source), progress)
+    result = edited(edit, Photo.open(source), progress, source)
     make_folder(target.parent)
     return result.save(target, quality=quality, depth=depth, overwrite=overwrite)
 
 
-def edited(edit: Edit, photo: Photo, progress: Progress | None = None) -> Photo:
-    """Return the photo with the edit's pixels, and with the edit in its XMP."""
-    return remember(photo.with_pixels(edit.run(photo.pixels, progress)), edit.made)
+def edited(
+    edit: Edit, photo: Photo, progress: Progress | None = None, source: Path | None = None
+) -> Photo:
+    """Return the photo edited, with the edit in its XMP; `source` is its file, if it has one."""
+    return remember(edit.photo(photo, source, progress), edit.made)
 
 
 def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
