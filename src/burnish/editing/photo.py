@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.made import remember
 from burnish.editing.plan import target_of
+from burnish.editing.regional import Only, as_region, region_edit, within
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
 from burnish.photo import Photo
+from burnish.regions.edits.table import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
@@ -31,21 +33,25 @@ def apply(
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
+    only: Only | None = None,
     **params: Value,
 ) -> "Picture":
-    """Apply an operator's network to a picture.
+    """Apply an operator's network, or an edit of regions, to a picture.
 
     Parameters
     ----------
     image : path, bytes of a picture file, PIL image, or array of shape (H, W) or (H, W, C): grey,
         RGB, or either with alpha last; uint8, uint16 or floating in [0, 1]; sRGB-encoded
-    operator : an operator's name such as "l0-smoothing", or the path of a model file
+    operator : an operator's name such as "l0-smoothing", the path of a model file, or an edit of
+        regions such as "splash"
     output, overwrite : for a path only: where the result goes (default: `photo.OPERATOR.jpg`
         beside it), and whether it may replace a file
     slow : run the slow operator itself
     device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is used or fails
     threads : CPU threads, by default one a core
     engine : "onnxruntime" or "openvino"
+    only : where it shows: a class of objects such as "person" or several, a mask of the picture's
+        size (bool, or floats in [0, 1]), or a `burnish.regions.region.Region`
     params : the operator's parameters, e.g. ``lambda_=0.02``
 
     Returns
@@ -67,7 +73,7 @@ def apply(
     >>> result.shape, result.dtype
     ((40, 60), dtype('uint8'))
     """
-    edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    edit = _edit(operator, params, only, slow, device, threads, engine)
     if isinstance(image, str | Path):
         source = Path(image)
         target = target_of(source, edit.name, output, overwrite=overwrite)
@@ -78,6 +84,41 @@ def apply(
             "output", expected="a path as image", got=type(image).__name__, remedy="leave it out"
         )
     return cast("Picture", _apply_in_memory(edit, image))
+
+
+def _edit(
+    operator: str | Path,
+    params: dict[str, Value],
+    only: Only | None,
+    slow: bool,
+    device: str,
+    threads: int | None,
+    engine: str,
+) -> Edit:
+    """Choose the edit, and the region that it shows in."""
+    regional = EDITS.get(operator) if isinstance(operator, str) else None
+    if regional is None:
+        edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+        if only is None:
+            return edit
+        return within(edit, as_region(only, device=device, threads=threads))
+    if only is None:
+        only = regional.selection.get("classes")
+    if only is None:
+        raise UsageError(
+            "only",
+            expected=f"a region, which {operator} needs",
+            got="none",
+            remedy='such as only="person", or a mask',
+        )
+    region = as_region(
+        only,
+        regional.selection,
+        regional.edges,
+        device=device,
+        threads=threads,
+    )
+    return region_edit(regional, params, region)
 
 
 def _apply_in_memory(edit: Edit, image: Any) -> Any:

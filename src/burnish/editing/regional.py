@@ -1,9 +1,10 @@
 """Regional: edits that show in a region only, and edits that are made of one."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,15 @@ from burnish.editing.edit import Edit, Pixels, Progress
 from burnish.editing.made import made
 from burnish.editing.where import where_of
 from burnish.errors import OutputError, PhotoError, UsageError
+from burnish.params import Value
 from burnish.photo import Photo
 from burnish.photo.origin import Origin
 from burnish.regions.blend import blend
+from burnish.regions.edges import Edges
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.maskfile import save_mask
 from burnish.regions.region import Region
-from burnish.params import Value
+from burnish.regions.select import Selection
 
 Mask = NDArray[np.float32]
 
@@ -56,6 +59,50 @@ class MaskKeeper:
             )
         self._kept.add(path)
         save_mask(mask, path, overwrite=self.overwrite)
+
+
+# What an edit is to be shown in, as Python says it.
+Only = str | Sequence[str] | Region | NDArray[np.floating] | NDArray[np.bool_]
+
+
+def as_region(
+    only: Only,
+    selection: Mapping[str, Any] | None = None,
+    edges: Mapping[str, Any] | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Region:
+    """Return the region that is meant.
+
+    Parameters
+    ----------
+    only : a class or several, found by the detector that ships; a mask, (H, W) bool or floats in
+        [0, 1]; or a region as it is
+    selection, edges : defaults of `Selection` and `Edges` for classes
+
+    Raises
+    ------
+    UsageError : something else, or a class that the detector does not know
+    ModelError, DeviceError : the detector cannot be had
+    """
+    if isinstance(only, Region):
+        return only
+    if isinstance(only, np.ndarray):
+        return Region(mask=only)
+    classes = (only,) if isinstance(only, str) else tuple(only)
+    if not classes or not all(isinstance(name, str) for name in classes):
+        raise UsageError(
+            "only",
+            expected="names of classes, a mask or a region",
+            got=repr(only)[:80],
+            remedy='such as only="person"',
+        )
+    from burnish.regions.finders import detector
+
+    chosen = Selection(**{**(selection or {}), "classes": classes})
+    finder = detector(device=device, threads=threads)
+    return Region(chosen, Edges(**edges) if edges else None, finder)
 
 
 def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit:
@@ -223,5 +270,3 @@ def _cut_out(photo: Photo, mask: Mask) -> Photo:
     if kept.origin.beyond is None:
         return kept
     return replace(kept, origin=replace(kept.origin, beyond=kept.origin.beyond * seen))
-
-

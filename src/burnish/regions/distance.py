@@ -50,7 +50,8 @@ def _depth(mask: Mask, reach: int) -> NDArray[np.float32]:
     for step in range(1, min(reach, len(mask) - 1) + 1):
         np.minimum(nearest[step:], squares[:-step] + step * step, out=nearest[step:])
         np.minimum(nearest[:-step], squares[step:] + step * step, out=nearest[:-step])
-    return np.sqrt(nearest, dtype=np.float32)
+    deep: NDArray[np.float32] = np.sqrt(nearest, dtype=np.float32)
+    return deep
 
 
 def _along_rows(mask: Mask, most: int) -> NDArray[np.int32]:
@@ -101,4 +102,5 @@ def feathered(mask: Mask, width: float) -> NDArray[np.float32]:
     """
     if width <= 0:
         return mask.astype(np.float32)
-    return np.minimum(depth(mask, width + 1) / np.float32(width + 1), 1)
+    ramp: NDArray[np.float32] = np.minimum(depth(mask, width + 1) / np.float32(width + 1), 1)
+    return ramp

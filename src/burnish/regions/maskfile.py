@@ -100,7 +100,9 @@ which is not there; check the path
     return MaskFile(file)
 
 
-def save_mask(mask: NDArray[np.floating] | NDArray[np.bool_], path: Path, *, overwrite: bool) -> None:
+def save_mask(
+    mask: NDArray[np.floating] | NDArray[np.bool_], path: Path, *, overwrite: bool
+) -> None:
     """Write a mask as a grey picture, white inside, 8 bits.
 
     Raises

@@ -49,4 +49,5 @@ def _filled(ring: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool
             crossing = x + (rows + 0.5 - y) * (next_x - x) / (next_y - y)
             columns = np.ceil(np.clip(crossing, 0, width) - 0.5).astype(int)
             np.add.at(changes, (rows, columns), 1)
-    return np.cumsum(changes[:, :width], axis=1) % 2 == 1
+    odd: NDArray[np.bool_] = np.cumsum(changes[:, :width], axis=1) % 2 == 1
+    return odd

@@ -1,6 +1,7 @@
 """Refine: coarse masks brought to the edges of the photo, then grown, shrunk and feathered."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -21,9 +22,7 @@ _WINDOW, _EPSILON = 1.5, 1e-4
 _LEAST_RADIUS = 2
 
 
-def hardened(
-    found: Instances, indices: Iterable[int], pixels: Pixels, edges: Edges
-) -> Hard:
+def hardened(found: Instances, indices: Iterable[int], pixels: Pixels, edges: Edges) -> Hard:
     """Join objects to one mask, each refined within its box and a margin.
 
     Shape: pixels (H, W, 3) -> (H, W)
@@ -43,6 +42,34 @@ def hardened(
             part = refined(part, pixels[place], radius)
         whole[place] |= part >= edges.threshold
     return whole
+
+
+def in_full(found: Instances, indices: Iterable[int], pixels: Pixels, edges: Edges) -> Instances:
+    """Return objects with masks as edits use them: refined, cut at the threshold, a value a pixel.
+
+    Objects of which nothing is left keep an empty mask of one pixel.
+
+    Raises
+    ------
+    MissingLibraryError : see `hardened`
+    """
+    chosen = list(indices)
+    boxes, masks = [], []
+    for index in chosen:
+        hard = edged(hardened(found, [index], pixels, edges), replace(edges, feather=0))
+        rows, columns = np.flatnonzero(hard.any(axis=1)), np.flatnonzero(hard.any(axis=0))
+        if not rows.size:
+            left, top = (int(edge) for edge in found.boxes[index][:2].clip(0))
+            boxes.append((left, top, left + 1, top + 1))
+            masks.append(np.zeros((1, 1), np.float32))
+            continue
+        boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+        masks.append(hard[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy())
+    return replace(
+        found.pick(chosen),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        masks=tuple(masks),
+    )
 
 
 def _radius(found: Instances, index: int, edges: Edges) -> int:
@@ -76,7 +103,7 @@ def refined(mask: Mask, pixels: Pixels, radius: int) -> Mask:
     """
     guide = np.ascontiguousarray(pixels, np.float32)
     result: Any = _opencv().ximgproc.guidedFilter(guide, mask, radius, _EPSILON)
-    return np.clip(result, 0, 1, dtype=np.float32)
+    return np.asarray(result, np.float32).clip(0, 1)
 
 
 def _opencv() -> ModuleType:

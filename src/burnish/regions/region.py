@@ -1,6 +1,5 @@
 """Region: where an edit shows, worked out anew for every picture."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -37,8 +36,6 @@ class Finder(Protocol):
         """Find objects in a picture: (H, W, 3) float32; `source` is its file, where it has one."""
 
 
-
-
 @dataclass(frozen=True, eq=False)
 class Region:
     """Where an edit shows.
@@ -67,7 +64,7 @@ class Region:
            [0., 1., 1., 0.]], dtype=float32)
     """
 
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     edges: Edges | None = None
     finder: Finder | None = field(default=None, repr=False)
     mask: NDArray[np.floating] | NDArray[np.bool_] | MaskFile | None = None

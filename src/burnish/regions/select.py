@@ -144,7 +144,9 @@ def area(found: Instances, index: int, box: Box | None = None) -> int:
     if box is not None:
         columns = np.arange(inside.shape[1]) + left + 0.5
         rows = np.arange(inside.shape[0]) + top + 0.5
-        inside = inside[(rows > box[1]) & (rows < box[3])][:, (columns > box[0]) & (columns < box[2])]
+        inside = inside[(rows > box[1]) & (rows < box[3])][
+            :, (columns > box[0]) & (columns < box[2])
+        ]
     return int(np.count_nonzero(inside))
 
 

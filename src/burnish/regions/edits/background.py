@@ -66,4 +66,4 @@ def covering(image: Pixels, size: tuple[int, int]) -> Pixels:
     scaled: Any = cv2.resize(np.ascontiguousarray(image), large, interpolation=way)
     left, top = (large[0] - width) // 2, (large[1] - height) // 2
     cut = scaled[top : top + height, left : left + width]
-    return np.clip(cut, 0, 1, dtype=np.float32)
+    return np.asarray(cut, np.float32).clip(0, 1)

@@ -62,7 +62,9 @@ def gaussian(pixels: Pixels, sigma: float) -> Pixels:
     left = max(sigma**2 - (factor**2 - 1) / 12 - factor**2 / 6, 0.25)
     shrunk = _gaussian(shrunk, math.sqrt(left) / factor)
     whole: Any = cv2.resize(shrunk, padded.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(whole[factor : factor + height, factor : factor + width], np.float32)
+    return np.ascontiguousarray(
+        whole[factor : factor + height, factor : factor + width], np.float32
+    )
 
 
 def _gaussian(pixels: Pixels, sigma: float) -> Pixels:

@@ -30,7 +30,6 @@ class RegionEdit:
     keeps : whether colours that sRGB cannot hold stay as they were: only where what is shown is
         the photo itself, in other tones
     edges : defaults other than those of `Edges`
-    refines : whether coarse masks are brought to the photo's edges where nothing else is said
     forgets : whether the photo's metadata is left out
     selection : defaults other than those of `Selection`
     """
@@ -41,8 +40,7 @@ class RegionEdit:
     params: tuple[AnyParam, ...] = ()
     outside: bool = False
     keeps: bool = False
-    edges: Mapping[str, float] = field(default_factory=dict)
-    refines: bool = True
+    edges: Mapping[str, Any] = field(default_factory=dict)
     forgets: bool = False
     selection: Mapping[str, Any] = field(default_factory=dict)
 

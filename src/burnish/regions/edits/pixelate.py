@@ -27,4 +27,5 @@ def pixelated(pixels: Pixels, mask: NDArray[np.float32], size: float = 2.0) -> P
     sums = np.add.reduceat(np.add.reduceat(pixels, rows, axis=0), columns, axis=1)
     tall, wide = np.diff([*rows, height]), np.diff([*columns, width])
     means = sums / np.outer(tall, wide)[..., None]
-    return means.astype(np.float32).repeat(tall, axis=0).repeat(wide, axis=1)
+    blocks: Pixels = means.astype(np.float32).repeat(tall, axis=0).repeat(wide, axis=1)
+    return blocks

@@ -4,19 +4,20 @@ import math
 from typing import Any
 
 import cv2
+import cv2.xphoto
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.float32]
 
 # The piece of the photo around the region that is worked on has at most this side, px: the methods
-# take seconds at it, and minutes at that of a whole photo.
-_SIDE = 400
+# take seconds at it, and minutes or hours at that of a whole photo.
+_SIDES = {"smooth": 800, "texture": 256}
 # How far around a pixel `smooth` looks for colours, px of the piece.
 _RADIUS = 10
 
 
-def removed(pixels: Pixels, mask: NDArray[np.float32], method: str = "texture") -> Pixels:
+def removed(pixels: Pixels, mask: NDArray[np.float32], method: str = "smooth") -> Pixels:
     """Return the picture with the region painted over from its surroundings.
 
     Shape: (H, W, 3) and (H, W) -> (H, W, 3)
@@ -24,17 +25,18 @@ def removed(pixels: Pixels, mask: NDArray[np.float32], method: str = "texture") 
     Parameters
     ----------
     mask : what is above 0 is taken for unknown
-    method : "texture" copies pieces from around, so that grass becomes grass, and at times puts
-        something where it does not belong; "smooth" carries the colours around inwards, which
-        suits small things before plain walls or sky
+    method : "smooth" carries the colours around inwards, which suits small things and plain
+        grounds; "texture" copies pieces from around, so that grass becomes grass, takes ten times
+        as long, and at times puts something where it does not belong
 
     Notes
     -----
-    texture: He, Sun: Statistics of Patch Offsets for Image Completion, ECCV 2012,
-    doi:10.1007/978-3-642-33709-3_2. smooth: Telea: An Image Inpainting Technique Based on the Fast
-    Marching Method, J. Graphics Tools 2004, doi:10.1080/10867651.2004.10487596. Both are OpenCV's,
-    in 8 bits; a region with its surroundings of more than 400 pixels a side is painted in smaller
-    and scaled up, and so is less sharp than the photo.
+    smooth: Telea: An Image Inpainting Technique Based on the Fast Marching Method, J. Graphics
+    Tools 2004, doi:10.1080/10867651.2004.10487596. texture: He, Sun: Statistics of Patch Offsets
+    for Image Completion, ECCV 2012, doi:10.1007/978-3-642-33709-3_2. Both are OpenCV's, in 8 bits;
+    a region with its surroundings of more than 800 pixels a side (texture: 256) is painted in
+    smaller and scaled up, and so is less sharp than the photo. Neither knows what things are: a
+    large object before a rich scene leaves a blot.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def removed(pixels: Pixels, mask: NDArray[np.float32], method: str = "texture") 
         return np.broadcast_to(pixels.mean(axis=(0, 1)), pixels.shape)
     place = _surroundings(unknown)
     piece, hole = pixels[place], unknown[place]
-    factor = max(1, math.ceil(max(hole.shape) / _SIDE))
+    factor = max(1, math.ceil(max(hole.shape) / _SIDES[method]))
     small = -(-hole.shape[1] // factor), -(-hole.shape[0] // factor)
     codes = _resized(np.where(hole[..., None], 0, piece), small)
     share = _resized(hole.astype(np.float32), small)

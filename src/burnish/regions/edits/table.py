@@ -67,9 +67,7 @@ EDITS = {
                     unit="% of the longer side",
                 ),
                 ColourParam("colour", "stands in place of the blur", otherwise="none"),
-                FileParam(
-                    "image", "stands in place of the blur", kind="photo", otherwise="none"
-                ),
+                FileParam("image", "stands in place of the blur", kind="photo", otherwise="none"),
             ),
             outside=True,
         ),
@@ -86,9 +84,10 @@ EDITS = {
             params=(
                 ChoiceParam(
                     "method",
-                    "is how: texture copies pieces from around, smooth carries colours inwards",
-                    choices=("texture", "smooth"),
-                    default="texture",
+                    "is how: smooth carries colours inwards, texture copies pieces from around "
+                    "and is slow",
+                    choices=("smooth", "texture"),
+                    default="smooth",
                 ),
             ),
             # The rim of an object, its own blur and a little shadow, has to go too.
@@ -143,8 +142,7 @@ EDITS = {
                     unit="% of the longer side",
                 ),
             ),
-            edges={"threshold": 0.25, "grow": 8, "feather": 0},
-            refines=False,
+            edges={"refine": False, "threshold": 0.25, "grow": 8, "feather": 0},
             forgets=True,
             selection={"classes": ("person",), "min_score": 0.1},
         ),
