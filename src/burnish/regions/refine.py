@@ -1,5 +1,6 @@
 """Refine: coarse masks brought to the edges of the photo, then grown, shrunk and feathered."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from types import ModuleType
@@ -16,9 +17,10 @@ from burnish.regions.instances import Instances, Pixels, crop
 Mask = NDArray[np.float32]
 Hard = NDArray[np.bool_]
 
-# The guided filter: a window of so many of the coarse mask's pixels, and how much the photo has to
-# vary (its variance, of values in [0, 1]) for an edge to count.
-_WINDOW, _EPSILON = 1.5, 1e-4
+# The guided filter: a window of so many of the coarse mask's pixels to either side, and how much the
+# photo has to vary (its variance, of values in [0, 1]) for an edge to count. Larger windows and
+# smaller variances follow edges inside objects as well, and lose more than they gain.
+_WINDOW, _EPSILON = 0.5, 1e-2
 _LEAST_RADIUS = 2
 
 
@@ -34,14 +36,21 @@ def hardened(found: Instances, indices: Iterable[int], pixels: Pixels, edges: Ed
     whole = np.zeros(pixels.shape[:2], bool)
     for index in indices:
         radius = _radius(found, index, edges)
-        part, left, top = crop(found, index, margin=2 * radius)
+        more = edges.margin / 100 * _size(found, index)
+        part, left, top = crop(found, index, margin=2 * radius + math.ceil(more))
         if not part.size:
             continue
         place = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
         if radius:
             part = refined(part, pixels[place], radius)
-        whole[place] |= part >= edges.threshold
+        whole[place] |= grown(part >= edges.threshold, more)
     return whole
+
+
+def _size(found: Instances, index: int) -> float:
+    """Return the side of the square that is as large as an object's box, px."""
+    left, top, right, bottom = found.boxes[index]
+    return math.sqrt(max(0.0, float((right - left) * (bottom - top))))
 
 
 def in_full(found: Instances, indices: Iterable[int], pixels: Pixels, edges: Edges) -> Instances:
