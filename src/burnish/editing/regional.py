@@ -130,7 +130,7 @@ def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit
     def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
         mask = _mask(region, photo, source, keeper)
         if not mask.any():
-            return photo
+            return _untouched(photo, region, source)
         if edit.change is None:
             return photo.with_pixels(show(photo.pixels, mask, progress))
         whole = edit.change(photo, source, progress)
@@ -192,7 +192,7 @@ def region_edit(
         if edit.forgets if forget is None else forget:
             photo = _forgotten(photo)
         if not mask.any():
-            return photo
+            return _untouched(photo, region, source)
         if not edit.call:
             return _cut_out(photo, mask)
         result = photo.with_pixels(show(photo.pixels, mask))
@@ -207,15 +207,19 @@ def region_edit(
 
 
 def _mask(region: Region, photo: Photo, source: Path | None, keeper: MaskKeeper | None) -> Mask:
-    """Work out a photo's region, keep its mask, and say where there is nothing."""
+    """Work out a photo's region, and keep its mask."""
     mask = region.of(photo.pixels, source)
     if keeper is not None:
         keeper.keep(mask, source)
-    if not mask.any():
-        classes = " or ".join(region.selection.classes) or "object"
-        what = f"no {classes} is found" if region.finder else "the region is empty"
-        warnings.warn(f"{source or 'picture'}: {what}, so the photo stays as it is", stacklevel=4)
     return mask
+
+
+def _untouched(photo: Photo, region: Region, source: Path | None) -> Photo:
+    """Return the photo, and say that there is nothing in it to edit."""
+    classes = " or ".join(region.selection.classes) or "object"
+    what = f"no {classes} is found" if region.finder else "the region is empty"
+    warnings.warn(f"{source or 'picture'}: {what}, so the photo stays as it is", stacklevel=4)
+    return photo
 
 
 def _check_something(edit: RegionEdit, mask: Mask, where: str) -> None:

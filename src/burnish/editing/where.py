@@ -17,7 +17,7 @@ class Where(BaseModel):
     Parameters
     ----------
     classes, min_score, min_area, max_area, numbers, clicks, box : see `Selection`
-    refine, threshold, grow, shrink, feather : see `Edges`; None where nothing was said
+    refine, threshold, margin, grow, shrink, feather : see `Edges`; None where nothing was said
     invert : see `Region`
     detector : the name of what found the objects, or of the file that listed them
     listed : whether it was such a file
@@ -36,6 +36,7 @@ class Where(BaseModel):
     box: tuple[float, float, float, float] | None = None
     refine: bool | None = None
     threshold: float | None = None
+    margin: float | None = None
     grow: float | None = None
     shrink: float | None = None
     feather: float | None = None
@@ -47,7 +48,7 @@ class Where(BaseModel):
 
 
 _SELECTION = ("classes", "min_score", "min_area", "max_area", "numbers", "clicks", "box")
-_EDGES = ("refine", "threshold", "grow", "shrink", "feather")
+_EDGES = ("refine", "threshold", "margin", "grow", "shrink", "feather")
 
 
 def where_of(region: Region) -> Where:

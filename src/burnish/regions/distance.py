@@ -26,13 +26,14 @@ def depth(mask: Mask, limit: float) -> NDArray[np.float32]:
     [[0.0, 1.0, 2.0, 3.0]]
     """
     reach = math.ceil(limit)
+    side = max(_TILE, 2 * reach)
     deep = np.empty(mask.shape, np.float32)
-    for top in range(0, mask.shape[0], _TILE):
-        for left in range(0, mask.shape[1], _TILE):
+    for top in range(0, mask.shape[0], side):
+        for left in range(0, mask.shape[1], side):
             start = max(0, top - reach), max(0, left - reach)
-            around = mask[start[0] : top + _TILE + reach, start[1] : left + _TILE + reach]
+            around = mask[start[0] : top + side + reach, start[1] : left + side + reach]
             inner = (slice(top - start[0], None), slice(left - start[1], None))
-            tile = deep[top : top + _TILE, left : left + _TILE]
+            tile = deep[top : top + side, left : left + side]
             # Most of a picture is far from any edge.
             if around.all():
                 tile[:] = reach + 1
@@ -93,7 +94,7 @@ def feathered(mask: Mask, width: float) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of shape (H, W), float32: 0 outside, rising with the distance from there, and 1 from
-    more than `width` pixels inside on
+    `width` + 1 pixels away on
 
     Examples
     --------

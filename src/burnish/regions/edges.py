@@ -12,6 +12,14 @@ EDGE_PARAMS = (
         low=0.01,
         high=1,
     ),
+    Param(
+        "margin",
+        "makes each object larger by so much",
+        default=0,
+        low=0,
+        high=100,
+        unit="% of its own size",
+    ),
     Param("grow", "makes regions larger by so much", default=0, low=0, high=1000, unit="px"),
     Param(
         "shrink",
@@ -41,6 +49,8 @@ class Edges:
     refine : bring coarse masks to the photo's own edges; None does it where a mask has fewer pixels
         than its place in the picture, False never
     threshold : from here on a pixel belongs to an object
+    margin : per cent of an object's size, the side of a square as large as its box, to grow it by;
+        nothing to masks and boxes that are no objects
     grow, shrink : px
     feather : px, inside the object
 
@@ -57,6 +67,7 @@ class Edges:
 
     refine: bool | None = None
     threshold: float = 0.5
+    margin: float = 0.0
     grow: float = 0.0
     shrink: float = 0.0
     feather: float = 1.0

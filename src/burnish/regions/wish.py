@@ -23,7 +23,7 @@ class RegionWish:
     min_score, min_area, max_area, numbers, clicks, box : see `Selection`
     mask : a file or a folder of files
     invert : everywhere but there
-    refine, threshold, grow, shrink, feather : see `Edges`
+    refine, threshold, margin, grow, shrink, feather : see `Edges`
 
     Examples
     --------
@@ -48,6 +48,7 @@ class RegionWish:
     invert: bool = False
     refine: bool | None = None
     threshold: float | None = None
+    margin: float | None = None
     grow: float | None = None
     shrink: float | None = None
     feather: float | None = None
@@ -148,5 +149,5 @@ class RegionWish:
         return {name: value for name, value in said.items() if value not in (None, ())}
 
     def _edges(self) -> dict[str, Any]:
-        names = ("refine", "threshold", "grow", "shrink", "feather")
+        names = ("refine", "threshold", "margin", "grow", "shrink", "feather")
         return {name: value for name in names if (value := getattr(self, name)) is not None}

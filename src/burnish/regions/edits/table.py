@@ -142,7 +142,7 @@ EDITS = {
                     unit="% of the longer side",
                 ),
             ),
-            edges={"refine": False, "threshold": 0.25, "grow": 8, "feather": 0},
+            edges={"refine": False, "threshold": 0.25, "margin": 8, "feather": 0},
             forgets=True,
             selection={"classes": ("person",), "min_score": 0.1},
         ),
