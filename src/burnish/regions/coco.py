@@ -116,7 +116,9 @@ def _outlined(
         width, height = size
         if outline.get("size") != [height, width]:
             got = f"run lengths of size {outline.get('size')}"
-            raise _wrong(path, _name(entry), f"the image's height and width, {height}, {width}", got)
+            raise _wrong(
+                path, _name(entry), f"the image's height and width, {height}, {width}", got
+            )
         try:
             found.mask()
         except (ValueError, TypeError, KeyError, OverflowError) as error:
@@ -202,6 +204,4 @@ def _name(entry: dict[str, Any]) -> str:
 
 
 def _wrong(path: Path, what: str, expected: str, got: str) -> BurnishError:
-    return UsageError(
-        f"{path}, {what}", expected=expected, got=got, remedy="correct the file"
-    )
+    return UsageError(f"{path}, {what}", expected=expected, got=got, remedy="correct the file")

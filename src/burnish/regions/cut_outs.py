@@ -113,7 +113,10 @@ def paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Scene:
     columns = slice(max(left, 0), min(left + w, width))
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return scene
-    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    inside = (
+        slice(rows.start - top, rows.stop - top),
+        slice(columns.start - left, columns.stop - left),
+    )
     alpha = _softened(moved.alpha, random)[inside]
     colours = moved.pixels[inside] * random.uniform(0.75, 1.2) * random.uniform(0.93, 1.07, 3)
     pixels = scene.pixels.copy()

@@ -1,4 +1,4 @@
-"""Run lengths: masks as COCO's files hold them, column by column, beginning with what is outside."""
+"""Run lengths: masks as COCO's files hold them, column by column, from what is outside on."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -24,5 +24,3 @@ def fuse(network: nn.Module) -> None:
                 if isinstance(conv, nn.Conv2d) and isinstance(normal, nn.BatchNorm2d):
                     module[index] = fuse_conv_bn_eval(conv, normal)
                     module[index + 1] = nn.Identity()
-
-

@@ -102,9 +102,7 @@ def start(settings: Settings, weights: Path | None) -> MaskNetwork:
     """Build the light detector that a training begins with; it follows from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        network = light(
-            len(settings.classes), mask_score=settings.mask_score, edges=settings.edges
-        )
+        network = light(len(settings.classes), mask_score=settings.mask_score, edges=settings.edges)
     if weights is not None:
         body: Any = network.backbone.body
         load_imagenet(body, weights)
