@@ -44,7 +44,7 @@ class Convolution(nn.Sequential):
         linear: bool = False,
     ) -> None:
         conv = nn.Conv2d(taken, given, kernel, stride, groups=groups, bias=False)
-        layers: list[nn.Module] = [conv, nn.BatchNorm2d(given, eps=1e-3, momentum=0.01)]
+        layers: list[nn.Module] = [conv, nn.BatchNorm2d(given, eps=1e-3)]
         super().__init__(*layers, *([] if linear else [nn.ReLU6(inplace=True)]))
         # As TensorFlow pads: what is odd goes below and to the right.
         before = (kernel - stride) // 2
