@@ -89,8 +89,12 @@ EXTRAS = {
 }
 
 
-def missing_library(error: ModuleNotFoundError) -> MissingLibraryError:
+def missing_library(error: ModuleNotFoundError, extra: str | None = None) -> MissingLibraryError:
     """Return what to tell a person about a library that is not installed; other errors pass.
+
+    Parameters
+    ----------
+    extra : the extra to name, where another than the one of `EXTRAS` brings the library too
 
     Raises
     ------
@@ -99,7 +103,7 @@ def missing_library(error: ModuleNotFoundError) -> MissingLibraryError:
     library = (error.name or "").partition(".")[0]
     if library not in EXTRAS:
         raise error
-    extra = EXTRAS[library]
+    extra = extra or EXTRAS[library]
     return MissingLibraryError(
         "this command",
         expected=f"the library {library}",

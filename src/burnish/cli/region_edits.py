@@ -30,6 +30,7 @@ from burnish.cli.region_options import Keeping, SaveMask, with_region_options
 from burnish.editing.names import DEFAULT_NAME
 from burnish.params import Value
 from burnish.regions.edits.edit import RegionEdit
+from burnish.regions.edits.table import EDITS
 from burnish.regions.wish import RegionWish
 
 KEEP_METADATA = inspect.Parameter(
@@ -126,3 +127,9 @@ def _format_of(edit: RegionEdit, output: str | None) -> str | None:
     is_file = output is not None and Path(output).suffix and not Path(output).is_dir()
     named = is_file and not str(output).endswith("/")
     return None if edit.call or named else "png"
+
+
+def register(group: typer.Typer) -> None:
+    """Enter a command for each edit into a group."""
+    for edit in EDITS.values():
+        group.command(edit.name)(command_of(edit))

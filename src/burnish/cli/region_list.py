@@ -111,3 +111,8 @@ def _line(record: dict[str, object], *, several: bool) -> str:
         f"{record['area']:>8.2f} %  {box}"
     )
     return f"{record['photo']}{line}" if several else line
+
+
+def register(group: typer.Typer) -> None:
+    """Enter the command into a group."""
+    group.command("list")(list_regions)

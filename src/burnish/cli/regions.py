@@ -1,15 +1,12 @@
-"""`burnish regions`: what is in photos, and edits that show there, or do not."""
+"""`burnish regions`: what is in photos, edits that show there or do not, and detectors."""
 
 import typer
 
-from burnish.cli.region_edits import command_of
-from burnish.cli.region_list import list_regions
-from burnish.regions.edits.table import EDITS
+from burnish.cli import region_edits, region_list, regions_learning
 
 regions = typer.Typer(
-    no_args_is_help=True,
-    help=f"Objects in photos: list, {', '.join(EDITS)}.",
+    no_args_is_help=True, help="Objects in photos: what there is, edits that keep to it, detectors."
 )
-regions.command("list")(list_regions)
-for edit in EDITS.values():
-    regions.command(edit.name)(command_of(edit))
+region_list.register(regions)
+region_edits.register(regions)
+regions_learning.register(regions)

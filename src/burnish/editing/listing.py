@@ -11,10 +11,10 @@ import numpy as np
 from burnish.errors import OutputError
 from burnish.files import check_free, make_folder, writing
 from burnish.photo import Photo
-from burnish.regions.coco import to_coco
 from burnish.regions.edges import Edges
 from burnish.regions.instances import Instances
 from burnish.regions.maskfile import save_mask
+from burnish.regions.objects_file import to_coco
 from burnish.regions.refine import in_full
 from burnish.regions.region import Finder, Region
 from burnish.regions.select import area, chosen

@@ -1,195 +1,207 @@
-"""COCO: instances as JSON that other programs read, and such files as a source of instances."""
+"""COCO: photos with outlined objects, as the widespread JSON format tells of them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import burnish
-from burnish.errors import PhotoError, UsageError
+from burnish.errors import BurnishError, PhotoError, UsageError
+from burnish.photo import Photo
 from burnish.regions import rle
-from burnish.regions.instances import Instances, Pixels
-from burnish.regions.polygon import filled
 
-# From here on a pixel belongs to an object.
-HALF = 0.5
-
-
-def to_coco(found: Mapping[str, Instances], classes: Sequence[str] = ()) -> dict[str, Any]:
-    """Describe the instances of several pictures as COCO's JSON, masks as packed run lengths.
-
-    Parameters
-    ----------
-    found : a picture's file name -> what is in it
-    classes : names that get the ids from 1, in order; names beside them follow
-
-    Returns
-    -------
-    dict with "images", "categories" and "annotations"; boxes are left, top, width, height, px, as
-    tight as the mask; "score" is the detector's
-
-    Examples
-    --------
-    >>> boxes = np.array([[1, 0, 3, 2]], np.float32)
-    >>> one = Instances((4, 3), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
-    >>> written = to_coco({"a.jpg": one})["annotations"][0]
-    >>> written["bbox"], written["area"], written["segmentation"]
-    ([1, 0, 2, 2], 4, {'size': [3, 4], 'counts': '32124'})
-    """
-    names = [*classes]
-    names += sorted({label for one in found.values() for label in one.labels} - {*names})
-    ids = {name: number for number, name in enumerate(names, 1)}
-    images = []
-    annotations: list[dict[str, Any]] = []
-    for number, (name, one) in enumerate(found.items(), 1):
-        width, height = one.size
-        images.append({"id": number, "file_name": name, "width": width, "height": height})
-        for index in range(len(one)):
-            about = {"id": len(annotations) + 1, "image_id": number}
-            about["category_id"] = ids[one.labels[index]]
-            annotations.append(about | _annotation(one, index))
-    return {
-        "info": {"description": f"written by burnish {burnish.__version__}"},
-        "images": images,
-        "categories": [{"id": number, "name": name} for name, number in ids.items()],
-        "annotations": annotations,
-    }
-
-
-def _annotation(found: Instances, index: int) -> dict[str, Any]:
-    mask = found.mask(index) >= HALF
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = [0, 0, 0, 0]
-    if rows.size:
-        left, top = int(columns[0]), int(rows[0])
-        box = [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top]
-    return {
-        "segmentation": {"size": [*mask.shape], "counts": rle.pack(rle.encode(mask))},
-        "area": int(mask.sum()),
-        "bbox": box,
-        "iscrowd": 0,
-        "score": round(float(found.scores[index]), 5),
-    }
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class CocoFile:
-    """A file of instances, in place of a detector.
+class Outlined:
+    """An object in a photo.
 
     Parameters
     ----------
-    path : for messages
-    classes : the names of its categories
-    images : a picture's file name -> its width, height and annotations
+    label : the name of its category
+    crowd : it stands for many that nobody has told apart
+    outline : polygons, each a list x, y, x, y … px, or a record of run lengths
+    size : the photo's width and height, px
     """
 
+    label: str
+    crowd: bool
+    outline: Any
+    size: tuple[int, int]
+
+    def mask(self) -> Mask:
+        """Return which pixels it covers: (H, W)."""
+        width, height = self.size
+        if isinstance(self.outline, dict):
+            return rle.decode(self.outline["counts"], height, width)
+        # Polygons are filled by the rules of COCO's own programs, which an extra brings.
+        from faster_coco_eval.core import mask as theirs
+
+        filled = theirs.merge(theirs.frPyObjects(self.outline, height, width))
+        mask: Mask = theirs.decode(filled).astype(bool)
+        return mask
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo and what is outlined in it; `size` is its width and height, px."""
+
     path: Path
-    classes: tuple[str, ...]
-    images: Mapping[str, tuple[int, int, tuple[Mapping[str, Any], ...]]] = field(repr=False)
-    names: Mapping[int, str] = field(repr=False)
-    sha256: None = None
-
-    @property
-    def name(self) -> str:
-        """How the file is called."""
-        return self.path.name
-
-    @classmethod
-    def open(cls, path: str | Path) -> "CocoFile":
-        """Read a file of COCO's JSON: run lengths, packed or plain, and polygons.
-
-        Raises
-        ------
-        UsageError : it cannot be read, or is no such file
-        """
-        file = Path(path)
-        try:
-            content = json.loads(file.read_bytes())
-            names = {int(one["id"]): str(one["name"]) for one in content["categories"]}
-            held: dict[int, list[Mapping[str, Any]]] = {}
-            for annotation in content["annotations"]:
-                held.setdefault(int(annotation["image_id"]), []).append(annotation)
-            images = {
-                Path(str(one["file_name"])).name: (
-                    int(one["width"]),
-                    int(one["height"]),
-                    tuple(held.get(int(one["id"]), ())),
-                )
-                for one in content["images"]
-            }
-        except OSError as error:
-            raise _refused(file, error.strerror or str(error)) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _refused(file, f"another ({type(error).__name__}: {error})") from error
-        return cls(file, tuple(names.values()), images, names)
-
-    def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
-        """Return the instances of the picture called `source`, whatever its folder.
-
-        Raises
-        ------
-        PhotoError : the file does not speak of the picture, has it in another size, or is broken
-        """
-        name = source.name if source else "a picture without a name"
-        if name not in self.images:
-            raise PhotoError(
-                str(source or "picture"),
-                expected=f"one of the {len(self.images)} pictures in {self.path}",
-                got=name,
-                remedy="name a file that speaks of it, or use a detector",
-            )
-        width, height, annotations = self.images[name]
-        if pixels.shape[:2] != (height, width):
-            raise PhotoError(
-                str(source),
-                expected=f"{width} x {height}, as {self.path} says",
-                got=f"{pixels.shape[1]} x {pixels.shape[0]}",
-                remedy="take the picture that was marked",
-            )
-        try:
-            parts = list(self._parts(annotations, (width, height)))
-        except (rle.BrokenRleError, ValueError, KeyError, TypeError, OverflowError) as error:
-            raise _refused(self.path, f"a broken annotation of {name} ({error})") from error
-        parts.sort(key=lambda part: -part[0])
-        return Instances(
-            (width, height),
-            np.array([part[1] for part in parts], np.float32).reshape(-1, 4),
-            tuple(part[2] for part in parts),
-            np.array([part[0] for part in parts], np.float32),
-            tuple(part[3] for part in parts),
-        )
-
-    def _parts(
-        self, annotations: Sequence[Mapping[str, Any]], size: tuple[int, int]
-    ) -> Iterator[tuple[float, list[int], str, NDArray[np.float32]]]:
-        """Give score, box, class and mask of each annotation that has a mask with pixels in it."""
-        for annotation in annotations:
-            mask = _mask(annotation["segmentation"], size)
-            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-            if not rows.size:
-                continue
-            left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-            box = [int(left), int(top), int(right), int(bottom)]
-            part = mask[top:bottom, left:right].astype(np.float32)
-            name = self.names[int(annotation["category_id"])]
-            yield float(annotation.get("score", 1)), box, name, part
+    size: tuple[int, int]
+    objects: tuple[Outlined, ...]
 
 
-def _mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
-    if isinstance(segmentation, list):
-        return filled([np.array(ring, float).reshape(-1, 2) for ring in segmentation], size)
-    counts = segmentation["counts"]
-    return rle.decode(rle.unpack(counts) if isinstance(counts, str) else counts, size)
+@dataclass(frozen=True)
+class CocoSet:
+    """Photos with outlined objects, and the names of all categories."""
+
+    source: Path
+    pictures: tuple[Picture, ...]
+    categories: tuple[str, ...]
 
 
-def _refused(path: Path, got: str) -> UsageError:
-    return UsageError(
-        str(path),
-        expected="a file of instances in COCO's JSON (images, categories, annotations)",
-        got=got.lower() if got.startswith("No ") else got,
-        remedy="`burnish regions list PHOTO --coco FILE` writes one",
+def read(source: str | Path, images: str | Path) -> CocoSet:
+    """Read a COCO file of instances; all of it is checked, and every photo is there.
+
+    Parameters
+    ----------
+    source : the JSON file
+    images : the folder of the photos
+
+    Raises
+    ------
+    UsageError : the file is none, or something in it is wrong; the first fault is named
+    PhotoError : a photo is missing, broken, or of another size than the file says
+    """
+    path, folder = Path(source), Path(images)
+    data = _loaded(path)
+    categories = {
+        _whole(entry, "id", path): _text(entry, "name", path)
+        for entry in _list(data, "categories", path)
+    }
+    pictures: dict[int, tuple[str, tuple[int, int]]] = {}
+    for entry in _list(data, "images", path):
+        size = _whole(entry, "width", path), _whole(entry, "height", path)
+        if min(size) < 1:
+            raise _wrong(path, f"image {entry.get('id')}", "a width and a height", f"{size}")
+        pictures[_whole(entry, "id", path)] = (_text(entry, "file_name", path), size)
+    objects: dict[int, list[Outlined]] = {key: [] for key in pictures}
+    for entry in _list(data, "annotations", path):
+        key = _whole(entry, "image_id", path)
+        if key not in pictures:
+            raise _wrong(path, _name(entry), "the id of an image", f"image_id {key}")
+        objects[key].append(_outlined(entry, pictures[key][1], categories, path))
+    found = tuple(
+        Picture(_photo(folder, name, size), size, tuple(objects[key]))
+        for key, (name, size) in pictures.items()
     )
+    if not found:
+        raise _wrong(path, "images", "at least one", "none")
+    return CocoSet(path, found, tuple(categories.values()))
+
+
+def _outlined(
+    entry: dict[str, Any], size: tuple[int, int], categories: dict[int, str], path: Path
+) -> Outlined:
+    category = _whole(entry, "category_id", path)
+    if category not in categories:
+        raise _wrong(path, _name(entry), "a known category", f"category_id {category}")
+    outline = entry.get("segmentation")
+    found = Outlined(categories[category], bool(entry.get("iscrowd")), outline, size)
+    if isinstance(outline, dict):
+        width, height = size
+        if outline.get("size") != [height, width]:
+            got = f"run lengths of size {outline.get('size')}"
+            raise _wrong(
+                path, _name(entry), f"the image's height and width, {height}, {width}", got
+            )
+        try:
+            found.mask()
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise _wrong(path, _name(entry), "run lengths of the image", str(error)) from error
+        return found
+    if not isinstance(outline, list) or not outline:
+        raise _wrong(path, _name(entry), "polygons or run lengths", "an empty segmentation")
+    for polygon in outline:
+        if not _is_polygon(polygon):
+            got = f"a polygon of {len(polygon) if isinstance(polygon, list) else 0} numbers"
+            raise _wrong(path, _name(entry), "polygons of at least 3 points x, y", got)
+    return found
+
+
+def _is_polygon(polygon: Any) -> bool:
+    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+        return False
+    return all(isinstance(value, int | float) and abs(value) < 10**6 for value in polygon)
+
+
+def _photo(folder: Path, name: str, size: tuple[int, int]) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise PhotoError(
+            str(path),
+            expected="a photo that the COCO file names",
+            got="no such file",
+            remedy="give the folder of its photos with --images",
+        )
+    there = Photo.size_of(path)
+    if there != size:
+        raise PhotoError(
+            str(path),
+            expected=f"{size[0]} x {size[1]} px, as the COCO file says",
+            got=f"{there[0]} x {there[1]} px",
+            remedy="give the photos that were outlined",
+        )
+    return path
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(
+            str(path),
+            expected="a COCO file",
+            got=(error.strerror or str(error)).lower(),
+            remedy="check the path",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            str(path), expected="JSON", got=str(error)[:200], remedy="give a COCO file of instances"
+        ) from error
+    if not isinstance(data, dict):
+        raise _wrong(path, "the file", "a record", type(data).__name__)
+    return data
+
+
+def _list(data: dict[str, Any], field: str, path: Path) -> Iterator[dict[str, Any]]:
+    entries = data.get(field)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _wrong(path, field, "a list of records", "none" if entries is None else "others")
+    yield from entries
+
+
+def _whole(entry: dict[str, Any], field: str, path: Path) -> int:
+    value = entry.get(field)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(path, _name(entry), f"a whole number as {field}", repr(value)[:80])
+    return value
+
+
+def _text(entry: dict[str, Any], field: str, path: Path) -> str:
+    value = entry.get(field)
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _wrong(path, _name(entry), f"a text as {field}", repr(value)[:80])
+    return value
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return f"the entry with id {str(entry.get('id'))[:40]}"
+
+
+def _wrong(path: Path, what: str, expected: str, got: str) -> BurnishError:
+    return UsageError(f"{path}, {what}", expected=expected, got=got, remedy="correct the file")

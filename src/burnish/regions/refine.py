@@ -17,8 +17,8 @@ from burnish.regions.instances import Instances, Pixels, crop
 Mask = NDArray[np.float32]
 Hard = NDArray[np.bool_]
 
-# The guided filter: a window of so many of the coarse mask's pixels to either side, and how much the
-# photo has to vary (its variance, of values in [0, 1]) for an edge to count. Larger windows and
+# The guided filter: a window of so many of the coarse mask's pixels to either side, and how much
+# the photo has to vary (its variance, of values in [0, 1]) for an edge to count. Larger windows and
 # smaller variances follow edges inside objects as well, and lose more than they gain.
 _WINDOW, _EPSILON = 0.5, 1e-2
 _LEAST_RADIUS = 2

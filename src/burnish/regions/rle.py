@@ -1,112 +1,84 @@
-"""RLE: masks as COCO writes them, run lengths down the columns, plain or packed into text."""
-
-from collections.abc import Iterable, Sequence
+"""Run lengths: masks as COCO's files hold them, column by column, from what is outside on."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
-# Five bits a character, from "0" upwards; the sixth says that more follow.
-_BITS, _MORE, _FIRST = 5, 32, 48
-# No run is longer than a picture, so that a number has few characters.
-_LONGEST = 13
 
+def decode(counts: str | list[int], height: int, width: int) -> Mask:
+    """Return the mask that run lengths, as numbers or as COCO's text of them, stand for.
 
-class BrokenRleError(ValueError):
-    """Run lengths that make no mask of the size."""
-
-
-def encode(mask: Mask) -> list[int]:
-    """Return the lengths of the runs, column by column, zeros and ones in turn, zeros first.
-
-    Shape: (H, W) -> numbers that add up to H * W
-
-    Examples
-    --------
-    >>> encode(np.array([[0, 1], [1, 1]], bool))
-    [1, 3]
-    """
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    edges = np.concatenate([[0], changes, [flat.size]])
-    runs: list[int] = np.diff(edges).tolist()
-    return [0, *runs] if flat.size and flat[0] else runs
-
-
-def decode(runs: Sequence[int], size: tuple[int, int]) -> Mask:
-    """Return the mask of run lengths.
-
-    Parameters
-    ----------
-    size : the picture's width and height, px
+    Shape: -> (height, width)
 
     Raises
     ------
-    BrokenRleError : a length below 0, or lengths that do not add up to the picture
+    ValueError : they are none, or do not add up to the mask's size; the message says which
 
     Examples
     --------
-    >>> decode([1, 3], (2, 2)).astype(int).tolist()
-    [[0, 1], [1, 1]]
+    >>> decode([1, 2, 3], 2, 3).astype(int)
+    array([[0, 1, 0],
+           [1, 0, 0]])
     """
-    width, height = size
-    lengths = np.asarray(runs, np.int64)
-    if (lengths < 0).any() or lengths.sum() != width * height:
-        raise BrokenRleError(f"runs that do not add up to {width} x {height}")
-    values = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(values, lengths).reshape(width, height).T
+    runs = np.array(_unpacked(counts) if isinstance(counts, str) else counts, np.int64)
+    if runs.ndim != 1 or (runs < 0).any():
+        raise ValueError("run lengths that are no counts")
+    # Each bounded first: a sum of huge ones could wrap around to what is expected.
+    if (runs > height * width).any() or runs.sum() != height * width:
+        raise ValueError(f"run lengths for {runs.sum()} pixels")
+    inside = np.arange(len(runs)) % 2 == 1
+    flat: Mask = np.repeat(inside, runs)
+    return flat.reshape(width, height).T
 
 
-def pack(runs: Iterable[int]) -> str:
-    """Pack run lengths into text: from the fourth on, less the one two before; see `unpack`.
+def encode(mask: Mask) -> str:
+    """Return a mask's run lengths as COCO's text.
 
     Examples
     --------
-    >>> pack([6, 1, 40, 4, 5])
-    '61X13mN'
+    >>> mask = np.array([[False, True], [True, True]])
+    >>> encode(mask), bool((decode(encode(mask), 2, 2) == mask).all())
+    ('13', True)
     """
-    text = bytearray()
-    lengths = list(runs)
-    for index, length in enumerate(lengths):
-        number = length - lengths[index - 2] if index > 2 else length
-        while True:
-            low = number & (_MORE - 1)
-            number >>= _BITS
-            # The last character's highest bit is the number's sign.
-            done = number == (-1 if low & 16 else 0)
-            text.append(_FIRST + low + (0 if done else _MORE))
-            if done:
-                break
-    return text.decode()
+    flat = np.concatenate([[False], mask.T.ravel(), [False]])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    ends = np.append(edges, mask.size) if not len(edges) or edges[-1] < mask.size else edges
+    runs = np.diff(ends, prepend=0).tolist()
+    text = []
+    for index, run in enumerate(runs):
+        # From the third on, each is told by its difference from the one before the last.
+        text.append(_packed(run - runs[index - 2] if index > 2 else run))
+    return "".join(text)
 
 
-def unpack(text: str) -> list[int]:
-    """Return the run lengths that `pack` packed.
+def _packed(value: int) -> str:
+    """Write a number in groups of five bits, the lowest first; the sixth says that more follow."""
+    text = ""
+    more = True
+    while more:
+        group = value & 31
+        value >>= 5
+        more = value != (-1 if group & 16 else 0)
+        text += chr((group | 32 if more else group) + 48)
+    return text
 
-    Raises
-    ------
-    BrokenRleError : a character or an end that no packed text has
 
-    Examples
-    --------
-    >>> unpack("61X13mN")
-    [6, 1, 40, 4, 5]
-    """
+def _unpacked(text: str) -> list[int]:
     runs: list[int] = []
-    number = shift = 0
-    for character in text:
-        code = ord(character) - _FIRST
-        if not 0 <= code < 2 * _MORE or shift > _BITS * _LONGEST:
-            raise BrokenRleError(f"the character {character!r} among packed runs")
-        number |= (code & (_MORE - 1)) << shift
-        shift += _BITS
-        if code & _MORE:
+    value, shift = 0, 0
+    for letter in text:
+        code = ord(letter) - 48
+        if not 0 <= code < 64 or shift > 60:
+            raise ValueError("run lengths in another writing than COCO's")
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:
             continue
         if code & 16:
-            number -= 1 << shift
-        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
-        number = shift = 0
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value, shift = 0, 0
     if shift:
-        raise BrokenRleError("packed runs that end within a number")
+        raise ValueError("run lengths that break off")
     return runs

@@ -118,9 +118,9 @@ class RegionWish:
         ModelError, DeviceError : the detector cannot be had
         """
         if self.objects is not None:
-            from burnish.regions.coco import CocoFile
+            from burnish.regions.objects_file import ObjectsFile
 
-            return CocoFile.open(self.objects)
+            return ObjectsFile.open(self.objects)
         from burnish.regions.finders import detector
 
         if self.detector is None:

@@ -10,13 +10,13 @@ import onnx
 import torch
 from onnx import ModelProto
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from burnish.errors import ModelError, OutputError
 from burnish.files import check_free, writing
 from burnish.modelfile.halves import halve
 from burnish.regions import detector_file
 from burnish.regions.card import CARD_KEY, INPUT, OUTPUTS, STEPS, DetectorCard
+from burnish.regions.learning.fuse import fuse
 from burnish.regions.learning.network import MaskNetwork
 
 # The newest that the tracing exporter writes for torchvision's operators without loss.
@@ -96,17 +96,6 @@ def export(
     return target
 
 
-def fuse(network: nn.Module) -> None:
-    """Build normalisers, whose statistics are frozen, into the convolutions before them."""
-    for module in network.modules():
-        if isinstance(module, nn.Sequential):
-            for index in range(len(module) - 1):
-                conv, normal = module[index], module[index + 1]
-                if isinstance(conv, nn.Conv2d) and isinstance(normal, nn.BatchNorm2d):
-                    module[index] = fuse_conv_bn_eval(conv, normal)
-                    module[index + 1] = nn.Identity()
-
-
 def _round(network: nn.Module) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
@@ -167,3 +156,21 @@ def _check_same(data: bytes, whole: _Whole, card: DetectorCard) -> None:
                     got=f"others at {width} x {height} px",
                     remedy="report the network: its export is wrong",
                 )
+
+
+def recard(source: Path, card: DetectorCard, target: Path, *, overwrite: bool = False) -> Path:
+    """Write a detector's file again with another card, and return its path.
+
+    Raises
+    ------
+    OutputError : the file is there already and `overwrite` is not set, or cannot be written
+    ModelError : `source` is no detector's file
+    """
+    model = onnx.load_model_from_string(detector_file.read(source).graph)
+    del model.metadata_props[:]
+    model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
+    data = model.SerializeToString(deterministic=True)
+    detector_file.parse(data, where=target.name)
+    with writing(target, overwrite=overwrite) as file:
+        file.write(data)
+    return target

@@ -1,7 +1,6 @@
 """The second stage of Mask R-CNN: proposals to classes, boxes and masks; on torchvision's parts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -36,21 +35,23 @@ class Found(NamedTuple):
     chosen: Tensor
 
 
-@dataclass(frozen=True)
-class MaskLoss:
-    """What is added to the plain mask loss: the weight of edge agreement."""
-
-    edges: float = 0.0
-
-
 class Heads(RoIHeads):
     """torchvision's heads, under the same names, and what this project adds to them.
 
     ``mask_score``, where there is one, predicts the masks' quality, which multiplies the scores.
+    ``edges`` is the weight of the edge agreement loss.
     """
 
-    mask_score: MaskScore | None = None
-    mask_loss = MaskLoss()
+    mask_score: MaskScore | None
+    edges: float
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.add(None)
+
+    def add(self, mask_score: MaskScore | None, edges: float = 0.0) -> None:
+        """Set what torchvision's heads do not have."""
+        self.mask_score, self.edges = mask_score, edges
 
     def losses(
         self, features: Features, proposals: list[Tensor], size: Size, targets: list[Target]
@@ -101,8 +102,8 @@ class Heads(RoIHeads):
         )
         losses = {"mask": F.binary_cross_entropy_with_logits(own, true)}
         probable = own.sigmoid()
-        if self.mask_loss.edges:
-            losses["edges"] = self.mask_loss.edges * edge_agreement(probable, true)
+        if self.edges:
+            losses["edges"] = self.edges * edge_agreement(probable, true)
         if self.mask_score is not None:
             areas = torch.cat(
                 [t["masks"].sum((1, 2))[m] for t, m in zip(targets, matches, strict=True)]

@@ -58,12 +58,14 @@ _ANCHORS = ((16, 24), (40, 60), (90, 130), (180, 260))
 _RATIOS = (0.5, 1.0, 2.0)
 
 
-def light(classes: int, *, mask_score: bool = False) -> MaskNetwork:
+def light(classes: int, *, mask_score: bool = False, edges: float = 0.0) -> MaskNetwork:
     """Build the light detector: EfficientNet-Lite0, few channels, few proposals.
 
     Parameters
     ----------
     classes : how many, the background not counted
+    mask_score : whether a head tells how well each mask fits
+    edges : weight of the edge agreement loss in training
     """
     anchors = AnchorGenerator(_ANCHORS, (_RATIOS,) * len(_ANCHORS))
     rpn = Proposer(
@@ -83,7 +85,7 @@ def light(classes: int, *, mask_score: bool = False) -> MaskNetwork:
         FastRCNNPredictor(_HIDDEN, classes + 1),
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.5,
-        batch_size_per_image=96,
+        batch_size_per_image=64,
         positive_fraction=0.25,
         bbox_reg_weights=None,
         score_thresh=0.05,
@@ -93,8 +95,9 @@ def light(classes: int, *, mask_score: bool = False) -> MaskNetwork:
         mask_head=MaskRCNNHeads(_CHANNELS, [_CHANNELS] * 3, 1),
         mask_predictor=MaskRCNNPredictor(_CHANNELS, _CHANNELS, classes + 1),
     )
-    if mask_score:
-        heads.mask_score = MaskScore(_CHANNELS, classes + 1)
+    # Masks begin undecided: the backbone's large features would decide at random.
+    nn.init.normal_(heads.mask_predictor.mask_fcn_logits.weight, std=1e-3)
+    heads.add(MaskScore(_CHANNELS, classes + 1) if mask_score else None, edges)
     body = Pyramid(Lite0(), TAP_CHANNELS, _CHANNELS)
     return MaskNetwork(body, rpn, heads, MEAN, STD)
 
@@ -117,6 +120,7 @@ def full(classes: int) -> MaskNetwork:
     rpn.__class__ = Proposer
     heads: Any = theirs.roi_heads
     heads.__class__ = Heads
+    heads.add(None)
     return MaskNetwork(
         theirs.backbone, rpn, heads, theirs.transform.image_mean, theirs.transform.image_std
     )

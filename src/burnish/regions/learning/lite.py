@@ -44,13 +44,14 @@ class Convolution(nn.Sequential):
         linear: bool = False,
     ) -> None:
         conv = nn.Conv2d(taken, given, kernel, stride, groups=groups, bias=False)
-        layers: list[nn.Module] = [conv, nn.BatchNorm2d(given, eps=1e-3, momentum=0.01)]
+        layers: list[nn.Module] = [conv, nn.BatchNorm2d(given, eps=1e-3)]
         super().__init__(*layers, *([] if linear else [nn.ReLU6(inplace=True)]))
         # As TensorFlow pads: what is odd goes below and to the right.
         before = (kernel - stride) // 2
         self.padding = (before, kernel - stride - before) * 2
 
     def forward(self, input: Tensor) -> Tensor:
+        """Pad and convolve."""
         padded = F.pad(input, self.padding) if any(self.padding) else input
         result: Tensor = super().forward(padded)
         return result
@@ -68,6 +69,7 @@ class Block(nn.Module):
         self.residual = stride == 1 and taken == given
 
     def forward(self, input: Tensor) -> Tensor:
+        """Widen, filter, narrow, and add what came in where it fits."""
         result: Tensor = self.project(self.depthwise(self.expand(input)))
         return input + result if self.residual else result
 
@@ -91,6 +93,7 @@ class Lite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, input: Tensor) -> "OrderedDict[str, Tensor]":
+        """Return the feature maps by name."""
         taps: OrderedDict[str, Tensor] = OrderedDict()
         features = self.stem(input)
         for index, block in enumerate(self.blocks):

@@ -24,7 +24,7 @@ class MaskScore(nn.Module):
         self.last = nn.Linear(channels, classes)
 
     def forward(self, features: Tensor, masks: Tensor) -> Tensor:
-        """Predict; the masks are brought to the features' size by their maximum, as in the paper."""
+        """Predict; masks are brought to the features' size by their maximum, as in the paper."""
         small = F.max_pool2d(masks[:, None], 2)
         hidden = F.relu(self.first(torch.cat([features, small], 1)))
         hidden = F.relu(self.second(hidden)).mean((2, 3))
