@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,9 @@ from burnish.params import Value
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
 from burnish.regions.wish import RegionWish
+
+if TYPE_CHECKING:
+    from burnish.editing.edit import Edit
 
 KEEP_METADATA = inspect.Parameter(
     "keep_metadata",
@@ -73,10 +76,7 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
     ) -> None:
         from burnish.cli.batch import run
         from burnish.editing.plan import Wish
-        from burnish.editing.regional import region_edit
 
-        params: dict[str, Value] = {p.name: more[p.keyword] for p in edit.params}
-        keeping = Keeping(save_mask, photos, overwrite, dry_run)
         wish = Wish(
             output=output,
             name=name,
@@ -86,11 +86,10 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
             skip_existing=skip_existing,
             depth=depth,
         )
-        edit.settle(params)
-        region = where.region(edit.selection, edit.edges, device=device, threads=threads)
-        forget = False if more.get("keep_metadata") else None
         run(
-            region_edit(edit, params, region, keeping.keeper(), forget=forget),
+            _edit(
+                edit, where, more, Keeping(save_mask, photos, overwrite, dry_run), device, threads
+            ),
             photos,
             wish,
             quality=quality,
@@ -104,6 +103,24 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
     defaults = {**edit.selection, **edit.edges}
     defaults["only"] = defaults.pop("classes", None)
     return with_region_options(_with_own(edit, command), defaults)
+
+
+def _edit(
+    edit: RegionEdit,
+    where: RegionWish,
+    more: dict[str, Any],
+    keeping: Keeping,
+    device: str,
+    threads: int | None,
+) -> "Edit":
+    """Return what is to be done to each photo."""
+    from burnish.editing.regional import region_edit
+
+    params: dict[str, Value] = {param.name: more[param.keyword] for param in edit.params}
+    edit.settle(params)  # what is wrong with them is said before a detector is opened
+    region = where.region(edit.selection, edit.edges, device=device, threads=threads)
+    forget = False if more.get("keep_metadata") else None
+    return region_edit(edit, params, region, keeping.keeper(), forget=forget)
 
 
 def _with_own(edit: RegionEdit, command: Callable[..., None]) -> Callable[..., None]:

@@ -38,7 +38,7 @@ def to_coco(found: Mapping[str, Instances], classes: Sequence[str] = ()) -> dict
     >>> one = Instances((4, 3), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
     >>> written = to_coco({"a.jpg": one})["annotations"][0]
     >>> written["bbox"], written["area"], written["segmentation"]
-    ([1, 0, 2, 2], 4, {'size': [3, 4], 'counts': '32124'})
+    ([1, 0, 2, 2], 4, {'size': [3, 4], 'counts': '32103'})
     """
     names = [*classes]
     names += sorted({label for one in found.values() for label in one.labels} - {*names})
