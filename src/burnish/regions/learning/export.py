@@ -4,6 +4,7 @@ import copy
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -104,7 +105,7 @@ def _round(network: nn.Module) -> None:
 
 
 def _graph(whole: _Whole, card: DetectorCard) -> ModelProto:
-    content = BytesIO()
+    content: Any = BytesIO()
     example = torch.rand(3, 128, 160, generator=torch.Generator().manual_seed(0))
     counted = {name: {0: name} for name in (*OUTPUTS, *STEPS)}
     try:
