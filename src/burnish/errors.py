@@ -78,6 +78,7 @@ class MissingLibraryError(BurnishError):
 EXTRAS = {
     "PyOpenColorIO": "operators",
     "cv2": "operators",
+    "faster_coco_eval": "regions",
     "numba": "operators",
     "openvino": "openvino",
     "pymatting": "operators",
@@ -86,6 +87,7 @@ EXTRAS = {
     "skimage": "operators",
     "onnxscript": "train",
     "torch": "train",
+    "torchvision": "regions",
 }
 
 

@@ -146,7 +146,7 @@ def test_in_full_is_what_is_shown():
 def test_without_opencv_it_is_said_and_nothing_is_left_out(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
     monkeypatch.setitem(__import__("sys").modules, "cv2.ximgproc", None)
-    with pytest.raises(MissingLibraryError, match=r"extra 'regions'.* or leave masks coarse"):
+    with pytest.raises(MissingLibraryError, match=r"extra 'retouch'.* or leave masks coarse"):
         hardened(coarse(), [0], photo(), Edges())
     assert hardened(coarse(), [0], photo(), Edges(refine=False)).any()
 

@@ -61,7 +61,7 @@ def compose(
         pixels = _part(Photo.open(photos[index % len(photos)]).pixels, size, random)
         scene = Scene(pixels, (), ())
         for _ in range(random.integers(1, most + 1)):
-            scene = paste(scene, cut_outs[random.integers(len(cut_outs))], random)
+            scene = paste(scene, cut_outs[int(random.integers(len(cut_outs)))], random)
         name = f"{index:05}.png"
         Photo(scene.pixels).save(folder / name)
         images.append({"id": index, "file_name": name, "width": size[0], "height": size[1]})

@@ -94,7 +94,8 @@ def twelve(
 
 def true_records(photos: CocoSet, card: DetectorCard) -> dict[str, Any]:
     """Return the truth as a COCO record whose categories are the detector's classes, from 1."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for index, picture in enumerate(photos.pictures, 1):
         images.append({"id": index, "width": picture.size[0], "height": picture.size[1]})
         for found in picture.objects:

@@ -124,7 +124,7 @@ def _opencv() -> ModuleType:
             "refining a region",
             expected="OpenCV with its contributed modules",
             got="an installation without it",
-            remedy="install burnish with its extra 'regions': pip install '.[regions]' in the "
+            remedy="install burnish with its extra 'retouch': pip install '.[retouch]' in the "
             "clone, or leave masks coarse with --no-refine (refine=False)",
         ) from error
     module: ModuleType = cv2

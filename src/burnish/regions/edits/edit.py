@@ -62,6 +62,6 @@ class RegionEdit:
         try:
             function: Callable[..., Any] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
-            raise missing_library(error, "regions").at(f"regions {self.name}") from error
+            raise missing_library(error, "retouch").at(f"regions {self.name}") from error
         keywords = {param.keyword: argument(param, values[param.name]) for param in self.params}
         return lambda pixels, mask: function(pixels, mask, **keywords)

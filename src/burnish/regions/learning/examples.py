@@ -85,7 +85,7 @@ class Examples:
             scene = _cropped(scene, self.settings.canvas, random)
         if self.cut_outs and random.random() < self.settings.paste:
             for _ in range(random.integers(1, self.settings.most_pasted + 1)):
-                scene = paste(scene, self.cut_outs[random.integers(len(self.cut_outs))], random)
+                scene = paste(scene, self.cut_outs[int(random.integers(len(self.cut_outs)))], random)
         if self.settings.augment:
             scene = Scene(_lit(scene.pixels, random), scene.labels, scene.masks)
         return self._tensors(scene)
@@ -163,7 +163,8 @@ def _nearest(mask: Mask, size: tuple[int, int], rows: Places, columns: Places) -
     height, width = mask.shape
     down = ((rows + 0.5) * height / size[1]).astype(int).clip(0, height - 1)
     across = ((columns + 0.5) * width / size[0]).astype(int).clip(0, width - 1)
-    return mask[down][:, across]
+    moved: Mask = mask[down][:, across]
+    return moved
 
 
 def _lit(pixels: Pixels, random: np.random.Generator) -> Pixels:
@@ -175,4 +176,5 @@ def _lit(pixels: Pixels, random: np.random.Generator) -> Pixels:
     result = result * (contrast * tint).astype(np.float32) + (shift * tint).astype(np.float32)
     noise = random.standard_normal(pixels.shape, dtype=np.float32)
     result += noise * np.float32(random.uniform(0, 0.03))
-    return result.clip(0, 1)
+    lit: Pixels = result.clip(0, 1)
+    return lit

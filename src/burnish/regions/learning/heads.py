@@ -122,11 +122,12 @@ class Heads(RoIHeads):
         size, padded : height and width of the picture, without and with its padding, px
         """
         hidden = self.box_head(self.box_roi_pool(features, [proposals], [padded]))
-        boxes, labels, scores, chosen = self._settle(*self.box_predictor(hidden), proposals, size)
+        logits, deltas = self.box_predictor(hidden)
+        boxes, labels, scores, chosen = self._settle(logits, deltas, proposals, size)
         pooled = self.mask_roi_pool(features, [boxes], [padded])
-        logits = self.mask_predictor(self.mask_head(pooled))
+        shapes = self.mask_predictor(self.mask_head(pooled))
         index = torch.arange(labels.shape[0], device=labels.device)
-        masks = logits[index, labels].sigmoid()
+        masks = shapes[index, labels].sigmoid()
         if self.mask_score is not None:
             scores = scores * self.mask_score(pooled, masks)[index, labels]
             scores, order = scores.sort(descending=True)
@@ -149,7 +150,8 @@ class Heads(RoIHeads):
         real = remove_small_boxes(boxes, 1e-2)
         boxes, labels, scores, chosen = _taken(real, boxes, labels, scores, chosen)
         best = suppress(boxes, scores, labels, self.nms_thresh, size)[: self.detections_per_img]
-        return _taken(best, boxes, labels, scores, chosen)
+        kept: tuple[Tensor, Tensor, Tensor, Tensor] = _taken(best, boxes, labels, scores, chosen)
+        return kept
 
 
 def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float, size: Size) -> Tensor:
@@ -165,7 +167,8 @@ def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float, size
     tensor([0, 2])
     """
     apart = groups.to(boxes) * (size[0] + size[1] + 1)
-    return nms(boxes + apart[:, None], scores, overlap)
+    kept: Tensor = nms(boxes + apart[:, None], scores, overlap)
+    return kept
 
 
 def _taken(index: Tensor, *values: Tensor) -> Any:

@@ -53,7 +53,7 @@ class Convolution(nn.Sequential):
     def forward(self, input: Tensor) -> Tensor:
         """Pad and convolve."""
         padded = F.pad(input, self.padding) if any(self.padding) else input
-        result: Tensor = super().forward(padded)
+        result: Tensor = super().forward(padded)  # type: ignore[no-untyped-call]
         return result
 
 
