@@ -83,6 +83,7 @@ EXTRAS = {
     "PyOpenColorIO": "operators",
     "av": "video",
     "cv2": "operators",
+    "faster_coco_eval": "regions",
     "numba": "operators",
     "openvino": "openvino",
     "pymatting": "operators",
@@ -91,11 +92,16 @@ EXTRAS = {
     "skimage": "operators",
     "onnxscript": "train",
     "torch": "train",
+    "torchvision": "regions",
 }
 
 
-def missing_library(error: ModuleNotFoundError) -> MissingLibraryError:
+def missing_library(error: ModuleNotFoundError, extra: str | None = None) -> MissingLibraryError:
     """Return what to tell a person about a library that is not installed; other errors pass.
+
+    Parameters
+    ----------
+    extra : the extra to name, where another than the one of `EXTRAS` brings the library too
 
     Raises
     ------
@@ -104,7 +110,7 @@ def missing_library(error: ModuleNotFoundError) -> MissingLibraryError:
     library = (error.name or "").partition(".")[0]
     if library not in EXTRAS:
         raise error
-    extra = EXTRAS[library]
+    extra = extra or EXTRAS[library]
     return MissingLibraryError(
         "this command",
         expected=f"the library {library}",

@@ -203,7 +203,52 @@ name another
         raise UsageError(self.name, expected=self.range, got=got, remedy=remedy)
 
 
-AnyParam = Param | ColourParam | FileParam
+@dataclass(frozen=True)
+class ChoiceParam(_Named):
+    """One of a few words.
+
+    Parameters
+    ----------
+    choices : the words
+    default : the one that holds where none is said
+
+    Examples
+    --------
+    >>> way = ChoiceParam("method", "is how it is done", choices=("fill", "blur"), default="fill")
+    >>> way.check(None), way.check("blur")
+    ('fill', 'blur')
+    """
+
+    choices: tuple[str, ...]
+    default: str
+
+    @property
+    def range(self) -> str:
+        """The words."""
+        return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+
+    @property
+    def otherwise(self) -> str:
+        """What holds where nothing is said."""
+        return self.default
+
+    @property
+    def meaning(self) -> str:
+        """What it does, as a sentence without its full stop."""
+        return self.effect
+
+    def check(self, value: Value) -> str:
+        """Return the word, or raise UsageError where it is none of them."""
+        if value is None:
+            return self.default
+        if value not in self.choices:
+            raise UsageError(
+                self.name, expected=self.range, got=f"{value}", remedy="choose one of them"
+            )
+        return str(value)
+
+
+AnyParam = Param | ColourParam | FileParam | ChoiceParam
 
 
 def settle(params: Iterable[AnyParam], given: Mapping[str, Value], of: str) -> dict[str, Value]:

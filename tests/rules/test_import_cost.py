@@ -38,7 +38,15 @@ def test_import_is_cheap():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["apply", "--help"], ["train", "--help"], ["operators", "list"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["apply", "--help"],
+        ["train", "--help"],
+        ["operators", "list"],
+        ["regions", "list", "--help"],
+        ["regions", "blur", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_is_cheap(arguments):

@@ -27,6 +27,7 @@ from burnish.cli.options import (
 )
 from burnish.editing.names import DEFAULT_NAME
 from burnish.params import Value
+from burnish.regions.wish import RegionWish
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 
@@ -40,6 +41,16 @@ def again(
     model: Annotated[
         list[Path] | None,
         typer.Option("--model", help="The file of a network that does not come with burnish."),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="The file of a detector that does not come with burnish."),
+    ] = None,
+    objects: Annotated[
+        Path | None, typer.Option(help="The file of objects that a region was taken from.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="The mask, or folder of masks, of a region.")
     ] = None,
     name: Name = DEFAULT_NAME,
     format: Format = None,
@@ -66,8 +77,16 @@ def again(
     from burnish.editing.plan import Wish
     from burnish.editing.video.formats import Coding
 
+    finding = RegionWish(detector=detector, objects=objects)
     edit = repeat(
-        how_made(made), params, models=model or (), device=device, threads=threads, engine=engine
+        how_made(made),
+        params,
+        models=model or (),
+        finder=finding.finder(device=device, threads=threads) if finding.of_objects else None,
+        mask=mask,
+        device=device,
+        threads=threads,
+        engine=engine,
     )
     wish = Wish(
         output=output,

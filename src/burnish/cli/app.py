@@ -18,6 +18,7 @@ from burnish.cli.man import man
 from burnish.cli.models import models
 from burnish.cli.operators import operators
 from burnish.cli.photos import photos
+from burnish.cli.regions import regions
 from burnish.cli.train import train
 from burnish.errors import INTERRUPTED, BurnishError, missing_library
 
@@ -51,6 +52,7 @@ for command in (apply, again, compare, train, evaluate, cube, demo, doctor, man)
 app.add_typer(models, name="models")
 app.add_typer(operators, name="operators")
 app.add_typer(photos, name="photos")
+app.add_typer(regions, name="regions")
 
 
 def _warn(message: Warning | str, *where: Any, **more: Any) -> None:

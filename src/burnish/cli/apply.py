@@ -25,11 +25,14 @@ from burnish.cli.options import (
     complete_operator,
     with_operator_params,
 )
+from burnish.cli.region_options import Keeping, SaveMask, with_region_options
 from burnish.editing.names import DEFAULT_NAME
 from burnish.params import Value
+from burnish.regions.wish import RegionWish
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 
+@with_region_options
 @with_operator_params
 def apply(
     operator: Annotated[
@@ -58,8 +61,10 @@ def apply(
     engine: Engine = DEFAULT_ENGINE,
     json_output: JsonOutput = False,
     quiet: Quiet = False,
+    save_mask: SaveMask = None,
     *,
     params: dict[str, Value],
+    where: RegionWish,
 ) -> None:
     """Apply an operator to photos and films. All that is in the files is kept, or it is said."""
     from burnish.cli.batch import run
@@ -68,6 +73,11 @@ def apply(
     from burnish.editing.video.formats import Coding
 
     edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    if where != RegionWish() or save_mask is not None:
+        from burnish.editing.regional import within
+
+        keeping = Keeping(save_mask, photos, overwrite, dry_run)
+        edit = within(edit, where.region(device=device, threads=threads), keeping.keeper())
     wish = Wish(
         output=output,
         name=name,

@@ -112,7 +112,7 @@ def _through_streams(
     if not to_stream:
         target = target_of(source, edit.name, wish.output, overwrite=wish.overwrite)
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
-    result = edited(edit, photo)
+    result = edited(edit, photo, source=None if source == STREAM else source)
     if target is not None:
         result.save(target, quality=how.quality, depth=how.depth, overwrite=how.overwrite)
         return

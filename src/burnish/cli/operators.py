@@ -10,9 +10,14 @@ from burnish.cli.options import JsonOutput
 from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
-from burnish.params import AnyParam, ColourParam, FileParam, Param
+from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 
-KINDS: dict[type[AnyParam], str] = {Param: "number", ColourParam: "colour", FileParam: "file"}
+KINDS: dict[type[AnyParam], str] = {
+    Param: "number",
+    ColourParam: "colour",
+    FileParam: "file",
+    ChoiceParam: "choice",
+}
 
 operators = typer.Typer(no_args_is_help=True, help="The slow operators: list, show NAME.")
 

@@ -83,28 +83,43 @@ def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
     The command takes them as its argument `params`, by name; what was not said is None. Typer
     reads a command's options off its signature, so the options are added there.
     """
-    described: dict[str, list[tuple[str, AnyParam]]] = {}
+    uses_of: dict[str, list[tuple[str, AnyParam]]] = {}
     for operator in OPERATORS.values():
         for param in operator.params:
-            described.setdefault(param.name, []).append((operator.name, param))
-    keywords = {uses[0][1].keyword: name for name, uses in described.items()}
+            uses_of.setdefault(param.name, []).append((operator.name, param))
+    keywords = {uses[0][1].keyword: name for name, uses in uses_of.items()}
 
     def wrapped(**given: Any) -> None:
         params = {name: given.pop(keyword) for keyword, name in keywords.items()}
         command(params=params, **given)
 
-    signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.name != "params"]
-    added = [_option(uses) for uses in described.values()]
-    wrapped.__name__ = command.__name__
-    wrapped.__doc__ = command.__doc__
-    wrapped.__signature__ = signature.replace(parameters=own + added)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: p.annotation for p in own + added}
+    dress(wrapped, command, "params", [_option(uses) for uses in uses_of.values()])
     return wrapped
 
 
+def dress(
+    wrapped: Callable[..., None],
+    command: Callable[..., None],
+    instead_of: str,
+    added: list[inspect.Parameter],
+) -> None:
+    """Give `wrapped` the name, help and options of `command`, one of them replaced by others."""
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.name != instead_of]
+    # What takes no default has to stand before what is added by name.
+    named = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    wrapped.__name__ = command.__name__
+    wrapped.__doc__ = command.__doc__
+    wrapped.__signature__ = signature.replace(parameters=named + added)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in named + added}
+
+
 def _option(uses: list[tuple[str, AnyParam]]) -> inspect.Parameter:
-    param = uses[0][1]
+    return option_of(uses[0][1], _help(uses), "Parameters of operators")
+
+
+def option_of(param: AnyParam, help: str, panel: str | None = None) -> inspect.Parameter:
+    """Return a command's option for a parameter; what was not said is None."""
     kind: Any = str
     if isinstance(param, Param):
         kind = float
@@ -114,9 +129,9 @@ def _option(uses: list[tuple[str, AnyParam]]) -> inspect.Parameter:
         kind | None,
         typer.Option(
             param.option,
-            help=_help(uses),
+            help=help,
             show_default=False,
-            rich_help_panel="Parameters of operators",
+            rich_help_panel=panel,
         ),
     ]
     return inspect.Parameter(
@@ -129,5 +144,10 @@ def _help(uses: list[tuple[str, AnyParam]]) -> str:
     (operator, param), *others = uses
     if others:
         return f"Of {', '.join(name for name, _ in uses)}: see `burnish operators show NAME`."
+    return f"{operator}: {described(param)}"
+
+
+def described(param: AnyParam) -> str:
+    """Say what a parameter takes, what holds otherwise and what it does."""
     otherwise = f", default {param.otherwise}" if param.otherwise else ""
-    return f"{operator}: {param.range}{otherwise}; {param.meaning}."
+    return f"{param.range}{otherwise}; {param.meaning}."

@@ -7,12 +7,17 @@ from pathlib import Path
 
 from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples, choose
 from burnish.editing.made import Made, made_of
+from burnish.editing.regional import region_edit, within
 from burnish.editing.video.formats import is_called_film
 from burnish.editing.video.note import made_of_film
+from burnish.editing.where import region_of
 from burnish.errors import ModelError, UsageError
 from burnish.files import digest
 from burnish.operators.table import OPERATORS
 from burnish.params import Value
+from burnish.photo import Photo
+from burnish.regions.edits.table import EDITS
+from burnish.regions.region import Finder
 from burnish.runtime import shelf
 from burnish.runtime.engines import DEFAULT_ENGINE
 
@@ -27,6 +32,8 @@ def again(
     params: Mapping[str, Value] | None = None,
     *,
     models: Sequence[Path] = (),
+    finder: Finder | None = None,
+    mask: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -38,6 +45,8 @@ def again(
     params : values to take in place of those that were recorded, and the files of parameters that
         are files, of which a photo keeps only the names
     models : files of networks that do not come with burnish, told by their SHA-256
+    finder, mask : what finds the objects of regions, and their mask, where they did not come with
+        burnish
 
     Raises
     ------
@@ -61,17 +70,20 @@ def again(
                     got="none",
                     remedy="name it: a photo keeps no more than its name",
                 )
+        region = region_of(step.where, finder=finder, mask=mask) if step.where else None
+        if region is not None and step.operator in EDITS and step.model is None and not step.slow:
+            edits.append(region_edit(EDITS[step.operator], {**step.params, **given}, region))
+            continue
         what = _operator(step) if step.slow else _model(step, files)
-        edits.append(
-            choose(
-                what,
-                {**step.params, **given},
-                slow=step.slow,
-                device=device,
-                threads=threads,
-                engine=engine,
-            )
+        edit = choose(
+            what,
+            {**step.params, **given},
+            slow=step.slow,
+            device=device,
+            threads=threads,
+            engine=engine,
         )
+        edits.append(within(edit, region) if region is not None else edit)
     return edits[0] if len(edits) == 1 else _in_turn(edits)
 
 
@@ -118,17 +130,24 @@ def _in_turn(edits: Sequence[Edit]) -> Edit:
             pixels = edit.run(pixels, share)
         return pixels
 
+    def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
+        for edit in edits:
+            photo = edit.photo(photo, source, progress)
+        return photo
+
     return Edit(
         ".".join(edit.name for edit in edits),
         run,
         edits[0].device,
         tuple(step for edit in edits for step in edit.made),
         # In parts only if all of them are.
-        tuple(over for edit in edits for over in edit.passes)
+        passes=tuple(over for edit in edits for over in edit.passes)
         if all(edit.passes for edit in edits)
         else (),
-        lambda samples: _film_in_turn(edits, samples),
-        lambda: "\n".join(edit.identity() for edit in edits),
+        film=lambda samples: _film_in_turn(edits, samples),
+        remembers=any(edit.remembers for edit in edits),
+        identity=lambda: "\n".join(edit.identity() for edit in edits),
+        change=change if any(edit.change for edit in edits) else None,
     )
 
 

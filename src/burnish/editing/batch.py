@@ -148,7 +148,11 @@ class _Batch:
             return work
         if photo is None:
             return self._timed(step, work, lambda: self._stream(step))
-        return self._timed(step, work, lambda: _Work(edited(self.edit_, photo, share), photo.size))
+
+        def edit() -> _Work:
+            return _Work(edited(self.edit_, photo, share, step.source), photo.size)
+
+        return self._timed(step, work, edit)
 
     def write(self, step: Step, work: _Work) -> Outcome:
         photo = work.photo

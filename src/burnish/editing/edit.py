@@ -18,6 +18,7 @@ from burnish.operators.operator import Operator
 from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
 from burnish.params import Value, settle
+from burnish.photo import Photo
 from burnish.photo.shrink import shrink
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model, Put, Take
@@ -49,6 +50,13 @@ class Pass(Protocol):
         """Edit a picture of this height and width."""
 
 
+class Change(Protocol):
+    """A photo -> the photo edited; `source` is its file, where it has one."""
+
+    def __call__(self, photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
+        """Edit a photo."""
+
+
 @dataclass(frozen=True)
 class Edit:
     """A function from pixels to pixels, and how it names itself.
@@ -63,7 +71,10 @@ class Edit:
         needs the whole picture
     film : makes, once for a film, the function that its frames go through in order; None where
         `run` does for each. What has to hold for all frames is found out there, from samples
+    remembers : whether what becomes of a film's frame depends on the frames before it
     identity : a text that changes where the result could, beyond what `made` tells
+    change : the same of a whole photo, where that is more than the function of its pixels: what
+        depends on its file, or alters its transparency or metadata
     """
 
     name: str
@@ -72,13 +83,28 @@ class Edit:
     made: tuple[Made, ...]
     passes: tuple[Pass, ...] = ()
     film: Callable[[Samples], FrameEdit] | None = None
+    remembers: bool = False
     identity: Callable[[], str] = lambda: ""
+    change: Change | None = None
 
     def on_film(self, samples: Samples) -> FrameEdit:
         """Return the function for the frames of one film, each of which it is given in order."""
         if self.film is not None:
             return self.film(samples)
         return lambda pixels, number, seconds: self.run(pixels)
+
+    def photo(
+        self, photo: Photo, source: Path | None = None, progress: Progress | None = None
+    ) -> Photo:
+        """Return the photo edited.
+
+        Parameters
+        ----------
+        source : the photo's file, where it has one
+        """
+        if self.change is not None:
+            return self.change(photo, source, progress)
+        return photo.with_pixels(self.run(photo.pixels, progress))
 
 
 def choose(

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 import burnish
+from burnish.editing.where import Where
 from burnish.errors import PhotoError
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import Photo, header
@@ -31,6 +32,7 @@ class Made(BaseModel):
     model : SHA-256 of the network's file; None for the slow operator
     slow : whether it was the slow operator itself
     version : of burnish
+    where : where in the photo it shows; None for everywhere
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +43,7 @@ class Made(BaseModel):
     model: str | None = None
     slow: bool = False
     version: str = burnish.__version__
+    where: Where | None = None
 
 
 _List = TypeAdapter(tuple[Made, ...])

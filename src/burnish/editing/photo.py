@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.made import remember
 from burnish.editing.plan import target_of
+from burnish.editing.regional import Only, as_region, region_edit, within
 from burnish.editing.streamed import is_streamed, stream
 from burnish.editing.video.formats import AS_IT_WAS, Coding, is_called_film
 from burnish.editing.video.run import edit_film
@@ -16,6 +17,7 @@ from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
 from burnish.photo import Photo
+from burnish.regions.edits.table import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
@@ -36,16 +38,18 @@ def apply(
     engine: str = DEFAULT_ENGINE,
     codec: str | None = None,
     crf: int | None = None,
+    only: Only | None = None,
     **params: Value,
 ) -> "Picture":
-    """Apply an operator's network to a picture, or to a film by its path.
+    """Apply an operator's network, or an edit of regions, to a picture, or to a film by its path.
 
     Parameters
     ----------
     image : path of a picture or film, bytes of a picture file, PIL image, or array of shape (H, W)
         or (H, W, C): grey, RGB, or either with alpha last; uint8, uint16 or floating in [0, 1];
         sRGB-encoded
-    operator : an operator's name such as "l0-smoothing", or the path of a model file
+    operator : an operator's name such as "l0-smoothing", the path of a model file, or an edit of
+        regions such as "splash"
     output, overwrite : for a path only: where the result goes (default: `photo.OPERATOR.jpg`
         beside it), and whether it may replace a file
     slow : run the slow operator itself
@@ -53,6 +57,8 @@ def apply(
     threads : CPU threads, by default one a core
     engine : "onnxruntime" or "openvino"
     codec, crf : for a film only: how it is encoded, by default as it was
+    only : where it shows: a class of objects such as "person" or several, a mask of the picture's
+        size (bool, or floats in [0, 1]), or a `burnish.regions.region.Region`
     params : the operator's parameters, e.g. ``lambda_=0.02``
 
     Returns
@@ -75,7 +81,7 @@ def apply(
     >>> result.shape, result.dtype
     ((40, 60), dtype('uint8'))
     """
-    edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    edit = _edit(operator, params, only, slow, device, threads, engine)
     if isinstance(image, str | Path):
         source, coding = Path(image), Coding(codec, crf)
         target = target_of(source, edit.name, output, overwrite=overwrite, coding=coding)
@@ -87,6 +93,41 @@ def apply(
                 name, expected="a path as image", got=type(image).__name__, remedy="leave it out"
             )
     return cast("Picture", _apply_in_memory(edit, image))
+
+
+def _edit(
+    operator: str | Path,
+    params: dict[str, Value],
+    only: Only | None,
+    slow: bool,
+    device: str,
+    threads: int | None,
+    engine: str,
+) -> Edit:
+    """Choose the edit, and the region that it shows in."""
+    regional = EDITS.get(operator) if isinstance(operator, str) else None
+    if regional is None:
+        edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+        if only is None:
+            return edit
+        return within(edit, as_region(only, device=device, threads=threads))
+    if only is None:
+        only = regional.selection.get("classes")
+    if only is None:
+        raise UsageError(
+            "only",
+            expected=f"a region, which {operator} needs",
+            got="none",
+            remedy='such as only="person", or a mask',
+        )
+    region = as_region(
+        only,
+        regional.selection,
+        regional.edges,
+        device=device,
+        threads=threads,
+    )
+    return region_edit(regional, params, region)
 
 
 def _apply_in_memory(edit: Edit, image: Any) -> Any:
@@ -148,14 +189,16 @@ def apply_to_file(
             progress=progress,
         )
         return target
-    result = edited(edit, Photo.open(source), progress)
+    result = edited(edit, Photo.open(source), progress, source)
     make_folder(target.parent)
     return result.save(target, quality=quality, depth=depth, overwrite=overwrite)
 
 
-def edited(edit: Edit, photo: Photo, progress: Progress | None = None) -> Photo:
-    """Return the photo with the edit's pixels, and with the edit in its XMP."""
-    return remember(photo.with_pixels(edit.run(photo.pixels, progress)), edit.made)
+def edited(
+    edit: Edit, photo: Photo, progress: Progress | None = None, source: Path | None = None
+) -> Photo:
+    """Return the photo edited, with the edit in its XMP; `source` is its file, if it has one."""
+    return remember(edit.photo(photo, source, progress), edit.made)
 
 
 def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:

@@ -85,7 +85,7 @@ def _card(result: Result, network: Network, judgements: Sequence[Judgement], ord
         choices=tuple(
             _choice(param, settings.params[param.name])
             for param in params
-            if not isinstance(param, Param)
+            if isinstance(param, ColourParam | FileParam)
         ),
         network=settings.network,
         halo=network.halo,

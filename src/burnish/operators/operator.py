@@ -15,7 +15,7 @@ import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
 from burnish.files import digest
 from burnish.operators.threads import hold_libraries
-from burnish.params import AnyParam, FileParam, Param, Value
+from burnish.params import AnyParam, ChoiceParam, FileParam, Param, Value
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -109,7 +109,7 @@ class Operator:
         picture = np.array(rgb, dtype=np.float32)
         self._check_input(picture)
         function = self.function()
-        keywords = {p.keyword: _argument(p, values[p.name]) for p in self.params}
+        keywords = {p.keyword: argument(p, values[p.name]) for p in self.params}
         try:
             with _TURN if isinstance(self.call, str) else contextlib.nullcontext():
                 hold_libraries()
@@ -172,7 +172,7 @@ class Operator:
         )
 
 
-def _argument(param: AnyParam, value: Value) -> Any:
+def argument(param: AnyParam, value: Value) -> Any:
     """Return what the function gets for a parameter's value."""
     if isinstance(param, Param):
         number = param.check(value)
@@ -184,8 +184,8 @@ def _argument(param: AnyParam, value: Value) -> Any:
         from burnish.photo import Photo
 
         return Photo.open(file).pixels
-    if value is None:
-        return None
+    if value is None or isinstance(param, ChoiceParam):
+        return param.check(value)
     import numpy as np
 
     return np.array(list(bytes.fromhex(str(value)[1:])), np.float32) / 255

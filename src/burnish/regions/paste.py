@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 Mask = NDArray[np.float32]
 
 
-def paste(mask: Mask, box: NDArray[np.float32], size: tuple[int, int]) -> Mask:
+def paste(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
     """Stretch a mask over its box, bilinearly, and put it into a picture of zeros.
+
+    A mask as large as its box, where that lies on whole pixels, is put there as it is.
 
     Shape: (h, w) -> (H, W), both in [0, 1].
 
@@ -28,6 +30,8 @@ def paste(mask: Mask, box: NDArray[np.float32], size: tuple[int, int]) -> Mask:
     array([0., 1., 1., 1., 1., 1., 0., 0.], dtype=float32)
     """
     width, height = size
+    if _is_in_full(mask, box):
+        return _put(mask, box, size)
     rimmed = np.pad(mask, 1)
     middle = (box[:2] + box[2:]) / 2
     half = (box[2:] - box[:2]) / 2 * (np.array(rimmed.shape[::-1]) / mask.shape[::-1])
@@ -43,6 +47,24 @@ def paste(mask: Mask, box: NDArray[np.float32], size: tuple[int, int]) -> Mask:
         columns.start - left : columns.stop - left
     ]
     whole[rows, columns] = down @ rimmed @ across.T
+    return whole
+
+
+def _is_in_full(mask: Mask, box: NDArray[np.floating]) -> bool:
+    """Tell whether a mask has a pixel for every one of its box's."""
+    extent = (box[3] - box[1], box[2] - box[0])
+    return bool((box == np.trunc(box)).all()) and mask.shape == extent
+
+
+def _put(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
+    left, top, right, bottom = (int(edge) for edge in box)
+    whole = np.zeros(size[::-1], np.float32)
+    rows = slice(max(top, 0), min(bottom, size[1]))
+    columns = slice(max(left, 0), min(right, size[0]))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        whole[rows, columns] = mask[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
     return whole
 
 

@@ -111,15 +111,19 @@ def _stretches(
 ) -> bool:
     """Do the stretches that are not finished; tell whether all are by then."""
     start = scratch.frames
+    # What is finished is gone through again where the rest depends on it.
+    first = 0 if edit.remembers else start
     run = edit.on_film(lambda: samples(film))
     stretches = Stretches(film, encoding, scratch)
     with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "encode") as encoder:
         behind = Behind(encoder)
         try:
-            for number, (frame, pixels) in enumerate(ahead(taken(film, start), decoder), start):
+            for number, (frame, pixels) in enumerate(ahead(taken(film, first), decoder), first):
                 if stopped():
                     break
                 edited = run(pixels, number, float(frame.stamp * film.time_base))
+                if number < start:
+                    continue
                 behind.hand(partial(stretches.add, frame, edited))
                 if tell is not None:
                     tell(number + 1, max(film.frames, number + 1) if film.frames else 0)

@@ -1,0 +1,12 @@
+"""`burnish regions`: what is in photos, edits that show there or do not, and detectors."""
+
+import typer
+
+from burnish.cli import region_edits, region_list, regions_learning
+
+regions = typer.Typer(
+    no_args_is_help=True, help="Objects in photos: what there is, edits that keep to it, detectors."
+)
+region_list.register(regions)
+region_edits.register(regions)
+regions_learning.register(regions)

@@ -1,0 +1,330 @@
+"""Regional: edits that show in a region only, and edits that are made of one."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples
+from burnish.editing.made import made
+from burnish.editing.where import where_of
+from burnish.errors import OutputError, PhotoError, UsageError
+from burnish.params import Value
+from burnish.photo import Photo
+from burnish.photo.origin import Origin
+from burnish.regions.blend import blend
+from burnish.regions.edges import Edges
+from burnish.regions.edits.edit import RegionEdit
+from burnish.regions.film import FilmRegion
+from burnish.regions.maskfile import save_mask
+from burnish.regions.region import Region
+from burnish.regions.select import Selection
+
+Mask = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MaskKeeper:
+    """Writes the masks that edits were shown through.
+
+    Parameters
+    ----------
+    path : a file, or with `folder` a folder for files called PHOTO.EXT.mask.png
+    overwrite : whether files may be replaced; never those of the same run
+    """
+
+    path: Path
+    folder: bool = False
+    overwrite: bool = False
+    _kept: set[Path] = field(default_factory=set, repr=False)
+
+    def keep(self, mask: Mask, source: Path | None) -> None:
+        """Write the mask of a photo.
+
+        Raises
+        ------
+        OutputError : its file exists, is another photo's of this run, or cannot be written
+        """
+        name = source.name if source else "photo"
+        path = self.path / f"{name}.mask.png" if self.folder else self.path
+        if path in self._kept:
+            raise OutputError(
+                str(path),
+                expected="a file for the mask of each photo",
+                got=f"one for another photo called {name} too",
+                remedy="run their folders apart with different --save-mask",
+            )
+        self._kept.add(path)
+        save_mask(mask, path, overwrite=self.overwrite)
+
+
+# What an edit is to be shown in, as Python says it.
+Only = str | Sequence[str] | Region | NDArray[np.floating] | NDArray[np.bool_]
+
+
+def as_region(
+    only: Only,
+    selection: Mapping[str, Any] | None = None,
+    edges: Mapping[str, Any] | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Region:
+    """Return the region that is meant.
+
+    Parameters
+    ----------
+    only : a class or several, found by the detector that ships; a mask, (H, W) bool or floats in
+        [0, 1]; or a region as it is
+    selection, edges : defaults of `Selection` and `Edges` for classes
+
+    Raises
+    ------
+    UsageError : something else, or a class that the detector does not know
+    ModelError, DeviceError : the detector cannot be had
+    """
+    if isinstance(only, Region):
+        return only
+    if isinstance(only, np.ndarray):
+        return Region(mask=only)
+    classes = (only,) if isinstance(only, str) else tuple(only)
+    if not classes or not all(isinstance(name, str) for name in classes):
+        raise UsageError(
+            "only",
+            expected="names of classes, a mask or a region",
+            got=repr(only)[:80],
+            remedy='such as only="person"',
+        )
+    from burnish.regions.finders import detector
+
+    chosen = Selection(**{**(selection or {}), "classes": classes})
+    finder = detector(device=device, threads=threads)
+    return Region(chosen, Edges(**edges) if edges else None, finder)
+
+
+def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit:
+    """Return an edit that shows in a region only.
+
+    It runs over the whole picture, so that its pixels in the region's core are those of the whole
+    edit; outside the region they are the photo's.
+
+    Parameters
+    ----------
+    keeper : keeps the masks too
+
+    Raises, when it is run
+    ----------------------
+    PhotoError, MissingLibraryError : see `Region.of`
+    """
+
+    def show(pixels: Pixels, mask: Mask, progress: Progress | None) -> Pixels:
+        return blend(pixels, edit.run(pixels, progress), mask)
+
+    def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        mask = region.of(pixels)
+        return show(pixels, mask, progress) if mask.any() else pixels
+
+    def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
+        mask = _mask(region, photo, source, keeper)
+        if not mask.any():
+            return _untouched(photo, region, source)
+        if edit.change is None:
+            return photo.with_pixels(show(photo.pixels, mask, progress))
+        whole = edit.change(photo, source, progress)
+        return whole.with_pixels(blend(photo.pixels, whole.pixels, mask))
+
+    def film(samples: Samples) -> FrameEdit:
+        whole = edit.on_film(samples)
+
+        def frame(pixels: Pixels, mask: Mask, number: int, seconds: float) -> Pixels:
+            return blend(pixels, whole(pixels, number, seconds), mask) if mask.any() else pixels
+
+        return _on_frames(region, keeper, frame)
+
+    where = where_of(region)
+    return Edit(
+        edit.name,
+        run,
+        edit.device,
+        tuple(step.model_copy(update={"where": where}) for step in edit.made),
+        film=film,
+        remembers=edit.remembers or region.finder is not None,
+        identity=edit.identity,
+        change=change,
+    )
+
+
+def region_edit(
+    edit: RegionEdit,
+    given: Mapping[str, Value],
+    region: Region,
+    keeper: MaskKeeper | None = None,
+    *,
+    forget: bool | None = None,
+) -> Edit:
+    """Return the edit that one of `burnish.regions.edits.table` makes of a region.
+
+    Parameters
+    ----------
+    given : parameter values by name or keyword
+    keeper : keeps the masks too
+    forget : leave the photo's metadata out; None does as the edit does by itself
+
+    Raises
+    ------
+    UsageError : an unknown parameter, or a value outside its range
+    PhotoError : a picture given as a parameter cannot be read
+    MissingLibraryError : a library that it needs is not installed
+
+    Raises, when it is run
+    ----------------------
+    PhotoError, MissingLibraryError : see `Region.of`; nothing to keep where all else would go
+    """
+    values = edit.settle(given)
+    shown = edit.prepared(values) if edit.call else None
+
+    def show(pixels: Pixels, mask: Mask) -> Pixels:
+        if shown is None:
+            raise UsageError(
+                edit.name,
+                expected="a picture with room for transparency: a file's path or bytes",
+                got="an array or a PIL image",
+                remedy="give its mask as alpha yourself, or write a file first",
+            )
+        where = 1 - mask if edit.outside else mask
+        return blend(pixels, shown(pixels, mask), where)
+
+    def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        mask = region.of(pixels)
+        _check_something(edit, mask, "picture")
+        return show(pixels, mask) if mask.any() else pixels
+
+    def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
+        mask = _mask(region, photo, source, keeper)
+        _check_something(edit, mask, str(source or "picture"))
+        if edit.forgets if forget is None else forget:
+            photo = _forgotten(photo)
+        if not mask.any():
+            return _untouched(photo, region, source)
+        if not edit.call:
+            return _cut_out(photo, mask)
+        result = photo.with_pixels(show(photo.pixels, mask))
+        if edit.keeps:
+            return result
+        return _replaced(result, 1 - mask if edit.outside else mask, str(source or "picture"))
+
+    def film(samples: Samples) -> FrameEdit:
+        if edit.forgets if forget is None else forget:
+            warnings.warn("a film's sound and metadata are kept as they are", stacklevel=2)
+        # Where nothing is found, all of a frame is background.
+        return _on_frames(
+            region,
+            keeper,
+            lambda pixels, mask, number, seconds: (
+                show(pixels, mask) if edit.outside or mask.any() else pixels
+            ),
+        )
+
+    step = made(edit.name, values, edit.params)
+    step = step.model_copy(update={"slow": False, "where": where_of(region)})
+    device = getattr(region.finder, "device", "cpu")
+    return Edit(
+        edit.name,
+        run,
+        device,
+        (step,),
+        film=film,
+        remembers=region.finder is not None,
+        change=change,
+    )
+
+
+def _on_frames(
+    region: Region,
+    keeper: MaskKeeper | None,
+    show: Callable[[Pixels, Mask, int, float], Pixels],
+) -> FrameEdit:
+    """Return the function for the frames of one film, whose objects are followed."""
+    if keeper is not None:
+        raise UsageError(
+            "--save-mask",
+            expected="photos",
+            got="a film, which has a mask for each frame",
+            remedy="leave it out",
+        )
+    shown = FilmRegion(region)
+    return lambda pixels, number, seconds: show(pixels, shown.of(pixels), number, seconds)
+
+
+def _mask(region: Region, photo: Photo, source: Path | None, keeper: MaskKeeper | None) -> Mask:
+    """Work out a photo's region, and keep its mask."""
+    mask = region.of(photo.pixels, source)
+    if keeper is not None:
+        keeper.keep(mask, source)
+    return mask
+
+
+def _untouched(photo: Photo, region: Region, source: Path | None) -> Photo:
+    """Return the photo, and say that there is nothing in it to edit."""
+    classes = " or ".join(region.selection.classes) or "object"
+    what = f"no {classes} is found" if region.finder else "the region is empty"
+    warnings.warn(f"{source or 'picture'}: {what}, so the photo stays as it is", stacklevel=4)
+    return photo
+
+
+def _check_something(edit: RegionEdit, mask: Mask, where: str) -> None:
+    """Refuse to do away with a whole photo."""
+    if edit.outside and not mask.any():
+        raise PhotoError(
+            where,
+            expected="a region to keep",
+            got="none, as nothing is found",
+            remedy="choose other objects, or lower --min-score",
+        )
+
+
+def _forgotten(photo: Photo) -> Photo:
+    """Leave out all that may tell of the photo what its pixels no longer do."""
+    bare = Origin()
+    return replace(
+        photo,
+        origin=replace(
+            photo.origin, exif=bare.exif, xmp=bare.xmp, iptc=bare.iptc, texts=bare.texts
+        ),
+    )
+
+
+def _replaced(photo: Photo, where: Mask, name: str) -> Photo:
+    """Let go of what lay beyond sRGB, and of grey, where pixels are no longer the photo's own."""
+    origin = photo.origin
+    if origin.beyond is not None:
+        origin = replace(origin, beyond=origin.beyond * (1 - where)[..., None])
+    coloured = origin.grey and bool((np.ptp(photo.pixels, axis=2) > 0).any())
+    if coloured and origin.profile is not None and _one_channel(origin.profile):
+        raise PhotoError(
+            name,
+            expected="grey for a grey photo with a profile of its own",
+            got="colours",
+            remedy="choose a grey, or convert the photo to sRGB first",
+        )
+    return replace(photo, origin=replace(origin, grey=origin.grey and not coloured))
+
+
+def _one_channel(profile: bytes) -> bool:
+    from burnish.photo.colour import channels
+
+    return channels(profile) == 1
+
+
+def _cut_out(photo: Photo, mask: Mask) -> Photo:
+    """Make all outside transparent, and leave no colour there."""
+    alpha = mask if photo.alpha is None else mask * photo.alpha
+    seen = (mask > 0)[..., None]
+    kept = replace(photo, pixels=np.where(seen, photo.pixels, np.float32(0)), alpha=alpha)
+    if kept.origin.beyond is None:
+        return kept
+    return replace(kept, origin=replace(kept.origin, beyond=kept.origin.beyond * seen))

@@ -1,0 +1,67 @@
+"""RegionEdit: a picture that shows where a region is, or where it is not."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import burnish.params
+from burnish.errors import missing_library
+from burnish.operators.operator import argument
+from burnish.params import AnyParam, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RegionEdit:
+    """An edit that has to know its region.
+
+    Parameters
+    ----------
+    name : as typed on the command line
+    about : what it does, a sentence without its full stop
+    call : address ``module:function`` of (pixels, mask, and the params' keywords) -> pixels, the
+        picture that is shown; "" makes the rest transparent instead
+    params : what a person may turn
+    outside : whether it shows outside the region rather than inside
+    keeps : whether colours that sRGB cannot hold stay as they were: only where what is shown is
+        the photo itself, in other tones
+    edges : defaults other than those of `Edges`
+    forgets : whether the photo's metadata is left out
+    selection : defaults other than those of `Selection`
+    """
+
+    name: str
+    about: str
+    call: str
+    params: tuple[AnyParam, ...] = ()
+    outside: bool = False
+    keeps: bool = False
+    edges: Mapping[str, Any] = field(default_factory=dict)
+    forgets: bool = False
+    selection: Mapping[str, Any] = field(default_factory=dict)
+
+    def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a checked value for every parameter, by name; see `burnish.params.settle`."""
+        return burnish.params.settle(self.params, given, of=self.name)
+
+    def prepared(
+        self, values: Mapping[str, Value]
+    ) -> Callable[["NDArray[np.float32]", "NDArray[np.float32]"], "NDArray[np.float32]"]:
+        """Return the function of pixels and mask at these values; files are read now.
+
+        Raises
+        ------
+        MissingLibraryError : a library that it needs is not installed
+        PhotoError : a picture given as a parameter cannot be read
+        """
+        module, _, name = self.call.partition(":")
+        try:
+            function: Callable[..., Any] = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise missing_library(error, "retouch").at(f"regions {self.name}") from error
+        keywords = {param.keyword: argument(param, values[param.name]) for param in self.params}
+        return lambda pixels, mask: function(pixels, mask, **keywords)

@@ -1,0 +1,1 @@
+"""Learning a detector: Mask R-CNN on torchvision's parts, its training and its export."""

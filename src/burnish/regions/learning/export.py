@@ -1,0 +1,178 @@
+"""Export a detector with its card as one ONNX file, after checking it against torch."""
+
+import copy
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from burnish.errors import ModelError, OutputError
+from burnish.files import check_free, writing
+from burnish.modelfile.halves import halve
+from burnish.regions import detector_file
+from burnish.regions.card import CARD_KEY, INPUT, OUTPUTS, STEPS, DetectorCard
+from burnish.regions.learning.fuse import fuse
+from burnish.regions.learning.network import MaskNetwork
+
+# The newest that the tracing exporter writes for torchvision's operators without loss.
+OPSET = 17
+# Height and width, px: where the export is compared with torch.
+_SIZES = ((96, 128), (150, 101))
+# Apart by more than this is another network: convolutions add in another order than torch's.
+BOX_TOLERANCE = 0.05
+TOLERANCE = 2e-3
+
+
+class _Whole(nn.Module):
+    """A network with the ends of a detector's graph; labels count from 0."""
+
+    def __init__(self, network: MaskNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        found, proposed = self.network.find(image)
+        return (
+            found.boxes,
+            found.labels - 1,
+            found.scores,
+            found.masks,
+            found.chosen,
+            proposed.anchors,
+            proposed.proposals,
+            proposed.objectness,
+        )
+
+
+def export(
+    network: MaskNetwork,
+    card: DetectorCard,
+    path: str | Path,
+    *,
+    half: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write a detector's file, or write nothing.
+
+    Before the file appears it is read as a stranger's would be, and ONNX Runtime's answers are
+    compared with torch's at other sizes than the traced one.
+
+    Parameters
+    ----------
+    network : is left as it is
+    path : ends with ``.onnx``
+    half : round kernels to what 16 bits hold, and store them so
+
+    Raises
+    ------
+    OutputError : the file is there already and `overwrite` is not set, or cannot be written
+    ModelError : the network cannot be exported, or what was exported is not the same
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".onnx":
+        raise OutputError(
+            str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
+        )
+    check_free(target, overwrite=overwrite)
+    frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    fuse(frozen)
+    if half:
+        _round(frozen)
+    whole = _Whole(frozen).eval()  # or the exporter hands it back in training
+    model = _graph(whole, card)
+    if half:
+        halve(model)
+    model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
+    data = model.SerializeToString(deterministic=True)
+    detector_file.parse(data, where=target.name)
+    _check_same(data, whole, card)
+    with writing(target, overwrite=overwrite) as file:
+        file.write(data)
+    return target
+
+
+def _round(network: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim >= 2:
+                parameter.copy_(parameter.half().float())
+
+
+def _graph(whole: _Whole, card: DetectorCard) -> ModelProto:
+    content: Any = BytesIO()
+    example = torch.rand(3, 128, 160, generator=torch.Generator().manual_seed(0))
+    counted = {name: {0: name} for name in (*OUTPUTS, *STEPS)}
+    try:
+        # The tracer warns of each size that it meets; whether they are free is tested afterwards.
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                whole,
+                (example,),
+                content,
+                input_names=[INPUT],
+                output_names=[*OUTPUTS, *STEPS],
+                dynamic_axes={INPUT: {1: "height", 2: "width"}, **counted},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    except Exception as error:  # The exporter promises no class of its own.
+        raise ModelError(
+            card.name,
+            expected="a detector that exports for any height and width",
+            got=f"{type(error).__name__}: {str(error)[:200]}",
+            remedy="keep sizes out of the network's arithmetic",
+        ) from error
+    model = onnx.load_model_from_string(content.getvalue())
+    del model.graph.value_info[:]
+    for part in (model, model.graph, *model.graph.node):
+        part.ClearField("doc_string")
+    return model
+
+
+def _check_same(data: bytes, whole: _Whole, card: DetectorCard) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    generator = np.random.default_rng(0)
+    for height, width in _SIZES:
+        image = generator.random((3, height, width), dtype=np.float32)
+        theirs = session.run([*OUTPUTS, *STEPS], {INPUT: image})
+        with torch.no_grad():
+            ours = [part.numpy() for part in whole(torch.from_numpy(image))]
+        for name, one, other in zip((*OUTPUTS, *STEPS), ours, theirs, strict=True):
+            tolerance = BOX_TOLERANCE if name in ("boxes", "anchors", "proposals") else TOLERANCE
+            if one.shape != other.shape or not np.allclose(one, other, rtol=0, atol=tolerance):
+                raise ModelError(
+                    card.name,
+                    expected=f"torch's {name} within {tolerance:g}",
+                    got=f"others at {width} x {height} px",
+                    remedy="train it longer if it has hardly learnt, as equal scores have no order;"
+                    " else report it",
+                )
+
+
+def recard(source: Path, card: DetectorCard, target: Path, *, overwrite: bool = False) -> Path:
+    """Write a detector's file again with another card, and return its path.
+
+    Raises
+    ------
+    OutputError : the file is there already and `overwrite` is not set, or cannot be written
+    ModelError : `source` is no detector's file
+    """
+    model = onnx.load_model_from_string(detector_file.read(source).graph)
+    del model.metadata_props[:]
+    model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
+    data = model.SerializeToString(deterministic=True)
+    detector_file.parse(data, where=target.name)
+    with writing(target, overwrite=overwrite) as file:
+        file.write(data)
+    return target

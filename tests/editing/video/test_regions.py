@@ -1,0 +1,119 @@
+"""Regions of films: what is outside stays, masks do not blink, and taking up changes nothing."""
+
+from dataclasses import dataclass, field
+
+import av
+import numpy as np
+import pytest
+
+from burnish.editing.regional import MaskKeeper, region_edit, within
+from burnish.editing.video import stretches
+from burnish.editing.video.run import edit_film
+from burnish.errors import UsageError
+from burnish.regions.edits.table import EDITS
+from burnish.regions.instances import Instances
+from burnish.regions.region import Region
+from burnish.regions.select import Selection
+
+LOSSLESS = {"codec": "ffv1", "format": "yuv444p"}
+
+
+@dataclass
+class Square:
+    """A finder of one square, which it misses in some frames, as detectors do."""
+
+    missed: tuple[int, ...] = ()
+    name: str = "square"
+    classes: tuple[str, ...] = ("square",)
+    sha256: str | None = None
+    device: str = "cpu"
+    seen: list[int] = field(default_factory=list)
+
+    def find(self, pixels, source=None):
+        number = len(self.seen)
+        self.seen.append(number)
+        found = [] if number in self.missed else [(20, 10, 60, 50)]
+        boxes = np.array(found, np.float32).reshape(-1, 4)
+        scores = np.full(len(found), 0.9, np.float32)
+        masks = tuple(np.ones((40, 40), np.float32) for _ in found)
+        return Instances((96, 64), boxes, ("square",) * len(found), scores, masks)
+
+
+def negative(pixels, progress=None):
+    return 1 - pixels
+
+
+def frames(path):
+    """The samples of every frame, (3, H, W): brightness, blue and red."""
+    with av.open(str(path)) as film:
+        return [frame.to_ndarray().astype(int) for frame in film.decode(video=0)]
+
+
+@pytest.fixture
+def region():
+    return lambda *missed: Region(Selection(classes=("square",)), finder=Square(missed))
+
+
+def changed(before, after):
+    """How many pixels of each frame are other than they were."""
+    return [int((b != a).any(axis=0).sum()) for b, a in zip(before, after, strict=True)]
+
+
+def test_an_edit_shows_in_the_region_alone_and_does_not_blink(clip, unchanged, region, tmp_path):
+    film = clip("a.mkv", frames=12, still=True, **LOSSLESS)
+    edit_film(within(unchanged(negative), region(4, 5)), film, tmp_path / "b.mkv")
+    before, after = frames(film), frames(tmp_path / "b.mkv")
+    for number, (old, new) in enumerate(zip(before, after, strict=True)):
+        outside = np.ones(old.shape[1:], bool)
+        outside[10:50, 20:60] = False
+        np.testing.assert_array_equal(new[:, outside], old[:, outside])
+        core = (slice(None), slice(15, 45), slice(25, 55))
+        # White is 235 and black 16; colours lie around 128.
+        opposite = np.array([251, 256, 256])[:, None, None] - old[core]
+        assert np.abs(new[core] - opposite).max() <= 1, f"frame {number}"
+
+
+def test_an_object_that_is_gone_for_long_is_let_go(clip, unchanged, region, tmp_path):
+    film = clip("a.mkv", frames=12, still=True, **LOSSLESS)
+    edit_film(within(unchanged(negative), region(*range(4, 12))), film, tmp_path / "b.mkv")
+    counts = changed(frames(film), frames(tmp_path / "b.mkv"))
+    assert all(counts[:4])
+    assert not any(counts[8:])
+
+
+def test_a_film_taken_up_is_the_film_done_at_once(clip, unchanged, region, tmp_path, monkeypatch):
+    monkeypatch.setattr(stretches, "STRETCH", 0.3)
+    film = clip("a.mkv", frames=30, still=True, **LOSSLESS)
+    # Missed where the run goes on: only who remembers the frames before shows it there.
+    missed = (16, 17)
+    edit_film(within(unchanged(negative), region(*missed)), film, tmp_path / "whole.mkv")
+    count = []
+    first = edit_film(
+        within(unchanged(negative), region(*missed)),
+        film,
+        tmp_path / "parts.mkv",
+        tell=lambda *so_far: count.append(so_far),
+        stopped=lambda: len(count) == 18,
+    )
+    assert not first.finished
+    assert first.frames == 16
+    edit_film(within(unchanged(negative), region(*missed)), film, tmp_path / "parts.mkv")
+    whole, parts = frames(tmp_path / "whole.mkv"), frames(tmp_path / "parts.mkv")
+    np.testing.assert_array_equal(np.array(parts), np.array(whole))
+    assert all(changed(frames(film), parts))
+
+
+def test_an_edit_of_regions_goes_over_a_film(clip, region, tmp_path):
+    film = clip("a.mkv", frames=5, still=True, **LOSSLESS)
+    edit_film(region_edit(EDITS["fill"], {"colour": "#ff0000"}, region()), film, tmp_path / "b.mkv")
+    red = np.array([81, 90, 240])[:, None, None]  # of ITU-R BT.601, in limited range
+    for frame in frames(tmp_path / "b.mkv"):
+        assert np.abs(frame[:, 20:40, 30:50] - red).max() <= 1
+
+
+def test_masks_of_films_are_not_kept(clip, unchanged, region, tmp_path):
+    film = clip("a.mkv", frames=5, **LOSSLESS)
+    edit = within(unchanged(negative), region(), MaskKeeper(tmp_path / "mask.png"))
+    with pytest.raises(UsageError, match="--save-mask: expected photos, got a film"):
+        edit_film(edit, film, tmp_path / "b.mkv")
+    assert not (tmp_path / "b.mkv").exists()
