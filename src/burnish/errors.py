@@ -42,6 +42,10 @@ class PhotoError(BurnishError):
     """A picture cannot be read, written or converted."""
 
 
+class FilmError(BurnishError):
+    """A film cannot be read or written, or something in it would be lost."""
+
+
 class OperatorError(BurnishError):
     """A slow operator failed, or gave something that is not a picture."""
 
@@ -77,6 +81,7 @@ class MissingLibraryError(BurnishError):
 # Library -> the extra of burnish that brings it.
 EXTRAS = {
     "PyOpenColorIO": "operators",
+    "av": "video",
     "cv2": "operators",
     "faster_coco_eval": "regions",
     "numba": "operators",

@@ -94,6 +94,16 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     >>> Path("notes.txt").read_bytes()
     b'all of it'
     """
+    with placing(target, overwrite=overwrite) as part, part.open("r+b") as file:
+        yield file
+
+
+@contextmanager
+def placing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give the path of an empty file to write, which becomes `target` when the block ends.
+
+    For libraries that open files themselves; see `writing` for the rest.
+    """
     check_free(target, overwrite=overwrite)
     if "\0" in str(target):
         # Python's own error for it is of another kind than those of the disk.
@@ -101,9 +111,9 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     # A name of its own length: one made from the target's could be too long.
     part = target.parent / f"{_PART[0]}{secrets.token_hex(8)}{_PART[1]}"
     try:
-        with part.open("xb") as file:
-            yield file
-            file.flush()
+        part.open("xb").close()
+        yield part
+        with part.open("rb+") as file:
             os.fsync(file.fileno())
         if overwrite:
             part.replace(target)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 # Typer itself brings pydantic where it reads a command's options.
-HEAVY = {"torch", "numpy", "scipy", "pyvips", "onnx", "onnxruntime", "skimage", "PIL"}
+HEAVY = {"torch", "numpy", "scipy", "pyvips", "onnx", "onnxruntime", "skimage", "PIL", "av"}
 
 
 # Ends what the code prints itself, which may name a library too.
@@ -60,7 +60,7 @@ burnish.apply(numpy.full((8, 9, 3), 90, numpy.uint8), "l0-smoothing")
 """
     loaded = loaded_by(code)
     assert "onnxruntime" in loaded
-    assert not loaded & {"torch", "scipy", "skimage"}
+    assert not loaded & {"torch", "scipy", "skimage", "av"}
 
 
 def test_public_names_are_what_they_say():

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import (
+    Crf,
     Depth,
     Device,
     DryRun,
     Engine,
+    FilmCodec,
     Format,
     JsonOutput,
     Name,
@@ -31,7 +33,9 @@ from burnish.runtime.engines import DEFAULT_ENGINE
 
 @with_operator_params
 def again(
-    made: Annotated[Path, typer.Argument(help="A photo that burnish made, and that says how.")],
+    made: Annotated[
+        Path, typer.Argument(help="A photo or film that burnish made, and that says how.")
+    ],
     photos: Photos,
     output: Output = None,
     model: Annotated[
@@ -56,6 +60,8 @@ def again(
     dry_run: DryRun = False,
     quality: Quality = None,
     depth: Depth = None,
+    codec: FilmCodec = None,
+    crf: Crf = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
@@ -64,15 +70,16 @@ def again(
     *,
     params: dict[str, Value],
 ) -> None:
-    """Do to photos what was done to the first: operators, their values, networks and order."""
+    """Do to photos and films what was done to the first: operators, values, networks, order."""
     from burnish.cli.batch import run
     from burnish.editing.again import again as repeat
-    from burnish.editing.made import made_of
+    from burnish.editing.again import how_made
     from burnish.editing.plan import Wish
+    from burnish.editing.video.formats import Coding
 
     finding = RegionWish(detector=detector, objects=objects)
     edit = repeat(
-        made_of(made),
+        how_made(made),
         params,
         models=model or (),
         finder=finding.finder(device=device, threads=threads) if finding.of_objects else None,
@@ -89,6 +96,7 @@ def again(
         overwrite=overwrite,
         skip_existing=skip_existing,
         depth=depth,
+        coding=Coding(codec, crf),
     )
     run(
         edit,

@@ -1,14 +1,16 @@
-"""`burnish apply`: a network, or the slow operator itself, over photos and folders of photos."""
+"""`burnish apply`: a network, or the slow operator itself, over photos, films and folders."""
 
 from typing import Annotated
 
 import typer
 
 from burnish.cli.options import (
+    Crf,
     Depth,
     Device,
     DryRun,
     Engine,
+    FilmCodec,
     Format,
     JsonOutput,
     Name,
@@ -52,6 +54,8 @@ def apply(
     dry_run: DryRun = False,
     quality: Quality = None,
     depth: Depth = None,
+    codec: FilmCodec = None,
+    crf: Crf = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
@@ -62,10 +66,11 @@ def apply(
     params: dict[str, Value],
     where: RegionWish,
 ) -> None:
-    """Apply an operator to photos. Orientation, profile, EXIF, depth and alpha are kept."""
+    """Apply an operator to photos and films. All that is in the files is kept, or it is said."""
     from burnish.cli.batch import run
     from burnish.editing.edit import choose
     from burnish.editing.plan import Wish
+    from burnish.editing.video.formats import Coding
 
     edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     if where != RegionWish() or save_mask is not None:
@@ -81,6 +86,7 @@ def apply(
         overwrite=overwrite,
         skip_existing=skip_existing,
         depth=depth,
+        coding=Coding(codec, crf),
     )
     run(
         edit,

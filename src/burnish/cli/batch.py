@@ -39,7 +39,7 @@ def run(
     from burnish.editing.batch import How, planned
     from burnish.editing.plan import plan
 
-    how = How(overwrite=wish.overwrite, quality=quality, depth=wish.depth)
+    how = How(overwrite=wish.overwrite, quality=quality, depth=wish.depth, coding=wish.coding)
     if STREAM in photos or wish.output == str(STREAM):
         _through_streams(edit, photos, wish, how, dry_run=dry_run, json_output=json_output)
         return
@@ -123,10 +123,14 @@ def _through_streams(
 def _summary(counts: Counter[str], work: "Plan", pace: float) -> str:
     """Say how many are done, and how many are not and why."""
     photos = len(work.steps)
+    films = sum(step.film for step in work.steps)
+    what = " and ".join(
+        name for name, so in (("photos", films < photos), ("films", films > 0)) if so
+    )
     if counts["planned"]:
-        parts = [f"{counts['planned']} of {photos} photos to do"]
+        parts = [f"{counts['planned']} of {photos} {what} to do"]
     else:
-        parts = [f"{counts['done']} of {photos} photos done"]
+        parts = [f"{counts['done']} of {photos} {what} done"]
     parts += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
     left = photos - sum(counts[status] for status in ("planned", "done", "skipped", "failed"))
     if left:
@@ -143,12 +147,15 @@ def _summary(counts: Counter[str], work: "Plan", pace: float) -> str:
 def _say(outcome: "Outcome", *, json_output: bool, quiet: bool) -> None:
     if outcome.status == "failed":
         print(f"burnish: {outcome.reason}", file=sys.stderr)
+    elif outcome.status == "interrupted" and outcome.reason:
+        print(f"burnish: {outcome.input}: interrupted; {outcome.reason}", file=sys.stderr)
     if json_output:
         typer.echo(outcome.model_dump_json())
     elif quiet or outcome.output is None:
         return
     elif outcome.status == "done":
-        typer.echo(f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}")
+        frames = f", {outcome.frames} frames" if outcome.frames is not None else ""
+        typer.echo(f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}{frames}")
     elif outcome.status == "skipped":
         typer.echo(f"{outcome.output}  skipped: {outcome.reason}")
     else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EditingProgress(Watcher):
-    """A bar over all photos, moved by shares of a photo.
+    """A bar over all photos and films, moved by shares of a photo and by frames.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ class EditingProgress(Watcher):
         console = Console(file=sys.stderr)
         self._interruption = interruption
         self._begun = 0
+        self._name = ""
         self._megapixels = 0.0
         self._start = time.perf_counter()
         self._bar = Progress(
@@ -60,11 +61,19 @@ class EditingProgress(Watcher):
     def begin(self, step: "Step") -> None:
         """Name the photo in hand."""
         self._begun += 1
+        self._name = step.source.name
         self._bar.update(self._task, name=step.source.name, completed=self._begun - 1)
 
     def share(self, share: float) -> None:
         """Say how much of the photo in hand is edited, from 0 to 1."""
         self._bar.update(self._task, completed=self._begun - 1 + share)
+
+    def frame(self, done: int, of: int) -> None:
+        """Say how many frames of the film in hand are done, of how many, about; 0 is not known."""
+        known = f" of {of}" if of else ""
+        self._bar.update(self._task, name=f"{self._name} (frame {done}{known})")
+        if of:
+            self.share(done / of)
 
     def end(self, megapixels: float) -> None:
         """Say that a photo is written, or could not be."""

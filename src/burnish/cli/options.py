@@ -15,33 +15,50 @@ from burnish.runtime.shelf import names
 # Whether a photo can be read is found out one by one, so that the others are done.
 Photos = Annotated[
     list[Path],
-    typer.Argument(help="Photos, and folders of photos; - is standard input.", readable=False),
+    typer.Argument(
+        help="Photos, films, and folders of them; - is a photo on standard input.", readable=False
+    ),
 ]
 Output = Annotated[
     str | None,
     typer.Option(
         "-o",
         "--output",
-        help="A file for one photo, a folder for several (or FOLDER/), - for standard output; by "
-        "default PHOTO.OPERATOR.EXT beside each photo.",
+        help="A file for one photo or film, a folder for several (or FOLDER/), - for standard "
+        "output; by default PHOTO.OPERATOR.EXT beside each.",
     ),
 ]
 Name = Annotated[str, typer.Option("--name", help="Template for the names of results in a folder.")]
 Format = Annotated[
-    str | None, typer.Option(help="Of the results, such as png; by default each photo's own.")
+    str | None,
+    typer.Option(
+        help="Of the results, such as png for photos or mkv for films; by default each one's own."
+    ),
 ]
 Recursive = Annotated[
     bool, typer.Option("-r", "--recursive", help="Take folders below as well; -o keeps the tree.")
 ]
 SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Pass over photos whose result exists.")
+    bool, typer.Option("--skip-existing", help="Pass over photos and films whose result exists.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do none.")]
 Quality = Annotated[
     int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF; by default 95.")
 ]
 Depth = Annotated[
-    int | None, typer.Option(help="Bits a channel: 8, 16 or 32; by default the photo's.")
+    int | None, typer.Option(help="Bits a channel of photos: 8, 16 or 32; by default the photo's.")
+]
+FilmCodec = Annotated[
+    str | None,
+    typer.Option(
+        "--codec", help="Of films: h264, hevc, av1, vp9, ffv1 or prores; by default each film's."
+    ),
+]
+Crf = Annotated[
+    int | None,
+    typer.Option(
+        help="Quality of films, lower being better; by default 18 (h264), 20 (hevc), 24 (av1, vp9)."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

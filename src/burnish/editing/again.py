@@ -1,12 +1,15 @@
-"""Again: the edit that a photo was made by, taken from what its XMP says."""
+"""Again: the edit that a photo or film was made by, taken from what it says of itself."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from burnish.editing.edit import Edit, Pixels, Progress, choose
-from burnish.editing.made import Made
+from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples, choose
+from burnish.editing.made import Made, made_of
 from burnish.editing.regional import region_edit, within
+from burnish.editing.video.formats import is_called_film
+from burnish.editing.video.note import made_of_film
 from burnish.editing.where import region_of
 from burnish.errors import ModelError, UsageError
 from burnish.files import digest
@@ -17,6 +20,11 @@ from burnish.regions.edits.table import EDITS
 from burnish.regions.region import Finder
 from burnish.runtime import shelf
 from burnish.runtime.engines import DEFAULT_ENGINE
+
+
+def how_made(file: Path) -> tuple[Made, ...]:
+    """Return what was done to a photo or film, first to last; see `made_of`, `made_of_film`."""
+    return made_of_film(file) if is_called_film(file) else made_of(file)
 
 
 def again(
@@ -132,5 +140,27 @@ def _in_turn(edits: Sequence[Edit]) -> Edit:
         run,
         edits[0].device,
         tuple(step for edit in edits for step in edit.made),
+        lambda samples: _film_in_turn(edits, samples),
+        lambda: "\n".join(edit.identity() for edit in edits),
         change if any(edit.change for edit in edits) else None,
     )
+
+
+def _film_in_turn(edits: Sequence[Edit], samples: Samples) -> FrameEdit:
+    """Make the functions for a film's frames; an edit's samples have gone through those before."""
+    runs: list[FrameEdit] = []
+
+    def all_of(pixels: Pixels, number: int, seconds: float) -> Pixels:
+        for run in runs:
+            pixels = run(pixels, number, seconds)
+        return pixels
+
+    def through(before: Sequence[Edit]) -> Iterator[Pixels]:
+        for pixels in samples():
+            for edit in before:
+                pixels = edit.run(pixels)
+            yield pixels
+
+    for number, edit in enumerate(edits):
+        runs.append(edit.on_film(partial(through, edits[:number])))
+    return all_of

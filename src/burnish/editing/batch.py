@@ -10,6 +10,8 @@ from burnish.editing.edit import Edit
 from burnish.editing.outcome import Outcome, Status
 from burnish.editing.photo import edited
 from burnish.editing.plan import Step
+from burnish.editing.video.formats import AS_IT_WAS, Coding
+from burnish.editing.video.run import Done, edit_film
 from burnish.errors import BurnishError
 from burnish.files import check_free, make_folder, sweep
 from burnish.photo import Photo
@@ -19,24 +21,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class How:
-    """How results are written; see `Photo.save`."""
+    """How results are written; see `Photo.save`, and `Coding` for films."""
 
     overwrite: bool = False
     quality: int | None = None
     depth: int | None = None
+    coding: Coding = AS_IT_WAS
 
 
 class Watcher:
     """What a batch tells while it runs, and whom it asks whether to go on."""
 
     def begin(self, step: Step) -> None:
-        """Say that a photo's turn has come."""
+        """Say that a photo's or film's turn has come."""
 
     def share(self, share: float) -> None:
         """Say how much of the photo in hand is edited, from 0 to 1."""
 
+    def frame(self, done: int, of: int) -> None:
+        """Say how many frames of the film in hand are done, of how many, about; 0 is not known."""
+
     def stopped(self) -> bool:
-        """Tell whether to end after the photo in hand."""
+        """Tell whether to end after the photo, or the frame of a film, in hand."""
         return False
 
 
@@ -45,10 +51,10 @@ def run(
 ) -> Iterator[Outcome]:
     """Do every step, and give its outcome as soon as it is known, in order.
 
-    At most three photos are in memory: one each being read, edited and written. What is wrong with
-    a photo is its own, and the rest goes on. Where the watcher has it stopped, the photo in hand is
-    finished and no other begun; KeyboardInterrupt ends it within the photo in hand, which is then
-    not written.
+    At most three photos are in memory: one each being read, edited and written; of a film, a few
+    frames. What is wrong with a photo is its own, and the rest goes on. Where the watcher has it
+    stopped, the photo in hand is finished and no other begun, and a film is left to be taken up;
+    KeyboardInterrupt ends it within the photo in hand, which is then not written.
 
     Raises
     ------
@@ -69,15 +75,26 @@ def run(
                 if following is not None:
                     ahead.append(reader.submit(batch.read, following))
                 watcher.begin(step)
+                if step.film:
+                    yield from (future.result() for future in _emptied(behind))
+                    yield batch.film(step)
+                    continue
                 work = batch.edit(step, photo)
                 if behind:
                     yield behind.pop().result()
                 behind.append(writer.submit(batch.write, step, work))
         except KeyboardInterrupt:
-            yield from (future.result() for future in behind)
+            yield from (future.result() for future in _emptied(behind))
             yield batch.outcome(step, "interrupted")
         else:
-            yield from (future.result() for future in behind)
+            yield from (future.result() for future in _emptied(behind))
+
+
+def _emptied(behind: list[Future[Outcome]]) -> list[Future[Outcome]]:
+    """Take all out of a list."""
+    taken = behind[:]
+    behind.clear()
+    return taken
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,8 @@ class _Batch:
     def read(self, step: Step) -> _Work:
         if step.skip:
             return _Work(reason="the output exists", skipped=True)
+        if step.film:
+            return _Work()
 
         def read() -> Photo:
             check_free(step.target, overwrite=self.how.overwrite)
@@ -135,6 +154,34 @@ class _Batch:
         done = self._timed(step, work, write)
         return self.outcome(step, "done" if done.photo else "failed", done)
 
+    def film(self, step: Step) -> Outcome:
+        """Read, edit and write a film, which has threads of its own for that."""
+        if step.skip:
+            return self.outcome(step, "skipped", self.read(step))
+        start = time.perf_counter()
+        try:
+            done = edit_film(
+                self.edit_,
+                step.source,
+                step.target,
+                overwrite=self.how.overwrite,
+                coding=self.how.coding,
+                tell=self.watcher.frame,
+                stopped=self.watcher.stopped,
+            )
+        except (BurnishError, MemoryError) as error:
+            return self.outcome(step, "failed", _Work(reason=_reason(error, step)))
+        status: Status = "done" if done.finished else "interrupted"
+        work = _Work(reason=None if done.finished else _where_it_goes_on(done))
+        return self.outcome(step, status, work).model_copy(
+            update={
+                "seconds": round(time.perf_counter() - start, 3),
+                "megapixels": round(done.megapixels, 6),
+                "frames": done.frames,
+                "length": round(done.seconds, 6),
+            }
+        )
+
     def outcome(self, step: Step, status: Status, work: _Work = _Work()) -> Outcome:
         photo = work.photo
         return Outcome(
@@ -153,10 +200,17 @@ class _Batch:
         try:
             photo = stage()
         except (BurnishError, MemoryError) as error:
-            # A photo that is too large says so without words.
-            reason = str(error) or f"{step.source}: too large for the memory of this machine"
-            return _Work(reason=reason)
+            return _Work(reason=_reason(error, step))
         return _Work(photo, seconds=work.seconds + time.perf_counter() - start)
+
+
+def _reason(error: Exception, step: Step) -> str:
+    # A photo that is too large says so without words.
+    return str(error) or f"{step.source}: too large for the memory of this machine"
+
+
+def _where_it_goes_on(done: Done) -> str:
+    return f"{done.frames} frames ({done.seconds:.1f} s) are kept; the same command goes on there"
 
 
 def planned(edit: Edit, steps: Sequence[Step]) -> Iterator[Outcome]:

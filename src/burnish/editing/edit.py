@@ -1,7 +1,7 @@
 """Edit: what is done to a photo's pixels, by a network or by the slow operator itself."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,12 +19,19 @@ from burnish.operators.own import resolve_callable
 from burnish.operators.table import OPERATORS
 from burnish.params import Value, settle
 from burnish.photo import Photo
+from burnish.photo.shrink import shrink
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 
 Pixels = NDArray[np.float32]
 # Told the share that is done, from 0 to 1.
 Progress = Callable[[float], None]
+
+
+# A frame's pixels, its number from 0 and its time in seconds -> the edited pixels.
+FrameEdit = Callable[[Pixels, int, float], Pixels]
+# Gives pictures from all over a film, each time anew.
+Samples = Callable[[], Iterable[Pixels]]
 
 
 class Run(Protocol):
@@ -51,6 +58,9 @@ class Edit:
     run : the function
     device : what it runs on, in words
     made : the operators that it runs and their values, in order
+    film : makes, once for a film, the function that its frames go through in order; None where
+        `run` does for each. What has to hold for all frames is found out there, from samples
+    identity : a text that changes where the result could, beyond what `made` tells
     change : the same of a whole photo, where that is more than the function of its pixels: what
         depends on its file, or alters its transparency or metadata
     """
@@ -59,7 +69,15 @@ class Edit:
     run: Run
     device: str
     made: tuple[Made, ...]
+    film: Callable[[Samples], FrameEdit] | None = None
+    identity: Callable[[], str] = lambda: ""
     change: Change | None = None
+
+    def on_film(self, samples: Samples) -> FrameEdit:
+        """Return the function for the frames of one film, each of which it is given in order."""
+        if self.film is not None:
+            return self.film(samples)
+        return lambda pixels, number, seconds: self.run(pixels)
 
     def photo(
         self, photo: Photo, source: Path | None = None, progress: Progress | None = None
@@ -126,7 +144,21 @@ def choose(
         run,
         model.device,
         (made(model.card.name, values, model=model.sha256),),
+        _film(model, sliders) if model.card.thumbnail else None,
     )
+
+
+def _film(model: Model, sliders: Mapping[str, Value]) -> Callable[[Samples], FrameEdit]:
+    """Have a model see one thumbnail for a whole film, the mean of the samples'."""
+
+    def film(samples: Samples) -> FrameEdit:
+        side = model.card.thumbnail
+        # In double precision, and rounded once.
+        seen = [shrink(pixels, side).astype(np.float64) for pixels in samples()]
+        thumbnail = np.mean(seen, axis=0).astype(np.float32)
+        return lambda pixels, number, seconds: model(pixels, sliders, thumbnail=thumbnail)
+
+    return film
 
 
 def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
@@ -151,7 +183,13 @@ def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
             )
         return result
 
-    return Edit(operator.name, run, "cpu", (made(operator.name, values, operator.params),))
+    return Edit(
+        operator.name,
+        run,
+        "cpu",
+        (made(operator.name, values, operator.params),),
+        identity=lambda: operator.fingerprint(values),
+    )
 
 
 def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:

@@ -1,4 +1,4 @@
-"""Outcome: what became of one photo of a run, as a person and as a program are told it."""
+"""Outcome: what became of one photo or film of a run, as people and programs are told it."""
 
 import json
 from typing import Literal
@@ -11,15 +11,17 @@ Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
 
 
 class Outcome(BaseModel):
-    """What became of one photo.
+    """What became of one photo or film.
 
     Parameters
     ----------
     input, output : paths; no output where none was written
     status : "planned" in a dry run; "skipped" where the output was there and asked to stay
-    reason : why it was skipped or failed
+    reason : why it was skipped or failed, or where a film that was interrupted goes on from
     seconds : spent on reading, editing and writing it, waiting left out
-    megapixels : its size
+    megapixels : its size; of a film, of all its frames that are done
+    frames : of a film that are done
+    length : of a film that is done, s
     device : what it was edited on
     steps : the operators that it went through
     """
@@ -32,6 +34,8 @@ class Outcome(BaseModel):
     reason: str | None = None
     seconds: float | None = None
     megapixels: float | None = None
+    frames: int | None = None
+    length: float | None = None
     device: str
     steps: tuple[Made, ...]
 

@@ -1,4 +1,4 @@
-"""Apply to one photo: a path, bytes, a PIL image or an array in, the same kind out."""
+"""Apply to one photo or film: a path, bytes, a PIL image or an array in, the same kind out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -10,6 +10,8 @@ from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.made import remember
 from burnish.editing.plan import target_of
 from burnish.editing.regional import Only, as_region, region_edit, within
+from burnish.editing.video.formats import AS_IT_WAS, Coding, is_called_film
+from burnish.editing.video.run import edit_film
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
@@ -33,15 +35,18 @@ def apply(
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
+    codec: str | None = None,
+    crf: int | None = None,
     only: Only | None = None,
     **params: Value,
 ) -> "Picture":
-    """Apply an operator's network, or an edit of regions, to a picture.
+    """Apply an operator's network, or an edit of regions, to a picture, or to a film by its path.
 
     Parameters
     ----------
-    image : path, bytes of a picture file, PIL image, or array of shape (H, W) or (H, W, C): grey,
-        RGB, or either with alpha last; uint8, uint16 or floating in [0, 1]; sRGB-encoded
+    image : path of a picture or film, bytes of a picture file, PIL image, or array of shape (H, W)
+        or (H, W, C): grey, RGB, or either with alpha last; uint8, uint16 or floating in [0, 1];
+        sRGB-encoded
     operator : an operator's name such as "l0-smoothing", the path of a model file, or an edit of
         regions such as "splash"
     output, overwrite : for a path only: where the result goes (default: `photo.OPERATOR.jpg`
@@ -50,6 +55,7 @@ def apply(
     device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is used or fails
     threads : CPU threads, by default one a core
     engine : "onnxruntime" or "openvino"
+    codec, crf : for a film only: how it is encoded, by default as it was
     only : where it shows: a class of objects such as "person" or several, a mask of the picture's
         size (bool, or floats in [0, 1]), or a `burnish.regions.region.Region`
     params : the operator's parameters, e.g. ``lambda_=0.02``
@@ -62,7 +68,8 @@ def apply(
     Raises
     ------
     UsageError : a kind, shape, name or value that burnish does not take
-    PhotoError : the picture cannot be read or written
+    PhotoError, FilmError : the picture or film cannot be read or written
+    MissingLibraryError : a film, and no library for films
     ModelError, DeviceError : the network or the device cannot be had
     OutputError : the result exists, or is not sane
 
@@ -75,14 +82,15 @@ def apply(
     """
     edit = _edit(operator, params, only, slow, device, threads, engine)
     if isinstance(image, str | Path):
-        source = Path(image)
-        target = target_of(source, edit.name, output, overwrite=overwrite)
-        path = apply_to_file(edit, source, target, overwrite=overwrite)
+        source, coding = Path(image), Coding(codec, crf)
+        target = target_of(source, edit.name, output, overwrite=overwrite, coding=coding)
+        path = apply_to_file(edit, source, target, overwrite=overwrite, coding=coding)
         return cast("Picture", str(path) if isinstance(image, str) else path)
-    if output is not None:
-        raise UsageError(
-            "output", expected="a path as image", got=type(image).__name__, remedy="leave it out"
-        )
+    for name, value in (("output", output), ("codec", codec), ("crf", crf)):
+        if value is not None:
+            raise UsageError(
+                name, expected="a path as image", got=type(image).__name__, remedy="leave it out"
+            )
     return cast("Picture", _apply_in_memory(edit, image))
 
 
@@ -144,20 +152,30 @@ def apply_to_file(
     overwrite: bool = False,
     quality: int | None = None,
     depth: int | None = None,
+    coding: Coding = AS_IT_WAS,
     progress: Progress | None = None,
 ) -> Path:
     """Read `source`, edit it and write `target`, which stays as it was if anything fails.
 
     Parameters
     ----------
-    quality, depth : see `Photo.save`
+    quality, depth : of a photo; see `Photo.save`
+    coding : of a film
     progress : told the share done, from 0 to 1, by an edit that knows it
 
     Raises
     ------
     OutputError : the target exists, its folder cannot be had, or the result is not sane
-    PhotoError : the photo cannot be read, or the target's format cannot hold it
+    PhotoError, FilmError : it cannot be read, or the target's format cannot hold it
     """
+    if is_called_film(source):
+
+        def tell(done: int, of: int) -> None:
+            if progress is not None and of:
+                progress(done / of)
+
+        edit_film(edit, source, target, overwrite=overwrite, coding=coding, tell=tell)
+        return target
     check_free(target, overwrite=overwrite)
     result = edited(edit, Photo.open(source), progress, source)
     make_folder(target.parent)

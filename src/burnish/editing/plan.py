@@ -8,18 +8,36 @@ from pathlib import Path
 
 from burnish.editing.names import DEFAULT_NAME, check_template, fill
 from burnish.editing.sources import Source, gather
-from burnish.errors import OutputError, PhotoError, UsageError
+from burnish.editing.video import formats as films
+from burnish.editing.video.formats import (
+    AS_IT_WAS,
+    Coding,
+    can_edit_films,
+    check_coding,
+    is_called_film,
+)
+from burnish.errors import (
+    OutputError,
+    PhotoError,
+    UsageError,
+    missing_library,
+)
 from burnish.files import check_free
 from burnish.photo.formats import check_depth, check_writable, writable
 
 
 @dataclass(frozen=True)
 class Step:
-    """One photo to read and where its result goes; `skip` where it is there already."""
+    """One photo or film to read and where its result goes; `skip` where it is there already."""
 
     source: Path
     target: Path
     skip: bool = False
+
+    @property
+    def film(self) -> bool:
+        """Whether it is a film, by its name."""
+        return is_called_film(self.source)
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,8 @@ class Wish:
     recursive : take the folders below those given, and keep the tree under `output`
     overwrite : replace existing results
     skip_existing : leave out photos whose results exist
-    depth : bits a channel; None keeps the photo's
+    depth : bits a channel of photos; None keeps the photo's
+    coding : how films are encoded
     """
 
     output: str | Path | None = None
@@ -61,10 +80,11 @@ class Wish:
     overwrite: bool = False
     skip_existing: bool = False
     depth: int | None = None
+    coding: Coding = AS_IT_WAS
 
 
 def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
-    """Plan a run over photos and folders of photos.
+    """Plan a run over photos, films and folders of them.
 
     Parameters
     ----------
@@ -74,7 +94,8 @@ def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
     ------
     UsageError : two results would meet in one file, a result would replace an input, no photo is
         found, or something in `wish` cannot be
-    PhotoError : a result's format cannot be written, or lacks the depth
+    PhotoError, FilmError : a result's format cannot be written, or lacks the depth
+    MissingLibraryError : a film, and no library for films
     OutputError : results exist and neither `overwrite` nor `skip_existing` is set, or the disk
         has too little room
     """
@@ -85,16 +106,18 @@ def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
         )
     several = len(given) > 1 or any(path.is_dir() for path in given)
     folder, file = _place(wish.output, several=several)
-    extension = _extension(wish, file)
+    extensions = _extensions(wish, file, film=is_called_film(given[0]) if given else False)
     gathered = gather(given, recursive=wish.recursive, output=folder)
+    _check_films(gathered.sources, wish)
 
     def target(source: Source) -> Path:
-        name = fill(wish.name, source.path, edit, extension)
+        name = fill(wish.name, source.path, edit, extensions[source.film])
         return file or (folder / source.place if folder else source.path.parent) / name
 
     placed = [(source, target(source)) for source in gathered.sources]
     kept = _without_results(placed, overwrite=wish.overwrite)
     _check_apart(kept)
+    _check_codings(kept, wish.coding)
     steps = tuple(
         Step(source.path, target, skip=wish.skip_existing and os.path.lexists(target))
         for source, target in kept
@@ -106,9 +129,14 @@ def plan(given: Sequence[Path], edit: str, wish: Wish = Wish()) -> Plan:
 
 
 def target_of(
-    photo: Path, edit: str, output: str | Path | None = None, *, overwrite: bool = False
+    photo: Path,
+    edit: str,
+    output: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    coding: Coding = AS_IT_WAS,
 ) -> Path:
-    """Return where the result of one photo goes; the errors are those of `plan`.
+    """Return where the result of one photo or film goes; the errors are those of `plan`.
 
     Raises
     ------
@@ -118,9 +146,12 @@ def target_of(
         raise PhotoError(
             str(photo), expected="a photo", got="a folder", remedy="name a photo in it"
         )
-    target = plan([photo], edit, Wish(output, overwrite=True)).steps[0].target
+    target = plan([photo], edit, Wish(output, overwrite=True, coding=coding)).steps[0].target
     check_free(target, overwrite=overwrite)
     return target
+
+
+Placed = Sequence[tuple[Source, Path]]
 
 
 def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
@@ -139,28 +170,81 @@ def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Pa
     return (path, None) if means_folder else (None, path)
 
 
-def _extension(wish: Wish, file: Path | None) -> str | None:
-    """Return the results' extension where it is not their photos', and see that it can be."""
+def _extensions(wish: Wish, file: Path | None, *, film: bool) -> dict[bool, str | None]:
+    """Return the results' extensions where they are not their sources', and see that they can be.
+
+    Parameters
+    ----------
+    file : for the one result, a film's where `film` is set
+
+    Returns
+    -------
+    whether of films -> extension or None
+    """
     if file is not None:
-        check_writable(file, wish.depth)
-        if wish.format is not None and writable(wish.format, "--format") != writable(
-            file.suffix, str(file)
-        ):
-            raise UsageError(
-                f"--format {wish.format}",
-                expected=f"the format that -o {file} has",
-                got="another",
-                remedy="leave one of them out",
-            )
-        return None
+        _check_file(wish, file, film=film)
+        return {True: None, False: None}
     if wish.format is None:
-        return None
+        return {True: None, False: None}
+    if films.is_container(wish.format):
+        return {True: films.writable(wish.format, "--format").extensions[0], False: None}
     format = writable(wish.format, "--format")
     check_depth(format, wish.depth, "--format")
-    return format.extensions[0]
+    return {True: None, False: format.extensions[0]}
 
 
-Placed = Sequence[tuple[Source, Path]]
+def _check_file(wish: Wish, file: Path, *, film: bool) -> None:
+    """See that the file that was named can be the result, and is of the format that was named."""
+    if film:
+        same = films.writable(file.suffix, str(file)) == (
+            films.writable(wish.format or file.suffix, "--format")
+        )
+    else:
+        check_writable(file, wish.depth)
+        same = writable(wish.format or file.suffix, "--format") == writable(file.suffix, str(file))
+    if not same:
+        raise UsageError(
+            f"--format {wish.format}",
+            expected=f"the format that -o {file} has",
+            got="another",
+            remedy="leave one of them out",
+        )
+
+
+def _check_films(sources: Sequence[Source], wish: Wish) -> None:
+    """See that films can be edited at all, and that nothing is asked for that is of photos only."""
+    if wish.coding != AS_IT_WAS and not any(source.film for source in sources):
+        raise UsageError(
+            "--codec, --crf",
+            expected="a film to encode",
+            got="only photos",
+            remedy="leave them out",
+        )
+    kinds = {source.film for source in sources}
+    if wish.format is not None and films.is_container(wish.format) not in kinds:
+        raise UsageError(
+            f"--format {wish.format}",
+            expected=f"a format of {'films' if True in kinds else 'photos'}",
+            got=f"one of {'photos' if True in kinds else 'films'}",
+            remedy="leave it out",
+        )
+    named = [source for source in sources if source.film and not source.found]
+    if named and not can_edit_films():
+        raise missing_library(ModuleNotFoundError(name="av")).at(str(named[0].path))
+    if named and wish.depth is not None:
+        raise UsageError(
+            f"--depth {wish.depth}",
+            expected="none for a film, which keeps its own",
+            got=f"{named[0].path}",
+            remedy="leave it out",
+        )
+
+
+def _check_codings(placed: Placed, coding: Coding) -> None:
+    """See that what was named can be; films that were found fail one by one."""
+    for source, target in placed:
+        if source.film and not source.found:
+            check_coding(coding, films.writable(target.suffix, str(target)), str(target))
 
 
 def _without_results(placed: Placed, *, overwrite: bool) -> Placed:
@@ -215,20 +299,24 @@ def _check_free(steps: Sequence[Step]) -> None:
 
 
 def _check_room(steps: Iterable[Step]) -> None:
-    """See that the disks have room, taking a result to be as large as its photo."""
+    """See that the disks have room, taking a result to be as large as its photo.
+
+    A film's lies there twice for a while: in stretches, and joined.
+    """
     needed: dict[int, tuple[Path, int]] = {}
     for step in steps:
         if step.skip or not step.source.is_file():
             continue
         folder = next(p for p in step.target.absolute().parents if p.exists())
         _, before = needed.get(folder.stat().st_dev, (folder, 0))
-        needed[folder.stat().st_dev] = folder, before + step.source.stat().st_size
+        size = step.source.stat().st_size * (2 if step.film else 1)
+        needed[folder.stat().st_dev] = folder, before + size
     for folder, size in needed.values():
         free = shutil.disk_usage(folder).free
         if size > free:
             raise OutputError(
                 str(folder),
-                expected=f"room for results about as large as their photos, {_mebibytes(size)}",
+                expected=f"room for results about as large as what is edited, {_mebibytes(size)}",
                 got=f"{_mebibytes(free)} free",
                 remedy="make room, or choose another -o",
             )

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import Edit, Pixels, Progress
+from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples
 from burnish.editing.made import made
-from burnish.editing.where import where_of
+from burnish.editing.where import identity_of, where_of
 from burnish.errors import OutputError, PhotoError, UsageError
-from burnish.params import Value
+from burnish.files import digest
+from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.origin import Origin
 from burnish.regions.blend import blend
 from burnish.regions.edges import Edges
 from burnish.regions.edits.edit import RegionEdit
-from burnish.regions.maskfile import save_mask
+from burnish.regions.film import FilmRegion
+from burnish.regions.maskfile import MaskFile, save_mask
 from burnish.regions.region import Region
 from burnish.regions.select import Selection
 
@@ -136,9 +138,23 @@ def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit
         whole = edit.change(photo, source, progress)
         return whole.with_pixels(blend(photo.pixels, whole.pixels, mask))
 
+    def film(samples: Samples) -> FrameEdit:
+        _check_film(region, keeper)
+        state, frames = FilmRegion(region), edit.on_film(samples)
+
+        def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
+            # What an edit remembers from frame to frame goes on also where nothing is shown.
+            after = frames(pixels, number, seconds)
+            return blend(pixels, after, state.of(pixels, number))
+
+        return frame
+
+    def identity() -> str:
+        return f"{edit.identity()}\n{identity_of(region)}"
+
     where = where_of(region)
     steps = tuple(step.model_copy(update={"where": where}) for step in edit.made)
-    return Edit(edit.name, run, edit.device, steps, change)
+    return Edit(edit.name, run, edit.device, steps, film, identity, change)
 
 
 def region_edit(
@@ -200,10 +216,25 @@ def region_edit(
             return result
         return _replaced(result, 1 - mask if edit.outside else mask, str(source or "picture"))
 
+    def film(samples: Samples) -> FrameEdit:
+        _check_film(region, keeper, edit, forget)
+        state = FilmRegion(region)
+
+        def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
+            mask = state.of(pixels, number)
+            return show(pixels, mask) if mask.any() else pixels
+
+        return frame
+
+    def identity() -> str:
+        files = [str(values[p.name]) for p in edit.params if isinstance(p, FileParam)]
+        contents = [digest(Path(file)) for file in files if file != "None"]
+        return "\n".join([identity_of(region), *contents])
+
     step = made(edit.name, values, edit.params)
     step = step.model_copy(update={"slow": False, "where": where_of(region)})
     device = getattr(region.finder, "device", "cpu")
-    return Edit(edit.name, run, device, (step,), change)
+    return Edit(edit.name, run, device, (step,), film, identity, change)
 
 
 def _mask(region: Region, photo: Photo, source: Path | None, keeper: MaskKeeper | None) -> Mask:
@@ -231,6 +262,30 @@ def _check_something(edit: RegionEdit, mask: Mask, where: str) -> None:
             got="none, as nothing is found",
             remedy="choose other objects, or lower --min-score",
         )
+
+
+def _check_film(
+    region: Region,
+    keeper: MaskKeeper | None,
+    edit: RegionEdit | None = None,
+    forget: bool | None = None,
+) -> None:
+    """Refuse what a film cannot have, and say what is kept of it."""
+    got = {
+        "--save-mask": keeper is not None,
+        "cut-out": edit is not None and not edit.call,
+        "a folder of masks": isinstance(region.mask, MaskFile) and region.mask.path.is_dir(),
+        "a file of objects": region.finder is not None and region.finder.sha256 is None,
+    }
+    if any(got.values()):
+        raise UsageError(
+            "a film",
+            expected="an edit of moving pictures, by a detector or one mask",
+            got=next(what for what, is_so in got.items() if is_so),
+            remedy="leave it out",
+        )
+    if edit is not None and edit.forgets and forget is None:
+        warnings.warn("the metadata of a film is kept; remove it by other means", stacklevel=4)
 
 
 def _forgotten(photo: Photo) -> Photo:

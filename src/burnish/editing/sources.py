@@ -1,35 +1,43 @@
-"""Sources: what was given, photos and folders of them, as a list of photos."""
+"""Sources: what was given, photos, films and folders of them, as a list."""
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from burnish.editing.video.formats import can_edit_films, is_called_film
 from burnish.errors import UsageError
 from burnish.photo.formats import READABLE_EXTENSIONS
 
 
 @dataclass(frozen=True)
 class Source:
-    """A photo, and its place in the folder that was given; "." where it was given by itself."""
+    """A photo or film, and its place in the folder that was given; "." where it was by itself."""
 
     path: Path
     place: Path = Path()
     found: bool = False
 
+    @property
+    def film(self) -> bool:
+        """Whether it is a film, by its name."""
+        return is_called_film(self.path)
+
 
 @dataclass(frozen=True)
 class Gathered:
-    """The photos, and how many files in folders are none."""
+    """The photos and films, and how many files in folders are neither."""
 
     sources: tuple[Source, ...]
     passed_over: int = 0
 
 
 def gather(given: Sequence[Path], *, recursive: bool, output: Path | None = None) -> Gathered:
-    """List the photos among what was given: files as they are, of folders what is called a photo.
+    """List what was given: files as they are, of folders what is called a photo or a film.
 
-    In a folder the name's end decides, and hidden files are none. Links to folders are not
+    In a folder the name's end decides, and hidden files are none. Films are passed over where the
+    library for them is not installed, which nobody needs for photos. Links to folders are not
     followed, so that no tree is walked for ever.
 
     Parameters
@@ -40,7 +48,12 @@ def gather(given: Sequence[Path], *, recursive: bool, output: Path | None = None
     Raises
     ------
     UsageError : a folder cannot be listed, or there is no photo in those given
+
+    Warns
+    -----
+    UserWarning : films are passed over
     """
+    films = can_edit_films()
     sources: list[Source] = []
     passed_over = 0
     for path in given:
@@ -48,8 +61,16 @@ def gather(given: Sequence[Path], *, recursive: bool, output: Path | None = None
             sources.append(Source(path))
             continue
         files = list(_files(path, recursive=recursive, output=output))
-        photos = [file for file in files if is_called_photo(file)]
+        photos = [
+            file for file in files if is_called_photo(file) or (films and is_called_film(file))
+        ]
         passed_over += len(files) - len(photos)
+        if not films and (left := sum(map(is_called_film, files))):
+            warnings.warn(
+                f"{path}: {left} {'film' if left == 1 else 'films'} passed over; install burnish "
+                "with its extra 'video' to edit films",
+                stacklevel=3,
+            )
         sources += [Source(file, file.parent.relative_to(path), found=True) for file in photos]
     if not sources:
         raise UsageError(

@@ -101,6 +101,7 @@ class Model:
         *,
         memory: int = DEFAULT_MEMORY,
         progress: Progress | None = None,
+        thumbnail: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Run the model on a picture, in tiles where the budget asks for it: the result is one.
 
@@ -111,17 +112,19 @@ class Model:
         params : values of the model's sliders by name or keyword; the card's serve for the rest
         memory : bytes for the work on a tile, beside the picture and its result
         progress : told the fraction done, up to 1, after each tile
+        thumbnail : (S, S, 3) of the whole picture, S being the card's; None has it made. With one
+            for all frames of a film, what a model decides by it does not flicker. A model that
+            takes none leaves it
 
         Raises
         ------
-        UsageError : `pixels` is no such array, `params` has a name or value that the model does
-            not take, or `memory` is too little for the smallest tile
+        UsageError : `pixels` or `thumbnail` is no such array, `params` has a name or value that the
+            model does not take, or `memory` is too little for the smallest tile
         OutputError : the result is not finite, or black where the picture is not
         ModelError : the model fails, or the machine has too little memory for the smallest tile
         """
         _check_pixels(pixels)
-        side = self.card.thumbnail
-        started = self._start(params or {}, shrink(pixels, side) if side else None)
+        started = self._start(params or {}, self._thumbnail(pixels, thumbnail))
         frame = self._frame(*pixels.shape[:2])
         limit = memory // self._bytes_per_pixel
         if limit < frame.smallest:
@@ -169,6 +172,21 @@ class Model:
 
     def _start(self, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None) -> Session:
         return session(self._file, *self._how, context(self.card, params, thumbnail))
+
+    def _thumbnail(
+        self, pixels: NDArray[np.float32], given: NDArray[np.float32] | None
+    ) -> NDArray[np.float32] | None:
+        side = self.card.thumbnail
+        if not side or given is None:
+            return shrink(pixels, side) if side else None
+        if given.shape != (side, side, 3) or given.dtype != np.float32:
+            raise UsageError(
+                "thumbnail",
+                expected=f"shape {(side, side, 3)}, float32",
+                got=f"shape {given.shape}, {given.dtype}",
+                remedy=f"make it with burnish.photo.shrink.shrink(pixels, {side})",
+            )
+        return given
 
     def _frame(self, height: int, width: int) -> tiles.Frame:
         return tiles.Frame(height, width, self.card.halo, self.card.multiple)

@@ -1,0 +1,111 @@
+"""Frames a second of a film of 720p, end to end, and of its parts alone.
+
+python benchmarks/video.py --json benchmarks/results/video.json
+"""
+
+import argparse
+import dataclasses
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from measure import circumstances, timed, write
+
+from burnish import Photo
+from burnish.editing.demo import SAMPLE
+from burnish.editing.edit import Edit, choose
+from burnish.editing.video.encode import Encoder, settle
+from burnish.editing.video.film import look
+from burnish.editing.video.formats import AS_IT_WAS, writable
+from burnish.editing.video.frames import taken
+from burnish.editing.video.run import edit_film
+
+WIDTH, HEIGHT, RATE = 1280, 720, 25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--operator", default="l0-smoothing")
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results: dict[str, Any] = {
+        "circumstances": circumstances(),
+        "av": av.__version__,
+        "ffmpeg": av.ffmpeg_version_info,
+        "size": [WIDTH, HEIGHT],
+        "frames": options.frames,
+        "operator": options.operator,
+        "rows": {},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        film, target = Path(folder) / "a.mp4", Path(folder) / "b.mp4"
+        draw(film, options.frames)
+        network = choose(options.operator, {})
+        same = Edit("same", lambda pixels, progress=None: pixels, "cpu", ())
+        rows = {
+            "decode and encode alone": lambda: transcode(film),
+            "burnish, an edit that changes nothing": lambda: run(same, film, target),
+            "the network alone, pixels in memory": in_memory(network, film),
+            f"burnish, {options.operator}": lambda: run(network, film, target),
+        }
+        for name, row in rows.items():
+            timing = timed(row, options.repeats)
+            rate = options.frames / timing.wall
+            print(f"{name:40} {rate:6.2f} frames/s, {timing.cpu / options.frames:.3f} CPU s/frame")
+            results["rows"][name] = dataclasses.asdict(timing) | {"frames_a_second": rate}
+    write(options.json, results)
+
+
+def draw(path: Path, frames: int) -> None:
+    """Make a film of a crop that moves over the sample photo, enlarged to fit."""
+    pixels = Photo.open(SAMPLE).pixels
+    photo = np.rint(np.asarray(pixels) * 255).astype(np.uint8)
+    factor = -(-max(WIDTH * 5 // 4, HEIGHT * 5 // 4) // min(photo.shape[:2]))
+    photo = photo.repeat(factor, axis=0).repeat(factor, axis=1)
+    down, across = photo.shape[0] - HEIGHT, photo.shape[1] - WIDTH
+    with av.open(str(path), "w") as film:
+        stream: Any = film.add_stream("libx264", rate=RATE, options={"crf": "16"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(frames):
+            y, x = number * down // frames, number * across // frames
+            shot = np.ascontiguousarray(photo[y : y + HEIGHT, x : x + WIDTH])
+            frame = av.VideoFrame.from_ndarray(shot, "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode(None))
+
+
+def transcode(path: Path) -> None:
+    """Decode and encode with burnish's settings, without a look at the samples."""
+    film = look(path)
+    encoder = Encoder(film, settle(film, AS_IT_WAS, writable("mp4", "-"), "-"))
+    with av.open(str(path)) as source:
+        source.streams.video[0].thread_type = "AUTO"
+        for frame in source.decode(video=0):
+            frame.pict_type = 0
+            encoder.encode(frame)
+    encoder.encode(None)
+
+
+def run(edit: Edit, film: Path, target: Path) -> None:
+    edit_film(edit, film, target, overwrite=True)
+
+
+def in_memory(edit: Edit, film: Path) -> Any:
+    shots = [pixels for _, pixels in taken(look(film))]
+
+    def all_of_them() -> None:
+        run = edit.on_film(lambda: shots)
+        for number, pixels in enumerate(shots):
+            run(pixels, number, number / RATE)
+
+    return all_of_them
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Films: decoded, edited and encoded in one pipe, and everything else in them kept."""
