@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.cli.options import (
+    Crf,
     Depth,
     Device,
     DryRun,
+    FilmCodec,
     Format,
     JsonOutput,
     Name,
@@ -65,6 +67,8 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
         dry_run: DryRun = False,
         quality: Quality = None,
         depth: Depth = None,
+        codec: FilmCodec = None,
+        crf: Crf = None,
         device: Device = "auto",
         threads: Threads = None,
         json_output: JsonOutput = False,
@@ -76,6 +80,7 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
     ) -> None:
         from burnish.cli.batch import run
         from burnish.editing.plan import Wish
+        from burnish.editing.video.formats import Coding
 
         wish = Wish(
             output=output,
@@ -85,6 +90,7 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
             overwrite=overwrite,
             skip_existing=skip_existing,
             depth=depth,
+            coding=Coding(codec, crf),
         )
         run(
             _edit(
@@ -98,6 +104,11 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
             quiet=quiet,
         )
 
+    return _dressed(edit, command)
+
+
+def _dressed(edit: RegionEdit, command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its edit's name, words and options."""
     command.__name__ = edit.name
     command.__doc__ = f"{edit.about}."
     defaults = {**edit.selection, **edit.edges}

@@ -1,7 +1,7 @@
 """Regional: edits that show in a region only, and edits that are made of one."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples
 from burnish.editing.made import made
-from burnish.editing.where import where_of
+from burnish.editing.where import identity_of, where_of
 from burnish.errors import OutputError, PhotoError, UsageError
-from burnish.params import Value
+from burnish.files import digest
+from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.origin import Origin
 from burnish.regions.blend import blend
 from burnish.regions.edges import Edges
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.film import FilmRegion
-from burnish.regions.maskfile import save_mask
+from burnish.regions.maskfile import MaskFile, save_mask
 from burnish.regions.region import Region
 from burnish.regions.select import Selection
 
@@ -138,22 +139,29 @@ def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit
         return whole.with_pixels(blend(photo.pixels, whole.pixels, mask))
 
     def film(samples: Samples) -> FrameEdit:
-        whole = edit.on_film(samples)
+        _check_film(region, keeper)
+        state, frames = FilmRegion(region), edit.on_film(samples)
 
-        def frame(pixels: Pixels, mask: Mask, number: int, seconds: float) -> Pixels:
-            return blend(pixels, whole(pixels, number, seconds), mask) if mask.any() else pixels
+        def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
+            # What an edit remembers from frame to frame goes on also where nothing is shown.
+            after = frames(pixels, number, seconds)
+            return blend(pixels, after, state.of(pixels, number))
 
-        return _on_frames(region, keeper, frame)
+        return frame
+
+    def identity() -> str:
+        return f"{edit.identity()}\n{identity_of(region)}"
 
     where = where_of(region)
+    steps = tuple(step.model_copy(update={"where": where}) for step in edit.made)
     return Edit(
         edit.name,
         run,
         edit.device,
-        tuple(step.model_copy(update={"where": where}) for step in edit.made),
+        steps,
         film=film,
         remembers=edit.remembers or region.finder is not None,
-        identity=edit.identity,
+        identity=identity,
         change=change,
     )
 
@@ -189,12 +197,7 @@ def region_edit(
 
     def show(pixels: Pixels, mask: Mask) -> Pixels:
         if shown is None:
-            raise UsageError(
-                edit.name,
-                expected="a picture with room for transparency: a file's path or bytes",
-                got="an array or a PIL image",
-                remedy="give its mask as alpha yourself, or write a file first",
-            )
+            raise _no_room(edit)
         where = 1 - mask if edit.outside else mask
         return blend(pixels, shown(pixels, mask), where)
 
@@ -218,16 +221,15 @@ def region_edit(
         return _replaced(result, 1 - mask if edit.outside else mask, str(source or "picture"))
 
     def film(samples: Samples) -> FrameEdit:
-        if edit.forgets if forget is None else forget:
-            warnings.warn("a film's sound and metadata are kept as they are", stacklevel=2)
-        # Where nothing is found, all of a frame is background.
-        return _on_frames(
-            region,
-            keeper,
-            lambda pixels, mask, number, seconds: (
-                show(pixels, mask) if edit.outside or mask.any() else pixels
-            ),
-        )
+        _check_film(region, keeper, edit, forget)
+        state = FilmRegion(region)
+
+        def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
+            mask = state.of(pixels, number)
+            # Where nothing is found, all of a picture is background.
+            return show(pixels, mask) if edit.outside or mask.any() else pixels
+
+        return frame
 
     step = made(edit.name, values, edit.params)
     step = step.model_copy(update={"slow": False, "where": where_of(region)})
@@ -239,25 +241,15 @@ def region_edit(
         (step,),
         film=film,
         remembers=region.finder is not None,
+        identity=lambda: "\n".join([identity_of(region), *_contents(edit, values)]),
         change=change,
     )
 
 
-def _on_frames(
-    region: Region,
-    keeper: MaskKeeper | None,
-    show: Callable[[Pixels, Mask, int, float], Pixels],
-) -> FrameEdit:
-    """Return the function for the frames of one film, whose objects are followed."""
-    if keeper is not None:
-        raise UsageError(
-            "--save-mask",
-            expected="photos",
-            got="a film, which has a mask for each frame",
-            remedy="leave it out",
-        )
-    shown = FilmRegion(region)
-    return lambda pixels, number, seconds: show(pixels, shown.of(pixels), number, seconds)
+def _contents(edit: RegionEdit, values: Mapping[str, Value]) -> list[str]:
+    """Tell the files among an edit's values by their content."""
+    files = [values[param.name] for param in edit.params if isinstance(param, FileParam)]
+    return [digest(Path(str(file))) for file in files if file is not None]
 
 
 def _mask(region: Region, photo: Photo, source: Path | None, keeper: MaskKeeper | None) -> Mask:
@@ -276,6 +268,15 @@ def _untouched(photo: Photo, region: Region, source: Path | None) -> Photo:
     return photo
 
 
+def _no_room(edit: RegionEdit) -> UsageError:
+    return UsageError(
+        edit.name,
+        expected="a picture with room for transparency: a file's path or bytes",
+        got="an array or a PIL image",
+        remedy="give its mask as alpha yourself, or write a file first",
+    )
+
+
 def _check_something(edit: RegionEdit, mask: Mask, where: str) -> None:
     """Refuse to do away with a whole photo."""
     if edit.outside and not mask.any():
@@ -285,6 +286,30 @@ def _check_something(edit: RegionEdit, mask: Mask, where: str) -> None:
             got="none, as nothing is found",
             remedy="choose other objects, or lower --min-score",
         )
+
+
+def _check_film(
+    region: Region,
+    keeper: MaskKeeper | None,
+    edit: RegionEdit | None = None,
+    forget: bool | None = None,
+) -> None:
+    """Refuse what a film cannot have, and say what is kept of it."""
+    got = {
+        "--save-mask": keeper is not None,
+        "cut-out": edit is not None and not edit.call,
+        "a folder of masks": isinstance(region.mask, MaskFile) and region.mask.path.is_dir(),
+        "a file of objects": region.finder is not None and region.finder.sha256 is None,
+    }
+    if any(got.values()):
+        raise UsageError(
+            "a film",
+            expected="an edit of moving pictures, by a detector or one mask",
+            got=next(what for what, is_so in got.items() if is_so),
+            remedy="leave it out",
+        )
+    if edit is not None and edit.forgets and forget is None:
+        warnings.warn("the metadata of a film is kept; remove it by other means", stacklevel=4)
 
 
 def _forgotten(photo: Photo) -> Photo:

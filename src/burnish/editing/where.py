@@ -1,10 +1,12 @@
 """Where: what a photo keeps of the region that an edit shows in, and the region again from it."""
 
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from burnish.errors import UsageError
+from burnish.files import digest
 from burnish.regions.edges import Edges
 from burnish.regions.maskfile import MaskFile, mask_file
 from burnish.regions.region import Finder, Region
@@ -68,6 +70,13 @@ def where_of(region: Region) -> Where:
         sha256=finder.sha256 if finder else None,
         mask=mask,
     )
+
+
+def identity_of(region: Region) -> str:
+    """Return a text that changes where the region could, beyond what `where_of` tells."""
+    if isinstance(region.mask, MaskFile):
+        return digest(region.mask.path) if region.mask.path.is_file() else ""
+    return "" if region.mask is None else sha256(region.mask.tobytes()).hexdigest()
 
 
 def region_of(

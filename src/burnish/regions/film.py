@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.errors import UsageError
 from burnish.regions.instances import Instances, Pixels
+from burnish.regions.maskfile import MaskFile
 from burnish.regions.region import Region
 from burnish.regions.select import chosen
 from burnish.regions.track import Tracking, Tracks, follow
@@ -33,8 +35,20 @@ class FilmRegion:
     tracks: Tracks = field(default_factory=Tracks, init=False)
     _meant: frozenset[int] | None = field(default=None, init=False)
 
-    def of(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return how much of an edit shows in each pixel of the next frame; see `Region.of`."""
+    def of(self, pixels: Pixels, number: int = 0) -> NDArray[np.float32]:
+        """Return how much of an edit shows in each pixel of the next frame; see `Region.of`.
+
+        Parameters
+        ----------
+        number : of the frame; only at the first call it matters
+
+        Raises
+        ------
+        UsageError : clicks or numbers, and the first frame that is seen is not the film's
+        """
+        if isinstance(self.region.mask, MaskFile):
+            mask = self.region.mask.read((pixels.shape[1], pixels.shape[0]))
+            self.region = replace(self.region, mask=mask)
         finder, selection = self.region.finder, self.region.selection
         if finder is None:
             return self.region.of(pixels)
@@ -47,6 +61,13 @@ class FilmRegion:
         ]
         how = replace(self.tracking, begin=selection.min_score)
         if self._meant is None and (selection.clicks or selection.numbers):
+            if number:
+                raise UsageError(
+                    "a film",
+                    expected="its first frame, where clicks and numbers mean objects",
+                    got=f"one that is taken up at frame {number}",
+                    remedy="begin it anew: remove the hidden folder beside the output",
+                )
             self.tracks = follow(Tracks(), found, how)
             self._choose(chosen(selection, found), found)
         else:
