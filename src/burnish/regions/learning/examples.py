@@ -85,7 +85,9 @@ class Examples:
             scene = _cropped(scene, self.settings.canvas, random)
         if self.cut_outs and random.random() < self.settings.paste:
             for _ in range(random.integers(1, self.settings.most_pasted + 1)):
-                scene = paste(scene, self.cut_outs[int(random.integers(len(self.cut_outs)))], random)
+                scene = paste(
+                    scene, self.cut_outs[int(random.integers(len(self.cut_outs)))], random
+                )
         if self.settings.augment:
             scene = Scene(_lit(scene.pixels, random), scene.labels, scene.masks)
         return self._tensors(scene)
