@@ -41,7 +41,7 @@ def test_four_photos_are_learnt_by_heart(photos, detector_card, tmp_path):
     pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
     settings = Settings(
         ("disc", "box"),
-        steps=100,
+        steps=150,
         budget=None,
         canvas=128,
         batch=2,
