@@ -216,15 +216,17 @@ def region_edit(
         if not edit.call:
             return _cut_out(photo, mask)
         result = photo.with_pixels(show(photo.pixels, mask))
-        if edit.keeps:
-            return result
-        return _replaced(result, 1 - mask if edit.outside else mask, str(source or "picture"))
+        return (
+            result
+            if edit.keeps
+            else _replaced(result, 1 - mask if edit.outside else mask, str(source or "picture"))
+        )
 
     def film(samples: Samples) -> FrameEdit:
         _check_film(region, keeper, edit, forget)
         state = FilmRegion(region)
 
-        def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
+        def frame(pixels: Pixels, number: int, _: float) -> Pixels:
             mask = state.of(pixels, number)
             # Where nothing is found, all of a picture is background.
             return show(pixels, mask) if edit.outside or mask.any() else pixels
@@ -233,11 +235,10 @@ def region_edit(
 
     step = made(edit.name, values, edit.params)
     step = step.model_copy(update={"slow": False, "where": where_of(region)})
-    device = getattr(region.finder, "device", "cpu")
     return Edit(
         edit.name,
         run,
-        device,
+        getattr(region.finder, "device", "cpu"),
         (step,),
         film=film,
         remembers=region.finder is not None,
