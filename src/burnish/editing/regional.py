@@ -234,12 +234,11 @@ def region_edit(
         return frame
 
     step = made(edit.name, values, edit.params)
-    step = step.model_copy(update={"slow": False, "where": where_of(region)})
     return Edit(
         edit.name,
         run,
         getattr(region.finder, "device", "cpu"),
-        (step,),
+        (step.model_copy(update={"slow": False, "where": where_of(region)}),),
         film=film,
         remembers=region.finder is not None,
         identity=lambda: "\n".join([identity_of(region), *_contents(edit, values)]),
