@@ -1,7 +1,7 @@
 """Regional: edits that show in a region only, and edits that are made of one."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -224,14 +224,7 @@ def region_edit(
 
     def film(samples: Samples) -> FrameEdit:
         _check_film(region, keeper, edit, forget)
-        state = FilmRegion(region)
-
-        def frame(pixels: Pixels, number: int, _: float) -> Pixels:
-            mask = state.of(pixels, number)
-            # Where nothing is found, all of a picture is background.
-            return show(pixels, mask) if edit.outside or mask.any() else pixels
-
-        return frame
+        return _through(FilmRegion(region), show, always=edit.outside)
 
     step = made(edit.name, values, edit.params)
     return Edit(
@@ -244,6 +237,18 @@ def region_edit(
         identity=lambda: "\n".join([identity_of(region), *_contents(edit, values)]),
         change=change,
     )
+
+
+def _through(
+    region: FilmRegion, show: Callable[[Pixels, Mask], Pixels], *, always: bool
+) -> FrameEdit:
+    """Show an edit in a film's pictures; `always` where all of one without objects is meant."""
+
+    def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
+        mask = region.of(pixels, number)
+        return show(pixels, mask) if always or mask.any() else pixels
+
+    return frame
 
 
 def _contents(edit: RegionEdit, values: Mapping[str, Value]) -> list[str]:
