@@ -75,6 +75,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--largest", type=int, default=2160, help="longer side at most, in pixels")
     parser.add_argument("--short-side", type=int, help="bring photos to this shorter side")
     parser.add_argument("--peers", type=Path, help="folder of the authors' weights")
+    parser.add_argument(
+        "--upsampling",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="with the unlearned rival, which takes longest",
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="operators of earlier runs in it are kept")
     return parser.parse_args()
@@ -126,9 +132,10 @@ def contest(
     def upsampled(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
         return bgu.approximate(lambda low: operator.run(low, **values), rgb)
 
-    rows["bilateral guided upsampling"] = fidelity(upsampled, made) | {
-        "slow": timing(lambda: upsampled(picture, values))
-    }
+    if options.upsampling:
+        rows["bilateral guided upsampling"] = fidelity(upsampled, made) | {
+            "slow": timing(lambda: upsampled(picture, values))
+        }
     published = {operator: peer for peer, (operator, _) in PEERS.items()}
     if options.peers and name in published:
         network = as_filter(load(options.peers / f"{published[name]}.npz"))
