@@ -34,16 +34,22 @@ class Codec:
 # x265 and SVT-AV1 otherwise write to standard error by themselves.
 CODECS = {
     "h264": Codec(
-        "h264", "libx264", (0, 18, 51), {"preset": "medium"}, True, True, ("x264", "avc")
+        "h264",
+        "libx264",
+        (0, 18, 51),
+        {"preset": "medium"},
+        captions=True,
+        even=True,
+        others=("x264", "avc"),
     ),
     "hevc": Codec(
         "hevc",
         "libx265",
         (0, 20, 51),
         {"preset": "medium", "x265-params": "log-level=none", "a53cc": "1"},
-        True,
-        True,
-        ("h265", "x265"),
+        captions=True,
+        even=True,
+        others=("h265", "x265"),
     ),
     "av1": Codec("av1", "libsvtav1", (1, 24, 63), {"preset": "8"}, others=("svtav1",)),
     # Without `b` its crf is a bound on a bit rate that nobody chose.
