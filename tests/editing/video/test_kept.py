@@ -502,7 +502,8 @@ def captions(text):
     return len(unit).to_bytes(4, "big") + unit
 
 
-def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path):
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path, codec):
     import av
 
     plain = clip("c.mp4", frames=6, options={"bf": "0"})
@@ -514,7 +515,7 @@ def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path)
             new.stream, new.time_base = stream, packet.time_base
             new.pts, new.dts, new.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
             copy.mux(new)
-    edit_film(unchanged(), film, tmp_path / "b.mp4")
+    edit_film(unchanged(), film, tmp_path / "b.mp4", coding=Coding(codec))
 
     def read(path):
         with av.open(str(path)) as film:
@@ -528,3 +529,5 @@ def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path)
     assert len(read(film)) == 6
     assert b"3" in read(film)[3]
     assert read(tmp_path / "b.mp4") == read(film)
+    with pytest.warns(UserWarning, match="closed captions are left out, which libsvtav1"):
+        edit_film(unchanged(), film, tmp_path / "d.mp4", coding=Coding("av1"))

@@ -58,6 +58,7 @@ class Film:
     aspect : of a pixel, width to height; None where nothing is said
     turn : quarter turns, against the clock, that bring a frame upright, perhaps mirrored
     lie : the display matrix that says so, or None
+    captions : whether closed captions come with its first frame
     time_base : the unit of its time stamps, s
     rate : frames a second, on average
     steady : whether they come at that rate, as far as shows without reading them all
@@ -79,6 +80,7 @@ class Film:
     aspect: Fraction | None
     turn: int
     lie: tuple[int, ...] | None
+    captions: bool
     time_base: Fraction
     rate: Fraction
     steady: bool
@@ -190,6 +192,7 @@ def _film(
         aspect=stream.sample_aspect_ratio or None,
         turn=quarter_turns(lie) if lie else 0,
         lie=lie,
+        captions="A53_CC" in told,
         time_base=stream.time_base,
         rate=rate,
         steady=stream.average_rate == stream.base_rate,
