@@ -83,44 +83,17 @@ def page(
     picture = _data(small, "jpeg")
     frame = _Frame(width, height, picture)
     colours = {index: _COLOURS[place % len(_COLOURS)] for place, index in enumerate(shown)}
-    before = steps.proposals[steps.chosen] if len(steps.chosen) else np.zeros((0, 4))
-    nearest = [_nearest(steps.anchors, before[index]) for index in shown]
+    looked = " x ".join(map(str, fitting_size((width, height), card.shorter, card.longer)))
     parts = [
         f"<h1>{escape(name)}</h1>",
-        f"<p>Looked at by <b>{escape(card.name)}</b>, {escape(card.title)}: at "
-        f"{' x '.join(map(str, fitting_size((width, height), card.shorter, card.longer)))} px. "
+        f"<p>Looked at by <b>{escape(card.name)}</b>, {escape(card.title)}: at {looked} px. "
         f"{len(found)} found, {len(shown)} shown: those with a score of {threshold:g} or more, "
         f"{INSTANCES} at most.</p>",
-        "<h2>1. Anchors</h2>",
-        f"<p>{len(steps.anchors):,} boxes of a few sizes and shapes lie all over the photo. Here: "
-        "those around its middle, and in colour the nearest to each proposal that led to something."
-        "</p>",
-        frame.drawn(
-            [_box(box, "#fff", 0.5) for box in _central(steps.anchors, width, height)]
-            + [_box(box, colours[i], 1) for box, i in zip(nearest, shown, strict=True)]
-        ),
-        "<h2>2. Proposals</h2>",
-        f"<p>{len(steps.proposals)} of them, moved once, may hold something. Here the "
-        f"{min(PROPOSALS, len(steps.proposals))} most likely; the clearer, the likelier.</p>",
-        frame.drawn(
-            [
-                _box(box, "#fd0", max(0.08, float(likely)))
-                for box, likely in zip(
-                    steps.proposals[:PROPOSALS], steps.objectness[:PROPOSALS], strict=True
-                )
-            ]
-        ),
-        "<h2>3. Boxes, before and after refinement</h2>",
-        "<p>Dashed: the proposal. Full: the box that the second stage made of it.</p>",
-        frame.drawn(
-            [_box(before[i], colours[i], 1, dashed=True) for i in shown]
-            + [_box(found.boxes[i], colours[i], 1) for i in shown]
-            + [_words(found, i, colours[i], width) for i in shown]
-        ),
+        *_boxes(frame, found, steps, colours),
         "<h2>4. Masks, as they come</h2>",
         "<p>One small mask for each box; white belongs to the object.</p>",
         '<div class="masks">',
-        *(_mask(found, i, colours[i]) for i in shown),
+        *(_mask(found, index, colour) for index, colour in colours.items()),
         "</div>",
         "<h2>5. Masks, pasted</h2>",
         "<p>Each stretched over its box, and cut at a half.</p>",
@@ -131,6 +104,33 @@ def page(
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f"<title>{escape(name)}: what was found</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n"
     )
+
+
+def _boxes(frame: "_Frame", found: Instances, steps: Steps, colours: dict[int, str]) -> list[str]:
+    """Show anchors, proposals, and what became of them; `colours` says of which instances."""
+    before = steps.proposals[steps.chosen]
+    likely = zip(steps.proposals[:PROPOSALS], steps.objectness[:PROPOSALS], strict=True)
+    return [
+        "<h2>1. Anchors</h2>",
+        f"<p>{len(steps.anchors):,} boxes of a few sizes and shapes lie all over the photo. Here: "
+        "those around its middle, and in colour the nearest to each proposal that led to something."
+        "</p>",
+        frame.drawn(
+            [_box(b, "#fff", 0.5) for b in _central(steps.anchors, frame.width, frame.height)]
+            + [_box(_nearest(steps.anchors, before[i]), c, 1) for i, c in colours.items()]
+        ),
+        "<h2>2. Proposals</h2>",
+        f"<p>{len(steps.proposals)} of them, moved once, may hold something. Here the "
+        f"{min(PROPOSALS, len(steps.proposals))} most likely; the clearer, the likelier.</p>",
+        frame.drawn([_box(box, "#fd0", max(0.08, float(share))) for box, share in likely]),
+        "<h2>3. Boxes, before and after refinement</h2>",
+        "<p>Dashed: the proposal. Full: the box that the second stage made of it.</p>",
+        frame.drawn(
+            [_box(before[i], colour, 1, dashed=True) for i, colour in colours.items()]
+            + [_box(found.boxes[i], colour, 1) for i, colour in colours.items()]
+            + [_words(found, i, colour, frame.width) for i, colour in colours.items()]
+        ),
+    ]
 
 
 class _Frame:
