@@ -221,11 +221,15 @@ def test_full_detector_exports(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = full(90)
+        # With statistics of real signals, so that no number grows too large.
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None
+        mask = torch.zeros(1, 128, 128, dtype=torch.uint8)
+        mask[0, 10:90, 20:100] = 1
+        target = {"boxes": torch.tensor([[20.0, 10, 100, 90]]), "labels": torch.tensor([1])}
         with torch.no_grad():
-            for module in network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.momentum = None
-            network.train().backbone(torch.rand(2, 3, 128, 128))
+            network.train()([torch.rand(3, 128, 128)] * 2, [target | {"masks": mask}] * 2)
     path = tmp_path / "weights.pth"
     torch.save(network.state_dict(), path)
     target = export_full(path, tmp_path / "full.onnx")

@@ -129,11 +129,15 @@ class MaskRCNN:
         fits = boxes.shape == (count, 4) and scores.shape == (count,) and masks.ndim == 3
         if not fits or len(masks) != count or labels.ndim != 1:
             raise self._failed("boxes, labels, scores and masks that do not belong together")
+        if "chosen" in raw and not _belong(raw, count):
+            raise self._failed("steps that do not belong together")
         if not all(np.isfinite(part).all() for part in (boxes, scores, masks)):
             raise self._failed("numbers that are not finite")
         if count and not (labels.min() >= 0 and labels.max() < len(self.card.classes)):
             raise self._failed("labels that its card has no names for")
-        return raw
+        # The most certain first, whatever a stranger's file promises.
+        order = np.argsort(-scores, kind="stable")
+        return raw | {name: raw[name][order] for name in (*OUTPUTS, "chosen") if name in raw}
 
     def _failed(self, got: str) -> ModelError:
         return ModelError(
@@ -142,6 +146,15 @@ class MaskRCNN:
             got=got,
             remedy="get or export the detector anew",
         )
+
+
+def _belong(raw: dict[str, Any], count: int) -> bool:
+    """Tell whether the steps fit each other, and what was found."""
+    chosen, anchors, proposals, objectness = (raw[name] for name in STEPS)
+    shapes = anchors.shape[1:] == proposals.shape[1:] == (4,)
+    counts = chosen.shape == (count,) and objectness.shape == (len(proposals),)
+    inside = counts and bool(((chosen >= 0) & (chosen < len(proposals))).all())
+    return shapes and inside and all(np.isfinite(part).all() for part in (anchors, proposals))
 
 
 def calibrated(scores: Pixels, by: Calibration) -> Pixels:

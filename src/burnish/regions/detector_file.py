@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burnish.errors import ModelError
 from burnish.regions.card import CARD_KEY, INPUT, OUTPUTS, STEPS, DetectorCard, parse_card
 from burnish.runtime import shelf
+
+if TYPE_CHECKING:
+    import onnx
 
 # torchvision's largest, with some room.
 MAX_FILE_BYTES = 400 * 2**20
@@ -18,78 +22,14 @@ SHIPPED = shelf.SHIPPED / "regions"
 DEFAULT = "light"
 
 # What Mask R-CNN needs, as torch exports it. None reads a file, loops, or holds another graph.
-ALLOWED = frozenset(
-    [
-        "Abs",
-        "Add",
-        "And",
-        "BatchNormalization",
-        "Cast",
-        "Ceil",
-        "Clip",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "Conv",
-        "ConvTranspose",
-        "Div",
-        "Equal",
-        "Exp",
-        "Expand",
-        "Flatten",
-        "Floor",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "Gemm",
-        "GlobalAveragePool",
-        "Greater",
-        "GreaterOrEqual",
-        "Identity",
-        "Less",
-        "LessOrEqual",
-        "Log",
-        "MatMul",
-        "Max",
-        "MaxPool",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "NonMaxSuppression",
-        "NonZero",
-        "Not",
-        "Or",
-        "Pad",
-        "Pow",
-        "Range",
-        "Reciprocal",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-        "Relu",
-        "Reshape",
-        "Resize",
-        "RoiAlign",
-        "ScatterElements",
-        "ScatterND",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tile",
-        "TopK",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    ]
-)
+_NAMES = """
+    Add And Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Equal Exp Expand
+    Flatten Floor Gather Gemm Greater GreaterOrEqual Identity Log Max MaxPool Min Mod Mul Neg
+    NonMaxSuppression NonZero Pad Range ReduceMean ReduceMin Relu Reshape Resize RoiAlign
+    ScatterElements Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tile TopK Transpose
+    Unsqueeze Where
+"""
+ALLOWED = frozenset(_NAMES.split())
 
 
 @dataclass(frozen=True)
@@ -161,7 +101,7 @@ def parse(data: bytes, where: str) -> DetectorFile:
     return DetectorFile(card, data, sha256(data).hexdigest())
 
 
-def _check_self_contained(model: "onnx.ModelProto", where: str) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _check_self_contained(model: "onnx.ModelProto", where: str) -> None:
     graph = model.graph
     if model.functions or model.training_info or graph.sparse_initializer:
         raise _refused(where, "one plain graph", "functions, training steps or sparse weights")
@@ -177,7 +117,7 @@ def _check_self_contained(model: "onnx.ModelProto", where: str) -> None:  # type
             raise _refused(where, "weights inside the file", got)
 
 
-def _check_operators(model: "onnx.ModelProto", where: str) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _check_operators(model: "onnx.ModelProto", where: str) -> None:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     version = opsets.pop("ai.onnx", 0)
     if opsets or version not in OPSETS:
@@ -191,7 +131,7 @@ def _check_operators(model: "onnx.ModelProto", where: str) -> None:  # type: ign
             raise _refused(where, "only operators that a detector needs", repr(name))
 
 
-def _check_ends(model: "onnx.ModelProto", where: str) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _check_ends(model: "onnx.ModelProto", where: str) -> None:
     weights = {tensor.name for tensor in model.graph.initializer}
     taken = [end.name for end in model.graph.input if end.name not in weights]
     given = [end.name for end in model.graph.output]
