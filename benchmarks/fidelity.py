@@ -14,7 +14,7 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from measure import circumstances, timed, write
 from numpy.typing import NDArray
 
 from burnish.editing.edit import params_of
+from burnish.modelfile.card import Card
 from burnish.modelfile.read import read
 from burnish.networks.chen2017 import load
+from burnish.operators.operator import Operator
 from burnish.operators.table import OPERATORS
 from burnish.params import Value
 from burnish.runtime import shelf
@@ -45,6 +47,7 @@ Made = dict[str, list[Pair]]
 # Seconds are measured on the middle of the first photo that is large enough, or on a mosaic.
 TIMED_SIDE = 1000
 REPEATS = 5
+UPSAMPLED = "bilateral guided upsampling"
 
 
 def main() -> None:
@@ -59,9 +62,14 @@ def main() -> None:
     for name, models in models_of(options.models, options.operators).items():
         values = OPERATORS[name].settle(params_of(Model.open(models[0]).card, {}))
         made = {folder.name: prepare(name, values, folder, options) for folder in options.photos}
-        results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
-        results["circumstances"][name] = circumstances()
-        results["operators"][name] = rows = contest(name, values, models, made, options)
+        if options.only != "times":
+            results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
+            results["operators"][name] = contest(name, values, models, made, options)
+        rows = results["operators"][name]
+        if options.only != "fidelity":
+            picture = megapixel([pair for found in made.values() for pair in found])
+            add_times(rows, name, values, models, picture, options)
+            results["circumstances"][name] = circumstances()
         show(name, rows, list(made))
         write(options.json, results)
 
@@ -72,6 +80,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders of .onnx files")
     parser.add_argument("--operators", nargs="*", help="only these")
     parser.add_argument("--first", type=int, help="only so many photos of each")
+    parser.add_argument(
+        "--only",
+        choices=["fidelity", "times"],
+        help="one of the two; the other stays as FILE has it",
+    )
     parser.add_argument("--largest", type=int, default=2160, help="longer side at most, in pixels")
     parser.add_argument("--short-side", type=int, help="bring photos to this shorter side")
     parser.add_argument("--peers", type=Path, help="folder of the authors' weights")
@@ -82,7 +95,9 @@ def parse() -> argparse.Namespace:
         help="with the unlearned rival, which takes longest",
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="operators of earlier runs in it are kept")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="operators of earlier runs in it are kept"
+    )
     return parser.parse_args()
 
 
@@ -114,34 +129,57 @@ def contest(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return a row for every contestant of an operator."""
-    picture = megapixel([pair for found in made.values() for pair in found])
     operator = OPERATORS[name]
     rows: dict[str, Any] = {"untouched": fidelity(lambda rgb, _: rgb, made)}
-    for path in models:
-        model = Model.open(path)
-        if operator.settle(params_of(model.card, {})) != values:
-            continue  # another task
+    for path, card in fitting(name, values, models):
+        model = Model.open(path, threads=options.threads)
         row = fidelity(lambda rgb, _, model=model: model(rgb), made)
-        row |= {"macs": model.card.macs_per_pixel, "parameters": model.card.parameters}
-        row["bytes"] = path.stat().st_size
-        for engine in ENGINES:
-            opened = Model.open(path, threads=options.threads, engine=engine)
-            row[engine] = timing(lambda opened=opened: opened(picture))
-        rows[f"{model.card.name} ({model.card.network})"] = row
-
-    def upsampled(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
-        return bgu.approximate(lambda low: operator.run(low, **values), rgb)
-
+        row |= {"macs": card.macs_per_pixel, "parameters": card.parameters}
+        rows[label(card)] = row | {"bytes": path.stat().st_size}
     if options.upsampling:
-        rows["bilateral guided upsampling"] = fidelity(upsampled, made) | {
-            "slow": timing(lambda: upsampled(picture, values))
-        }
+        rows[UPSAMPLED] = fidelity(lambda rgb, _: upsampled(operator, values, rgb), made)
     published = {operator: peer for peer, (operator, _) in PEERS.items()}
     if options.peers and name in published:
         network = as_filter(load(options.peers / f"{published[name]}.npz"))
         rows["the authors' CAN24"] = fidelity(network, made) | {"macs": 37008, "parameters": 37219}
-    rows["slow operator"] = {"slow": timing(lambda: operator.run(picture, **values))}
-    return rows
+    return rows | {"slow operator": {}}
+
+
+def add_times(
+    rows: dict[str, Any],
+    name: str,
+    values: dict[str, Value],
+    models: Sequence[Path],
+    picture: Pixels,
+    options: argparse.Namespace,
+) -> None:
+    """Add seconds a megapixel to the rows of an operator."""
+    operator = OPERATORS[name]
+    for path, card in fitting(name, values, models):
+        for engine in ENGINES:
+            opened = Model.open(path, threads=options.threads, engine=engine)
+            rows[label(card)][engine] = timing(lambda opened=opened: opened(picture))
+    rows["slow operator"]["slow"] = timing(lambda: operator.run(picture, **values))
+    if UPSAMPLED in rows:
+        rows[UPSAMPLED]["slow"] = timing(lambda: upsampled(operator, values, picture))
+
+
+def fitting(
+    name: str, values: Mapping[str, Value], models: Sequence[Path]
+) -> Iterator[tuple[Path, Card]]:
+    """Give the models that learnt an operator at these values."""
+    for path in models:
+        card = read(path).card
+        if OPERATORS[name].settle(params_of(card, {})) == values:
+            yield path, card
+
+
+def label(card: Card) -> str:
+    return f"{card.name} ({card.network})"
+
+
+def upsampled(operator: Operator, values: Mapping[str, Value], rgb: Pixels) -> Pixels:
+    return bgu.approximate(lambda low: operator.run(low, **values), rgb)
 
 
 def fidelity(apply: Filter, made: Made) -> dict[str, Any]:

@@ -59,10 +59,27 @@ of an operator's rows come from one run of `benchmarks/fidelity.py`.
 `fast` are the networks that ship. The authors' networks were trained by the paper's authors, at the
 parameters that [operators.md](operators.md) finds; where those are not our defaults (L0 smoothing,
 the two dehazing operators, photographic style) their row says little about them. `can24` of L0
-smoothing is the paper's network, trained by burnish for 65 minutes on two cores. Bilateral guided
+smoothing is the paper's network, trained by burnish for 65 minutes on two cores. Times were taken
+on machines of one kind but not always idle: compare them within an operator. Bilateral guided
 upsampling (Chen, Adams, Wadhwa, Hasinoff 2016,
 [doi:10.1145/2980179.2982423](https://doi.org/10.1145/2980179.2982423)) runs the slow operator on a
 shrunk photo and carries the change to the full one.
+"""
+
+SIZES_INTRODUCTION = """\
+The same photos at each size, PSNR in dB of the network, and of the untouched photo in brackets, by
+`benchmarks/sizes.py`: {photos}. Networks were trained on up to 3.5 megapixels.
+"""
+
+FLAT_INTRODUCTION = """\
+On pictures of one colour, and on even slopes, where an eye forgives nothing,
+`tests/contract/test_looks.py` holds every network to bounds, in steps of 8 bits. The smoothers:
+patterns that repeat with the network's cells below 1, grain below 2, shifts of colour below 6. What
+strengthens contrast strengthens errors with it: multi-scale tone 1.5, 2 and 8; dark channel
+dehazing 1.5 and 4; pencil drawing 1.5 and 2; photographic style 2.5 and 2. Two show more than that:
+non-local dehazing (patterns of up to 6, grain of up to 4), and local Laplacian detail (3, 8), which
+shifts a flat saturated red by up to 26. For those, run the operator itself where it matters:
+`burnish apply --slow`.
 """
 
 
@@ -170,7 +187,26 @@ def results_page() -> str:
         lines.append("|---" * (5 + 3 * len(folders)) + "|")
         lines += [result_line(label, row, list(folders)) for label, row in rows.items()]
         parts.append("\n".join(lines) + "\n")
+    parts.append(sizes_table())
+    parts.append("## Flat areas\n\n" + FLAT_INTRODUCTION)
     return "\n".join(parts)
+
+
+def sizes_table() -> str:
+    """Return how close networks come at several sizes of the same photos."""
+    measured = results("sizes")
+    rows = measured["operators"]
+    sizes = [row["megapixels"] for row in next(iter(rows.values()))]
+    photos = ", ".join(
+        f"{row['photos']} at {row['megapixels']:g} megapixels" for row in next(iter(rows.values()))
+    )
+    lines = ["## By size\n", SIZES_INTRODUCTION.format(photos=photos)]
+    lines.append("| | " + " | ".join(f"{size:g} megapixels" for size in sizes) + " |")
+    lines.append("|---" * (1 + len(sizes)) + "|")
+    for name in sorted(rows, key=list(OPERATORS).index):
+        cells = [f"{row['network']:.2f} ({row['untouched']:.2f})" for row in rows[name]]
+        lines.append(f"| {OPERATORS[name].title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def result_line(label: str, row: Any, folders: list[str]) -> str:
