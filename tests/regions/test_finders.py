@@ -70,3 +70,23 @@ def test_shipped_ones_are_told_by_their_content(detector_file, tmp_path, monkeyp
     assert shipped("shapes", digest(own)).sha256 == digest(own)
     with pytest.warns(UserWarning, match="renamed is another version than the photo was made"):
         shipped("renamed", "0" * 64)
+
+
+def test_the_one_that_ships_serves_where_none_is_named(burnish, tmp_path):
+    if not (files.SHIPPED / f"{files.DEFAULT}.onnx").exists():
+        pytest.skip("no detector ships")
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+    photo = Photo(data.astronaut() / np.float32(255)).save(tmp_path / "a.png")
+    expected = MaskRCNN.open().predict(Photo.open(photo).pixels)
+    code, out, err = burnish("regions", "list", photo, "--json", "--min-score", "0.1")
+    assert (code, err) == (0, "")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert len(records) == int((expected.scores >= 0.1).sum())
+    people = [record for record in records if record["class"] == "person"]
+    code, _, err = burnish("regions", "anonymise", photo, "-o", tmp_path / "x.png")
+    assert code == 0
+    covered = (Photo.open(tmp_path / "x.png").pixels == 0).all(axis=2)
+    assert ("no person is found" in err) == (not people)
+    for record in people:
+        left, top, right, bottom = record["box"]
+        assert covered[top:bottom, left:right].mean() > 0.3
