@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples
 from burnish.editing.where import identity_of, where_of
 from burnish.errors import OutputError, UsageError
+from burnish.files import check_no_input
 from burnish.photo import Photo
 from burnish.regions.blend import blend
 from burnish.regions.edges import Edges
@@ -38,8 +39,8 @@ class MaskKeeper:
     overwrite: bool = False
     _kept: set[Path] = field(default_factory=set, repr=False)
 
-    def keep(self, mask: Mask, source: Path | None) -> None:
-        """Write the mask of a photo.
+    def keep(self, mask: Mask, source: Path | None, inputs: Sequence[Path] = ()) -> None:
+        """Write the mask of a photo, but never over the photo or one of `inputs`.
 
         Raises
         ------
@@ -54,6 +55,7 @@ class MaskKeeper:
                 got=f"one for another photo called {name} too",
                 remedy="run their folders apart with different --save-mask",
             )
+        check_no_input(path, [*inputs, *([source] if source else [])])
         self._kept.add(path)
         save_mask(mask, path, overwrite=self.overwrite)
 
@@ -156,7 +158,8 @@ def mask_of(region: Region, photo: Photo, source: Path | None, keeper: MaskKeepe
     """Work out a photo's region, and keep its mask."""
     mask = region.of(photo.pixels, source)
     if keeper is not None:
-        keeper.keep(mask, source)
+        drawn = [region.mask.path] if isinstance(region.mask, MaskFile) else []
+        keeper.keep(mask, source, drawn)
     return mask
 
 
