@@ -25,7 +25,7 @@ from burnish.runtime.model import Model
 
 # Those that applying a model needs, then those of the extras.
 _PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
-_OPTIONAL = ("openvino", "scipy", "torch", "scikit-image", "onnxscript")
+_OPTIONAL = ("av", "openvino", "scipy", "torch", "scikit-image", "onnxscript")
 # The picture that models are timed on, px to each side, and how often after a warm-up.
 BENCH_SIDE = 1000
 BENCH_RUNS = 5

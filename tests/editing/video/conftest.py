@@ -46,6 +46,7 @@ class Clip:
     colours: tuple[int, int, int, int] | None = None
     aspect: Fraction | None = None
     rotation: int | None = None
+    flip: dict[str, bool] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     chapters: list[dict] = field(default_factory=list)
     subtitles: str | None = None
@@ -123,7 +124,7 @@ def add_video(film, clip):
     if clip.aspect:
         video.codec_context.sample_aspect_ratio = clip.aspect
     if clip.rotation is not None:
-        video.set_display_rotation(clip.rotation)
+        video.set_display_rotation(clip.rotation, **clip.flip)
     video.metadata.update(clip.stream_metadata)
     return video
 

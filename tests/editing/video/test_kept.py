@@ -260,15 +260,24 @@ def test_rotation_is_kept_and_the_edit_sees_frames_upright(
     assert compare(before, after)[0] == 0
 
 
-def test_frames_lie_as_ffmpeg_turns_them(clip, unchanged, tmp_path, ffprobe):
-    film = clip("a.mp4", rotation=-90, frames=1, options={"crf": "0"})
+@pytest.mark.parametrize("flip", [{}, {"hflip": True}, {"vflip": True}])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_frames_lie_as_ffmpeg_turns_them(clip, unchanged, tmp_path, ffprobe, rotation, flip):
+    film = clip("a.mp4", rotation=rotation, flip=flip, frames=1, options={"crf": "0"})
     told = []
     edit_film(unchanged(lambda p, progress=None: told.append(p) or p), film, tmp_path / "b.mp4")
-    command = ["ffmpeg", "-v", "error", "-i", str(film), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
-    raw = subprocess.run(command, capture_output=True, check=True).stdout
-    theirs = np.frombuffer(raw, np.uint8).reshape(told[0].shape[:2]) / 255
+
+    def shown(path):
+        command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray"]
+        raw = subprocess.run([*command, "-"], capture_output=True, check=True).stdout
+        return np.frombuffer(raw, np.uint8).reshape(told[0].shape[:2]) / 255
+
+    theirs = shown(film)
     luma = told[0] @ [0.299, 0.587, 0.114]
-    assert np.corrcoef(theirs.ravel(), luma.ravel())[0, 1] > 0.99
+    # What is mirrored is as upright for an operator.
+    seen = theirs[:, ::-1] if flip else theirs
+    assert np.corrcoef(seen.ravel(), luma.ravel())[0, 1] > 0.99
+    assert np.corrcoef(shown(tmp_path / "b.mp4").ravel(), theirs.ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("name", ["mp4", "mkv"])
@@ -482,3 +491,43 @@ def test_an_odd_size_goes_where_it_can(clip, seen, unchanged, tmp_path):
     with pytest.raises(FilmError, match="expected an even width and height for libx264") as caught:
         edit_film(unchanged(), film, tmp_path / "c.mp4", coding=Coding("h264"))
     assert caught.value.got == "95 x 63"
+
+
+def captions(text):
+    """Closed captions as a unit of supplemental information (ATSC A/53, ITU-T T.35) of H.264."""
+    pairs = text.encode() + b" " * (len(text) % 2)
+    triples = b"".join(b"\xfc" + pairs[n : n + 2] for n in range(0, len(pairs), 2))
+    data = b"\xb5\x00\x31GA94\x03" + bytes([0xC0 | len(triples) // 3, 0xFF]) + triples + b"\xff"
+    unit = b"\x06\x04" + bytes([len(data)]) + data + b"\x80"
+    return len(unit).to_bytes(4, "big") + unit
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path, codec):
+    import av
+
+    plain = clip("c.mp4", frames=6, options={"bf": "0"})
+    film = tmp_path / "a.mp4"
+    with av.open(str(plain)) as source, av.open(str(film), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            new = av.Packet(captions(f"frame {number}") + bytes(packet))
+            new.stream, new.time_base = stream, packet.time_base
+            new.pts, new.dts, new.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+            copy.mux(new)
+    edit_film(unchanged(), film, tmp_path / "b.mp4", coding=Coding(codec))
+
+    def read(path):
+        with av.open(str(path)) as film:
+            return [
+                bytes(data)
+                for frame in film.decode(video=0)
+                for data in frame.side_data
+                if data.type.name == "A53_CC"
+            ]
+
+    assert len(read(film)) == 6
+    assert b"3" in read(film)[3]
+    assert read(tmp_path / "b.mp4") == read(film)
+    with pytest.warns(UserWarning, match="closed captions are left out, which libsvtav1"):
+        edit_film(unchanged(), film, tmp_path / "d.mp4", coding=Coding("av1"))

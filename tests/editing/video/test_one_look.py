@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from burnish.editing.edit import choose
 from burnish.editing.video.film import look
@@ -144,3 +145,22 @@ def test_an_edit_that_follows_frames_is_made_once_and_given_them_in_order(
     assert calls == [(n, pytest.approx(n / 25)) for n in range(7)]
     before, after = seen(film).frames, seen(tmp_path / "b.mkv").frames
     assert all((before[max(n - 1, 0)][0] == after[n][0]).all() for n in range(7))
+
+
+def test_of_two_networks_the_second_sees_what_the_first_makes(clip, tmp_path, picture):
+    import burnish
+    from burnish.editing.again import again
+    from burnish.editing.made import made_of
+
+    photo = tmp_path / "p.png"
+    Image.fromarray(picture(1)).save(photo)
+    once = burnish.apply(photo, "l0-smoothing")
+    edit = again(made_of(burnish.apply(once, GLOBAL)))
+    shots = [pixels for _, pixels in taken(look(clip("a.mkv", codec="ffv1", frames=3)))]
+    run = edit.on_film(lambda: shots)
+    first, second = Model.open("l0-smoothing"), Model.open(GLOBAL)
+    side = second.card.thumbnail
+    mean = np.mean([shrink(first(pixels), side).astype(float) for pixels in shots], axis=0)
+    for number, pixels in enumerate(shots):
+        wanted = second(first(pixels), thumbnail=mean.astype(np.float32))
+        assert (run(pixels, number, number / 25) == wanted).all()

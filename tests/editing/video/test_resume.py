@@ -88,7 +88,14 @@ def test_stretches_of_every_codec_join(clip, unchanged, tmp_path, short, codec):
     stop = {"tell": lambda *so_far: count.append(so_far), "stopped": lambda: len(count) == 20}
     assert not edit_film(unchanged(), film, tmp_path / "c.mkv", **stop).finished
     assert edit_film(unchanged(), film, tmp_path / "c.mkv").finished
-    assert decoded(tmp_path / "c.mkv") == after
+    again = decoded(tmp_path / "c.mkv")
+    assert [stamp for stamp, _ in again] == [stamp for stamp, _ in after]
+    if codec == "libx265":  # which does not encode the same frames alike each time
+        samples = [np.frombuffer(data, np.uint8).astype(float) for _, data in (*again, *after)]
+        apart = np.subtract(samples[:40], samples[40:])
+        assert 10 * np.log10(255**2 / max(np.mean(apart**2), 1e-9)) > 45
+    else:
+        assert again == after
 
 
 def test_stretches_join_where_frames_come_irregularly(clip, unchanged, tmp_path, short, seen):

@@ -45,7 +45,7 @@ def check_beside(film: Film, container: Container, where: str) -> None:
     with opened(film.path) as (source, pictures):
         kept = {stream.index for stream in kept_streams(film, source, pictures, container)}
         for stream in source.streams:
-            if stream.index in kept or stream is pictures or _made_anew(source, stream):
+            if stream.index in kept | {pictures.index} or _made_anew(source, stream):
                 continue
             what = f"{_NEEDED.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
             if stream.type in _NEEDED:

@@ -63,7 +63,7 @@ def settle(film: Film, coding: Coding, container: Container, where: str) -> Enco
 
     Warns
     -----
-    UserWarning : another codec than the film's is taken
+    UserWarning : another codec than the film's is taken, or captions are left out
     """
     check_coding(coding, container, where)
     name = film.codec if film.codec in container.codecs else container.codecs[0]
@@ -72,6 +72,11 @@ def settle(film: Film, coding: Coding, container: Container, where: str) -> Enco
         warnings.warn(
             f"{film.path}: encoded as {name}, since burnish does not write {film.codec} into "
             f"{container.name}; --codec chooses another",
+            stacklevel=3,
+        )
+    if film.captions and not codec.captions:
+        warnings.warn(
+            f"{film.path}: its closed captions are left out, which {codec.encoder} does not write",
             stacklevel=3,
         )
     check_crf(coding.crf, codec)

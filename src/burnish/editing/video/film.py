@@ -1,5 +1,6 @@
 """Film: what a film is, found out before any work is done on it; what would be lost is refused."""
 
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -55,8 +56,9 @@ class Film:
     colours : what it says of them
     conversion : what follows for its samples
     aspect : of a pixel, width to height; None where nothing is said
-    turn : quarter turns, against the clock, that bring a frame upright
+    turn : quarter turns, against the clock, that bring a frame upright, perhaps mirrored
     lie : the display matrix that says so, or None
+    captions : whether closed captions come with its first frame
     time_base : the unit of its time stamps, s
     rate : frames a second, on average
     steady : whether they come at that rate, as far as shows without reading them all
@@ -78,6 +80,7 @@ class Film:
     aspect: Fraction | None
     turn: int
     lie: tuple[int, ...] | None
+    captions: bool
     time_base: Fraction
     rate: Fraction
     steady: bool
@@ -171,7 +174,7 @@ def _film(
     for name, what in _LOST.items():
         if name in told:
             warnings.warn(f"{path}: {what} is left out", stacklevel=4)
-    lie = told.get("DISPLAYMATRIX")
+    lie = struct.unpack("=9i", told["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in told else None
     seconds = _seconds(container, stream)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     if stream.time_base is None or not 0 < rate <= 1000:
@@ -187,8 +190,9 @@ def _film(
         colours=colours,
         conversion=_conversion(path, layout, colours, first),
         aspect=stream.sample_aspect_ratio or None,
-        turn=round(first.rotation / 90) % 4 if first.rotation % 90 == 0 else 0,
-        lie=struct.unpack("=9i", lie) if lie else None,
+        turn=quarter_turns(lie) if lie else 0,
+        lie=lie,
+        captions="A53_CC" in told,
         time_base=stream.time_base,
         rate=rate,
         steady=stream.average_rate == stream.base_rate,
@@ -217,6 +221,23 @@ def _pictures(container: "InputContainer", path: Path) -> "VideoStream":
         raise _refused(path, "pictures that PyAV decodes", "a codec that it has not")
     stream.thread_type = "AUTO"
     return stream
+
+
+def quarter_turns(lie: tuple[int, ...]) -> int:
+    """Return the quarter turns, against the clock, that a display matrix asks for.
+
+    Mirroring is left out, since a mirrored picture is as upright; other angles are none.
+
+    Examples
+    --------
+    >>> quarter_turns((0, 65536, 0, -65536, 0, 0, 0, 0, 2**30))
+    3
+    """
+    a, b, _, c, d = lie[:5]
+    if a * d < b * c:  # mirrored from left to right after all else
+        a = -a
+    turns = -math.atan2(b, a) / (math.pi / 2)
+    return round(turns) % 4 if abs(turns - round(turns)) < 0.01 else 0
 
 
 def is_cover(stream: Any) -> bool:

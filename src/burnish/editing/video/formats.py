@@ -17,6 +17,7 @@ class Codec:
     encoder : what FFmpeg calls the encoder
     crf : lowest, usual and highest quality number, lower being better; None where there is none
     options : how the encoder is set
+    captions : whether it writes closed captions that come with frames
     even : whether it wants a size that chroma of half the size divides
     others : other names that people know it by
     """
@@ -25,20 +26,30 @@ class Codec:
     encoder: str
     crf: tuple[int, int, int] | None = None
     options: dict[str, str] = field(default_factory=dict)
+    captions: bool = False
     even: bool = False
     others: tuple[str, ...] = ()
 
 
 # x265 and SVT-AV1 otherwise write to standard error by themselves.
 CODECS = {
-    "h264": Codec("h264", "libx264", (0, 18, 51), {"preset": "medium"}, True, ("x264", "avc")),
+    "h264": Codec(
+        "h264",
+        "libx264",
+        (0, 18, 51),
+        {"preset": "medium"},
+        captions=True,
+        even=True,
+        others=("x264", "avc"),
+    ),
     "hevc": Codec(
         "hevc",
         "libx265",
         (0, 20, 51),
-        {"preset": "medium", "x265-params": "log-level=none"},
-        True,
-        ("h265", "x265"),
+        {"preset": "medium", "x265-params": "log-level=none", "a53cc": "1"},
+        captions=True,
+        even=True,
+        others=("h265", "x265"),
     ),
     "av1": Codec("av1", "libsvtav1", (1, 24, 63), {"preset": "8"}, others=("svtav1",)),
     # Without `b` its crf is a bound on a bit rate that nobody chose.
