@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +40,23 @@ def check_free(target: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise _taken(target)
+
+
+def check_no_input(target: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a target that is one of the files that are read, whatever it is called.
+
+    Raises
+    ------
+    OutputError : it is
+    """
+    for file in inputs:
+        if target.exists() and file.exists() and target.samefile(file):
+            raise OutputError(
+                str(target),
+                expected="an output that is no input",
+                got=f"{file} itself",
+                remedy="choose another output",
+            )
 
 
 def digest(*files: Path) -> str:

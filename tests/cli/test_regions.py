@@ -194,6 +194,24 @@ def test_masks_that_would_be_written_over(burnish, photos, mask, tmp_path):
     assert "expected a folder for the masks of several photos" in err
 
 
+def test_nothing_that_is_read_is_written_over(burnish, photos, objects, mask, tmp_path):
+    photo = photos / "1.png"
+    read_ = {path: path.read_bytes() for path in (photo, objects, mask[0])}
+    order = ["regions", "blur", photo, "--mask", mask[0], "-o", tmp_path / "x.png", "--overwrite"]
+    found = ["regions", "list", photo, "--objects", objects, "--overwrite"]
+    for command in (
+        [*order, "--save-mask", photo],
+        [*order, "--save-mask", mask[0]],
+        [*found, "-o", photo],
+        [*found, "--coco", objects],
+    ):
+        code, _, err = burnish(*command)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "expected an output that is no input" in err
+    assert {path: path.read_bytes() for path in read_} == read_
+    assert not (tmp_path / "x.png").exists()
+
+
 def test_a_dry_run_writes_no_mask(burnish, photos, mask, tmp_path):
     target = tmp_path / "kept.png"
     order = ["regions", "blur", photos / "1.png", "--mask", mask[0], "--save-mask", target]

@@ -11,7 +11,8 @@ from burnish.editing.again import again
 from burnish.editing.edit import choose
 from burnish.editing.made import made_of
 from burnish.editing.photo import edited
-from burnish.editing.regional import MaskKeeper, region_edit, within
+from burnish.editing.region_edit import region_edit
+from burnish.editing.regional import MaskKeeper, within
 from burnish.errors import ModelError, OutputError, PhotoError, UsageError
 from burnish.photo import Photo
 from burnish.regions.edges import Edges

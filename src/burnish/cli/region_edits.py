@@ -125,7 +125,7 @@ def _edit(
     threads: int | None,
 ) -> "Edit":
     """Return what is to be done to each photo."""
-    from burnish.editing.regional import region_edit
+    from burnish.editing.region_edit import region_edit
 
     params: dict[str, Value] = {param.name: more[param.keyword] for param in edit.params}
     edit.settle(params)  # what is wrong with them is said before a detector is opened

@@ -17,7 +17,7 @@ from burnish.cli.options import (
 )
 from burnish.cli.region_options import with_region_options
 from burnish.errors import BurnishError, UsageError
-from burnish.files import check_free
+from burnish.files import check_free, check_no_input
 from burnish.regions.wish import RegionWish
 
 
@@ -53,6 +53,7 @@ def list_regions(
     _check(photos, output, where)
     for target in filter(None, (output, coco)):
         check_free(target, overwrite=overwrite)
+        check_no_input(target, [*photos, *([where.objects] if where.objects else [])])
     if output is not None:
         check_writable(output)
     region = where.region({"classes": ()}, device=device, threads=threads)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples, choose
 from burnish.editing.made import Made, made_of
-from burnish.editing.regional import region_edit, within
+from burnish.editing.region_edit import region_edit
+from burnish.editing.regional import within
 from burnish.editing.video.formats import is_called_film
 from burnish.editing.video.note import made_of_film
 from burnish.editing.where import region_of

@@ -54,17 +54,27 @@ def numbered(pixels: Pixels, found: Instances, numbers: Sequence[int]) -> Pixels
         place[inside] += _TINT * (colour - place[inside])
         place[inside & ~shrunk(inside, scale)] = colour
     # Numbers last, so that none is under another object.
+    taken = np.zeros(pixels.shape[:2], bool)
     for index in range(len(found)):
         left, top, right, bottom = found.boxes[index]
-        _write(drawn, str(numbers[index]), ((left + right) / 2, (top + bottom) / 2), scale)
+        middle = (left + right) / 2, (top + bottom) / 2
+        _write(drawn, taken, str(numbers[index]), middle, scale)
     return drawn
 
 
-def _write(drawn: Pixels, text: str, middle: tuple[float, float], scale: int) -> None:
-    """Write in black on white, within the picture as far as it has room."""
+def _write(
+    drawn: Pixels, taken: NDArray[np.bool_], text: str, middle: tuple[float, float], scale: int
+) -> None:
+    """Write in black on white, as near to a place as the picture and other numbers leave room."""
     ink = np.pad(label(text)[:, :-1], 2).repeat(scale, axis=0).repeat(scale, axis=1)
     height, width = ink.shape
-    top = int(np.clip(middle[1] - height / 2, 0, max(0, drawn.shape[0] - height)))
-    left = int(np.clip(middle[0] - width / 2, 0, max(0, drawn.shape[1] - width)))
-    place = drawn[top : top + height, left : left + width]
-    place[:] = 1 - ink[: place.shape[0], : place.shape[1], None]
+    for away in (0, 1, -1, 2, -2, 3, -3):
+        top = middle[1] - height / 2 + away * height
+        top = int(np.clip(top, 0, max(0, drawn.shape[0] - height)))
+        left = int(np.clip(middle[0] - width / 2, 0, max(0, drawn.shape[1] - width)))
+        place = slice(top, top + height), slice(left, left + width)
+        if not taken[place].any():
+            break
+    taken[place] = True
+    rows, columns = drawn[place].shape[:2]
+    drawn[place] = 1 - ink[:rows, :columns, None]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.made import remember
 from burnish.editing.plan import target_of
-from burnish.editing.regional import Only, as_region, region_edit, within
+from burnish.editing.region_edit import region_edit
+from burnish.editing.regional import Only, as_region, within
 from burnish.editing.streamed import is_streamed, stream
 from burnish.editing.video.formats import AS_IT_WAS, Coding, is_called_film
 from burnish.editing.video.run import edit_film

@@ -1,8 +1,8 @@
 """Regional: edits that show in a region only, and edits that are made of one."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples
-from burnish.editing.made import made
 from burnish.editing.where import identity_of, where_of
-from burnish.errors import OutputError, PhotoError, UsageError
-from burnish.files import digest
-from burnish.params import FileParam, Value
+from burnish.errors import OutputError, UsageError
+from burnish.files import check_no_input
 from burnish.photo import Photo
-from burnish.photo.origin import Origin
 from burnish.regions.blend import blend
 from burnish.regions.edges import Edges
-from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.film import FilmRegion
 from burnish.regions.maskfile import MaskFile, save_mask
 from burnish.regions.region import Region
@@ -43,8 +39,8 @@ class MaskKeeper:
     overwrite: bool = False
     _kept: set[Path] = field(default_factory=set, repr=False)
 
-    def keep(self, mask: Mask, source: Path | None) -> None:
-        """Write the mask of a photo.
+    def keep(self, mask: Mask, source: Path | None, inputs: Sequence[Path] = ()) -> None:
+        """Write the mask of a photo, but never over the photo or one of `inputs`.
 
         Raises
         ------
@@ -59,6 +55,7 @@ class MaskKeeper:
                 got=f"one for another photo called {name} too",
                 remedy="run their folders apart with different --save-mask",
             )
+        check_no_input(path, [*inputs, *([source] if source else [])])
         self._kept.add(path)
         save_mask(mask, path, overwrite=self.overwrite)
 
@@ -117,9 +114,9 @@ def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit
     ----------
     keeper : keeps the masks too
 
-    Raises, when it is run
-    ----------------------
-    PhotoError, MissingLibraryError : see `Region.of`
+    Notes
+    -----
+    What `Region.of` raises comes when it is run.
     """
 
     def show(pixels: Pixels, mask: Mask, progress: Progress | None) -> Pixels:
@@ -130,16 +127,16 @@ def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit
         return show(pixels, mask, progress) if mask.any() else pixels
 
     def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
-        mask = _mask(region, photo, source, keeper)
+        mask = mask_of(region, photo, source, keeper)
         if not mask.any():
-            return _untouched(photo, region, source)
+            return untouched(photo, region, source)
         if edit.change is None:
             return photo.with_pixels(show(photo.pixels, mask, progress))
         whole = edit.change(photo, source, progress)
         return whole.with_pixels(blend(photo.pixels, whole.pixels, mask))
 
     def film(samples: Samples) -> FrameEdit:
-        _check_film(region, keeper)
+        check_film(region, keeper)
         state, frames = FilmRegion(region), edit.on_film(samples)
 
         def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
@@ -166,106 +163,16 @@ def within(edit: Edit, region: Region, keeper: MaskKeeper | None = None) -> Edit
     )
 
 
-def region_edit(
-    edit: RegionEdit,
-    given: Mapping[str, Value],
-    region: Region,
-    keeper: MaskKeeper | None = None,
-    *,
-    forget: bool | None = None,
-) -> Edit:
-    """Return the edit that one of `burnish.regions.edits.table` makes of a region.
-
-    Parameters
-    ----------
-    given : parameter values by name or keyword
-    keeper : keeps the masks too
-    forget : leave the photo's metadata out; None does as the edit does by itself
-
-    Raises
-    ------
-    UsageError : an unknown parameter, or a value outside its range
-    PhotoError : a picture given as a parameter cannot be read
-    MissingLibraryError : a library that it needs is not installed
-
-    Raises, when it is run
-    ----------------------
-    PhotoError, MissingLibraryError : see `Region.of`; nothing to keep where all else would go
-    """
-    values = edit.settle(given)
-    shown = edit.prepared(values) if edit.call else None
-
-    def show(pixels: Pixels, mask: Mask) -> Pixels:
-        if shown is None:
-            raise _no_room(edit)
-        where = 1 - mask if edit.outside else mask
-        return blend(pixels, shown(pixels, mask), where)
-
-    def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        mask = region.of(pixels)
-        _check_something(edit, mask, "picture")
-        return show(pixels, mask) if mask.any() else pixels
-
-    def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
-        mask = _mask(region, photo, source, keeper)
-        _check_something(edit, mask, str(source or "picture"))
-        if edit.forgets if forget is None else forget:
-            photo = _forgotten(photo)
-        if not mask.any():
-            return _untouched(photo, region, source)
-        if not edit.call:
-            return _cut_out(photo, mask)
-        result = photo.with_pixels(show(photo.pixels, mask))
-        return (
-            result
-            if edit.keeps
-            else _replaced(result, 1 - mask if edit.outside else mask, str(source or "picture"))
-        )
-
-    def film(samples: Samples) -> FrameEdit:
-        _check_film(region, keeper, edit, forget)
-        return _through(FilmRegion(region), show, always=edit.outside)
-
-    step = made(edit.name, values, edit.params)
-    return Edit(
-        edit.name,
-        run,
-        getattr(region.finder, "device", "cpu"),
-        (step.model_copy(update={"slow": False, "where": where_of(region)}),),
-        film=film,
-        remembers=region.finder is not None,
-        identity=lambda: "\n".join([identity_of(region), *_contents(edit, values)]),
-        change=change,
-    )
-
-
-def _through(
-    region: FilmRegion, show: Callable[[Pixels, Mask], Pixels], *, always: bool
-) -> FrameEdit:
-    """Show an edit in a film's pictures; `always` where all of one without objects is meant."""
-
-    def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
-        mask = region.of(pixels, number)
-        return show(pixels, mask) if always or mask.any() else pixels
-
-    return frame
-
-
-def _contents(edit: RegionEdit, values: Mapping[str, Value]) -> list[str]:
-    """Tell the files among an edit's values by their content."""
-    files = [values[param.name] for param in edit.params if isinstance(param, FileParam)]
-    return [digest(Path(str(file))) for file in files if file is not None]
-
-
-def _mask(region: Region, photo: Photo, source: Path | None, keeper: MaskKeeper | None) -> Mask:
+def mask_of(region: Region, photo: Photo, source: Path | None, keeper: MaskKeeper | None) -> Mask:
     """Work out a photo's region, and keep its mask."""
     mask = region.of(photo.pixels, source)
     if keeper is not None:
-        keeper.keep(mask, source)
+        drawn = [region.mask.path] if isinstance(region.mask, MaskFile) else []
+        keeper.keep(mask, source, drawn)
     return mask
 
 
-def _untouched(photo: Photo, region: Region, source: Path | None) -> Photo:
+def untouched(photo: Photo, region: Region, source: Path | None) -> Photo:
     """Return the photo, and say that there is nothing in it to edit."""
     classes = " or ".join(region.selection.classes) or "object"
     what = f"no {classes} is found" if region.finder else "the region is empty"
@@ -273,88 +180,27 @@ def _untouched(photo: Photo, region: Region, source: Path | None) -> Photo:
     return photo
 
 
-def _no_room(edit: RegionEdit) -> UsageError:
-    return UsageError(
-        edit.name,
-        expected="a picture with room for transparency: a file's path or bytes",
-        got="an array or a PIL image",
-        remedy="give its mask as alpha yourself, or write a file first",
-    )
+def check_film(region: Region, keeper: MaskKeeper | None) -> None:
+    """Refuse what the region of a film cannot be.
 
-
-def _check_something(edit: RegionEdit, mask: Mask, where: str) -> None:
-    """Refuse to do away with a whole photo."""
-    if edit.outside and not mask.any():
-        raise PhotoError(
-            where,
-            expected="a region to keep",
-            got="none, as nothing is found",
-            remedy="choose other objects, or lower --min-score",
-        )
-
-
-def _check_film(
-    region: Region,
-    keeper: MaskKeeper | None,
-    edit: RegionEdit | None = None,
-    forget: bool | None = None,
-) -> None:
-    """Refuse what a film cannot have, and say what is kept of it."""
+    Raises
+    ------
+    UsageError : masks are to be kept, or the region is told by the names of photos
+    """
     got = {
         "--save-mask": keeper is not None,
-        "cut-out": edit is not None and not edit.call,
         "a folder of masks": isinstance(region.mask, MaskFile) and region.mask.path.is_dir(),
         "a file of objects": region.finder is not None and region.finder.sha256 is None,
     }
     if any(got.values()):
-        raise UsageError(
-            "a film",
-            expected="an edit of moving pictures, by a detector or one mask",
-            got=next(what for what, is_so in got.items() if is_so),
-            remedy="leave it out",
-        )
-    if edit is not None and edit.forgets and forget is None:
-        warnings.warn("the metadata of a film is kept; remove it by other means", stacklevel=4)
+        raise for_photos(next(what for what, is_so in got.items() if is_so))
 
 
-def _forgotten(photo: Photo) -> Photo:
-    """Leave out all that may tell of the photo what its pixels no longer do."""
-    bare = Origin()
-    return replace(
-        photo,
-        origin=replace(
-            photo.origin, exif=bare.exif, xmp=bare.xmp, iptc=bare.iptc, texts=bare.texts
-        ),
+def for_photos(got: str) -> UsageError:
+    """Return what to say of something that only photos can have."""
+    return UsageError(
+        "a film",
+        expected="an edit of moving pictures, by a detector or one mask",
+        got=got,
+        remedy="leave it out",
     )
-
-
-def _replaced(photo: Photo, where: Mask, name: str) -> Photo:
-    """Let go of what lay beyond sRGB, and of grey, where pixels are no longer the photo's own."""
-    origin = photo.origin
-    if origin.beyond is not None:
-        origin = replace(origin, beyond=origin.beyond * (1 - where)[..., None])
-    coloured = origin.grey and bool((np.ptp(photo.pixels, axis=2) > 0).any())
-    if coloured and origin.profile is not None and _one_channel(origin.profile):
-        raise PhotoError(
-            name,
-            expected="grey for a grey photo with a profile of its own",
-            got="colours",
-            remedy="choose a grey, or convert the photo to sRGB first",
-        )
-    return replace(photo, origin=replace(origin, grey=origin.grey and not coloured))
-
-
-def _one_channel(profile: bytes) -> bool:
-    from burnish.photo.colour import channels
-
-    return channels(profile) == 1
-
-
-def _cut_out(photo: Photo, mask: Mask) -> Photo:
-    """Make all outside transparent, and leave no colour there."""
-    alpha = mask if photo.alpha is None else mask * photo.alpha
-    seen = (mask > 0)[..., None]
-    kept = replace(photo, pixels=np.where(seen, photo.pixels, np.float32(0)), alpha=alpha)
-    if kept.origin.beyond is None:
-        return kept
-    return replace(kept, origin=replace(kept.origin, beyond=kept.origin.beyond * seen))

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from burnish.editing.edit import choose
-from burnish.editing.regional import MaskKeeper, region_edit, within
+from burnish.editing.region_edit import region_edit
+from burnish.editing.regional import MaskKeeper, within
 from burnish.editing.video.film import look
 from burnish.editing.video.frames import taken
 from burnish.editing.video.run import edit_film

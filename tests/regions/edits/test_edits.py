@@ -200,6 +200,13 @@ def test_every_edit_of_the_table_runs_at_its_defaults(edit, photo):
         assert 0 <= result.min() <= result.max() <= 1
 
 
+def test_no_edit_is_called_like_an_operator_or_a_network():
+    from burnish.operators.table import OPERATORS
+    from burnish.runtime.shelf import names
+
+    assert not set(EDITS) & {*OPERATORS, *names()}
+
+
 def test_a_method_that_there_is_none_of():
     with pytest.raises(UsageError, match="method: expected fill, blur or pixelate, got smudge"):
         settle(EDITS["anonymise"].params, {"method": "smudge"}, of="anonymise")

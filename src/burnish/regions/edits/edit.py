@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    # Pixels, (H, W, 3), and mask, (H, W), to the pixels that are shown.
+    Shown = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class RegionEdit:
@@ -48,9 +51,7 @@ class RegionEdit:
         """Return a checked value for every parameter, by name; see `burnish.params.settle`."""
         return burnish.params.settle(self.params, given, of=self.name)
 
-    def prepared(
-        self, values: Mapping[str, Value]
-    ) -> Callable[["NDArray[np.float32]", "NDArray[np.float32]"], "NDArray[np.float32]"]:
+    def prepared(self, values: Mapping[str, Value]) -> "Shown":
         """Return the function of pixels and mask at these values; files are read now.
 
         Raises

@@ -26,8 +26,8 @@ def removed(pixels: Pixels, mask: NDArray[np.float32], method: str = "smooth") -
     ----------
     mask : what is above 0 is taken for unknown
     method : "smooth" carries the colours around inwards, which suits small things and plain
-        grounds; "texture" copies pieces from around, so that grass becomes grass, takes ten times
-        as long, and at times puts something where it does not belong
+        grounds; "texture" copies pieces from around, so that grass becomes grass, takes some
+        fifteen times as long, and at times puts something where it does not belong
 
     Notes
     -----
