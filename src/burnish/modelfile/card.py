@@ -198,7 +198,7 @@ def parse_card(text: str, where: str) -> Card:
     try:
         return Card.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise _broken(where, "a valid model card", _first_fault(error)) from error
+        raise _broken(where, "a valid model card", first_fault(error)) from error
 
 
 def build_card(**fields: Any) -> Card:
@@ -221,7 +221,7 @@ them, got name = My Model (String should match pattern '^[a-z0-9][a-z0-9._-]{0,6
         raise ModelError(
             f"card of {_short(fields.get('name', 'a model'))}",
             expected="fields as docs/card.schema.json has them",
-            got=_first_fault(error),
+            got=first_fault(error),
             remedy="correct it",
         ) from error
 
@@ -231,7 +231,8 @@ def card_schema() -> str:
     return json.dumps(Card.model_json_schema(), indent=2) + "\n"
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """Say which field of a card is wrong first, and how."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "the whole"
     return f"{field} = {_short(first['input'])} ({_short(first['msg'])})"

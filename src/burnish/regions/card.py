@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from burnish.errors import ModelError
-from burnish.modelfile.card import MAX_CARD_BYTES, Slug, Words
+from burnish.modelfile.card import MAX_CARD_BYTES, Slug, Words, first_fault
 
 CARD_KEY = "burnish.detector"
 # What a detector's graph calls its ends. The last four tell how it came to what it found.
@@ -110,7 +110,7 @@ def parse_card(text: str, where: str) -> DetectorCard:
     try:
         return DetectorCard.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise _broken(where, "a valid detector's card", _first_fault(error)) from error
+        raise _broken(where, "a valid detector's card", first_fault(error)) from error
 
 
 def build_card(**fields: Any) -> DetectorCard:
@@ -126,16 +126,9 @@ def build_card(**fields: Any) -> DetectorCard:
         raise ModelError(
             "the detector's card",
             expected="fields as docs/regions.md has them",
-            got=_first_fault(error),
+            got=first_fault(error),
             remedy="correct it",
         ) from error
-
-
-def _first_fault(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "the whole"
-    value = repr(first["input"])
-    return f"{field} = {value if len(value) <= 80 else value[:77] + '...'} ({first['msg'][:200]})"
 
 
 def _broken(where: str, expected: str, got: str) -> ModelError:

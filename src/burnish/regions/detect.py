@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.errors import DeviceError, ModelError, UsageError
+from burnish.errors import ModelError, UsageError
 from burnish.regions import detector_file
 from burnish.regions.card import INPUT, OUTPUTS, STEPS, Calibration, DetectorCard
 from burnish.regions.fit import fit, fitting_size
 from burnish.regions.instances import Instances
 from burnish.runtime import session
+from burnish.runtime.onnx_runtime import begin
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -75,7 +76,7 @@ class MaskRCNN:
         session.check(device, threads, "onnxruntime")
         path = detector_file.find(name_or_path)
         file = detector_file.read(path)
-        engine, where = _start(file.graph, str(name_or_path), device, threads)
+        engine, where = begin(file.graph, str(name_or_path), device, threads)
         return cls(file.card, where, engine)
 
     def predict(self, pixels: Pixels) -> Instances:
@@ -169,49 +170,3 @@ def calibrated(scores: Pixels, by: Calibration) -> Pixels:
     logits = np.log(inside / (1 - inside))
     result: Pixels = (1 / (1 + np.exp(-by.slope * logits - by.offset))).astype(np.float32)
     return result
-
-
-def _start(
-    graph: bytes, name: str, device: str, threads: int | None
-) -> tuple["InferenceSession", str]:
-    import onnxruntime
-
-    offered = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device.startswith("cuda") and not offered:
-        raise _unavailable(device, "an ONNX Runtime without CUDA")
-    if device != "cpu" and offered:
-        number = device.partition(":")[2] or "0"
-        try:
-            provider = ("CUDAExecutionProvider", {"device_id": number})
-            return _engine(graph, threads, [provider]), f"cuda:{number}"
-        except Exception as error:
-            if device != "auto":
-                raise _unavailable(device, str(error)[:200]) from error
-    try:
-        return _engine(graph, threads, ["CPUExecutionProvider"]), "cpu"
-    except Exception as error:
-        raise ModelError(
-            name,
-            expected="a detector that ONNX Runtime takes",
-            got=str(error)[:200],
-            remedy="get or export the detector anew",
-        ) from error
-
-
-def _engine(graph: bytes, threads: int | None, providers: list[Any]) -> "InferenceSession":
-    import onnxruntime
-
-    settings: Any = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # What goes wrong is raised, and said once, in words.
-    if threads is not None:
-        settings.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(graph, settings, providers=providers, enable_fallback=0)
-
-
-def _unavailable(device: str, got: str) -> DeviceError:
-    return DeviceError(
-        f"device {device}",
-        expected="an NVIDIA card and an ONNX Runtime that uses it",
-        got=got,
-        remedy="choose cpu, or install onnxruntime-gpu and its CUDA",
-    )

@@ -48,6 +48,21 @@ class OnnxRuntimeSession:
 
 def start(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
     """Start a session; `name` is the model's, for messages. See `burnish.runtime.session`."""
+    engine, chosen = begin(graph, name, device, threads)
+    arena = "cpu:0" if chosen == "cpu" else chosen.replace("cuda", "gpu")
+    return OnnxRuntimeSession(chosen, name, engine, _run_options(arena))
+
+
+def begin(
+    graph: bytes, name: str, device: str, threads: int | None
+) -> tuple["InferenceSession", str]:
+    """Have ONNX Runtime take a graph; return its own session, and the device that it runs on.
+
+    Raises
+    ------
+    ModelError : ONNX Runtime does not take it
+    DeviceError : the device was asked for by name and cannot be had
+    """
     # 100 ms to import: only who runs a model pays.
     import onnxruntime
 
@@ -57,7 +72,7 @@ def start(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRunt
     if device == "cpu" or not offered:
         return _on_cpu(graph, name, threads)
     try:
-        return _on_cuda(graph, name, device, threads)
+        return _on_cuda(graph, device, threads)
     except DeviceError:
         if device != "auto":
             raise
@@ -65,9 +80,9 @@ def start(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRunt
         return _on_cpu(graph, name, threads)
 
 
-def _on_cpu(graph: bytes, name: str, threads: int | None) -> OnnxRuntimeSession:
+def _on_cpu(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSession", str]:
     try:
-        engine = _engine(graph, threads, "CPUExecutionProvider", {})
+        return _engine(graph, threads, "CPUExecutionProvider", {}), "cpu"
     except Exception as error:
         raise ModelError(
             name,
@@ -75,10 +90,9 @@ def _on_cpu(graph: bytes, name: str, threads: int | None) -> OnnxRuntimeSession:
             got=_reason(error),
             remedy="update onnxruntime, or export the model anew",
         ) from error
-    return OnnxRuntimeSession("cpu", name, engine, _run_options("cpu:0"))
 
 
-def _on_cuda(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
+def _on_cuda(graph: bytes, device: str, threads: int | None) -> tuple["InferenceSession", str]:
     number = device.partition(":")[2] or "0"
     # TF32 keeps 10 bits of each number, fewer than a 16-bit picture has. Looking for the very best
     # algorithm at each new tile size takes longer than the tile.
@@ -89,7 +103,7 @@ def _on_cuda(graph: bytes, name: str, device: str, threads: int | None) -> OnnxR
         raise _unavailable(device, _reason(error)) from error
     if engine.get_providers()[0] != "CUDAExecutionProvider":
         raise _unavailable(device, f"only {', '.join(engine.get_providers())}")
-    return OnnxRuntimeSession(f"cuda:{number}", name, engine, _run_options(f"gpu:{number}"))
+    return engine, f"cuda:{number}"
 
 
 def _engine(
