@@ -10,7 +10,7 @@ from burnish.modelfile.read import ModelFile
 from burnish.photo.shrink import shrink
 from burnish.runtime.context import context
 from burnish.runtime.session import session
-from burnish.runtime.tiles import Frame, plan, put, take
+from burnish.runtime.tiles import Frame, give, plan, take, within
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
@@ -30,7 +30,10 @@ def in_tiles() -> InTiles:
         started = session(file, "cpu", 1, context=given)
         cut = plan(frame, max(limit, frame.smallest))
         for tile in cut:
-            put(started.run(take(pixels, tile.source)), tile, result)
+            source = pixels[within(frame, tile.source).inside]
+            inside = within(frame, tile.interior)
+            made = started.run(take(source, tile.source))
+            result[inside.inside] = give(made, tile, inside)
         return result, len(cut)
 
     return run
