@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from burnish.regions.card import Calibration, DetectorCard
 from burnish.regions.coco import CocoSet
-from burnish.regions.evaluate import Looked, found_records, true_records
+from burnish.regions.evaluate import Looked, found_records, name_of, true_records
 
 Numbers = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def calibrate(seen: Sequence[tuple[Sequence[Looked], CocoSet]], card: DetectorCa
     parts = [judged(found, photos, card) for found, photos in seen]
     scores = np.concatenate([part[0] for part in parts])
     right = np.concatenate([part[1] for part in parts])
-    names = ", ".join(photos.source.stem for _, photos in seen)
+    names = ", ".join(name_of(photos) for _, photos in seen)
     if min(right.sum(), (~right).sum()) < _ENOUGH:
         return Calibration()
     slope, offset = fit_line(scores, right)

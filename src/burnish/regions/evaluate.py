@@ -61,7 +61,7 @@ def measure(found: Sequence[Looked], photos: CocoSet, card: DetectorCard) -> Mea
     box, _ = twelve(truth, records, "bbox")
     mask, by_class = twelve(truth, records, "segm")
     return Measurement(
-        photos=f"{photos.source.stem}, as {', '.join(card.classes)}"[:1000],
+        photos=name_of(photos),
         count=len(photos.pictures),
         objects=sum(not record["iscrowd"] for record in truth["annotations"]),
         box=box,
@@ -133,6 +133,11 @@ def found_records(found: Sequence[Looked], card: DetectorCard) -> list[dict[str,
             looked.boxes, looked.labels, looked.scores, looked.masks, strict=True
         )
     ]
+
+
+def name_of(photos: CocoSet) -> str:
+    """Return what a card calls a set of photos: its file, and the folder that it lies in."""
+    return f"{photos.source.resolve().parent.name}/{photos.source.name}"[:1000]
 
 
 def class_of(found: Outlined, card: DetectorCard) -> str | None:
