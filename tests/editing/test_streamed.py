@@ -310,7 +310,7 @@ def test_a_disk_without_room(codes, tmp_path, monkeypatch):
     free = source.stat().st_size + pixels * 8
     usage = type("Usage", (), {"free": free - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(OutputError, match="and the work on them, 1 MiB, got 1 MiB free"):
+    with pytest.raises(OutputError, match="and the work on it, 1 MiB, got 1 MiB free"):
         plan([source], edit.name, Wish(), lambda photo: room_of(edit, photo))
     usage.free = free
     assert plan([source], edit.name, Wish(), lambda photo: room_of(edit, photo)).steps
