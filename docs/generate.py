@@ -58,7 +58,8 @@ of an operator's rows come from one run of `benchmarks/fidelity.py`.
 
 `fast` are the networks that ship. The authors' networks were trained by the paper's authors, at the
 parameters that [operators.md](operators.md) finds; where those are not our defaults (L0 smoothing,
-the two dehazing operators, photographic style) their row says little about them. `can24` of L0
+the two dehazing operators, photographic style, the texture of pencil drawing) their row says little
+about them. `can24` of L0
 smoothing is the paper's network, trained by burnish for 65 minutes on two cores. Times were taken
 on machines of one kind but not always idle: compare them within an operator. Bilateral guided
 upsampling (Chen, Adams, Wadhwa, Hasinoff 2016,
@@ -67,8 +68,9 @@ shrunk photo and carries the change to the full one.
 """
 
 SIZES_INTRODUCTION = """\
-The same photos at each size, PSNR in dB of the network, and of the untouched photo in brackets, by
-`benchmarks/sizes.py`: {photos}. Networks were trained on up to 3.5 megapixels.
+The same photos brought to each size that they have, PSNR in dB of the network, and of the untouched
+photo in brackets, by `benchmarks/sizes.py`: {photos}. No network has learnt from more than 3.5
+megapixels.
 """
 
 FLAT_INTRODUCTION = """\
