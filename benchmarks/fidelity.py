@@ -104,11 +104,11 @@ def parse() -> argparse.Namespace:
 def models_of(folders: Sequence[Path], only: Sequence[str] | None) -> dict[str, list[Path]]:
     """Return the model files of each operator, those that ship first."""
     found: dict[str, list[Path]] = {}
-    for folder in (shelf.SHIPPED, *folders):
-        for path in sorted(folder.rglob("*.onnx")):
-            name = read(path).card.operator
-            if name in OPERATORS and (not only or name in only):
-                found.setdefault(name, []).append(path)
+    paths = [shelf.find(name) for name in shelf.names()]
+    for path in paths + [path for folder in folders for path in sorted(folder.rglob("*.onnx"))]:
+        name = read(path).card.operator
+        if name in OPERATORS and (not only or name in only):
+            found.setdefault(name, []).append(path)
     return found
 
 
