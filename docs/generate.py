@@ -53,8 +53,8 @@ RESULTS_INTRODUCTION = """\
 How close each network comes to its slow operator, at the operator's defaults, on photos that none
 of ours was trained on: {photos}. PSNR in dB, mean and worst photo, and SSIM; multiply-adds a pixel;
 and seconds a megapixel on {threads} thread of {machine}, median of five and half the distance
-between the quartiles, ONNX Runtime {onnxruntime}. *Itself* is the time of what needs no engine. All
-of an operator's rows come from one run of `benchmarks/fidelity.py`.
+between the quartiles, ONNX Runtime {onnxruntime}. *Itself* is the time of what needs no engine. An
+operator's rows come from one run of `benchmarks/fidelity.py`, and its times from one run.
 
 `fast` are the networks that ship. The authors' networks were trained by the paper's authors, at the
 parameters that [operators.md](operators.md) finds; where those are not our defaults (L0 smoothing,
