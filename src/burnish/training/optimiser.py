@@ -6,19 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from burnish.networks.network import SLIDING, Network
+from burnish.training.muon import Muon
 
 Name = Literal["muon", "adamw"]
 
 # Beside Muon, biases and what turns parameter values into gains have a rate of this share of its.
 ADAMW_SHARE = 0.6
+# Until the first step says another.
+RATE = 1e-3
 
 
 class Optimiser:
     """Changes a network's weights along their gradients.
 
-    Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) makes the update of a
-    layer a matrix whose singular values are all about one, so that directions with faint gradients
-    are learnt as fast as strong ones. A convolution is the matrix from its window to its channels.
+    To Muon a convolution is the matrix from its window to its channels.
 
     Parameters
     ----------
@@ -39,10 +40,8 @@ class Optimiser:
             self.matrices = [
                 (kernel, _channels_last(kernel.data).view(len(kernel), -1)) for kernel in kernels
             ]
-            muon = torch.optim.Muon(
-                [matrix for _, matrix in self.matrices], weight_decay=weight_decay
-            )
-            self.parts.append((muon, 1.0))
+            matrices = [matrix for _, matrix in self.matrices]
+            self.parts.append((Muon(matrices, RATE, weight_decay), 1.0))
             known = set(map(id, kernels))
             others = [parameter for parameter in others if id(parameter) not in known]
             self.parts.append((torch.optim.AdamW(others, weight_decay=0.0), ADAMW_SHARE))

@@ -1,0 +1,54 @@
+"""Muon against PyTorch's own, which computes in 16 bits, and against the singular values."""
+
+import pytest
+import torch
+
+from burnish.training.muon import Muon, orthogonal
+
+SHAPES = [(8, 27), (32, 288), (27, 8), (6, 6)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_goes_where_pytorch_s_goes(shape):
+    generator = torch.Generator().manual_seed(0)
+    ours = torch.nn.Parameter(torch.randn(shape, generator=generator))
+    theirs = torch.nn.Parameter(ours.detach().clone())
+    start = ours.detach().clone()
+    mine = Muon([ours], 0.02, 0.1)
+    reference = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1)
+    for _ in range(10):
+        gradient = torch.randn(shape, generator=generator)
+        ours.grad, theirs.grad = gradient, gradient.clone()
+        mine.step()
+        reference.step()
+    moved = (theirs - start).norm()
+    assert moved > 0.1
+    assert (ours - theirs).norm() < 0.02 * moved
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_directions_stay_and_lengths_become_equal(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    turned = left.T @ orthogonal(matrix) @ right.T
+    lengths = turned.diagonal()
+    assert (turned - torch.diag(lengths)).abs().max() < 1e-9
+    assert lengths.min() > 0.6
+    assert lengths.max() < 1.3
+
+
+def test_it_goes_on_from_what_was_saved():
+    def run(stop):
+        torch.manual_seed(0)
+        matrix = torch.nn.Parameter(torch.randn(4, 9))
+        muon = Muon([matrix], 0.02, 0.1)
+        for step in range(6):
+            if step == stop:
+                saved = muon.state_dict()
+                muon = Muon([matrix], 0.5, 0.0)
+                muon.load_state_dict(saved)
+            matrix.grad = torch.sin(step + matrix.detach())
+            muon.step()
+        return matrix.detach()
+
+    assert torch.equal(run(stop=None), run(stop=3))
