@@ -49,7 +49,13 @@ def settings_of(operator: str, network: str, steps: int, **changes: Any) -> Sett
 
 def learn(network: Network, settings: Settings, learnt: Sequence[Pair]) -> tuple[Network, float]:
     """Train a network without sliders; return what would ship, and the seconds it took."""
-    batches = Batches(learnt, batch=settings.batch, crop=settings.crop, seed=settings.seed)
+    batches = Batches(
+        learnt,
+        batch=settings.batch,
+        crop=settings.crop,
+        seed=settings.seed,
+        block=network.multiple if network.thumbnail else 0,
+    )
     with tempfile.TemporaryDirectory() as folder:
         training = Training(settings, network, batches, Path(folder))
         training.run()

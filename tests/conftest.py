@@ -64,6 +64,7 @@ def card_of():
         fields |= {"name": "lively", "operator": operator, "title": "Nothing in particular"}
         fields |= {"paper": None, "params": params, "network": "fast", "measured": ()}
         fields |= {"training": {}, "licence": "MIT", "burnish_version": "0.1.0"}
+        fields["places"] = bool(network.thumbnail)
         fields["parameters"] = sum(p.numel() for p in network.parameters())
         return Card(**fields | changes)
 

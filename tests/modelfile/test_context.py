@@ -33,10 +33,11 @@ SLIDER = {
 }
 
 
-def with_card(card: Card, sliders: int = 0, thumbnail: int = 0) -> str:
+def with_card(card: Card, sliders: int = 0, thumbnail: int = 0, *, places: bool = False) -> str:
     """The card's text, with so many sliders and a thumbnail of so many pixels."""
     params = [SLIDER | {"name": f"s{number}"} for number in range(sliders)]
-    changes = {"params": params, "thumbnail": thumbnail, "activations_per_pixel": 6}
+    changes: dict[str, Any] = {"params": params, "thumbnail": thumbnail, "places": places}
+    changes["activations_per_pixel"] = 12 if places else 6
     return json.dumps(json.loads(card_json(card)) | changes)
 
 
@@ -95,7 +96,8 @@ def test_sliders_and_a_thumbnail_are_taken(graph: Graph, pack: Pack, card: Card)
         ("thumbnail", (1, 4, 64, 64), "got [1, 4, 64, 64]"),
         ("thumbnail", (1, 3, "side", "side"), "got [1, 3, None, None]"),
         ("thumbnail", ("batch", 3, 64, 64), "got [None, 3, 64, 64]"),
-        ("mask", (1, 3, 1, 1), "and params and thumbnail at most, got ['image', 'mask']"),
+        ("mask", (1, 3, 1, 1), "thumbnail and with it places at most, got ['image', 'mask']"),
+        ("places", (1, "rows", "columns", 2), "at most, got ['image', 'places']"),
     ],
 )
 def test_input_of_another_name_or_size_is_refused(
@@ -295,6 +297,72 @@ def test_sight_and_costs_are_the_picture_s_alone(graph: Graph, pack: Pack, card:
     assert found.macs_per_pixel == without.macs_per_pixel == 81
     # What is subtracted from is the image, which is kept: three more values while it is done.
     assert found.activations_per_pixel == without.activations_per_pixel + 3
+
+
+LOOK = node("GridSample", ["thumbnail", "places"], "found", padding_mode="border")
+
+
+def surveyed(graph: Graph, *nodes: Node) -> Graph:
+    """A graph that takes a thumbnail and places."""
+    take(graph, "thumbnail", 1, 3, 64, 64)
+    take(graph, "places", 1, "rows", "columns", 2)
+    return put(graph, *nodes)
+
+
+BOTH = node("Add", ["image", "found"], "both")
+
+
+def test_the_thumbnail_is_looked_up_at_places(graph: Graph, pack: Pack, card: Card) -> None:
+    """Which is four multiply-adds a value, is held in memory, and sees nothing of the tile."""
+    data = pack(surveyed(graph, LOOK, BOTH), text=with_card(card, 0, 64, places=True))
+    assert parse(data, "soft.onnx").card.places
+    model = onnx.load_model_from_string(data)
+    assert sight(model, 1, 1, "soft.onnx") == 1
+    found = costs(model, 1, "soft.onnx")
+    assert (found.macs_per_pixel, found.activations_per_pixel) == (81 + 4 * 3, 6)
+    assert context_of(model.graph) == {"thumbnail"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        (
+            [node("GridSample", ["image", "places"], "found", padding_mode="border")],
+            "of what holds",
+        ),
+        ([node("GridSample", ["thumbnail", "image"], "found", padding_mode="border")], "at places"),
+        (
+            [node("GridSample", ["thumbnail", "thumbnail"], "found", padding_mode="border")],
+            "places",
+        ),
+        ([node("GridSample", ["thumbnail", "places"], "found")], "padding_mode left out"),
+        (
+            [node("GridSample", ["thumbnail", "places"], "found", padding_mode="reflection")],
+            "padding_mode b'reflection'",
+        ),
+        ([LOOK, node("Relu", ["places"], "other")], "got Relu of ['places']"),
+        ([LOOK, node("Mul", ["found", "places"], "other")], "got Mul of ['found', 'places']"),
+        ([LOOK, node("GlobalMaxPool", ["found"], "other")], "GlobalMaxPool of the picture"),
+    ],
+)
+def test_places_serve_to_look_up_in_the_thumbnail_alone(
+    graph: Graph, pack: Pack, card: Card, nodes: list[Node], said: str
+) -> None:
+    data = pack(surveyed(graph, *nodes, BOTH), text=with_card(card, 0, 64, places=True))
+    assert said in refusal(data)
+
+
+def test_places_are_said_on_the_card(graph: Graph, pack: Pack, card: Card) -> None:
+    data = pack(surveyed(graph, LOOK, BOTH), text=with_card(card, 0, 64))
+    assert "expected places False, as its card says, got True" in refusal(data)
+
+
+@pytest.mark.parametrize("sizes", [(1, 4, 4, 2), (1, "rows", "columns", 3), ("n", "r", "c", 2)])
+def test_places_are_of_any_tile(graph: Graph, pack: Pack, sizes: tuple[int | str, ...]) -> None:
+    take(graph, "thumbnail", 1, 3, 64, 64)
+    take(graph, "places", *sizes)
+    assert "places: expected" not in refusal(pack(graph))
+    assert "places: 1 x rows x columns x 2, rows and columns free" in refusal(pack(graph))
 
 
 def test_card_says_what_its_graph_takes(card: Card) -> None:

@@ -169,7 +169,9 @@ def test_other_ends_are_refused(
 
 def test_two_inputs_are_refused(graph: Graph, pack: Pack) -> None:
     graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
-    assert "the input image, and params and thumbnail at most" in refusal(pack(graph))
+    assert "the input image, and params, thumbnail and with it places at most" in refusal(
+        pack(graph)
+    )
 
 
 def test_result_of_another_size_is_refused(graph: Graph, pack: Pack) -> None:

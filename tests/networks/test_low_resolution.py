@@ -49,15 +49,6 @@ def busy(network):
     return network
 
 
-def context_of(network, count, seed=0):
-    """Values of sliders, and a thumbnail for each of so many pictures."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.rand(count if name == "thumbnail" else 1, *size, generator=generator)
-        for name, size in network.context.items()
-    ]
-
-
 def rows_seen(network):
     """How far a block's results see, by their gradients, above and below."""
     block = network.multiple
@@ -85,7 +76,7 @@ def test_halo_is_how_far_a_result_sees_and_not_more(kind, shape):
 
 @each_kind
 @pytest.mark.parametrize("context", [False, True])
-def test_untrained_it_is_the_identity(kind, shape, context):
+def test_untrained_it_is_the_identity(kind, shape, context, context_of):
     network = made(kind, shape, context)
     image = torch.rand(2, 3, 2 * network.multiple, 3 * network.multiple)
     torch.testing.assert_close(network(image, *context_of(network, 2)), image, rtol=0, atol=0)
@@ -112,34 +103,38 @@ def test_tiled_equals_whole_bit_for_bit(kind, shape, card_of, tmp_path):
 
 
 @each_kind
-def test_several_pictures_at_once_are_each_by_itself(kind, shape):
+def test_several_pictures_at_once_are_each_by_itself(kind, shape, context_of):
     network = busy(made(kind, shape, context=True))
     image = torch.rand(1, 3, 64, 96).expand(3, -1, -1, -1)
-    params, thumbnails = context_of(network, 3)
+    blocks = (64 // network.multiple, 96 // network.multiple)
+    params, *others = context_of(network, 3, blocks)
     with torch.no_grad():
-        together = network(image, params, thumbnails)
-        each = [network(image[i : i + 1], params, thumbnails[i : i + 1]) for i in range(3)]
+        together = network(image, params, *others)
+        each = [
+            network(image[i : i + 1], params, *(part[i : i + 1] for part in others))
+            for i in range(3)
+        ]
     torch.testing.assert_close(together, torch.cat(each), rtol=0, atol=1e-5)
 
 
 @each_kind
-def test_each_part_of_the_context_changes_the_result(kind, shape):
+def test_each_part_of_the_context_changes_the_result(kind, shape, context_of):
     network = busy(made(kind, shape, context=True))
     image = torch.rand(1, 3, 64, 96)
-    (params, thumbnail), (other_params, other_thumbnail) = (
-        context_of(network, 1, seed) for seed in (0, 1)
-    )
+    blocks = (64 // network.multiple, 96 // network.multiple)
+    context, other = (context_of(network, 1, blocks, seed) for seed in (0, 1))
     with torch.no_grad():
-        first = network(image, params, thumbnail)
-        for changed in ((other_params, thumbnail), (params, other_thumbnail)):
+        first = network(image, *context)
+        for index in range(len(context)):
+            changed = [*context[:index], other[index], *context[index + 1 :]]
             assert (network(image, *changed) - first).abs().max() > 1e-4
 
 
 @each_kind
-def test_every_weight_learns(kind, shape):
+def test_every_weight_learns(kind, shape, context_of):
     network = busy(made(kind, shape, context=True)).train()
     image = torch.rand(4, 3, 64, 64)
-    (network(image, *context_of(network, 4)) - image**2).square().mean().backward()
+    (network(image, *context_of(network, 4, (64 // network.multiple,) * 2)) - image**2).square().mean().backward()
     silent = [name for name, p in network.named_parameters() if not p.grad.abs().max() > 0]
     assert silent == []
 

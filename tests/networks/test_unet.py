@@ -94,15 +94,6 @@ def counted_macs(network: UNet, side: int) -> int:
     return counter.get_total_flops() // 2
 
 
-def context_of(network: UNet, count: int = 1, seed: int = 0) -> list[torch.Tensor]:
-    """Values of sliders, and a thumbnail for each of so many pictures."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.rand(count if name == "thumbnail" else 1, *size, generator=generator)
-        for name, size in network.context.items()
-    ]
-
-
 @settings(deadline=None, max_examples=40)
 @given(shape=shapes())
 def test_multiply_adds_are_counted_as_it_runs(shape):
@@ -113,7 +104,7 @@ def test_multiply_adds_are_counted_as_it_runs(shape):
 
 @settings(deadline=None, max_examples=20)
 @given(shape=shapes(), seed=st.integers(0, 99))
-def test_untrained_it_is_the_identity(shape, seed):
+def test_untrained_it_is_the_identity(context_of, shape, seed):
     torch.manual_seed(seed)
     network = UNet(**shape | {"grey": False}, sliders=(LAMBDA,), thumbnail=True)
     image = torch.rand(2, 3, 2 * network.multiple, 3 * network.multiple)
@@ -129,7 +120,7 @@ CONTEXTS = [
 
 
 @pytest.mark.parametrize("taken", CONTEXTS, ids=lambda taken: " and ".join(taken))
-def test_context_starts_as_no_change(taken):
+def test_context_starts_as_no_change(taken, context_of):
     """The same weights without context give the same."""
     torch.manual_seed(0)
     network = UNet(**SMALL, **taken)
@@ -138,16 +129,16 @@ def test_context_starts_as_no_change(taken):
     plain.load_state_dict(network.state_dict(), strict=False)
     image = torch.rand(2, 3, 16, 12)
     with torch.no_grad():
-        result = network(image, *context_of(network, 2))
+        result = network(image, *context_of(network, 2, (4, 3)))
         assert not torch.equal(result, image)
         torch.testing.assert_close(result, plain(image), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("taken", CONTEXTS, ids=lambda taken: " and ".join(taken))
-def test_several_pictures_at_once_are_each_by_itself(taken):
+def test_several_pictures_at_once_are_each_by_itself(taken, context_of):
     network = busy(UNet(**SMALL, **taken))
     image = torch.rand(1, 3, 16, 12).expand(3, -1, -1, -1)
-    context = context_of(network, 3)
+    context = context_of(network, 3, (4, 3))
     with torch.no_grad():
         together = network(image, *context)
         each = [
@@ -160,11 +151,11 @@ def test_several_pictures_at_once_are_each_by_itself(taken):
 
 
 @pytest.mark.parametrize("taken", CONTEXTS, ids=lambda taken: " and ".join(taken))
-def test_other_context_gives_another_result(taken):
+def test_other_context_gives_another_result(taken, context_of):
     network = busy(UNet(**SMALL, **taken))
     image = torch.rand(1, 3, 16, 12)
     with torch.no_grad():
-        first, other = (network(image, *context_of(network, seed=seed)) for seed in (0, 1))
+        first, other = (network(image, *context_of(network, 1, (4, 3), seed)) for seed in (0, 1))
     assert (first - other).abs().max() > 1e-3
 
 
@@ -202,11 +193,11 @@ def test_sliders_are_learnt_apart_from_all_else():
         assert learnt == [name for name in names if name.startswith("sliding.") == sliders]
 
 
-def test_every_weight_learns():
+def test_every_weight_learns(context_of):
     """No layer is left out of the way: each gets a gradient, those of the context too."""
     network = busy(UNet(**SMALL, sliders=(LAMBDA, RADIUS), thumbnail=True)).train()
     image = torch.rand(4, 3, 32, 32)
-    (network(image, *context_of(network, 4)) - image**2).square().mean().backward()
+    (network(image, *context_of(network, 4, (8, 8))) - image**2).square().mean().backward()
     silent = [name for name, p in network.named_parameters() if not p.grad.abs().max() > 0]
     assert silent == []
 
@@ -214,9 +205,10 @@ def test_every_weight_learns():
 @pytest.mark.parametrize("name", [name for name, s in NETWORKS.items() if s.takes_context])
 def test_networks_of_the_table_take_sliders_and_a_thumbnail(name):
     network = build(name, (LAMBDA, RADIUS), True)
-    assert network.context == {"params": (2, 1, 1), "thumbnail": (3, 64, 64)}
-    assert build(name).context == {}
-    assert network.macs_per_pixel == build(name).macs_per_pixel
+    assert network.context == ["params", "thumbnail", "places"]
+    assert build(name).context == []
+    looked_up = 4 * network.widths[-1] / network.multiple**2
+    assert 0 <= network.macs_per_pixel - build(name).macs_per_pixel <= np.ceil(looked_up)
     assert network.halo == reach(open_wide(build(name)))
 
 

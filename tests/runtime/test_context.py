@@ -9,6 +9,8 @@ import pytest
 
 from burnish.errors import UsageError
 from burnish.modelfile.read import read
+from burnish.photo.places import places
+from burnish.photo.rectangle import Rectangle
 from burnish.photo.shrink import shrink
 from burnish.runtime.context import build_in, context
 from burnish.runtime.model import Model
@@ -24,10 +26,12 @@ def picture(height: int, width: int) -> np.ndarray:
 def at_run_time(path: Path, pixels: np.ndarray, lambda_: float, kappa: float) -> np.ndarray:
     """ONNX Runtime alone, as docs/model-file.md has it; sides must be even multiples."""
     runtime = onnxruntime.InferenceSession(path.read_bytes())
+    height, width = pixels.shape[:2]
     given = {
         "image": pixels.transpose(2, 0, 1)[None],
         "params": np.array([lambda_, kappa], np.float32).reshape(1, 2, 1, 1),
         "thumbnail": shrink(pixels, 64).transpose(2, 0, 1)[None],
+        "places": places(Rectangle(0, height, 0, width), (height, width), 4)[None],
     }
     return runtime.run(["result"], given)[0][0].transpose(1, 2, 0).clip(0, 1)
 
@@ -105,16 +109,16 @@ def test_context_is_what_the_graph_takes_in_its_order(slider_model: Path) -> Non
     assert all(value.dtype == np.float32 for value in taken.values())
 
 
-def test_built_in_the_graph_takes_the_picture_alone(slider_model: Path) -> None:
+def test_built_in_the_graph_takes_the_tile_alone(slider_model: Path) -> None:
     file = read(slider_model)
     pixels = picture(8, 12)
     taken = context(file.card, {}, shrink(pixels, 64))
     built = onnx.load_model_from_string(build_in(file.graph, taken))
     onnx.checker.check_model(built)
-    assert [end.name for end in built.graph.input] == ["image"]
+    assert [end.name for end in built.graph.input] == ["image", "places"]
     assert build_in(file.graph, {}) is file.graph
     before = onnx.load_model_from_string(file.graph)
-    assert [end.name for end in before.graph.input] == ["image", "params", "thumbnail"]
+    assert [end.name for end in before.graph.input] == [*("image", "params", "thumbnail", "places")]
 
 
 def test_sessions_are_kept_by_context(slider_model: Path) -> None:

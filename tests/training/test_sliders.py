@@ -6,17 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d, grid_sample
 
 from burnish.errors import UsageError
 from burnish.modelfile.order import prepare
 from burnish.modelfile.publish import train_and_publish
 from burnish.operators.table import OPERATORS
 from burnish.params import Param
+from burnish.photo.rectangle import Rectangle
 from burnish.photo.shrink import shrink
 from burnish.runtime.model import Model
 from burnish.training import pairs
 from burnish.training.batches import Batches
-from burnish.training.judge import as_filter, groups, judge
+from burnish.training.judge import View, as_filter, groups, judge
 from burnish.training.pairs import Pair, find_photos, plan
 from burnish.training.settings import Settings
 from burnish.training.train import Watch, train
@@ -134,17 +136,31 @@ def test_crops_of_equal_values_come_together_with_them(stored):
 
 def test_each_crop_brings_its_whole_photo_small_and_turned_alike(stored):
     """Crops as large as the photo: each thumbnail is what its crop shrinks to."""
-    batches = Batches(stored[2:], batch=8, crop=32, seed=0, thumbnail=True)
+    batches = Batches(stored[2:], batch=8, crop=32, seed=0, block=8)
     corners = set()
     for step in range(4):
         (batch,) = batches.at(step)
-        (thumbnails,) = batch.context
+        thumbnails, _ = batch.context
         assert thumbnails.shape == (8, 3, 64, 64)
         for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
             small = shrink(crop.permute(1, 2, 0).numpy(), 64)
             np.testing.assert_allclose(thumbnail.permute(1, 2, 0).numpy(), small, atol=1e-6)
             corners.add(thumbnail[0, [0, 0, -1, -1], [0, -1, 0, -1]].argmax().item())
     assert corners == {0, 1, 2, 3}
+
+
+def test_each_crop_brings_where_in_its_photo_it_lies(tmp_path):
+    """Of a slope: what the thumbnail has at a block's place is what the block shows."""
+    across, down = np.meshgrid(np.linspace(0, 60000, 96), np.linspace(0, 60000, 64))
+    slope = np.stack([across, down, across + down / 2], axis=2).clip(0, 65535).astype(np.uint16)
+    np.save(tmp_path / "slope.npy", np.stack([slope, slope]))
+    batches = Batches([Pair("slope", tmp_path / "slope.npy")], batch=8, crop=16, seed=1, block=8)
+    for step in range(8):
+        (batch,) = batches.at(step)
+        thumbnails, where = batch.context
+        assert where.shape == (8, 2, 2, 2)
+        there = grid_sample(thumbnails, where, align_corners=False)
+        np.testing.assert_allclose(there[:, :2], avg_pool2d(batch.before, 8)[:, :2], atol=0.01)
 
 
 def test_a_pair_s_thumbnail_is_of_all_of_it(stored):
@@ -154,7 +170,7 @@ def test_a_pair_s_thumbnail_is_of_all_of_it(stored):
 
 def test_a_thumbnail_changes_no_crop(stored):
     (plain,) = Batches(stored, batch=4, crop=16, seed=3).at(5)
-    (rich,) = Batches(stored, batch=4, crop=16, seed=3, thumbnail=True).at(5)
+    (rich,) = Batches(stored, batch=4, crop=16, seed=3, block=8).at(5)
     assert torch.equal(rich.before, plain.before)
     assert torch.equal(rich.after, plain.after)
     assert [part.shape for part in rich.context] == [(4, 3, 64, 64)]
@@ -230,7 +246,8 @@ def test_a_part_is_judged_by_the_whole_s_thumbnail(lively):
     rgb = np.random.default_rng(0).random((160, 160, 3), dtype=np.float32)
     apply = as_filter(network)
     inner = slice(40, 120)
-    part = apply(np.ascontiguousarray(rgb[inner, inner]), {}, shrink(rgb, 64))
+    view = View(Rectangle(40, 120, 40, 120), (160, 160), shrink(rgb, 64))
+    part = apply(np.ascontiguousarray(rgb[inner, inner]), {}, view)
     margin = slice(network.halo + 4, -network.halo - 4)
     whole = apply(rgb, {})[inner, inner]
     np.testing.assert_allclose(part[margin, margin], whole[margin, margin], atol=1e-5)

@@ -27,6 +27,7 @@ OUTPUT = "result"
 # What else a graph may take, that holds for a whole picture.
 PARAMS = "params"
 THUMBNAIL = "thumbnail"
+PLACES = "places"
 MAX_CARD_BYTES = 64 * 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -152,6 +153,11 @@ class Card(_Strict):
         description="px: side of the graph's input `thumbnail`, the whole picture averaged down"
         " to a square; 0 where it takes none",
     )
+    places: bool = Field(
+        default=False,
+        description="whether the graph's input `places` takes where the centre of each block of"
+        " `multiple` px lies in the thumbnail: across and down, from -1 to 1",
+    )
     macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds a pixel")
     activations_per_pixel: int = Field(
         ge=1, le=4096, description="most float32 values a pixel has at once, the input apart"
@@ -171,7 +177,7 @@ class Card(_Strict):
 
     @property
     def context(self) -> dict[str, tuple[int, int, int]]:
-        """What the graph takes beside the image: name -> channels, height, width."""
+        """What holds for a whole picture: the graph's input -> channels, height, width."""
         taken = {}
         if self.sliders:
             taken[PARAMS] = (len(self.sliders), 1, 1)

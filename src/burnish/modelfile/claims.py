@@ -46,6 +46,8 @@ def check_claims(network: nn.Module, card: Card, costs: Costs, sight: int) -> No
 def _takes(network: nn.Module, card: Card, size: int) -> bool:
     image = torch.zeros(1, 3, size, size)
     context = [torch.ones(1, *shape) for shape in card.context.values()]
+    if card.places:
+        context.append(torch.zeros(1, 1, 1, 2))
     try:
         with torch.no_grad():
             return bool(network(image, *context).shape == image.shape)

@@ -13,7 +13,7 @@ from random import Random
 from onnx import GraphProto, ModelProto, NodeProto
 
 from burnish.modelfile.card import OUTPUT
-from burnish.modelfile.local import WEIGHTS, context_of
+from burnish.modelfile.local import LOOK_UP, WEIGHTS, context_of
 from burnish.modelfile.refusal import refuse
 from burnish.modelfile.shapes import Shapes, shapes
 
@@ -51,8 +51,9 @@ _MOST_MACS = 2**30
 class Costs:
     """What running a graph costs, a pixel of the picture, rounded up; without its context.
 
-    ``macs_per_pixel``: multiply-adds of the convolutions. ``activations_per_pixel``: the most
-    values alive at once, the input image and the weights apart, done in place where possible.
+    ``macs_per_pixel``: multiply-adds of convolutions, and of what is looked up.
+    ``activations_per_pixel``: the most values alive at once, the input image and the weights apart,
+    done in place where possible.
     """
 
     macs_per_pixel: int
@@ -68,14 +69,14 @@ def costs(model: ModelProto, multiple: int, where: str) -> Costs:
         picture, or another size or form of picture takes more memory a pixel than a large square
     """
     side = multiple * _LARGE
-    sizes = shapes(model, side, side, where)
+    sizes = shapes(model, side, side, multiple, where)
     context = context_of(model.graph)
     _check_context(model, context, sizes, where)
     macs = sum(_macs(node, sizes) for node in model.graph.node if context.isdisjoint(node.output))
     a_pixel = ceil(_most_alive(model.graph, context, sizes) / side**2)
     for rows, columns in _probes(model):
         height, width = multiple * rows, multiple * columns
-        needed = _most_alive(model.graph, context, shapes(model, height, width, where))
+        needed = _most_alive(model.graph, context, shapes(model, height, width, multiple, where))
         if needed > a_pixel * (height + _FRAME) * (width + _FRAME):
             refuse(
                 where,
@@ -109,6 +110,8 @@ def _probes(model: ModelProto) -> Iterator[tuple[int, int]]:
 
 def _macs(node: NodeProto, sizes: Shapes) -> int:
     """Multiply-adds: each value made by a convolution meets a kernel's worth."""
+    if node.op_type == LOOK_UP:  # each value lies between four
+        return 4 * prod(sizes[node.output[0]])
     if node.op_type != "Conv":
         return 0
     return prod(sizes[node.output[0]]) * prod(sizes[node.input[1]][1:])

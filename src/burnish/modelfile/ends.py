@@ -2,7 +2,7 @@
 
 from onnx import GraphProto, TensorProto, ValueInfoProto
 
-from burnish.modelfile.card import INPUT, OUTPUT, PARAMS, THUMBNAIL
+from burnish.modelfile.card import INPUT, OUTPUT, PARAMS, PLACES, THUMBNAIL
 from burnish.modelfile.refusal import refuse
 
 # As a card has it.
@@ -11,13 +11,18 @@ MAX_THUMBNAIL = 256
 
 
 def context(graph: GraphProto) -> dict[str, tuple[int, int, int]]:
-    """Return what a judged graph takes beside the image: name -> channels, height, width."""
+    """Return what holds for a whole picture, as a judged graph takes it; see `Card.context`."""
     taken = {}
     for end in inputs(graph):
-        if end.name != INPUT:
+        if end.name not in (INPUT, PLACES):
             _, channels, height, width = end.type.tensor_type.shape.dim
             taken[end.name] = (channels.dim_value, height.dim_value, width.dim_value)
     return taken
+
+
+def takes_places(graph: GraphProto) -> bool:
+    """Tell whether a graph takes where in the whole picture its blocks lie."""
+    return any(end.name == PLACES for end in inputs(graph))
 
 
 def inputs(graph: GraphProto) -> list[ValueInfoProto]:
@@ -35,8 +40,9 @@ def check(graph: GraphProto, where: str) -> None:
     """
     ends = inputs(graph)
     names = [end.name for end in ends]
-    if names not in ([INPUT], [INPUT, PARAMS], [INPUT, THUMBNAIL], [INPUT, PARAMS, THUMBNAIL]):
-        expected = f"the input {INPUT}, and {PARAMS} and {THUMBNAIL} at most"
+    wholes = ([], [THUMBNAIL], [THUMBNAIL, PLACES])
+    if names not in [[INPUT, *params, *whole] for params in ([], [PARAMS]) for whole in wholes]:
+        expected = f"the input {INPUT}, and {PARAMS}, {THUMBNAIL} and with it {PLACES} at most"
         refuse(where, expected, f"{[name[:40] for name in names[:4]]}")
     outputs = list(graph.output)
     if [end.name for end in outputs] != [OUTPUT]:
@@ -54,10 +60,13 @@ def _check_context(end: ValueInfoProto, where: str) -> None:
     sizes = _sizes(end, where)
     if end.name == PARAMS:
         expected = f"1 x sliders x 1 x 1, at most {MAX_SLIDERS} sliders"
-        fits = [[1, sliders, 1, 1] for sliders in range(1, MAX_SLIDERS + 1)]
-    else:
+        fits: list[list[int | None]] = [[1, n, 1, 1] for n in range(1, MAX_SLIDERS + 1)]
+    elif end.name == THUMBNAIL:
         expected = f"1 x 3 x side x side, at most {MAX_THUMBNAIL} px"
         fits = [[1, 3, side, side] for side in range(1, MAX_THUMBNAIL + 1)]
+    else:
+        expected = "1 x rows x columns x 2, rows and columns free"
+        fits = [[1, None, None, 2]]
     if sizes not in fits:
         refuse(where, f"{end.name}: {expected}", f"{sizes[:8]}")
 

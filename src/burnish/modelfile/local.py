@@ -6,7 +6,7 @@ that looks at the whole picture, and all but the tensors made from the picture a
 
 One more kind there is: what holds for a whole picture, its context, made from parameter values and
 from a thumbnail. It is small, the same for every tile, and may be looked at as a whole. Where it
-meets the picture it is one number a channel.
+meets the picture it is one number a channel, or it is looked up at the places of the tile's blocks.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from burnish.modelfile.card import INPUT
+from burnish.modelfile.card import INPUT, PLACES
 from burnish.modelfile.ends import inputs
 from burnish.modelfile.refusal import refuse
 
@@ -42,6 +42,11 @@ _RULES: dict[str, Mapping[str, Collection[object]]] = {
     "Div": {},
     "Elu": {},
     "Gather": {"axis": _CHANNELS},
+    "GridSample": {
+        "align_corners": (None, 0),
+        "mode": (None, b"bilinear", b"linear"),
+        "padding_mode": (b"border",),
+    },
     "HardSigmoid": {},
     "HardSwish": {},
     "Identity": {},
@@ -71,6 +76,9 @@ _WHOLE = frozenset(
 )
 ALLOWED = frozenset(_RULES) | _WHOLE
 
+# Takes what holds for the whole picture to the places of a tile's blocks.
+LOOK_UP = "GridSample"
+
 # These give weights, whatever the picture.
 WEIGHTS = frozenset(["Cast", "Constant"])
 # Here tensors made from the picture may meet; elsewhere one goes in, and all else is weights.
@@ -87,7 +95,7 @@ def check(model: ModelProto, where: str) -> None:
     ModelError : a node may look far, or make sizes that do not follow from the picture's
     """
     known = constants(model.graph)
-    made, context = {INPUT}, _given(model.graph)
+    made, context = _near(model.graph), _given(model.graph)
     for node in model.graph.node:
         _check_attributes(node, where)
         if node.op_type == "Constant":
@@ -98,6 +106,10 @@ def check(model: ModelProto, where: str) -> None:
             _check_cast(node, known, where)
             continue
         near = not made.isdisjoint(node.input)
+        if node.op_type == LOOK_UP or PLACES in _near(model.graph) & set(node.input):
+            _check_look_up(node, context, where)
+            made.update(node.output)
+            continue
         _check_inputs(node, made, context, where)
         if near:
             _check_near(node, context, where)
@@ -107,7 +119,7 @@ def check(model: ModelProto, where: str) -> None:
 
 def context_of(graph: GraphProto) -> set[str]:
     """Return the names of the tensors that hold for the whole picture; the graph is checked."""
-    made, context = {INPUT}, _given(graph)
+    made, context = _near(graph), _given(graph)
     for node in graph.node:
         if node.op_type not in WEIGHTS:
             (context if made.isdisjoint(node.input) else made).update(filter(None, node.output))
@@ -115,8 +127,13 @@ def context_of(graph: GraphProto) -> set[str]:
 
 
 def _given(graph: GraphProto) -> set[str]:
-    """Return what a graph takes beside the image; a weight or a result may have such a name too."""
-    return {end.name for end in inputs(graph)} - {INPUT}
+    """Return what holds for the whole; a weight or a result may have such a name too."""
+    return {end.name for end in inputs(graph)} - {INPUT, PLACES}
+
+
+def _near(graph: GraphProto) -> set[str]:
+    """Return what a graph is given tile by tile."""
+    return {end.name for end in inputs(graph)} & {INPUT, PLACES}
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:
@@ -169,6 +186,13 @@ def _check_inputs(
         refuse(where, "weights and sizes that are constant", f"{node.op_type} by computed ones")
     if len(node.output) > 1 and node.op_type != "Split":
         refuse(where, "one output", f"{node.op_type} with {len(node.output)}")
+
+
+def _check_look_up(node: NodeProto, context: Collection[str], where: str) -> None:
+    """Check that places serve to look up in what holds for the whole picture, and nothing else."""
+    if node.op_type != LOOK_UP or node.input[0] not in context or node.input[1] != PLACES:
+        expected = f"{LOOK_UP} of what holds for the whole picture, at {PLACES}"
+        refuse(where, expected, f"{node.op_type} of {[name[:40] for name in node.input[:4]]}")
 
 
 def _check_cast(node: NodeProto, known: Mapping[str, TensorProto], where: str) -> None:

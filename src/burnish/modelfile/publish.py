@@ -94,6 +94,7 @@ def _card(result: Result, network: Network, judgements: Sequence[Judgement], ord
         activations_per_pixel=network.activations_per_pixel,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         thumbnail=network.thumbnail,
+        places=bool(network.thumbnail),
         measured=tuple(map(_measurement, judgements)),
         training={
             "photos": result.trained_on,

@@ -46,6 +46,8 @@ def parse(data: bytes, where: str) -> ModelFile:
     card = parse_card(graph.card_text(model, where), where)
     if ends.context(model.graph) != card.context:
         refuse(where, f"inputs {card.context}, as its card says", f"{ends.context(model.graph)}")
+    if ends.takes_places(model.graph) != card.places:
+        refuse(where, f"places {card.places}, as its card says", f"{not card.places}")
     _check_claim(
         where,
         f"{card.activations_per_pixel} values a pixel",

@@ -5,7 +5,7 @@ from math import prod
 import onnx
 from onnx import ModelProto, helper
 
-from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.card import INPUT, OUTPUT, PLACES
 from burnish.modelfile.ends import inputs
 from burnish.modelfile.refusal import refuse
 
@@ -15,12 +15,13 @@ Shapes = dict[str, tuple[int, ...]]
 _FEW = 1024
 
 
-def shapes(model: ModelProto, height: int, width: int, where: str) -> Shapes:
+def shapes(model: ModelProto, height: int, width: int, multiple: int, where: str) -> Shapes:
     """Infer the shape of every tensor for one picture.
 
     Parameters
     ----------
     height, width : of the picture, px
+    multiple : side of the blocks whose places it takes, px
 
     Raises
     ------
@@ -28,7 +29,7 @@ def shapes(model: ModelProto, height: int, width: int, where: str) -> Shapes:
     """
     try:
         graph = onnx.shape_inference.infer_shapes(
-            _bare(model, height, width), check_type=True, strict_mode=True, data_prop=True
+            _bare(model, height, width, multiple), check_type=True, strict_mode=True, data_prop=True
         ).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         refuse(where, "a graph whose sizes fit together", str(error)[:200], error)
@@ -45,18 +46,21 @@ def shapes(model: ModelProto, height: int, width: int, where: str) -> Shapes:
     return found
 
 
-def _bare(model: ModelProto, height: int, width: int) -> ModelProto:
+def _bare(model: ModelProto, height: int, width: int, multiple: int) -> ModelProto:
     """Return the graph without its weights' numbers and without the file's claims about sizes."""
     bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = bare.graph
     graph.name = model.graph.name
     graph.node.extend(model.graph.node)
-    graph.input.append(
-        helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, (1, 3, height, width))
-    )
+    free = {
+        INPUT: (1, 3, height, width),
+        PLACES: (1, height // multiple, width // multiple, 2),
+    }
     for end in inputs(model.graph):
-        if end.name != INPUT:
-            graph.input.append(end)
+        if end.name in free:
+            sizes = free[end.name]
+            end = helper.make_tensor_value_info(end.name, onnx.TensorProto.FLOAT, sizes)
+        graph.input.append(end)
     graph.output.append(helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, None))
     for tensor in model.graph.initializer:
         if prod(tensor.dims) <= _FEW:

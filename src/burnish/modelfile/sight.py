@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto
 
 from burnish.modelfile.card import INPUT, OUTPUT
-from burnish.modelfile.local import MEETING, attributes, constants, context_of, numbers
+from burnish.modelfile.local import LOOK_UP, MEETING, attributes, constants, context_of, numbers
 from burnish.modelfile.refusal import refuse
 from burnish.modelfile.shapes import Shapes, shapes
 
@@ -46,7 +46,7 @@ def sight(model: ModelProto, multiple: int, halo: int, where: str) -> int:
     """
     # In a picture this large something beyond the halo lies inside it, and is seen.
     side = multiple * ceil((2 * halo + 64) / multiple)
-    sizes = shapes(model, side, side, where)
+    sizes = shapes(model, side, side, multiple, where)
     known = constants(model.graph)
     return max(_sight(model, sizes, known, axis, where) for axis in (_ROWS, _COLUMNS))
 
@@ -62,6 +62,10 @@ def _sight(
     places = np.arange(sizes[INPUT][axis])
     seen: dict[str, _Seen] = {INPUT: (places, places)}
     for node in model.graph.node:
+        if node.op_type == LOOK_UP:  # in the thumbnail: it sees nothing of the tile
+            length = sizes[node.output[0]][axis]
+            seen[node.output[0]] = np.full(length, len(places)), np.full(length, -1)
+            continue
         sources = [seen[name] for name in dict.fromkeys(node.input) if name in seen]
         if not sources:  # weights, and what holds for the whole picture
             continue
@@ -77,7 +81,7 @@ def _sight(
                 refuse(where, "tensors of batch x channels x rows x columns", f"{sizes[name][:8]}")
             seen[name] = (first, last)
     first, last = seen[OUTPUT]
-    return int(max((places - first).max(), (last - places).max()))
+    return max(0, int((places - first).max()), int((last - places).max()))
 
 
 def _check_context(node: NodeProto, context: Collection[str], sizes: Shapes, where: str) -> None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,7 +19,7 @@ from torch.export import Dim
 from burnish.errors import ModelError, OutputError
 from burnish.files import check_free, writing
 from burnish.modelfile import read
-from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, PARAMS, Card, card_json
+from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, PARAMS, PLACES, Card, card_json
 from burnish.modelfile.claims import check_claims
 from burnish.modelfile.costs import costs
 from burnish.modelfile.halves import halve
@@ -80,21 +81,22 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
 def _graph(network: nn.Module, card: Card) -> ModelProto:
     step = card.multiple
     # Named, as a bare `Dim.AUTO` may be settled to the example's size without a word.
-    free = {
-        0: Dim("batch"),
-        2: step * Dim("rows") if step > 1 else Dim("height"),
-        3: step * Dim("columns") if step > 1 else Dim("width"),
+    rows, columns = Dim("rows"), Dim("columns")
+    free: dict[str, dict[int, Any]] = {
+        INPUT: {0: Dim("batch"), 2: step * rows, 3: step * columns},
+        PLACES: {1: rows, 2: columns},
     }
-    context = _context(card, np.random.default_rng(0))
+    given = _inputs(card, (2, 8, 12), np.random.default_rng(0))
+    first, *others = (free.get(name, {}) for name in given)
     try:
         with _silence():
             program = torch.onnx.export(
                 network,
-                (torch.zeros(2, 3, 8 * step, 12 * step), *map(torch.from_numpy, context.values())),
-                input_names=[INPUT, *context],
+                tuple(map(torch.from_numpy, given.values())),
+                input_names=list(given),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
-                dynamic_shapes=(free, ({},) * len(context)) if context else (free,),
+                dynamic_shapes=(first, tuple(others)) if others else (first,),
                 custom_translation_table=TRANSLATIONS,
                 dynamo=True,
                 verbose=False,
@@ -124,6 +126,9 @@ def _strip(model: ModelProto) -> None:
         part.ClearField("doc_string")
     graph.name = "burnish"
     for end in (*graph.input, *graph.output):
+        if end.name == PLACES:
+            _, rows, columns, _ = end.type.tensor_type.shape.dim
+            rows.dim_param, columns.dim_param = "rows", "columns"
         if end.name in (INPUT, OUTPUT):
             batch, _, height, width = end.type.tensor_type.shape.dim
             batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
@@ -138,8 +143,7 @@ def _session(data: bytes) -> onnxruntime.InferenceSession:
 def _check_same(session: onnxruntime.InferenceSession, network: nn.Module, card: Card) -> None:
     generator = np.random.default_rng(0)
     for batch, rows, columns in _SIZES:
-        shape = (batch, 3, rows * card.multiple, columns * card.multiple)
-        given = {INPUT: generator.random(shape, dtype=np.float32)} | _context(card, generator)
+        given = _inputs(card, (batch, rows, columns), generator)
         (result,) = session.run([OUTPUT], given)
         with torch.no_grad():
             expected = network(*map(torch.from_numpy, given.values())).numpy()
@@ -148,7 +152,7 @@ def _check_same(session: onnxruntime.InferenceSession, network: nn.Module, card:
             raise ModelError(
                 card.name,
                 expected=f"torch's result within {TOLERANCE:g}",
-                got=f"{difference:g} apart at {shape[3]} x {shape[2]} px",
+                got=f"{difference:g} apart at {result.shape[3]} x {result.shape[2]} px",
                 remedy="report the network: its export is wrong",
             )
 
@@ -157,16 +161,16 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
     """Change everything beyond the halo of one block and see that the block stays."""
     step = card.multiple
     start = step * -(-(card.halo + 64) // step)
-    side = 2 * start + step
+    blocks = 2 * (start // step) + 1
     generator = np.random.default_rng(1)
-    image, other = (generator.random((1, 3, side, side), dtype=np.float32) for _ in range(2))
+    given = _inputs(card, (1, blocks, blocks), generator)
+    other = _inputs(card, (1, blocks, blocks), generator)[INPUT]
     near = slice(start - card.halo, start + step + card.halo)
-    other[..., near, near] = image[..., near, near]
+    other[..., near, near] = given[INPUT][..., near, near]
     block = slice(start, start + step)
-    context = _context(card, generator)
     first, second = (
-        session.run([OUTPUT], {INPUT: picture} | context)[0][..., block, block]
-        for picture in (image, other)
+        session.run([OUTPUT], given | {INPUT: picture})[0][..., block, block]
+        for picture in (given[INPUT], other)
     )
     if not np.array_equal(first, second):
         raise ModelError(
@@ -177,15 +181,26 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
         )
 
 
-def _context(card: Card, generator: np.random.Generator) -> dict[str, NDArray[np.float32]]:
-    """Draw what a graph takes beside the image: sliders within their ranges, any thumbnail."""
-    drawn = {}
-    for name, size in card.context.items():
-        drawn[name] = generator.random((1, *size), dtype=np.float32)
+def _inputs(
+    card: Card, size: tuple[int, int, int], generator: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    """Draw what a graph takes: an image, sliders within their ranges, any thumbnail and places.
+
+    Parameters
+    ----------
+    size : batch, rows and columns of blocks
+    """
+    batch, rows, columns = size
+    shape = (batch, 3, rows * card.multiple, columns * card.multiple)
+    drawn = {INPUT: generator.random(shape, dtype=np.float32)}
+    for name, sizes in card.context.items():
+        drawn[name] = generator.random((1, *sizes), dtype=np.float32)
         if name == PARAMS:
             for index, param in enumerate(card.sliders):
                 share = float(drawn[name][0, index, 0, 0])
                 drawn[name][0, index] = param.as_param().draw(share)
+    if card.places:
+        drawn[PLACES] = 2 * generator.random((1, rows, columns, 2), dtype=np.float32) - 1
     return drawn
 
 

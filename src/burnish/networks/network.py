@@ -25,10 +25,12 @@ class Network(nn.Module):
     macs_per_pixel : multiply-adds a pixel, rounded up
     activations_per_pixel : most values a pixel has at once, the picture apart, rounded up
     sliders : how many parameter values it takes with each picture
-    thumbnail : side of the small version of the whole picture that it takes, px; 0 for none
+    thumbnail : side of the small version of the whole picture that it takes, px; 0 for none. With
+        it, it takes where in the whole its blocks of `multiple` pixels lie
 
     Shape: image (N, 3, H, W) RGB in [0, 1]; then, where it takes them, `params` (1, sliders, 1, 1)
-    in their own units and `thumbnail` (N, 3, side, side) -> (N, 3, H, W)
+    in their own units, `thumbnail` (N, 3, side, side) and `places` (N, H / multiple, W / multiple,
+    2), see `burnish.photo.places` -> (N, 3, H, W)
     """
 
     multiple: int = 1
@@ -48,14 +50,9 @@ class Network(nn.Module):
             parameter.requires_grad_(name.startswith(SLIDING) == sliders)
 
     @property
-    def context(self) -> dict[str, tuple[int, int, int]]:
-        """What it takes beside the image: name -> channels, height, width."""
-        taken = {}
-        if self.sliders:
-            taken["params"] = (self.sliders, 1, 1)
-        if self.thumbnail:
-            taken["thumbnail"] = (3, self.thumbnail, self.thumbnail)
-        return taken
+    def context(self) -> list[str]:
+        """The names of what it takes beside the image, in order."""
+        return ["params"] * bool(self.sliders) + ["thumbnail", "places"] * bool(self.thumbnail)
 
     def __call__(self, image: Tensor, *context: Tensor) -> Tensor:
         """Run the network; see the class for shapes."""

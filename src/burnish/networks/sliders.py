@@ -31,23 +31,29 @@ class Sliders(nn.Module):
     ----------
     params : whose values it takes, in order
     layers : what they change
+    steady : further layers that they change, but for their kernels
 
-    Shape: values (1, params, 1, 1) in their own units -> for each layer a gain and a shift to add,
-    (1, channels, 1, 1), and a kernel to add, or None
+    Shape: values (1, params, 1, 1) in their own units -> for each layer, the steady ones last, a
+    gain and a shift to add, (1, channels, 1, 1), and a kernel to add, or None
     """
 
-    def __init__(self, params: Sequence[Param], layers: Sequence[nn.Conv2d]) -> None:
+    def __init__(
+        self,
+        params: Sequence[Param],
+        layers: Sequence[nn.Conv2d],
+        steady: Sequence[nn.Conv2d] = (),
+    ) -> None:
         super().__init__()
         self.scale = Scale(params)
         defaults = torch.tensor([param.default for param in params])
         self.register_buffer("defaults", defaults.view(1, -1, 1, 1))
         self.hidden = nn.Conv2d(len(params), _CODE, 1)
         self.code = nn.Conv2d(_CODE, _CODE, 1)
-        self.widths = [layer.out_channels for layer in layers]
+        self.widths = [layer.out_channels for layer in (*layers, *steady)]
         self.modulate = nn.Conv2d(_CODE, 2 * sum(self.widths), 1, bias=False)
         nn.init.zeros_(self.modulate.weight)
         self.bends = nn.ModuleList(Bend(layer) for layer in layers if layer.weight.numel() <= _FEW)
-        self.bent = [layer.weight.numel() <= _FEW for layer in layers]
+        self.bent = [layer.weight.numel() <= _FEW for layer in layers] + [False] * len(steady)
 
     defaults: Tensor
 

@@ -4,9 +4,12 @@ It works on cells, squares of pixels. A student says what goes into a cell and w
 comes out.
 After Ronneberger et al. 2015 (https://doi.org/10.1007/978-3-319-24574-4_28), with skips by
 addition.
+A photo is too large for its convolutions to see all of it. Where a student takes a thumbnail, a
+second, small trunk surveys that, and its deepest cells look up what the survey found where they
+are: haze, light and detail of any size are known everywhere, and tiles stay as they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
@@ -23,6 +26,15 @@ from burnish.photo.shrink import THUMBNAIL
 
 # Of negative values: with none, whole levels fell silent for good in long trainings.
 _SLOPE = 0.1
+
+# The trunk of the thumbnail; small, as all its numbers lie in the model file.
+_SURVEY: dict[str, Sequence[int]] = {"widths": (24, 32, 40), "down": (0, 1, 1), "up": (1, 1)}
+_SURVEY_CELL = 2
+_COLOURS = 3
+# What a value between four others costs.
+_LOOK_UP = 4
+
+_Convolve = Callable[[nn.Conv2d, Tensor], Tensor]
 
 
 class Trunk(Network):
@@ -72,26 +84,51 @@ class Trunk(Network):
         self.widths = tuple(widths)
         self.sliders = len(sliders)
         self.thumbnail = THUMBNAIL if thumbnail else 0
-        changed = [layer for layer, _ in self._placed() if layer.kernel_size == (3, 3)]
-        if sliders:
-            self.sliding = Sliders(sliders, changed)
+        # The layers that have other gains and shifts with other values or another thumbnail.
+        self.own, self.surveying = self._wide(), list[nn.Conv2d]()
         if thumbnail:
-            self.glance = Glance(changed)
+            self.survey = Trunk(_COLOURS * _SURVEY_CELL**2, widths[-1], _SURVEY_CELL, **_SURVEY)
+            self.surveying = self.survey.own
+            self.glance = Glance(self.own)
+        if sliders:
+            self.sliding = Sliders(sliders, self.own, self.surveying)
 
     def trunk(self, x: Tensor, *context: Tensor) -> Tensor:
         """Run the convolutions: (N, inputs, h, w) -> (N, outputs, h, w), a value a cell."""
         given = dict(zip(self.context, context, strict=True))
-        slid = iter(self.sliding(given["params"]) if self.sliders else ())
-        glanced = iter(self.glance(given["thumbnail"]) if self.thumbnail else ())
+        layers = [*self.own, *self.surveying]
+        slid = self.sliding(given["params"]) if self.sliders else [None] * len(layers)
+        glanced = self.glance(given["thumbnail"]) if self.thumbnail else [None] * len(self.own)
+        by_slider = dict(zip(layers, slid, strict=True))
+        by_glance = dict(zip(self.own, glanced, strict=True))
 
-        def convolve(layer: nn.Module, x: Tensor) -> Tensor:
-            return _changed(cast(nn.Conv2d, layer), x, next(slid, None), next(glanced, None))
+        def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
+            return _changed(layer, x, by_slider[layer], by_glance.get(layer))
 
-        x = _rectified(convolve(self.head, x))
+        def look_up() -> Tensor:
+            blocks = F.pixel_unshuffle(given["thumbnail"], _SURVEY_CELL)
+            found = self.survey.run(blocks, convolve)
+            return F.grid_sample(found, given["places"], padding_mode="border", align_corners=False)
+
+        return self.run(x, convolve, look_up if self.thumbnail else None)
+
+    def run(
+        self, x: Tensor, convolve: _Convolve, look_up: Callable[[], Tensor] | None = None
+    ) -> Tensor:
+        """Run the convolutions, each as `convolve` says.
+
+        Parameters
+        ----------
+        look_up : returns what the deepest cells are told beside what they see
+        """
+        x = convolve(self.head, x)
         skips = []
         for level, layers in enumerate(_levels(self.down)):
             if level:
-                x = _rectified(convolve(self.descend[level - 1], x))
+                x = convolve(cast(nn.Conv2d, self.descend[level - 1]), x)
+            if look_up and level == len(self.widths) - 1:
+                x = x + look_up()
+            x = _rectified(x)
             for layer in layers:
                 x = _rectified(convolve(layer, x))
             skips.append(x)
@@ -130,6 +167,8 @@ class Trunk(Network):
         """Multiply-adds a pixel, gains and shifts folded, rounded up."""
         sides = [(layer, self._side(level)) for layer, level in self._placed()]
         work = [Fraction(layer.weight.numel(), side**2) for layer, side in sides]
+        if self.thumbnail:
+            work.append(_LOOK_UP * self.a_pixel(self.widths[-1], len(self.widths) - 1))
         return ceil(sum(work, Fraction(0)))
 
     def a_pixel(self, channels: int, level: int = 0) -> Fraction:
@@ -146,7 +185,8 @@ class Trunk(Network):
             if level:
                 waiting += size[level - 1]
                 most.append(waiting + size[level])
-            if layers:
+            looks_up = self.thumbnail and level == len(size) - 1
+            if layers or looks_up:
                 most.append(waiting + 2 * size[level])
         for level in reversed(range(len(self.up))):
             lifted = size[level] / 4
@@ -165,6 +205,9 @@ class Trunk(Network):
             if level:  # the 3x3 of stride 2
                 first, last = 2 * first - 1, 2 * last + 1
         return first - 1, last + 1  # the head
+
+    def _wide(self) -> list[nn.Conv2d]:
+        return [layer for layer, _ in self._placed() if layer.kernel_size == (3, 3)]
 
     def _side(self, level: int) -> int:
         return self.cell << level

@@ -14,6 +14,7 @@ from burnish.fidelity import VISIBLE
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile, read
 from burnish.params import Value
+from burnish.photo.places import places
 from burnish.photo.rectangle import Rectangle
 from burnish.photo.shrink import shrink_rows
 from burnish.runtime import shelf, tiles
@@ -280,7 +281,11 @@ class Model:
         self, started: Session, source: Take, frame: tiles.Frame, tile: tiles.Tile
     ) -> NDArray[np.float32]:
         pixels = source(tiles.within(frame, tile.source))
-        result = started.run(tiles.take(pixels, tile.source))
+        where = None
+        if self.card.places:
+            size = frame.height, frame.width
+            where = places(tile.source, size, frame.multiple)[np.newaxis]
+        result = started.run(tiles.take(pixels, tile.source), where)
         if not np.isfinite(result).all():
             raise OutputError(
                 self.card.name,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, ModelError
-from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.card import INPUT, OUTPUT, PLACES
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -28,12 +28,13 @@ class OnnxRuntimeSession:
     _engine: "InferenceSession"
     _options: "RunOptions"
 
-    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(
+        self, image: NDArray[np.float32], places: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Run the model; see `burnish.runtime.session.Session`."""
+        given = {INPUT: image} | ({} if places is None else {PLACES: places})
         try:
-            result: NDArray[np.float32] = self._engine.run([OUTPUT], {INPUT: image}, self._options)[
-                0
-            ]
+            result: NDArray[np.float32] = self._engine.run([OUTPUT], given, self._options)[0]
         except Exception as error:  # ONNX Runtime's classes share no base of their own.
             if _OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(str(error)) from error

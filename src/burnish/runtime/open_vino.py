@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import DeviceError, ModelError
-from burnish.modelfile.card import INPUT
+from burnish.modelfile.card import INPUT, PLACES
 
 if TYPE_CHECKING:
     from openvino import CompiledModel  # type: ignore[import-untyped]
@@ -30,11 +30,14 @@ class OpenVinoSession:
     _model: "CompiledModel"
     _turn: Lock
 
-    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(
+        self, image: NDArray[np.float32], places: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Run the model; see `burnish.runtime.session.Session`."""
+        given = {INPUT: image} | ({} if places is None else {PLACES: places})
         try:
             with self._turn:  # a compiled model has one request, and one caller at a time
-                outputs: Any = self._model(image, share_outputs=False)
+                outputs: Any = self._model(given, share_outputs=False)
             result: NDArray[np.float32] = outputs[0]
         except Exception as error:  # OpenVINO raises RuntimeError for everything
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
@@ -88,17 +91,19 @@ def _bounded(graph: bytes) -> Any:
     from openvino import Dimension, PartialShape
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
 
-    side = Dimension(1, MOST)
+    side, one = Dimension(1, MOST), Dimension(1)
+    bounds = {
+        INPUT: PartialShape([one, Dimension(3), side, side]),
+        PLACES: PartialShape([one, side, side, Dimension(2)]),
+    }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         path.write_bytes(graph)
         frontend = FrontEndManager().load_by_framework("onnx")
         model = frontend.load(str(path))
         for place in model.get_inputs():
-            if INPUT in place.get_names():
-                model.set_partial_shape(
-                    place, PartialShape([Dimension(1), Dimension(3), side, side])
-                )
+            for name in bounds.keys() & set(place.get_names()):
+                model.set_partial_shape(place, bounds[name])
         return frontend.convert(model)
 
 

@@ -31,10 +31,13 @@ class Session(Protocol):
     def device(self) -> str:
         """Where it runs."""
 
-    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(
+        self, image: NDArray[np.float32], places: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Run the model.
 
-        Shape: (N, 3, H, W) -> same; H and W are multiples of the model's.
+        Shape: (N, 3, H, W) -> same; H and W are multiples of the model's. For one that takes
+        places, they are (1, H / multiple, W / multiple, 2).
 
         Raises
         ------

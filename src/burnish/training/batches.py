@@ -16,6 +16,8 @@ from torch import Tensor
 
 from burnish.errors import UsageError
 from burnish.params import Param
+from burnish.photo.places import places
+from burnish.photo.rectangle import Rectangle
 from burnish.training.pairs import Pair
 
 Picture = NDArray[np.float32]
@@ -26,7 +28,8 @@ class Batch:
     """Crops before and after, each (N, 3, crop, crop) float32 in [0, 1], and their context.
 
     ``context``: as a network takes it, values of sliders (1, sliders, 1, 1), the same for all
-    crops, thumbnails (N, 3, S, S), or fewer of them. ``share``: of the step's crops, these are so
+    crops, thumbnails (N, 3, S, S) and places (N, crop / block, crop / block, 2), or fewer of them.
+    ``share``: of the step's crops, these are so
     many.
     """
 
@@ -34,6 +37,28 @@ class Batch:
     after: Tensor
     context: tuple[Tensor, ...] = ()
     share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Before and after of a part of a photo, and what is told of the whole: see `Batch`."""
+
+    before: Picture
+    after: Picture
+    thumbnail: Picture
+    places: Picture
+
+    def turned(self, quarters: int, *, mirrored: bool) -> Self:
+        """Return it turned by so many quarters against the clock, then mirrored left to right."""
+        pictures = (self.before, self.after, self.thumbnail, self.places)
+        before, after, thumbnail, places = (np.rot90(picture, quarters) for picture in pictures)
+        for _ in range(quarters):  # (across, down) of a place that turns along
+            places = np.stack([places[..., 1], -places[..., 0]], axis=2)
+        if mirrored:
+            pictures = (before, after, thumbnail, places)
+            before, after, thumbnail, places = (picture[:, ::-1] for picture in pictures)
+            places = places * np.array([-1, 1], np.float32)
+        return type(self)(before, after, thumbnail, places)
 
 
 class Batches:
@@ -47,7 +72,8 @@ class Batches:
     crop : side of a crop in pixels; pairs smaller than this are left out
     seed, rank : of the training, and of this process among several
     sliders : parameters whose values crops bring along
-    thumbnail : whether each crop brings its photo's thumbnail along
+    block : the side of the blocks whose places in its photo each crop brings along, and with them
+        its photo's thumbnail, px; 0 for neither
 
     Raises
     ------
@@ -64,7 +90,7 @@ class Batches:
         seed: int,
         rank: int = 0,
         sliders: Sequence[Param] = (),
-        thumbnail: bool = False,
+        block: int = 0,
     ) -> None:
         large = [pair for pair in pairs if min(pair.size) >= crop]
         if not large:
@@ -79,7 +105,7 @@ class Batches:
         self.seed = seed
         self.rank = rank
         self.sliders = tuple(sliders)
-        self.thumbnail = thumbnail
+        self.block = block
         unsaid = tuple(param.default for param in self.sliders)
         # Pairs at the values that hold unsaid, and at others.
         large += [pair for pair in beside if min(pair.size) >= crop]
@@ -104,7 +130,7 @@ class Batches:
         random = np.random.default_rng([self.seed, self.rank, step])
         pairs = self.pools[away]
         chosen = random.choice(len(pairs), size=self.batch, p=self.chances[away])
-        groups: dict[tuple[float, ...], list[tuple[Picture, Picture]]] = {}
+        groups: dict[tuple[float, ...], list[Crop]] = {}
         for index in chosen:
             crop = self._crop(pairs[index], random)
             groups.setdefault(self._values(pairs[index]), []).append(crop)
@@ -113,29 +139,31 @@ class Batches:
     def _values(self, pair: Pair) -> tuple[float, ...]:
         return tuple(float(str(pair.values[param.name])) for param in self.sliders)
 
-    def _batch(self, values: tuple[float, ...], crops: list[tuple[Picture, Picture]]) -> Batch:
+    def _batch(self, values: tuple[float, ...], crops: list[Crop]) -> Batch:
         context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
-        if self.thumbnail:
-            context.append(_planes([thumbnail for _, thumbnail in crops]))
+        if self.block:
+            context.append(_planes([crop.thumbnail for crop in crops]))
+            context.append(torch.from_numpy(np.stack([crop.places for crop in crops])))
         return Batch(
-            before=_planes([crop[0] for crop, _ in crops]),
-            after=_planes([crop[1] for crop, _ in crops]),
+            before=_planes([crop.before for crop in crops]),
+            after=_planes([crop.after for crop in crops]),
             context=tuple(context),
             share=len(crops) / self.batch,
         )
 
-    def _crop(self, pair: Pair, random: np.random.Generator) -> tuple[Picture, Picture]:
-        """Draw before and after of a place, and the thumbnail, all turned alike."""
+    def _crop(self, pair: Pair, random: np.random.Generator) -> Crop:
+        """Draw before and after of a place, and what is told of the whole, all turned alike."""
         height, width = pair.size
         top = int(random.integers(height - self.crop + 1))
         left = int(random.integers(width - self.crop + 1))
-        crop = pair.read(slice(top, top + self.crop), slice(left, left + self.crop))
-        turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-        thumbnail = pair.thumbnail if self.thumbnail else np.empty((0, 0, 3), np.float32)
-        crop, thumbnail = np.rot90(crop, turns, (1, 2)), np.rot90(thumbnail, turns)
-        if mirrored:
-            crop, thumbnail = crop[:, :, ::-1], thumbnail[:, ::-1]
-        return crop, thumbnail
+        part = Rectangle(top, top + self.crop, left, left + self.crop)
+        before, after = pair.read(*part.inside)
+        thumbnail = np.empty((0, 0, 3), np.float32)
+        where = np.empty((0, 0, 2), np.float32)
+        if self.block:
+            thumbnail, where = pair.thumbnail, places(part, pair.size, self.block)
+        crop = Crop(before, after, thumbnail, where)
+        return crop.turned(int(random.integers(4)), mirrored=bool(random.integers(2)))
 
 
 class Ahead:

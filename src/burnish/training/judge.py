@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from burnish.networks.network import Network
 from burnish.params import Value
+from burnish.photo.places import places
+from burnish.photo.rectangle import Rectangle
 from burnish.photo.shrink import shrink
 from burnish.training.evaluate import Report, evaluate
 from burnish.training.pairs import Pair
@@ -66,6 +68,15 @@ def groups(unseen: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
     return found
 
 
+@dataclass(frozen=True)
+class View:
+    """What part of a picture is seen, the picture's height and width, and its thumbnail."""
+
+    part: Rectangle
+    size: tuple[int, int]
+    thumbnail: NDArray[np.float32]
+
+
 class Apply(Protocol):
     """See `as_filter`."""
 
@@ -73,7 +84,7 @@ class Apply(Protocol):
         self,
         rgb: NDArray[np.float32],
         values: Mapping[str, Value],
-        thumbnail: NDArray[np.float32] | None = None,
+        view: View | None = None,
     ) -> NDArray[np.float32]:
         """Apply a network."""
 
@@ -82,23 +93,28 @@ def as_filter(network: Network, sliders: Sequence[str] = ()) -> Apply:
     """Return `network` as a function from picture and parameter values to picture.
 
     Any size will do: a picture is continued by its last row and column, as tiles are. For a part
-    of a picture the thumbnail of the whole is given.
+    of a picture it is told of the whole.
     """
 
     def apply(
-        rgb: NDArray[np.float32],
-        values: Mapping[str, Value],
-        thumbnail: NDArray[np.float32] | None = None,
+        rgb: NDArray[np.float32], values: Mapping[str, Value], view: View | None = None
     ) -> NDArray[np.float32]:
         height, width = rgb.shape[:2]
-        below, right = -height % network.multiple, -width % network.multiple
+        multiple = network.multiple
+        below, right = -height % multiple, -width % multiple
         padded = np.pad(rgb, ((0, below), (0, right), (0, 0)), mode="edge")
         given = [_planes(padded)]
         if sliders:
             given.append(torch.tensor([values[name] for name in sliders]).view(1, -1, 1, 1))
         if network.thumbnail:
-            whole = shrink(rgb, network.thumbnail) if thumbnail is None else thumbnail
-            given.append(_planes(whole))
+            view = view or View(
+                Rectangle(0, height, 0, width), (height, width), shrink(rgb, network.thumbnail)
+            )
+            part = Rectangle(
+                view.part.top, view.part.bottom + below, view.part.left, view.part.right + right
+            )
+            given.append(_planes(view.thumbnail))
+            given.append(torch.from_numpy(places(part, view.size, multiple))[None])
         with torch.inference_mode():
             result: NDArray[np.float32] = network(*given)[0].permute(1, 2, 0).numpy()
         return result[:height, :width]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from burnish.errors import UsageError
 from burnish.files import make_folder
@@ -16,11 +15,12 @@ from burnish.networks.network import Network
 from burnish.networks.table import build
 from burnish.operators.own import Pairs, resolve
 from burnish.photo import Photo
+from burnish.photo.rectangle import Rectangle
 from burnish.training import pairs, processes
 from burnish.training.batches import Batches
 from burnish.training.drawn import drawn
 from burnish.training.evaluate import score
-from burnish.training.judge import as_filter, groups, words
+from burnish.training.judge import View, as_filter, groups, words
 from burnish.training.loop import Moment, Training
 from burnish.training.pairs import Job, Pair
 from burnish.training.settings import Settings
@@ -112,7 +112,7 @@ def train(
         seed=settings.seed,
         rank=rank,
         sliders=settings.slider_params,
-        thumbnail=settings.thumbnail,
+        block=network.multiple if network.thumbnail else 0,
     )
     data = sha256(
         " ".join(job.target.name for job in [*jobs, *pictures, *judged]).encode()
@@ -171,9 +171,9 @@ class Looks:
         apply = as_filter(self.training.averaged(), self.sliders)
         found = []
         for index, pair in enumerate(self.pairs):
-            before, after = _middle(pair)
-            whole = pair.thumbnail if self.training.network.thumbnail else None
-            result = np.clip(apply(before, pair.values, whole), 0, 1)
+            part = _middle(pair)
+            before, after = pair.read(*part.inside)
+            result = np.clip(apply(before, pair.values, self._view(pair, part)), 0, 1)
             found.append(score(result, after).psnr)
             if index == 0:
                 picture = self.folder / f"{moment.step:06d}.png"
@@ -185,11 +185,15 @@ class Looks:
             log.write(json.dumps(record) + "\n")
         self.watch.look(moment.step, psnr, picture)
 
+    def _view(self, pair: Pair, part: Rectangle) -> View | None:
+        takes_thumbnail = self.training.network.thumbnail
+        return View(part, pair.size, pair.thumbnail) if takes_thumbnail else None
 
-def _middle(pair: Pair) -> NDArray[np.float32]:
+
+def _middle(pair: Pair) -> Rectangle:
     height, width = pair.size
     top, left = max(0, (height - LOOK_SIDE) // 2), max(0, (width - LOOK_SIDE) // 2)
-    return pair.read(slice(top, top + LOOK_SIDE), slice(left, left + LOOK_SIDE))
+    return Rectangle(top, min(top + LOOK_SIDE, height), left, min(left + LOOK_SIDE, width))
 
 
 def _divide(
