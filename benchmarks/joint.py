@@ -88,7 +88,7 @@ def main() -> None:
         crop=settings.crop,
         seed=settings.seed,
         sliders=SWITCHES,
-        thumbnail=True,
+        block=network.multiple,
     )
     options.run_folder.mkdir(parents=True, exist_ok=True)
     training = Training(settings, network, batches, options.run_folder)

@@ -7,6 +7,7 @@ import pytest
 
 from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile
+from burnish.photo.places import places
 from burnish.photo.shrink import shrink
 from burnish.runtime.context import context
 from burnish.runtime.session import session
@@ -32,7 +33,9 @@ def in_tiles() -> InTiles:
         for tile in cut:
             source = pixels[within(frame, tile.source).inside]
             inside = within(frame, tile.interior)
-            made = started.run(take(source, tile.source))
+            where = places(tile.source, pixels.shape[:2], frame.multiple)[np.newaxis]
+            told = (where,) if file.card.places else ()
+            made = started.run(take(source, tile.source), *told)
             result[inside.inside] = give(made, tile, inside)
         return result, len(cut)
 

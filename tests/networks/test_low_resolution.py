@@ -134,7 +134,9 @@ def test_each_part_of_the_context_changes_the_result(kind, shape, context_of):
 def test_every_weight_learns(kind, shape, context_of):
     network = busy(made(kind, shape, context=True)).train()
     image = torch.rand(4, 3, 64, 64)
-    (network(image, *context_of(network, 4, (64 // network.multiple,) * 2)) - image**2).square().mean().backward()
+    (
+        network(image, *context_of(network, 4, (64 // network.multiple,) * 2)) - image**2
+    ).square().mean().backward()
     silent = [name for name, p in network.named_parameters() if not p.grad.abs().max() > 0]
     assert silent == []
 

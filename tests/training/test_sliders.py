@@ -173,7 +173,7 @@ def test_a_thumbnail_changes_no_crop(stored):
     (rich,) = Batches(stored, batch=4, crop=16, seed=3, block=8).at(5)
     assert torch.equal(rich.before, plain.before)
     assert torch.equal(rich.after, plain.after)
-    assert [part.shape for part in rich.context] == [(4, 3, 64, 64)]
+    assert [part.shape for part in rich.context] == [(4, 3, 64, 64), (4, 2, 2, 2)]
 
 
 def settings(**changes):

@@ -40,7 +40,7 @@ def check(graph: GraphProto, where: str) -> None:
     """
     ends = inputs(graph)
     names = [end.name for end in ends]
-    wholes = ([], [THUMBNAIL], [THUMBNAIL, PLACES])
+    wholes: list[list[str]] = [[], [THUMBNAIL], [THUMBNAIL, PLACES]]
     if names not in [[INPUT, *params, *whole] for params in ([], [PARAMS]) for whole in wholes]:
         expected = f"the input {INPUT}, and {PARAMS}, {THUMBNAIL} and with it {PLACES} at most"
         refuse(where, expected, f"{[name[:40] for name in names[:4]]}")

@@ -108,7 +108,7 @@ def check(model: ModelProto, where: str) -> None:
         near = not made.isdisjoint(node.input)
         if node.op_type == LOOK_UP or PLACES in _near(model.graph) & set(node.input):
             _check_look_up(node, context, where)
-            made.update(node.output)
+            made.update(filter(None, node.output))
             continue
         _check_inputs(node, made, context, where)
         if near:

@@ -28,9 +28,9 @@ from burnish.photo.shrink import THUMBNAIL
 _SLOPE = 0.1
 
 # The trunk of the thumbnail; small, as all its numbers lie in the model file.
-_SURVEY: dict[str, Sequence[int]] = {"widths": (24, 32, 40), "down": (0, 1, 1), "up": (1, 1)}
+_SURVEY_WIDTHS, _SURVEY_DOWN, _SURVEY_UP = (24, 32, 40), (0, 1, 1), (1, 1)
 _SURVEY_CELL = 2
-_COLOURS = 3
+_SURVEY_INPUTS = 3 * _SURVEY_CELL**2
 # What a value between four others costs.
 _LOOK_UP = 4
 
@@ -87,7 +87,14 @@ class Trunk(Network):
         # The layers that have other gains and shifts with other values or another thumbnail.
         self.own, self.surveying = self._wide(), list[nn.Conv2d]()
         if thumbnail:
-            self.survey = Trunk(_COLOURS * _SURVEY_CELL**2, widths[-1], _SURVEY_CELL, **_SURVEY)
+            self.survey = Trunk(
+                inputs=_SURVEY_INPUTS,
+                outputs=widths[-1],
+                cell=_SURVEY_CELL,
+                widths=_SURVEY_WIDTHS,
+                down=_SURVEY_DOWN,
+                up=_SURVEY_UP,
+            )
             self.surveying = self.survey.own
             self.glance = Glance(self.own)
         if sliders:

@@ -35,5 +35,6 @@ def places(part: Rectangle, size: tuple[int, int], block: int) -> NDArray[np.flo
     return found
 
 
-def _centres(first: int, end: int, block: int) -> NDArray[np.float64]:
-    return first + block * (np.arange((end - first) // block) + 0.5)
+def _centres(first: int, end: int, block: int) -> NDArray[np.floating]:
+    centres: NDArray[np.floating] = first + block * (np.arange((end - first) // block) + 0.5)
+    return centres

@@ -60,7 +60,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """
     straight, cubed, fifth = _COEFFICIENTS
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
-    found = wide / wide.norm().clamp(min=_TINY)
+    found: Tensor = wide / wide.norm().clamp(min=_TINY)
     for _ in range(_ROUNDS):
         gram = found @ found.T
         change = torch.addmm(gram, gram, gram, beta=cubed, alpha=fifth)
