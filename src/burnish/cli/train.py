@@ -43,7 +43,7 @@ def train(
         typer.Option(
             "--thumbnail/--no-thumbnail",
             help="Whether the network sees the whole photo, small; by default for operators that "
-            "decide by the whole photo.",
+            "look far.",
             show_default=False,
         ),
     ] = None,

@@ -68,7 +68,7 @@ def prepare(
     budget, steps : how long; by default 30m
     sliders : parameters to learn over a range: NAME, or NAME=LOW:HIGH for a part of its range
     thumbnail : whether the network sees a small version of the whole photo; by default where the
-        operator decides by the whole picture and the network can take one
+        operator looks far and the network can take one
     settings : the other fields of `Settings`; None is 'as the network is best trained'
 
     Raises
@@ -90,7 +90,7 @@ def prepare(
         raise _wrong("--network", choice, repr(network), "choose one of them")
     shape = NETWORKS[network]
     if thumbnail is None:
-        thumbnail = shape.takes_context and isinstance(found, Operator) and found.globally
+        thumbnail = shape.takes_context and isinstance(found, Operator) and found.sees_whole
     target = output or Path(f"{slug(found.name)}.onnx")
     if target.suffix.lower() != ".onnx":
         raise _wrong("-o", "a name that ends in .onnx", str(target), "rename it")

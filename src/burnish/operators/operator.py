@@ -48,8 +48,8 @@ class Operator:
     params : what a person may turn
     paper : None for a user's own operator
     about : one sentence on what it is good for
-    globally : whether it decides by the whole picture (a histogram, the colour of the haze), so
-        that its network should see a thumbnail of it
+    globally : whether it decides by the whole picture (a histogram, the colour of the haze)
+    far : whether what it does at a place depends on light and detail of any size around it
     grey : whether every result is grey, so that its network's should be too
     identity : what else makes this operator what it is (the text of a command, the bytes of a
         script): two operators with equal identity and parameters give equal pictures
@@ -62,8 +62,14 @@ class Operator:
     paper: Paper | None = None
     about: str = ""
     globally: bool = False
+    far: bool = False
     grey: bool = False
     identity: str = ""
+
+    @property
+    def sees_whole(self) -> bool:
+        """Whether its network should see a thumbnail of the whole picture."""
+        return self.globally or self.far
 
     def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:
         """Return a checked value for every parameter, by name; see `burnish.params.settle`."""

@@ -143,6 +143,7 @@ TEN: dict[str, Operator] = {
         title="Local Laplacian detail",
         about="Brings out or smooths detail of every size, without halos at the edges",
         call="burnish.operators.local_laplacian:local_laplacian",
+        far=True,
         params=(
             Param(
                 "detail",
