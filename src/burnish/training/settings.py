@@ -31,7 +31,7 @@ class Settings:
     draws : see `sliders`
     slider_share : the share of the training, at its end, that is the sliders'
     thumbnail : whether the network is shown a small version of the whole photo: for operators that
-        decide globally
+        look far
     grey : whether every result of the operator is grey, so that the network's are by construction
     drawn : so many pictures of flat areas, slopes and plain shapes for each photo are learnt beside
         the photos, see `burnish.training.drawn`; none where the operator is given as pairs
