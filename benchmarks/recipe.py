@@ -32,7 +32,7 @@ FAST = NETWORKS["fast"].arguments
 FIVE = {"widths": (32, 32, 48, 48, 48), "down": (0, 1, 2, 2, 2), "up": (0, 2, 2, 2)}
 SIX = {"widths": (32, 32, 48, 48, 48, 48), "down": (0, 1, 2, 2, 2, 2), "up": (0, 2, 2, 2, 2)}
 
-# Name -> what differs: settings, the network's name, or the shape of a UNet.
+# Name -> what differs: settings, the network's name, the shape of a UNet, or a thumbnail.
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it ships": {},
     "AdamW, rate 0.001": {"settings": {"optimiser": "adamw", "peak_rate": 1e-3}},
@@ -59,6 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "quarter resolution": {
         "shape": {"widths": (48, 48, 64), "down": (2, 2, 2), "up": (2, 2), "factor": 4}
     },
+    "with a thumbnail": {"thumbnail": True},
     "best": {"network": "best"},
     "CAN24": {"network": "can24", "settings": {"batch": 2, "crop": 256}},
 }
@@ -108,7 +109,10 @@ def trained(
     name = variant.get("network", "fast")
     settings = settings_of(options.operator, name, options.steps, **variant.get("settings", {}))
     torch.manual_seed(settings.seed)
-    network: Network = UNet(**variant["shape"]) if "shape" in variant else build(name)
+    thumbnail = variant.get("thumbnail", False)
+    network: Network = (
+        UNet(**variant["shape"]) if "shape" in variant else build(name, thumbnail=thumbnail)
+    )
     averaged, seconds = learn(network, settings, learnt)
     apply = as_filter(averaged)
     report = evaluate(apply, judged)
