@@ -59,7 +59,8 @@ def main() -> None:
         for source, learnt in sources.items():
             settings = settings_of(name, DEFAULT_NETWORK, options.steps)
             torch.manual_seed(settings.seed)
-            network, _ = learn(build(DEFAULT_NETWORK), settings, learnt)
+            network = build(DEFAULT_NETWORK, thumbnail=OPERATORS[name].sees_whole)
+            network, _ = learn(network, settings, learnt)
             apply = as_filter(network)
             rows[source] = {
                 test: round(evaluate(apply, found).mean.psnr, 2) for test, found in tests.items()
