@@ -88,7 +88,7 @@ def main() -> None:
         crop=settings.crop,
         seed=settings.seed,
         sliders=SWITCHES,
-        block=network.multiple,
+        block=network.survey_block,
     )
     options.run_folder.mkdir(parents=True, exist_ok=True)
     training = Training(settings, network, batches, options.run_folder)

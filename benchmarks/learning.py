@@ -54,7 +54,7 @@ def learn(network: Network, settings: Settings, learnt: Sequence[Pair]) -> tuple
         batch=settings.batch,
         crop=settings.crop,
         seed=settings.seed,
-        block=network.multiple if network.thumbnail else 0,
+        block=network.survey_block,
     )
     with tempfile.TemporaryDirectory() as folder:
         training = Training(settings, network, batches, Path(folder))

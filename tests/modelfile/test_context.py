@@ -313,7 +313,7 @@ BOTH = node("Add", ["image", "found"], "both")
 
 
 def test_the_thumbnail_is_looked_up_at_places(graph: Graph, pack: Pack, card: Card) -> None:
-    """Which is four multiply-adds a value, is held in memory, and sees nothing of the tile."""
+    """Which is four multiply-adds a value, is held in memory, and needs no wider halo."""
     data = pack(surveyed(graph, LOOK, BOTH), text=with_card(card, 0, 64, places=True))
     assert parse(data, "soft.onnx").card.places
     model = onnx.load_model_from_string(data)

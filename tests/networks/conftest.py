@@ -17,6 +17,6 @@ def context_of():
             "places": (count, *blocks, 2),
         }
         generator = torch.Generator().manual_seed(seed)
-        return [torch.rand(*sizes[name], generator=generator) for name in network.context]
+        return [torch.rand(*sizes[name], generator=generator) for name in network.takes]
 
     return draw

@@ -205,8 +205,8 @@ def test_every_weight_learns(context_of):
 @pytest.mark.parametrize("name", [name for name, s in NETWORKS.items() if s.takes_context])
 def test_networks_of_the_table_take_sliders_and_a_thumbnail(name):
     network = build(name, (LAMBDA, RADIUS), True)
-    assert network.context == ["params", "thumbnail", "places"]
-    assert build(name).context == []
+    assert network.takes == ["params", "thumbnail", "places"]
+    assert build(name).takes == []
     looked_up = 4 * network.widths[-1] / network.multiple**2
     assert 0 <= network.macs_per_pixel - build(name).macs_per_pixel <= np.ceil(looked_up)
     assert network.halo == reach(open_wide(build(name)))

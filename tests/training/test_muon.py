@@ -37,6 +37,25 @@ def test_directions_stay_and_lengths_become_equal(shape):
     assert lengths.max() < 1.3
 
 
+def test_it_goes_on_from_where_pytorch_s_was():
+    """A training that was begun with that is not lost."""
+    generator = torch.Generator().manual_seed(2)
+    before = torch.nn.Parameter(torch.randn(4, 9, generator=generator))
+    theirs = torch.optim.Muon([before], lr=0.02, weight_decay=0.1)
+    for _ in range(3):
+        before.grad = torch.randn(4, 9, generator=generator)
+        theirs.step()
+    start = before.detach().clone()
+    after = torch.nn.Parameter(start.clone())
+    ours = Muon([after], 0.5, 0.0)
+    ours.load_state_dict(theirs.state_dict())
+    before.grad = torch.randn(4, 9, generator=generator)
+    after.grad = before.grad.clone()
+    theirs.step()
+    ours.step()
+    assert (after - before).norm() < 0.02 * (before - start).norm()
+
+
 def test_it_goes_on_from_what_was_saved():
     def run(stop):
         torch.manual_seed(0)

@@ -156,7 +156,7 @@ class Card(_Strict):
     places: bool = Field(
         default=False,
         description="whether the graph's input `places` takes where the centre of each block of"
-        " `multiple` px lies in the thumbnail: across and down, from -1 to 1",
+        " `multiple` px lies in the whole picture: across and down, from -1 to 1",
     )
     macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds a pixel")
     activations_per_pixel: int = Field(

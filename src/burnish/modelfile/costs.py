@@ -44,6 +44,8 @@ _LARGE = 8191
 _FRAME = 64
 # What looks at a thumbnail of 256 px has enough in these.
 _MOST_VALUES = 2**23
+# What is looked up lies between four values.
+_LOOK_UP_MACS = 4
 _MOST_MACS = 2**30
 
 
@@ -110,8 +112,8 @@ def _probes(model: ModelProto) -> Iterator[tuple[int, int]]:
 
 def _macs(node: NodeProto, sizes: Shapes) -> int:
     """Multiply-adds: each value made by a convolution meets a kernel's worth."""
-    if node.op_type == LOOK_UP:  # each value lies between four
-        return 4 * prod(sizes[node.output[0]])
+    if node.op_type == LOOK_UP:
+        return _LOOK_UP_MACS * prod(sizes[node.output[0]])
     if node.op_type != "Conv":
         return 0
     return prod(sizes[node.output[0]]) * prod(sizes[node.input[1]][1:])

@@ -95,7 +95,8 @@ def check(model: ModelProto, where: str) -> None:
     ModelError : a node may look far, or make sizes that do not follow from the picture's
     """
     known = constants(model.graph)
-    made, context = _near(model.graph), _given(model.graph)
+    of_tile, context = _given(model.graph)
+    made = set(of_tile)
     for node in model.graph.node:
         _check_attributes(node, where)
         if node.op_type == "Constant":
@@ -106,8 +107,8 @@ def check(model: ModelProto, where: str) -> None:
             _check_cast(node, known, where)
             continue
         near = not made.isdisjoint(node.input)
-        if node.op_type == LOOK_UP or PLACES in _near(model.graph) & set(node.input):
-            _check_look_up(node, context, where)
+        if node.op_type == LOOK_UP or PLACES in of_tile.intersection(node.input):
+            _check_look_up(node, of_tile, context, where)
             made.update(filter(None, node.output))
             continue
         _check_inputs(node, made, context, where)
@@ -119,21 +120,20 @@ def check(model: ModelProto, where: str) -> None:
 
 def context_of(graph: GraphProto) -> set[str]:
     """Return the names of the tensors that hold for the whole picture; the graph is checked."""
-    made, context = _near(graph), _given(graph)
+    made, context = _given(graph)
     for node in graph.node:
         if node.op_type not in WEIGHTS:
             (context if made.isdisjoint(node.input) else made).update(filter(None, node.output))
     return context
 
 
-def _given(graph: GraphProto) -> set[str]:
-    """Return what holds for the whole; a weight or a result may have such a name too."""
-    return {end.name for end in inputs(graph)} - {INPUT, PLACES}
+def _given(graph: GraphProto) -> tuple[set[str], set[str]]:
+    """Return the inputs that differ from tile to tile, and those that hold for the whole.
 
-
-def _near(graph: GraphProto) -> set[str]:
-    """Return what a graph is given tile by tile."""
-    return {end.name for end in inputs(graph)} & {INPUT, PLACES}
+    A weight or a result may be called like one of them, and is none.
+    """
+    names = {end.name for end in inputs(graph)}
+    return names & {INPUT, PLACES}, names - {INPUT, PLACES}
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:
@@ -188,9 +188,12 @@ def _check_inputs(
         refuse(where, "one output", f"{node.op_type} with {len(node.output)}")
 
 
-def _check_look_up(node: NodeProto, context: Collection[str], where: str) -> None:
+def _check_look_up(
+    node: NodeProto, of_tile: Collection[str], context: Collection[str], where: str
+) -> None:
     """Check that places serve to look up in what holds for the whole picture, and nothing else."""
-    if node.op_type != LOOK_UP or node.input[0] not in context or node.input[1] != PLACES:
+    source, *at = node.input
+    if node.op_type != LOOK_UP or source not in context or at != [PLACES] or PLACES not in of_tile:
         expected = f"{LOOK_UP} of what holds for the whole picture, at {PLACES}"
         refuse(where, expected, f"{node.op_type} of {[name[:40] for name in node.input[:4]]}")
 

@@ -59,12 +59,11 @@ def _sight(
     where: str,
 ) -> int:
     context = context_of(model.graph)
-    places = np.arange(sizes[INPUT][axis])
-    seen: dict[str, _Seen] = {INPUT: (places, places)}
+    rows = np.arange(sizes[INPUT][axis])
+    seen: dict[str, _Seen] = {INPUT: (rows, rows)}
     for node in model.graph.node:
-        if node.op_type == LOOK_UP:  # in the thumbnail: it sees nothing of the tile
-            length = sizes[node.output[0]][axis]
-            seen[node.output[0]] = np.full(length, len(places)), np.full(length, -1)
+        if node.op_type == LOOK_UP:
+            seen[node.output[0]] = _looked_up(sizes[node.output[0]][axis], len(rows))
             continue
         sources = [seen[name] for name in dict.fromkeys(node.input) if name in seen]
         if not sources:  # weights, and what holds for the whole picture
@@ -81,7 +80,18 @@ def _sight(
                 refuse(where, "tensors of batch x channels x rows x columns", f"{sizes[name][:8]}")
             seen[name] = (first, last)
     first, last = seen[OUTPUT]
-    return max(0, int((places - first).max()), int((last - places).max()))
+    return max(0, int((rows - first).max()), int((last - rows).max()))
+
+
+def _looked_up(blocks: int, rows: int) -> _Seen:
+    """Return what a value that is looked up for each block depends on.
+
+    Nothing of the picture, but a tile has such values for its own blocks alone. So whoever looks
+    from one block to another needs a halo as wide: as far as the nearest row of that block.
+    """
+    side = rows // blocks
+    start = side * np.arange(blocks)
+    return start + side - 1, start
 
 
 def _check_context(node: NodeProto, context: Collection[str], sizes: Shapes, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Glance: a look at the whole picture, small, for operators that decide globally.
+"""Glance: a look at the whole picture, small, for operators that look far.
 
 A histogram or the colour of haze is the same everywhere in a picture. A few numbers, made from a
 thumbnail once, scale and shift the channels of every layer (feature-wise linear modulation, Perez

@@ -50,9 +50,14 @@ class Network(nn.Module):
             parameter.requires_grad_(name.startswith(SLIDING) == sliders)
 
     @property
-    def context(self) -> list[str]:
+    def takes(self) -> list[str]:
         """The names of what it takes beside the image, in order."""
         return ["params"] * bool(self.sliders) + ["thumbnail", "places"] * bool(self.thumbnail)
+
+    @property
+    def survey_block(self) -> int:
+        """The side of the blocks that it asks the places of, px; 0 where it sees no thumbnail."""
+        return self.multiple if self.thumbnail else 0
 
     def __call__(self, image: Tensor, *context: Tensor) -> Tensor:
         """Run the network; see the class for shapes."""

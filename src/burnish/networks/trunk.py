@@ -32,13 +32,15 @@ _SURVEY_WIDTHS, _SURVEY_DOWN, _SURVEY_UP = (24, 32, 40), (0, 1, 1), (1, 1)
 _SURVEY_CELL = 2
 _SURVEY_INPUTS = 3 * _SURVEY_CELL**2
 # What a value between four others costs.
-_LOOK_UP = 4
+_LOOK_UP_MACS = 4
 
 _Convolve = Callable[[nn.Conv2d, Tensor], Tensor]
 
 
 class Trunk(Network):
-    """A network whose convolutions form a U on cells; whoever inherits it has a `forward`.
+    """A network whose convolutions form a U on cells.
+
+    Whoever inherits it has a `forward`; the survey has none, and is run by another trunk.
 
     Untrained, what comes out is zero.
 
@@ -101,8 +103,13 @@ class Trunk(Network):
             self.sliding = Sliders(sliders, self.own, self.surveying)
 
     def trunk(self, x: Tensor, *context: Tensor) -> Tensor:
-        """Run the convolutions: (N, inputs, h, w) -> (N, outputs, h, w), a value a cell."""
-        given = dict(zip(self.context, context, strict=True))
+        """Run the convolutions: (N, inputs, h, w) -> (N, outputs, h, w), a value a cell.
+
+        Parameters
+        ----------
+        context : what the network takes beside the image, see `Network.takes`
+        """
+        given = dict(zip(self.takes, context, strict=True))
         layers = [*self.own, *self.surveying]
         slid = self.sliding(given["params"]) if self.sliders else [None] * len(layers)
         glanced = self.glance(given["thumbnail"]) if self.thumbnail else [None] * len(self.own)
@@ -175,7 +182,7 @@ class Trunk(Network):
         sides = [(layer, self._side(level)) for layer, level in self._placed()]
         work = [Fraction(layer.weight.numel(), side**2) for layer, side in sides]
         if self.thumbnail:
-            work.append(_LOOK_UP * self.a_pixel(self.widths[-1], len(self.widths) - 1))
+            work.append(_LOOK_UP_MACS * self.a_pixel(self.widths[-1], len(self.widths) - 1))
         return ceil(sum(work, Fraction(0)))
 
     def a_pixel(self, channels: int, level: int = 0) -> Fraction:

@@ -29,8 +29,7 @@ class Batch:
 
     ``context``: as a network takes it, values of sliders (1, sliders, 1, 1), the same for all
     crops, thumbnails (N, 3, S, S) and places (N, crop / block, crop / block, 2), or fewer of them.
-    ``share``: of the step's crops, these are so
-    many.
+    ``share``: of the step's crops, these are so many.
     """
 
     before: Tensor
@@ -51,14 +50,14 @@ class Crop:
     def turned(self, quarters: int, *, mirrored: bool) -> Self:
         """Return it turned by so many quarters against the clock, then mirrored left to right."""
         pictures = (self.before, self.after, self.thumbnail, self.places)
-        before, after, thumbnail, places = (np.rot90(picture, quarters) for picture in pictures)
+        before, after, thumbnail, where = (np.rot90(picture, quarters) for picture in pictures)
         for _ in range(quarters):  # (across, down) of a place that turns along
-            places = np.stack([places[..., 1], -places[..., 0]], axis=2)
+            where = np.stack([where[..., 1], -where[..., 0]], axis=2)
         if mirrored:
-            pictures = (before, after, thumbnail, places)
-            before, after, thumbnail, places = (picture[:, ::-1] for picture in pictures)
-            places = places * np.array([-1, 1], np.float32)
-        return type(self)(before, after, thumbnail, places)
+            pictures = (before, after, thumbnail, where)
+            before, after, thumbnail, where = (picture[:, ::-1] for picture in pictures)
+            where = where * np.array([-1, 1], np.float32)
+        return type(self)(before, after, thumbnail, where)
 
 
 class Batches:

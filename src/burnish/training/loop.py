@@ -144,9 +144,17 @@ class Training:
                 got=f"another one (it differs in {', '.join(differing)})",
                 remedy="repeat the command that began it, or choose another --run-folder",
             )
-        self.network.load_state_dict(checkpoint.network)
+        try:
+            self.network.load_state_dict(checkpoint.network)
+            self.optimiser.load_state_dict(checkpoint.optimiser)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise UsageError(
+                str(self.path.parent),
+                expected="a training by this version of burnish",
+                got="one of a network or optimiser with other numbers",
+                remedy="go on with the version that began it, or choose another --run-folder",
+            ) from error
         self.average = checkpoint.average
-        self.optimiser.load_state_dict(checkpoint.optimiser)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         self.turned = checkpoint.turned
 

@@ -40,9 +40,9 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for matrix in group["params"]:
                 state: dict[str, Any] = self.state[matrix]
-                if not state:
-                    state["momentum"] = torch.zeros_like(matrix)
-                momentum = state["momentum"].lerp_(matrix.grad, 1 - MOMENTUM)
+                if not state:  # Called as PyTorch calls it, whose checkpoints fit.
+                    state["momentum_buffer"] = torch.zeros_like(matrix)
+                momentum = state["momentum_buffer"].lerp_(matrix.grad, 1 - MOMENTUM)
                 update = orthogonal(torch.lerp(matrix.grad, momentum, MOMENTUM))
                 rows, columns = matrix.shape
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])

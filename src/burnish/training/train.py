@@ -112,7 +112,7 @@ def train(
         seed=settings.seed,
         rank=rank,
         sliders=settings.slider_params,
-        block=network.multiple if network.thumbnail else 0,
+        block=network.survey_block,
     )
     data = sha256(
         " ".join(job.target.name for job in [*jobs, *pictures, *judged]).encode()
