@@ -1,5 +1,7 @@
 """Muon against PyTorch's own, which computes in 16 bits, and against the singular values."""
 
+import copy
+
 import pytest
 import torch
 
@@ -48,7 +50,7 @@ def test_it_goes_on_from_where_pytorch_s_was():
     start = before.detach().clone()
     after = torch.nn.Parameter(start.clone())
     ours = Muon([after], 0.5, 0.0)
-    ours.load_state_dict(theirs.state_dict())
+    ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
     before.grad = torch.randn(4, 9, generator=generator)
     after.grad = before.grad.clone()
     theirs.step()
