@@ -42,16 +42,16 @@ def test_directions_stay_and_lengths_become_equal(shape):
 def test_it_goes_on_from_where_pytorch_s_was():
     """A training that was begun with that is not lost."""
     generator = torch.Generator().manual_seed(2)
-    before = torch.nn.Parameter(torch.randn(4, 9, generator=generator))
+    before = torch.nn.Parameter(torch.randn(32, 288, generator=generator))
     theirs = torch.optim.Muon([before], lr=0.02, weight_decay=0.1)
     for _ in range(3):
-        before.grad = torch.randn(4, 9, generator=generator)
+        before.grad = torch.randn(32, 288, generator=generator)
         theirs.step()
     start = before.detach().clone()
     after = torch.nn.Parameter(start.clone())
     ours = Muon([after], 0.5, 0.0)
     ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
-    before.grad = torch.randn(4, 9, generator=generator)
+    before.grad = torch.randn(32, 288, generator=generator)
     after.grad = before.grad.clone()
     theirs.step()
     ours.step()
