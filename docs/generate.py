@@ -77,11 +77,10 @@ FLAT_INTRODUCTION = """\
 On pictures of one colour, and on even slopes, where an eye forgives nothing,
 `tests/contract/test_looks.py` holds every network to bounds, in steps of 8 bits. The smoothers:
 patterns that repeat with the network's cells below 1, grain below 2, shifts of colour below 6. What
-strengthens contrast strengthens errors with it: multi-scale tone 1.5, 2 and 8; dark channel
-dehazing 1.5 and 4; pencil drawing 1.5 and 2; photographic style 2.5 and 2. Two show more than that:
-non-local dehazing (patterns of up to 6, grain of up to 4), and local Laplacian detail (3, 8), which
-shifts a flat saturated red by up to 26. For those, run the operator itself where it matters:
-`burnish apply --slow`.
+strengthens contrast strengthens errors with it: multi-scale tone 1.5, 2 and 8; local Laplacian
+detail 2.5, 3 and 6; dark channel dehazing 1.5 and 4; pencil drawing 1.5 and 2; photographic style 2.5
+and 2. One shows more than that: non-local dehazing, patterns of up to 6 and grain of up to 4. There,
+run the operator itself where it matters: `burnish apply --slow`.
 """
 
 

@@ -374,6 +374,11 @@ def test_card_says_what_its_graph_takes(card: Card) -> None:
     assert list(rich.context) == ["params", "thumbnail"]
 
 
+def test_places_need_a_thumbnail_to_look_in(card: Card) -> None:
+    with pytest.raises(ModelError, match="looked up in a thumbnail, and it takes none"):
+        parse_card(with_card(card, places=True), "soft.onnx")
+
+
 def test_only_sliders_count_as_what_the_graph_takes(card: Card) -> None:
     fields = json.loads(card_json(card))
     fixed = SLIDER | {"name": "kappa", "slider": False}

@@ -170,6 +170,12 @@ class Card(_Strict):
     licence: Words
     burnish_version: Words
 
+    @model_validator(mode="after")
+    def _has_where_to_look(self) -> Self:
+        if self.places and not self.thumbnail:
+            raise ValueError("places are looked up in a thumbnail, and it takes none")
+        return self
+
     @property
     def sliders(self) -> tuple[CardParam, ...]:
         """The parameters whose values the graph takes, in order."""
