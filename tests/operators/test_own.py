@@ -115,7 +115,7 @@ def test_command_with_an_unclosed_quote():
 
 def test_python_file_loads_as_python_would_load_it(tmp_path):
     (tmp_path / "beside.py").write_text("LEVEL = 0.5\n")
-    (tmp_path / "rich.py").write_text(
+    (tmp_path / "level.py").write_text(
         "from __future__ import annotations\n"
         "from dataclasses import dataclass\n"
         "import beside\n"
@@ -125,7 +125,7 @@ def test_python_file_loads_as_python_would_load_it(tmp_path):
         "def level(rgb):\n"
         "    return 0 * rgb + Level(beside.LEVEL).value\n"
     )
-    operator = resolve(f"python:{tmp_path / 'rich.py'}:level")
+    operator = resolve(f"python:{tmp_path / 'level.py'}:level")
     np.testing.assert_allclose(operator.run(GREY), 0.5)
 
 
