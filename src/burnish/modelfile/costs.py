@@ -44,9 +44,9 @@ _LARGE = 8191
 _FRAME = 64
 # What looks at a thumbnail of 256 px has enough in these.
 _MOST_VALUES = 2**23
+_MOST_MACS = 2**30
 # What is looked up lies between four values.
 _LOOK_UP_MACS = 4
-_MOST_MACS = 2**30
 
 
 @dataclass(frozen=True)
