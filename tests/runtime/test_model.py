@@ -229,8 +229,10 @@ STARVED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
+from burnish.runtime import onnx_runtime
 from burnish.runtime.model import Model
 
+onnx_runtime._ARENA_BYTES = 2**20  # Else it has all that it will want before it is short.
 model = Model.open(sys.argv[1], threads=1)
 pixels = np.random.default_rng(0).random((900, 700, 3), dtype=np.float32)
 model(pixels[:16, :16])  # Threads and libraries take their memory before it is short.
