@@ -53,6 +53,13 @@ def train(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Train so many steps instead of a budget.")
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            help="A model of the same network to go on from, by name or as an .onnx file; by "
+            "default from random weights."
+        ),
+    ] = None,
     run_folder: Annotated[
         Path | None,
         typer.Option(help="Folder for checkpoint, log and early pictures; runs/NAME by default."),
@@ -72,6 +79,12 @@ def train(
         int,
         typer.Option(min=1, help="Random values of the sliders that each photo is learnt at."),
     ] = Settings.draws,
+    slider_share: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="The share of the training, at its end, that is the sliders'."
+        ),
+    ] = Settings.slider_share,
     short_side: Annotated[
         list[int] | None,
         typer.Option(
@@ -119,7 +132,9 @@ def train(
         steps=steps,
         sliders=slider or (),
         thumbnail=thumbnail,
+        start=start_from,
         draws=draws,
+        slider_share=slider_share,
         short_sides=tuple(short_side) if short_side else None,
         largest=largest,
         batch=batch,

@@ -5,6 +5,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 # Smaller ones are not worth a node.
 _WORTH = 256
+# What the name of a weight ends in that is stored so.
+HALF = ".half"
 
 
 def halve(model: ModelProto) -> None:
@@ -21,7 +23,7 @@ def halve(model: ModelProto) -> None:
         halved = values.astype(np.float16)
         if values.size < _WORTH or not np.array_equal(halved.astype(np.float32), values):
             continue
-        name = f"{tensor.name}.half"
+        name = tensor.name + HALF
         casts.append(helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT))
         tensor.CopyFrom(numpy_helper.from_array(halved, name))
     nodes = [*casts, *graph.node]

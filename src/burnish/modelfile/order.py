@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
+from burnish.modelfile.read import read
+from burnish.modelfile.weights import weights
 from burnish.networks.table import DEFAULT_NETWORK, NETWORKS, build
 from burnish.operators.operator import Operator
 from burnish.operators.own import Pairs, resolve
 from burnish.params import Param, Value
+from burnish.runtime.shelf import find
 from burnish.training.settings import Settings, parse_budget
+from burnish.training.start import start_from
 
 DEFAULT_BUDGET = "30m"
 
@@ -29,6 +36,7 @@ class Order:
     overwrite: bool
     licence: str
     save_every: float
+    start: Mapping[str, NDArray[np.float32]] | None = None
 
     @property
     def name(self) -> str:
@@ -52,6 +60,7 @@ def prepare(
     steps: int | None = None,
     sliders: Sequence[str] = (),
     thumbnail: bool | None = None,
+    start: str | Path | None = None,
     **settings: Any,
 ) -> Order:
     """Check everything that a person can have got wrong.
@@ -69,11 +78,13 @@ def prepare(
     sliders : parameters to learn over a range: NAME, or NAME=LOW:HIGH for a part of its range
     thumbnail : whether the network sees a small version of the whole photo; by default where the
         operator looks far and the network can take one
+    start : the name or path of a model of the same network, to begin with its weights
     settings : the other fields of `Settings`; None is 'as the network is best trained'
 
     Raises
     ------
     UsageError : an unknown operator, parameter, network or length of time; photos missing
+    ModelError : there is no such model to start from
     OutputError : the model file exists and `overwrite` is not set
     """
     found = resolve(operator)
@@ -98,6 +109,7 @@ def prepare(
         raise _wrong("--licence", "words", "none", "say who may use the model, or leave it out")
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
+    begun = read(find(start)) if start else None
     wanted = Settings(
         operator=operator,
         network=network,
@@ -107,9 +119,13 @@ def prepare(
         grey=isinstance(found, Operator) and found.grey,
         steps=steps,
         budget=parse_budget(budget) if budget else None,
+        start_from=f"{begun.card.name} {begun.sha256[:12]}" if begun else "",
         **shape.settings | {name: value for name, value in settings.items() if value is not None},
     )
-    build(network, wanted.slider_params, wanted.thumbnail)  # it may take neither
+    built = build(network, wanted.slider_params, wanted.thumbnail)  # it may take neither
+    first = weights(begun) if begun else None
+    if first:
+        start_from(built, first, wanted.start_from)  # it may not fit
     check_free(target, overwrite=overwrite)
     make_folder(target.parent)  # last: nothing is made for an order that is refused
     return Order(
@@ -121,6 +137,7 @@ def prepare(
         overwrite=overwrite,
         licence=licence,
         save_every=save_every,
+        start=first,
     )
 
 

@@ -40,6 +40,7 @@ def train_and_publish(order: Order, watch: Watch) -> Published | None:
             order.held_out,
             order.run,
             watch,
+            start=order.start,
             save_every=order.save_every,
         )
     finally:

@@ -48,6 +48,8 @@ class Settings:
     clip_norm : gradients are shortened to this; typical ones of a smoothing network are half of it
     averaging : the weights that ship are a running average with this memory (0.999: ~1000 steps)
     seed : every random choice follows from it
+    start_from : the model whose weights the training began with, by name and the digest of its
+        file; empty where they were random
     """
 
     operator: str
@@ -73,6 +75,7 @@ class Settings:
     clip_norm: float = 0.1
     averaging: float = 0.999
     seed: int = 0
+    start_from: str = ""
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.budget is None):

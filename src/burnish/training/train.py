@@ -1,13 +1,14 @@
 """Train: photos and an operator in, a network and what it is worth out."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from burnish.errors import UsageError
 from burnish.files import make_folder
@@ -24,6 +25,7 @@ from burnish.training.judge import View, as_filter, groups, words
 from burnish.training.loop import Moment, Training
 from burnish.training.pairs import Job, Pair
 from burnish.training.settings import Settings
+from burnish.training.start import start_from
 
 # Where no photos are held out by name, one in so many is.
 HOLD_OUT = 10
@@ -70,6 +72,7 @@ def train(
     folder: Path,
     watch: Watch | None = None,
     *,
+    start: Mapping[str, NDArray[np.float32]] | None = None,
     save_every: float = 60.0,
 ) -> Result | None:
     """Learn a network; an unfinished training of equal settings in `folder` is taken up.
@@ -81,6 +84,7 @@ def train(
     held_out : folder of photos to judge on, which are not trained on where `photos` has them too;
         None holds out one photo in ten
     folder : where checkpoint, log, settings and early pictures go
+    start : weights to begin with, by name; see `burnish.training.start`
     save_every : seconds between two checkpoints
 
     Returns
@@ -104,6 +108,8 @@ def train(
 
     torch.manual_seed(settings.seed)
     network = build(settings.network, settings.slider_params, settings.thumbnail, settings.grey)
+    if start:
+        start_from(network, start, settings.start_from)
     batches = Batches(
         learned,
         beside=pairs.make(pictures),

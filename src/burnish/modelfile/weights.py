@@ -1,0 +1,28 @@
+"""The weights in a model file, by their names in the network that it was exported from."""
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from burnish.modelfile import graph
+from burnish.modelfile.halves import HALF
+from burnish.modelfile.read import ModelFile
+
+
+def weights(file: ModelFile) -> dict[str, NDArray[np.float32]]:
+    """Return every number of a model that has a name and floats, in float32.
+
+    Examples
+    --------
+    >>> from burnish.modelfile.read import read
+    >>> from burnish.runtime.shelf import find
+    >>> weights(read(find("tv-l1")))["head.weight"].shape
+    (32, 12, 3, 3)
+    """
+    stored = graph.parse(file.graph, file.card.name).graph.initializer
+    arrays = {tensor.name.removesuffix(HALF): numpy_helper.to_array(tensor) for tensor in stored}
+    return {
+        name: array.astype(np.float32)
+        for name, array in arrays.items()
+        if np.issubdtype(array.dtype, np.floating)
+    }
