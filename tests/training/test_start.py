@@ -92,12 +92,12 @@ def test_other_sliders_change_nothing_at_their_defaults():
 
 @pytest.mark.parametrize("network", ["can24", "best"])
 def test_another_network_s_model_is_refused_before_anything_is_made(network, photos, tmp_path):
-    with pytest.raises(UsageError, match=r"--start-from.*tv-l1 .*no \S+ of the same shape"):
+    with pytest.raises(UsageError, match=r"--start-from.*tv-l1, which has no \S+ of the same shape"):
         prepare(
             "tv-l1",
             photos=photos,
             network=network,
-            start="tv-l1",
+            start=find("tv-l1"),
             output=tmp_path / "new" / "a.onnx",
         )
     assert not (tmp_path / "new").exists()
@@ -120,7 +120,7 @@ def test_a_training_begins_there_and_the_card_says_so(photos, tmp_path):
         )
         return read(train_and_publish(order, Watch()).path).card
 
-    card, fresh = trained("tv-l1", "one"), trained(None, "two")
+    card, fresh = trained(find("tv-l1"), "one"), trained(None, "two")
     assert card.training["settings"]["start_from"] == f"tv-l1 {read(find('tv-l1')).sha256[:12]}"
     assert fresh.training["settings"]["start_from"] == ""
     # One step at no rate to speak of: it is as good as the model it began from.

@@ -85,6 +85,14 @@ def train(
             min=0, max=1, help="The share of the training, at its end, that is the sliders'."
         ),
     ] = Settings.slider_share,
+    drawn: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Drawn pictures, of flat areas, slopes and plain shapes, to learn for each photo.",
+        ),
+    ] = Settings.drawn,
     short_side: Annotated[
         list[int] | None,
         typer.Option(
@@ -116,6 +124,7 @@ def train(
     from burnish.cli.training_progress import TrainingProgress
     from burnish.modelfile.order import prepare
     from burnish.modelfile.publish import train_and_publish
+    from burnish.runtime.shelf import find
 
     order = prepare(
         operator,
@@ -132,9 +141,10 @@ def train(
         steps=steps,
         sliders=slider or (),
         thumbnail=thumbnail,
-        start=start_from,
+        start=find(start_from) if start_from else None,
         draws=draws,
         slider_share=slider_share,
+        drawn=drawn,
         short_sides=tuple(short_side) if short_side else None,
         largest=largest,
         batch=batch,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
-from burnish.modelfile.read import read
+from burnish.modelfile.read import ModelFile, read
 from burnish.modelfile.weights import weights
+from burnish.networks.network import Network
 from burnish.networks.table import DEFAULT_NETWORK, NETWORKS, build
 from burnish.operators.operator import Operator
 from burnish.operators.own import Pairs, resolve
 from burnish.params import Param, Value
-from burnish.runtime.shelf import find
 from burnish.training.settings import Settings, parse_budget
 from burnish.training.start import start_from
 
@@ -60,7 +60,7 @@ def prepare(
     steps: int | None = None,
     sliders: Sequence[str] = (),
     thumbnail: bool | None = None,
-    start: str | Path | None = None,
+    start: Path | None = None,
     **settings: Any,
 ) -> Order:
     """Check everything that a person can have got wrong.
@@ -78,7 +78,7 @@ def prepare(
     sliders : parameters to learn over a range: NAME, or NAME=LOW:HIGH for a part of its range
     thumbnail : whether the network sees a small version of the whole photo; by default where the
         operator looks far and the network can take one
-    start : the name or path of a model of the same network, to begin with its weights
+    start : a model file of the same network, to begin with its weights
     settings : the other fields of `Settings`; None is 'as the network is best trained'
 
     Raises
@@ -109,7 +109,7 @@ def prepare(
         raise _wrong("--licence", "words", "none", "say who may use the model, or leave it out")
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
-    begun = read(find(start)) if start else None
+    begun = read(start) if start else None
     wanted = Settings(
         operator=operator,
         network=network,
@@ -123,9 +123,7 @@ def prepare(
         **shape.settings | {name: value for name, value in settings.items() if value is not None},
     )
     built = build(network, wanted.slider_params, wanted.thumbnail)  # it may take neither
-    first = weights(begun) if begun else None
-    if first:
-        start_from(built, first, wanted.start_from)  # it may not fit
+    first = _first(begun, built) if begun else None
     check_free(target, overwrite=overwrite)
     make_folder(target.parent)  # last: nothing is made for an order that is refused
     return Order(
@@ -139,6 +137,13 @@ def prepare(
         save_every=save_every,
         start=first,
     )
+
+
+def _first(begun: ModelFile, network: Network) -> dict[str, NDArray[np.float32]]:
+    """Return the weights that a training begins with, once they are seen to fit."""
+    first = weights(begun)
+    start_from(network, first, begun.card.name)
+    return first
 
 
 def _ranges(
