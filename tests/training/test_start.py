@@ -92,7 +92,8 @@ def test_other_sliders_change_nothing_at_their_defaults():
 
 @pytest.mark.parametrize("network", ["can24", "best"])
 def test_another_network_s_model_is_refused_before_anything_is_made(network, photos, tmp_path):
-    with pytest.raises(UsageError, match=r"--start-from.*tv-l1, which has no \S+ of the same shape"):
+    said = r"--start-from.*tv-l1, which has no \S+ of the same shape"
+    with pytest.raises(UsageError, match=said):
         prepare(
             "tv-l1",
             photos=photos,
