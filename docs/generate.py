@@ -61,16 +61,16 @@ parameters that [operators.md](operators.md) finds; where those are not our defa
 the two dehazing operators, photographic style, the texture of pencil drawing) their row says little
 about them. `can24` is the paper's network, trained by burnish on the same photos as ours: of L0
 smoothing for 65 minutes on two cores, of local Laplacian detail and of photographic style for 28
-minutes on one that it shared. All times but those of dark channel dehazing were taken in one sitting
-on a machine without AVX-512. Bilateral guided
+minutes on one that it shared. All times but those of dark channel dehazing were taken in one
+sitting on a machine without AVX-512. Bilateral guided
 upsampling (Chen, Adams, Wadhwa, Hasinoff 2016,
 [doi:10.1145/2980179.2982423](https://doi.org/10.1145/2980179.2982423)) runs the slow operator on a
 shrunk photo and carries the change to the full one.
 """
 
 CROSS_INTRODUCTION = """\
-Trained on one source of photos and tested on another, by `benchmarks/cross_set.py`: students without
-sliders, {steps:,} steps each, PSNR in dB. The photos are those of
+Trained on one source of photos and tested on another, by `benchmarks/cross_set.py`: students
+without sliders, {steps:,} steps each, PSNR in dB. The photos are those of
 [recipes/](../recipes/README.md): `bsds-train` the 300 of BSDS500, `wallpapers` the 32 of `half`,
 `wallpapers-test` the five that are held out.
 """
