@@ -2,9 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import ModelProto, numpy_helper
 
-from burnish.modelfile import graph
 from burnish.modelfile.halves import HALF
 from burnish.modelfile.read import ModelFile
 
@@ -19,7 +18,7 @@ def weights(file: ModelFile) -> dict[str, NDArray[np.float32]]:
     >>> weights(read(find("tv-l1")))["head.weight"].shape
     (32, 12, 3, 3)
     """
-    stored = graph.parse(file.graph, file.card.name).graph.initializer
+    stored = ModelProto.FromString(file.graph).graph.initializer
     arrays = {tensor.name.removesuffix(HALF): numpy_helper.to_array(tensor) for tensor in stored}
     return {
         name: array.astype(np.float32)

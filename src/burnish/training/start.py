@@ -35,7 +35,8 @@ def start_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mod
         for name, parameter in own.items()
         if name in weights and weights[name].shape == tuple(parameter.shape)
     }
-    missing = [name for name in own if name not in fitting and not name.startswith(_ADDED)]
+    unfit = [name for name in own if name not in fitting]
+    missing = [name for name in unfit if not name.startswith(_ADDED)]
     if missing:
         raise UsageError(
             "--start-from",
@@ -44,10 +45,6 @@ def start_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mod
             remedy="choose its network or another model, or leave it out",
         )
     # A part is taken over whole or not at all: half of one would not be the identity.
-    halved = tuple(
-        part
-        for part in _ADDED
-        if any(name.startswith(part) and name not in fitting for name in own)
-    )
-    kept = {name: value for name, value in fitting.items() if not name.startswith(halved)}
+    anew = tuple(part for part in _ADDED if any(name.startswith(part) for name in unfit))
+    kept = {name: value for name, value in fitting.items() if not name.startswith(anew)}
     network.load_state_dict(kept, strict=False)
