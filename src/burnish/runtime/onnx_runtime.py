@@ -140,8 +140,8 @@ def _share_arena() -> None:
     """Have all sessions of this process take their memory on the CPU from one arena.
 
     What a tile needed serves the next one, of any size and model: pages that come fresh from the
-    system cost a third of the time that the networks take. From one large block on, nothing breaks
-    into pieces: between two runs all of it is free.
+    system cost a fifth and more of the time. With one large block nothing breaks into pieces:
+    between two runs all of it is free.
     """
     import onnxruntime
 
