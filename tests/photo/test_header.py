@@ -1,15 +1,21 @@
 """The size without decoding: what `open` gives, from the header alone."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
+import pyvips
 import tifffile
 from PIL import Image
 
 from burnish.errors import PhotoError
-from burnish.photo import Photo, header
+from burnish.files import scratch
+from burnish.photo import Photo, header, lut
+from burnish.photo.scratch import Scratch
+from burnish.regions.fit import fit
 
 OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]
@@ -125,3 +131,40 @@ def test_no_file_stays_open(tmp_path, format):
     for _ in range(20):
         Photo.size_of(path)
     assert len(list(OPEN_FILES.iterdir())) <= before + 2
+
+
+def encode_one(_):
+    Photo.open(encoded("png")).encode("jpeg")
+
+
+def lay_out_one(folder):
+    with scratch(folder) as file:
+        Scratch(file, 4, 5, 3, np.dtype(np.uint8)).image()
+
+
+def scale_one(_):
+    fit(np.ones((8, 6, 3), np.float32), (3, 4))
+
+
+def convert_one(_):
+    lut.parse(pyvips.Operation.call("profile_load", "srgb"))
+
+
+# libvips keeps the text of an error for the process, not for a thread.
+@pytest.mark.parametrize("other", [encode_one, lay_out_one, scale_one, convert_one])
+def test_why_a_file_is_refused_is_told_whatever_runs_beside(tmp_path, other):
+    done = Event()
+
+    def until_done():
+        while not done.is_set():
+            other(tmp_path)
+
+    with ThreadPoolExecutor() as pool:
+        beside = pool.submit(until_done)
+        try:
+            for _ in range(4000):
+                with pytest.raises(PhotoError, match="VipsJpeg: premature end of JPEG image"):
+                    header.opened("cut.jpg", b"\xff\xd8\xff\xe0 half")
+        finally:
+            done.set()
+        beside.result()

@@ -159,7 +159,11 @@ def opened(
 
 
 def broken(format: Format, where: str, error: pyvips.Error) -> PhotoError:
-    """Say in words what libvips says of a file."""
+    """Say in words what libvips says of a file.
+
+    It keeps one text for the whole process, and pyvips wipes that whenever it looks up an operation
+    as an image's method. So nothing that may run while a photo is opened calls one that way.
+    """
     # Its last line but for a plain 'load error' is the reason.
     lines = [line.strip() for line in str(error.detail).splitlines()]
     telling = [line for line in lines if line and not line.endswith("load error")]

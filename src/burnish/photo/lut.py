@@ -55,14 +55,14 @@ def _srgb() -> bytes:
 def _convert(values: Values, source: bytes, target: bytes) -> Values:
     codes = np.rint(values * np.float32(65535)).astype(np.uint16)[None]
     kind = "grey16" if codes.shape[2] == 1 else "rgb16"
-    image = _tagged(pyvips.Image.new_from_array(codes, interpretation=kind), source)
-    lab = image.icc_import(embedded=True, **_INTENT)
-    device = _tagged(lab, target).icc_export(depth=16, **_INTENT)
+    image = _tagged(pyvips.Image.new_from_array(codes), source, interpretation=kind)
+    lab = pyvips.Operation.call("icc_import", image, embedded=True, **_INTENT)
+    device = pyvips.Operation.call("icc_export", _tagged(lab, target), depth=16, **_INTENT)
     flat = np.frombuffer(device.write_to_memory(), np.uint16)
     return flat.reshape(len(values), device.bands) * np.float32(1 / 65535)
 
 
-def _tagged(image: pyvips.Image, profile: bytes) -> pyvips.Image:
-    image = image.copy()
+def _tagged(image: pyvips.Image, profile: bytes, **changes: str) -> pyvips.Image:
+    image = pyvips.Operation.call("copy", image, **changes)
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return image

@@ -98,7 +98,8 @@ class Scratch:
             raise refused(Path(self.file.name), error) from error
         self.file.seek(0)
         source = pyvips.Source.new_from_descriptor(self.file.fileno())
-        image = pyvips.Operation.call("tiffload_source", source, access="sequential").copy()
+        loaded = pyvips.Operation.call("tiffload_source", source, access="sequential")
+        image = pyvips.Operation.call("copy", loaded)
         for name in image.get_fields():
             # What there is of a file's, and not of every picture's.
             if name in _OF_A_FILE:

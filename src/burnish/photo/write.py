@@ -207,7 +207,9 @@ def _fill(codes: NDArray[Any], values: Pixels, bits: int) -> None:
 
 def _with_companions(image: pyvips.Image, origin: Origin, target: Format) -> pyvips.Image:
     colours = 3 if image.bands >= 3 else 1
-    image = image.copy(
+    image = pyvips.Operation.call(
+        "copy",
+        image,
         interpretation=_KINDS[image.format][colours == 3],
         xres=origin.resolution[0],
         yres=origin.resolution[1],

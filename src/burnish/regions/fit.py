@@ -38,9 +38,10 @@ def fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         return pixels
     contiguous = np.ascontiguousarray(pixels, np.float32)
     image = pyvips.Image.new_from_memory(contiguous.data, width, height, bands, "float")
-    scaled = image.resize(size[0] / width, vscale=size[1] / height, kernel="linear")
+    call = pyvips.Operation.call  # see `burnish.photo.header.broken`
+    scaled = call("resize", image, size[0] / width, vscale=size[1] / height, kernel="linear")
     # libvips rounds sizes on its own.
-    scaled = scaled.embed(0, 0, *size, extend="copy").crop(0, 0, *size)
+    scaled = call("crop", call("embed", scaled, 0, 0, *size, extend="copy"), 0, 0, *size)
     result = np.frombuffer(scaled.write_to_memory(), np.float32).reshape(size[1], size[0], bands)
     clipped: Pixels = result.clip(0, 1)
     return clipped
