@@ -23,6 +23,17 @@ def cache(tmp_path_factory, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def one_thread():
+    """On several threads torch sums some gradients in an order of chance: equal up to rounding."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def draw(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
     """Something photo-like: a slope, a few boxes and a little noise, uint8 RGB."""
     random = np.random.default_rng(seed)

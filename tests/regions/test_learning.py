@@ -67,7 +67,7 @@ def weights(run):
 
 
 @pytest.mark.slow
-def test_a_stopped_training_goes_on_as_if_it_had_not(photos, tmp_path):
+def test_a_stopped_training_goes_on_as_if_it_had_not(photos, tmp_path, one_thread):
     whole = training(SMALL, photos, tmp_path / "whole")
     whole.run()
     parted = training(SMALL, photos, tmp_path / "parted")

@@ -73,7 +73,7 @@ def test_it_learns(stored, tmp_path):
     assert np.mean((result - after) ** 2) < untouched / 3
 
 
-def test_resumed_equals_uninterrupted_bit_for_bit(stored, tmp_path):
+def test_resumed_equals_uninterrupted_bit_for_bit(stored, tmp_path, one_thread):
     whole = training(stored, tmp_path / "whole")
     whole.run()
     first = training(stored, tmp_path / "parts")
