@@ -1,13 +1,16 @@
-"""Kernels rounded to 16 bits: close, exactly representable, and stored so."""
+"""Kernels rounded to 16 bits, sliders' to 8: close, exactly representable, and stored so."""
 
 import numpy as np
 import onnx
+import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
 from burnish.compression.half import round_kernels
-from burnish.modelfile.halves import halve
+from burnish.modelfile.narrow import narrow
+from burnish.networks.sliders import Bend
 from burnish.networks.unet import UNet
+from burnish.params import Param
 
 
 def network() -> UNet:
@@ -42,6 +45,27 @@ def test_the_result_hardly_changes():
     assert 0 < difference < 2e-3
 
 
+def test_what_sliders_add_becomes_whole_numbers_and_hardly_changes():
+    torch.manual_seed(0)
+    slider = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
+    before = UNet(widths=(8, 12), down=(1, 1), up=(1,), sliders=[slider])
+    for bend in before.modules():
+        if isinstance(bend, Bend):
+            torch.nn.init.normal_(bend.weights.weight)
+    after = round_kernels(before)
+    code = torch.randn(1, 32, 1, 1)
+    bends = [part for part in before.modules() if isinstance(part, Bend)]
+    rounded = [part for part in after.modules() if isinstance(part, Bend)]
+    assert bends
+    for old, new in zip(bends, rounded, strict=True):
+        whole = new.kernels.weight.detach()
+        assert torch.equal(whole, whole.round())
+        assert whole.abs().amax(dim=(0, 2, 3)).tolist() == [127, 127, 127]
+        with torch.no_grad():
+            wanted, got = old(code), new(code)
+        assert 0 < (got - wanted).square().mean() < 1e-4 * wanted.square().mean()
+
+
 def model(values: np.ndarray) -> onnx.ModelProto:
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Add", ["image", "weight"], ["result"])],
@@ -58,7 +82,7 @@ def test_what_half_precision_holds_is_stored_in_half_the_bytes_and_read_as_it_wa
 
     values = np.linspace(-2, 2, 1025, dtype=np.float32)  # steps of 1/256
     halved = model(values)
-    halve(halved)
+    narrow(halved)
     onnx.checker.check_model(halved)
     assert halved.graph.initializer[0].data_type == TensorProto.FLOAT16
     assert halved.ByteSize() < 0.6 * model(values).ByteSize()
@@ -68,14 +92,38 @@ def test_what_half_precision_holds_is_stored_in_half_the_bytes_and_read_as_it_wa
     np.testing.assert_array_equal(read, values)
 
 
+def test_whole_numbers_are_stored_in_a_quarter_of_the_bytes_and_read_as_they_were():
+    import onnxruntime
+
+    values = np.arange(-128, 128, dtype=np.float32).repeat(5)
+    small = model(values)
+    narrow(small)
+    onnx.checker.check_model(small)
+    assert small.graph.initializer[0].data_type == TensorProto.INT8
+    session = onnxruntime.InferenceSession(
+        small.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (read,) = session.run(None, {"image": np.zeros_like(values)})
+    np.testing.assert_array_equal(read, values)
+
+
+@pytest.mark.parametrize("largest", [128, -129, 1e6, np.inf])
+def test_larger_whole_numbers_are_not_stored_in_8_bits(largest):
+    values = np.zeros(300, np.float32)
+    values[7] = largest
+    large = model(values)
+    narrow(large)
+    assert large.graph.initializer[0].data_type != TensorProto.INT8
+
+
 def test_what_it_does_not_hold_stays_as_it_is():
     values = np.linspace(-2, 2, 1000, dtype=np.float32)
     whole = model(values)
-    halve(whole)
+    narrow(whole)
     assert whole == model(values)
 
 
 def test_a_few_numbers_are_not_worth_a_node():
     few = model(np.ones(16, np.float32))
-    halve(few)
+    narrow(few)
     assert few == model(np.ones(16, np.float32))

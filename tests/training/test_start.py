@@ -60,6 +60,18 @@ def test_the_network_is_the_model_s(name, share):
     np.testing.assert_allclose(by_torch(network, taken), by_onnx_runtime(file, taken), atol=1e-5)
 
 
+def test_what_sliders_add_is_as_large_as_where_a_training_begins():
+    """A file has whole numbers there, of up to 127: a step of an optimiser would not show."""
+    file, network = begun("tv-l1")
+    fresh = build("fast", tuple(one.as_param() for one in file.card.sliders))
+    for name, value in fresh.named_parameters():
+        if name.endswith("kernels.weight"):
+            assert weights(file)[name].max() > 50
+            assert network.get_parameter(name).std().item() == pytest.approx(
+                value.std().item(), rel=0.1
+            )
+
+
 def test_sliders_that_only_the_model_has_are_left_out():
     file, network = begun("tv-l1", sliders=())
     taken = given(file)

@@ -201,8 +201,8 @@ def _check_look_up(
 def _check_cast(node: NodeProto, known: Mapping[str, TensorProto], where: str) -> None:
     """Check that what is cast is a stored weight, and no number that places something."""
     stored = known.get(node.input[0])
-    if stored is None or stored.data_type != TensorProto.FLOAT16:
-        refuse(where, "Cast of weights that are stored in 16 bits", "Cast of something else")
+    if stored is None or stored.data_type not in (TensorProto.FLOAT16, TensorProto.INT8):
+        refuse(where, "Cast of weights stored in 16 or 8 bits", "Cast of something else")
 
 
 def _check_near(node: NodeProto, context: Collection[str], where: str) -> None:

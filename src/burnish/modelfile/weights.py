@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
-from burnish.modelfile.halves import HALF
+from burnish.modelfile.narrow import NARROW
 from burnish.modelfile.read import ModelFile
 
 
@@ -19,9 +19,13 @@ def weights(file: ModelFile) -> dict[str, NDArray[np.float32]]:
     (32, 12, 3, 3)
     """
     stored = ModelProto.FromString(file.graph).graph.initializer
-    arrays = {tensor.name.removesuffix(HALF): numpy_helper.to_array(tensor) for tensor in stored}
-    return {
-        name: array.astype(np.float32)
-        for name, array in arrays.items()
-        if np.issubdtype(array.dtype, np.floating)
-    }
+    found = {}
+    for tensor in stored:
+        array, name = numpy_helper.to_array(tensor), tensor.name
+        ending = name[name.rfind(".") :]
+        if ending in NARROW:
+            name = name.removesuffix(ending)
+        elif not np.issubdtype(array.dtype, np.floating):
+            continue
+        found[name] = array.astype(np.float32)
+    return found

@@ -22,7 +22,7 @@ from burnish.modelfile import read
 from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, PARAMS, PLACES, Card, card_json
 from burnish.modelfile.claims import check_claims
 from burnish.modelfile.costs import costs
-from burnish.modelfile.halves import halve
+from burnish.modelfile.narrow import narrow
 from burnish.modelfile.sight import sight
 from burnish.modelfile.translate import TRANSLATIONS
 
@@ -113,7 +113,7 @@ def _graph(network: nn.Module, card: Card) -> ModelProto:
     model = ModelProto()
     model.CopyFrom(program.model_proto)
     _strip(model)
-    halve(model)
+    narrow(model)
     return model
 
 

@@ -45,7 +45,7 @@ class Sliders(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = Scale(params)
-        defaults = torch.tensor([param.default for param in params])
+        defaults = torch.tensor([float(param.default) for param in params])
         self.register_buffer("defaults", defaults.view(1, -1, 1, 1))
         self.hidden = nn.Conv2d(len(params), _CODE, 1)
         self.code = nn.Conv2d(_CODE, _CODE, 1)
@@ -86,12 +86,22 @@ class Bend(nn.Module):
         self.weights = nn.Conv2d(_CODE, _KERNELS, 1, bias=False)
         nn.init.zeros_(self.weights.weight)
         self.kernels = nn.Conv2d(_KERNELS, layer.weight.numel(), 1, bias=False)
-        nn.init.normal_(self.kernels.weight, std=layer.weight[0].numel() ** -0.5)
+        self.spread = layer.weight[0].numel() ** -0.5
+        nn.init.normal_(self.kernels.weight, std=self.spread)
         self.shape = tuple(layer.weight.shape)
 
     def forward(self, code: Tensor) -> Tensor:
         kernel: Tensor = self.kernels(self.weights(code)).reshape(self.shape)
         return kernel
+
+    def scale(self, factors: Tensor) -> None:
+        """Multiply each of the few kernels by its factor, and its weight by the inverse.
+
+        Shape: factors (kernels,), none of them zero
+        """
+        with torch.no_grad():
+            self.kernels.weight.mul_(factors.view(1, -1, 1, 1))
+            self.weights.weight.div_(factors.view(-1, 1, 1, 1))
 
 
 class Scale(nn.Module):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from burnish.errors import UsageError
 from burnish.networks.network import SLIDING, Network
+from burnish.networks.sliders import Bend
 
 # What a network has for sliders or for a thumbnail alone, and changes nothing until it has learnt.
 _ADDED = (SLIDING, "glance.", "survey.")
@@ -48,3 +49,8 @@ def start_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mod
     anew = tuple(part for part in _ADDED if any(name.startswith(part) for name in unfit))
     kept = {name: value for name, value in fitting.items() if not name.startswith(anew)}
     network.load_state_dict(kept, strict=False)
+    # A model file has whole numbers there; a step of the optimiser is made for others.
+    for bend in network.modules():
+        if isinstance(bend, Bend):
+            found = bend.kernels.weight.detach().square().mean(dim=(0, 2, 3)).sqrt()
+            bend.scale(bend.spread / found.clamp_min(torch.finfo(torch.float16).tiny))

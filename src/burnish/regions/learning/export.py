@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from burnish.errors import ModelError, OutputError
 from burnish.files import check_free, writing
-from burnish.modelfile.halves import halve
+from burnish.modelfile.narrow import narrow
 from burnish.regions import detector_file
 from burnish.regions.card import CARD_KEY, INPUT, OUTPUTS, STEPS, DetectorCard
 from burnish.regions.learning.fuse import fuse
@@ -92,7 +92,7 @@ def export(
     whole = _Whole(frozen).eval()  # or the exporter hands it back in training
     model = _graph(whole, card)
     if half:
-        halve(model)
+        narrow(model)
     model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
     data = model.SerializeToString(deterministic=True)
     detector_file.parse(data, where=target.name)
