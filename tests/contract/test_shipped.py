@@ -11,6 +11,7 @@ from burnish.editing.demo import SAMPLE
 from burnish.editing.edit import params_of, reference_of
 from burnish.fidelity import mse
 from burnish.modelfile.read import read
+from burnish.networks.table import DEFAULT_NETWORK
 from burnish.operators.table import OPERATORS
 from burnish.operators.ten import TEN
 from burnish.params import Param
@@ -28,8 +29,23 @@ SOME = 5
 shipped = pytest.mark.parametrize("name", names())
 
 
+def card_of(name):
+    return read(find(name)).card
+
+
 def test_the_paper_s_ten_operators_ship():
-    assert set(names()) == set(TEN)
+    fast = [card for card in map(card_of, names()) if card.network == "fast"]
+    assert [card.name for card in fast] == [card.operator for card in fast]
+    assert {card.name for card in fast} == set(TEN)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in TEN])
+def test_a_larger_network_ships_where_it_is_more_than_a_decibel_closer(name):
+    card = card_of(name)
+    assert name == f"{card.operator}-{card.network}"
+    larger, smaller = card.measured[0], card_of(card.operator).measured[0]
+    assert larger.photos == smaller.photos
+    assert larger.psnr_mean > smaller.psnr_mean + 1
 
 
 def test_all_together_are_small():
@@ -38,7 +54,7 @@ def test_all_together_are_small():
 
 @shipped
 def test_card_belongs_to_an_operator_and_says_what_matters(name):
-    card = read(find(name)).card
+    card = card_of(name)
     assert card.name == name
     described = {p.name: p for p in OPERATORS[card.operator].params if isinstance(p, Param)}
     assert {p.name for p in card.params} == set(described)
@@ -52,7 +68,9 @@ def test_card_belongs_to_an_operator_and_says_what_matters(name):
 
 @shipped
 def test_recipe_is_written_down(name):
-    assert f"burnish train {name} " in RECIPES.read_text()
+    operator, network = card_of(name).operator, card_of(name).network
+    option = "" if network == DEFAULT_NETWORK else f"--network {network} "
+    assert f"burnish train {operator} {option}" in RECIPES.read_text()
 
 
 @shipped

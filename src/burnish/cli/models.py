@@ -20,10 +20,11 @@ def list_models(json_output: JsonOutput = False) -> None:
     if json_output:
         typer.echo(json.dumps({n: c.model_dump(mode="json") for n, c in cards.items()}, indent=2))
         return
+    width = max(map(len, cards), default=0) + 2
     for name, card in cards.items():
         measured = card.measured[0]
         typer.echo(
-            f"{name:<16}{card.title}; {card.network}, {measured.psnr_mean:.1f} dB "
+            f"{name:<{width}}{card.title}; {card.network}, {measured.psnr_mean:.1f} dB "
             f"(untouched {measured.untouched_psnr_mean:.1f}), "
             f"{card.macs_per_pixel / 1000:.1f} k multiply-adds a pixel"
         )
