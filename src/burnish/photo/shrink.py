@@ -45,8 +45,7 @@ def shrink_rows(read: Callable[[int, int], Pixels], height: int, width: int, sid
         into = slice(touched[0], touched[-1] + 1)
         strip = read(top, top + rows.shape[1]).reshape(rows.shape[1], -1)
         few_rows[into] += (rows[into] @ strip).reshape(-1, width, 3)
-    result: Pixels = np.einsum("jw,iwc->ijc", _shares(width, side), few_rows)
-    return result
+    return _shares(width, side) @ few_rows
 
 
 def _shares(length: int, parts: int) -> Pixels:
