@@ -53,8 +53,8 @@ RESULTS_INTRODUCTION = """\
 How close each network comes to its slow operator, at the operator's defaults, on photos that none
 of ours was trained on: {photos}. PSNR in dB, mean and worst photo, and SSIM; multiply-adds a pixel;
 and seconds a megapixel on {threads} thread of {machine}, median of five and half the distance
-between the quartiles, ONNX Runtime {onnxruntime}. *Itself* is the time of what needs no engine. An
-operator's rows come from one run of `benchmarks/fidelity.py`, and its times from one run.
+between the quartiles, ONNX Runtime {onnxruntime}. *Itself* is the time of what needs no engine. All
+of it is by `benchmarks/fidelity.py`, an operator's times by one run.
 
 `fast` are the networks that ship. The authors' networks were trained by the paper's authors, at the
 parameters that [operators.md](operators.md) finds; where those are not our defaults (L0 smoothing,
@@ -62,11 +62,13 @@ the two dehazing operators, photographic style, the texture of pencil drawing) t
 about them. `can24` is the paper's network, trained by burnish on photos of the folders that ours
 learnt from, of L0 smoothing for 65 minutes on two cores, of the others for 12 to 55 minutes on one
 that most of them shared. `guided` and `grid` decide at low resolution and are carried to the full
-one by a guided filter or a bilateral grid; they learnt for 1 to 12 minutes. The commands are in
+one by a guided filter or a bilateral grid; they learnt in 1,000 or 2,000 steps. The commands are in
 [recipes/](../recipes/README.md). All times were taken in one sitting on a machine with AVX-512.
 Bilateral guided upsampling (Chen, Adams, Wadhwa, Hasinoff 2016,
 [doi:10.1145/2980179.2982423](https://doi.org/10.1145/2980179.2982423)) runs the slow operator on a
-shrunk photo and carries the change to the full one.
+shrunk photo and carries the change to the full one: it learns nothing, and takes the time of the
+operator on that and some seconds. On large photos it comes closer to local Laplacian detail,
+photographic style and non-local dehazing than any network here.
 """
 
 CROSS_INTRODUCTION = """\
@@ -85,9 +87,9 @@ was trained on, of at most 1,080 pixels, PSNR in dB. It costs 1 to 8 dB: take th
 """
 
 SIZES_INTRODUCTION = """\
-The same photos brought to each size that they have, PSNR in dB of the network, and of the untouched
-photo in brackets, by `benchmarks/sizes.py`: {photos}. No network has learnt from more than 3.5
-megapixels.
+Two photos brought to each size that they have, by `benchmarks/sizes.py`, PSNR in dB of the network,
+and of the untouched photo in brackets. Only one of them has {largest:g} megapixels: where that
+column leaps, the photo does. No network has learnt from more than 3.5 megapixels.
 """
 
 FLAT_INTRODUCTION = """\
@@ -215,10 +217,7 @@ def sizes_table() -> str:
     measured = results("sizes")
     rows = measured["operators"]
     sizes = [row["megapixels"] for row in next(iter(rows.values()))]
-    photos = ", ".join(
-        f"{row['photos']} at {row['megapixels']:g} megapixels" for row in next(iter(rows.values()))
-    )
-    lines = ["## By size\n", SIZES_INTRODUCTION.format(photos=photos)]
+    lines = ["## By size\n", SIZES_INTRODUCTION.format(largest=sizes[-1])]
     lines.append("| | " + " | ".join(f"{size:g} megapixels" for size in sizes) + " |")
     lines.append("|---" * (1 + len(sizes)) + "|")
     for name in sorted(rows, key=list(OPERATORS).index):
