@@ -87,9 +87,10 @@ was trained on, of at most 1,080 pixels, PSNR in dB. It costs 1 to 8 dB: take th
 """
 
 SIZES_INTRODUCTION = """\
-Two photos brought to each size that they have, by `benchmarks/sizes.py`, PSNR in dB of the network,
-and of the untouched photo in brackets. Only one of them has {largest:g} megapixels: where that
-column leaps, the photo does. No network has learnt from more than 3.5 megapixels.
+The same photos brought to each size that they have, by `benchmarks/sizes.py`, mean PSNR in dB of
+the network, and of the untouched photo in brackets. Columns are of {counts} photos, from the left:
+where a column has fewer it differs in what is pictured, too. No network has learnt from more than
+3.5 megapixels.
 """
 
 FLAT_INTRODUCTION = """\
@@ -216,8 +217,10 @@ def sizes_table() -> str:
     """Return how close networks come at several sizes of the same photos."""
     measured = results("sizes")
     rows = measured["operators"]
-    sizes = [row["megapixels"] for row in next(iter(rows.values()))]
-    lines = ["## By size\n", SIZES_INTRODUCTION.format(largest=sizes[-1])]
+    columns = next(iter(rows.values()))
+    sizes = [row["megapixels"] for row in columns]
+    counts = ", ".join(str(row["photos"]) for row in columns)
+    lines = ["## By size\n", SIZES_INTRODUCTION.format(counts=counts)]
     lines.append("| | " + " | ".join(f"{size:g} megapixels" for size in sizes) + " |")
     lines.append("|---" * (1 + len(sizes)) + "|")
     for name in sorted(rows, key=list(OPERATORS).index):
