@@ -1,11 +1,13 @@
 """Other engines than ONNX Runtime: the same pictures, and what is said where one is not there."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from burnish.modelfile.card import Card
 from burnish.modelfile.read import read
 from burnish.modelfile.write import export
 from burnish.networks.table import build
+from burnish.runtime.context import build_in, context
 from burnish.runtime.model import Model
 from burnish.runtime.session import session
 
@@ -94,6 +97,24 @@ def test_blocks_in_channels_keep_their_order_in_openvino(
 
 
 @openvino
+def test_openvino_is_given_what_holds_for_the_picture_worked_out(
+    slider_model: Path, tmp_path: Path
+) -> None:
+    """A gain and a shift for every layer would be computed again for every tile."""
+    from burnish.runtime.open_vino import _fold
+
+    file = read(slider_model)
+    given = context(file.card, {"lambda": 0.05}, picture(64, 64))
+    model = build_in(file.graph, given)
+    _fold(model, tmp_path / "folded.onnx")
+    folded = onnx.load(tmp_path / "folded.onnx")
+    assert {node.domain for node in folded.graph.node} <= {"", "ai.onnx"}
+    count = Counter(node.op_type for node in folded.graph.node)
+    assert count["Mul"] == 1  # each pixel's own gain
+    assert not {"Cast", "GlobalAveragePool", "Reshape", "ReduceMean"} & set(count)
+
+
+@openvino
 def test_tiles_are_the_whole_in_openvino(slider_model: Path) -> None:
     model = opened(slider_model, "openvino")
     pixels = picture(97, 131)
@@ -108,9 +129,9 @@ def test_tiles_are_the_whole_in_openvino(slider_model: Path) -> None:
 def test_a_session_s_result_stays_when_it_runs_again(make: Make) -> None:
     """Results are the caller's own, not the engine's memory."""
     ready = session(read(make()), "cpu", 1, "openvino")
-    first = ready.run(np.full((1, 3, 8, 8), 0.25, np.float32))
+    first = ready.run(np.full((8, 8, 3), 0.25, np.float32))
     before = first.copy()
-    ready.run(np.full((1, 3, 8, 8), 0.75, np.float32))
+    ready.run(np.full((8, 8, 3), 0.75, np.float32))
     np.testing.assert_array_equal(first, before)
 
 
@@ -127,7 +148,7 @@ def test_openvino_says_in_one_line_what_it_does_not_take(
 ) -> None:
     ready = session(read(make()), "cpu", 1, "openvino")
     with pytest.raises(ModelError, match="a result for 5 x 4 px") as caught:
-        ready.run(np.zeros((1, 2, 4, 5), np.float32))
+        ready.run(np.zeros((4, 5, 2), np.float32))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 

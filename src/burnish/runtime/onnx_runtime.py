@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from burnish.errors import DeviceError, ModelError
-from burnish.modelfile.card import INPUT, OUTPUT, PLACES
+from burnish.modelfile.card import INPUT, PLACES
+from burnish.runtime.blocked import keep_blocked
+from burnish.runtime.layout import cut_spread, to_pixels, to_planes
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -32,31 +35,37 @@ class OnnxRuntimeSession:
     name: str
     _engine: "InferenceSession"
     _options: "RunOptions"
+    _block: int
 
     def run(
-        self, image: NDArray[np.float32], places: NDArray[np.float32] | None = None
+        self, pixels: NDArray[np.float32], places: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Run the model; see `burnish.runtime.session.Session`."""
-        given = {INPUT: image} | ({} if places is None else {PLACES: places})
+        given = {INPUT: to_planes(pixels)} | ({} if places is None else {PLACES: places})
         try:
-            result: NDArray[np.float32] = self._engine.run([OUTPUT], given, self._options)[0]
+            planes: NDArray[np.float32] = self._engine.run(None, given, self._options)[0]
         except Exception as error:  # ONNX Runtime's classes share no base of their own.
             if _OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(str(error)) from error
             raise ModelError(
                 self.name,
-                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
+                expected=f"a result for {pixels.shape[1]} x {pixels.shape[0]} px",
                 got=_reason(error),
                 remedy="get or export the model anew",
             ) from error
-        return result
+        return to_pixels(planes, self._block)
 
 
-def start(graph: bytes, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
-    """Start a session; `name` is the model's, for messages. See `burnish.runtime.session`."""
-    engine, chosen = begin(graph, name, device, threads)
+def start(model: ModelProto, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
+    """Start a session, changing the graph as suits it; `name` is the model's, for messages.
+
+    See `burnish.runtime.session`.
+    """
+    block = cut_spread(model)
+    keep_blocked(model)
+    engine, chosen = begin(model.SerializeToString(), name, device, threads)
     arena = "cpu:0" if chosen == "cpu" else chosen.replace("cuda", "gpu")
-    return OnnxRuntimeSession(chosen, name, engine, _run_options(arena))
+    return OnnxRuntimeSession(chosen, name, engine, _run_options(arena), block)
 
 
 def begin(

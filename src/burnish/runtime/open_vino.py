@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from burnish.errors import DeviceError, ModelError
 from burnish.modelfile.card import INPUT, PLACES
+from burnish.runtime.layout import cut_spread, to_pixels, to_planes
 
 if TYPE_CHECKING:
     from openvino import CompiledModel  # type: ignore[import-untyped]
@@ -29,30 +31,34 @@ class OpenVinoSession:
     name: str
     _model: "CompiledModel"
     _turn: Lock
+    _block: int
 
     def run(
-        self, image: NDArray[np.float32], places: NDArray[np.float32] | None = None
+        self, pixels: NDArray[np.float32], places: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Run the model; see `burnish.runtime.session.Session`."""
-        given = {INPUT: image} | ({} if places is None else {PLACES: places})
+        given = {INPUT: to_planes(pixels)} | ({} if places is None else {PLACES: places})
         try:
-            with self._turn:  # a compiled model has one request, and one caller at a time
-                outputs: Any = self._model(given, share_outputs=False)
-            result: NDArray[np.float32] = outputs[0]
+            # A compiled model has one request and one result, and one caller at a time.
+            with self._turn:
+                outputs: Any = self._model(given, share_outputs=True)
+                return to_pixels(outputs[0], self._block)
         except Exception as error:  # OpenVINO raises RuntimeError for everything
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(str(error)) from error
             raise ModelError(
                 self.name,
-                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
+                expected=f"a result for {pixels.shape[1]} x {pixels.shape[0]} px",
                 got=_reason(error),
                 remedy="choose another --engine, or export the model anew",
             ) from error
-        return result
 
 
-def start(graph: bytes, name: str, device: str, threads: int | None) -> OpenVinoSession:
-    """Start a session; `name` is the model's, for messages. See `burnish.runtime.session`."""
+def start(model: ModelProto, name: str, device: str, threads: int | None) -> OpenVinoSession:
+    """Start a session, changing the graph as suits it; `name` is the model's, for messages.
+
+    See `burnish.runtime.session`.
+    """
     import openvino
 
     if device not in ("auto", "cpu"):
@@ -69,8 +75,9 @@ def start(graph: bytes, name: str, device: str, threads: int | None) -> OpenVino
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
+    block = cut_spread(model)
     try:
-        model = openvino.Core().compile_model(_bounded(graph), "CPU", settings)
+        compiled = openvino.Core().compile_model(_bounded(model), "CPU", settings)
     except Exception as error:
         raise ModelError(
             name,
@@ -78,10 +85,10 @@ def start(graph: bytes, name: str, device: str, threads: int | None) -> OpenVino
             got=_reason(error),
             remedy="choose another --engine, or update openvino",
         ) from error
-    return OpenVinoSession("cpu", name, model, Lock())
+    return OpenVinoSession("cpu", name, compiled, Lock(), block)
 
 
-def _bounded(graph: bytes) -> Any:
+def _bounded(model: ModelProto) -> Any:
     """Read a graph, for pictures of at most so many rows and columns.
 
     Without bounds OpenVINO (2026.4 at least) takes the largest integer for them; where cells are
@@ -98,13 +105,32 @@ def _bounded(graph: bytes) -> Any:
     }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        path.write_bytes(graph)
+        _fold(model, path)
         frontend = FrontEndManager().load_by_framework("onnx")
-        model = frontend.load(str(path))
-        for place in model.get_inputs():
+        loaded = frontend.load(str(path))
+        for place in loaded.get_inputs():
             for name in bounds.keys() & set(place.get_names()):
-                model.set_partial_shape(place, bounds[name])
-        return frontend.convert(model)
+                loaded.set_partial_shape(place, bounds[name])
+        return frontend.convert(loaded)
+
+
+def _fold(model: ModelProto, path: Path) -> None:
+    """Write the graph with what holds for the picture worked out and folded into convolutions.
+
+    ONNX Runtime does so whenever it takes a graph; what OpenVINO (2026.4 at least) is given it
+    multiplies and adds, layer by layer, for every tile.
+    """
+    import onnxruntime
+
+    settings: Any = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    settings.intra_op_num_threads = 1
+    # Beyond the basic ones there are operators of its own.
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    settings.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(
+        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -32,12 +32,12 @@ class Session(Protocol):
         """Where it runs."""
 
     def run(
-        self, image: NDArray[np.float32], places: NDArray[np.float32] | None = None
+        self, pixels: NDArray[np.float32], places: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Run the model.
 
-        Shape: (N, 3, H, W) -> same; H and W are multiples of the model's. For one that takes
-        places, they are (1, H / multiple, W / multiple, 2).
+        Shape: (H, W, 3) -> a new array of the same; H and W are multiples of the model's. For one
+        that takes places, they are (1, H / multiple, W / multiple, 2).
 
         Raises
         ------
@@ -81,9 +81,9 @@ def session(
     with _lock:
         if key not in _sessions:
             start = import_module(ENGINES[engine]).start
-            graph = build_in(file.graph, taken)
+            model = build_in(file.graph, taken)
             try:  # engines import their libraries as they start
-                _sessions[key] = start(graph, file.card.name, device, threads)
+                _sessions[key] = start(model, file.card.name, device, threads)
             except ModuleNotFoundError as error:
                 raise missing_library(error).at(f"engine {engine}") from error
             if len(_sessions) > _KEPT:

@@ -116,26 +116,26 @@ def take(pixels: NDArray[np.float32], source: Rectangle) -> NDArray[np.float32]:
     """Return a source as the network wants it, continued where it passes the picture's last pixels.
 
     Shape: pixels, what of the source lies in the picture, (rows, columns, 3) ->
-    (1, 3, source's height, source's width), contiguous.
+    (source's height, source's width, 3).
     """
     height, width = pixels.shape[:2]
     below, right = source.bottom - source.top - height, source.right - source.left - width
-    part = pixels.transpose(2, 0, 1)
-    if below or right:
-        part = np.pad(part, ((0, 0), (0, below), (0, right)), mode="edge")
-    return np.ascontiguousarray(part)[np.newaxis]
+    if not (below or right):
+        return pixels
+    return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
 
 
 def give(result: NDArray[np.float32], tile: Tile, inside: Rectangle) -> NDArray[np.float32]:
-    """Return the interior of a tile's result, clipped to [0, 1].
+    """Return the interior of a tile's result, clipped to [0, 1] where it is.
 
-    Shape: result (1, 3, source's height, source's width) -> (rows, columns, 3) of `inside`, which
-    is what of the interior lies in the picture.
+    Shape: result (source's height, source's width, 3) -> (rows, columns, 3) of `inside`, which
+    is what of the interior lies in the picture; no copy.
     """
     top, left = inside.top - tile.source.top, inside.left - tile.source.left
     rows = slice(top, top + inside.bottom - inside.top)
     columns = slice(left, left + inside.right - inside.left)
-    return np.clip(result[0, :, rows, columns].transpose(1, 2, 0), 0, 1)
+    interior = result[rows, columns]
+    return np.clip(interior, 0, 1, out=interior)
 
 
 def _grid(frame: Frame, limit: int, top: int) -> tuple[int, int]:
