@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,19 @@ from burnish.networks.chen2017 import load
 from burnish.operators.operator import Operator
 from burnish.operators.table import OPERATORS
 from burnish.params import Value
+from burnish.photo.photo import Photo
 from burnish.runtime import shelf
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
 from burnish.training.evaluate import Filter, evaluate
 from burnish.training.judge import as_filter, words
-from burnish.training.pairs import Pair, find_photos, resize
+from burnish.training.pairs import Pair, find_photos, resize, sizes_of
 
 Pixels = NDArray[np.float32]
 # Folder -> its pairs.
 Made = dict[str, list[Pair]]
 
-# Seconds are measured on the middle of the first photo that is large enough, or on a mosaic.
+# Seconds are measured on a corner of the largest photo.
 TIMED_SIDE = 1000
 REPEATS = 5
 UPSAMPLED = "bilateral guided upsampling"
@@ -61,16 +63,17 @@ def main() -> None:
     results["threads"] = options.threads
     for name, models in models_of(options.models, options.operators).items():
         values = OPERATORS[name].settle(params_of(Model.open(models[0]).card, {}))
-        made = {folder.name: prepare(name, values, folder, options) for folder in options.photos}
         if options.only != "times":
+            made = {
+                folder.name: prepare(name, values, folder, options) for folder in options.photos
+            }
             results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
             results["operators"][name] = contest(name, values, models, made, options)
-        rows = results["operators"][name]
+        rows = results["operators"].get(name, {})
         if options.only != "fidelity":
-            picture = megapixel([pair for found in made.values() for pair in found])
-            add_times(rows, name, values, models, picture, options)
+            add_times(rows, name, values, models, megapixel(options), options)
             results["circumstances"][name] = circumstances()
-        show(name, rows, list(made))
+        show(name, rows, [folder.name for folder in options.photos])
         write(options.json, results)
 
 
@@ -156,6 +159,10 @@ def add_times(
     """Add seconds a megapixel to the rows of an operator."""
     operator = OPERATORS[name]
     for path, card in fitting(name, values, models):
+        if label(card) not in rows:
+            sys.exit(
+                f"{path}: expected its fidelity in {options.json}, got times alone; measure it"
+            )
         for engine in ENGINES:
             opened = Model.open(path, threads=options.threads, engine=engine)
             rows[label(card)][engine] = timing(lambda opened=opened: opened(picture))
@@ -205,14 +212,13 @@ def timing(run: Any) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def megapixel(made: Sequence[Pair]) -> Pixels:
+def megapixel(options: argparse.Namespace) -> Pixels:
     """Return a megapixel of the largest photo, scaled up if it has fewer."""
-    pair = max(made, key=lambda pair: pair.size[0] * pair.size[1])
-    rgb = pair.read()[0]
-    scale = TIMED_SIDE / min(pair.size)
-    if scale > 1:
-        height, width = (round(side * scale) for side in pair.size)
-        rgb = resize(rgb, (height, width))
+    photos = [photo for folder in options.photos for photo in find_photos(folder)]
+    pixels = Photo.open(max(photos, key=lambda photo: np.prod(Photo.size_of(photo)))).pixels
+    height, width = sizes_of(pixels.shape[:2], (), options.largest)[0]
+    scale = max(1, TIMED_SIDE / min(height, width))
+    rgb = resize(pixels, (round(height * scale), round(width * scale)))
     return np.ascontiguousarray(rgb[:TIMED_SIDE, :TIMED_SIDE])
 
 

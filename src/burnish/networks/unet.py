@@ -54,19 +54,23 @@ class UNet(Trunk):
         block = COLOURS * factor**2
         super().__init__(block, 2 * block, factor, widths, down, up, sliders, thumbnail)
         self.grey = grey
-        mean = torch.full((COLOURS, COLOURS, 1, 1), 1 / COLOURS)
-        self.register_buffer("mean", mean, persistent=False)
+        # Of the colours at each place in a block: before the blocks are spread it is a quarter of
+        # the pixels.
+        mean = torch.full((COLOURS, COLOURS), 1 / COLOURS).kron(torch.eye(factor**2))
+        self.register_buffer("mean", mean[:, :, None, None], persistent=False)
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         blocks = F.pixel_unshuffle(image, self.cell)
         gain, offset = self.trunk(blocks, *context).chunk(2, dim=1)
-        result = F.pixel_shuffle(blocks + blocks * gain + offset, self.cell)
-        return F.conv2d(result, self.mean) if self.grey else result
+        result = blocks + blocks * gain + offset
+        if self.grey:
+            result = F.conv2d(result, self.mean)
+        return F.pixel_shuffle(result, self.cell)
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
         """Multiply-adds a pixel, gains and shifts folded, rounded up."""
-        return super().macs_per_pixel + (COLOURS**2 if self.grey else 0)
+        return super().macs_per_pixel + (COLOURS**2 * self.cell**2 if self.grey else 0)
 
     @property
     def activations_per_pixel(self) -> int:  # type: ignore[override]
