@@ -1,4 +1,4 @@
-"""Planes and pixels: against onnx's own definition of DepthToSpace, and there and back."""
+"""Planes become pixels as onnx itself defines DepthToSpace."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from burnish.runtime.layout import cut_spread, to_pixels, to_planes
+from burnish.runtime.layout import cut_spread, lay_out
 
 
 def spreading(block: int, mode: str, then: str | None = None) -> onnx.ModelProto:
@@ -39,9 +39,14 @@ def test_cut_off_and_laid_out_it_is_what_onnx_defines(block: int) -> None:
     onnx.checker.check_model(model, full_check=True)
     assert [node.op_type for node in model.graph.node] == ["Relu"]
     (planes,) = ReferenceEvaluator(model).run(None, {"image": blocks})
-    pixels = to_pixels(planes, block)
-    assert pixels.flags.c_contiguous
+    pixels = np.full((5 * block, 7 * block, 3), np.nan, np.float32)
+    lay_out(planes, block, pixels)
     np.testing.assert_array_equal(pixels, expected[0].transpose(1, 2, 0))
+    # A tile's interior, that ends with the picture inside a block.
+    part = np.full((3 * block - block // 2, 4 * block - 1, 3), np.nan, np.float32)
+    lay_out(planes, block, part, top=block, left=2 * block)
+    inside = np.s_[block : block + part.shape[0], 2 * block : 2 * block + part.shape[1]]
+    np.testing.assert_array_equal(part, pixels[inside])
 
 
 @pytest.mark.parametrize(("mode", "then"), [("DCR", None), ("CRD", "Relu")])
@@ -50,12 +55,3 @@ def test_another_order_and_what_is_not_the_last_stay(mode: str, then: str | None
     before = model.SerializeToString()
     assert cut_spread(model) == 1
     assert model.SerializeToString() == before
-
-
-def test_planes_are_contiguous_and_become_the_pixels_again() -> None:
-    pixels = np.random.default_rng(0).random((6, 11, 3), dtype=np.float32)
-    planes = to_planes(pixels[1:, 2:])
-    assert planes.shape == (1, 3, 5, 9)
-    assert planes.flags.c_contiguous
-    np.testing.assert_array_equal(planes[0, 2], pixels[1:, 2:, 2])
-    np.testing.assert_array_equal(to_pixels(planes), pixels[1:, 2:])

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.errors import UsageError
-from burnish.photo.rectangle import Rectangle
-from burnish.runtime.tiles import Frame, give, plan, take, within
+from burnish.runtime.layout import lay_out
+from burnish.runtime.tiles import Frame, corner, plan, take, within
 
 frames = st.builds(
     Frame,
@@ -40,9 +40,10 @@ def run(frame: Frame, pixels: np.ndarray, limit: int, seen: Frame | None = None)
     result = np.full_like(pixels, np.nan)
     for tile in plan(frame, limit):
         part = pixels[within(frame, tile.source).inside]
-        made = local_maximum(take(part, tile.source), seen or frame)
+        image = take(part, tile.source)[0].transpose(1, 2, 0)
+        made = local_maximum(image, seen or frame).transpose(2, 0, 1)[np.newaxis]
         inside = within(frame, tile.interior)
-        result[inside.inside] = give(made, tile, inside)
+        lay_out(made, 1, result[inside.inside], *corner(tile))
     return result
 
 
@@ -114,11 +115,10 @@ def test_limit_below_the_smallest_is_refused() -> None:
         plan(frame, 899)
 
 
-def test_source_goes_on_where_the_picture_ends_and_results_are_clipped() -> None:
+def test_source_is_contiguous_planes_that_go_on_where_the_picture_ends() -> None:
     pixels = np.random.default_rng(0).random((7, 9, 3), dtype=np.float32)
     (tile,) = plan(Frame(7, 9, 2, 4), 1000)
-    source = take(pixels, tile.source)
-    assert source.shape == (8, 12, 3)
-    np.testing.assert_array_equal(source[7, 11], pixels[6, 8])
-    result = give(source * 4 - 1, tile, Rectangle(0, 7, 0, 9))
-    np.testing.assert_array_equal(result, np.clip(pixels * 4 - 1, 0, 1))
+    image = take(pixels, tile.source)
+    assert image.flags.c_contiguous
+    expected = np.pad(pixels, ((0, 1), (0, 3), (0, 0)), mode="edge")
+    np.testing.assert_array_equal(image[0].transpose(1, 2, 0), expected)

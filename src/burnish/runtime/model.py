@@ -35,7 +35,8 @@ _ENDS = 2 * 3
 _ROWS = 64
 
 Progress = Callable[[float], None]
-# Returns a part of a picture, and takes a part of a result: (rows, columns, 3) float32.
+# Returns a part of a picture, or room for one, and takes a part of a result: (rows, columns, 3)
+# float32.
 Take = Callable[[Rectangle], NDArray[np.float32]]
 Put = Callable[[Rectangle, NDArray[np.float32]], None]
 
@@ -136,16 +137,19 @@ class Model:
         try:
             result = np.empty_like(pixels, order="C")
         except MemoryError as error:
-            room = f", and {12 * height * width // 2**20} MiB for the result"
-            raise self._starved(self._frame(height, width), room) from error
-
-        def put(part: Rectangle, made: NDArray[np.float32]) -> None:
-            result[part.inside] = made
+            beside = f", and {12 * height * width // 2**20} MiB for the result"
+            raise self._starved(self._frame(height, width), beside) from error
 
         def take(part: Rectangle) -> NDArray[np.float32]:
             return pixels[part.inside]
 
-        self._over(take, put, (height, width), params, memory, progress, thumbnail)
+        def room(part: Rectangle) -> NDArray[np.float32]:
+            return result[part.inside]
+
+        def put(part: Rectangle, made: NDArray[np.float32]) -> None:
+            pass  # it is there already
+
+        self._over(take, room, put, (height, width), params, memory, progress, thumbnail)
         return result
 
     def over(
@@ -192,7 +196,10 @@ class Model:
             _check_pixels(pixels)
             return pixels
 
-        self._over(checked, into, size, params, memory, progress)
+        def room(part: Rectangle) -> NDArray[np.float32]:
+            return np.empty((part.bottom - part.top, part.right - part.left, 3), np.float32)
+
+        self._over(checked, room, into, size, params, memory, progress)
 
     def smallest_memory(self, height: int, width: int) -> int:
         """Return the smallest budget that a picture of this size can be run within.
@@ -228,6 +235,7 @@ class Model:
     def _over(
         self,
         source: Take,
+        room: Take,
         into: Put,
         size: tuple[int, int],
         params: Mapping[str, Value] | None,
@@ -250,7 +258,8 @@ class Model:
             try:
                 for tile in tiles.plan(frame, limit, top):
                     inside = tiles.within(frame, tile.interior)
-                    made = tiles.give(self._run(started, source, frame, tile), tile, inside)
+                    made = room(inside)
+                    self._run(started, source, frame, tile, made)
                     into(inside, made)
                     lit = lit or bool(made.any())
                     top = _done(tile, frame, top)
@@ -278,15 +287,21 @@ class Model:
         return shrink_rows(rows, frame.height, frame.width, side)
 
     def _run(
-        self, started: Session, source: Take, frame: tiles.Frame, tile: tiles.Tile
-    ) -> NDArray[np.float32]:
+        self,
+        started: Session,
+        source: Take,
+        frame: tiles.Frame,
+        tile: tiles.Tile,
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write what the model makes of a tile's interior, clipped to [0, 1]."""
         pixels = source(tiles.within(frame, tile.source))
         where = None
         if self.card.places:
             size = frame.height, frame.width
             where = places(tile.source, size, frame.multiple)[np.newaxis]
-        result = started.run(tiles.take(pixels, tile.source), where)
-        if not np.isfinite(result).all():
+        started.run(tiles.take(pixels, tile.source), out, tiles.corner(tile), where)
+        if not np.isfinite(out).all():
             raise OutputError(
                 self.card.name,
                 expected="a finite result",
@@ -294,7 +309,7 @@ class Model:
                 f" {tile.interior.bottom}, on {self.device}",
                 remedy="run it on the cpu, and report the model if that does not help",
             )
-        return result
+        np.clip(out, 0, 1, out=out)
 
     def _halved(self, limit: int, frame: tiles.Frame, error: MemoryError) -> int:
         if limit <= frame.smallest:
@@ -302,10 +317,10 @@ class Model:
         # Not from a limit that the picture does not reach: that would try the same tile again.
         return max(min(limit, frame.full_height * frame.full_width) // 2, frame.smallest)
 
-    def _starved(self, frame: tiles.Frame, room: str = "") -> ModelError:
+    def _starved(self, frame: tiles.Frame, beside: str = "") -> ModelError:
         return ModelError(
             self.card.name,
-            expected=f"{self._mebibytes(frame)} MiB of free memory on {self.device}{room}",
+            expected=f"{self._mebibytes(frame)} MiB of free memory on {self.device}{beside}",
             got="less",
             remedy="close other programs",
         )

@@ -12,7 +12,7 @@ from onnx import ModelProto
 from burnish.errors import DeviceError, ModelError
 from burnish.modelfile.card import INPUT, PLACES
 from burnish.runtime.blocked import keep_blocked
-from burnish.runtime.layout import cut_spread, to_pixels, to_planes
+from burnish.runtime.layout import cut_spread, lay_out
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -38,10 +38,14 @@ class OnnxRuntimeSession:
     _block: int
 
     def run(
-        self, pixels: NDArray[np.float32], places: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+        self,
+        image: NDArray[np.float32],
+        out: NDArray[np.float32],
+        corner: tuple[int, int] = (0, 0),
+        places: NDArray[np.float32] | None = None,
+    ) -> None:
         """Run the model; see `burnish.runtime.session.Session`."""
-        given = {INPUT: to_planes(pixels)} | ({} if places is None else {PLACES: places})
+        given = {INPUT: image} | ({} if places is None else {PLACES: places})
         try:
             planes: NDArray[np.float32] = self._engine.run(None, given, self._options)[0]
         except Exception as error:  # ONNX Runtime's classes share no base of their own.
@@ -49,11 +53,11 @@ class OnnxRuntimeSession:
                 raise MemoryError(str(error)) from error
             raise ModelError(
                 self.name,
-                expected=f"a result for {pixels.shape[1]} x {pixels.shape[0]} px",
+                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
                 got=_reason(error),
                 remedy="get or export the model anew",
             ) from error
-        return to_pixels(planes, self._block)
+        lay_out(planes, self._block, out, *corner)
 
 
 def start(model: ModelProto, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:

@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 from burnish.errors import DeviceError, ModelError
 from burnish.modelfile.card import INPUT, PLACES
-from burnish.runtime.layout import cut_spread, to_pixels, to_planes
+from burnish.runtime.layout import cut_spread, lay_out
 
 if TYPE_CHECKING:
     from openvino import CompiledModel  # type: ignore[import-untyped]
@@ -34,21 +34,25 @@ class OpenVinoSession:
     _block: int
 
     def run(
-        self, pixels: NDArray[np.float32], places: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+        self,
+        image: NDArray[np.float32],
+        out: NDArray[np.float32],
+        corner: tuple[int, int] = (0, 0),
+        places: NDArray[np.float32] | None = None,
+    ) -> None:
         """Run the model; see `burnish.runtime.session.Session`."""
-        given = {INPUT: to_planes(pixels)} | ({} if places is None else {PLACES: places})
+        given = {INPUT: image} | ({} if places is None else {PLACES: places})
         try:
             # A compiled model has one request and one result, and one caller at a time.
             with self._turn:
                 outputs: Any = self._model(given, share_outputs=True)
-                return to_pixels(outputs[0], self._block)
+                lay_out(outputs[0], self._block, out, *corner)
         except Exception as error:  # OpenVINO raises RuntimeError for everything
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(str(error)) from error
             raise ModelError(
                 self.name,
-                expected=f"a result for {pixels.shape[1]} x {pixels.shape[0]} px",
+                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
                 got=_reason(error),
                 remedy="choose another --engine, or export the model anew",
             ) from error

@@ -32,12 +32,20 @@ class Session(Protocol):
         """Where it runs."""
 
     def run(
-        self, pixels: NDArray[np.float32], places: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        """Run the model.
+        self,
+        image: NDArray[np.float32],
+        out: NDArray[np.float32],
+        corner: tuple[int, int] = (0, 0),
+        places: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Run the model, and write a part of its result.
 
-        Shape: (H, W, 3) -> a new array of the same; H and W are multiples of the model's. For one
-        that takes places, they are (1, H / multiple, W / multiple, 2).
+        Parameters
+        ----------
+        image : (1, 3, H, W); H and W are multiples of the model's
+        out : (height, width, 3), takes the part
+        corner : row and column where the part begins, multiples of the model's
+        places : (1, H / multiple, W / multiple, 2), for a model that takes them
 
         Raises
         ------

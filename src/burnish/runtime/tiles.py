@@ -116,26 +116,20 @@ def take(pixels: NDArray[np.float32], source: Rectangle) -> NDArray[np.float32]:
     """Return a source as the network wants it, continued where it passes the picture's last pixels.
 
     Shape: pixels, what of the source lies in the picture, (rows, columns, 3) ->
-    (source's height, source's width, 3).
+    (1, 3, source's height, source's width), contiguous.
     """
     height, width = pixels.shape[:2]
-    below, right = source.bottom - source.top - height, source.right - source.left - width
-    if not (below or right):
-        return pixels
-    return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
+    image = np.empty((1, 3, source.bottom - source.top, source.right - source.left), np.float32)
+    for colour in range(3):  # three times as fast as all at once
+        image[0, colour, :height, :width] = pixels[..., colour]
+    image[..., :height, width:] = image[..., :height, width - 1 : width]
+    image[..., height:, :] = image[..., height - 1 : height, :]
+    return image
 
 
-def give(result: NDArray[np.float32], tile: Tile, inside: Rectangle) -> NDArray[np.float32]:
-    """Return the interior of a tile's result, clipped to [0, 1] where it is.
-
-    Shape: result (source's height, source's width, 3) -> (rows, columns, 3) of `inside`, which
-    is what of the interior lies in the picture; no copy.
-    """
-    top, left = inside.top - tile.source.top, inside.left - tile.source.left
-    rows = slice(top, top + inside.bottom - inside.top)
-    columns = slice(left, left + inside.right - inside.left)
-    interior = result[rows, columns]
-    return np.clip(interior, 0, 1, out=interior)
+def corner(tile: Tile) -> tuple[int, int]:
+    """Return the row and the column of a tile's source where its interior begins."""
+    return tile.interior.top - tile.source.top, tile.interior.left - tile.source.left
 
 
 def _grid(frame: Frame, limit: int, top: int) -> tuple[int, int]:
