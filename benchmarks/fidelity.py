@@ -61,6 +61,7 @@ def main() -> None:
     if options.json and options.json.exists():
         results = json.loads(options.json.read_text())
     results["threads"] = options.threads
+    picture = megapixel(options)
     for name, models in models_of(options.models, options.operators).items():
         values = OPERATORS[name].settle(params_of(Model.open(models[0]).card, {}))
         if options.only != "times":
@@ -71,7 +72,7 @@ def main() -> None:
             results["operators"][name] = contest(name, values, models, made, options)
         rows = results["operators"].get(name, {})
         if options.only != "fidelity":
-            add_times(rows, name, values, models, megapixel(options), options)
+            add_times(rows, name, values, models, picture, options)
             results["circumstances"][name] = circumstances()
         show(name, rows, [folder.name for folder in options.photos])
         write(options.json, results)

@@ -61,9 +61,11 @@ parameters that [operators.md](operators.md) finds; where those are not our defa
 the two dehazing operators, photographic style, the texture of pencil drawing) their row says little
 about them. `can24` is the paper's network, trained by burnish on photos of the folders that ours
 learnt from, of L0 smoothing for 65 minutes on two cores, of the others for 12 to 55 minutes on one
-that most of them shared. `guided` and `grid` decide at low resolution and are carried to the full
-one by a guided filter or a bilateral grid; they learnt in 1,000 or 2,000 steps. The commands are in
-[recipes/](../recipes/README.md). All times were taken in one sitting on a machine with AVX-512.
+that most of them shared; `can32` is its larger one, learnt as `can24` beside it was. `guided` and
+`grid` decide at low resolution and are carried to the full one by a guided filter or a bilateral
+grid; they learnt in 1,000 or 2,000 steps, and were timed with other weights of the same shapes. The
+commands are in [recipes/](../recipes/README.md). All times were taken in one sitting on a machine
+with AVX-512.
 Bilateral guided upsampling (Chen, Adams, Wadhwa, Hasinoff 2016,
 [doi:10.1145/2980179.2982423](https://doi.org/10.1145/2980179.2982423)) runs the slow operator on a
 shrunk photo and carries the change to the full one: it learns nothing, and takes the time of the

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -123,6 +124,27 @@ def test_tiles_are_the_whole_in_openvino(slider_model: Path) -> None:
     tiled = model(pixels, given, memory=model.smallest_memory(97, 131), progress=tiles.append)
     assert len(tiles) > 1
     np.testing.assert_allclose(tiled, model(pixels, given), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=openvino)])
+def test_results_stay_when_a_model_runs_again_also_at_once(engine: str) -> None:
+    model = opened("l0-smoothing", engine)
+    pictures = [picture(64 + 16 * number, 80) for number in range(6)]
+    alone = [model(pixels) for pixels in pictures]
+    kept = [result.copy() for result in alone]
+    with ThreadPoolExecutor(3) as pool:
+        at_once = list(pool.map(model, pictures))
+    for one, before, other in zip(alone, kept, at_once, strict=True):
+        np.testing.assert_array_equal(one, before)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=openvino)])
+@pytest.mark.parametrize("name", ["pencil-drawing", "photographic-style"])
+def test_a_grey_result_is_the_same_in_all_colours(name: str, engine: str) -> None:
+    result = opened(name, engine)(picture(90, 70))
+    assert np.ptp(result) > 0.1
+    np.testing.assert_array_equal(result, result[..., :1].repeat(3, axis=2))
 
 
 @openvino

@@ -55,3 +55,13 @@ def test_another_order_and_what_is_not_the_last_stay(mode: str, then: str | None
     before = model.SerializeToString()
     assert cut_spread(model) == 1
     assert model.SerializeToString() == before
+
+
+def test_result_that_is_read_again_and_spread_photo_stay() -> None:
+    model = spreading(2, "CRD")
+    model.graph.node.append(helper.make_node("Relu", ["result"], ["again"]))
+    assert cut_spread(model) == 1
+    model = spreading(1, "CRD")
+    del model.graph.node[0]
+    model.graph.node[0].input[0] = "image"
+    assert cut_spread(model) == 1

@@ -54,8 +54,8 @@ class UNet(Trunk):
         block = COLOURS * factor**2
         super().__init__(block, 2 * block, factor, widths, down, up, sliders, thumbnail)
         self.grey = grey
-        # Of the colours at each place in a block: before the blocks are spread it is a quarter of
-        # the pixels.
+        # Of the colours at each place in a block. Behind the spread blocks it would be fewer
+        # multiply-adds, but at full resolution, where moving pixels takes longer than that.
         mean = torch.full((COLOURS, COLOURS), 1 / COLOURS).kron(torch.eye(factor**2))
         self.register_buffer("mean", mean[:, :, None, None], persistent=False)
 

@@ -1,14 +1,13 @@
 """Keep a graph in the layout that ONNX Runtime's convolutions work in.
 
 On x86 they work on channels in blocks of eight or sixteen, and their rectifiers are part of them.
-But a rectifier behind an addition, where a skip comes in, is left by itself, and is the one
-operator of a student that cannot work on blocks: all channels are put in planes for it and back in
-blocks. As part of a convolution by one, channel by channel, it stays; and nothing else changes,
-not even in the last bit.
+But a rectifier behind an addition, where a skip comes in, is left by itself, and does not work on
+blocks: all channels are put in planes for it and back in blocks. As part of a convolution by one,
+channel by channel, it stays; and nothing else changes, not even in the last bit.
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -28,15 +27,17 @@ def keep_blocked(model: ModelProto) -> None:
     graph = model.graph
     made_by = {name: node for node in graph.node for name in node.output}
     known = constants(graph)
+    taken = {end.name for end in graph.input}.union(made_by, known)
     nodes = []
     for node in graph.node:
         channels = _enlarged(node, made_by, known) if node.op_type == "LeakyRelu" else None
         if channels is not None:
-            ones, same = f"{node.output[0]}.ones", f"{node.output[0]}.same"
+            ones, same = _free(f"{node.output[0]}.ones", taken), _free(node.input[0], taken)
             kernel = np.ones((channels, 1, 1, 1), np.float32)
             graph.initializer.append(numpy_helper.from_array(kernel, ones))
             nodes.append(helper.make_node("Conv", [node.input[0], ones], [same], group=channels))
             node.input[0] = same
+            taken |= {ones, same}
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
@@ -51,12 +52,31 @@ def _enlarged(
         return None
     for name in total.input:
         term = made_by.get(name)
-        source = made_by.get(term.input[0]) if term is not None else None
-        if term is None or source is None or (term.op_type, source.op_type) != ("Resize", "Conv"):
+        if term is None or term.op_type != "Resize":
             continue
-        kernel = source.input[1]
-        if kernel in made_by:  # stored in fewer bits, and cast
-            kernel = made_by[kernel].input[0]
-        if kernel in known:
-            return int(known[kernel].dims[0])
+        source = made_by.get(term.input[0])
+        channels = _channels(source, made_by, known) if source is not None else None
+        # One alone may be added to many; more are as many as the sum has.
+        if channels is not None and channels > 1:
+            return channels
     return None
+
+
+def _channels(
+    node: NodeProto, made_by: Mapping[str, NodeProto], known: Mapping[str, TensorProto]
+) -> int | None:
+    """Return the channels that a convolution by a stored kernel gives."""
+    if node.op_type != "Conv":
+        return None
+    kernel = node.input[1]
+    maker = made_by.get(kernel)
+    if maker is not None and maker.op_type == "Cast":  # stored in fewer bits
+        kernel = maker.input[0]
+    return int(known[kernel].dims[0]) if kernel in known else None
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name like this one that nothing bears."""
+    while name in taken:
+        name += "'"
+    return name

@@ -52,15 +52,19 @@ def lay_out(
 def cut_spread(model: ModelProto) -> int:
     """Take the last DepthToSpace off a graph, in place; return its block for `lay_out`, or 1.
 
-    Only one in torch's order is taken off, colour by colour.
+    Only one in torch's order is taken off, colour by colour, that spreads what the graph has made.
     """
     graph = model.graph
     last = next(node for node in graph.node if OUTPUT in node.output)
     given = attributes(last)
     if last.op_type != "DepthToSpace" or given.get("mode") != b"CRD":
         return 1
+    source = last.input[0]
+    made = any(source in node.output for node in graph.node)
+    if not made or any(OUTPUT in node.input for node in graph.node):
+        return 1
     block = cast(int, given["blocksize"])
-    sizes: list[str | int | None] = ["batch", COLOURS * block**2, "rows", "columns"]
-    graph.output[0].CopyFrom(helper.make_tensor_value_info(last.input[0], TensorProto.FLOAT, sizes))
+    sizes = [None, COLOURS * block**2, None, None]
+    graph.output[0].CopyFrom(helper.make_tensor_value_info(source, TensorProto.FLOAT, sizes))
     graph.node.remove(last)
     return block

@@ -66,7 +66,8 @@ def start(model: ModelProto, name: str, device: str, threads: int | None) -> Onn
     See `burnish.runtime.session`.
     """
     block = cut_spread(model)
-    keep_blocked(model)
+    if device == "cpu" or not _offers_cuda():
+        keep_blocked(model)
     engine, chosen = begin(model.SerializeToString(), name, device, threads)
     arena = "cpu:0" if chosen == "cpu" else chosen.replace("cuda", "gpu")
     return OnnxRuntimeSession(chosen, name, engine, _run_options(arena), block)
@@ -82,10 +83,7 @@ def begin(
     ModelError : ONNX Runtime does not take it
     DeviceError : the device was asked for by name and cannot be had
     """
-    # 100 ms to import: only who runs a model pays.
-    import onnxruntime
-
-    offered = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    offered = _offers_cuda()
     if device.startswith("cuda") and not offered:
         raise _unavailable(device, "an ONNX Runtime without CUDA")
     if device == "cpu" or not offered:
@@ -97,6 +95,13 @@ def begin(
             raise
         # A CUDA build on a machine without a card is common. `Session.device` tells.
         return _on_cpu(graph, name, threads)
+
+
+def _offers_cuda() -> bool:
+    # 100 ms to import: only who runs a model pays.
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def _on_cpu(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSession", str]:

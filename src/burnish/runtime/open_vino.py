@@ -85,7 +85,7 @@ def start(model: ModelProto, name: str, device: str, threads: int | None) -> Ope
     except Exception as error:
         raise ModelError(
             name,
-            expected="a model that OpenVINO takes",
+            expected="a model that ONNX Runtime folds and OpenVINO takes",
             got=_reason(error),
             remedy="choose another --engine, or update openvino",
         ) from error
