@@ -61,7 +61,7 @@ def test_result_that_is_read_again_and_spread_photo_stay() -> None:
     model = spreading(2, "CRD")
     model.graph.node.append(helper.make_node("Relu", ["result"], ["again"]))
     assert cut_spread(model) == 1
-    model = spreading(1, "CRD")
+    model = spreading(2, "CRD")
     del model.graph.node[0]
     model.graph.node[0].input[0] = "image"
     assert cut_spread(model) == 1
