@@ -77,7 +77,8 @@ CROSS_INTRODUCTION = """\
 Trained on one source of photos and tested on another, by `benchmarks/cross_set.py`: students
 without sliders, {steps:,} steps each, PSNR in dB. The photos are those of
 [recipes/](../recipes/README.md): `bsds-train` the 300 of BSDS500, `wallpapers` the 32 of `half`,
-`wallpapers-test` the five that are held out.
+`wallpapers-test` the five that are held out. The many small photos teach more than the few large
+ones, about large ones too.
 """
 
 JOINT_INTRODUCTION = """\
