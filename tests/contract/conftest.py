@@ -11,7 +11,7 @@ from burnish.photo.places import places
 from burnish.photo.shrink import shrink
 from burnish.runtime.context import context
 from burnish.runtime.session import session
-from burnish.runtime.tiles import Frame, give, plan, take, within
+from burnish.runtime.tiles import Frame, corner, plan, take, within
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
@@ -35,9 +35,8 @@ def in_tiles() -> InTiles:
             inside = within(frame, tile.interior)
             where = places(tile.source, pixels.shape[:2], frame.multiple)[np.newaxis]
             told = (where,) if file.card.places else ()
-            made = started.run(take(source, tile.source), *told)
-            result[inside.inside] = give(made, tile, inside)
-        return result, len(cut)
+            started.run(take(source, tile.source), result[inside.inside], corner(tile), *told)
+        return result.clip(0, 1), len(cut)
 
     return run
 
