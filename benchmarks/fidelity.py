@@ -159,11 +159,13 @@ def add_times(
 ) -> None:
     """Add seconds a megapixel to the rows of an operator."""
     operator = OPERATORS[name]
-    for path, card in fitting(name, values, models):
+    chosen = list(fitting(name, values, models))
+    for path, card in chosen:  # before any is timed
         if label(card) not in rows:
             sys.exit(
-                f"{path}: expected its fidelity in {options.json}, got times alone; measure it"
+                f"{path}: expected its fidelity in the --json FILE, got none; measure it first"
             )
+    for path, card in chosen:
         for engine in ENGINES:
             opened = Model.open(path, threads=options.threads, engine=engine)
             rows[label(card)][engine] = timing(lambda opened=opened: opened(picture))
