@@ -10,8 +10,8 @@ from burnish.modelfile.read import ModelFile
 from burnish.photo.places import places
 from burnish.photo.shrink import shrink
 from burnish.runtime.context import context
-from burnish.runtime.session import session
-from burnish.runtime.tiles import Frame, corner, plan, take, within
+from burnish.runtime.sessions import session
+from burnish.runtime.tiles import Frame, corner, plan, within
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
@@ -35,7 +35,8 @@ def in_tiles() -> InTiles:
             inside = within(frame, tile.interior)
             where = places(tile.source, pixels.shape[:2], frame.multiple)[np.newaxis]
             told = (where,) if file.card.places else ()
-            started.run(take(source, tile.source), result[inside.inside], corner(tile), *told)
+            out = result[inside.inside]
+            started.run(source, tile.source.size, out, corner(tile), *told)
         return result.clip(0, 1), len(cut)
 
     return run

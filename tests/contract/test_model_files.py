@@ -13,7 +13,7 @@ from burnish.modelfile.card import Card
 from burnish.modelfile.read import ModelFile, read
 from burnish.modelfile.write import export
 from burnish.runtime.model import Model
-from burnish.runtime.session import session
+from burnish.runtime.sessions import session
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
@@ -154,19 +154,19 @@ def test_nothing_beyond_the_halo_matters_and_something_at_it_does(file: ModelFil
     """By changing one pixel at a time, at each distance, for each place in a block."""
     halo, step = file.card.halo, file.card.multiple
     side = step * (2 * (halo // step + 3) + 1)
-    pixels = picture(side, side).transpose(2, 0, 1)[None]
+    pixels = picture(side, side)
     started = session(file, "cpu", 1)
 
-    def run(image: np.ndarray) -> np.ndarray:
+    def run(pixels: np.ndarray) -> np.ndarray:
         out = np.empty((side, side, 3), np.float32)
-        started.run(image, out)
+        started.run(pixels, (side, side), out)
         return out
 
     before = run(pixels)
     seen = 0
     for row in range(side // 2 - step, side // 2 + step):
         changed = pixels.copy()
-        changed[0, :, row, side // 2] += 5
+        changed[row, side // 2] += 5
         moved = np.argwhere((run(changed) != before).any(axis=2))
         seen = max(seen, int(np.abs(moved - [row, side // 2]).max()))
     assert seen == halo

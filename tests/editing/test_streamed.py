@@ -341,10 +341,10 @@ def test_out_of_memory_keeps_finished_rows(codes, tmp_path):
         def __init__(self, started):
             self.started, self.most = started, None
 
-        def run(self, image, *others):
-            if len(given) >= 2 and image[0, 0].size > 400 * 400:
+        def run(self, pixels, size, *others):
+            if len(given) >= 2 and size[0] * size[1] > 400 * 400:
                 raise MemoryError
-            self.started.run(image, *others)
+            self.started.run(pixels, size, *others)
 
     model._start = lambda *given: Starving(begin(*given))
 

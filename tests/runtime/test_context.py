@@ -14,7 +14,7 @@ from burnish.photo.rectangle import Rectangle
 from burnish.photo.shrink import shrink
 from burnish.runtime.context import build_in, context
 from burnish.runtime.model import Model
-from burnish.runtime.session import session
+from burnish.runtime.sessions import session
 
 VALUES = [{"lambda": 0.002}, {"lambda": 0.05, "kappa": 1.2}, {"lambda_": 0.2}]
 

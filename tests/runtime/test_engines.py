@@ -20,7 +20,7 @@ from burnish.modelfile.write import export
 from burnish.networks.table import build
 from burnish.runtime.context import build_in, context
 from burnish.runtime.model import Model
-from burnish.runtime.session import session
+from burnish.runtime.sessions import session
 
 Make = Callable[..., Path]
 
@@ -160,7 +160,7 @@ def test_openvino_says_in_one_line_what_it_does_not_take(
 ) -> None:
     ready = session(read(make()), "cpu", 1, "openvino")
     with pytest.raises(ModelError, match="a result for 5 x 4 px") as caught:
-        ready.run(np.zeros((1, 2, 4, 5), np.float32), np.empty((4, 5, 3), np.float32))
+        ready.run(np.zeros((4, 5, 2), np.float32), (4, 5), np.empty((4, 5, 3), np.float32))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 

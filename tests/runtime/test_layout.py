@@ -1,67 +1,29 @@
-"""Planes become pixels as onnx itself defines DepthToSpace."""
+"""Sources become planes as torch gathers pixels, continued as numpy pads them, and pixels again."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
-from onnx.reference import ReferenceEvaluator
+import torch
+import torch.nn.functional as F
 
-from burnish.runtime.layout import cut_spread, lay_out
-
-
-def spreading(block: int, mode: str, then: str | None = None) -> onnx.ModelProto:
-    """A graph that ends by spreading blocks, or goes on with another operator."""
-    ends = [
-        helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3 * block**2, "h", "w"]),
-        helper.make_tensor_value_info("result", TensorProto.FLOAT, [1, 3, "height", "width"]),
-    ]
-    last = "spread" if then else "result"
-    nodes = [
-        helper.make_node("Relu", ["image"], ["blocks"]),
-        helper.make_node("DepthToSpace", ["blocks"], [last], blocksize=block, mode=mode),
-    ]
-    if then:
-        nodes.append(helper.make_node(then, [last], ["result"]))
-    graph = helper.make_graph(nodes, "spreading", ends[:1], ends[1:])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+from burnish.runtime.layout import lay_in, lay_out
 
 
-def blocks_of(block: int) -> np.ndarray:
-    generator = np.random.default_rng(block)
-    return generator.standard_normal((1, 3 * block**2, 5, 7)).astype(np.float32)
+@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(8, 12), (7, 9), (5, 12), (8, 11), (1, 1)])
+def test_source_is_contiguous_planes_that_go_on_where_the_picture_ends(
+    shape: tuple[int, int], block: int
+) -> None:
+    pixels = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
+    planes = lay_in(pixels, (8, 12), block)
+    assert planes.flags.c_contiguous
+    full = np.pad(pixels, ((0, 8 - shape[0]), (0, 12 - shape[1]), (0, 0)), mode="edge")
+    image = torch.from_numpy(full.transpose(2, 0, 1)[np.newaxis].copy())
+    np.testing.assert_array_equal(planes, F.pixel_unshuffle(image, block).numpy())
 
 
-@pytest.mark.parametrize("block", [1, 2, 4, 8])
-def test_cut_off_and_laid_out_it_is_what_onnx_defines(block: int) -> None:
-    model, blocks = spreading(block, "CRD"), blocks_of(block)
-    (expected,) = ReferenceEvaluator(model).run(None, {"image": blocks})
-    assert cut_spread(model) == block
-    onnx.checker.check_model(model, full_check=True)
-    assert [node.op_type for node in model.graph.node] == ["Relu"]
-    (planes,) = ReferenceEvaluator(model).run(None, {"image": blocks})
-    pixels = np.full((5 * block, 7 * block, 3), np.nan, np.float32)
-    lay_out(planes, block, pixels)
-    np.testing.assert_array_equal(pixels, expected[0].transpose(1, 2, 0))
-    # A tile's interior, that ends with the picture inside a block.
-    part = np.full((3 * block - block // 2, 4 * block - 1, 3), np.nan, np.float32)
-    lay_out(planes, block, part, top=block, left=2 * block)
-    inside = np.s_[block : block + part.shape[0], 2 * block : 2 * block + part.shape[1]]
-    np.testing.assert_array_equal(part, pixels[inside])
-
-
-@pytest.mark.parametrize(("mode", "then"), [("DCR", None), ("CRD", "Relu")])
-def test_another_order_and_what_is_not_the_last_stay(mode: str, then: str | None) -> None:
-    model = spreading(2, mode, then)
-    before = model.SerializeToString()
-    assert cut_spread(model) == 1
-    assert model.SerializeToString() == before
-
-
-def test_result_that_is_read_again_and_spread_photo_stay() -> None:
-    model = spreading(2, "CRD")
-    model.graph.node.append(helper.make_node("Relu", ["result"], ["again"]))
-    assert cut_spread(model) == 1
-    model = spreading(2, "CRD")
-    del model.graph.node[0]
-    model.graph.node[0].input[0] = "image"
-    assert cut_spread(model) == 1
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_laid_in_and_out_a_part_of_a_picture_is_what_it_was(block: int) -> None:
+    pixels = np.random.default_rng(1).random((15, 22, 3), dtype=np.float32)
+    part = np.full((11, 14, 3), np.nan, np.float32)
+    lay_out(lay_in(np.asfortranarray(pixels), (16, 24), block), block, part, top=4, left=8)
+    np.testing.assert_array_equal(part, pixels[4:, 8:])

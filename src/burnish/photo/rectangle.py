@@ -13,9 +13,15 @@ class Rectangle:
     right: int
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
     def area(self) -> int:
         """Pixels inside."""
-        return (self.bottom - self.top) * (self.right - self.left)
+        height, width = self.size
+        return height * width
 
     @property
     def inside(self) -> tuple[slice, slice]:

@@ -54,7 +54,7 @@ class Scratch:
         ------
         OutputError : the file cannot be read
         """
-        height, width = part.bottom - part.top, part.right - part.left
+        height, width = part.size
         values = np.empty((height, width, self.bands), self.dtype)
         try:
             # Whole rows lie together.

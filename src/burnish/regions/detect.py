@@ -12,7 +12,7 @@ from burnish.regions import detector_file
 from burnish.regions.card import INPUT, OUTPUTS, STEPS, Calibration, DetectorCard
 from burnish.regions.fit import fit, fitting_size
 from burnish.regions.instances import Instances
-from burnish.runtime import session
+from burnish.runtime import sessions
 from burnish.runtime.onnx_runtime import begin
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class MaskRCNN:
         UsageError : `device` or `threads` is nothing of the above
         DeviceError : the device cannot be had
         """
-        session.check(device, threads, "onnxruntime")
+        sessions.check(device, threads, "onnxruntime")
         path = detector_file.find(name_or_path)
         file = detector_file.read(path)
         engine, where = begin(file.graph, str(name_or_path), device, threads)

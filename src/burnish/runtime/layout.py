@@ -1,20 +1,47 @@
-"""From the planes that a network gives to a picture's pixels, colours last.
+"""Between a picture's pixels, colours last, and the planes that a network works on.
 
-A student ends by spreading blocks of channels over the picture, and then its planes become pixels.
-Both put every value in another place: done in one copy here, that costs a small part of what the
-two take one after the other.
+Pixels become planes, and a student begins by gathering blocks of them as channels; it ends by
+spreading such blocks, and its planes become pixels. All of that puts values in other places: done
+in one copy at either end, it costs a small part of what its steps take one after the other.
 """
-
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
 
-from burnish.modelfile.card import OUTPUT
-from burnish.modelfile.local import attributes
 
-COLOURS = 3
+def lay_in(
+    pixels: NDArray[np.float32], size: tuple[int, int], block: int = 1
+) -> NDArray[np.float32]:
+    """Return a source as a network wants it, continued where it passes the picture's last pixels.
+
+    Parameters
+    ----------
+    pixels : (rows, columns, 3), what of the source lies in the picture
+    size : height and width of the source, px; multiples of `block`
+    block : side of the square whose pixels become channels, px
+
+    Returns
+    -------
+    (1, 3 * block**2, height / block, width / block): each colour's places in a block, row by row
+
+    Examples
+    --------
+    >>> lay_in(np.arange(12, dtype=np.float32).reshape(2, 2, 3), (2, 2), 2).ravel()
+    array([ 0.,  3.,  6.,  9.,  1.,  4.,  7., 10.,  2.,  5.,  8., 11.],
+          dtype=float32)
+    """
+    height, width = size
+    channels = pixels.shape[2] * block**2
+    planes = np.empty((1, channels, height // block, width // block), np.float32)
+    for number, plane in enumerate(planes[0]):  # three times as fast as all at once
+        colour, row, column = _place(number, block)
+        part = pixels[row::block, column::block, colour]
+        rows, columns = part.shape
+        plane[:rows, :columns] = part
+        plane[:rows, columns:] = pixels[row::block, -1:, colour]
+        plane[rows:, :columns] = pixels[-1:, column::block, colour]
+        plane[rows:, columns:] = pixels[-1, -1, colour]
+    return planes
 
 
 def lay_out(
@@ -43,28 +70,12 @@ def lay_out(
     """
     part = planes[0, :, top // block :, left // block :]
     for number, plane in enumerate(part):
-        colour, place = divmod(number, block**2)
-        row, column = divmod(place, block)
+        colour, row, column = _place(number, block)
         into = out[row::block, column::block, colour]
         into[...] = plane[: into.shape[0], : into.shape[1]]
 
 
-def cut_spread(model: ModelProto) -> int:
-    """Take the last DepthToSpace off a graph, in place; return its block for `lay_out`, or 1.
-
-    Only one in torch's order is taken off, colour by colour, that spreads what the graph has made.
-    """
-    graph = model.graph
-    last = next(node for node in graph.node if OUTPUT in node.output)
-    given = attributes(last)
-    if last.op_type != "DepthToSpace" or given.get("mode") != b"CRD":
-        return 1
-    source = last.input[0]
-    made = any(source in node.output for node in graph.node)
-    if not made or any(OUTPUT in node.input for node in graph.node):
-        return 1
-    block = cast(int, given["blocksize"])
-    sizes = [None, COLOURS * block**2, None, None]
-    graph.output[0].CopyFrom(helper.make_tensor_value_info(source, TensorProto.FLOAT, sizes))
-    graph.node.remove(last)
-    return block
+def _place(number: int, block: int) -> tuple[int, int, int]:
+    """Return the colour, and the row and the column in a block, that a plane holds."""
+    colour, place = divmod(number, block**2)
+    return colour, *divmod(place, block)

@@ -20,7 +20,8 @@ from burnish.photo.shrink import shrink_rows
 from burnish.runtime import shelf, tiles
 from burnish.runtime.context import context
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.session import Session, session
+from burnish.runtime.session import Session
+from burnish.runtime.sessions import session
 
 DEFAULT_MEMORY = 2**30
 
@@ -197,7 +198,7 @@ class Model:
             return pixels
 
         def room(part: Rectangle) -> NDArray[np.float32]:
-            return np.empty((part.bottom - part.top, part.right - part.left, 3), np.float32)
+            return np.empty((*part.size, 3), np.float32)
 
         self._over(checked, room, into, size, params, memory, progress)
 
@@ -300,7 +301,7 @@ class Model:
         if self.card.places:
             size = frame.height, frame.width
             where = places(tile.source, size, frame.multiple)[np.newaxis]
-        started.run(tiles.take(pixels, tile.source), out, tiles.corner(tile), where)
+        started.run(pixels, tile.source.size, out, tiles.corner(tile), where)
         if not np.isfinite(out).all():
             raise OutputError(
                 self.card.name,

@@ -1,76 +1,38 @@
 """ONNX Runtime, the default engine: on the CPU, or on CUDA."""
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from burnish.errors import DeviceError, ModelError
-from burnish.modelfile.card import INPUT, PLACES
 from burnish.runtime.blocked import keep_blocked
-from burnish.runtime.layout import cut_spread, lay_out
+from burnish.runtime.cut_ends import cut_gather, cut_spread
+from burnish.runtime.session import Array, Session, reason
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
-
-# How ONNX Runtime says that memory is out, on the CPU and on CUDA; it has no class for it.
-_OUT_OF_MEMORY = re.compile(
-    r"bad_alloc|bad allocation|failed to allocate|out of memory|CUDNN_STATUS_ALLOC_FAILED", re.I
-)
-
 
 # What the arena of all sessions begins with; no more of it is memory than has been written to.
 _ARENA_BYTES = 2**30
 
 
-@dataclass(frozen=True)
-class OnnxRuntimeSession:
-    """A model in ONNX Runtime; see `burnish.runtime.session.Session`."""
-
-    device: str
-    name: str
-    _engine: "InferenceSession"
-    _options: "RunOptions"
-    _block: int
-
-    def run(
-        self,
-        image: NDArray[np.float32],
-        out: NDArray[np.float32],
-        corner: tuple[int, int] = (0, 0),
-        places: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Run the model; see `burnish.runtime.session.Session`."""
-        given = {INPUT: image} | ({} if places is None else {PLACES: places})
-        try:
-            planes: NDArray[np.float32] = self._engine.run(None, given, self._options)[0]
-        except Exception as error:  # ONNX Runtime's classes share no base of their own.
-            if _OUT_OF_MEMORY.search(str(error)):
-                raise MemoryError(str(error)) from error
-            raise ModelError(
-                self.name,
-                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
-                got=_reason(error),
-                remedy="get or export the model anew",
-            ) from error
-        lay_out(planes, self._block, out, *corner)
-
-
-def start(model: ModelProto, name: str, device: str, threads: int | None) -> OnnxRuntimeSession:
+def start(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
     """Start a session, changing the graph as suits it; `name` is the model's, for messages.
 
-    See `burnish.runtime.session`.
+    See `burnish.runtime.sessions`.
     """
-    block = cut_spread(model)
+    blocks = cut_gather(model), cut_spread(model)
     if device == "cpu" or not _offers_cuda():
         keep_blocked(model)
     engine, chosen = begin(model.SerializeToString(), name, device, threads)
-    arena = "cpu:0" if chosen == "cpu" else chosen.replace("cuda", "gpu")
-    return OnnxRuntimeSession(chosen, name, engine, _run_options(arena), block)
+    options = _run_options("cpu:0" if chosen == "cpu" else chosen.replace("cuda", "gpu"))
+
+    def infer(given: Mapping[str, Array], use: Callable[[Array], None]) -> None:
+        use(engine.run(None, given, options)[0])
+
+    return Session(name, chosen, blocks, infer)
 
 
 def begin(
@@ -111,7 +73,7 @@ def _on_cpu(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSes
         raise ModelError(
             name,
             expected="a model that ONNX Runtime takes",
-            got=_reason(error),
+            got=reason(error),
             remedy="update onnxruntime, or export the model anew",
         ) from error
 
@@ -124,7 +86,7 @@ def _on_cuda(graph: bytes, device: str, threads: int | None) -> tuple["Inference
     try:
         engine = _engine(graph, threads, "CUDAExecutionProvider", options)
     except Exception as error:
-        raise _unavailable(device, _reason(error)) from error
+        raise _unavailable(device, reason(error)) from error
     if engine.get_providers()[0] != "CUDAExecutionProvider":
         raise _unavailable(device, f"only {', '.join(engine.get_providers())}")
     return engine, f"cuda:{number}"
@@ -193,7 +155,3 @@ def _unavailable(device: str, got: str) -> DeviceError:
         got=got,
         remedy="choose cpu, or install onnxruntime-gpu and its CUDA",
     )
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip()[:200] or type(error).__name__

@@ -1,69 +1,28 @@
 """OpenVINO, an engine for the CPU; comes with the extra of its name."""
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from burnish.errors import DeviceError, ModelError
 from burnish.modelfile.card import INPUT, PLACES
-from burnish.runtime.layout import cut_spread, lay_out
-
-if TYPE_CHECKING:
-    from openvino import CompiledModel  # type: ignore[import-untyped]
+from burnish.runtime.cut_ends import cut_gather, cut_spread
+from burnish.runtime.session import Array, Session, reason
 
 # Rows or columns of a tile. Much more, and sizes in bytes would not fit into 63 bits.
 MOST = 2**16
-_OUT_OF_MEMORY = re.compile(r"bad_alloc|failed to allocate|out of memory|can't allocate", re.I)
 
 
-@dataclass(frozen=True)
-class OpenVinoSession:
-    """A model in OpenVINO; see `burnish.runtime.session.Session`."""
-
-    device: str
-    name: str
-    _model: "CompiledModel"
-    _turn: Lock
-    _block: int
-
-    def run(
-        self,
-        image: NDArray[np.float32],
-        out: NDArray[np.float32],
-        corner: tuple[int, int] = (0, 0),
-        places: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Run the model; see `burnish.runtime.session.Session`."""
-        given = {INPUT: image} | ({} if places is None else {PLACES: places})
-        try:
-            # A compiled model has one request and one result, and one caller at a time.
-            with self._turn:
-                outputs: Any = self._model(given, share_outputs=True)
-                lay_out(outputs[0], self._block, out, *corner)
-        except Exception as error:  # OpenVINO raises RuntimeError for everything
-            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
-                raise MemoryError(str(error)) from error
-            raise ModelError(
-                self.name,
-                expected=f"a result for {image.shape[3]} x {image.shape[2]} px",
-                got=_reason(error),
-                remedy="choose another --engine, or export the model anew",
-            ) from error
-
-
-def start(model: ModelProto, name: str, device: str, threads: int | None) -> OpenVinoSession:
+def start(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
     """Start a session, changing the graph as suits it; `name` is the model's, for messages.
 
-    See `burnish.runtime.session`.
+    See `burnish.runtime.sessions`.
     """
-    import openvino
+    import openvino  # type: ignore[import-untyped]
 
     if device not in ("auto", "cpu"):
         raise DeviceError(
@@ -79,21 +38,28 @@ def start(model: ModelProto, name: str, device: str, threads: int | None) -> Ope
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    block = cut_spread(model)
+    blocks = cut_gather(model), cut_spread(model)
     try:
-        compiled = openvino.Core().compile_model(_bounded(model), "CPU", settings)
+        compiled = openvino.Core().compile_model(_bounded(model, blocks[0]), "CPU", settings)
     except Exception as error:
         raise ModelError(
             name,
             expected="a model that ONNX Runtime folds and OpenVINO takes",
-            got=_reason(error),
+            got=reason(error),
             remedy="choose another --engine, or update openvino",
         ) from error
-    return OpenVinoSession("cpu", name, compiled, Lock(), block)
+    turn = Lock()
+
+    def infer(given: Mapping[str, Array], use: Callable[[Array], None]) -> None:
+        # A compiled model has one request and one result, and one caller at a time.
+        with turn:
+            use(compiled(dict(given), share_outputs=True)[0])
+
+    return Session(name, "cpu", blocks, infer)
 
 
-def _bounded(model: ModelProto) -> Any:
-    """Read a graph, for pictures of at most so many rows and columns.
+def _bounded(model: ModelProto, block: int) -> Any:
+    """Read a graph, whose image comes in blocks, for tiles of at most so many rows and columns.
 
     Without bounds OpenVINO (2026.4 at least) takes the largest integer for them; where cells are
     enlarged that overflows, and it says that shapes are inconsistent. It reads all of a graph that
@@ -104,7 +70,7 @@ def _bounded(model: ModelProto) -> Any:
 
     side, one = Dimension(1, MOST), Dimension(1)
     bounds = {
-        INPUT: PartialShape([one, Dimension(3), side, side]),
+        INPUT: PartialShape([one, Dimension(3 * block**2), side, side]),
         PLACES: PartialShape([one, side, side, Dimension(2)]),
     }
     with TemporaryDirectory() as folder:
@@ -135,7 +101,3 @@ def _fold(model: ModelProto, path: Path) -> None:
     onnxruntime.InferenceSession(
         model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
     )
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,48 +1,58 @@
-"""Sessions: a model, with what holds for a picture, on an engine and a device; kept for reuse."""
+"""A session: a model with what holds for a picture, ready to run on an engine and a device."""
 
-import hashlib
 import re
-from collections import OrderedDict
-from importlib import import_module
-from threading import Lock
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.errors import UsageError, missing_library
-from burnish.modelfile.read import ModelFile
-from burnish.runtime.context import Context, build_in
-from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
+from burnish.errors import ModelError
+from burnish.modelfile.card import INPUT, PLACES
+from burnish.runtime.layout import lay_in, lay_out
 
-# A session holds the weights and little more; eight are enough to go back and forth between models.
-_KEPT = 8
+Array = NDArray[np.float32]
+# Runs a graph on its inputs by name, and hands its result over; the result may be gone afterwards.
+Infer = Callable[[Mapping[str, Array], Callable[[Array], None]], None]
 
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+# How engines say that memory is out, on the CPU and on CUDA; they have no class for it.
+_OUT_OF_MEMORY = re.compile(
+    r"bad_alloc|bad allocation|failed to allocate|can't allocate|out of memory"
+    r"|CUDNN_STATUS_ALLOC_FAILED",
+    re.I,
+)
 
 
-class Session(Protocol):
-    """A model, ready to run on a device.
+@dataclass(frozen=True)
+class Session:
+    """A model, ready to run.
 
-    ``device`` is where it runs: ``cpu`` or ``cuda:N``, never ``auto``.
+    Parameters
+    ----------
+    name : the model's, for messages
+    device : where it runs: "cpu" or "cuda:N", never "auto"
+    blocks : sides of the squares that the graph's image and its result are laid out in, px
     """
 
-    @property
-    def device(self) -> str:
-        """Where it runs."""
+    name: str
+    device: str
+    blocks: tuple[int, int]
+    _infer: Infer
 
     def run(
         self,
-        image: NDArray[np.float32],
-        out: NDArray[np.float32],
+        pixels: Array,
+        size: tuple[int, int],
+        out: Array,
         corner: tuple[int, int] = (0, 0),
-        places: NDArray[np.float32] | None = None,
+        places: Array | None = None,
     ) -> None:
-        """Run the model, and write a part of its result.
+        """Run the model on a source, and write a part of its result.
 
         Parameters
         ----------
-        image : (1, 3, H, W); H and W are multiples of the model's
+        pixels : (rows, columns, 3), what of the source lies in the picture; see `lay_in`
+        size : height and width of the source, px; multiples of the model's
         out : (height, width, 3), takes the part
         corner : row and column where the part begins, multiples of the model's
         places : (1, H / multiple, W / multiple, 2), for a model that takes them
@@ -52,74 +62,21 @@ class Session(Protocol):
         MemoryError : the device has not enough
         ModelError : the engine stopped for another reason
         """
+        into, spread = self.blocks
+        given = {INPUT: lay_in(pixels, size, into)} | ({} if places is None else {PLACES: places})
+        try:
+            self._infer(given, lambda made: lay_out(made, spread, out, *corner))
+        except Exception as error:  # engines' classes share no base of their own
+            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError(str(error)) from error
+            raise ModelError(
+                self.name,
+                expected=f"a result for {size[1]} x {size[0]} px",
+                got=reason(error),
+                remedy="get or export the model anew, or choose another --engine",
+            ) from error
 
 
-_sessions: OrderedDict[tuple[object, ...], Session] = OrderedDict()
-_lock = Lock()
-
-
-def session(
-    file: ModelFile,
-    device: str = "auto",
-    threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
-    context: Context | None = None,
-) -> Session:
-    """Return a session, the same one for the same model, context, engine, device and threads.
-
-    Parameters
-    ----------
-    device : "auto" (CUDA where the engine has it and it works, else the CPU), "cpu", "cuda" or
-        "cuda:N". A device asked for by name is that device or an error
-    threads : how many CPU threads work on one picture; None leaves it to the engine
-    engine : a name of `ENGINES`
-    context : what the graph takes beside the image, all of it
-
-    Raises
-    ------
-    UsageError : `device`, `threads` or `engine` is nothing of the above
-    DeviceError : the device cannot be had
-    MissingLibraryError : the engine is not installed
-    ModelError : the engine does not take the model
-    """
-    check(device, threads, engine)
-    taken = context or {}
-    fingerprint = hashlib.sha256(b"".join(value.tobytes() for value in taken.values())).digest()
-    key = (file.sha256, fingerprint, device, threads, engine)
-    with _lock:
-        if key not in _sessions:
-            start = import_module(ENGINES[engine]).start
-            model = build_in(file.graph, taken)
-            try:  # engines import their libraries as they start
-                _sessions[key] = start(model, file.card.name, device, threads)
-            except ModuleNotFoundError as error:
-                raise missing_library(error).at(f"engine {engine}") from error
-            if len(_sessions) > _KEPT:
-                _sessions.popitem(last=False)
-        _sessions.move_to_end(key)
-        return _sessions[key]
-
-
-def check(device: str, threads: int | None, engine: str) -> None:
-    """See that there can be such a session; see `session` for what is raised."""
-    if not _DEVICE.fullmatch(device):
-        raise UsageError(
-            "device",
-            expected="auto, cpu, cuda or cuda:N",
-            got=repr(device),
-            remedy="leave it out for auto",
-        )
-    if threads is not None and not 1 <= threads <= 1024:
-        raise UsageError(
-            "threads",
-            expected="1 to 1024",
-            got=f"{threads}",
-            remedy="leave it out for all cores",
-        )
-    if engine not in ENGINES:
-        raise UsageError(
-            "engine",
-            expected=" or ".join(ENGINES),
-            got=repr(engine),
-            remedy=f"leave it out for {DEFAULT_ENGINE}",
-        )
+def reason(error: Exception) -> str:
+    """Return what an engine says of an error, in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

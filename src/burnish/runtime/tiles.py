@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-from numpy.typing import NDArray
-
 from burnish.errors import UsageError
 from burnish.photo.rectangle import Rectangle
 
@@ -110,21 +107,6 @@ def within(frame: Frame, part: Rectangle) -> Rectangle:
     return Rectangle(
         part.top, min(part.bottom, frame.height), part.left, min(part.right, frame.width)
     )
-
-
-def take(pixels: NDArray[np.float32], source: Rectangle) -> NDArray[np.float32]:
-    """Return a source as the network wants it, continued where it passes the picture's last pixels.
-
-    Shape: pixels, what of the source lies in the picture, (rows, columns, 3) ->
-    (1, 3, source's height, source's width), contiguous.
-    """
-    height, width = pixels.shape[:2]
-    image = np.empty((1, 3, source.bottom - source.top, source.right - source.left), np.float32)
-    for colour in range(3):  # three times as fast as all at once
-        image[0, colour, :height, :width] = pixels[..., colour]
-    image[..., :height, width:] = image[..., :height, width - 1 : width]
-    image[..., height:, :] = image[..., height - 1 : height, :]
-    return image
 
 
 def corner(tile: Tile) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from burnish.editing.video.run import edit_film
 from burnish.errors import UsageError
 from burnish.photo.shrink import shrink
 from burnish.runtime.model import Model
-from burnish.runtime.session import _sessions
+from burnish.runtime.sessions import _sessions
 
 GLOBAL = "photographic-style"
 

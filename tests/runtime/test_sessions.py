@@ -8,7 +8,7 @@ import pytest
 
 from burnish.errors import DeviceError, ModelError, UsageError
 from burnish.modelfile.read import read
-from burnish.runtime.session import session
+from burnish.runtime.sessions import session
 
 Make = Callable[..., Path]
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -50,7 +50,7 @@ def test_unknown_thread_count_is_wrong_usage(make: Make, threads: int) -> None:
 def test_runtime_error_is_one_line(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
     ready = session(read(make()), "cpu", 1)
     with pytest.raises(ModelError, match="a result for 5 x 4 px") as caught:
-        ready.run(np.zeros((1, 2, 4, 5), np.float32), np.empty((4, 5, 3), np.float32))
+        ready.run(np.zeros((4, 5, 2), np.float32), (4, 5), np.empty((4, 5, 3), np.float32))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
@@ -65,8 +65,8 @@ def test_model_that_the_runtime_refuses_is_one_line(
         onnx.numpy_helper.from_array(np.zeros((3, 5, 3, 3), np.float32), "mean")
     )
     onnx.save(model, path)
-    image, out = np.zeros((1, 3, 8, 8), np.float32), np.empty((8, 8, 3), np.float32)
+    pixels, out = np.zeros((8, 8, 3), np.float32), np.empty((8, 8, 3), np.float32)
     with pytest.raises(ModelError, match="blur: expected") as caught:
-        session(read(path), "cpu", 1).run(image, out)
+        session(read(path), "cpu", 1).run(pixels, (8, 8), out)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

@@ -1,0 +1,97 @@
+"""Take off a graph's ends what only moves values: `burnish.runtime.layout` does it at once."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import cast
+
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.local import attributes, constants
+
+COLOURS = 3
+_CHANNELS = (1, -3)
+
+
+def cut_gather(model: ModelProto) -> int:
+    """Take the SpaceToDepth of each colour off a graph's beginning, in place.
+
+    Only where the graph looks at nothing else of its image, and joins the colours in their order.
+
+    Returns
+    -------
+    The block for `lay_in`; 1 where nothing is taken off
+    """
+    graph = model.graph
+    nodes = _gathering(graph)
+    if not nodes:
+        return 1
+    *cut, join = nodes
+    block = cast(int, attributes(cut[-1])["blocksize"])
+    for node in graph.node:
+        for number, name in enumerate(node.input):
+            if name == join.output[0]:
+                node.input[number] = INPUT
+    for node in nodes:
+        graph.node.remove(node)
+    (image,) = (end for end in graph.input if end.name == INPUT)
+    sizes = [None, COLOURS * block**2, None, None]
+    image.CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sizes))
+    return block
+
+
+def _gathering(graph: GraphProto) -> list[NodeProto]:
+    """Return the nodes that gather all that a graph looks at of its image, the last one joining it.
+
+    None where it looks at something else, or joins it in another order than `lay_in` has.
+    """
+    readers = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    known = constants(graph)
+    colours = readers[INPUT]
+    deep = [node for colour in colours for node in readers[colour.output[0]]]
+    joins = [node for one in deep for node in readers[one.output[0]]]
+    if (
+        [_colour(node, known) for node in colours] != [*range(COLOURS)]
+        or [node.op_type for node in deep] != ["SpaceToDepth"] * COLOURS
+        or [node.op_type for node in joins] != ["Concat"] * COLOURS
+        or len({attributes(one).get("blocksize") for one in deep}) != 1
+        or attributes(joins[0]).get("axis") not in _CHANNELS
+        or any(list(node.input) != [one.output[0] for one in deep] for node in joins)
+        or joins[0].output[0] == OUTPUT
+    ):
+        return []
+    return [*colours, *deep, joins[0]]
+
+
+def _colour(node: NodeProto, known: Mapping[str, TensorProto]) -> int | None:
+    """Return the one channel that a node takes and keeps as such, if it does."""
+    if node.op_type != "Gather" or attributes(node).get("axis") not in _CHANNELS:
+        return None
+    stored = known.get(node.input[1])
+    if stored is None or list(stored.dims) != [1]:
+        return None
+    return int(numpy_helper.to_array(stored)[0])
+
+
+def cut_spread(model: ModelProto) -> int:
+    """Take the last DepthToSpace off a graph, in place; return its block for `lay_out`, or 1.
+
+    Only one in torch's order is taken off, colour by colour, that spreads what the graph has made.
+    """
+    graph = model.graph
+    last = next(node for node in graph.node if OUTPUT in node.output)
+    given = attributes(last)
+    if last.op_type != "DepthToSpace" or given.get("mode") != b"CRD":
+        return 1
+    source = last.input[0]
+    made = any(source in node.output for node in graph.node)
+    if not made or any(OUTPUT in node.input for node in graph.node):
+        return 1
+    block = cast(int, given["blocksize"])
+    sizes = [None, COLOURS * block**2, None, None]
+    graph.output[0].CopyFrom(helper.make_tensor_value_info(source, TensorProto.FLOAT, sizes))
+    graph.node.remove(last)
+    return block
