@@ -25,8 +25,9 @@ class BurnishError(Exception):
         self.expected = expected
         self.got = got
         self.remedy = remedy
-        # One line, whatever a library put into its own message.
-        super().__init__(" ".join(f"{where}: expected {expected}, got {got}; {remedy}".split()))
+        # One line that a terminal shows as it is, whatever a library or a file put into it.
+        line = " ".join(f"{where}: expected {expected}, got {got}; {remedy}".split())
+        super().__init__("".join(_shown(character) for character in line))
 
     def at(self, where: str) -> "BurnishError":
         """Return the same error, said of another place."""
@@ -36,6 +37,10 @@ class BurnishError(Exception):
         # Errors cross process boundaries, and pickle would call __init__ with the message alone.
         parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
         return partial(type(self), **parts), (self.where,)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 class PhotoError(BurnishError):

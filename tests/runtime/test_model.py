@@ -2,6 +2,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from burnish.runtime.model import Model
 Make = Callable[..., Path]
 
 MEBIBYTE = 2**20
+
+openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -233,7 +236,7 @@ from burnish.runtime import onnx_runtime
 from burnish.runtime.model import Model
 
 onnx_runtime._ARENA_BYTES = 2**20  # Else it has all that it will want before it is short.
-model = Model.open(sys.argv[1], threads=1)
+model = Model.open(sys.argv[1], threads=1, engine=sys.argv[3])
 pixels = np.random.default_rng(0).random((900, 700, 3), dtype=np.float32)
 model(pixels[:16, :16])  # Threads and libraries take their memory before it is short.
 tops = []
@@ -250,11 +253,12 @@ except Exception as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory the way Linux does")
-def test_out_of_memory_halves_the_tile(make: Make) -> None:
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=openvino)])
+def test_out_of_memory_halves_the_tile(make: Make, engine: str) -> None:
     path = make(halo=3, channels=96)
 
     def starve(mebibytes: int) -> list[str]:
-        command = [sys.executable, "-c", STARVED, str(path), str(mebibytes)]
+        command = [sys.executable, "-c", STARVED, str(path), str(mebibytes), engine]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stderr == ""
         return done.stdout.split()

@@ -1,26 +1,26 @@
 """Take off a graph's ends what only moves values: `burnish.runtime.layout` does it at once."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from burnish.modelfile.card import INPUT, OUTPUT
-from burnish.modelfile.local import attributes, constants
+from burnish.modelfile.local import attributes, constants, numbers
 
 COLOURS = 3
-_CHANNELS = (1, -3)
 
 
 def cut_gather(model: ModelProto) -> int:
     """Take the SpaceToDepth of each colour off a graph's beginning, in place.
 
-    Only where the graph looks at nothing else of its image, and joins the colours in their order.
+    Only where the graph, which is checked, looks at nothing else of its image, and joins the
+    colours in their order.
 
     Returns
     -------
-    The block for `lay_in`; 1 where nothing is taken off
+    The block for `lay_in`; 1 where pixels are not gathered
     """
     graph = model.graph
     nodes = _gathering(graph)
@@ -45,35 +45,43 @@ def _gathering(graph: GraphProto) -> list[NodeProto]:
 
     None where it looks at something else, or joins it in another order than `lay_in` has.
     """
-    readers = defaultdict(list)
+    readers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
     known = constants(graph)
     colours = readers[INPUT]
-    deep = [node for colour in colours for node in readers[colour.output[0]]]
-    joins = [node for one in deep for node in readers[one.output[0]]]
-    if (
-        [_colour(node, known) for node in colours] != [*range(COLOURS)]
-        or [node.op_type for node in deep] != ["SpaceToDepth"] * COLOURS
-        or [node.op_type for node in joins] != ["Concat"] * COLOURS
-        or len({attributes(one).get("blocksize") for one in deep}) != 1
-        or attributes(joins[0]).get("axis") not in _CHANNELS
-        or any(list(node.input) != [one.output[0] for one in deep] for node in joins)
-        or joins[0].output[0] == OUTPUT
-    ):
+    if [_colour(node, known) for node in colours] != [*range(COLOURS)]:
         return []
-    return [*colours, *deep, joins[0]]
+    followers = [_follower(node, "SpaceToDepth", readers) for node in colours]
+    deep = [node for node in followers if node is not None]
+    if len(deep) != COLOURS or len({attributes(node)["blocksize"] for node in deep}) != 1:
+        return []
+    places = [node.output[0] for node in deep]
+    join = _follower(deep[0], "Concat", readers)
+    if join is None or list(join.input) != places or join.output[0] == OUTPUT:
+        return []
+    if any(len(readers[place]) != 1 for place in places):
+        return []
+    return [*colours, *deep, join]
+
+
+def _follower(
+    node: NodeProto, operator: str, readers: Mapping[str, Sequence[NodeProto]]
+) -> NodeProto | None:
+    """Return the one node that reads what a node gives, if it is of this operator."""
+    found = readers[node.output[0]]
+    return found[0] if len(found) == 1 and found[0].op_type == operator else None
 
 
 def _colour(node: NodeProto, known: Mapping[str, TensorProto]) -> int | None:
     """Return the one channel that a node takes and keeps as such, if it does."""
-    if node.op_type != "Gather" or attributes(node).get("axis") not in _CHANNELS:
+    if node.op_type != "Gather":
         return None
     stored = known.get(node.input[1])
-    if stored is None or list(stored.dims) != [1]:
-        return None
-    return int(numpy_helper.to_array(stored)[0])
+    index = numbers(stored)
+    kept = stored is not None and list(stored.dims) == [1] and len(index) == 1
+    return int(index[0]) if kept else None
 
 
 def cut_spread(model: ModelProto) -> int:

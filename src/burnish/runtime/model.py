@@ -221,7 +221,15 @@ class Model:
         return self._frame(height, width).smallest * self._bytes_per_pixel
 
     def _start(self, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None) -> Session:
-        return session(self._file, *self._how, context(self.card, params, thumbnail))
+        try:
+            return session(self._file, *self._how, context(self.card, params, thumbnail))
+        except MemoryError as error:
+            raise ModelError(
+                self.card.name,
+                expected="enough free memory to start it",
+                got="less",
+                remedy="close other programs",
+            ) from error
 
     def _frame(self, height: int, width: int) -> tiles.Frame:
         return tiles.Frame(height, width, self.card.halo, self.card.multiple)

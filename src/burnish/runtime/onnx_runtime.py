@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
 
-from burnish.errors import DeviceError, ModelError
+from burnish.errors import DeviceError
 from burnish.runtime.blocked import keep_blocked
 from burnish.runtime.cut_ends import cut_gather, cut_spread
-from burnish.runtime.session import Array, Session, reason
+from burnish.runtime.session import Array, Session, failure, reason
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -70,12 +70,8 @@ def _on_cpu(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSes
     try:
         return _engine(graph, threads, "CPUExecutionProvider", {}), "cpu"
     except Exception as error:
-        raise ModelError(
-            name,
-            expected="a model that ONNX Runtime takes",
-            got=reason(error),
-            remedy="update onnxruntime, or export the model anew",
-        ) from error
+        remedy = "update onnxruntime, or export the model anew"
+        raise failure(error, name, "a model that ONNX Runtime takes", remedy) from error
 
 
 def _on_cuda(graph: bytes, device: str, threads: int | None) -> tuple["InferenceSession", str]:

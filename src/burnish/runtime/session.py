@@ -62,21 +62,30 @@ class Session:
         MemoryError : the device has not enough
         ModelError : the engine stopped for another reason
         """
-        into, spread = self.blocks
-        given = {INPUT: lay_in(pixels, size, into)} | ({} if places is None else {PLACES: places})
+        gathered, spread = self.blocks
+        sides = tuple(side // spread for side in size)
+
+        def use(planes: Array) -> None:
+            if planes.shape != (1, out.shape[2] * spread**2, *sides):
+                raise ValueError(f"one of shape {planes.shape}")
+            lay_out(planes, spread, out, *corner)
+
         try:
-            self._infer(given, lambda made: lay_out(made, spread, out, *corner))
+            given = {INPUT: lay_in(pixels, size, gathered)}
+            self._infer(given if places is None else given | {PLACES: places}, use)
         except Exception as error:  # engines' classes share no base of their own
-            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
-                raise MemoryError(str(error)) from error
-            raise ModelError(
-                self.name,
-                expected=f"a result for {size[1]} x {size[0]} px",
-                got=reason(error),
-                remedy="get or export the model anew, or choose another --engine",
-            ) from error
+            expected = f"a result for {size[1]} x {size[0]} px"
+            remedy = "get or export the model anew, or choose another --engine"
+            raise failure(error, self.name, expected, remedy) from error
+
+
+def failure(error: Exception, where: str, expected: str, remedy: str) -> MemoryError | ModelError:
+    """Return what an engine's error means: that memory is out, or that it does not take a model."""
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        return MemoryError(f"{where}: {reason(error)}")
+    return ModelError(where, expected=expected, got=reason(error), remedy=remedy)
 
 
 def reason(error: Exception) -> str:
-    """Return what an engine says of an error, in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """Return the beginning of what an engine says of an error."""
+    return str(error).strip()[:200] or type(error).__name__
