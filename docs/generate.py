@@ -61,8 +61,8 @@ parameters that [operators.md](operators.md) finds; where those are not our defa
 the two dehazing operators, photographic style, the texture of pencil drawing) their row says little
 about them. `can24` is the paper's network, trained by burnish on photos of the folders that ours
 learnt from, of L0 smoothing for 65 minutes on two cores, of the others for 12 to 55 minutes on one
-that most of them shared. `can32` is its larger one, of L0 smoothing learnt as `can24` beside it was,
-of the others on one core of a slower processor, in some 500 to 800 steps where `can24` took 1,100
+that most of them shared. `can32` is its larger one, of L0 smoothing learnt as `can24` beside it, of
+the others on one core of a slower processor, in some 500 to 800 steps where `can24` took 1,100
 or 1,800: they say what so short a training is worth rather than what the network is. `guided` and
 `grid` decide at low resolution and are carried to the full one by a guided filter or a bilateral
 grid; they learnt in 1,000 or 2,000 steps, and were timed with other weights of the same shapes. The

@@ -71,7 +71,7 @@ def again(
     params: dict[str, Value],
 ) -> None:
     """Do to photos and films what was done to the first: operators, values, networks, order."""
-    from burnish.cli.batch import run
+    from burnish.cli.batch import files_named, run
     from burnish.editing.again import again as repeat
     from burnish.editing.again import how_made
     from burnish.editing.plan import Wish
@@ -97,6 +97,7 @@ def again(
         skip_existing=skip_existing,
         depth=depth,
         coding=Coding(codec, crf),
+        beside=files_named(made, model, params, detector, objects, mask),
     )
     run(
         edit,

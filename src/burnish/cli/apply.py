@@ -67,7 +67,7 @@ def apply(
     where: RegionWish,
 ) -> None:
     """Apply an operator to photos and films. All that is in the files is kept, or it is said."""
-    from burnish.cli.batch import run
+    from burnish.cli.batch import files_named, run
     from burnish.editing.edit import choose
     from burnish.editing.plan import Wish
     from burnish.editing.video.formats import Coding
@@ -87,6 +87,7 @@ def apply(
         skip_existing=skip_existing,
         depth=depth,
         coding=Coding(codec, crf),
+        beside=files_named(operator, params, where, save_mask),
     )
     run(
         edit,

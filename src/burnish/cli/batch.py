@@ -2,6 +2,8 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,28 @@ if TYPE_CHECKING:
 
 # How the standard streams are named where a file would be.
 STREAM = Path("-")
+# Leads to the file that a shell has put there, if one.
+_STANDARD_INPUT = Path("/dev/stdin")
+
+
+def files_named(*given: object) -> tuple[Path, ...]:
+    """Return all that may be a file's name among what a command was given.
+
+    Parameters
+    ----------
+    given : paths and texts, also in lists, mappings and dataclasses; all else is left out
+    """
+    found: list[Path] = []
+    for value in given:
+        if isinstance(value, str | Path):
+            found.append(Path(value))
+        elif isinstance(value, Mapping):
+            found += files_named(*value.values())
+        elif isinstance(value, list | tuple):
+            found += files_named(*value)
+        elif is_dataclass(value):
+            found += files_named(*vars(value).values())
+    return tuple(found)
 
 
 def run(
@@ -110,7 +134,8 @@ def _through_streams(
     [source] = photos
     target = None
     if not to_stream:
-        target = target_of(source, edit.name, wish.output, overwrite=wish.overwrite)
+        beside = [*wish.beside, *([_STANDARD_INPUT] if source == STREAM else [])]
+        target = target_of(source, edit.name, wish.output, overwrite=wish.overwrite, beside=beside)
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
     result = edited(edit, photo, source=None if source == STREAM else source)
     if target is not None:

@@ -24,8 +24,11 @@ def cube(
     params: dict[str, Value],
 ) -> None:
     """Write an operator that is a pure map of colours as a .cube table; others are refused."""
+    from burnish.cli.batch import files_named
     from burnish.editing.cube import write_cube
+    from burnish.files import check_no_input
 
+    check_no_input(output, files_named(params))
     made = write_cube(operator, output, params=params, size=size, overwrite=overwrite)
     typer.echo(
         f"{made.path}  {made.size} colours a side, at most {255 * made.error:.2f} of 255 from "

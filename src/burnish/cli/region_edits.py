@@ -78,7 +78,7 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
         where: RegionWish,
         more: dict[str, Any],
     ) -> None:
-        from burnish.cli.batch import run
+        from burnish.cli.batch import files_named, run
         from burnish.editing.plan import Wish
         from burnish.editing.video.formats import Coding
 
@@ -91,6 +91,7 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
             skip_existing=skip_existing,
             depth=depth,
             coding=Coding(codec, crf),
+            beside=files_named(more, where, save_mask),
         )
         run(
             _edit(

@@ -50,7 +50,7 @@ def list_regions(
     from burnish.editing.sources import gather
     from burnish.photo.formats import check_writable
 
-    _check(photos, output, where)
+    _check(photos, output, coco, where)
     for target in filter(None, (output, coco)):
         check_free(target, overwrite=overwrite)
         check_no_input(target, [*photos, *([where.objects] if where.objects else [])])
@@ -83,7 +83,7 @@ def list_regions(
         raise typer.Exit(BurnishError.exit_code)
 
 
-def _check(photos: list[Path], output: Path | None, where: RegionWish) -> None:
+def _check(photos: list[Path], output: Path | None, coco: Path | None, where: RegionWish) -> None:
     several = len(photos) > 1 or any(photo.is_dir() for photo in photos)
     got = {
         "--mask": where.mask is not None,
@@ -102,6 +102,10 @@ def _check(photos: list[Path], output: Path | None, where: RegionWish) -> None:
             expected="one photo to draw on",
             got="several",
             remedy="draw them one by one",
+        )
+    if output is not None and coco is not None and output.resolve() == coco.resolve():
+        raise UsageError(
+            f"-o {output}", expected="another file than --coco", got="the same", remedy="name two"
         )
 
 

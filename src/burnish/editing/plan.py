@@ -70,6 +70,7 @@ class Wish:
     skip_existing : leave out photos whose results exist
     depth : bits a channel of photos; None keeps the photo's
     coding : how films are encoded
+    beside : other files of the run, read or written: no result replaces one
     """
 
     output: str | Path | None = None
@@ -80,6 +81,7 @@ class Wish:
     skip_existing: bool = False
     depth: int | None = None
     coding: Coding = AS_IT_WAS
+    beside: Sequence[Path] = ()
 
 
 def plan(
@@ -119,6 +121,7 @@ def plan(
     placed = [(source, target(source)) for source in gathered.sources]
     kept = _without_results(placed, overwrite=wish.overwrite)
     _check_apart(kept)
+    _check_beside(kept, wish.beside)
     _check_codings(kept, wish.coding)
     steps = tuple(
         Step(source.path, target, skip=wish.skip_existing and os.path.lexists(target))
@@ -137,6 +140,7 @@ def target_of(
     *,
     overwrite: bool = False,
     coding: Coding = AS_IT_WAS,
+    beside: Sequence[Path] = (),
 ) -> Path:
     """Return where the result of one photo or film goes; the errors are those of `plan`.
 
@@ -148,7 +152,8 @@ def target_of(
         raise PhotoError(
             str(photo), expected="a photo", got="a folder", remedy="name a photo in it"
         )
-    target = plan([photo], edit, Wish(output, overwrite=True, coding=coding)).steps[0].target
+    wish = Wish(output, overwrite=True, coding=coding, beside=beside)
+    target = plan([photo], edit, wish).steps[0].target
     check_free(target, overwrite=overwrite)
     return target
 
@@ -284,6 +289,19 @@ def _check_apart(placed: Placed) -> None:
                 remedy="choose another -o or --name",
             )
         taken[place] = source.path
+
+
+def _check_beside(placed: Placed, beside: Iterable[Path]) -> None:
+    """See that no result replaces another file that the run reads or writes."""
+    others = {_identity(path): path for path in beside}
+    for _, target in placed:
+        if _identity(target) in others:
+            raise UsageError(
+                str(target),
+                expected="an output that no other part of the command reads or writes",
+                got=f"{others[_identity(target)]}",
+                remedy="choose another -o or --name",
+            )
 
 
 def _check_free(steps: Sequence[Step]) -> None:
