@@ -122,6 +122,7 @@ def test_json_is_one_object_a_photo(burnish, photos):
     [
         (["no-such-model", "{}"], 3, "no-such-model: expected the name of a model"),
         (["l0-smothing", "{}"], 3, "did you mean l0-smoothing?"),
+        (["kuwahara", "{}"], 3, "--slow runs it, burnish train kuwahara learns one"),
         (["l0-smoothing", "{}", "--kappa", "3"], 2, "which model l0-smoothing was trained at"),
         (["l0-smoothing", "{}", "--slow", "--lambda", "9"], 2, "lambda: expected 0.002 to 0.2"),
         (["l0-smoothing", "{}", "--device", "cuda:7"], 3, "cuda:7"),

@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 
 from burnish.errors import ModelError
+from burnish.operators.table import OPERATORS
 
 SHIPPED = Path(__file__).parent.parent / "models"
 
@@ -59,6 +60,8 @@ def _is_path(name_or_path: str | Path) -> bool:
 
 
 def _remedy(name: str, there: list[str]) -> str:
+    if name in OPERATORS:
+        return f"no network has learnt it: --slow runs it, burnish train {name} learns one"
     if not there:
         return "there are no models yet"
     near = difflib.get_close_matches(name, there, n=1)

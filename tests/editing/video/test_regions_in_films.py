@@ -63,6 +63,41 @@ def test_a_filling_does_not_blink_where_the_detector_misses(clip, tmp_path):
     assert min(black) > 0.9 * 40 * 24
 
 
+class Late:
+    """Finds a person from a picture on, which may never come."""
+
+    name, sha256, classes, device = "late", "1" * 64, ("person",), "cpu"
+
+    def __init__(self, first):
+        self.left = first
+
+    def find(self, pixels, source=None):
+        box = np.array([[10, 10, 34, 50]], np.float32)
+        mask = (np.ones((40, 24), np.float32),)
+        found = Instances((96, 64), box, ("person",), np.ones(1, np.float32), mask)
+        self.left -= 1
+        return found.pick([] if self.left >= 0 else [0])
+
+
+@pytest.mark.parametrize("name", ["anonymise", "blur", "l0-smoothing"])
+def test_a_region_that_is_in_no_picture_is_said_to_be_in_none(clip, tmp_path, name, recwarn):
+    film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=5)
+    edited = {}
+    for first in (4, 5):
+        region = Region(Selection(classes=("person",)), Edges(feather=0), Late(first))
+        edit = (
+            within(choose(name, {}), region)
+            if name == "l0-smoothing"
+            else region_edit(EDITS[name], {}, region)
+        )
+        edit_film(edit, film, tmp_path / f"{first}.mkv")
+        edited[first] = [str(warning.message) for warning in recwarn.list]
+        recwarn.clear()
+    said = f"{film}: the region is found in none of its frames, which stay as they are"
+    assert said in edited[5]
+    assert said not in edited[4]
+
+
 def test_every_film_begins_anew(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=3)
     region = Region(Selection(classes=("person",)), Edges(feather=0), Blinking())

@@ -1,6 +1,7 @@
 """Film: what a film is, found out before any work is done on it; what would be lost is refused."""
 
 import math
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _TRANSFERS = {8: "linear light", 16: "HDR (PQ)", 18: "HDR (HLG)"}
 _PROGRESSIVE = (0, 1)  # field orders of FFmpeg: not said, and one picture a frame
 _FULL = 2
+# How Matroska says how long a stream is.
+_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 # What a frame may carry that PyAV cannot write into a new film.
 _LOST = {
@@ -198,9 +201,20 @@ def _film(
         steady=stream.average_rate == stream.base_rate,
         start=float((stream.start_time or 0) * stream.time_base),
         seconds=seconds,
-        promised=None if stream.duration is None else seconds,
+        promised=_promised(stream, seconds),
         frames=stream.frames or round((seconds or 0) * rate),
     )
+
+
+def _promised(stream: "VideoStream", seconds: float | None) -> float | None:
+    """Return how long a stream says that it is, s; Matroska has a tag for it."""
+    if stream.duration is not None:
+        return seconds
+    told = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if told is None:
+        return None
+    hours, minutes, rest = (float(number) for number in told.groups())
+    return 3600 * hours + 60 * minutes + rest
 
 
 def _pictures(container: "InputContainer", path: Path) -> "VideoStream":

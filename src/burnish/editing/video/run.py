@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 import burnish
 from burnish.editing.edit import Edit
 from burnish.editing.video.beside import check_beside
@@ -80,7 +82,8 @@ def edit_film(
 
     Warns
     -----
-    UserWarning : something that cannot be kept, or a film that ends before it says
+    UserWarning : something that cannot be kept, a film that ends before it says, or a region that
+        is found in no frame
     """
     check_free(target, overwrite=overwrite)
     container = writable(target.suffix, str(target))
@@ -114,6 +117,8 @@ def _stretches(
     # What is finished is gone through again where the rest depends on it.
     first = 0 if edit.remembers else start
     run = edit.on_film(lambda: samples(film))
+    # In what was edited earlier, and is not looked at again, a region may have been found.
+    shown = first > 0 or all(step.where is None for step in edit.made)
     stretches = Stretches(film, encoding, scratch)
     with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "encode") as encoder:
         behind = Behind(encoder)
@@ -122,6 +127,7 @@ def _stretches(
                 if stopped():
                     break
                 edited = run(pixels, number, float(frame.stamp * film.time_base))
+                shown = shown or not np.array_equal(edited, pixels)
                 if number < start:
                     continue
                 behind.hand(partial(stretches.add, frame, edited))
@@ -130,6 +136,9 @@ def _stretches(
             else:
                 behind.hand(stretches.finish)
                 behind.wait()
+                if not shown:
+                    said = "the region is found in none of its frames, which stay as they are"
+                    warnings.warn(f"{film.path}: {said}", stacklevel=4)
                 return True
             behind.wait()
         finally:
