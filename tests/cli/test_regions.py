@@ -261,6 +261,13 @@ def test_list(burnish, photos, objects, tmp_path):
     assert [json.loads(line) | {"number": 0} for line in again.splitlines()] == dogs
 
 
+def test_a_list_of_nothing_says_so(burnish, photos, objects):
+    order = ["regions", "list", photos / "1.png", "--objects", objects, "--min-score", "0.95"]
+    code, out, err = burnish(*order)
+    assert (code, out) == (0, "")
+    assert err == f"burnish: warning: {photos / '1.png'}: no object is found\n"
+
+
 def test_a_list_of_a_folder(burnish, photos, objects, tmp_path):
     (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 half")
     coco = tmp_path / "all.json"

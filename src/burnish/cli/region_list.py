@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +70,10 @@ def list_regions(
             failed += 1
             continue
         done.append(one if coco or output else None)
-        for record in one.records():
+        records = one.records()
+        if not records:
+            warnings.warn(f"{source.path}: no object is found", stacklevel=1)
+        for record in records:
             if json_output:
                 typer.echo(json.dumps(record))
             else:
