@@ -2,7 +2,6 @@
 
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +71,7 @@ def list_regions(
         done.append(one if coco or output else None)
         records = one.records()
         if not records:
-            warnings.warn(f"{source.path}: no object is found", stacklevel=1)
+            print(f"burnish: warning: {source.path}: no object is found", file=sys.stderr)
         for record in records:
             if json_output:
                 typer.echo(json.dumps(record))
