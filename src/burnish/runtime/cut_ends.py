@@ -43,7 +43,7 @@ def cut_gather(model: ModelProto) -> int:
 def _gathering(graph: GraphProto) -> list[NodeProto]:
     """Return the nodes that gather all that a graph looks at of its image, the last one joining it.
 
-    None where it looks at something else, or joins it in another order than `lay_in` has.
+    Empty where it looks at something else, or joins it in another order than `lay_in` has.
     """
     readers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
