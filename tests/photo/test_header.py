@@ -119,7 +119,8 @@ def test_missing_file_folder_and_impossible_name(tmp_path):
     for path in (tmp_path / "none.png", tmp_path, "a\0b.png"):
         with pytest.raises(PhotoError, match="expected a picture file") as caught:
             Photo.size_of(path)
-        assert str(path) in str(caught.value)
+        assert caught.value.where == str(path)
+        assert str(path).replace("\0", "\\x00") in str(caught.value)
 
 
 @pytest.mark.parametrize("format", FORMATS)
