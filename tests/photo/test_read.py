@@ -155,7 +155,8 @@ def test_missing_file_folder_and_impossible_name(tmp_path):
     for path in (tmp_path / "none.png", tmp_path, "a\0b.png"):
         with pytest.raises(PhotoError, match="expected a picture file") as caught:
             Photo.open(path)
-        assert str(path) in str(caught.value)
+        assert caught.value.where == str(path)
+        assert str(path).replace("\0", "\\x00") in str(caught.value)
 
 
 def test_a_bomb_is_refused_before_it_is_decoded():
