@@ -68,3 +68,15 @@ def test_a_size_that_no_photo_is_well_above_has_no_table(photos):
 def test_a_value_that_the_model_has_not_learnt_is_refused(photos):
     with pytest.raises(UsageError, match="kappa: expected 2"):
         evaluate_models([MODEL], photos, params={"kappa": 3.0})
+
+
+def test_a_photo_too_small_to_be_judged_is_left_out_and_said(photos):
+    before = evaluate_models([MODEL], photos)[0].rows[1].report
+    Photo(np.zeros((10, 50, 3), np.float32)).save(photos / "small.png")
+    with pytest.warns(UserWarning, match=r"small\.png: expected 11 pixels.*got 50 x 10"):
+        (table,) = evaluate_models([MODEL], photos)
+    assert (table.count, table.rows[1].report) == (2, before)
+    for index in range(2):
+        (photos / f"{index}.png").unlink()
+    with pytest.raises(UsageError, match="expected photos of 11 pixels or more"):
+        evaluate_models([MODEL], photos)

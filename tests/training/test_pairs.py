@@ -10,7 +10,7 @@ from PIL import Image
 from burnish.errors import BurnishError, OperatorError, PhotoError, UsageError
 from burnish.operators.own import resolve
 from burnish.training import pairs
-from burnish.training.pairs import find_photos, make, plan, resize, sizes_of
+from burnish.training.pairs import find_photos, made, make, plan, resize, sizes_of
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 
@@ -93,6 +93,36 @@ def test_a_photo_that_cannot_be_read_is_left_out_and_said(photos):
         assert {job.target for job in jobs_of(photos)} == whole
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_photo_that_breaks_off_is_left_out_and_said_once(photos, processes):
+    rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    whole = photos / "whole.jpg"
+    Image.fromarray(rgb).save(whole)
+    (photos / "cut.jpg").write_bytes(whole.read_bytes()[:-2000])
+    jobs = jobs_of(photos)
+    assert sum(job.photo.name == "cut.jpg" for job in jobs) == 2
+    ticks = []
+    with pytest.warns(UserWarning, match=r"left out: .*cut\.jpg: expected") as said:
+        found = make(jobs, processes=processes, tick=lambda: ticks.append(1))
+    assert len(said) == 1
+    assert len(ticks) == len(jobs)
+    assert [pair.path for pair in found] == [
+        job.target for job in jobs if job.photo.name != "cut.jpg"
+    ]
+    assert made(jobs) == found
+
+
+@pytest.mark.parametrize("kept", [20, 60])  # a part of the header, and the header alone
+def test_photos_of_which_none_can_be_read_are_one_error(tmp_path, kept):
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:kept])
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(PhotoError, match="expected photos that can be read, got none"),
+    ):
+        make(jobs_of(tmp_path), processes=1)
+
+
 def test_a_failure_keeps_what_is_finished(photos, tmp_path, monkeypatch):
     script = tmp_path / "picky.py"
     script.write_text("def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n")
@@ -102,10 +132,10 @@ def test_a_failure_keeps_what_is_finished(photos, tmp_path, monkeypatch):
     with pytest.raises(OperatorError):
         make(jobs, processes=1)
     assert [job.target.exists() for job in jobs] == [True] * 5 + [False]
-    made = []
-    monkeypatch.setattr(pairs, "_make_one", lambda job: made.append(job.photo.name))
+    called = []
+    monkeypatch.setattr(pairs, "_make_one", lambda job: called.append(job.photo.name))
     make(jobs, processes=1)
-    assert made == ["0.png"]
+    assert called == ["0.png"]
 
 
 def test_an_operator_that_fails_names_the_photo(photos, tmp_path):

@@ -1,6 +1,7 @@
 """Evaluate: how close networks come to their operator on a folder of photos, and how fast."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from burnish.params import Value
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.training import pairs
-from burnish.training.evaluate import Filter, Report, evaluate
-from burnish.training.pairs import Pair
+from burnish.training.evaluate import LEAST_SIDE, Filter, Report, evaluate
+from burnish.training.pairs import Job, Pair
 
 Pixels = NDArray[np.float32]
 
@@ -84,6 +85,10 @@ def evaluate_models(
     ------
     UsageError : no photos, models of different operators or values, or values they have not learnt
     ModelError, DeviceError, OperatorError, PhotoError : as `burnish.apply` raises them
+
+    Warns
+    -----
+    UserWarning : a photo that cannot be read, or is too small to be judged, is left out
     """
     opened = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
     params = params or {}
@@ -96,6 +101,7 @@ def evaluate_models(
         largest=largest,
         cache=pairs.cache_folder(),
     )
+    jobs = _large_enough(jobs, photos)
     begin("making pairs", len(jobs))
     made = pairs.make(jobs, tick=tick)
     slow = resolve_callable(spec)
@@ -110,6 +116,27 @@ def evaluate_models(
         megapixels = report.megapixels if report else 0.0
         tables.append(Table(short_side, megapixels, len(group), tuple(rows)))
     return tables
+
+
+def _large_enough(jobs: Sequence[Job], photos: Path) -> list[Job]:
+    """Leave out what is too small for the measures."""
+    kept = [job for job in jobs if min(job.size) >= LEAST_SIDE]
+    if not kept:
+        raise UsageError(
+            str(photos),
+            expected=f"photos of {LEAST_SIDE} pixels or more at their shorter side",
+            got="none",
+            remedy="give larger ones",
+        )
+    for job in jobs:
+        if job not in kept:
+            height, width = job.size
+            warnings.warn(
+                f"left out: {job.photo}: expected {LEAST_SIDE} pixels or more at the shorter "
+                f"side, got {width} x {height}; give larger photos",
+                stacklevel=3,
+            )
+    return kept
 
 
 def _task(

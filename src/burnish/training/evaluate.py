@@ -10,6 +10,9 @@ from burnish.fidelity import mse, psnr
 from burnish.params import Value
 from burnish.training.pairs import Pair
 
+# The window of SSIM is so many pixels wide.
+LEAST_SIDE = 11
+
 Filter = Callable[[NDArray[np.float32], Mapping[str, Value]], NDArray[np.float32]]
 
 

@@ -151,6 +151,10 @@ def plan(
     A folder of before/after photos is taken at its own size only: scaled down, its 'after' would
     no longer be what the operator makes of the scaled 'before'.
 
+    Raises
+    ------
+    PhotoError : none of the photos can be read
+
     Warns
     -----
     UserWarning : a photo that cannot be read is left out
@@ -178,6 +182,8 @@ def plan(
                 key = hashlib.sha256(f"{LAYOUT} {identity} {content} {size}".encode()).hexdigest()
                 target = cache / f"{key[:32]}.npy"
                 jobs.append(Job(spec, values_here, before, after, content, size, target))
+    if befores and not jobs:
+        raise _none_of(befores[0][0])
     return jobs
 
 
@@ -197,7 +203,7 @@ def _drawn(
 def make(
     jobs: Sequence[Job], *, processes: int | None = None, tick: Callable[[], None] = lambda: None
 ) -> list[Pair]:
-    """Make the pairs that are not in the cache yet, in parallel.
+    """Make the pairs that are not in the cache yet, in parallel; return those of `jobs`.
 
     Parameters
     ----------
@@ -205,7 +211,12 @@ def make(
 
     Raises
     ------
-    BurnishError : of the first photo or operator that failed; finished pairs stay in the cache
+    PhotoError : none of the photos can be read, or a pair is of unequal size
+    OperatorError : the operator failed; finished pairs stay in the cache
+
+    Warns
+    -----
+    UserWarning : a photo that cannot be read to its end is left out
     """
     _resolved.cache_clear()
     for folder in {job.target.parent for job in jobs}:
@@ -213,24 +224,48 @@ def make(
     missing = [job for job in jobs if not job.target.exists()]
     for _ in range(len(jobs) - len(missing)):
         tick()
-    for _ in _made(missing, processes or cores()):
+    said = set()
+    for complaint in _made(missing, processes or cores()):
+        if complaint and complaint not in said:  # once a photo rather than once a size
+            said.add(complaint)
+            warnings.warn(f"left out: {complaint}", stacklevel=2)
         tick()
-    return [Pair(digest=job.digest, path=job.target, values=job.values) for job in jobs]
+    return made(jobs)
 
 
-def _made(jobs: Sequence[Job], processes: int) -> Iterator[None]:
+def made(jobs: Sequence[Job]) -> list[Pair]:
+    """Return the pairs of `jobs` that have been made.
+
+    Raises
+    ------
+    PhotoError : there are jobs, but no pair
+    """
+    found = [
+        Pair(digest=job.digest, path=job.target, values=job.values)
+        for job in jobs
+        if job.target.exists()
+    ]
+    if jobs and not found:
+        raise _none_of(jobs[0].photo)
+    return found
+
+
+def _none_of(photo: Path) -> PhotoError:
+    return PhotoError(
+        str(photo.parent), expected="photos that can be read", got="none", remedy="give others"
+    )
+
+
+def _made(jobs: Sequence[Job], processes: int) -> Iterator[str | None]:
     if processes == 1 or len(jobs) < 2:
-        for job in jobs:
-            _make_one(job)
-            yield
+        yield from map(_make_one, jobs)
         return
     # Spawned, not forked: a fork of a process with threads (libvips, torch) may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
         try:
             for future in as_completed([pool.submit(_make_one, job) for job in jobs]):
-                future.result()
-                yield
+                yield future.result()
         except BrokenProcessPool as error:
             raise OperatorError(
                 "making pairs",
@@ -255,12 +290,16 @@ def _resolved(spec: str) -> Operator | Pairs:
     return resolve(spec)
 
 
-def _make_one(job: Job) -> None:
-    photo = Photo.open(job.photo)
-    before = resize(photo.pixels, job.size)
+def _make_one(job: Job) -> str | None:
+    """Make a pair; return what is wrong with a photo of it that cannot be read."""
+    try:
+        opened = [Photo.open(path).pixels for path in (job.photo, job.after) if path]
+    except PhotoError as error:
+        return str(error)
+    before = resize(opened[0], job.size)
     operator = _resolved(job.operator)
     if isinstance(operator, Pairs):
-        after = Photo.open(job.after or job.photo).pixels
+        after = opened[1]
         if after.shape != before.shape:
             raise PhotoError(
                 str(job.after),
@@ -274,6 +313,7 @@ def _make_one(job: Job) -> None:
         except OperatorError as error:
             raise error.at(f"{job.photo}: {error.where}") from error
     _save(np.stack([before, after]), job.target)
+    return None
 
 
 def resize(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from burnish.photo.rectangle import Rectangle
 from burnish.training import pairs, processes
 from burnish.training.batches import Batches
 from burnish.training.drawn import drawn
-from burnish.training.evaluate import score
+from burnish.training.evaluate import LEAST_SIDE, score
 from burnish.training.judge import View, as_filter, groups, words
 from burnish.training.loop import Moment, Training
 from burnish.training.pairs import Job, Pair
@@ -29,8 +29,6 @@ from burnish.training.start import start_from
 
 # Where no photos are held out by name, one in so many is.
 HOLD_OUT = 10
-# The window of SSIM is so wide.
-JUDGED_SIDE = 11
 # An early look costs no more than this: a few photos, cut to this side.
 LOOK_PHOTOS = 8
 LOOK_SIDE = 384
@@ -94,7 +92,8 @@ def train(
     Raises
     ------
     UsageError : no photos, too few, or another training's folder
-    BurnishError : a photo cannot be read, or the operator fails
+    PhotoError : none of the photos can be read
+    OperatorError : the operator fails
     """
     rank, count = processes.join()
     watch = watch if watch and rank == 0 else Watch()
@@ -104,7 +103,7 @@ def train(
         make_folder(folder)
         _make(jobs + pictures + judged, watch)
     processes.wait()  # the first process makes the pairs, the others find them made
-    learned, unseen = pairs.make(jobs), pairs.make(judged)
+    learned, unseen = pairs.made(jobs), pairs.made(judged)
 
     torch.manual_seed(settings.seed)
     network = build(settings.network, settings.slider_params, settings.thumbnail, settings.grey)
@@ -112,7 +111,7 @@ def train(
         start_from(network, start, settings.start_from)
     batches = Batches(
         learned,
-        beside=pairs.make(pictures),
+        beside=pairs.made(pictures),
         batch=settings.batch,
         crop=settings.crop,
         seed=settings.seed,
@@ -216,7 +215,7 @@ def _divide(
         if not unseen or not learn:
             raise UsageError(
                 str(held_out),
-                expected=f"photos of {JUDGED_SIDE} pixels or more, and others to train on",
+                expected=f"photos of {LEAST_SIDE} pixels or more, and others to train on",
                 got="none" if not unseen else "all of them",
                 remedy="hold out others, or leave --held-out away",
             )
@@ -227,7 +226,7 @@ def _divide(
         raise UsageError(
             str(photos or settings.operator),
             expected="at least 2 different photos, one of them to judge on, of "
-            f"{JUDGED_SIDE} pixels or more",
+            f"{LEAST_SIDE} pixels or more",
             got=str(len(known)),
             remedy="give more photos, or --held-out with others",
         )
@@ -249,7 +248,7 @@ def _drawn(settings: Settings, photos: int) -> list[Job]:
 
 
 def _can_be_judged(job: Job) -> bool:
-    return min(job.size) >= JUDGED_SIDE
+    return min(job.size) >= LEAST_SIDE
 
 
 def _plan(
