@@ -33,6 +33,10 @@ class BurnishError(Exception):
         """Return the same error, said of another place."""
         return type(self)(where, expected=self.expected, got=self.got, remedy=self.remedy)
 
+    def of(self, kind: "type[BurnishError]") -> "BurnishError":
+        """Return the same error as one of another kind."""
+        return kind(self.where, expected=self.expected, got=self.got, remedy=self.remedy)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries, and pickle would call __init__ with the message alone.
         parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}

@@ -129,6 +129,8 @@ def test_json_is_one_object_a_photo(burnish, photos):
         (["l0-smoothing", "{}", "--device", "gpu"], 2, "gpu"),
         (["l0-smoothing", "{}", "-o", "{}"], 2, "expected an output that is no input"),
         (["l0-smoothing", "{}", "{}"], 2, "expected a result of its own"),
+        (["l0-smoothing", "{}", "--format", "bmp"], 2, "expected a format that burnish writes"),
+        (["l0-smoothing", "{}", "--depth", "7"], 2, "expected 8, 16 or 32 bits a channel, got 7"),
     ],
 )
 def test_one_line_and_the_right_exit_code(burnish, photos, arguments, code, complaint):

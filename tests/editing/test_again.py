@@ -60,6 +60,20 @@ def test_other_values_may_be_given(photo):
     assert edit.made[0].params["lambda"] == 0.05
 
 
+def test_a_value_goes_to_the_steps_that_have_such_a_parameter(photo):
+    twice = burnish.apply(burnish.apply(photo, "l0-smoothing"), "multiscale-tone")
+    steps = made_of(twice)
+    done = again(steps, {"lambda": 0.05, "fine": 1.5}).made
+    assert [step.params["lambda"] for step in done if "lambda" in step.params] == [0.05]
+    assert [step.params["fine"] for step in done if "fine" in step.params] == [1.5]
+    thrice = made_of(burnish.apply(twice, "l0-smoothing", lambda_=0.1))
+    assert [s.params.get("lambda") for s in again(thrice, {"lambda": 0.05}).made] == [
+        *(0.05, None, 0.05)
+    ]
+    with pytest.raises(UsageError, match="omega"):
+        again(steps, {"omega": 0.5})
+
+
 def test_a_file_has_to_be_named_anew(photo, tmp_path):
     cube = tmp_path / "mine.cube"
     cube.write_text("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8)

@@ -182,6 +182,7 @@ def test_names_and_formats_are_chosen(tree, wish, name):
         (Wish(name="{stem}{ext}"), "expected an output that is no input"),
         (Wish(format="xyz"), "expected a format that burnish writes"),
         (Wish(format="jpeg", depth=16), "expected 8 bits a channel in jpeg"),
+        (Wish(depth=7), "expected 8, 16 or 32 bits a channel, got 7"),
         (Wish("x.png", format="jpeg"), "expected a folder for several photos"),
     ],
 )

@@ -49,7 +49,6 @@ def run(
     photos: list[Path],
     wish: "Wish",
     *,
-    quality: int | None,
     dry_run: bool,
     json_output: bool,
     quiet: bool,
@@ -64,7 +63,7 @@ def run(
     from burnish.editing.plan import plan
     from burnish.editing.streamed import room_of
 
-    how = How(overwrite=wish.overwrite, quality=quality, depth=wish.depth, coding=wish.coding)
+    how = How.of(wish)
     if STREAM in photos or wish.output == str(STREAM):
         _through_streams(edit, photos, wish, how, dry_run=dry_run, json_output=json_output)
         return

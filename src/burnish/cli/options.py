@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from burnish.editing.video.formats import CRF
 from burnish.operators.table import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
@@ -57,7 +58,9 @@ FilmCodec = Annotated[
 Crf = Annotated[
     int | None,
     typer.Option(
-        help="Quality of films, lower being better; by default 18 (h264), 20 (hevc), 24 (av1, vp9)."
+        min=CRF[0],
+        max=CRF[1],
+        help="Quality of films, lower is better; by default 18 (h264), 20 (hevc), 24 (av1, vp9).",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]

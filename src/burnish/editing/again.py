@@ -43,8 +43,8 @@ def again(
 
     Parameters
     ----------
-    params : values to take in place of those that were recorded, and the files of parameters that
-        are files, of which a photo keeps only the names
+    params : values to take in place of those that were recorded, in every step that has such a
+        parameter, and the files of parameters that are files, of which a photo keeps only the names
     models : files of networks that do not come with burnish, told by their SHA-256
     finder, mask : what finds the objects of regions, and their mask, where they did not come with
         burnish
@@ -60,6 +60,7 @@ def again(
     UserWarning : a network is there in another version than the photo was made with
     """
     given = {name: value for name, value in (params or {}).items() if value is not None}
+    recorded = {name for step in made for name in _names(step)}
     files = {digest(file): file for file in models}
     edits = []
     for step in made:
@@ -71,14 +72,17 @@ def again(
                     got="none",
                     remedy="name it: a photo keeps no more than its name",
                 )
+        # What no step was given goes to all of them, and those that do not take it say so.
+        mine = {k: v for k, v in given.items() if k in _names(step) or k not in recorded}
+        values = {**step.params, **mine}
         region = region_of(step.where, finder=finder, mask=mask) if step.where else None
         if region is not None and step.operator in EDITS and step.model is None and not step.slow:
-            edits.append(region_edit(EDITS[step.operator], {**step.params, **given}, region))
+            edits.append(region_edit(EDITS[step.operator], values, region))
             continue
         what = _operator(step) if step.slow else _model(step, files)
         edit = choose(
             what,
-            {**step.params, **given},
+            values,
             slow=step.slow,
             device=device,
             threads=threads,
@@ -86,6 +90,10 @@ def again(
         )
         edits.append(within(edit, region) if region is not None else edit)
     return edits[0] if len(edits) == 1 else _in_turn(edits)
+
+
+def _names(step: Made) -> set[str]:
+    return {*step.params, *step.files}
 
 
 def _operator(step: Made) -> str:

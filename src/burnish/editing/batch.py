@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from burnish.editing.edit import Edit
 from burnish.editing.outcome import Outcome, Status
 from burnish.editing.photo import edited
-from burnish.editing.plan import Step
+from burnish.editing.plan import Step, Wish
 from burnish.editing.streamed import is_streamed, stream
 from burnish.editing.video.formats import AS_IT_WAS, Coding
 from burnish.editing.video.run import Done, edit_film
@@ -28,6 +28,11 @@ class How:
     quality: int | None = None
     depth: int | None = None
     coding: Coding = AS_IT_WAS
+
+    @classmethod
+    def of(cls, wish: Wish) -> "How":
+        """Take what a wish says of it."""
+        return cls(wish.overwrite, wish.quality, wish.depth, wish.coding)
 
     @property
     def of_photos(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from burnish.editing.edit import reference_of, sliders_of
 from burnish.editing.labels import HEIGHT, label
 from burnish.editing.plan import target_of
+from burnish.editing.video.formats import is_called_film
+from burnish.errors import UsageError
 from burnish.fidelity import mse, psnr
 from burnish.operators.own import resolve_callable
 from burnish.params import Value
@@ -69,11 +71,15 @@ def compare_photo(
 
     Raises
     ------
-    UsageError : no reference is known for the model, the target is the photo itself, or the model
-        has not learnt a value
+    UsageError : a film, no reference is known for the model, the target is the photo itself, or
+        the model has not learnt a value
     PhotoError, ModelError, DeviceError, OperatorError : as `burnish.apply` raises them
     OutputError : the target exists and `overwrite` is not set
     """
+    if is_called_film(photo):
+        raise UsageError(
+            str(photo), expected="a photo", got="a film", remedy="compare on a frame of it"
+        )
     opened = Model.open(model, device=device, threads=threads, engine=engine)
     sliders = sliders_of(opened.card, params or {})
     target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"

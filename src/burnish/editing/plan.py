@@ -16,13 +16,14 @@ from burnish.editing.video.formats import (
     is_called_film,
 )
 from burnish.errors import (
+    FilmError,
     OutputError,
     PhotoError,
     UsageError,
     missing_library,
 )
 from burnish.files import check_free, check_room
-from burnish.photo.formats import check_depth, check_writable, writable
+from burnish.photo.formats import check_depth, check_known_depth, check_writable, writable
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Wish:
     recursive : take the folders below those given, and keep the tree under `output`
     overwrite : replace existing results
     skip_existing : leave out photos whose results exist
-    depth : bits a channel of photos; None keeps the photo's
+    quality, depth : of photos; see `Photo.save`
     coding : how films are encoded
     beside : other files of the run, read or written: no result replaces one
     """
@@ -79,6 +80,7 @@ class Wish:
     recursive: bool = False
     overwrite: bool = False
     skip_existing: bool = False
+    quality: int | None = None
     depth: int | None = None
     coding: Coding = AS_IT_WAS
     beside: Sequence[Path] = ()
@@ -97,20 +99,24 @@ def plan(
     Raises
     ------
     UsageError : two results would meet in one file, a result would replace an input, no photo is
-        found, or something in `wish` cannot be
-    PhotoError, FilmError : a result's format cannot be written, or lacks the depth
+        found, or something in `wish` cannot be: a format that is not written, or lacks the depth
+    FilmError : the one film's own format is not written
     MissingLibraryError : a film, and no library for films
     OutputError : results exist and neither `overwrite` nor `skip_existing` is set, or the disk
         has too little room
     """
     check_template(wish.name)
+    check_known_depth(wish.depth)
     if wish.overwrite and wish.skip_existing:
         raise UsageError(
             "--overwrite, --skip-existing", expected="one of the two", got="both", remedy="drop one"
         )
     several = len(given) > 1 or any(path.is_dir() for path in given)
     folder, file = _place(wish.output, several=several)
-    extensions = _extensions(wish, file, film=is_called_film(given[0]) if given else False)
+    try:
+        extensions = _extensions(wish, file, film=is_called_film(given[0]) if given else False)
+    except (PhotoError, FilmError) as error:
+        raise error.of(UsageError) from error
     gathered = gather(given, recursive=wish.recursive, output=folder)
     _check_films(gathered.sources, wish)
 
@@ -228,6 +234,10 @@ def _check_films(sources: Sequence[Source], wish: Wish) -> None:
             remedy="leave them out",
         )
     kinds = {source.film for source in sources}
+    if wish.quality is not None and kinds == {True}:
+        raise UsageError(
+            f"--quality {wish.quality}", expected="a photo", got="only films", remedy="use --crf"
+        )
     if wish.format is not None and films.is_container(wish.format) not in kinds:
         raise UsageError(
             f"--format {wish.format}",

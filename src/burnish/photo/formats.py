@@ -138,15 +138,9 @@ def check_writable(target: Path, depth: int | None = None) -> None:
 
 def check_depth(format: Format, depth: int | None, where: str) -> None:
     """Refuse a depth that the format cannot hold; the errors are those of `check_writable`."""
+    check_known_depth(depth)
     if depth is None or depth in format.depths:
         return
-    if depth not in DEPTHS:
-        raise UsageError(
-            "depth",
-            expected="8, 16 or 32 bits a channel",
-            got=f"{depth}",
-            remedy="choose one of them",
-        )
     others = [other for other in FORMATS.values() if depth in other.depths]
     raise PhotoError(
         where,
@@ -154,6 +148,22 @@ def check_depth(format: Format, depth: int | None, where: str) -> None:
         got=f"{depth}",
         remedy=f"choose another depth, or {name_one_of(others)}",
     )
+
+
+def check_known_depth(depth: int | None) -> None:
+    """Refuse a depth that no format holds.
+
+    Raises
+    ------
+    UsageError : it is none of 8, 16 and 32
+    """
+    if depth is not None and depth not in DEPTHS:
+        raise UsageError(
+            "depth",
+            expected="8, 16 or 32 bits a channel",
+            got=f"{depth}",
+            remedy="choose one of them",
+        )
 
 
 def name_one_of(formats: Iterable[Format]) -> str:

@@ -109,13 +109,18 @@ def test_again_does_to_a_film_what_was_done(folder, clip, burnish):
         (["b.mp4", "--codec", "prores"], 2, "--codec prores: expected h264, hevc, av1, vp9 in"),
         (["b.mp4", "--codec", "nothing"], 2, "--codec nothing: expected h264"),
         (["b.mp4", "--depth", "16"], 2, "expected none for a film, which keeps its own"),
-        (["b.mp4", "-o", "x.png"], 1, "expected a film that burnish writes"),
-        (["b.mp4", "--format", "avi"], 1, "expected a film that burnish writes"),
+        (["b.mp4", "-o", "x.png"], 2, "expected a film that burnish writes"),
+        (["b.mp4", "--format", "avi"], 2, "expected a film that burnish writes"),
         (["b.mp4", "-o", "x.mkv", "--format", "mp4"], 2, "expected the format that -o x.mkv has"),
+        (
+            ["b.mp4", "--quality", "90"],
+            2,
+            "--quality 90: expected a photo, got only films",
+        ),
         (["a.png", "--crf", "20"], 2, "expected a film to encode, got only photos"),
         (["b.mp4", "--format", "png"], 2, "expected a format of films, got one of photos"),
         (["a.png", "--format", "mkv"], 2, "expected a format of photos, got one of films"),
-        (["a.png", "-o", "x.mp4"], 1, "expected a format that burnish writes"),
+        (["a.png", "-o", "x.mp4"], 2, "expected a format that burnish writes"),
         (["b.mp4", "-o", "b.mp4", "--overwrite"], 2, "expected an output that is no input"),
         (["none.mp4"], 1, "no such file"),
     ],
@@ -182,3 +187,9 @@ def test_a_plan_names_films_that_are_only_read(tmp_path):
 
 def test_missing_library_error_is_the_one_of_the_table():
     assert MissingLibraryError.exit_code == 3
+
+
+def test_comparing_on_a_film_is_one_line(folder, burnish):
+    code, _, err = burnish("compare", "l0-smoothing", folder / "b.mp4")
+    assert code == 2
+    assert "b.mp4: expected a photo, got a film; compare on a frame of it" in err

@@ -57,6 +57,11 @@ CODECS = {
     "ffv1": Codec("ffv1", "ffv1", None, {"level": "3", "slicecrc": "1", "g": "1"}),
     "prores": Codec("prores", "prores_ks", None, {"vendor": "apl0"}),
 }
+# The lowest and the highest quality number that any of them takes.
+CRF = (
+    min(codec.crf[0] for codec in CODECS.values() if codec.crf),
+    max(codec.crf[2] for codec in CODECS.values() if codec.crf),
+)
 _BY_NAME = {
     name: codec for codec in CODECS.values() for name in (codec.name, codec.encoder, *codec.others)
 }
