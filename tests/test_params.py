@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from burnish.errors import UsageError
@@ -23,6 +24,17 @@ def test_range_includes_its_ends(value):
 def test_outside_the_range_is_refused(value):
     with pytest.raises(UsageError, match=r"lambda: expected 0.002 to 0.2, got"):
         LAMBDA.check(value)
+
+
+def test_text_is_no_number_also_where_it_spells_one():
+    with pytest.raises(UsageError, match=r"got '0\.1', which is no number"):
+        LAMBDA.check("0.1")
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert LAMBDA.check(np.float32(0.125)) == 0.125
+    whole = Param("n", "does more", default=1, low=1, high=5, whole=True)
+    assert whole.check(np.int64(3)) == 3
 
 
 def test_settle_takes_names_keywords_and_defaults():

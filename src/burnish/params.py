@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -93,12 +94,13 @@ class Param(_Named):
 
     def check(self, value: Value) -> float:
         """Return `value` as a float, or raise UsageError where it is no number in the range."""
-        number = float(value) if isinstance(value, int | float) else math.nan
+        # NumPy's numbers are real ones too; text is none, also where it spells one.
+        number = float(value) if isinstance(value, Real) else math.nan
         if not self.low <= number <= self.high or (self.whole and number != int(number)):
             raise UsageError(
                 self.name,
                 expected=self.range,
-                got=f"{value}",
+                got=f"{value}" if isinstance(value, Real) else f"{value!r}, which is no number",
                 remedy="choose a value in the range",
             )
         return number
