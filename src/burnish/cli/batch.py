@@ -1,14 +1,15 @@
-"""What `apply` and `again` share: an edit over photos, with progress, records and exit code."""
+"""A run: an edit over photos and films, with progress, records and exit code."""
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from burnish.cli.batch_options import BatchOptions
 from burnish.cli.interruption import Interruption
 from burnish.errors import INTERRUPTED, BurnishError, UsageError
 
@@ -44,16 +45,12 @@ def files_named(*given: object) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def run(
-    edit: "Edit",
-    photos: list[Path],
-    wish: "Wish",
-    *,
-    dry_run: bool,
-    json_output: bool,
-    quiet: bool,
-) -> None:
+def run(edit: "Edit", photos: list[Path], batch: BatchOptions, beside: Sequence[Path] = ()) -> None:
     """Do an edit over photos and folders, or from and to the standard streams; end with its code.
+
+    Parameters
+    ----------
+    beside : other files of the command, read or written: no result replaces one
 
     Raises
     ------
@@ -63,14 +60,16 @@ def run(
     from burnish.editing.plan import plan
     from burnish.editing.streamed import room_of
 
+    wish = batch.wish(beside)
     how = How.of(wish)
-    if STREAM in photos or wish.output == str(STREAM):
-        _through_streams(edit, photos, wish, how, dry_run=dry_run, json_output=json_output)
+    if STREAM in photos or batch.output == str(STREAM):
+        _through_streams(edit, photos, wish, how, batch)
         return
     work = plan(photos, edit.name, wish, lambda photo: room_of(edit, photo, wish.depth))
+    json_output, quiet = batch.json_output, batch.quiet
     counts = Counter[str]()
     pixels = 0.0
-    if dry_run:
+    if batch.dry_run:
         for outcome in planned(edit, work.steps):
             counts[outcome.status] += 1
             _say(outcome, json_output=json_output, quiet=quiet)
@@ -105,7 +104,7 @@ def _do(
 
 
 def _through_streams(
-    edit: "Edit", photos: list[Path], wish: "Wish", how: "How", *, dry_run: bool, json_output: bool
+    edit: "Edit", photos: list[Path], wish: "Wish", how: "How", batch: BatchOptions
 ) -> None:
     """Read one photo from a file or standard input, and write it to a file or standard output."""
     from burnish.editing.photo import edited
@@ -116,8 +115,8 @@ def _through_streams(
     got = {
         f"{len(photos)} photos": len(photos) != 1,
         "no -o": not wish.output,
-        "--dry-run": dry_run,
-        "--json": json_output,
+        "--dry-run": batch.dry_run,
+        "--json": batch.json_output,
     }
     if any(got.values()):
         raise UsageError(

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.editing.video.formats import CRF
 from burnish.operators.table import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
@@ -20,50 +19,9 @@ Photos = Annotated[
         help="Photos, films, and folders of them; - is a photo on standard input.", readable=False
     ),
 ]
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "-o",
-        "--output",
-        help="A file for one photo or film, a folder for several (or FOLDER/), - for standard "
-        "output; by default PHOTO.OPERATOR.EXT beside each.",
-    ),
-]
-Name = Annotated[str, typer.Option("--name", help="Template for the names of results in a folder.")]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        help="Of the results, such as png for photos or mkv for films; by default each one's own."
-    ),
-]
 Recursive = Annotated[
     bool, typer.Option("-r", "--recursive", help="Take folders below as well; -o keeps the tree.")
 ]
-SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Pass over photos and films whose result exists.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do none.")]
-Quality = Annotated[
-    int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF; by default 95.")
-]
-Depth = Annotated[
-    int | None, typer.Option(help="Bits a channel of photos: 8, 16 or 32; by default the photo's.")
-]
-FilmCodec = Annotated[
-    str | None,
-    typer.Option(
-        "--codec", help="Of films: h264, hevc, av1, vp9, ffv1 or prores; by default each film's."
-    ),
-]
-Crf = Annotated[
-    int | None,
-    typer.Option(
-        min=CRF[0],
-        max=CRF[1],
-        help="Quality of films, lower is better; by default 18 (h264), 20 (hevc), 24 (av1, vp9).",
-    ),
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[
@@ -106,15 +64,16 @@ def dress(
     instead_of: str,
     added: list[inspect.Parameter],
 ) -> None:
-    """Give `wrapped` the name, help and options of `command`, one of them replaced by others."""
+    """Give `wrapped` the name, help and options of `command`, with others in the place of one."""
     signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.name != instead_of]
-    # What takes no default has to stand before what is added by name.
-    named = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    named: list[inspect.Parameter] = []
+    for own in signature.parameters.values():
+        own = own.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        named += added if own.name == instead_of else [own]
     wrapped.__name__ = command.__name__
     wrapped.__doc__ = command.__doc__
-    wrapped.__signature__ = signature.replace(parameters=named + added)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: p.annotation for p in named + added}
+    wrapped.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in named}
 
 
 def _option(uses: list[tuple[str, AnyParam]]) -> inspect.Parameter:

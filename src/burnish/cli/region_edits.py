@@ -2,34 +2,15 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from burnish.cli.options import (
-    Crf,
-    Depth,
-    Device,
-    DryRun,
-    FilmCodec,
-    Format,
-    JsonOutput,
-    Name,
-    Output,
-    Overwrite,
-    Photos,
-    Quality,
-    Quiet,
-    Recursive,
-    SkipExisting,
-    Threads,
-    described,
-    dress,
-    option_of,
-)
+from burnish.cli.batch_options import BatchOptions, with_batch_options
+from burnish.cli.options import Device, Photos, Threads, described, dress, option_of
 from burnish.cli.region_options import Keeping, SaveMask, with_region_options
-from burnish.editing.names import DEFAULT_NAME
 from burnish.params import Value
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
@@ -58,51 +39,22 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
 
     def command(
         photos: Photos,
-        output: Output = None,
-        name: Name = DEFAULT_NAME,
-        format: Format = None,
-        recursive: Recursive = False,
-        overwrite: Overwrite = False,
-        skip_existing: SkipExisting = False,
-        dry_run: DryRun = False,
-        quality: Quality = None,
-        depth: Depth = None,
-        codec: FilmCodec = None,
-        crf: Crf = None,
+        batch: BatchOptions,
         device: Device = "auto",
         threads: Threads = None,
-        json_output: JsonOutput = False,
-        quiet: Quiet = False,
         save_mask: SaveMask = None,
         *,
-        where: RegionWish,
         more: dict[str, Any],
+        where: RegionWish,
     ) -> None:
         from burnish.cli.batch import files_named, run
-        from burnish.editing.plan import Wish
-        from burnish.editing.video.formats import Coding
 
-        wish = Wish(
-            output=output,
-            name=name,
-            format=format or _format_of(edit, output),
-            recursive=recursive,
-            overwrite=overwrite,
-            skip_existing=skip_existing,
-            quality=quality,
-            depth=depth,
-            coding=Coding(codec, crf),
-            beside=files_named(more, where, save_mask),
-        )
+        keeping = Keeping(save_mask, photos, batch)
         run(
-            _edit(
-                edit, where, more, Keeping(save_mask, photos, overwrite, dry_run), device, threads
-            ),
+            _edit(edit, where, more, keeping, device, threads),
             photos,
-            wish,
-            dry_run=dry_run,
-            json_output=json_output,
-            quiet=quiet,
+            replace(batch, format=batch.format or _format_of(edit, batch.output)),
+            files_named(more, where, save_mask),
         )
 
     return _dressed(edit, command)
@@ -114,7 +66,7 @@ def _dressed(edit: RegionEdit, command: Callable[..., None]) -> Callable[..., No
     command.__doc__ = f"{edit.about}."
     defaults = {**edit.selection, **edit.edges}
     defaults["only"] = defaults.pop("classes", None)
-    return with_region_options(_with_own(edit, command), defaults)
+    return with_batch_options(with_region_options(_with_own(edit, command), defaults))
 
 
 def _edit(

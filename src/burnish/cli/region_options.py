@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from burnish.cli.batch_options import BatchOptions
 from burnish.cli.options import described, dress, option_of
 from burnish.errors import UsageError
 from burnish.files import check_free
@@ -234,8 +235,7 @@ class Keeping:
 
     save_mask: str | None
     photos: list[Path]
-    overwrite: bool
-    dry_run: bool
+    batch: BatchOptions
 
     def keeper(self) -> "MaskKeeper | None":
         """Return what keeps them.
@@ -262,6 +262,6 @@ class Keeping:
                     remedy="end it in / to mean a folder",
                 )
             check_writable(path)
-            if not self.dry_run:
-                check_free(path, overwrite=self.overwrite)
-        return MaskKeeper(path, folder=folder, overwrite=self.overwrite)
+            if not self.batch.dry_run:
+                check_free(path, overwrite=self.batch.overwrite)
+        return MaskKeeper(path, folder=folder, overwrite=self.batch.overwrite)
