@@ -1,6 +1,6 @@
 """One network for all ten operators: how much worse than ten networks it is.
 
-python benchmarks/joint.py --photos PHOTOS --held-out OTHERS --steps 12000 --json RESULT
+python benchmarks/joint.py --photos PHOTOS --held-out OTHERS --run-folder RUN --json RESULT
 
 The paper's network for all operators is told which by an input. Here the operator enters as sliders
 do: ten of them, of which one is 1. Network and sliders are learnt together, as there is no operator

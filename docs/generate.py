@@ -31,7 +31,7 @@ difference from its paper.
 
 AGREEMENT = """\
 The paper's authors published networks for nine operators. Each is an approximation of the program
-that it learnt from, so agreement shows in 25 to 45 dB and not in 100. PSNR in dB between operator
+that it learnt from, so agreement shows in 23 to 45 dB and not in 100. PSNR in dB between operator
 and network, mean over {count} photos at a short side of {short_side} pixels:
 """
 
@@ -50,24 +50,26 @@ DISAGREEMENT = """\
 
 
 RESULTS_INTRODUCTION = """\
-How close each network comes to its slow operator, at the operator's defaults, on photos that none
-of ours was trained on: {photos}. PSNR in dB, mean and worst photo, and SSIM; multiply-adds a pixel;
+How close each network comes to its slow operator, on photos that none that ships was trained on:
+{photos}. Parameters are the operator's defaults; pencil drawing, whose texture is noise, is without
+it. PSNR in dB, mean and worst photo, and SSIM; multiply-adds a pixel;
 and seconds a megapixel on {threads} thread of {machine}, median of five and half the distance
 between the quartiles, ONNX Runtime {onnxruntime}. *Itself* is the time of what needs no engine. All
 of it is by `benchmarks/fidelity.py`, an operator's times by one run.
 
 `fast` are the networks that ship. The authors' networks were trained by the paper's authors, at the
-parameters that [operators.md](operators.md) finds; where those are not our defaults (L0 smoothing,
-the two dehazing operators, photographic style, the texture of pencil drawing) their row says little
-about them. `can24` is the paper's network, trained by burnish on photos of the folders that ours
-learnt from, of L0 smoothing for 65 minutes on two cores, of the others for 12 to 55 minutes on one
+parameters that [operators.md](operators.md) finds; where those are not ours (L0 smoothing, the two
+dehazing operators, photographic style) their row says little about them. `can24` is the paper's
+network, trained by burnish: of L0 smoothing for 65 minutes on two cores, and on five of the six
+`large` photos too; of the others on photos that ours learnt from, for 12 to 55 minutes on one core
 that most of them shared. `can32` is its larger one, of L0 smoothing learnt as `can24` beside it, of
 the others on one core of a slower processor, in some 500 to 800 steps where `can24` took 1,100
 or 1,800: they say what so short a training is worth rather than what the network is. `guided` and
 `grid` decide at low resolution and are carried to the full one by a guided filter or a bilateral
-grid; they learnt in 1,000 or 2,000 steps, and were timed with other weights of the same shapes. The
-commands are in [recipes/](../recipes/README.md). All times were taken in one sitting on a machine
-with AVX-512; a `can32` without any is as fast as that of L0 smoothing, which is built alike.
+grid; they learnt in 1,000 or 2,000 steps. They and local Laplacian detail were timed with other
+weights of the same shapes. The commands are in [recipes/](../recipes/README.md). All times were
+taken in one sitting on a machine with AVX-512; a `can32` whose row has no times is as fast as that
+of L0 smoothing, which is built alike.
 Bilateral guided upsampling (Chen, Adams, Wadhwa, Hasinoff 2016,
 [doi:10.1145/2980179.2982423](https://doi.org/10.1145/2980179.2982423)) runs the slow operator on a
 shrunk photo and carries the change to the full one: it learns nothing, and takes the time of the
@@ -87,8 +89,8 @@ JOINT_INTRODUCTION = """\
 The paper also has one network for all ten operators, told which by an input. Ours, by
 `benchmarks/joint.py`, is a `{network}` network that is told by ten switches, as by sliders; it
 learnt all at once, {steps:,} steps in {minutes} minutes on one core that it shared. Beside it the
-networks that ship, which learnt longer and from more photos in all; on 30 photos that none of them
-was trained on, of at most 1,080 pixels, PSNR in dB. It costs 1 to 8 dB: take the ten.
+networks that ship, each of which learnt one operator alone; on 30 photos that none of them was
+trained on, of at most 1,080 pixels, PSNR in dB. It costs 1 to 8 dB: take the ten.
 """
 
 SIZES_INTRODUCTION = """\
@@ -152,7 +154,9 @@ def speed_table() -> str:
         f"Seconds a megapixel on {measured['threads']} threads of {processor}; `grows` is the "
         "exponent of the number of pixels, 1 being time in proportion to them. Indented, what "
         "a library offers under the same name or for the same purpose, and how far its picture is "
-        "from the operator's (PSNR).\n"
+        "from the operator's (PSNR). This was another sitting than that of "
+        "[results.md](results.md), on a machine that was not idle: within a table times compare, "
+        "between the two they do not.\n"
     )
     lines.append("| operator | at 1 Mpx | at 8 Mpx | grows | distance |")
     lines.append("|---|---|---|---|---|")

@@ -83,8 +83,9 @@ def page() -> str:
     parts = [
         "<!-- Made by generate.py: edit that. -->",
         "# Gallery",
-        "Every operator with its default parameters, at 100 % in the files: above the photo, below "
-        "it the operator, and last, where a network ships, what the network makes of it. "
+        "Every operator at 100 % in the files: above the photo, below it the operator, and last, "
+        "where a network ships, what the network makes of it. Parameters are the operators' "
+        "defaults; pencil drawing is as its network learnt it, without texture. "
         "`python docs/gallery/generate.py` makes it.",
         "The photos: a palace by Daniel Büchele "
         "([flickr](https://www.flickr.com/photos/danielbuechele/6061409035), "

@@ -162,7 +162,7 @@ def test_photos_to_network_and_report(photos, tmp_path):
     assert heard[0] == ("making pairs", 6 + 1)  # photos, and a drawn picture
     assert ("look", True) in heard
     assert (result.steps, len(result.unseen)) == (12, 1)
-    assert result.trained_on.startswith("5 from 'фото', 0.0022 to 0.0022 megapixels")
+    assert result.trained_on.startswith("5 from 'фото', 0.0022 megapixels")
     assert result.held_out == photos
     saved = (tmp_path / "run" / "settings.json").read_text()
     assert Settings.from_json(saved) == settings()

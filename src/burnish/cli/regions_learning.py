@@ -173,7 +173,7 @@ def export(
         Path, typer.Option("-o", "--output", help="The detector's file, .onnx.")
     ] = Path("detector.onnx"),
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch torchvision's COCO weights first, 177 MB.")
+        bool, typer.Option("--download", help="Fetch torchvision's COCO weights first, 186 MB.")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:

@@ -126,7 +126,9 @@ def words(found: Sequence[Pair], source: str | Path) -> str:
     """Say which photos these are: how many, from a folder of what name, how large."""
     pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in found]
     photos = len({pair.digest for pair in found})
-    return f"{photos} from {Path(source).name!r}, {min(pixels):.2g} to {max(pixels):.2g} megapixels"
+    least, most = f"{min(pixels):.2g}", f"{max(pixels):.2g}"
+    size = least if least == most else f"{least} to {most}"
+    return f"{photos} from {Path(source).name!r}, {size} megapixels"
 
 
 def _planes(rgb: NDArray[np.float32]) -> torch.Tensor:
