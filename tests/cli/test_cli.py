@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -27,6 +29,23 @@ def test_version(burnish):
     import burnish as package
 
     assert burnish("--version") == (0, f"burnish {package.__version__}\n", "")
+
+
+def test_interrupted_before_its_commands_are_loaded_it_ends_like_any_other():
+    code = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, *more):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+from burnish.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "burnish: interrupted\n")
 
 
 @pytest.mark.parametrize(
