@@ -299,3 +299,19 @@ def test_help_tells_each_command_s_own_defaults(burnish):
     assert "default 0.25; a larger value makes regions smaller" in said
     assert "--keep-metadata" in said
     assert "--keep-metadata" not in burnish("regions", "blur", "--help")[1]
+
+
+@pytest.mark.filterwarnings("default")  # said to a person, as it is at a terminal
+@pytest.mark.parametrize(("score", "changed"), [(0.5, True), (0.95, False)])
+def test_json_tells_whether_anything_was_there_to_edit(
+    burnish, photos, objects, tmp_path, score, changed
+):
+    photo, target = photos / "1.png", tmp_path / "blurred.png"
+    code, out, err = burnish(
+        *("regions", "blur", photo, "--objects", objects, "--min-score", score),
+        *("-o", target, "--json"),
+    )
+    assert code == 0
+    assert (json.loads(out)["status"], json.loads(out)["changed"]) == ("done", changed)
+    assert np.array_equal(read(target), read(photo)) == (not changed)
+    assert ("no object is found, so the photo stays as it is" in err) == (not changed)

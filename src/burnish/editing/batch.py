@@ -120,6 +120,7 @@ class _Work:
     size: tuple[int, int] | None = None
     reason: str | None = None
     skipped: bool = False
+    changed: bool | None = None
     seconds: float = 0.0
 
 
@@ -155,7 +156,8 @@ class _Batch:
             return self._timed(step, work, lambda: self._stream(step))
 
         def edit() -> _Work:
-            return _Work(edited(self.edit_, photo, share, step.source), photo.size)
+            result = edited(self.edit_, photo, share, step.source)
+            return _Work(result, photo.size, changed=result.pixels is not photo.pixels)
 
         return self._timed(step, work, edit)
 
@@ -208,6 +210,7 @@ class _Batch:
             output=str(step.target) if status in ("done", "skipped", "planned") else None,
             status=status,
             reason=work.reason,
+            changed=work.changed if status == "done" else None,
             seconds=round(work.seconds, 3) if work.size else None,
             megapixels=work.size[0] * work.size[1] / 1e6 if work.size else None,
             device=self.edit_.device,
