@@ -31,7 +31,7 @@ difference from its paper.
 
 AGREEMENT = """\
 The paper's authors published networks for nine operators. Each is an approximation of the program
-that it learnt from, so agreement shows in 23 to 45 dB and not in 100. PSNR in dB between operator
+that it learnt from, so agreement shows in 18 to 43 dB and not in 100. PSNR in dB between operator
 and network, mean over {count} photos at a short side of {short_side} pixels:
 """
 

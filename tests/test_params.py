@@ -32,7 +32,8 @@ def test_text_is_no_number_also_where_it_spells_one():
 
 
 def test_numbers_of_numpy_are_numbers():
-    assert LAMBDA.check(np.float32(0.125)) == 0.125
+    for value in (0.002, 0.125, 0.2):
+        assert LAMBDA.check(np.float32(value)) == LAMBDA.check(np.float64(value)) == value
     whole = Param("n", "does more", default=1, low=1, high=5, whole=True)
     assert whole.check(np.int64(3)) == 3
 

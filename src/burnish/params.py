@@ -94,8 +94,10 @@ class Param(_Named):
 
     def check(self, value: Value) -> float:
         """Return `value` as a float, or raise UsageError where it is no number in the range."""
-        # NumPy's numbers are real ones too; text is none, also where it spells one.
-        number = float(value) if isinstance(value, Real) else math.nan
+        number = math.nan  # as text is, also where it spells one
+        if isinstance(value, Real):
+            # NumPy's numbers too, taken as they print: the float32 0.2 is a little more.
+            number = float(str(value) if hasattr(value, "dtype") else value)
         if not self.low <= number <= self.high or (self.whole and number != int(number)):
             raise UsageError(
                 self.name,

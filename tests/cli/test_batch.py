@@ -115,6 +115,22 @@ def test_streams_are_for_one_photo(burnish, arguments, got):
     assert f"got {got}; such as: burnish apply" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-", "-o", "-", "--format", "bmp"], "a format that burnish writes"),
+        (["-", "-o", "-", "--format", "jpeg", "--depth", "16"], "8 bits a channel in jpeg"),
+        (["-", "-o", "-", "--crf", "20"], "a film to encode"),
+        (["-", "-o", "x.jpg", "--depth", "16"], "8 bits a channel in jpeg"),
+        (["-", "-o", "x.jpg", "--format", "png"], "the format that -o x.jpg has"),
+    ],
+)
+def test_what_a_stream_cannot_be_is_said_before_it_is_read(burnish, arguments, expected):
+    code, out, err = burnish("apply", "l0-smoothing", *arguments)
+    assert (code, out) == (2, "")
+    assert f"expected {expected}" in err
+
+
 def test_a_broken_photo_through_a_pipe(tmp_path):
     order = command("apply", "l0-smoothing", "-", "-o", "-")
     done = subprocess.run(order, input=b"none", capture_output=True, text=False)

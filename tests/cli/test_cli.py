@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import jsonschema
@@ -46,6 +47,8 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "burnish: interrupted\n")
+    [command] = entry_points(group="console_scripts", name="burnish")
+    assert command.value == "burnish.__main__:main"
 
 
 @pytest.mark.parametrize(

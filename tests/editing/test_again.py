@@ -74,6 +74,24 @@ def test_a_value_goes_to_the_steps_that_have_such_a_parameter(photo):
         again(steps, {"omega": 0.5})
 
 
+def test_a_value_passes_by_steps_that_have_it_fixed_or_never_had_it(photo):
+    hazy = burnish.apply(photo, "nonlocal-dehazing")  # a network of one lambda
+    done = again(made_of(burnish.apply(hazy, "l0-smoothing")), {"lambda": 0.05}).made
+    assert [step.params["lambda"] for step in done] == [0.1, 0.05]
+    slow = burnish.apply(burnish.apply(photo, "l0-smoothing"), "dark-channel-guided", slow=True)
+    done = again(made_of(slow), {"airlight": "#ffffff"}).made
+    assert [step.params.get("airlight") for step in done] == [None, "#ffffff"]
+
+
+def test_a_value_that_one_of_several_steps_cannot_take_names_the_step(photo):
+    once = burnish.apply(photo, "l0-smoothing")
+    steps = made_of(burnish.apply(once, "rudin-osher-fatemi"))
+    with pytest.raises(
+        UsageError, match=r"rudin-osher-fatemi: lambda: expected 2 to 100, got 0\.1"
+    ):
+        again(steps, {"lambda": 0.1})
+
+
 def test_a_file_has_to_be_named_anew(photo, tmp_path):
     cube = tmp_path / "mine.cube"
     cube.write_text("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8)

@@ -78,5 +78,8 @@ def test_a_photo_too_small_to_be_judged_is_left_out_and_said(photos):
     assert (table.count, table.rows[1].report) == (2, before)
     for index in range(2):
         (photos / f"{index}.png").unlink()
-    with pytest.raises(UsageError, match="expected photos of 11 pixels or more"):
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(UsageError, match="expected photos of 11 pixels or more"),
+    ):
         evaluate_models([MODEL], photos)

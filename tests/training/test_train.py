@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from burnish.errors import ModelError, UsageError
+from burnish.files import digest
 from burnish.networks.can import CAN
 from burnish.training.batches import Batches
 from burnish.training.checkpoint import Checkpoint
@@ -182,6 +183,18 @@ def test_a_copy_of_a_photo_is_the_same_photo(photos, tmp_path):
         path.write_bytes((photos / "0.png").read_bytes())
     with pytest.raises(UsageError, match=r"at least 2 different photos.* got 1"):
         train(settings(), photos, None, tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore:left out")
+def test_photos_that_break_off_are_neither_learnt_nor_judged(photos, tmp_path):
+    files = sorted(photos.iterdir())
+    whole = train(settings(steps=2), photos, None, tmp_path / "whole")
+    judged = next(file for file in files if digest(file) == whole.unseen[0].digest)
+    judged.write_bytes(judged.read_bytes()[:-1000])  # another file, and not to be read to its end
+    found = train(settings(steps=2), photos, None, tmp_path / "broken")
+    assert found.trained_on.startswith(f"{len(files) - 2} from")
+    assert len(found.unseen) == 1
+    assert found.unseen[0].digest in {digest(file) for file in files if file != judged}
 
 
 def test_photos_too_small_to_be_judged_are_not_held_out(photos, tmp_path):

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,10 +61,10 @@ def run(edit: "Edit", photos: list[Path], batch: BatchOptions, beside: Sequence[
     from burnish.editing.streamed import room_of
 
     wish = batch.wish(beside)
-    how = How.of(wish)
     if STREAM in photos or batch.output == str(STREAM):
-        _through_streams(edit, photos, wish, how, batch)
+        _through_streams(edit, photos, wish, batch)
         return
+    how = How.of(wish)
     work = plan(photos, edit.name, wish, lambda photo: room_of(edit, photo, wish.depth))
     json_output, quiet = batch.json_output, batch.quiet
     counts = Counter[str]()
@@ -103,12 +103,10 @@ def _do(
     return counts, progress.pace, interruption.heard
 
 
-def _through_streams(
-    edit: "Edit", photos: list[Path], wish: "Wish", how: "How", batch: BatchOptions
-) -> None:
+def _through_streams(edit: "Edit", photos: list[Path], wish: "Wish", batch: BatchOptions) -> None:
     """Read one photo from a file or standard input, and write it to a file or standard output."""
     from burnish.editing.photo import edited
-    from burnish.editing.plan import target_of
+    from burnish.editing.plan import check_stream, target_of
     from burnish.photo import Photo
 
     to_stream = wish.output == str(STREAM)
@@ -131,15 +129,17 @@ def _through_streams(
         )
     [source] = photos
     target = None
-    if not to_stream:
+    if to_stream:
+        check_stream(source, wish)
+    else:
         beside = [*wish.beside, *([_STANDARD_INPUT] if source == STREAM else [])]
-        target = target_of(source, edit.name, wish.output, overwrite=wish.overwrite, beside=beside)
+        target = target_of(source, edit.name, replace(wish, beside=beside))
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
     result = edited(edit, photo, source=None if source == STREAM else source)
     if target is not None:
-        result.save(target, quality=how.quality, depth=how.depth, overwrite=how.overwrite)
+        result.save(target, quality=wish.quality, depth=wish.depth, overwrite=wish.overwrite)
         return
-    data = result.encode(wish.format, quality=how.quality, depth=how.depth)
+    data = result.encode(wish.format, quality=wish.quality, depth=wish.depth)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 

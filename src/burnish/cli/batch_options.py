@@ -10,7 +10,7 @@ import typer
 
 from burnish.cli.options import JsonOutput, Overwrite, Recursive, dress
 from burnish.editing.names import DEFAULT_NAME
-from burnish.editing.video.formats import CRF, Coding
+from burnish.editing.video.formats import Coding
 
 if TYPE_CHECKING:
     from burnish.editing.plan import Wish
@@ -68,8 +68,6 @@ class BatchOptions:
     crf: Annotated[
         int | None,
         typer.Option(
-            min=CRF[0],
-            max=CRF[1],
             help="Quality of films, lower being better; by default 18 (h264), 20 (hevc), "
             "24 (av1, vp9).",
         ),

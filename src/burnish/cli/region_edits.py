@@ -11,6 +11,7 @@ import typer
 from burnish.cli.batch_options import BatchOptions, with_batch_options
 from burnish.cli.options import Device, Photos, Threads, described, dress, option_of
 from burnish.cli.region_options import Keeping, SaveMask, with_region_options
+from burnish.editing.video.formats import is_called_film
 from burnish.params import Value
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
@@ -53,7 +54,7 @@ def command_of(edit: RegionEdit) -> Callable[..., None]:
         run(
             _edit(edit, where, more, keeping, device, threads),
             photos,
-            replace(batch, format=batch.format or _format_of(edit, batch.output)),
+            replace(batch, format=batch.format or _format_of(edit, photos, batch.output)),
             files_named(more, where, save_mask),
         )
 
@@ -103,8 +104,10 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _format_of(edit: RegionEdit, output: str | None) -> str | None:
+def _format_of(edit: RegionEdit, photos: list[Path], output: str | None) -> str | None:
     """Return the format of results that need transparency, unless a file's name tells it."""
+    if all(map(is_called_film, photos)):
+        return None
     is_file = output is not None and Path(output).suffix and not Path(output).is_dir()
     named = is_file and not str(output).endswith("/")
     return None if edit.call or named else "png"

@@ -244,7 +244,6 @@ class Keeping:
         ------
         UsageError : a file for several photos
         OutputError : the file exists
-        PhotoError : a name of no format that burnish writes
         """
         if self.save_mask is None:
             return None

@@ -14,11 +14,13 @@ from burnish.editing.video.note import made_of_film
 from burnish.editing.where import region_of
 from burnish.errors import ModelError, UsageError
 from burnish.files import digest
+from burnish.modelfile.read import read
 from burnish.operators.table import OPERATORS
 from burnish.params import Value
 from burnish.photo import Photo
+from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
-from burnish.regions.region import Finder
+from burnish.regions.region import Finder, Region
 from burnish.runtime import shelf
 from burnish.runtime.engines import DEFAULT_ENGINE
 
@@ -43,8 +45,8 @@ def again(
 
     Parameters
     ----------
-    params : values to take in place of those that were recorded, in every step that has such a
-        parameter, and the files of parameters that are files, of which a photo keeps only the names
+    params : values to take in place of those that were recorded, in every step that can be turned
+        by them, and the files of parameters that are files, of which a photo keeps only the names
     models : files of networks that do not come with burnish, told by their SHA-256
     finder, mask : what finds the objects of regions, and their mask, where they did not come with
         burnish
@@ -60,10 +62,11 @@ def again(
     UserWarning : a network is there in another version than the photo was made with
     """
     given = {name: value for name, value in (params or {}).items() if value is not None}
-    recorded = {name for step in made for name in _names(step)}
     files = {digest(file): file for file in models}
+    whats = [_what(step, files) for step in made]
+    turned = [_turned(what) for what in whats]
     edits = []
-    for step in made:
+    for step, what, names in zip(made, whats, turned, strict=True):
         for name, file in step.files.items():
             if name not in given:
                 raise UsageError(
@@ -72,28 +75,36 @@ def again(
                     got="none",
                     remedy="name it: a photo keeps no more than its name",
                 )
-        # What no step was given goes to all of them, and those that do not take it say so.
-        mine = {k: v for k, v in given.items() if k in _names(step) or k not in recorded}
+        # What no step can be turned by goes to all of them, to be refused.
+        mine = {k: v for k, v in given.items() if k in names or not any(k in n for n in turned)}
         values = {**step.params, **mine}
-        region = region_of(step.where, finder=finder, mask=mask) if step.where else None
-        if region is not None and step.operator in EDITS and step.model is None and not step.slow:
-            edits.append(region_edit(EDITS[step.operator], values, region))
-            continue
-        what = _operator(step) if step.slow else _model(step, files)
-        edit = choose(
-            what,
-            values,
-            slow=step.slow,
-            device=device,
-            threads=threads,
-            engine=engine,
-        )
-        edits.append(within(edit, region) if region is not None else edit)
+        region = region_of(step.where, finder=finder, mask=mask) if step.where else Region()
+        try:
+            if isinstance(what, RegionEdit):
+                edits.append(region_edit(what, values, region))
+                continue
+            edit = choose(
+                what, values, slow=step.slow, device=device, threads=threads, engine=engine
+            )
+        except UsageError as error:
+            raise error.at(f"{step.operator}: {error.where}") from error
+        edits.append(within(edit, region) if step.where else edit)
     return edits[0] if len(edits) == 1 else _in_turn(edits)
 
 
-def _names(step: Made) -> set[str]:
-    return {*step.params, *step.files}
+def _what(step: Made, files: Mapping[str, Path]) -> RegionEdit | str | Path:
+    """Return what made a step: an edit of a region, an operator's name, or a network's file."""
+    if step.where and step.operator in EDITS and step.model is None and not step.slow:
+        return EDITS[step.operator]
+    return _operator(step) if step.slow else _model(step, files)
+
+
+def _turned(what: RegionEdit | str | Path) -> set[str]:
+    """Return the names of what can be turned."""
+    if isinstance(what, Path):
+        return {param.name for param in read(what).card.sliders}
+    params = what.params if isinstance(what, RegionEdit) else OPERATORS[what].params
+    return {param.name for param in params}
 
 
 def _operator(step: Made) -> str:
@@ -123,7 +134,7 @@ def _model(step: Made, files: Mapping[str, Path]) -> Path:
         warnings.warn(
             f"the network {step.operator} is another version than the photo was made with "
             f"(burnish {step.version}); the result may differ",
-            stacklevel=3,
+            stacklevel=4,
         )
     return model
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from burnish.editing.edit import reference_of, sliders_of
 from burnish.editing.labels import HEIGHT, label
-from burnish.editing.plan import target_of
+from burnish.editing.plan import Wish, target_of
 from burnish.editing.video.formats import is_called_film
 from burnish.errors import UsageError
 from burnish.fidelity import mse, psnr
@@ -83,7 +83,7 @@ def compare_photo(
     opened = Model.open(model, device=device, threads=threads, engine=engine)
     sliders = sliders_of(opened.card, params or {})
     target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"
-    target_of(photo, opened.card.name, target, overwrite=overwrite)
+    target_of(photo, opened.card.name, Wish(target, overwrite=overwrite))
     slow = resolve_callable(reference).run if reference else reference_of(opened.card, sliders)
     found = compare(Photo.open(photo).pixels, slow, lambda pixels: opened(pixels, sliders))
     sheet = beside(

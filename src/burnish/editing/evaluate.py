@@ -25,6 +25,7 @@ Pixels = NDArray[np.float32]
 TIMED = 3
 # What is timed is first run on a corner of so many pixels: compilers and caches warm up.
 CORNER = 64
+_LARGER = "give larger photos, or a larger --largest"
 
 
 @dataclass(frozen=True)
@@ -120,22 +121,24 @@ def evaluate_models(
 
 def _large_enough(jobs: Sequence[Job], photos: Path) -> list[Job]:
     """Leave out what is too small for the measures."""
-    kept = [job for job in jobs if min(job.size) >= LEAST_SIDE]
+    kept = []
+    for job in jobs:
+        if min(job.size) >= LEAST_SIDE:
+            kept.append(job)
+            continue
+        height, width = job.size
+        warnings.warn(
+            f"left out: {job.photo}: expected {LEAST_SIDE} pixels or more at the shorter side, got "
+            f"{width} x {height}; {_LARGER}",
+            stacklevel=3,
+        )
     if not kept:
         raise UsageError(
             str(photos),
             expected=f"photos of {LEAST_SIDE} pixels or more at their shorter side",
             got="none",
-            remedy="give larger ones",
+            remedy=_LARGER,
         )
-    for job in jobs:
-        if job not in kept:
-            height, width = job.size
-            warnings.warn(
-                f"left out: {job.photo}: expected {LEAST_SIDE} pixels or more at the shorter "
-                f"side, got {width} x {height}; give larger photos",
-                stacklevel=3,
-            )
     return kept
 
 

@@ -18,8 +18,8 @@ class Outcome(BaseModel):
     input, output : paths; no output where none was written
     status : "planned" in a dry run; "skipped" where the output was there and asked to stay
     reason : why it was skipped or failed, or where a film that was interrupted goes on from
-    changed : whether a done photo has other pixels than before; not so where it has no region to
-        edit, such as no object of a class; null for films, and for photos edited on the disk
+    changed : False for a photo that had no region to edit, such as no object of a class, and whose
+        pixels are as they were; null for films, and for photos edited on the disk
     seconds : spent on reading, editing and writing it, waiting left out
     megapixels : its size; of a film, of all its frames that are done
     frames : of a film that are done

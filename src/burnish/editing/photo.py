@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from burnish.editing.edit import Edit, Progress, choose
 from burnish.editing.made import remember
-from burnish.editing.plan import target_of
+from burnish.editing.plan import Wish, target_of
 from burnish.editing.region_edit import region_edit
 from burnish.editing.regional import Only, as_region, within
 from burnish.editing.streamed import is_streamed, stream
@@ -85,7 +85,7 @@ def apply(
     edit = _edit(operator, params, only, slow, device, threads, engine)
     if isinstance(image, str | Path):
         source, coding = Path(image), Coding(codec, crf)
-        target = target_of(source, edit.name, output, overwrite=overwrite, coding=coding)
+        target = target_of(source, edit.name, Wish(output, overwrite=overwrite, coding=coding))
         path = apply_to_file(edit, source, target, overwrite=overwrite, coding=coding)
         return cast("Picture", str(path) if isinstance(image, str) else path)
     for name, value in (("output", output), ("codec", codec), ("crf", crf)):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from burnish.editing.names import DEFAULT_NAME, check_template, fill
@@ -113,10 +113,8 @@ def plan(
         )
     several = len(given) > 1 or any(path.is_dir() for path in given)
     folder, file = _place(wish.output, several=several)
-    try:
-        extensions = _extensions(wish, file, film=is_called_film(given[0]) if given else False)
-    except (PhotoError, FilmError) as error:
-        raise error.of(UsageError) from error
+    film = is_called_film(given[0]) if given else False
+    extensions = _asked_extensions(wish, file, film=film)
     gathered = gather(given, recursive=wish.recursive, output=folder)
     _check_films(gathered.sources, wish)
 
@@ -139,15 +137,7 @@ def plan(
     return Plan(steps, gathered.passed_over, results=len(placed) - len(kept))
 
 
-def target_of(
-    photo: Path,
-    edit: str,
-    output: str | Path | None = None,
-    *,
-    overwrite: bool = False,
-    coding: Coding = AS_IT_WAS,
-    beside: Sequence[Path] = (),
-) -> Path:
+def target_of(photo: Path, edit: str, wish: Wish) -> Path:
     """Return where the result of one photo or film goes; the errors are those of `plan`.
 
     Raises
@@ -158,10 +148,17 @@ def target_of(
         raise PhotoError(
             str(photo), expected="a photo", got="a folder", remedy="name a photo in it"
         )
-    wish = Wish(output, overwrite=True, coding=coding, beside=beside)
-    target = plan([photo], edit, wish).steps[0].target
-    check_free(target, overwrite=overwrite)
+    settled = replace(wish, overwrite=True, skip_existing=False)
+    target = plan([photo], edit, settled).steps[0].target
+    check_free(target, overwrite=wish.overwrite)
     return target
+
+
+def check_stream(photo: Path, wish: Wish) -> None:
+    """See that a photo can go to a stream as it is wished; the errors are those of `plan`."""
+    check_known_depth(wish.depth)
+    _check_films([Source(photo)], wish)
+    _asked_extensions(wish, None, film=False)
 
 
 Placed = Sequence[tuple[Source, Path]]
@@ -181,6 +178,14 @@ def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Pa
             remedy="end it in / to mean a folder",
         )
     return (path, None) if means_folder else (None, path)
+
+
+def _asked_extensions(wish: Wish, file: Path | None, *, film: bool) -> dict[bool, str | None]:
+    """Do as `_extensions`; what cannot be is the fault of what was asked, not of a photo."""
+    try:
+        return _extensions(wish, file, film=film)
+    except (PhotoError, FilmError) as error:
+        raise error.of(UsageError) from error
 
 
 def _extensions(wish: Wish, file: Path | None, *, film: bool) -> dict[bool, str | None]:

@@ -123,17 +123,19 @@ def check_writable(target: Path, depth: int | None = None) -> None:
 
     Raises
     ------
-    PhotoError : an extension of no format that burnish writes, or a depth that the format lacks
-    UsageError : a depth that no format has
+    UsageError : an extension of no format that burnish writes, or a depth that it lacks
 
     Examples
     --------
     >>> check_writable(Path("a.png"), 16)
     >>> check_writable(Path("a.jpg"), 16)
     Traceback (most recent call last):
-    burnish.errors.PhotoError: a.jpg: expected 8 bits a channel in jpeg, got 16; ...
+    burnish.errors.UsageError: a.jpg: expected 8 bits a channel in jpeg, got 16; ...
     """
-    check_depth(writable(target.suffix, str(target)), depth, str(target))
+    try:
+        check_depth(writable(target.suffix, str(target)), depth, str(target))
+    except PhotoError as error:
+        raise error.of(UsageError) from error
 
 
 def check_depth(format: Format, depth: int | None, where: str) -> None:

@@ -97,13 +97,17 @@ def train(
     """
     rank, count = processes.join()
     watch = watch if watch and rank == 0 else Watch()
-    jobs, judged = _divide(settings, photos, held_out)
+    found = _plan(settings, pairs.find_photos(photos) if photos else [])
+    others = _plan(settings, pairs.find_photos(held_out)) if held_out else None
+    jobs, _ = _divide(settings, found, others, photos, held_out)  # said before hours of work
     pictures = _drawn(settings, len({job.digest for job in jobs}))
     if rank == 0:
         make_folder(folder)
-        _make(jobs + pictures + judged, watch)
-    processes.wait()  # the first process makes the pairs, the others find them made
-    learned, unseen = pairs.made(jobs), pairs.made(judged)
+        _make([*found, *pictures, *(others or [])], watch)
+    processes.wait()  # the first process makes the pairs, the others find them in the same cache
+    found, others = _readable(found), None if others is None else _readable(others)
+    jobs, judged = _divide(settings, found, others, photos, held_out)
+    learned, unseen, drawn_ones = pairs.made(jobs), pairs.made(judged), pairs.made(pictures)
 
     torch.manual_seed(settings.seed)
     network = build(settings.network, settings.slider_params, settings.thumbnail, settings.grey)
@@ -111,7 +115,7 @@ def train(
         start_from(network, start, settings.start_from)
     batches = Batches(
         learned,
-        beside=pairs.made(pictures),
+        beside=drawn_ones,
         batch=settings.batch,
         crop=settings.crop,
         seed=settings.seed,
@@ -120,7 +124,7 @@ def train(
         block=network.survey_block,
     )
     data = sha256(
-        " ".join(job.target.name for job in [*jobs, *pictures, *judged]).encode()
+        " ".join(pair.path.name for pair in [*learned, *drawn_ones, *unseen]).encode()
     ).hexdigest()
     training = Training(settings, network, batches, folder, f"{data} {count}")
     looks = Looks(training, unseen, folder, watch) if rank == 0 else None
@@ -201,15 +205,26 @@ def _middle(pair: Pair) -> Rectangle:
     return Rectangle(top, min(top + LOOK_SIDE, height), left, min(left + LOOK_SIDE, width))
 
 
+def _readable(jobs: Sequence[Job]) -> list[Job]:
+    """Leave out photos that turned out not to be, and have no pairs."""
+    return [job for job in jobs if job.target.exists()]
+
+
 def _divide(
-    settings: Settings, photos: str | Path | None, held_out: str | Path | None
+    settings: Settings,
+    jobs: list[Job],
+    others: list[Job] | None,
+    photos: str | Path | None,
+    held_out: str | Path | None,
 ) -> tuple[list[Job], list[Job]]:
-    """Plan the pairs to learn from and those to judge on; no photo is in both."""
-    jobs = _plan(settings, pairs.find_photos(photos) if photos else [])
-    if held_out:
-        unseen = [
-            job for job in _plan(settings, pairs.find_photos(held_out)) if _can_be_judged(job)
-        ]
+    """Divide pairs into those to learn from and those to judge on; no photo is in both.
+
+    Parameters
+    ----------
+    jobs, others : of `photos` and of `held_out`; None holds out some of `jobs`
+    """
+    if others is not None:
+        unseen = [job for job in others if _can_be_judged(job)]
         kept_back = {job.digest for job in unseen}
         learn = [job for job in jobs if job.digest not in kept_back]
         if not unseen or not learn:

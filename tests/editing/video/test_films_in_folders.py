@@ -106,6 +106,7 @@ def test_again_does_to_a_film_what_was_done(folder, clip, burnish):
     ("arguments", "code", "words"),
     [
         (["b.mp4", "--crf", "60", "--codec", "h264"], 2, "--crf 60: expected 0 to 51 for h264"),
+        (["b.mp4", "--crf", "99"], 2, "--crf 99: expected 0 to 63 in mp4, got 99"),
         (["b.mp4", "--codec", "prores"], 2, "--codec prores: expected h264, hevc, av1, vp9 in"),
         (["b.mp4", "--codec", "nothing"], 2, "--codec nothing: expected h264"),
         (["b.mp4", "--depth", "16"], 2, "expected none for a film, which keeps its own"),

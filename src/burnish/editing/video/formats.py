@@ -57,11 +57,6 @@ CODECS = {
     "ffv1": Codec("ffv1", "ffv1", None, {"level": "3", "slicecrc": "1", "g": "1"}),
     "prores": Codec("prores", "prores_ks", None, {"vendor": "apl0"}),
 }
-# The lowest and the highest quality number that any of them takes.
-CRF = (
-    min(codec.crf[0] for codec in CODECS.values() if codec.crf),
-    max(codec.crf[2] for codec in CODECS.values() if codec.crf),
-)
 _BY_NAME = {
     name: codec for codec in CODECS.values() for name in (codec.name, codec.encoder, *codec.others)
 }
@@ -199,6 +194,7 @@ def check_coding(coding: Coding, container: Container, where: str) -> None:
     UsageError : no such codec, one that the container does not hold, or a number that it has not
     """
     if coding.codec is None:
+        _check_some_crf(coding.crf, container)
         return
     codec = codec_called(coding.codec)
     if codec.name not in container.codecs:
@@ -210,6 +206,20 @@ def check_coding(coding: Coding, container: Container, where: str) -> None:
             remedy=f"choose one of them, or --format {' or '.join(others)}",
         )
     check_crf(coding.crf, codec)
+
+
+def _check_some_crf(crf: int | None, container: Container) -> None:
+    """See that a codec of the container has this quality number; which it will be, films tell."""
+    ranges = [codec.crf for name in container.codecs if (codec := CODECS[name]).crf]
+    if crf is None or any(low <= crf <= high for low, _, high in ranges):
+        return
+    lowest, highest = min(low for low, _, _ in ranges), max(high for _, _, high in ranges)
+    raise UsageError(
+        f"--crf {crf}",
+        expected=f"{lowest} to {highest} in {container.name}",
+        got=f"{crf}",
+        remedy="leave it out for what is usual",
+    )
 
 
 def check_crf(crf: int | None, codec: Codec) -> None:
