@@ -63,8 +63,10 @@ dehazing operators, photographic style) their row says little about them. `can24
 network, trained by burnish: of L0 smoothing for 65 minutes on two cores, and on five of the six
 `large` photos too; of the others on photos that ours learnt from, for 12 to 55 minutes on one core
 that most of them shared. `can32` is its larger one, of L0 smoothing learnt as `can24` beside it, of
-the others on one core of a slower processor, in some 500 to 800 steps where `can24` took 1,100
-or 1,800: they say what so short a training is worth rather than what the network is. `guided` and
+the others on one core of a slower processor in 18 to 61 minutes: 1,100 steps of ROF, relative total
+variation and tone, 1,498 of local Laplacian detail, as its `can24`, and some 500 to 800 of pencil
+drawing and the dehazers. They say what so short a training is worth rather than what the network
+is; that of local Laplacian detail leaves large photos farther off than untouched. `guided` and
 `grid` decide at low resolution and are carried to the full one by a guided filter or a bilateral
 grid; they learnt in 1,000 or 2,000 steps. They and local Laplacian detail were timed with other
 weights of the same shapes. The commands are in [recipes/](../recipes/README.md). All times were
