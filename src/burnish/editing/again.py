@@ -64,7 +64,7 @@ def again(
     given = {name: value for name, value in (params or {}).items() if value is not None}
     files = {digest(file): file for file in models}
     whats = [_what(step, files) for step in made]
-    turned = [_turned(what) for what in whats]
+    turned = [_turned(what) | {*step.files} for step, what in zip(made, whats, strict=True)]
     edits = []
     for step, what, names in zip(made, whats, turned, strict=True):
         for name, file in step.files.items():
@@ -87,6 +87,8 @@ def again(
                 what, values, slow=step.slow, device=device, threads=threads, engine=engine
             )
         except UsageError as error:
+            if error.where == step.operator:
+                raise
             raise error.at(f"{step.operator}: {error.where}") from error
         edits.append(within(edit, region) if step.where else edit)
     return edits[0] if len(edits) == 1 else _in_turn(edits)
