@@ -84,7 +84,7 @@ def test_tiles_are_the_whole_bit_for_bit(slider_model: Path, height, width, give
         ({"radius": 3}, "lively: expected parameters among lambda, kappa, got radius"),
         ({"lambda": 0.5}, "lambda: expected 0.002 to 0.2, got 0.5"),
         ({"kappa": 1}, "kappa: expected .* got 1"),
-        ({"lambda": "strong"}, "lambda: expected 0.002 to 0.2, got strong"),
+        ({"lambda": "strong"}, "lambda: expected 0.002 to 0.2, got 'strong', which is no number"),
         ({"lambda": float("nan")}, "lambda: expected 0.002 to 0.2, got nan"),
     ],
 )

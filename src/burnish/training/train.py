@@ -123,9 +123,7 @@ def train(
         sliders=settings.slider_params,
         block=network.survey_block,
     )
-    data = sha256(
-        " ".join(pair.path.name for pair in [*learned, *drawn_ones, *unseen]).encode()
-    ).hexdigest()
+    data = _fingerprint([*learned, *drawn_ones, *unseen])
     training = Training(settings, network, batches, folder, f"{data} {count}")
     looks = Looks(training, unseen, folder, watch) if rank == 0 else None
     if looks:
@@ -146,6 +144,11 @@ def train(
         steps=training.step,
         seconds=training.seconds,
     )
+
+
+def _fingerprint(found: Sequence[Pair]) -> str:
+    """Tell whether a training that is taken up has the pairs that it had."""
+    return sha256(" ".join(pair.path.name for pair in found).encode()).hexdigest()
 
 
 class Looks:
