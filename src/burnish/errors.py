@@ -1,5 +1,7 @@
 """One small hierarchy. A message says where, what was expected, what came and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -33,10 +35,6 @@ class BurnishError(Exception):
         """Return the same error, said of another place."""
         return type(self)(where, expected=self.expected, got=self.got, remedy=self.remedy)
 
-    def of(self, kind: "type[BurnishError]") -> "BurnishError":
-        """Return the same error as one of another kind."""
-        return kind(self.where, expected=self.expected, got=self.got, remedy=self.remedy)
-
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries, and pickle would call __init__ with the message alone.
         parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
@@ -67,6 +65,22 @@ class UsageError(BurnishError, ValueError):
     """A name, option or parameter is not one that burnish takes."""
 
     exit_code = 2
+
+
+@contextmanager
+def as_asked() -> Iterator[None]:
+    """Let what cannot be written be wrong usage: it was asked for, and no file is to blame.
+
+    Raises
+    ------
+    UsageError : in the place of PhotoError and FilmError, in the same words
+    """
+    try:
+        yield
+    except (PhotoError, FilmError) as error:
+        raise UsageError(
+            error.where, expected=error.expected, got=error.got, remedy=error.remedy
+        ) from error
 
 
 class ModelError(BurnishError):

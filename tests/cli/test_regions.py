@@ -315,3 +315,17 @@ def test_json_tells_whether_anything_was_there_to_edit(
     assert (json.loads(out)["status"], json.loads(out)["changed"]) == ("done", changed)
     assert np.array_equal(read(target), read(photo)) == (not changed)
     assert ("no object is found, so the photo stays as it is" in err) == (not changed)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("apply", "l0-smoothing", "{}", "--box", "0,0,9,9", "--save-mask"),
+        ("regions", "list", "{}", "-o"),
+    ],
+)
+def test_a_picture_of_no_format_that_is_written_is_wrong_usage(burnish, photos, tmp_path, order):
+    target = tmp_path / "mask.bmp"
+    code, out, err = burnish(*(part.format(photos / "1.png") for part in order), target)
+    assert (code, out) == (2, "")
+    assert f"{target}: expected a format that burnish writes" in err

@@ -66,7 +66,7 @@ def test_what_is_refused_early_is_refused_late_in_the_same_words(tmp_path, name,
         try:
             work()
         except BurnishError as error:
-            return str(error)
+            return repr(error)
         return "fine"
 
     early = outcome(lambda: check_writable(target, depth))
@@ -78,11 +78,11 @@ def test_what_is_refused_early_is_refused_late_in_the_same_words(tmp_path, name,
 def test_an_impossible_depth_is_wrong_usage():
     with pytest.raises(UsageError, match="expected 8, 16 or 32 bits a channel, got 7"):
         check_writable(Path("a.png"), 7)
-    with pytest.raises(UsageError, match=r"a\.jpg: expected 8 bits .* got 32; .* output \.tif \("):
+    with pytest.raises(PhotoError, match=r"a\.jpg: expected 8 bits .* got 32; .* output \.tif \("):
         check_writable(Path("a.jpg"), 32)
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.heic", "a"])
 def test_the_remedy_is_one_that_everybody_has(name):
-    with pytest.raises(UsageError, match=r"name the output \.jpg, .* \(in Python also format="):
+    with pytest.raises(PhotoError, match=r"name the output \.jpg, .* \(in Python also format="):
         check_writable(Path(name))

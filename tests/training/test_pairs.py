@@ -93,6 +93,15 @@ def test_a_photo_that_cannot_be_read_is_left_out_and_said(photos):
         assert {job.target for job in jobs_of(photos)} == whole
 
 
+def test_a_photo_that_is_there_twice_is_made_once(photos, monkeypatch):
+    (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
+    jobs = jobs_of(photos)
+    once, calls, ticks = pairs._make_one, [], []
+    monkeypatch.setattr(pairs, "_make_one", lambda job: calls.append(job.target) or once(job))
+    assert len(make(jobs, processes=1, tick=lambda: ticks.append(1))) == len(jobs) == len(ticks)
+    assert len(calls) == len(set(calls)) == len(jobs) - 2
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_photo_that_breaks_off_is_left_out_and_said_once(photos, processes):
     rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)

@@ -16,7 +16,7 @@ from burnish.cli.options import (
     Threads,
 )
 from burnish.cli.region_options import with_region_options
-from burnish.errors import BurnishError, UsageError
+from burnish.errors import BurnishError, UsageError, as_asked
 from burnish.files import check_free, check_no_input
 from burnish.regions.wish import RegionWish
 
@@ -55,7 +55,8 @@ def list_regions(
         check_free(target, overwrite=overwrite)
         check_no_input(target, [*photos, *([where.objects] if where.objects else [])])
     if output is not None:
-        check_writable(output)
+        with as_asked():
+            check_writable(output)
     region = where.region({"classes": ()}, device=device, threads=threads)
     finder = region.finder or where.finder(device=device, threads=threads)
     done, failed = [], 0

@@ -11,7 +11,7 @@ import typer
 
 from burnish.cli.batch_options import BatchOptions
 from burnish.cli.options import described, dress, option_of
-from burnish.errors import UsageError
+from burnish.errors import UsageError, as_asked
 from burnish.files import check_free
 from burnish.regions.edges import EDGE_PARAMS
 from burnish.regions.wish import RegionWish
@@ -242,7 +242,7 @@ class Keeping:
 
         Raises
         ------
-        UsageError : a file for several photos
+        UsageError : a file for several photos, or of no format that burnish writes
         OutputError : the file exists
         """
         if self.save_mask is None:
@@ -260,7 +260,8 @@ class Keeping:
                     got="the name of a file",
                     remedy="end it in / to mean a folder",
                 )
-            check_writable(path)
+            with as_asked():
+                check_writable(path)
             if not self.batch.dry_run:
                 check_free(path, overwrite=self.batch.overwrite)
         return MaskKeeper(path, folder=folder, overwrite=self.batch.overwrite)

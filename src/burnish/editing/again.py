@@ -64,9 +64,8 @@ def again(
     given = {name: value for name, value in (params or {}).items() if value is not None}
     files = {digest(file): file for file in models}
     whats = [_what(step, files) for step in made]
-    turned = [_turned(what) | {*step.files} for step, what in zip(made, whats, strict=True)]
     edits = []
-    for step, what, names in zip(made, whats, turned, strict=True):
+    for step, what, mine in zip(made, whats, _shares(given, made, whats), strict=True):
         for name, file in step.files.items():
             if name not in given:
                 raise UsageError(
@@ -75,8 +74,6 @@ def again(
                     got="none",
                     remedy="name it: a photo keeps no more than its name",
                 )
-        # What no step can be turned by goes to all of them, to be refused.
-        mine = {k: v for k, v in given.items() if k in names or not any(k in n for n in turned)}
         values = {**step.params, **mine}
         region = region_of(step.where, finder=finder, mask=mask) if step.where else Region()
         try:
@@ -99,6 +96,17 @@ def _what(step: Made, files: Mapping[str, Path]) -> RegionEdit | str | Path:
     if step.where and step.operator in EDITS and step.model is None and not step.slow:
         return EDITS[step.operator]
     return _operator(step) if step.slow else _model(step, files)
+
+
+def _shares(
+    given: Mapping[str, Value], made: Sequence[Made], whats: Sequence[RegionEdit | str | Path]
+) -> list[dict[str, Value]]:
+    """Deal values out to the steps that they turn; what turns none goes to all, to be refused."""
+    if not given or len(made) == 1:  # networks need not be read for it
+        return [dict(given) for _ in made]
+    turned = [_turned(what) | {*step.files} for step, what in zip(made, whats, strict=True)]
+    known = set().union(*turned)
+    return [{k: v for k, v in given.items() if k in names or k not in known} for names in turned]
 
 
 def _turned(what: RegionEdit | str | Path) -> set[str]:

@@ -25,6 +25,7 @@ Pixels = NDArray[np.float32]
 TIMED = 3
 # What is timed is first run on a corner of so many pixels: compilers and caches warm up.
 CORNER = 64
+# What helps where photos are too small to be judged.
 _LARGER = "give larger photos, or a larger --largest"
 
 

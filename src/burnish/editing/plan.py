@@ -16,10 +16,10 @@ from burnish.editing.video.formats import (
     is_called_film,
 )
 from burnish.errors import (
-    FilmError,
     OutputError,
     PhotoError,
     UsageError,
+    as_asked,
     missing_library,
 )
 from burnish.files import check_free, check_room
@@ -114,7 +114,8 @@ def plan(
     several = len(given) > 1 or any(path.is_dir() for path in given)
     folder, file = _place(wish.output, several=several)
     film = is_called_film(given[0]) if given else False
-    extensions = _asked_extensions(wish, file, film=film)
+    with as_asked():
+        extensions = _extensions(wish, file, film=film)
     gathered = gather(given, recursive=wish.recursive, output=folder)
     _check_films(gathered.sources, wish)
 
@@ -158,7 +159,8 @@ def check_stream(photo: Path, wish: Wish) -> None:
     """See that a photo can go to a stream as it is wished; the errors are those of `plan`."""
     check_known_depth(wish.depth)
     _check_films([Source(photo)], wish)
-    _asked_extensions(wish, None, film=False)
+    with as_asked():
+        _extensions(wish, None, film=False)
 
 
 Placed = Sequence[tuple[Source, Path]]
@@ -178,14 +180,6 @@ def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Pa
             remedy="end it in / to mean a folder",
         )
     return (path, None) if means_folder else (None, path)
-
-
-def _asked_extensions(wish: Wish, file: Path | None, *, film: bool) -> dict[bool, str | None]:
-    """Do as `_extensions`; what cannot be is the fault of what was asked, not of a photo."""
-    try:
-        return _extensions(wish, file, film=film)
-    except (PhotoError, FilmError) as error:
-        raise error.of(UsageError) from error
 
 
 def _extensions(wish: Wish, file: Path | None, *, film: bool) -> dict[bool, str | None]:

@@ -123,19 +123,17 @@ def check_writable(target: Path, depth: int | None = None) -> None:
 
     Raises
     ------
-    UsageError : an extension of no format that burnish writes, or a depth that it lacks
+    PhotoError : an extension of no format that burnish writes, or a depth that the format lacks
+    UsageError : a depth that no format has
 
     Examples
     --------
     >>> check_writable(Path("a.png"), 16)
     >>> check_writable(Path("a.jpg"), 16)
     Traceback (most recent call last):
-    burnish.errors.UsageError: a.jpg: expected 8 bits a channel in jpeg, got 16; ...
+    burnish.errors.PhotoError: a.jpg: expected 8 bits a channel in jpeg, got 16; ...
     """
-    try:
-        check_depth(writable(target.suffix, str(target)), depth, str(target))
-    except PhotoError as error:
-        raise error.of(UsageError) from error
+    check_depth(writable(target.suffix, str(target)), depth, str(target))
 
 
 def check_depth(format: Format, depth: int | None, where: str) -> None:

@@ -221,11 +221,12 @@ def make(
     _resolved.cache_clear()
     for folder in {job.target.parent for job in jobs}:
         make_folder(folder)
-    missing = [job for job in jobs if not job.target.exists()]
+    # By target: a photo that is there twice, as one that is also held out, is made once.
+    missing = {job.target: job for job in jobs if not job.target.exists()}
     for _ in range(len(jobs) - len(missing)):
         tick()
     said = set()
-    for complaint in _made(missing, processes or cores()):
+    for complaint in _complaints([*missing.values()], processes or cores()):
         if complaint and complaint not in said:  # once a photo rather than once a size
             said.add(complaint)
             warnings.warn(f"left out: {complaint}", stacklevel=2)
@@ -240,14 +241,15 @@ def made(jobs: Sequence[Job]) -> list[Pair]:
     ------
     PhotoError : there are jobs, but no pair
     """
-    found = [
-        Pair(digest=job.digest, path=job.target, values=job.values)
-        for job in jobs
-        if job.target.exists()
-    ]
+    found = readable(jobs)
     if jobs and not found:
         raise _none_of(jobs[0].photo)
-    return found
+    return [Pair(digest=job.digest, path=job.target, values=job.values) for job in found]
+
+
+def readable(jobs: Sequence[Job]) -> list[Job]:
+    """Return those of `jobs`, once they have been done, whose photos could be read."""
+    return [job for job in jobs if job.target.exists()]
 
 
 def _none_of(photo: Path) -> PhotoError:
@@ -256,7 +258,8 @@ def _none_of(photo: Path) -> PhotoError:
     )
 
 
-def _made(jobs: Sequence[Job], processes: int) -> Iterator[str | None]:
+def _complaints(jobs: Sequence[Job], processes: int) -> Iterator[str | None]:
+    """Do the jobs, and give of each what is wrong with its photo, if anything is."""
     if processes == 1 or len(jobs) < 2:
         yield from map(_make_one, jobs)
         return

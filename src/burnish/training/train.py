@@ -105,7 +105,7 @@ def train(
         make_folder(folder)
         _make([*found, *pictures, *(others or [])], watch)
     processes.wait()  # the first process makes the pairs, the others find them in the same cache
-    found, others = _readable(found), None if others is None else _readable(others)
+    found, others = pairs.readable(found), None if others is None else pairs.readable(others)
     jobs, judged = _divide(settings, found, others, photos, held_out)
     learned, unseen, drawn_ones = pairs.made(jobs), pairs.made(judged), pairs.made(pictures)
 
@@ -206,11 +206,6 @@ def _middle(pair: Pair) -> Rectangle:
     height, width = pair.size
     top, left = max(0, (height - LOOK_SIDE) // 2), max(0, (width - LOOK_SIDE) // 2)
     return Rectangle(top, min(top + LOOK_SIDE, height), left, min(left + LOOK_SIDE, width))
-
-
-def _readable(jobs: Sequence[Job]) -> list[Job]:
-    """Leave out photos that turned out not to be, and have no pairs."""
-    return [job for job in jobs if job.target.exists()]
 
 
 def _divide(
