@@ -69,7 +69,11 @@ def main() -> None:
                 folder.name: prepare(name, values, folder, options) for folder in options.photos
             }
             results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
-            results["operators"][name] = contest(name, values, models, made, options)
+            old = results["operators"].get(name, {})
+            rows = contest(name, values, models, made, options)
+            results["operators"][name] = {
+                label: old.get(label, {}) | row for label, row in rows.items()
+            }
         rows = results["operators"].get(name, {})
         if options.only != "fidelity":
             add_times(rows, name, values, models, picture, options)

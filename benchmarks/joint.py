@@ -92,7 +92,9 @@ def main() -> None:
     )
     options.run_folder.mkdir(parents=True, exist_ok=True)
     training = Training(settings, network, batches, options.run_folder)
-    training.optimiser = Together(settings.optimiser, network, settings.weight_decay)
+    together = Together(settings.optimiser, network, settings.weight_decay)
+    together.load_state_dict(training.optimiser.state_dict())  # of a training that goes on
+    training.optimiser = together
     training.run(tell)
 
     apply = as_filter(training.averaged(), NAMES)

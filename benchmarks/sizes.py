@@ -40,6 +40,8 @@ def main() -> None:
                 for photo in photos
                 if (pixels := at(Photo.open(photo).pixels, megapixels)) is not None
             ]
+            if not found:
+                continue
             before, after = (float(np.mean(each)) for each in zip(*found, strict=True))
             rows.append({"megapixels": megapixels, "photos": len(found)})
             rows[-1] |= {"untouched": round(before, 2), "network": round(after, 2)}

@@ -87,3 +87,30 @@ def test_the_file_behind_standard_input_is_an_input(files):
     assert done.returncode == 2
     assert HINT in done.stderr
     assert photo.read_bytes() == before
+
+
+def test_a_photo_in_the_folder_is_not_taken_for_a_result(burnish, photos):
+    Image.open(photos / "1.png").save(photos / "1.tif")
+    Image.open(photos / "2.png").save(photos / "1.jpg")
+    before = (photos / "1.jpg").read_bytes()
+    order = ["apply", "l0-smoothing", photos, "--format", "jpg", "--name", "{stem}{ext}"]
+    for path in photos.glob("*.png"):
+        path.unlink()
+    code, _, err = burnish(*order, "--overwrite")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "expected an output that is no input" in err
+    assert (photos / "1.jpg").read_bytes() == before
+    (photos / "1.jpg").unlink()
+    assert burnish(*order)[0] == 0
+    code, _, err = burnish(*order, "--overwrite")
+    assert code == 0
+    assert "1 of 1 photos done, 1 passed over as results of an earlier run" in err
+
+
+def test_a_page_does_not_replace_its_photo(burnish, photos):
+    photo = photos / "1.png"
+    before = photo.read_bytes()
+    code, _, err = burnish("regions", "explain", photo, "-o", photo, "--overwrite")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "expected an output that is no input" in err
+    assert photo.read_bytes() == before

@@ -143,3 +143,14 @@ def test_xmp_that_cannot_be_added_to_stays_as_it_is(photo, tmp_path, xmp):
     with pytest.warns(UserWarning, match="XMP is left as it is"):
         result = burnish.apply(path, "l0-smoothing")
     assert Photo.open(result).origin.xmp == xmp
+
+
+def test_a_file_that_a_photo_names_is_never_opened(tmp_path):
+    stranger = Made(operator="look", params={"lut": str(tmp_path / "private.cube")}, slow=True)
+    with pytest.raises(UsageError, match=r"--lut: expected the file private\.cube"):
+        again([stranger])
+
+
+def test_a_network_that_is_not_there(tmp_path):
+    with pytest.raises(ModelError, match="expected a file, got no such file or directory"):
+        again([Made(operator="own", model="0" * 64)], models=[tmp_path / "no.onnx"])

@@ -349,3 +349,22 @@ def test_a_cut_out_among_other_edits_is_done_again(photos, tmp_path, mask):
     steps = made_of(once.save(tmp_path / "x.png"))
     twice = edited(again(steps, mask=tmp_path / "m.png"), photo)
     np.testing.assert_array_equal(twice.alpha, once.alpha)
+
+
+def test_a_mask_and_a_finder_go_to_the_steps_that_had_one(photos, tmp_path, mask):
+    Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
+    photo = Photo.open(photos / "1.png")
+    masked = region_edit(EDITS["splash"], {}, Region(mask=MaskFile(tmp_path / "m.png")))
+    found = region_edit(EDITS["fill"], {"colour": "#112233"}, Region(Selection(), finder=Found()))
+    once = edited(found, edited(masked, photo))
+    steps = made_of(once.save(tmp_path / "x.png"))
+    twice = edited(again(steps, mask=tmp_path / "m.png", finder=Found()), photo)
+    np.testing.assert_array_equal(twice.pixels, once.pixels)
+
+
+def test_a_mask_or_a_finder_that_no_step_had_is_refused(photos, tmp_path):
+    step = choose("l0-smoothing", {}).made
+    with pytest.raises(UsageError, match="--mask: expected an edit that was made with a mask"):
+        again(step, mask=tmp_path / "m.png")
+    with pytest.raises(UsageError, match="expected an edit that was made with a detector"):
+        again(step, finder=Found())

@@ -126,3 +126,9 @@ def test_operator_that_a_local_network_does_not_need_is_refused(
 ) -> None:
     assert op not in ALLOWED
     assert f"network needs, got '{op}'" in refusal(pack(put(graph, helper.make_node(op, [], []))))
+
+
+def test_constants_without_a_value_are_refused(graph: Graph, pack: Pack) -> None:
+    empty = helper.make_node("Constant", [], ["empty"])
+    result = helper.make_node("Relu", ["image"], ["result"])
+    assert "one without a value" in refusal(pack(put(graph, empty, result)))

@@ -68,3 +68,11 @@ def test_a_pickle_is_refused(tmp_path):
     np.savez(path, a=np.array([{"an": "object"}], dtype=object))
     with pytest.raises(ModelError, match="variables of a CAN"):
         load(path)
+
+
+def test_an_archive_that_breaks_off_is_refused(tmp_path):
+    path = tmp_path / "can.npz"
+    np.savez(path, weights=np.zeros((3, 3, 3, 24), np.float32))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ModelError, match="BadZipFile"):
+        load(path)

@@ -78,3 +78,30 @@ def test_exiftool_reads_it_and_passes_it_on(tmp_path):
     copy = ["exiftool", "-q", "-tagsFromFile", source, "-XMP", other]
     subprocess.run(copy, check=True, capture_output=True)
     assert property_of(Photo.open(source).origin.xmp, "Made") == '["so"]'
+
+
+@pytest.mark.parametrize("quote", [b'"', b"'"])
+def test_what_another_program_wrote_beside_ours_is_kept(quote):
+    compact = (
+        b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf="
+        b"'http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about=''"
+        b" xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmlns:burnish='urn:burnish:xmp#'"
+        b" xmp:Rating='5' burnish:Made='one' xmp:Label='Red'/></rdf:RDF></x:xmpmeta>"
+    ).replace(b"'", quote)
+    changed = with_property(compact, "Made", "two")
+    assert property_of(changed, "Made") == "two"
+    assert changed.count(b"Made") == 1
+    without = compact.replace(b" burnish:Made='one'".replace(b"'", quote), b"")
+    assert re.sub(rb"\s*<rdf:Description[^<]*Made[^<]*/>", b"", changed) == without
+
+
+def test_one_that_another_program_made_an_element_of_gives_way():
+    packet = THEIRS.replace(
+        b"</rdf:RDF>",
+        b"<rdf:Description xmlns:b='urn:burnish:xmp#'><b:Made>so</b:Made></rdf:Description>"
+        b"</rdf:RDF>",
+    )
+    changed = with_property(packet, "Made", "otherwise")
+    assert property_of(changed, "Made") == "otherwise"
+    assert b"<b:Made>" not in changed
+    assert b'dc:title="Sommer"' in changed

@@ -113,3 +113,5 @@ def test_composites_are_a_coco_set(folder, photos, tmp_path):
     assert json.loads(again.read_bytes()) == json.loads(first)
     with pytest.raises(OutputError, match="a new folder"):
         compose(cut_outs, photos, target, count=5)
+    with pytest.raises(UsageError, match="expected a folder of photos, got no such file"):
+        compose(cut_outs, tmp_path / "nosuch", tmp_path / "new", count=5)

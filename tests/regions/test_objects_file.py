@@ -123,3 +123,12 @@ def test_a_photo_that_the_file_does_not_speak_of(three, tmp_path):
         coco.find(empty(three))
     with pytest.raises(PhotoError, match=r"expected 40 x 30, .* got 8 x 8"):
         coco.find(np.zeros((8, 8, 3), np.float32), Path("a.jpg"))
+
+
+def test_two_pictures_of_one_name_cannot_be_told_apart(three, tmp_path):
+    content = to_coco({"a.jpg": three})
+    content["images"].append(content["images"][0] | {"id": 2, "file_name": "b/a.jpg"})
+    path = tmp_path / "objects.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"'a\.jpg' is the name of 2 pictures"):
+        ObjectsFile.open(path)

@@ -2,6 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +220,15 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == str(tmp_path / "burnish" / "pairs")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/fd or /proc")
+def test_pairs_do_not_stay_open(photos):
+    def opened():
+        return len(list(Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd").iterdir()))
+
+    found = make(jobs_of(photos), processes=1)
+    before = opened()
+    kept = [(pair.read(), pair.size, pair.thumbnail) for pair in found]
+    assert len(kept) > 6
+    assert opened() == before

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from burnish.errors import UsageError
+from burnish.modelfile.order import prepare
 from burnish.training.settings import Settings, parse_budget
 
 
@@ -45,3 +46,11 @@ def test_settings_that_contradict_themselves_are_refused(wrong):
 def test_an_unknown_setting_is_an_error():
     with pytest.raises(TypeError, match="colour"):
         Settings("l0-smoothing", "can24", steps=1, colour="red")
+
+
+@pytest.mark.parametrize("network", ["fast", "grid"])
+def test_crops_that_the_network_cannot_take_are_refused_at_once(tmp_path, network):
+    with pytest.raises(UsageError, match=f"--crop: expected a multiple of .* as {network} cuts"):
+        prepare(
+            "l0-smoothing", photos=tmp_path, output=tmp_path / "x.onnx", network=network, crop=100
+        )

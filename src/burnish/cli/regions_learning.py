@@ -229,11 +229,12 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Show how a detector came to what it found: anchors, proposals, boxes and masks, on a page."""
-    from burnish.files import check_free
+    from burnish.files import check_free, check_no_input
     from burnish.regions.detect import MaskRCNN
     from burnish.regions.explain import explain as explained
 
     check_free(output, overwrite=overwrite)
+    check_no_input(output, [photo, Path(detector)])
     opened = MaskRCNN.open(detector, device=device, threads=threads)
     typer.echo(explained(opened, photo, output, threshold=threshold, overwrite=overwrite))
 

@@ -16,7 +16,7 @@ from burnish.errors import ModelError, UsageError
 from burnish.files import digest
 from burnish.modelfile.read import read
 from burnish.operators.table import OPERATORS
-from burnish.params import Value
+from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
@@ -62,8 +62,10 @@ def again(
     UserWarning : a network is there in another version than the photo was made with
     """
     given = {name: value for name, value in (params or {}).items() if value is not None}
-    files = {digest(file): file for file in models}
+    files = {_digest(file): file for file in models}
     whats = [_what(step, files) for step in made]
+    made = [_closed(step, what) for step, what in zip(made, whats, strict=True)]
+    _check_taken(made, finder=finder, mask=mask)
     edits = []
     for step, what, mine in zip(made, whats, _shares(given, made, whats), strict=True):
         for name, file in step.files.items():
@@ -96,6 +98,50 @@ def _what(step: Made, files: Mapping[str, Path]) -> RegionEdit | str | Path:
     if step.where and step.operator in EDITS and step.model is None and not step.slow:
         return EDITS[step.operator]
     return _operator(step) if step.slow else _model(step, files)
+
+
+def _digest(model: Path) -> str:
+    try:
+        return digest(model)
+    except OSError as error:
+        raise ModelError(
+            f"--model {model}",
+            expected="a file",
+            got=(error.strerror or str(error)).lower(),
+            remedy="check the path",
+        ) from error
+
+
+def _closed(step: Made, what: RegionEdit | str | Path) -> Made:
+    """Return a step that keeps no more than the names of files, whatever its photo says."""
+    if isinstance(what, Path):
+        return step
+    params = what.params if isinstance(what, RegionEdit) else OPERATORS[what].params
+    named = {p.name for p in params if isinstance(p, FileParam)} & step.params.keys()
+    return step.model_copy(
+        update={
+            "params": {k: v for k, v in step.params.items() if k not in named},
+            "files": step.files | {name: Path(str(step.params[name])).name for name in named},
+        }
+    )
+
+
+def _check_taken(made: Sequence[Made], *, finder: Finder | None, mask: Path | None) -> None:
+    """See that a mask or a finder that is given takes the place of one."""
+    places = [step.where for step in made if step.where is not None]
+    if mask is not None and not any(where.mask for where in places):
+        raise _not_taken("--mask", "a mask")
+    if finder is not None and not any(where.detector for where in places):
+        raise _not_taken("--detector or --objects", "a detector")
+
+
+def _not_taken(option: str, what: str) -> UsageError:
+    return UsageError(
+        option,
+        expected=f"an edit that was made with {what}",
+        got="none",
+        remedy="leave it out",
+    )
 
 
 def _shares(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from burnish.editing.again import how_made
 from burnish.editing.names import DEFAULT_NAME, check_template, fill
 from burnish.editing.sources import Source, gather
 from burnish.editing.video import formats as films
@@ -16,6 +17,7 @@ from burnish.editing.video.formats import (
     is_called_film,
 )
 from burnish.errors import (
+    BurnishError,
     OutputError,
     PhotoError,
     UsageError,
@@ -266,14 +268,24 @@ def _check_codings(placed: Placed, coding: Coding) -> None:
 def _without_results(placed: Placed, *, overwrite: bool) -> Placed:
     """Leave out photos that are results of others, as after an earlier run over the same folder.
 
-    One that was named by itself stays where results may be replaced, and is refused for it.
+    Where results may be replaced, one stays, and is refused, that was named by itself or does not
+    say that burnish made it.
     """
     targets = {_spelled(target) for source, target in placed if source.path != target}
     return [
         (source, target)
         for source, target in placed
-        if (overwrite and not source.found) or _spelled(source.path) not in targets
+        if _spelled(source.path) not in targets
+        or (overwrite and not (source.found and _is_made(source.path)))
     ]
+
+
+def _is_made(file: Path) -> bool:
+    """Tell whether a photo or film says that burnish made it."""
+    try:
+        return bool(how_made(file))
+    except BurnishError:
+        return False
 
 
 def _check_apart(placed: Placed) -> None:

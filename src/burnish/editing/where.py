@@ -86,7 +86,7 @@ def region_of(
 
     Parameters
     ----------
-    finder, mask : what finds the objects, and the mask, in place of those that were used
+    finder, mask : what finds the objects, and the mask, in place of those that were used, if any
 
     Raises
     ------
@@ -97,7 +97,9 @@ def region_of(
         raise _again("--mask", where.mask, "a photo keeps no more than its name")
     if where.listed and finder is None:
         raise _again("--objects", str(where.detector), "a photo keeps no more than its name")
-    if where.detector is not None and finder is None:
+    if where.detector is None:
+        finder = None
+    elif finder is None:
         from burnish.regions.finders import shipped
 
         finder = shipped(where.detector, where.sha256)
@@ -106,7 +108,7 @@ def region_of(
         selection=Selection(**{name: getattr(where, name) for name in _SELECTION}),
         edges=Edges(**edges) if edges else None,
         finder=finder,
-        mask=mask_file(mask) if mask is not None else None,
+        mask=mask_file(mask) if where.mask is not None and mask is not None else None,
         invert=where.invert,
     )
 

@@ -101,7 +101,8 @@ def check(model: ModelProto, where: str) -> None:
         _check_attributes(node, where)
         if node.op_type == "Constant":
             if node.output[0] not in known:
-                refuse(where, "constants that are tensors", f"{node.attribute[0].name[:80]!r}")
+                told = ", ".join(repr(each.name[:80]) for each in node.attribute[:1])
+                refuse(where, "constants that are tensors", told or "one without a value")
             continue
         if node.op_type == "Cast":
             _check_cast(node, known, where)
@@ -140,8 +141,9 @@ def constants(graph: GraphProto) -> dict[str, TensorProto]:
     """Return the weights and other constants by name."""
     found = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
-            found[node.output[0]] = node.attribute[0].t
+        for value in node.attribute[:1] if node.op_type == "Constant" else ():
+            if value.HasField("t"):
+                found[node.output[0]] = value.t
     return found
 
 

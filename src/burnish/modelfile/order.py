@@ -123,6 +123,9 @@ def prepare(
         **shape.settings | {name: value for name, value in settings.items() if value is not None},
     )
     built = build(network, wanted.slider_params, wanted.thumbnail)  # it may take neither
+    if wanted.crop % built.multiple:
+        multiple = f"a multiple of {built.multiple}, as {network} cuts pictures into cells"
+        raise _wrong("--crop", multiple, str(wanted.crop), "round it up")
     first = _first(begun, built) if begun else None
     check_free(target, overwrite=overwrite)
     make_folder(target.parent)  # last: nothing is made for an order that is refused

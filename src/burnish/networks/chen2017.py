@@ -5,6 +5,7 @@ take and give RGB like everything here. They normalise by each picture's own sta
 """
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -27,10 +28,10 @@ def load(path: str | Path) -> CAN:
     ModelError : the archive is none, or its variables are not those of a CAN
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays: dict[str, NDArray[np.float32]] = dict(archive)
         return _network(arrays)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, BadZipFile) as error:
         raise ModelError(
             str(path),
             expected="an .npz archive with the variables of a CAN",

@@ -18,7 +18,13 @@ _NEW = b"""\
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
-_OURS = re.compile(rb'\s*<rdf:Description[^<>]*xmlns:burnish="urn:burnish:xmp#"[^<>]*/>')
+_VALUE = rb"""\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
+# A description with nothing in it but ours.
+_OURS = re.compile(
+    rb"\s*<rdf:Description(?=[^<>]*urn:burnish:xmp#)"
+    rb"(?:\s+(?:rdf:about|xmlns:\w+|burnish:\w+)" + _VALUE + rb")*\s*/>"
+)
+_PREFIX = re.compile(rb"""xmlns:(\w+)\s*=\s*["']urn:burnish:xmp#["']""")
 _END = re.compile(rb"\s*</(\w+):RDF>")
 _ABOUT = re.compile(rb"""\brdf:about\s*=\s*("[^"<]*"|'[^'<]*')""")
 
@@ -56,7 +62,7 @@ def with_property(xmp: bytes | None, name: str, value: str) -> bytes:
     >>> property_of(with_property(None, "Made", 'by "us" & <you>'), "Made")
     'by "us" & <you>'
     """
-    packet = _OURS.sub(b"", xmp or _NEW)
+    packet = _without(xmp or _NEW, name.encode())
     end = _END.search(packet)
     if end is None:
         raise BrokenXmpError("no RDF that ends")
@@ -71,6 +77,17 @@ def with_property(xmp: bytes | None, name: str, value: str) -> bytes:
     if property_of(result, name) != value:
         raise BrokenXmpError("no packet of XML in UTF-8")
     return result
+
+
+def _without(packet: bytes, name: bytes) -> bytes:
+    """Leave a property of burnish's out, and what others wrote beside it as it is."""
+    packet = _OURS.sub(b"", packet)
+    for prefix in set(_PREFIX.findall(packet)):
+        key = prefix + b":" + name
+        attribute = rb"(<\w+:\w+(?:\s[^<>]*?)?)\s+" + key + _VALUE
+        packet = re.sub(attribute, rb"\1", packet)
+        packet = re.sub(rb"\s*<" + key + rb"(?:\s[^<>]*)?>[^<]*</" + key + rb"\s*>", b"", packet)
+    return packet
 
 
 def property_of(xmp: bytes | None, name: str) -> str | None:

@@ -41,13 +41,9 @@ def compose(
     Raises
     ------
     OutputError : the folder is there already and not empty, or cannot be written to
-    UsageError : there are no backgrounds
+    UsageError : see `background_photos`
     """
-    photos = sorted(p for p in backgrounds.iterdir() if p.suffix.lower() in _SUFFIXES)
-    if not photos:
-        raise UsageError(
-            str(backgrounds), expected="photos", got="none", remedy="choose another folder"
-        )
+    photos = background_photos(backgrounds)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(
             str(folder), expected="a new folder", got="one that is in use", remedy="choose another"
@@ -99,3 +95,24 @@ def _part(
     w, h = min(width, max(1, round(size[0] * by))), min(height, max(1, round(size[1] * by)))
     top, left = int(random.integers(height - h + 1)), int(random.integers(width - w + 1))
     return fit(pixels[top : top + h, left : left + w], size)
+
+
+def background_photos(folder: Path) -> list[Path]:
+    """Return the photos of a folder, in order.
+
+    Raises
+    ------
+    UsageError : there is no such folder, or no photo in it
+    """
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    except OSError as error:
+        raise UsageError(
+            str(folder),
+            expected="a folder of photos",
+            got=(error.strerror or str(error)).lower(),
+            remedy="check the path",
+        ) from error
+    if not found:
+        raise UsageError(str(folder), expected="photos", got="none", remedy="choose another folder")
+    return found

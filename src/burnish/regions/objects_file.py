@@ -1,6 +1,7 @@
 """Objects files: instances as COCO's JSON, written, and read again in place of a detector."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +114,9 @@ class ObjectsFile:
             held: dict[int, list[Mapping[str, Any]]] = {}
             for annotation in content["annotations"]:
                 held.setdefault(int(annotation["image_id"]), []).append(annotation)
+            called = Counter(Path(str(one["file_name"])).name for one in content["images"])
+            if several := [name for name, times in called.items() if times > 1]:
+                raise ValueError(f"{several[0]!r} is the name of {called[several[0]]} pictures")
             images = {
                 Path(str(one["file_name"])).name: (
                     int(one["width"]),

@@ -44,26 +44,30 @@ class Pair:
     path: Path
     values: dict[str, Value] = field(default_factory=dict)
 
-    @cached_property
-    def array(self) -> NDArray[np.uint16]:
-        """The file, mapped rather than read: a crop costs only its own bytes."""
+    def _array(self) -> NDArray[np.uint16]:
+        """Return the file, mapped rather than read: a crop costs only its own bytes.
+
+        It is not kept: a mapped file is an open one, and there are more pairs than a process may
+        hold open.
+        """
         array: NDArray[np.uint16] = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return array
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        return self.array.shape[1], self.array.shape[2]
+        _, height, width, _ = self._array().shape
+        return height, width
 
     @cached_property
     def thumbnail(self) -> NDArray[np.float32]:
         """The whole 'before' as a network's thumbnail, (S, S, 3)."""
-        before: NDArray[np.float32] = self.array[0].astype(np.float32)
+        before: NDArray[np.float32] = self._array()[0].astype(np.float32)
         return shrink(before, THUMBNAIL) / np.float32(FULL_SCALE)
 
     def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
         """Return before and after, (2, h, w, 3) float32 in [0, 1], or a crop of them."""
-        crop = self.array[:, rows, columns].astype(np.float32)
+        crop = self._array()[:, rows, columns].astype(np.float32)
         crop /= FULL_SCALE
         return crop
 

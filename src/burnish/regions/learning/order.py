@@ -15,6 +15,7 @@ from burnish.files import check_free
 from burnish.regions import coco
 from burnish.regions.card import Measurement, build_card
 from burnish.regions.coco import CocoSet
+from burnish.regions.compose import background_photos
 from burnish.regions.cut_outs import CutOut, read_cut_outs
 from burnish.regions.learning.examples import Examples
 from burnish.regions.learning.export import export, recard
@@ -23,8 +24,6 @@ from burnish.regions.learning.lite import load_imagenet
 from burnish.regions.learning.network import MaskNetwork
 from burnish.regions.learning.settings import Settings
 from burnish.regions.learning.train import Training
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
 class Watch:
@@ -80,7 +79,7 @@ def learn(settings: Settings, order: Order, watch: Watch) -> tuple[Path, tuple[M
     sets = [coco.read(*pair) for pair in order.sets]
     unseen = [coco.read(*pair) for pair in order.held_out]
     _check_apart(sets, unseen)
-    backgrounds = _photos(order.backgrounds) if order.backgrounds else []
+    backgrounds = background_photos(order.backgrounds) if order.backgrounds else []
     cut_outs = (
         read_cut_outs(order.cut_outs, settings.classes, settings.rest) if order.cut_outs else []
     )
@@ -192,15 +191,6 @@ def _check_apart(sets: list[CocoSet], unseen: list[CocoSet]) -> None:
                     got=picture.path.name,
                     remedy="hold out others",
                 )
-
-
-def _photos(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise UsageError(
-            str(folder), expected="photos", got="none", remedy="leave --backgrounds away"
-        )
-    return found
 
 
 def _digest(
