@@ -18,14 +18,16 @@ _NEW = b"""\
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
+# From its beginning only, or a long run would be looked through from each of its characters.
+_SPACE = rb"(?<!\s)\s*"
 _VALUE = rb"""\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
 # A description with nothing in it but ours.
 _OURS = re.compile(
-    rb"\s*<rdf:Description(?=[^<>]*urn:burnish:xmp#)"
+    _SPACE + rb"<rdf:Description(?=[^<>]*urn:burnish:xmp#)"
     rb"(?:\s+(?:rdf:about|xmlns:\w+|burnish:\w+)" + _VALUE + rb")*\s*/>"
 )
 _PREFIX = re.compile(rb"""xmlns:(\w+)\s*=\s*["']urn:burnish:xmp#["']""")
-_END = re.compile(rb"\s*</(\w+):RDF>")
+_END = re.compile(_SPACE + rb"</(\w+):RDF>")
 _ABOUT = re.compile(rb"""\brdf:about\s*=\s*("[^"<]*"|'[^'<]*')""")
 
 
@@ -84,9 +86,9 @@ def _without(packet: bytes, name: bytes) -> bytes:
     packet = _OURS.sub(b"", packet)
     for prefix in set(_PREFIX.findall(packet)):
         key = prefix + b":" + name
-        attribute = rb"(<\w+:\w+(?:\s[^<>]*?)?)\s+" + key + _VALUE
-        packet = re.sub(attribute, rb"\1", packet)
-        packet = re.sub(rb"\s*<" + key + rb"(?:\s[^<>]*)?>[^<]*</" + key + rb"\s*>", b"", packet)
+        attribute = rb"(<\w+:\w+(?:\s[^<>]*?)?)\s" + key + _VALUE
+        element = _SPACE + rb"<" + key + rb"(?:\s[^<>]*)?>[^<]*</" + key + rb"\s*>"
+        packet = re.sub(element, b"", re.sub(attribute, rb"\1", packet))
     return packet
 
 
