@@ -122,10 +122,7 @@ def prepare(
         start_from=f"{begun.card.name} {begun.sha256[:12]}" if begun else "",
         **shape.settings | {name: value for name, value in settings.items() if value is not None},
     )
-    built = build(network, wanted.slider_params, wanted.thumbnail)  # it may take neither
-    if wanted.crop % built.multiple:
-        multiple = f"a multiple of {built.multiple}, as {network} cuts pictures into cells"
-        raise _wrong("--crop", multiple, str(wanted.crop), "round it up")
+    built = _built(wanted)
     first = _first(begun, built) if begun else None
     check_free(target, overwrite=overwrite)
     make_folder(target.parent)  # last: nothing is made for an order that is refused
@@ -147,6 +144,15 @@ def _first(begun: ModelFile, network: Network) -> dict[str, NDArray[np.float32]]
     first = weights(begun)
     start_from(network, first, begun.card.name)
     return first
+
+
+def _built(settings: Settings) -> Network:
+    """Return the network that is asked for, once it is seen to take the sliders and the crops."""
+    network = build(settings.network, settings.slider_params, settings.thumbnail)
+    if settings.crop % network.multiple:
+        expected = f"a multiple of {network.multiple}, as {settings.network} cuts photos into cells"
+        raise _wrong("--crop", expected, str(settings.crop), "round it up")
+    return network
 
 
 def _ranges(
