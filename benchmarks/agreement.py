@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from baselines.chen2017 import load
 from measure import circumstances, write
 
-from burnish.fidelity import mse, psnr
-from burnish.networks.chen2017 import load
-from burnish.operators.table import OPERATORS
+from burnish.metrics import mse, psnr
+from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
-from burnish.training.judge import as_filter
 from burnish.training.pairs import find_photos, resize
+from burnish.training.validation import as_filter
 
 # Published checkpoint -> our operator, and settings of it that fit better than the defaults.
 PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {

@@ -20,8 +20,8 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from burnish.fidelity import mse, psnr
-from burnish.operators.table import OPERATORS
+from burnish.metrics import mse, psnr
+from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.training.pairs import resize
 

@@ -15,12 +15,12 @@ import torch
 from learning import learn, pairs_of, settings_of, without
 from measure import circumstances, write
 
-from burnish.networks.table import DEFAULT_NETWORK, build
-from burnish.operators.table import OPERATORS
-from burnish.training.evaluate import evaluate
-from burnish.training.judge import as_filter, words
+from burnish.networks.registry import DEFAULT_NETWORK, build
+from burnish.operators.registry import OPERATORS
+from burnish.training.config import Settings
+from burnish.training.evaluation import evaluate
 from burnish.training.pairs import find_photos
-from burnish.training.settings import Settings
+from burnish.training.validation import as_filter, words
 
 
 def main() -> None:

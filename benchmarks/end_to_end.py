@@ -24,9 +24,9 @@ from speed import scaled
 
 from burnish.editing.batch import How
 from burnish.editing.batch import run as run_batch
-from burnish.editing.demo import SAMPLE
 from burnish.editing.edit import choose
 from burnish.editing.plan import Wish, plan
+from burnish.evaluation.demo import SAMPLE
 from burnish.photo import Photo
 from burnish.photo.write import QUALITY
 

@@ -23,24 +23,24 @@ import bilateral_guided_upsampling as bgu
 import numpy as np
 import torch
 from agreement import PEERS
+from baselines.chen2017 import load
 from learning import pairs_of
 from measure import circumstances, timed, write
 from numpy.typing import NDArray
 
 from burnish.editing.edit import params_of
 from burnish.modelfile.card import Card
-from burnish.modelfile.read import read
-from burnish.networks.chen2017 import load
+from burnish.modelfile.reader import read
 from burnish.operators.operator import Operator
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.params import Value
 from burnish.photo.photo import Photo
-from burnish.runtime import shelf
+from burnish.runtime import model_registry as shelf
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
-from burnish.training.evaluate import Filter, evaluate
-from burnish.training.judge import as_filter, words
+from burnish.training.evaluation import Filter, evaluate
 from burnish.training.pairs import Pair, find_photos, resize, sizes_of
+from burnish.training.validation import as_filter, words
 
 Pixels = NDArray[np.float32]
 # Folder -> its pairs.

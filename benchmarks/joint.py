@@ -18,18 +18,18 @@ from learning import pairs_of, settings_of, without
 from measure import circumstances, write
 
 from burnish.editing.edit import params_of
-from burnish.networks.table import NETWORKS
+from burnish.networks.registry import NETWORKS
 from burnish.networks.unet import UNet
-from burnish.operators.ten import TEN
+from burnish.operators.paper import TEN
 from burnish.params import Param
 from burnish.runtime.model import Model
-from burnish.training.batches import Batch, Batches
-from burnish.training.evaluate import evaluate
-from burnish.training.judge import as_filter
-from burnish.training.loop import Moment, Training
+from burnish.training.config import Settings
+from burnish.training.evaluation import evaluate
 from burnish.training.optimiser import Optimiser
 from burnish.training.pairs import Pair, find_photos
-from burnish.training.settings import Settings
+from burnish.training.sampler import Batch, Batches
+from burnish.training.trainer import Moment, Training
+from burnish.training.validation import as_filter
 
 NAMES = list(TEN)
 SWITCHES = [Param(name, "is the operator", default=0, low=0, high=1) for name in NAMES]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from burnish.networks.network import Network
-from burnish.networks.table import NETWORKS
+from burnish.networks.registry import NETWORKS
 from burnish.params import Value
 from burnish.training import pairs
-from burnish.training.batches import Batches
-from burnish.training.loop import Training
+from burnish.training.config import Settings
 from burnish.training.pairs import Pair
-from burnish.training.settings import Settings
+from burnish.training.sampler import Batches
+from burnish.training.trainer import Training
 
 
 def pairs_of(

@@ -22,9 +22,9 @@ import skimage.restoration
 from measure import circumstances, timed, write
 from speed import scaled
 
-from burnish.editing.demo import SAMPLE
-from burnish.fidelity import mse, psnr
-from burnish.operators.table import OPERATORS
+from burnish.evaluation.demo import SAMPLE
+from burnish.metrics import mse, psnr
+from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 
 LOOK = Path(__file__).parents[1] / "docs" / "gallery" / "late-summer.cube"

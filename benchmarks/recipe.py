@@ -17,13 +17,13 @@ from learning import learn, pairs_of, settings_of, without
 from measure import circumstances, write
 
 from burnish.networks.network import Network
-from burnish.networks.table import NETWORKS, build
+from burnish.networks.registry import NETWORKS, build
 from burnish.networks.unet import UNet
-from burnish.operators.table import OPERATORS
-from burnish.training.evaluate import evaluate
-from burnish.training.judge import as_filter
+from burnish.operators.registry import OPERATORS
+from burnish.training.config import Settings
+from burnish.training.evaluation import evaluate
 from burnish.training.pairs import Pair, find_photos
-from burnish.training.settings import Settings
+from burnish.training.validation import as_filter
 
 # Photos of so many pixels are also judged by themselves.
 LARGE = 10**6

@@ -23,12 +23,12 @@ from measure import circumstances
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
+from burnish.detection.instances import Instances
+from burnish.detection.objects_file import ObjectsFile
 from burnish.photo import Photo
 from burnish.regions import refine
 from burnish.regions.edges import Edges
 from burnish.regions.edits.remove import removed
-from burnish.regions.instances import Instances
-from burnish.regions.objects_file import ObjectsFile
 
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]

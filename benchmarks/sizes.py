@@ -14,8 +14,8 @@ import numpy as np
 from measure import circumstances, write
 
 from burnish.editing.edit import reference_of
-from burnish.fidelity import mse, psnr
-from burnish.operators.ten import TEN
+from burnish.metrics import mse, psnr
+from burnish.operators.paper import TEN
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 from burnish.training.pairs import find_photos, resize

@@ -15,13 +15,13 @@ import numpy as np
 from measure import circumstances, timed, write
 
 from burnish import Photo
-from burnish.editing.demo import SAMPLE
 from burnish.editing.edit import Edit, choose
-from burnish.editing.video.encode import Encoder, settle
-from burnish.editing.video.film import look
-from burnish.editing.video.formats import AS_IT_WAS, writable
-from burnish.editing.video.frames import taken
-from burnish.editing.video.run import edit_film
+from burnish.editing.video_file import edit_film
+from burnish.evaluation.demo import SAMPLE
+from burnish.video.decode import taken
+from burnish.video.encode import Encoder, settle
+from burnish.video.formats import AS_IT_WAS, writable
+from burnish.video.probe import look
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 

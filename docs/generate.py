@@ -15,7 +15,7 @@ import typer
 from burnish.cli.app import app
 from burnish.editing.outcome import outcome_schema
 from burnish.modelfile.card import card_schema
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from the tables in the code: edit those. -->\n"

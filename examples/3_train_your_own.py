@@ -8,9 +8,9 @@ On the command line it is one line:
 from pathlib import Path
 
 import burnish
-from burnish.editing.demo import SAMPLE
-from burnish.modelfile.order import prepare
-from burnish.modelfile.publish import train_and_publish
+from burnish.evaluation.demo import SAMPLE
+from burnish.training.pipeline import train_and_publish
+from burnish.training.request import prepare
 from burnish.training.train import Watch
 
 OPERATOR = """

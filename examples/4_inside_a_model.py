@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from burnish.runtime.shelf import find
+from burnish.runtime.model_registry import find
 
 
 def main() -> None:

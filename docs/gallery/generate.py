@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from burnish.editing.edit import params_of
 from burnish.operators.operator import Operator
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
-from burnish.runtime import shelf
+from burnish.runtime import model_registry as shelf
 from burnish.runtime.model import Model
 
 HERE = Path(__file__).parent

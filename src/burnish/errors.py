@@ -1,8 +1,9 @@
 """One small hierarchy. A message says where, what was expected, what came and what to do."""
 
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 # What a command ends with that Ctrl-C stopped: 128 and the number of the signal.
@@ -10,35 +11,55 @@ INTERRUPTED = 130
 
 
 class BurnishError(Exception):
-    """Base of everything burnish raises on purpose.
+    """Base class of all errors that burnish raises on purpose.
 
-    ``exit_code`` is what the command line ends with when this error is the outcome.
+    The message is one line: where it happened, the problem, and what to do about it.
+
+    Parameters
+    ----------
+    where : the file, option or parameter at fault
+    problem : what is wrong. Alternatively `expected` and `got`, which read "expected X, got Y"
+    remedy : what the user can do
+
+    Attributes
+    ----------
+    exit_code : the exit code of the command line if it ends with this error
 
     Examples
     --------
-    >>> print(BurnishError("--lambda", expected="0.002 to 0.2", got="7", remedy="choose a smaller"))
-    --lambda: expected 0.002 to 0.2, got 7; choose a smaller
+    >>> print(BurnishError("a.jpg", "the file is cut off", "copy it again"))
+    a.jpg: the file is cut off; copy it again
+    >>> print(BurnishError("--lambda", expected="0.002 to 0.2", got="7", remedy="lower it"))
+    --lambda: expected 0.002 to 0.2, got 7; lower it
     """
 
     exit_code = 1
 
-    def __init__(self, where: str, *, expected: str, got: str, remedy: str) -> None:
+    def __init__(
+        self,
+        where: str,
+        problem: str | None = None,
+        remedy: str = "",
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+    ) -> None:
+        if problem is None:
+            problem = f"expected {expected}, got {got}"
         self.where = where
-        self.expected = expected
-        self.got = got
+        self.problem = problem
         self.remedy = remedy
-        # One line that a terminal shows as it is, whatever a library or a file put into it.
-        line = " ".join(f"{where}: expected {expected}, got {got}; {remedy}".split())
+        # One line of printable characters, whatever a library or a file has put into it.
+        line = " ".join(f"{where}: {problem}; {remedy}".split())
         super().__init__("".join(_shown(character) for character in line))
 
     def at(self, where: str) -> "BurnishError":
-        """Return the same error, said of another place."""
-        return type(self)(where, expected=self.expected, got=self.got, remedy=self.remedy)
+        """Return the same error for another file, option or parameter."""
+        return type(self)(where, self.problem, self.remedy)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries, and pickle would call __init__ with the message alone.
-        parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
-        return partial(type(self), **parts), (self.where,)
+        return type(self), (self.where, self.problem, self.remedy)
 
 
 def _shown(character: str) -> str:
@@ -78,9 +99,38 @@ def as_asked() -> Iterator[None]:
     try:
         yield
     except (PhotoError, FilmError) as error:
-        raise UsageError(
-            error.where, expected=error.expected, got=error.got, remedy=error.remedy
-        ) from error
+        raise UsageError(error.where, error.problem, error.remedy) from error
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return the operating system's words for an error, such as "permission denied"."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def read_error(
+    path: object, error: OSError | ValueError, kind: "type[BurnishError]" = PhotoError
+) -> BurnishError:
+    """Return the error to raise for a file that cannot be read."""
+    return kind(str(path), f"cannot be read: {reason(error)}", "check the path and its permissions")
+
+
+def write_error(path: object, error: OSError | ValueError) -> OutputError:
+    """Return the error to raise for a file that cannot be written."""
+    return OutputError(
+        str(path),
+        f"cannot be written: {reason(error)}",
+        "check the folder, its permissions and the free space",
+    )
+
+
+def warn(message: str) -> None:
+    """Warn, with the first caller outside of burnish as the place."""
+    depth = 2
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("burnish"):
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(message, stacklevel=depth - 1)
 
 
 class ModelError(BurnishError):

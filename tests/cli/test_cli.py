@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.editing.demo import SAMPLE
-from burnish.operators.own import resolve
-from burnish.operators.table import OPERATORS
+from burnish.evaluation.demo import SAMPLE
+from burnish.operators.registry import OPERATORS
+from burnish.operators.user_defined import resolve
 from burnish.runtime.engines import ENGINES
-from burnish.runtime.shelf import names
+from burnish.runtime.model_registry import names
 
 APPLY_SCHEMA = Path(__file__).parents[2] / "docs" / "apply.schema.json"
 

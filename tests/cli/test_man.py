@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 
 
 def test_the_page_names_every_command_and_option(burnish):

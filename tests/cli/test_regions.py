@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from burnish.detection.instances import Instances
+from burnish.detection.objects_file import to_coco
 from burnish.regions.edits.table import EDITS
-from burnish.regions.instances import Instances
 from burnish.regions.maskfile import MaskFile
-from burnish.regions.objects_file import to_coco
 
 
 def read(path):

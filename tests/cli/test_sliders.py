@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
 
 

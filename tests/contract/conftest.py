@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from burnish.modelfile.card import Card
-from burnish.modelfile.read import ModelFile
-from burnish.photo.places import places
-from burnish.photo.shrink import shrink
-from burnish.runtime.context import context
-from burnish.runtime.sessions import session
+from burnish.modelfile.reader import ModelFile
+from burnish.runtime.area_resize import shrink
+from burnish.runtime.conditioning import context
+from burnish.runtime.coords import places
+from burnish.runtime.session_cache import session
 from burnish.runtime.tiles import Frame, corner, plan, within
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
-from burnish.runtime.shelf import names
+from burnish.runtime.model_registry import names
 
 SIDE, BORDER = 192, 16
 COLOURS = {

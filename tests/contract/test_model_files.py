@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
-from burnish.modelfile.read import ModelFile, read
-from burnish.modelfile.write import export
+from burnish.modelfile.reader import ModelFile, read
 from burnish.runtime.model import Model
-from burnish.runtime.sessions import session
+from burnish.runtime.session_cache import session
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 

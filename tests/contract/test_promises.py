@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.editing.demo import SAMPLE
+from burnish.evaluation.demo import SAMPLE
 
 ADOBE_RGB = Path("/usr/share/color/icc/ghostscript/a98.icc")
 SRGB = Path("/usr/share/color/icc/ghostscript/srgb.icc")

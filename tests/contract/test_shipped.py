@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.editing.compare import compare
-from burnish.editing.demo import SAMPLE
 from burnish.editing.edit import params_of, reference_of
-from burnish.fidelity import mse
-from burnish.modelfile.read import read
-from burnish.networks.table import DEFAULT_NETWORK
-from burnish.operators.table import OPERATORS
-from burnish.operators.ten import TEN
+from burnish.evaluation.compare import compare
+from burnish.evaluation.demo import SAMPLE
+from burnish.metrics import mse
+from burnish.modelfile.reader import read
+from burnish.networks.registry import DEFAULT_NETWORK
+from burnish.operators.paper import TEN
+from burnish.operators.registry import OPERATORS
 from burnish.params import Param
 from burnish.photo import Photo
 from burnish.runtime.model import Model
-from burnish.runtime.shelf import find, names
+from burnish.runtime.model_registry import find, names
 from burnish.training import pairs
-from burnish.training.evaluate import evaluate
+from burnish.training.evaluation import evaluate
 
 TEST_PHOTOS = Path(os.environ.get("BURNISH_TEST_PHOTOS", "../shared/photos/test"))
 RECIPES = Path(__file__).parents[2] / "recipes" / "README.md"

@@ -6,7 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
-from burnish.operators.own import resolve
+from burnish.operators.user_defined import resolve
 
 
 def test_fivek_becomes_folders_to_train_and_test_on(burnish, fivek, tmp_path):

@@ -11,7 +11,7 @@ from burnish.datasets.fivek import find
 from burnish.datasets.folders import make, make_one
 from burnish.datasets.plan import Order, begin, plan
 from burnish.errors import PhotoError
-from burnish.operators.own import resolve
+from burnish.operators.user_defined import resolve
 from burnish.photo import Photo
 from burnish.training import pairs
 

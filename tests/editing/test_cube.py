@@ -5,7 +5,7 @@ import pytest
 
 from burnish.editing.cube import write_cube
 from burnish.errors import OperatorError, OutputError, UsageError
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 
 
 @pytest.fixture

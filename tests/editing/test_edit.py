@@ -8,9 +8,9 @@ import pytest
 from burnish.editing.edit import _check_choice, reference_of
 from burnish.errors import UsageError
 from burnish.modelfile.card import Card, CardChoice
-from burnish.modelfile.publish import _choice
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.params import ColourParam, FileParam
+from burnish.training.pipeline import _choice
 
 
 def card(operator, *choices):

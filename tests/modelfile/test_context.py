@@ -10,12 +10,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile import ends
+from burnish.modelfile import io_spec as ends
+from burnish.modelfile.allowed_ops import context_of
 from burnish.modelfile.card import Card, card_json, parse_card
 from burnish.modelfile.costs import costs
-from burnish.modelfile.local import context_of
-from burnish.modelfile.read import parse
-from burnish.modelfile.sight import sight
+from burnish.modelfile.reader import parse
+from burnish.modelfile.receptive_field import sight
 
 Pack = Callable[..., bytes]
 Graph = onnx.GraphProto

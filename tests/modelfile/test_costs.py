@@ -8,7 +8,7 @@ from onnx import helper, numpy_helper
 
 from burnish.errors import ModelError
 from burnish.modelfile.costs import Costs, costs
-from burnish.modelfile.read import parse
+from burnish.modelfile.reader import parse
 
 Pack = Callable[..., bytes]
 Graph = onnx.GraphProto

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from burnish.runtime.model import Model
-from burnish.runtime.shelf import find
+from burnish.runtime.model_registry import find
 
 PAGE = Path(__file__).parents[2] / "docs" / "model-file.md"
 # The paper's network: one without sliders, whose multiple is one pixel.

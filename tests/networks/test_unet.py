@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils.flop_counter import FlopCounterMode
 
-from burnish.networks.table import NETWORKS, build
+from burnish.networks.registry import NETWORKS, build
 from burnish.networks.unet import UNet
 from burnish.params import Param
 

@@ -7,7 +7,7 @@ import pytest
 from burnish.errors import MissingLibraryError, OperatorError, PhotoError, UsageError
 from burnish.operators import operator as operator_module
 from burnish.operators.operator import Operator
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.operators.threads import cores, threads
 from burnish.params import ColourParam, FileParam
 from burnish.photo import Photo

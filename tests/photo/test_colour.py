@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from burnish.photo import Photo, colour, lut, matrix
+from burnish.photo import Photo, colour, lut
+from burnish.photo import matrix_profile as matrix
 
 # x, y of red, green and blue; white is D65 but for ProPhoto's D50.
 PRIMARIES = {

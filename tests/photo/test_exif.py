@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from burnish.photo import Photo, tags
+from burnish.photo import Photo
+from burnish.photo import tiff_tags as tags
 from burnish.photo.exif import exif_of_tiff, upright
 from burnish.photo.iptc import iptc_into_tiff, unwrap, wrap
 from burnish.photo.xmp import upright_xmp

@@ -11,11 +11,11 @@ import pyvips
 import tifffile
 from PIL import Image
 
+from burnish.detection.resize import fit
 from burnish.errors import PhotoError
 from burnish.files import scratch
 from burnish.photo import Photo, header, lut
-from burnish.photo.scratch import Scratch
-from burnish.regions.fit import fit
+from burnish.photo.raw_tiff import Scratch
 
 OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]

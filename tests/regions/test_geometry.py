@@ -160,7 +160,7 @@ def test_roi_align_is_its_definition():
 def test_suppression_is_torchvision_s():
     from torchvision.ops import batched_nms
 
-    from burnish.regions.learning.heads import suppress
+    from burnish.detection.training.heads import suppress
 
     random = np.random.default_rng(0)
     for _ in range(20):

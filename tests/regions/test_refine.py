@@ -5,12 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from burnish.detection.instances import Instances, crop
+from burnish.detection.paste_mask import paste
 from burnish.errors import MissingLibraryError, UsageError
 from burnish.regions import refine
 from burnish.regions.distance import grown
 from burnish.regions.edges import Edges
-from burnish.regions.instances import Instances, crop
-from burnish.regions.paste import paste
 from burnish.regions.refine import edged, hardened, in_full, refined
 
 BOX = np.array([[40, 30, 152, 142]], np.float32)

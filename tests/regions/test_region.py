@@ -9,9 +9,9 @@ from burnish.photo import Photo
 from burnish.regions.blend import blend
 from burnish.regions.edges import Edges
 from burnish.regions.maskfile import MaskFile, mask_file, save_mask
+from burnish.regions.options import RegionWish
 from burnish.regions.region import Region
 from burnish.regions.select import Selection
-from burnish.regions.wish import RegionWish
 
 PIXELS = np.random.default_rng(0).random((30, 40, 3)).astype(np.float32)
 HARD = Edges(feather=0)

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 
 GALLERY = Path(__file__).parents[2] / "docs" / "gallery"
 

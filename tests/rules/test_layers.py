@@ -9,34 +9,28 @@ SOURCE = Path(__file__).parents[2] / "src" / "burnish"
 
 STAGES = (
     "errors",
+    "types",
+    "progress",
     "params",
     "files",
-    "fidelity",
+    "metrics",
     "photo",
     "operators",
-    "networks",
-    "training",
-    "datasets",
-    "compression",
     "modelfile",
     "runtime",
-    "regions",
-    "editing",
-    "cluster",
-    "cli",
-    "web",
-)
-# Running and reading need none of these; only what is here may import torch.
-TORCH = {
     "networks",
+    "export",
     "training",
-    "compression",
-    "modelfile/write.py",
-    "modelfile/claims.py",
-    "modelfile/publish.py",
-    "modelfile/translate.py",
-    "regions/learning",
-}
+    "datasets",
+    "detection",
+    "regions",
+    "video",
+    "editing",
+    "evaluation",
+    "cli",
+)
+# Applying a model needs no torch: only these stages may import it.
+TORCH = {"networks", "export", "training", "detection/training"}
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 

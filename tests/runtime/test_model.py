@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from burnish.errors import ModelError, OutputError, UsageError
-from burnish.modelfile.read import read
+from burnish.modelfile.reader import read
 from burnish.photo.rectangle import Rectangle
 from burnish.runtime.model import Model
 

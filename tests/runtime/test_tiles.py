@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.errors import UsageError
-from burnish.runtime.layout import lay_in, lay_out
+from burnish.runtime.pixel_layout import lay_in, lay_out
 from burnish.runtime.tiles import Frame, corner, plan, within
 
 frames = st.builds(

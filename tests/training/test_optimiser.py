@@ -9,7 +9,7 @@ from torch import nn
 from burnish.networks.can import CAN
 from burnish.networks.network import Network
 from burnish.networks.unet import UNet
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.training.muon import Muon
 from burnish.training.optimiser import ADAMW_SHARE, Optimiser
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from burnish.errors import BurnishError, OperatorError, PhotoError, UsageError
-from burnish.operators.own import resolve
+from burnish.operators.user_defined import resolve
 from burnish.training import pairs
 from burnish.training.pairs import find_photos, made, make, plan, resize, sizes_of
 

@@ -9,19 +9,19 @@ import torch
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from burnish.errors import UsageError
-from burnish.modelfile.order import prepare
-from burnish.modelfile.publish import train_and_publish
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.params import Param
 from burnish.photo.rectangle import Rectangle
-from burnish.photo.shrink import shrink
+from burnish.runtime.area_resize import shrink
 from burnish.runtime.model import Model
 from burnish.training import pairs
-from burnish.training.batches import Batches
-from burnish.training.judge import View, as_filter, groups, judge
+from burnish.training.config import Settings
 from burnish.training.pairs import Pair, find_photos, plan
-from burnish.training.settings import Settings
+from burnish.training.pipeline import train_and_publish
+from burnish.training.request import prepare
+from burnish.training.sampler import Batches
 from burnish.training.train import Watch, train
+from burnish.training.validation import View, as_filter, groups, judge
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 LAMBDA, KAPPA = OPERATORS["l0-smoothing"].params

@@ -16,12 +16,12 @@ from PIL import Image
 from burnish.errors import ModelError, UsageError
 from burnish.files import digest
 from burnish.networks.can import CAN
-from burnish.training.batches import Batches
 from burnish.training.checkpoint import Checkpoint
-from burnish.training.loop import Training
+from burnish.training.config import Settings
 from burnish.training.pairs import Pair
-from burnish.training.settings import Settings
+from burnish.training.sampler import Batches
 from burnish.training.train import Watch, train
+from burnish.training.trainer import Training
 
 TINY = {"batch": 2, "crop": 16, "short_sides": ()}
 

@@ -7,18 +7,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import burnish
-from burnish.cli.again import again
 from burnish.cli.apply import apply
 from burnish.cli.compare import compare
 from burnish.cli.cube import cube
+from burnish.cli.datasets import photos
 from burnish.cli.demo import demo
 from burnish.cli.doctor import doctor
 from burnish.cli.evaluate import evaluate
 from burnish.cli.man import man
 from burnish.cli.models import models
 from burnish.cli.operators import operators
-from burnish.cli.photos import photos
 from burnish.cli.regions import regions
+from burnish.cli.replay import again
 from burnish.cli.train import train
 from burnish.errors import INTERRUPTED, BurnishError, missing_library
 

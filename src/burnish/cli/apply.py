@@ -15,7 +15,7 @@ from burnish.cli.options import (
 )
 from burnish.cli.region_options import Keeping, SaveMask, with_region_options
 from burnish.params import Value
-from burnish.regions.wish import RegionWish
+from burnish.regions.options import RegionWish
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 
@@ -48,7 +48,7 @@ def apply(
 
     edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     if where != RegionWish() or save_mask is not None:
-        from burnish.editing.regional import within
+        from burnish.editing.masked import within
 
         keeping = Keeping(save_mask, photos, batch)
         edit = within(edit, where.region(device=device, threads=threads), keeping.keeper())

@@ -57,8 +57,8 @@ def run(edit: "Edit", photos: list[Path], batch: BatchOptions, beside: Sequence[
     BurnishError : nothing was begun: see `burnish.editing.plan.plan`
     """
     from burnish.editing.batch import How, planned
+    from burnish.editing.out_of_core import room_of
     from burnish.editing.plan import plan
-    from burnish.editing.streamed import room_of
 
     wish = batch.wish(beside)
     if STREAM in photos or batch.output == str(STREAM):
@@ -88,7 +88,7 @@ def _do(
     edit: "Edit", work: "Plan", how: "How", *, json_output: bool, quiet: bool
 ) -> tuple[Counter[str], float, bool]:
     """Run the batch; return how many photos came to what, megapixels a second, and Ctrl-C."""
-    from burnish.cli.editing_progress import EditingProgress
+    from burnish.cli.progress import EditingProgress
     from burnish.editing.batch import run as run_batch
 
     counts = Counter[str]()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.cli.options import JsonOutput, Overwrite, Recursive, dress
-from burnish.editing.names import DEFAULT_NAME
-from burnish.editing.video.formats import Coding
+from burnish.editing.naming import DEFAULT_NAME
+from burnish.video.formats import Coding
 
 if TYPE_CHECKING:
     from burnish.editing.plan import Wish

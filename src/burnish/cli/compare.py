@@ -39,7 +39,7 @@ def compare(
     params: dict[str, Value],
 ) -> None:
     """Put photo, slow and fast result side by side, with error and times."""
-    from burnish.editing.compare import compare_photo
+    from burnish.evaluation.compare import compare_photo
 
     found, target = compare_photo(
         model,

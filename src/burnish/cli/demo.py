@@ -15,7 +15,7 @@ def demo(
     overwrite: Overwrite = False,
 ) -> None:
     """Smooth a sample photo and show it before | after."""
-    from burnish.editing.demo import demonstrate
+    from burnish.evaluation.demo import demonstrate
 
     for path in demonstrate(output, overwrite=overwrite):
         typer.echo(str(path))

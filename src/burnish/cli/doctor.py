@@ -21,7 +21,7 @@ def doctor(
     if bench:
         _bench(threads, json_output=json_output)
         return
-    from burnish.editing.doctor import device, installation, self_test
+    from burnish.evaluation.doctor import device, installation, self_test
 
     found, checks = installation() | {"device": device()}, self_test()
     if json_output:
@@ -41,7 +41,7 @@ def doctor(
 
 
 def _bench(threads: int | None, *, json_output: bool) -> None:
-    from burnish.editing.doctor import bench
+    from burnish.evaluation.doctor import bench
 
     if not json_output:
         typer.echo(f"{'seconds a megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")

@@ -19,7 +19,7 @@ from burnish.params import Value
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
-    from burnish.editing.evaluate import Row, Table
+    from burnish.evaluation.benchmark import Row, Table
 
 
 @with_operator_params
@@ -48,7 +48,7 @@ def evaluate(
 ) -> None:
     """Judge networks on a folder of photos: error, similarity, arithmetic and time, in a table."""
     from burnish.cli.task_progress import TaskProgress
-    from burnish.editing.evaluate import evaluate_models
+    from burnish.evaluation.benchmark import evaluate_models
 
     with TaskProgress(sys.stderr) as progress:
         tables = evaluate_models(

@@ -13,8 +13,8 @@ models = typer.Typer(no_args_is_help=True, help="The networks at hand: list, sho
 @models.command("list")
 def list_models(json_output: JsonOutput = False) -> None:
     """List the models that ship with burnish."""
-    from burnish.modelfile.read import read
-    from burnish.runtime.shelf import find, names
+    from burnish.modelfile.reader import read
+    from burnish.runtime.model_registry import find, names
 
     cards = {name: read(find(name)).card for name in names()}
     if json_output:
@@ -36,8 +36,8 @@ def show_model(
     json_output: JsonOutput = False,
 ) -> None:
     """Show a model's card."""
-    from burnish.modelfile.read import read
-    from burnish.runtime.shelf import find
+    from burnish.modelfile.reader import read
+    from burnish.runtime.model_registry import find
 
     card = read(find(name)).card
     if json_output:

@@ -8,8 +8,8 @@ import typer
 
 from burnish.cli.options import JsonOutput
 from burnish.operators.operator import Operator
-from burnish.operators.own import resolve_callable
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
+from burnish.operators.user_defined import resolve_callable
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 
 KINDS: dict[type[AnyParam], str] = {

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
-from burnish.runtime.shelf import names
+from burnish.runtime.model_registry import names
 
 # Whether a photo can be read is found out one by one, so that the others are done.
 Photos = Annotated[

@@ -11,11 +11,11 @@ import typer
 from burnish.cli.batch_options import BatchOptions, with_batch_options
 from burnish.cli.options import Device, Photos, Threads, described, dress, option_of
 from burnish.cli.region_options import Keeping, SaveMask, with_region_options
-from burnish.editing.video.formats import is_called_film
 from burnish.params import Value
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
-from burnish.regions.wish import RegionWish
+from burnish.regions.options import RegionWish
+from burnish.video.formats import is_called_film
 
 if TYPE_CHECKING:
     from burnish.editing.edit import Edit

@@ -18,7 +18,7 @@ from burnish.cli.options import (
 from burnish.cli.region_options import with_region_options
 from burnish.errors import BurnishError, UsageError, as_asked
 from burnish.files import check_free, check_no_input
-from burnish.regions.wish import RegionWish
+from burnish.regions.options import RegionWish
 
 
 @with_region_options
@@ -46,8 +46,8 @@ def list_regions(
     where: RegionWish,
 ) -> None:
     """List the objects in photos: number, class, score, share of the picture, box."""
-    from burnish.editing.listing import listed, write_coco, write_masks, write_numbered
-    from burnish.editing.sources import gather
+    from burnish.editing.detections import listed, write_coco, write_masks, write_numbered
+    from burnish.editing.inputs import gather
     from burnish.photo.formats import check_writable
 
     _check(photos, output, coco, where)

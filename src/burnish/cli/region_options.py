@@ -14,10 +14,10 @@ from burnish.cli.options import described, dress, option_of
 from burnish.errors import UsageError, as_asked
 from burnish.files import check_free
 from burnish.regions.edges import EDGE_PARAMS
-from burnish.regions.wish import RegionWish
+from burnish.regions.options import RegionWish
 
 if TYPE_CHECKING:
-    from burnish.editing.regional import MaskKeeper
+    from burnish.editing.masked import MaskKeeper
 
 _PANEL = "Regions"
 
@@ -247,7 +247,7 @@ class Keeping:
         """
         if self.save_mask is None:
             return None
-        from burnish.editing.regional import MaskKeeper
+        from burnish.editing.masked import MaskKeeper
         from burnish.photo.formats import check_writable
 
         path = Path(self.save_mask)

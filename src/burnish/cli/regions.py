@@ -2,7 +2,8 @@
 
 import typer
 
-from burnish.cli import region_edits, region_list, regions_learning
+from burnish.cli import region_edits, region_list
+from burnish.cli import region_training as regions_learning
 
 regions = typer.Typer(
     no_args_is_help=True, help="Objects in photos: what there is, edits that keep to it, detectors."

@@ -5,8 +5,8 @@ from typing import TextIO
 
 from burnish.cli.task_progress import TaskProgress
 from burnish.cli.training_progress import PLAIN_EVERY
-from burnish.regions.learning.order import Watch
-from burnish.regions.learning.train import Moment
+from burnish.detection.training.job import Watch
+from burnish.detection.training.trainer import Moment
 
 
 class DetectorProgress(TaskProgress, Watch):

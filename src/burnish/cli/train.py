@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import Overwrite, with_operator_params
-from burnish.networks.table import DEFAULT_NETWORK, NETWORKS
+from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
 from burnish.params import Value
-from burnish.training.settings import Settings
+from burnish.training.config import Settings
 
 
 @with_operator_params
@@ -122,9 +122,9 @@ def train(
     Several processes: torchrun --nproc-per-node N -m burnish train ...
     """
     from burnish.cli.training_progress import TrainingProgress
-    from burnish.modelfile.order import prepare
-    from burnish.modelfile.publish import train_and_publish
-    from burnish.runtime.shelf import find
+    from burnish.runtime.model_registry import find
+    from burnish.training.pipeline import train_and_publish
+    from burnish.training.request import prepare
 
     order = prepare(
         operator,

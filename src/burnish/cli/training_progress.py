@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TextIO
 
 from burnish.cli.task_progress import TaskProgress
-from burnish.training.loop import Moment
 from burnish.training.train import Watch
+from burnish.training.trainer import Moment
 
 # Where there is no terminal: seconds between two lines.
 PLAIN_EVERY = 30.0

@@ -1,12 +1,11 @@
 """A public collection of photos as it lies on somebody's disk, whichever one it is."""
 
 import csv
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.errors import UsageError
+from burnish.errors import UsageError, warn
 
 # Returns what tells a photo from the others, from its name with or without extension; None where
 # the name is none of the collection's.
@@ -101,9 +100,7 @@ def by_key(files: Iterable[Path], key: Key) -> dict[str, Path]:
         else:
             found[own] = path
     if foreign:
-        warnings.warn(
-            f"left out, as their names are none of the collection's: {few(foreign)}", stacklevel=3
-        )
+        warn(f"left out, as their names are none of the collection's: {few(foreign)}")
     return found
 
 
@@ -148,10 +145,9 @@ def say_missing(lists: Sequence[Path], key: Key, found: Iterable[str]) -> None:
         named |= read_names(file, key)
     missing = [named[own] for own in sorted(named.keys() - set(found))]
     if missing:
-        warnings.warn(
+        warn(
             f"{len(missing)} of the {len(named)} photos that {few([f.name for f in lists])} "
-            f"name are not there: {few(missing)}",
-            stacklevel=3,
+            f"name are not there: {few(missing)}"
         )
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from burnish.datasets.collection import Collection, Source, few, read_names
 from burnish.datasets.develop import is_raw
 from burnish.datasets.sizes import folder_of, short_side
-from burnish.errors import UsageError
+from burnish.errors import UsageError, warn
 from burnish.files import make_folder, writing
 
 # Raise it when other pixels are written for the same photo.
@@ -178,10 +177,9 @@ def _tested(collection: Collection, test_list: Path | None) -> tuple[set[str], s
             remedy="give the list that belongs to this collection",
         )
     if unknown:
-        warnings.warn(
+        warn(
             f"{len(unknown)} of the {len(named)} photos that {test_list} names are not there: "
-            f"{few([named[key] for key in unknown])}",
-            stacklevel=3,
+            f"{few([named[key] for key in unknown])}"
         )
     digest = hashlib.sha256(" ".join(sorted(named)).encode()).hexdigest()
     return known & named.keys(), f"{len(named)} photos of a list, {digest[:16]}"
@@ -193,9 +191,7 @@ def _edited(sources: Sequence[Source], expert: str | None) -> list[Source]:
         return list(sources)
     missing = [source.name for source in sources if expert not in source.edits]
     if missing:
-        warnings.warn(
-            f"left out, as there is no TIFF of expert {expert}: {few(missing)}", stacklevel=3
-        )
+        warn(f"left out, as there is no TIFF of expert {expert}: {few(missing)}")
     return [source for source in sources if expert in source.edits]
 
 

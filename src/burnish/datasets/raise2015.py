@@ -13,11 +13,10 @@ that is there as NEF and as TIFF the NEF is taken.
 
 import hashlib
 import re
-import warnings
 from pathlib import Path
 
 from burnish.datasets.collection import Collection, Source, by_key, few, say_missing, walk
-from burnish.errors import UsageError
+from burnish.errors import UsageError, warn
 
 TIFF = (".tif", ".tiff")
 _NAME = re.compile(r"(r[0-9a-f]{8}t)(\.\w+)?", re.IGNORECASE)
@@ -48,7 +47,7 @@ def find(folder: str | Path) -> Collection:
             remedy="give the folder that they were downloaded to",
         )
     if raw and (only := sorted(finished.keys() - raw.keys())):
-        warnings.warn(f"there only as TIFF, and taken as they are: {few(only)}", stacklevel=2)
+        warn(f"there only as TIFF, and taken as they are: {few(only)}")
     say_missing([path for path in files if _LIST.fullmatch(path.name)], key, photos)
     sources = (Source(path.stem, own, path, {}) for own, path in sorted(photos.items()))
     return Collection("raise", tuple(sources), key, is_test, "half of the photos, by their names")

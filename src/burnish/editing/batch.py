@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from burnish.editing.edit import Edit
+from burnish.editing.out_of_core import is_streamed, stream
 from burnish.editing.outcome import Outcome, Status
 from burnish.editing.photo import edited
 from burnish.editing.plan import Step, Wish
-from burnish.editing.streamed import is_streamed, stream
-from burnish.editing.video.formats import AS_IT_WAS, Coding
-from burnish.editing.video.run import Done, edit_film
+from burnish.editing.video_file import Done, edit_film
 from burnish.errors import BurnishError
 from burnish.files import check_free, make_folder, sweep
 from burnish.photo import Photo
+from burnish.video.formats import AS_IT_WAS, Coding
 
 T = TypeVar("T")
 

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, UsageError
 from burnish.files import check_free, make_folder, writing
-from burnish.operators.own import resolve_callable
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
+from burnish.operators.user_defined import resolve_callable
 from burnish.params import Value
-
-Pixels = NDArray[np.float32]
+from burnish.types import Pixels
 
 DEFAULT_SIZE = 33
 # What programs read; a table of 256 has 50 million numbers.

@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from burnish.editing.made import Made, made
+from burnish.editing.history import Made, made
 from burnish.errors import DeviceError, OutputError, UsageError
-from burnish.fidelity import went_black
 from burnish.files import digest
+from burnish.metrics import went_black
 from burnish.modelfile.card import Card, CardChoice
 from burnish.operators.operator import Operator
-from burnish.operators.own import resolve_callable
-from burnish.operators.table import OPERATORS
+from burnish.operators.registry import OPERATORS
+from burnish.operators.user_defined import resolve_callable
 from burnish.params import Value, settle
 from burnish.photo import Photo
-from burnish.photo.shrink import shrink
+from burnish.runtime.area_resize import shrink
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model, Put, Take
+from burnish.types import Pixels
 
-Pixels = NDArray[np.float32]
 # Told the share that is done, from 0 to 1.
 Progress = Callable[[float], None]
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from burnish.editing.made import Made
+from burnish.editing.history import Made
 
 Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
 

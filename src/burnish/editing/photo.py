@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.editing.edit import Edit, Progress, choose
-from burnish.editing.made import remember
+from burnish.editing.history import remember
+from burnish.editing.masked import Only, as_region, within
+from burnish.editing.out_of_core import is_streamed, stream
 from burnish.editing.plan import Wish, target_of
 from burnish.editing.region_edit import region_edit
-from burnish.editing.regional import Only, as_region, within
-from burnish.editing.streamed import is_streamed, stream
-from burnish.editing.video.formats import AS_IT_WAS, Coding, is_called_film
-from burnish.editing.video.run import edit_film
+from burnish.editing.video_file import edit_film
 from burnish.errors import UsageError
 from burnish.files import check_free, make_folder
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.regions.edits.table import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.video.formats import AS_IT_WAS, Coding, is_called_film
 
 if TYPE_CHECKING:
     from PIL.Image import Image

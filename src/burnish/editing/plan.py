@@ -5,17 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from burnish.editing.again import how_made
-from burnish.editing.names import DEFAULT_NAME, check_template, fill
-from burnish.editing.sources import Source, gather
-from burnish.editing.video import formats as films
-from burnish.editing.video.formats import (
-    AS_IT_WAS,
-    Coding,
-    can_edit_films,
-    check_coding,
-    is_called_film,
-)
+from burnish.editing.history import how_made
+from burnish.editing.inputs import Source, gather
+from burnish.editing.naming import DEFAULT_NAME, check_template, fill
 from burnish.errors import (
     BurnishError,
     OutputError,
@@ -26,6 +18,14 @@ from burnish.errors import (
 )
 from burnish.files import check_free, check_room
 from burnish.photo.formats import check_depth, check_known_depth, check_writable, writable
+from burnish.video import formats as films
+from burnish.video.formats import (
+    AS_IT_WAS,
+    Coding,
+    can_edit_films,
+    check_coding,
+    is_called_film,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Wish:
     ----------
     output : a file for one photo; a folder for several, or where it is one, ends like one
         ("smooth/") or has no suffix; None puts each result beside its photo
-    name : a template, see `burnish.editing.names`
+    name : a template, see `burnish.editing.naming`
     format : of the results, where it is not that of their photos and `output` is no file
     recursive : take the folders below those given, and keep the tree under `output`
     overwrite : replace existing results

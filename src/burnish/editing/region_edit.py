@@ -1,33 +1,30 @@
 """RegionEditing: an edit that is made of a region, over photos, films and arrays."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from burnish.editing.edit import Edit, FrameEdit, Pixels, Progress, Samples
-from burnish.editing.made import made
-from burnish.editing.regional import MaskKeeper, check_film, for_photos, mask_of, untouched
-from burnish.editing.where import identity_of, where_of
-from burnish.errors import PhotoError, UsageError
+from burnish.editing.edit import Edit, FrameEdit, Progress, Samples
+from burnish.editing.history import made
+from burnish.editing.masked import MaskKeeper, check_film, for_photos, mask_of, untouched
+from burnish.editing.region_record import identity_of, where_of
+from burnish.errors import PhotoError, UsageError, warn
 from burnish.files import digest
 from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.colour import channels
-from burnish.photo.origin import Origin
+from burnish.photo.source_metadata import Origin
 from burnish.regions.blend import blend
 from burnish.regions.edits.edit import RegionEdit
-from burnish.regions.film import FilmRegion
 from burnish.regions.region import Region
+from burnish.regions.video_region import FilmRegion
+from burnish.types import Mask, Pixels
 
 if TYPE_CHECKING:
     from burnish.regions.edits.edit import Shown
-
-Mask = NDArray[np.float32]
 
 
 def region_edit(
@@ -110,7 +107,7 @@ class _Work:
         if self.shown is None:
             raise for_photos(self.edit.name)
         if self.forget:
-            warnings.warn("the metadata of a film is kept; remove it by other means", stacklevel=4)
+            warn("the metadata of a film is kept; remove it by other means")
         state = FilmRegion(self.region)
 
         def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:

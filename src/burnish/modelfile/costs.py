@@ -12,8 +12,8 @@ from random import Random
 
 from onnx import GraphProto, ModelProto, NodeProto
 
+from burnish.modelfile.allowed_ops import LOOK_UP, WEIGHTS, context_of
 from burnish.modelfile.card import OUTPUT
-from burnish.modelfile.local import LOOK_UP, WEIGHTS, context_of
 from burnish.modelfile.refusal import refuse
 from burnish.modelfile.shapes import Shapes, shapes
 

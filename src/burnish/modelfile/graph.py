@@ -10,7 +10,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, TensorProto
 
-from burnish.modelfile import ends, local
+from burnish.modelfile import allowed_ops as local
+from burnish.modelfile import io_spec as ends
 from burnish.modelfile.card import CARD_KEY
 from burnish.modelfile.refusal import refuse
 

@@ -6,7 +6,7 @@ import onnx
 from onnx import ModelProto, helper
 
 from burnish.modelfile.card import INPUT, OUTPUT, PLACES
-from burnish.modelfile.ends import inputs
+from burnish.modelfile.io_spec import inputs
 from burnish.modelfile.refusal import refuse
 
 Shapes = dict[str, tuple[int, ...]]

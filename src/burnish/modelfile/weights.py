@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
-from burnish.modelfile.narrow import NARROW
-from burnish.modelfile.read import ModelFile
+from burnish.modelfile.reader import ModelFile
+from burnish.modelfile.weight_dtypes import NARROW
 
 
 def weights(file: ModelFile) -> dict[str, NDArray[np.float32]]:
@@ -13,8 +13,8 @@ def weights(file: ModelFile) -> dict[str, NDArray[np.float32]]:
 
     Examples
     --------
-    >>> from burnish.modelfile.read import read
-    >>> from burnish.runtime.shelf import find
+    >>> from burnish.modelfile.reader import read
+    >>> from burnish.runtime.model_registry import find
     >>> weights(read(find("tv-l1")))["head.weight"].shape
     (32, 12, 3, 3)
     """

@@ -30,7 +30,7 @@ class Network(nn.Module):
 
     Shape: image (N, 3, H, W) RGB in [0, 1]; then, where it takes them, `params` (1, sliders, 1, 1)
     in their own units, `thumbnail` (N, 3, side, side) and `places` (N, H / multiple, W / multiple,
-    2), see `burnish.photo.places` -> (N, 3, H, W)
+    2), see `burnish.runtime.coords` -> (N, 3, H, W)
     """
 
     multiple: int = 1

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from burnish.networks.trunk import Trunk
+from burnish.networks.unet_backbone import Trunk
 from burnish.params import Param
 
 COLOURS = 3

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import lab2rgb, rgb2lab
 
-from burnish.operators.five_point import edge_weights, solve
+from burnish.operators.wls_solver import edge_weights, solve
 
 Plane = NDArray[np.float64]
 

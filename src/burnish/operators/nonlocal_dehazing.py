@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from burnish.operators.dark_channel_dehazing import settle_airlight
-from burnish.operators.five_point import edge_weights, solve
 from burnish.operators.luminance import luminance
 from burnish.operators.threads import threads
+from burnish.operators.wls_solver import edge_weights, solve
 
 Array = NDArray[np.float64]
 

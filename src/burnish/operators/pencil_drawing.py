@@ -17,9 +17,9 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from burnish.operators.five_point import solve
 from burnish.operators.luminance import luminance
 from burnish.operators.threads import threads
+from burnish.operators.wls_solver import solve
 
 DIRECTIONS = 8
 # Directions this close are equal, and the first is taken: rounding must not choose.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from burnish.operators.five_point import solve
+from burnish.operators.wls_solver import solve
 
 ITERATIONS = 4
 # Keeps the windowed sums of differences away from 0.

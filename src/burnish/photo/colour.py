@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.photo import lut, matrix
+from burnish.photo import lut
+from burnish.photo import matrix_profile as matrix
 
 Values = NDArray[np.float32]
 

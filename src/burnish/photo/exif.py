@@ -7,8 +7,8 @@ its own.
 import struct
 from typing import BinaryIO
 
-from burnish.photo.block import Block
-from burnish.photo.tags import EXIF, GPS, BrokenTagsError, Layout, header, insert, pack, read
+from burnish.photo.byte_view import Block
+from burnish.photo.tiff_tags import EXIF, GPS, BrokenTagsError, Layout, header, insert, pack, read
 
 PREFIX = b"Exif\0\0"
 
@@ -62,7 +62,7 @@ def exif_into_tiff(file: BinaryIO, exif: bytes) -> None:
 
     Parameters
     ----------
-    file : see `burnish.photo.tags.insert`
+    file : see `burnish.photo.tiff_tags.insert`
 
     Raises
     ------

@@ -12,16 +12,16 @@ import numpy as np
 import pyvips
 
 from burnish.errors import PhotoError
-from burnish.photo import codepoints
-from burnish.photo.block import Block, FileBlock
+from burnish.photo import cicp as codepoints
+from burnish.photo.byte_view import Block, FileBlock
 from burnish.photo.formats import READABLE, SEQUENCES, Format, sniff
-from burnish.photo.origin import Depth
-from burnish.photo.tags import is_camera_raw
+from burnish.photo.source_metadata import Depth
+from burnish.photo.tiff_tags import is_camera_raw
 
 # The most pixels of a picture unless asked otherwise: 1 gigapixel, 12 GB as float32. A file of a
 # few kilobytes can claim far more than any memory holds.
 MAX_PIXELS = 1_000_000_000
-# A picture of more pixels is edited on the disk where the edit can be; see `burnish.photo.spool`.
+# A picture of more pixels is edited on the disk if possible; see `photo.disk_photo`.
 HUGE = 50_000_000
 
 # Sample kind -> depth and type.

@@ -6,8 +6,8 @@ Here it always travels wrapped, as it lies in a JPEG, with whatever Photoshop pu
 import struct
 from typing import BinaryIO
 
-from burnish.photo.block import Block
-from burnish.photo.tags import Entry, insert, read
+from burnish.photo.byte_view import Block
+from burnish.photo.tiff_tags import Entry, insert, read
 
 _PREFIX = b"Photoshop 3.0\0"
 _RECORDS = 0x0404
@@ -57,7 +57,7 @@ def iptc_into_tiff(file: BinaryIO, block: bytes) -> None:
 
     Parameters
     ----------
-    file : see `burnish.photo.tags.insert`
+    file : see `burnish.photo.tiff_tags.insert`
 
     Raises
     ------

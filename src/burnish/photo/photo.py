@@ -10,7 +10,7 @@ from burnish.errors import PhotoError
 from burnish.files import check_free, writing
 from burnish.photo import header, read, write
 from burnish.photo.formats import writable
-from burnish.photo.origin import Origin
+from burnish.photo.source_metadata import Origin
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from burnish.photo.block import Block
+from burnish.photo.byte_view import Block
 
 _SIGNATURE = 8
 # Where the chunk that must come first ends.

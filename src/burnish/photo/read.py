@@ -1,6 +1,5 @@
 """Any picture file to float32 sRGB pixels, and all that travels beside them."""
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.errors import PhotoError
-from burnish.photo import codepoints, colour, png
-from burnish.photo.block import Block
+from burnish.errors import PhotoError, warn
+from burnish.photo import cicp as codepoints
+from burnish.photo import colour, png
+from burnish.photo.byte_view import Block
 from burnish.photo.exif import exif_of_tiff, upright
 from burnish.photo.formats import Format
 from burnish.photo.header import (
@@ -25,11 +25,10 @@ from burnish.photo.header import (
     orientation,
 )
 from burnish.photo.iptc import iptc_of_tiff
-from burnish.photo.origin import Origin
-from burnish.photo.tags import BrokenTagsError
+from burnish.photo.source_metadata import Origin
+from burnish.photo.tiff_tags import BrokenTagsError
 from burnish.photo.xmp import upright_xmp
-
-Pixels = NDArray[np.float32]
+from burnish.types import Pixels
 
 
 def read(
@@ -108,10 +107,9 @@ def describe(found: Opened) -> Origin:
     image, data, format, where = found.image, found.data, found.format, found.where
     embedded = field(image, "icc-profile-data")
     if embedded is None and codepoints.other_than_srgb(data, format):
-        warnings.warn(
+        warn(
             f"{where}: its colours are stated by numbers (cICP, gAMA or nclx) that are not sRGB's; "
-            "without a profile they are taken as sRGB",
-            stacklevel=4,
+            "without a profile they are taken as sRGB"
         )
     return Origin(
         format=_codec(image, format),
@@ -160,10 +158,9 @@ def _usable(profile: bytes | None, colours: int, where: str) -> bytes | None:
     """Return the profile, if it is one for pictures of so many colours."""
     count = 3 if profile is None else colour.channels(profile)
     if count is None or count < colours:
-        warnings.warn(
+        warn(
             f"{where}: the embedded colour profile is broken or does not fit; "
-            "it is left out and the colours are taken as sRGB",
-            stacklevel=5,
+            "it is left out and the colours are taken as sRGB"
         )
         return None
     return profile
@@ -180,14 +177,11 @@ def _metadata(image: pyvips.Image, data: Block, format: Format, where: str) -> d
             found["iptc"] = field(image, "iptc-data")
         found["exif"] = upright(exif) if exif else None
     except BrokenTagsError as error:
-        warnings.warn(f"{where}: unreadable EXIF is left out ({error})", stacklevel=5)
+        warn(f"{where}: unreadable EXIF is left out ({error})")
     if xmp := field(image, "xmp-data"):
         found["xmp"] = upright_xmp(xmp)
         if b"hdrgm:" in xmp:
-            warnings.warn(
-                f"{where}: the HDR gain map is left out; this is the standard-range picture",
-                stacklevel=5,
-            )
+            warn(f"{where}: the HDR gain map is left out; this is the standard-range picture")
     # libvips' way of saying that the file says nothing.
     if (image.xres, image.yres) != (1, 1):
         found["resolution"] = (image.xres, image.yres)

@@ -4,26 +4,25 @@ import errno
 import io
 import os
 import struct
-import warnings
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.errors import PhotoError, UsageError
+from burnish.errors import PhotoError, UsageError, warn
 from burnish.photo import colour, header, png
 from burnish.photo.exif import exif_into_tiff
 from burnish.photo.formats import FORMATS, Format, check_depth, name_one_of, writable
 from burnish.photo.header import SAMPLES
 from burnish.photo.iptc import iptc_into_tiff
-from burnish.photo.origin import Origin
-from burnish.photo.tags import BrokenTagsError
+from burnish.photo.source_metadata import Origin
+from burnish.photo.tiff_tags import BrokenTagsError
+from burnish.types import Pixels
 
 # Lossy files are written so well that the operator, not the codec, is what one sees.
 QUALITY = 95
 
-Pixels = NDArray[np.float32]
 
 # Bits a channel -> type.
 TYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
@@ -181,7 +180,7 @@ def _tell_what_stays_behind(origin: Origin, target: Format, where: str) -> None:
     }
     for block, behind in left_out.items():
         if behind:
-            warnings.warn(f"{where}: {block} is left out of the {target.name}", stacklevel=5)
+            warn(f"{where}: {block} is left out of the {target.name}")
 
 
 def _device(pixels: Pixels, origin: Origin) -> Pixels:
@@ -287,4 +286,4 @@ def _tags_into_tiff(file: BinaryIO, origin: Origin, where: str) -> None:
         if origin.iptc:
             iptc_into_tiff(file, origin.iptc)
     except BrokenTagsError as error:
-        warnings.warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})", stacklevel=5)
+        warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})")

@@ -5,13 +5,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from burnish.types import BoolMask
 
 # What is worked on at a time fits the processor's cache.
 _TILE = 256
 
 
-def depth(mask: Mask, limit: float) -> NDArray[np.float32]:
+def depth(mask: BoolMask, limit: float) -> NDArray[np.float32]:
     """Return how far each pixel of a mask is from the nearest that is not in it, 0 outside.
 
     Euclidean, between the pixels' middles, and exact up to `limit`, beyond which it is no more
@@ -44,7 +44,7 @@ def depth(mask: Mask, limit: float) -> NDArray[np.float32]:
     return deep
 
 
-def _depth(mask: Mask, reach: int) -> NDArray[np.float32]:
+def _depth(mask: BoolMask, reach: int) -> NDArray[np.float32]:
     along = _along_rows(mask, reach + 1)
     squares = along * along
     nearest = squares.copy()
@@ -55,7 +55,7 @@ def _depth(mask: Mask, reach: int) -> NDArray[np.float32]:
     return deep
 
 
-def _along_rows(mask: Mask, most: int) -> NDArray[np.int32]:
+def _along_rows(mask: BoolMask, most: int) -> NDArray[np.int32]:
     """Return the distance to the nearest pixel of the same row that is outside, at most `most`."""
     width = mask.shape[1]
     place = np.arange(width, dtype=np.int32)
@@ -66,7 +66,7 @@ def _along_rows(mask: Mask, most: int) -> NDArray[np.int32]:
     return np.minimum(nearest, most)
 
 
-def grown(mask: Mask, radius: float) -> Mask:
+def grown(mask: BoolMask, radius: float) -> BoolMask:
     """Add all pixels no farther than `radius`, px, from the mask.
 
     Examples
@@ -77,7 +77,7 @@ def grown(mask: Mask, radius: float) -> Mask:
     return mask if radius <= 0 else depth(~mask, radius) <= radius
 
 
-def shrunk(mask: Mask, radius: float) -> Mask:
+def shrunk(mask: BoolMask, radius: float) -> BoolMask:
     """Take away all pixels no farther than `radius`, px, from one outside the mask.
 
     Examples
@@ -88,7 +88,7 @@ def shrunk(mask: Mask, radius: float) -> Mask:
     return mask if radius <= 0 else depth(mask, radius) > radius
 
 
-def feathered(mask: Mask, width: float) -> NDArray[np.float32]:
+def feathered(mask: BoolMask, width: float) -> NDArray[np.float32]:
     """Let a mask come in over `width` pixels, all of them inside it.
 
     Returns

@@ -10,9 +10,8 @@ from burnish.errors import PhotoError, UsageError
 from burnish.files import make_folder
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.photo.origin import Origin
-
-Mask = NDArray[np.float32]
+from burnish.photo.source_metadata import Origin
+from burnish.types import Mask
 
 # A grey JPEG may be off by this much.
 _GREY = 3 / 255

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.detection.instances import Instances, crop
 from burnish.errors import MissingLibraryError
 from burnish.regions.distance import feathered, grown, shrunk
 from burnish.regions.edges import Edges
-from burnish.regions.instances import Instances, Pixels, crop
+from burnish.types import Mask, Pixels
 
-Mask = NDArray[np.float32]
 Hard = NDArray[np.bool_]
 
 # The guided filter: a window of so many of the coarse mask's pixels to either side, and how much

@@ -7,14 +7,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.detection.instances import Instances
 from burnish.errors import UsageError
 from burnish.regions.edges import Edges
-from burnish.regions.instances import Instances, Pixels
 from burnish.regions.maskfile import MaskFile
 from burnish.regions.refine import edged, hardened
 from burnish.regions.select import Box, Selection, check_classes, chosen
-
-Mask = NDArray[np.float32]
+from burnish.types import Mask, Pixels
 
 
 class Finder(Protocol):

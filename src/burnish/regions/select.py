@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from burnish.detection.instances import Instances, crop
 from burnish.errors import PhotoError, UsageError
-from burnish.regions.instances import Instances, crop
 
 # Left, top, right, bottom, px.
 Box = tuple[float, float, float, float]

@@ -3,6 +3,6 @@
 # Engine -> the module that starts it.
 ENGINES = {
     "onnxruntime": "burnish.runtime.onnx_runtime",
-    "openvino": "burnish.runtime.open_vino",
+    "openvino": "burnish.runtime.openvino",
 }
 DEFAULT_ENGINE = "onnxruntime"

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError, OutputError, UsageError
-from burnish.fidelity import VISIBLE
+from burnish.metrics import VISIBLE
 from burnish.modelfile.card import Card
-from burnish.modelfile.read import ModelFile, read
+from burnish.modelfile.reader import ModelFile, read
 from burnish.params import Value
-from burnish.photo.places import places
 from burnish.photo.rectangle import Rectangle
-from burnish.photo.shrink import shrink_rows
-from burnish.runtime import shelf, tiles
-from burnish.runtime.context import context
+from burnish.runtime import model_registry as shelf
+from burnish.runtime import tiles
+from burnish.runtime.area_resize import shrink_rows
+from burnish.runtime.conditioning import context
+from burnish.runtime.coords import places
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.session import Session
-from burnish.runtime.sessions import session
+from burnish.runtime.session_cache import session
 
 DEFAULT_MEMORY = 2**30
 
@@ -373,7 +374,7 @@ def _check_thumbnail(given: NDArray[np.float32], side: int) -> None:
             "thumbnail",
             expected=f"shape {(side, side, 3)}, float32",
             got=f"shape {given.shape}, {given.dtype}",
-            remedy=f"make it with burnish.photo.shrink.shrink(pixels, {side})",
+            remedy=f"make it with burnish.runtime.area_resize.shrink(pixels, {side})",
         )
 
 

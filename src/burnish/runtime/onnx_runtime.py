@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
-from burnish.runtime.blocked import keep_blocked
-from burnish.runtime.cut_ends import cut_gather, cut_spread
+from burnish.runtime.nchwc import keep_blocked
 from burnish.runtime.session import Array, Session, failure, reason
+from burnish.runtime.strip_pixel_shuffle import cut_gather, cut_spread
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -21,7 +21,7 @@ _ARENA_BYTES = 2**30
 def start(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
     """Start a session, changing the graph as suits it; `name` is the model's, for messages.
 
-    See `burnish.runtime.sessions`.
+    See `burnish.runtime.session_cache`.
     """
     blocks = cut_gather(model), cut_spread(model)
     if device == "cpu" or not _offers_cuda():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from burnish.errors import ModelError
 from burnish.modelfile.card import INPUT, PLACES
-from burnish.runtime.layout import lay_in, lay_out
+from burnish.runtime.pixel_layout import lay_in, lay_out
 
 Array = NDArray[np.float32]
 # Runs a graph on its inputs by name, and hands its result over; the result may be gone afterwards.

@@ -7,7 +7,6 @@ content, size), so that nothing is computed twice and a killed run goes on where
 import hashlib
 import multiprocessing
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -19,15 +18,15 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.errors import OperatorError, PhotoError, UsageError
+from burnish.errors import OperatorError, PhotoError, UsageError, warn
 from burnish.files import digest, make_folder, writing
 from burnish.operators.operator import Operator
-from burnish.operators.own import Pairs, resolve
 from burnish.operators.threads import cores
+from burnish.operators.user_defined import Pairs, resolve
 from burnish.params import Param, Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.photo.shrink import THUMBNAIL, shrink
+from burnish.runtime.area_resize import THUMBNAIL, shrink
 
 # Raise it when what is written for equal keys changes.
 LAYOUT = 1
@@ -176,7 +175,7 @@ def plan(
         try:
             width, height = Photo.size_of(before)
         except PhotoError as error:
-            warnings.warn(f"left out: {error}", stacklevel=2)
+            warn(f"left out: {error}")
             continue
         content = digest(before, *([after] if after else []))
         for size in sizes_of((height, width), short_sides, largest):
@@ -233,7 +232,7 @@ def make(
     for complaint in _complaints([*missing.values()], processes or cores()):
         if complaint and complaint not in said:  # once a photo rather than once a size
             said.add(complaint)
-            warnings.warn(f"left out: {complaint}", stacklevel=2)
+            warn(f"left out: {complaint}")
         tick()
     return made(jobs)
 

@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from burnish.errors import UsageError
 from burnish.files import make_folder
 from burnish.networks.network import Network
-from burnish.networks.table import build
-from burnish.operators.own import Pairs, resolve
+from burnish.networks.registry import build
+from burnish.operators.user_defined import Pairs, resolve
 from burnish.photo import Photo
 from burnish.photo.rectangle import Rectangle
-from burnish.training import pairs, processes
-from burnish.training.batches import Batches
-from burnish.training.drawn import drawn
-from burnish.training.evaluate import LEAST_SIDE, score
-from burnish.training.judge import View, as_filter, groups, words
-from burnish.training.loop import Moment, Training
+from burnish.training import distributed as processes
+from burnish.training import pairs
+from burnish.training.config import Settings
+from burnish.training.evaluation import LEAST_SIDE, score
+from burnish.training.init_weights import start_from
 from burnish.training.pairs import Job, Pair
-from burnish.training.settings import Settings
-from burnish.training.start import start_from
+from burnish.training.sampler import Batches
+from burnish.training.synthetic import drawn
+from burnish.training.trainer import Moment, Training
+from burnish.training.validation import View, as_filter, groups, words
 
 # Where no photos are held out by name, one in so many is.
 HOLD_OUT = 10
@@ -82,7 +83,7 @@ def train(
     held_out : folder of photos to judge on, which are not trained on where `photos` has them too;
         None holds out one photo in ten
     folder : where checkpoint, log, settings and early pictures go
-    start : weights to begin with, by name; see `burnish.training.start`
+    start : weights to begin with, by name; see `burnish.training.init_weights`
     save_every : seconds between two checkpoints
 
     Returns

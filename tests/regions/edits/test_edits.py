@@ -10,10 +10,10 @@ from burnish.regions.edits.anonymise import hidden
 from burnish.regions.edits.background import background, covering
 from burnish.regions.edits.blur import blurred, gaussian
 from burnish.regions.edits.fill import filled
-from burnish.regions.edits.light import decoded, encoded
 from burnish.regions.edits.pixelate import pixelated
 from burnish.regions.edits.remove import removed
 from burnish.regions.edits.splash import greyed
+from burnish.regions.edits.srgb import decoded, encoded
 from burnish.regions.edits.table import EDITS
 
 ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is not installed")
@@ -201,8 +201,8 @@ def test_every_edit_of_the_table_runs_at_its_defaults(edit, photo):
 
 
 def test_no_edit_is_called_like_an_operator_or_a_network():
-    from burnish.operators.table import OPERATORS
-    from burnish.runtime.shelf import names
+    from burnish.operators.registry import OPERATORS
+    from burnish.runtime.model_registry import names
 
     assert not set(EDITS) & {*OPERATORS, *names()}
 

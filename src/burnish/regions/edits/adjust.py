@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.regions.edits.light import LUMINANCE, Pixels, decoded, encoded
+from burnish.regions.edits.srgb import LUMINANCE, decoded, encoded
+from burnish.types import Pixels
 
 
 def adjusted(

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.regions.edits.fill import Pixels, filled
+from burnish.regions.edits.fill import filled
 from burnish.regions.edits.pixelate import pixelated
+from burnish.types import Pixels
 
 METHODS = ("fill", "blur", "pixelate")
 

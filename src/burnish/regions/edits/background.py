@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import UsageError
-from burnish.regions.edits.blur import Pixels, blurred
+from burnish.regions.edits.blur import blurred
+from burnish.types import Pixels
 
 
 def background(

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from burnish.types import Pixels
 
 # Wider Gaussians than this are taken of a smaller picture, which nobody sees. px
 _WIDEST = 8.0

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from burnish.types import Pixels
 
 
 def filled(

@@ -8,7 +8,7 @@ import cv2.xphoto
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from burnish.types import Pixels
 
 # The piece of the photo around the region that is worked on has at most this side, px: the methods
 # take seconds at it, and minutes or hours at that of a whole photo.

@@ -1,0 +1,1 @@
+"""Baselines that the yardstick compares with and that do not ship."""

@@ -1,0 +1,1 @@
+"""Find objects: detectors, detector files, COCO annotations and tracking."""

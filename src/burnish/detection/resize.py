@@ -1,0 +1,46 @@
+"""Fit: a photo at the size that a detector looks at."""
+
+import numpy as np
+import pyvips
+
+from burnish.types import Pixels
+
+
+def fitting_size(size: tuple[int, int], shorter: int, longer: int) -> tuple[int, int]:
+    """Return the width and height at which a photo is looked at.
+
+    Its shorter side becomes `shorter`, unless its longer side would exceed `longer`. Small photos
+    grow.
+
+    Examples
+    --------
+    >>> fitting_size((640, 480), 320, 480), fitting_size((3000, 1000), 320, 480)
+    ((427, 320), (480, 160))
+    """
+    scale = min(shorter / min(size), longer / max(size))
+    width, height = (max(1, round(length * scale)) for length in size)
+    return width, height
+
+
+def fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Bring a photo to a width and height, averaging over what each new pixel covers.
+
+    Shape: (H, W, 3) -> (h, w, 3), both float32 in [0, 1]
+
+    Examples
+    --------
+    >>> fit(np.ones((8, 6, 3), np.float32), (3, 4)).shape
+    (4, 3, 3)
+    """
+    height, width, bands = pixels.shape
+    if (width, height) == size:
+        return pixels
+    contiguous = np.ascontiguousarray(pixels, np.float32)
+    image = pyvips.Image.new_from_memory(contiguous.data, width, height, bands, "float")
+    call = pyvips.Operation.call  # see `burnish.photo.header.broken`
+    scaled = call("resize", image, size[0] / width, vscale=size[1] / height, kernel="linear")
+    # libvips rounds sizes on its own.
+    scaled = call("crop", call("embed", scaled, 0, 0, *size, extend="copy"), 0, 0, *size)
+    result = np.frombuffer(scaled.write_to_memory(), np.float32).reshape(size[1], size[0], bands)
+    clipped: Pixels = result.clip(0, 1)
+    return clipped

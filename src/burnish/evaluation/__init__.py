@@ -1,0 +1,1 @@
+"""Measure models against their operators, and check an installation."""

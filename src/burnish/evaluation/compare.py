@@ -1,0 +1,134 @@
+"""Compare: the photo, the slow operator and the network on one picture, with error and times."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from burnish.editing.bitmap_font import HEIGHT, label
+from burnish.editing.edit import reference_of, sliders_of
+from burnish.editing.plan import Wish, target_of
+from burnish.errors import UsageError
+from burnish.metrics import mse, psnr
+from burnish.operators.user_defined import resolve_callable
+from burnish.params import Value
+from burnish.photo import Photo
+from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.model import Model
+from burnish.types import Pixels
+from burnish.video.formats import is_called_film
+
+# Pixels between two pictures.
+GAP = 8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Three pictures and what was measured. PSNR in dB, peak 1, against the slow operator."""
+
+    before: Pixels
+    slow: Pixels
+    fast: Pixels
+    slow_seconds: float
+    fast_seconds: float
+    psnr: float
+    untouched_psnr: float
+
+    def record(self) -> dict[str, float]:
+        """Return what was measured, for JSON."""
+        return {
+            "slow_seconds": round(self.slow_seconds, 4),
+            "fast_seconds": round(self.fast_seconds, 4),
+            "psnr": round(self.psnr, 3),
+            "untouched_psnr": round(self.untouched_psnr, 3),
+            "megapixels": round(self.before.shape[0] * self.before.shape[1] / 1e6, 4),
+        }
+
+
+def compare_photo(
+    model: str | Path,
+    photo: Path,
+    target: Path | None = None,
+    *,
+    reference: str | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
+    params: Mapping[str, Value] | None = None,
+) -> tuple[Comparison, Path]:
+    """Compare on a photo and write the three pictures side by side; return the picture's path too.
+
+    Parameters
+    ----------
+    target : by default PHOTO.MODEL.compare.png beside the photo
+    reference : the slow operator where the model's card names none that burnish knows
+    params : values of the model's sliders by name or keyword
+
+    Raises
+    ------
+    UsageError : a film, no reference is known for the model, the target is the photo itself, or
+        the model has not learnt a value
+    PhotoError, ModelError, DeviceError, OperatorError : as `burnish.apply` raises them
+    OutputError : the target exists and `overwrite` is not set
+    """
+    if is_called_film(photo):
+        raise UsageError(
+            str(photo), expected="a photo", got="a film", remedy="compare on a frame of it"
+        )
+    opened = Model.open(model, device=device, threads=threads, engine=engine)
+    sliders = sliders_of(opened.card, params or {})
+    target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"
+    target_of(photo, opened.card.name, Wish(target, overwrite=overwrite))
+    slow = resolve_callable(reference).run if reference else reference_of(opened.card, sliders)
+    found = compare(Photo.open(photo).pixels, slow, lambda pixels: opened(pixels, sliders))
+    sheet = beside(
+        [
+            (found.before, "before"),
+            (found.slow, f"slow: {found.slow_seconds:.2f} s"),
+            (found.fast, f"fast: {found.fast_seconds:.2f} s, {found.psnr:.1f} dB"),
+        ]
+    )
+    return found, sheet.save(target, overwrite=overwrite)
+
+
+def compare(
+    pixels: Pixels, slow: Callable[[Pixels], Pixels], fast: Callable[[Pixels], Pixels]
+) -> Comparison:
+    """Run both on a picture (H, W, 3) in [0, 1]; each timed after a warm-up on a corner of it."""
+    slow_result, slow_seconds = _timed(slow, pixels)
+    fast_result, fast_seconds = _timed(fast, pixels)
+    return Comparison(
+        before=pixels,
+        slow=slow_result,
+        fast=fast_result,
+        slow_seconds=slow_seconds,
+        fast_seconds=fast_seconds,
+        psnr=psnr(mse(fast_result, slow_result)),
+        untouched_psnr=psnr(mse(pixels, slow_result)),
+    )
+
+
+def beside(pictures: list[tuple[Pixels, str]]) -> Photo:
+    """Put pictures of equal size side by side, each with a label below it."""
+    height, width = pictures[0][0].shape[:2]
+    # Twice the letters' size on a small picture, more on a large one.
+    scale = max(2, width // 600)
+    room = scale * (HEIGHT + 6)
+    sheet = np.ones((height + room, len(pictures) * (width + GAP) - GAP, 3), np.float32)
+    for index, (pixels, text) in enumerate(pictures):
+        left = index * (width + GAP)
+        sheet[:height, left : left + width] = pixels
+        ink = np.kron(label(text), np.ones((scale, scale), np.float32))[:, :width, None]
+        top = height + 3 * scale
+        sheet[top : top + ink.shape[0], left : left + ink.shape[1]] -= ink
+    return Photo(sheet)
+
+
+def _timed(run: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels, float]:
+    run(np.ascontiguousarray(pixels[:64, :64]))
+    start = time.perf_counter()
+    result = run(pixels)
+    return result, time.perf_counter() - start

@@ -1,0 +1,29 @@
+"""The demonstration: the sample photo through a shipped network, and a before | after picture."""
+
+from pathlib import Path
+
+from burnish.editing.edit import choose
+from burnish.editing.photo import apply_to_file
+from burnish.evaluation.compare import beside
+from burnish.files import check_free
+from burnish.photo import Photo
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"
+OPERATOR = "l0-smoothing"
+
+
+def demonstrate(folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write the edited sample and a before | after picture into `folder`; return their paths.
+
+    Raises
+    ------
+    OutputError : one of them exists and `overwrite` is not set
+    """
+    edited = folder / f"{SAMPLE.stem}.{OPERATOR}.jpg"
+    sheet = folder / f"{SAMPLE.stem}.before-after.png"
+    for target in (edited, sheet):
+        check_free(target, overwrite=overwrite)
+    apply_to_file(choose(OPERATOR, {}), SAMPLE, edited, overwrite=overwrite)
+    before, after = Photo.open(SAMPLE).pixels, Photo.open(edited).pixels
+    beside([(before, "before"), (after, "after")]).save(sheet, overwrite=overwrite)
+    return [edited, sheet]

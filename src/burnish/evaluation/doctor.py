@@ -1,0 +1,155 @@
+"""The doctor: what is installed, what it can run on, and whether it works here."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from math import ceil
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyvips
+from numpy.typing import NDArray
+
+import burnish
+from burnish.errors import MissingLibraryError
+from burnish.evaluation.demo import SAMPLE
+from burnish.photo import Photo
+from burnish.runtime import model_registry as shelf
+from burnish.runtime.engines import ENGINES
+from burnish.runtime.model import Model
+
+# Those that applying a model needs, then those of the extras.
+_PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
+_OPTIONAL = ("av", "openvino", "scipy", "torch", "scikit-image", "onnxscript")
+# The picture that models are timed on, px to each side, and how often after a warm-up.
+BENCH_SIDE = 1000
+BENCH_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of the self-test; `complaint` is empty where it passed."""
+
+    name: str
+    complaint: str
+
+
+def installation() -> dict[str, Any]:
+    """Return versions, engines and devices; an extra that is missing has no version."""
+    return {
+        "burnish": burnish.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "optional": {name: _version(name) for name in _OPTIONAL},
+        "engine": f"ONNX Runtime ({', '.join(onnxruntime.get_available_providers())})",
+        "models": shelf.names(),
+    }
+
+
+def device() -> str:
+    """Return where a model runs if no device is asked for: `--device auto`."""
+    return Model.open(shelf.names()[0]).device
+
+
+def self_test() -> list[Check]:
+    """Read, write and smooth the sample photo, and see that the results are what they must be."""
+    checks = [_check("a photo comes back as it was", _round_trip)]
+    for name in shelf.names():
+        checks.append(_check(f"model {name}: tiles equal the whole", partial(_tiles, name)))
+    return checks
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a model takes for a megapixel on an engine, in seconds: middle, least and most."""
+
+    model: str
+    engine: str
+    device: str
+    threads: int | None
+    median: float
+    least: float
+    most: float
+
+
+def bench(threads: int | None = None) -> Iterator[Timing]:
+    """Time every shipped model on every engine that is installed, on a picture of a megapixel.
+
+    Parameters
+    ----------
+    threads : CPU threads; None leaves it to the engine
+    """
+    pixels = _wide(Photo.open(SAMPLE).pixels, BENCH_SIDE)
+    rows = ceil(BENCH_SIDE / pixels.shape[0])
+    pixels = np.tile(pixels, (rows, 1, 1))[:BENCH_SIDE, :BENCH_SIDE]
+    pixels = np.ascontiguousarray(pixels)
+    for name in shelf.names():
+        for engine in ENGINES:
+            try:
+                model = Model.open(name, threads=threads, engine=engine)
+            except MissingLibraryError:
+                continue
+            seconds = [_seconds(model, pixels) for _ in range(1 + BENCH_RUNS)][1:]
+            yield Timing(
+                name,
+                engine,
+                model.device,
+                threads,
+                float(np.median(seconds)),
+                min(seconds),
+                max(seconds),
+            )
+
+
+def _seconds(model: Model, pixels: NDArray[np.float32]) -> float:
+    start = time.perf_counter()
+    model(pixels)
+    megapixels: float = pixels.size / 3e6
+    return (time.perf_counter() - start) / megapixels
+
+
+def _check(name: str, test: Callable[[], str]) -> Check:
+    try:
+        return Check(name, test())
+    except Exception as error:  # whatever is ill here, the rest is to be examined too
+        return Check(name, f"{type(error).__name__}: {error}")
+
+
+def _round_trip() -> str:
+    photo = Photo.open(SAMPLE)
+    again = Photo.open(photo.encode("png"))
+    return "" if np.array_equal(photo.pixels, again.pixels) else "pixels differ"
+
+
+def _tiles(name: str) -> str:
+    model = Model.open(name)
+    pixels = _wide(Photo.open(SAMPLE).pixels, 4 * (model.card.halo + model.card.multiple))
+    done: list[float] = []
+    smallest = model.smallest_memory(*pixels.shape[:2])
+    tiled = model(pixels, memory=smallest, progress=done.append)
+    whole = model(pixels)
+    if len(done) < 2:
+        return "the picture was not cut"
+    # A graphics processor's libraries add in another order for another size of tile.
+    same = np.array_equal if model.device == "cpu" else partial(np.allclose, rtol=0, atol=1e-5)
+    return "" if same(tiled, whole) else f"they differ by {np.abs(tiled - whole).max():.2g}"
+
+
+def _wide(pixels: NDArray[np.float32], least: int) -> NDArray[np.float32]:
+    """Repeat a picture to the right until the smallest tile is only a part of it."""
+    return np.tile(pixels, (1, ceil(least / pixels.shape[1]), 1))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

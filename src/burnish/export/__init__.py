@@ -1,0 +1,1 @@
+"""Write a trained network as an ONNX model file: fold, quantise, export, verify."""

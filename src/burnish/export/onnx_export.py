@@ -1,0 +1,220 @@
+"""Export a network with its card as one ONNX file, after checking that both tell the truth."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
+from torch import nn
+from torch.export import Dim
+
+from burnish.errors import ModelError, OutputError
+from burnish.export.onnx_ops import TRANSLATIONS
+from burnish.export.verify import check_claims
+from burnish.files import check_free, writing
+from burnish.modelfile import reader as read
+from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, PARAMS, PLACES, Card, card_json
+from burnish.modelfile.costs import costs
+from burnish.modelfile.receptive_field import sight
+from burnish.modelfile.weight_dtypes import narrow
+
+# 18 is the oldest set that the exporter writes without converting; runtimes have it since 2023.
+OPSET = 18
+
+# Convolutions add in another order than torch's: some 1e-6. A wrong graph is off by far more.
+TOLERANCE = 1e-4
+
+# Batch, then height and width in multiples: one pixel or block, odd, and larger than most halos.
+_SIZES = ((1, 1, 1), (2, 2, 3), (1, 17, 31), (1, 40, 9))
+
+
+def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write `network` and `card` as a model file, or write nothing.
+
+    Before the file appears, ONNX Runtime's answer is compared with torch's at several sizes, and
+    the card's numbers with measurements.
+
+    Parameters
+    ----------
+    network : (N, 3, H, W) -> (N, 3, H, W), float32, RGB in [0, 1], sRGB-encoded, its
+        normalisation frozen, taking after the image what its card says; is left as it is
+    path : ends with ``.onnx``
+
+    Raises
+    ------
+    OutputError : the file is there already and `overwrite` is not set, or cannot be written
+    ModelError : the network cannot be exported, or a claim on the card is not true and tight
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".onnx":
+        raise OutputError(
+            str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
+        )
+    check_free(target, overwrite=overwrite)
+    frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    model = _graph(frozen, card)
+    model.metadata_props.add(key=CARD_KEY, value=card_json(card))
+    data = model.SerializeToString(deterministic=True)
+    read.parse(data, where=target.name)
+    check_claims(
+        frozen,
+        card,
+        costs(model, card.multiple, target.name),
+        sight(model, card.multiple, card.halo, target.name),
+    )
+    session = _session(data)
+    _check_same(session, frozen, card)
+    _check_halo(session, card)
+    with writing(target, overwrite=overwrite) as file:
+        file.write(data)
+    return target
+
+
+def _graph(network: nn.Module, card: Card) -> ModelProto:
+    step = card.multiple
+    # Named, as a bare `Dim.AUTO` may be settled to the example's size without a word.
+    rows, columns = Dim("rows"), Dim("columns")
+    free: dict[str, dict[int, Any]] = {
+        INPUT: {0: Dim("batch"), 2: step * rows, 3: step * columns},
+        PLACES: {1: rows, 2: columns},
+    }
+    given = _inputs(card, (2, 8, 12), np.random.default_rng(0))
+    first, *others = (free.get(name, {}) for name in given)
+    try:
+        with _silence():
+            program = torch.onnx.export(
+                network,
+                tuple(map(torch.from_numpy, given.values())),
+                input_names=list(given),
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamic_shapes=(first, tuple(others)) if others else (first,),
+                custom_translation_table=TRANSLATIONS,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # The exporter promises no class of its own.
+        raise ModelError(
+            card.name,
+            expected="a network that exports for any batch, height and width",
+            got=f"{type(error).__name__}: {str(error)[:200]}",
+            remedy="keep sizes out of the network's arithmetic",
+        ) from error
+    if program is None:
+        raise TypeError("torch.onnx.export returned no program")
+    model = ModelProto()
+    model.CopyFrom(program.model_proto)
+    _strip(model)
+    narrow(model)
+    return model
+
+
+def _strip(model: ModelProto) -> None:
+    """Drop the exporter's notes: stack traces with the maker's folders, and guesses at sizes."""
+    graph = model.graph
+    del graph.value_info[:]
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    graph.name = "burnish"
+    for end in (*graph.input, *graph.output):
+        if end.name == PLACES:
+            _, rows, columns, _ = end.type.tensor_type.shape.dim
+            rows.dim_param, columns.dim_param = "rows", "columns"
+        if end.name in (INPUT, OUTPUT):
+            batch, _, height, width = end.type.tensor_type.shape.dim
+            batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
+
+
+def _session(data: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _check_same(session: onnxruntime.InferenceSession, network: nn.Module, card: Card) -> None:
+    generator = np.random.default_rng(0)
+    for batch, rows, columns in _SIZES:
+        given = _inputs(card, (batch, rows, columns), generator)
+        (result,) = session.run([OUTPUT], given)
+        with torch.no_grad():
+            expected = network(*map(torch.from_numpy, given.values())).numpy()
+        difference = float(np.abs(result - expected).max())
+        if not difference <= TOLERANCE:  # Also where it is no number.
+            raise ModelError(
+                card.name,
+                expected=f"torch's result within {TOLERANCE:g}",
+                got=f"{difference:g} apart at {result.shape[3]} x {result.shape[2]} px",
+                remedy="report the network: its export is wrong",
+            )
+
+
+def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
+    """Change everything beyond the halo of one block and see that the block stays."""
+    step = card.multiple
+    start = step * -(-(card.halo + 64) // step)
+    blocks = 2 * (start // step) + 1
+    generator = np.random.default_rng(1)
+    given = _inputs(card, (1, blocks, blocks), generator)
+    other = _inputs(card, (1, blocks, blocks), generator)[INPUT]
+    near = slice(start - card.halo, start + step + card.halo)
+    other[..., near, near] = given[INPUT][..., near, near]
+    block = slice(start, start + step)
+    first, second = (
+        session.run([OUTPUT], given | {INPUT: picture})[0][..., block, block]
+        for picture in (given[INPUT], other)
+    )
+    if not np.array_equal(first, second):
+        raise ModelError(
+            f"card of {card.name}, halo",
+            expected=f"results that depend on no pixel farther than {card.halo} px",
+            got=f"a change of {np.abs(first - second).max():g} from farther away",
+            remedy="state the network's whole reach, and freeze its normalisation",
+        )
+
+
+def _inputs(
+    card: Card, size: tuple[int, int, int], generator: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    """Draw what a graph takes: an image, sliders within their ranges, any thumbnail and places.
+
+    Parameters
+    ----------
+    size : batch, rows and columns of blocks
+    """
+    batch, rows, columns = size
+    shape = (batch, 3, rows * card.multiple, columns * card.multiple)
+    drawn = {INPUT: generator.random(shape, dtype=np.float32)}
+    for name, sizes in card.context.items():
+        drawn[name] = generator.random((1, *sizes), dtype=np.float32)
+        if name == PARAMS:
+            for index, param in enumerate(card.sliders):
+                share = float(drawn[name][0, index, 0, 0])
+                drawn[name][0, index] = param.as_param().draw(share)
+    if card.places:
+        drawn[PLACES] = 2 * generator.random((1, rows, columns, 2), dtype=np.float32) - 1
+    return drawn
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporter's chatter away: what matters about the result is checked afterwards."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,7 +1,0 @@
-"""The operators burnish knows; CLI, API, cards and docs derive from them."""
-
-from burnish.operators.more import MORE
-from burnish.operators.operator import Operator
-from burnish.operators.ten import TEN
-
-OPERATORS: dict[str, Operator] = {**TEN, **MORE}

@@ -1,0 +1,166 @@
+"""Beside the pictures: sound, subtitles, covers, attachments and data, copied packet for packet."""
+
+import io
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burnish.errors import FilmError, warn
+from burnish.video.formats import CODECS, Container
+from burnish.video.probe import Film, is_cover, opened
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+# What a person would miss at once; for these the output has to be one that holds them.
+_NEEDED = {"audio": "sound", "subtitle": "subtitles"}
+# Said of a stream by whoever wrote the file, and no longer true of a copy.
+_STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
+
+# Matroska has covers as attachments: codec -> what it is called, and its kind.
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+# MP4 has subtitles without words between those with, which its writer adds by itself.
+_SILENCE = b"\0\0"
+
+
+def check_beside(film: Film, container: Container, where: str) -> None:
+    """See that what lies beside the pictures can be kept.
+
+    Parameters
+    ----------
+    where : the output, for messages
+
+    Raises
+    ------
+    FilmError : sound or subtitles that the output's container does not hold
+
+    Warns
+    -----
+    UserWarning : anything else that it does not hold
+    """
+    with opened(film.path) as (source, pictures):
+        kept = {stream.index for stream in kept_streams(film, source, pictures, container)}
+        for stream in source.streams:
+            if stream.index in kept | {pictures.index} or _made_anew(source, stream):
+                continue
+            what = f"{_NEEDED.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
+            if stream.type in _NEEDED:
+                raise FilmError(
+                    where,
+                    expected=f"a container that holds the film's {what}",
+                    got=container.name,
+                    remedy="name the output .mkv (--format mkv), which holds nearly everything",
+                )
+            named = "the cover" if stream.type == "video" else f"a stream of {what}"
+            warn(f"{film.path}: {named} is left out, which {container.name} does not hold here")
+
+
+def kept_streams(
+    film: Film, source: "InputContainer", pictures: "Stream", container: Container
+) -> "list[Stream]":
+    """Return the streams beside the pictures that a container holds."""
+    return [
+        stream
+        for stream in source.streams
+        if stream.index != pictures.index
+        and not _made_anew(source, stream)
+        and _holds(container, stream, film.path)
+    ]
+
+
+def add(output: Any, stream: "Stream", path: Path) -> "Stream | None":
+    """Add a stream like this one to an output.
+
+    Parameters
+    ----------
+    path : of the film that it is of
+
+    Returns
+    -------
+    The stream that packets go to; None where all of it is in the head of the file
+    """
+    if stream.type == "video" and output.format.name.startswith("matroska"):
+        name, kind = _COVERS.get(stream.name or "", _COVERS["mjpeg"])
+        told = stream.metadata
+        [picture] = _first(path, stream.index)
+        output.add_attachment(
+            told.get("filename", name), told.get("mimetype", kind), bytes(picture)
+        )
+        return None
+    # A cover has to be said to be copied: PyAV would look for what encodes it.
+    opaque = {"opaque": True} if stream.type == "video" else {}
+    copy: Stream = output.add_stream_from_template(stream, **opaque)
+    copy.metadata.update(fresh(stream.metadata))
+    copy.disposition = stream.disposition
+    return None if stream.type == "attachment" else copy
+
+
+def packets(
+    source: "InputContainer", streams: "list[Stream]"
+) -> "Iterator[tuple[float, Packet[Any]]]":
+    """Give the packets of streams in the order of the file, each with its time, s."""
+    time = 0.0
+    for packet in source.demux(*streams):
+        # At the end there is one without content for each stream.
+        if packet.dts is None and packet.pts is None and not packet.size:
+            continue
+        if packet.stream.name == "mov_text" and bytes(packet) == _SILENCE:
+            continue
+        stamp = packet.pts if packet.dts is None else packet.dts
+        if stamp is not None:
+            time = float(stamp * packet.time_base)
+        yield time, packet
+
+
+def fresh(metadata: dict[str, str]) -> dict[str, str]:
+    """Return a stream's metadata without what was said about its bytes."""
+    return {k: v for k, v in metadata.items() if not k.lower().startswith(_STALE)}
+
+
+def _made_anew(source: "InputContainer", stream: "Stream") -> bool:
+    """Tell whether a stream only repeats what else is kept, from which MP4's writer makes it."""
+    if stream.type != "data":
+        return False
+    chapters = len(source.chapters())
+    return (
+        stream.name == "bin_data" and stream.frames == chapters > 0
+    ) or "timecode" in stream.metadata
+
+
+def _holds(container: Container, stream: "Stream", path: Path) -> bool:
+    """Try whether a container takes a stream, by writing the least of a film in memory."""
+    import av
+
+    if stream.type not in ("audio", "subtitle", "data", "attachment", "video"):
+        return False
+    if stream.type == "video" and not is_cover(stream):
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
+            if stream.type in ("audio", "subtitle"):
+                add(trial, stream, path)
+                trial.start_encoding()
+                return True
+            # No container is of these alone, and some are only refused at the very end.
+            codec = CODECS[container.codecs[0]].encoder
+            pictures: Any = trial.add_stream(codec, rate=25, width=64, height=64)
+            copy = add(trial, stream, path)
+            trial.mux(pictures.encode(av.VideoFrame(64, 64, "yuv420p")))
+            trial.mux(pictures.encode(None))
+            if copy is not None:
+                for packet in _first(path, stream.index):
+                    packet.stream = copy
+                    trial.mux_one(packet)
+            trial.close()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+def _first(path: Path, index: int) -> "list[Packet[Any]]":
+    """Return a stream's first packet."""
+    with opened(path) as (source, _):
+        return [packet for packet in islice(source.demux(source.streams[index]), 1) if packet.size]

@@ -1,0 +1,69 @@
+"""Scratch files: as an array in memory, and as the picture that other programs see."""
+
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.errors import OutputError
+from burnish.files import scratch
+from burnish.photo.raw_tiff import Scratch
+from burnish.photo.rectangle import Rectangle
+
+KINDS = [np.uint8, np.uint16, np.float32]
+
+
+def noise(shape, dtype, seed=0):
+    random = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return random.random(shape, dtype)
+    return random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@st.composite
+def rectangles(draw, height, width):
+    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    bottom, right = draw(st.integers(top + 1, height)), draw(st.integers(left + 1, width))
+    return Rectangle(top, bottom, left, right)
+
+
+@given(st.data(), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.sampled_from(KINDS))
+@settings(deadline=None, max_examples=60)
+def test_rectangles_are_those_of_an_array(tmp_path_factory, data, height, width, bands, dtype):
+    wanted = np.zeros((height, width, bands), dtype)
+    with scratch(tmp_path_factory.getbasetemp()) as file:
+        picture = Scratch(file, height, width, bands, np.dtype(dtype))
+        picture.write(Rectangle(0, height, 0, width), wanted)
+        for seed in range(4):
+            part = data.draw(rectangles(height, width))
+            wanted[part.inside] = noise(wanted[part.inside].shape, dtype, seed)
+            picture.write(part, wanted[part.inside])
+            other = data.draw(rectangles(height, width))
+            np.testing.assert_array_equal(picture.read(other), wanted[other.inside])
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", KINDS)
+def test_it_is_a_picture_to_libvips_and_to_others(tmp_path, dtype, bands):
+    values = noise((150, 31, bands), dtype)
+    with scratch(tmp_path) as file:
+        picture = Scratch(file, 150, 31, bands, np.dtype(dtype))
+        picture.write(Rectangle(0, 150, 0, 31), values)
+        image = picture.image()
+        # Nothing of a file's comes along that would go into the next one.
+        fields = pyvips.Image.new_from_array(values).get_fields()
+        assert set(image.get_fields()) == {*fields, "vips-sequential"}
+        np.testing.assert_array_equal(image.numpy().reshape(values.shape), values)
+        np.testing.assert_array_equal(tifffile.imread(file.name).reshape(values.shape), values)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_another_program_cut_short(tmp_path):
+    with scratch(tmp_path) as file:
+        picture = Scratch(file, 4, 5, 3, np.dtype(np.uint8))
+        picture.write(Rectangle(0, 4, 0, 5), np.zeros((4, 5, 3), np.uint8))
+        file.truncate(40)
+        with pytest.raises(OutputError, match="cut short"):
+            picture.read(Rectangle(0, 4, 0, 5))

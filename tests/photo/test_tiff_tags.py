@@ -1,0 +1,92 @@
+"""Lists of entries: hostile ones end soon."""
+
+import io
+import struct
+
+import pytest
+
+from burnish.photo.exif import exif_of_tiff
+from burnish.photo.tiff_tags import (
+    EXIF,
+    GPS,
+    INTEROP,
+    BrokenTagsError,
+    Entry,
+    Layout,
+    insert,
+    pack,
+    read,
+)
+
+MAKE, NOTE = 0x010F, 0x927C
+HEADER = b"II*\0\x08\0\0\0"
+
+
+def entry_list(*entries: tuple[int, int, int, int]) -> bytes:
+    body = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return struct.pack("<H", len(entries)) + body + b"\0\0\0\0"
+
+
+def pointer(tag: int, address: int) -> tuple[int, int, int, int]:
+    return tag, 4, 1, address
+
+
+def tree(entries: list[Entry] | tuple[Entry, ...]) -> list:
+    return [(entry.tag, tree(entry.below)) for entry in entries]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_is_packed_is_read_again(order):
+    note = Entry(NOTE, 7, 9, b"nine byte")
+    inner = Entry(EXIF, 4, 1, b"", (note, Entry(INTEROP, 4, 1, b"", (Entry(1, 2, 4, b"R98\0"),))))
+    entries = [Entry(MAKE, 2, 4, b"Abc\0"), inner, Entry(GPS, 4, 1, b"", (Entry(1, 2, 2, b"N\0"),))]
+    for big in (False, True):
+        layout = Layout(order, big)
+        start = len(layout.head(0))
+        assert read(layout.head(start) + pack(entries, layout, start)) == entries
+        file = io.BytesIO(layout.head(start) + pack([], layout, start))
+        insert(file, entries, order)
+        assert read(file.getvalue()) == entries
+
+
+def test_each_pointer_is_followed_once_a_list():
+    # Followed each time, a file of three such lists is read for hours: 200 x 200 x 200 entries.
+    count = 200
+    size = len(entry_list(*[(MAKE, 2, 1, 0)] * count))
+    second, third = 8 + size, 8 + 2 * size
+    block = HEADER + entry_list(*[pointer(EXIF, second)] * count)
+    block += entry_list(*[pointer(INTEROP, third)] * count)
+    block += entry_list(*[(MAKE, 2, 1, 0)] * count)
+    assert tree(read(block)) == [(EXIF, [(INTEROP, [(MAKE, [])] * count)])]
+
+
+def test_all_lists_share_one_budget():
+    # Each pointer leads to this very list, which is so read four times.
+    pointers = [pointer(tag, 8) for tag in (EXIF, GPS, INTEROP)]
+    block = HEADER + entry_list(*pointers, *[(MAKE, 2, 1, 0)] * 100)
+    with pytest.raises(BrokenTagsError, match="more entries and values than"):
+        read(block)
+    assert len(read(block + bytes(3 * len(block)))) == 102
+
+
+def test_values_count_too():
+    block = HEADER + entry_list(*[(MAKE, 2, 60_000, 0)] * 5000)
+    with pytest.raises(BrokenTagsError, match="more entries and values than"):
+        exif_of_tiff(block)
+
+
+def test_two_entries_may_share_a_value():
+    block = HEADER + entry_list((MAKE, 2, 100, 38), (NOTE, 2, 100, 38)) + b"x" * 100
+    assert [entry.value for entry in read(block)] == [b"x" * 100] * 2
+
+
+def test_a_value_outside_the_file():
+    with pytest.raises(BrokenTagsError, match="leads out of the file"):
+        read(HEADER + entry_list((MAKE, 2, 20, 1000)) + b"\0" * 100)
+
+
+def test_a_loop_of_lists_ends():
+    loop = struct.pack("<HHHIII", 1, EXIF, 4, 1, 8, 0)
+    block = b"II*\0\x08\0\0\0" + loop
+    assert read(block) == []
+    assert exif_of_tiff(block) is None
