@@ -17,10 +17,10 @@ from measure import circumstances, write
 
 from burnish.networks.registry import DEFAULT_NETWORK, build
 from burnish.operators.registry import OPERATORS
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
 from burnish.training.pairs import find_photos
-from burnish.training.validation import as_filter, words
+from burnish.training.validation import as_callable, describe_photos
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     results: dict[str, Any] = {"circumstances": circumstances(), "steps": options.steps}
     results["operators"] = {}
     for name in options.operator:
-        values = OPERATORS[name].settle({})
+        values = OPERATORS[name].resolve_params({})
         tests = {
             folder.name: pairs_of(name, values, find_photos(folder), options.largest)
             for folder in options.test
@@ -47,7 +47,7 @@ def main() -> None:
         sources = {}
         for folder in options.train:
             photos = find_photos(folder)
-            learnt = pairs_of(name, values, photos, options.largest, Settings.short_sides)
+            learnt = pairs_of(name, values, photos, options.largest, TrainConfig.short_sides)
             sources[folder.name] = without(learnt, judged)
         sources["all of them"] = [pair for found in sources.values() for pair in found]
         rows: dict[str, Any] = {
@@ -59,13 +59,16 @@ def main() -> None:
         for source, learnt in sources.items():
             settings = settings_of(name, DEFAULT_NETWORK, options.steps)
             torch.manual_seed(settings.seed)
-            network = build(DEFAULT_NETWORK, thumbnail=OPERATORS[name].sees_whole)
+            network = build(DEFAULT_NETWORK, global_context=OPERATORS[name].needs_thumbnail)
             network, _ = learn(network, settings, learnt)
-            apply = as_filter(network)
+            apply = as_callable(network)
             rows[source] = {
                 test: round(evaluate(apply, found).mean.psnr, 2) for test, found in tests.items()
             }
-            print(f"{name:28} {source:20} {words(learnt, source):60} {rows[source]}", flush=True)
+            print(
+                f"{name:28} {source:20} {describe_photos(learnt, source):60} {rows[source]}",
+                flush=True,
+            )
         results["operators"][name] = rows
         write(options.json, results)
 

@@ -22,13 +22,13 @@ import pyvips
 from measure import Timing, circumstances, timed, write
 from speed import scaled
 
-from burnish.editing.batch import How
-from burnish.editing.batch import run as run_batch
-from burnish.editing.edit import choose
-from burnish.editing.plan import Wish, plan
+from burnish.editing.batch import WriteOptions
+from burnish.editing.batch import run_batch as run_batch
+from burnish.editing.edit import load_edit
+from burnish.editing.plan import OutputOptions, plan
 from burnish.evaluation.demo import SAMPLE
 from burnish.photo import Photo
-from burnish.photo.write import QUALITY
+from burnish.photo.write import DEFAULT_QUALITY
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def measure(
         Path(shutil.copy(first, folder / f"{n}.jpg")) for n in range(1, options.count)
     ]
     photo = Photo.open(first)
-    edit = choose(options.model, {}, engine=options.engine)
+    edit = load_edit(options.model, {}, engine=options.engine)
     edited = photo.with_pixels(edit.run(photo.pixels))
     out = folder / "out"
     out.mkdir()
@@ -70,12 +70,14 @@ def measure(
     def floor() -> None:
         image = pyvips.Image.new_from_file(str(first), access="sequential")
         image.jpegsave(
-            str(out / "floor.jpg"), Q=QUALITY, subsample_mode="off", optimize_coding=True
+            str(out / "floor.jpg"), Q=DEFAULT_QUALITY, subsample_mode="off", optimize_coding=True
         )
 
     def apply() -> None:
-        steps = plan(sources, edit.name, Wish(out, overwrite=True)).steps
-        assert all(done.status == "done" for done in run_batch(edit, steps, How(overwrite=True)))
+        steps = plan(sources, edit.name, OutputOptions(out, overwrite=True)).files
+        assert all(
+            done.status == "done" for done in run_batch(edit, steps, WriteOptions(overwrite=True))
+        )
 
     def one(run: Callable[[], Any], count: int = 1) -> tuple[Timing, float]:
         timing = timed(run, options.repeats)

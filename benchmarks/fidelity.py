@@ -28,9 +28,9 @@ from learning import pairs_of
 from measure import circumstances, timed, write
 from numpy.typing import NDArray
 
-from burnish.editing.edit import params_of
+from burnish.editing.edit import operator_params
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.params import Value
@@ -38,9 +38,9 @@ from burnish.photo.photo import Photo
 from burnish.runtime import model_registry as shelf
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
-from burnish.training.evaluation import Filter, evaluate
-from burnish.training.pairs import Pair, find_photos, resize, sizes_of
-from burnish.training.validation import as_filter, words
+from burnish.training.evaluation import ImageFunction, evaluate
+from burnish.training.pairs import Pair, find_photos, resize, training_sizes
+from burnish.training.validation import as_callable, describe_photos
 
 Pixels = NDArray[np.float32]
 # Folder -> its pairs.
@@ -63,12 +63,14 @@ def main() -> None:
     results["threads"] = options.threads
     picture = megapixel(options)
     for name, models in models_of(options.models, options.operators).items():
-        values = OPERATORS[name].settle(params_of(Model.open(models[0]).card, {}))
+        values = OPERATORS[name].resolve_params(operator_params(Model.open(models[0]).card, {}))
         if options.only != "times":
             made = {
                 folder.name: prepare(name, values, folder, options) for folder in options.photos
             }
-            results["photos"] |= {folder: words(found, folder) for folder, found in made.items()}
+            results["photos"] |= {
+                folder: describe_photos(found, folder) for folder, found in made.items()
+            }
             old = results["operators"].get(name, {})
             rows = contest(name, values, models, made, options)
             results["operators"][name] = {
@@ -112,9 +114,9 @@ def parse() -> argparse.Namespace:
 def models_of(folders: Sequence[Path], only: Sequence[str] | None) -> dict[str, list[Path]]:
     """Return the model files of each operator, those that ship first."""
     found: dict[str, list[Path]] = {}
-    paths = [shelf.find(name) for name in shelf.names()]
+    paths = [shelf.find_model(name) for name in shelf.model_names()]
     for path in paths + [path for folder in folders for path in sorted(folder.rglob("*.onnx"))]:
-        name = read(path).card.operator
+        name = read_model(path).card.operator
         if name in OPERATORS and (not only or name in only):
             found.setdefault(name, []).append(path)
     return found
@@ -142,13 +144,13 @@ def contest(
     for path, card in fitting(name, values, models):
         model = Model.open(path, threads=options.threads)
         row = fidelity(lambda rgb, _, model=model: model(rgb), made)
-        row |= {"macs": card.macs_per_pixel, "parameters": card.parameters}
+        row |= {"macs": card.macs_per_pixel, "parameters": card.parameter_count}
         rows[label(card)] = row | {"bytes": path.stat().st_size}
     if options.upsampling:
         rows[UPSAMPLED] = fidelity(lambda rgb, _: upsampled(operator, values, rgb), made)
     published = {operator: peer for peer, (operator, _) in PEERS.items()}
     if options.peers and name in published:
-        network = as_filter(load(options.peers / f"{published[name]}.npz"))
+        network = as_callable(load(options.peers / f"{published[name]}.npz"))
         rows["the authors' CAN24"] = fidelity(network, made) | {"macs": 37008, "parameters": 37219}
     return rows | {"slow operator": {}}
 
@@ -183,8 +185,8 @@ def fitting(
 ) -> Iterator[tuple[Path, Card]]:
     """Give the models that learnt an operator at these values."""
     for path in models:
-        card = read(path).card
-        if OPERATORS[name].settle(params_of(card, {})) == values:
+        card = read_model(path).card
+        if OPERATORS[name].resolve_params(operator_params(card, {})) == values:
             yield path, card
 
 
@@ -196,7 +198,7 @@ def upsampled(operator: Operator, values: Mapping[str, Value], rgb: Pixels) -> P
     return bgu.approximate(lambda low: operator.run(low, **values), rgb)
 
 
-def fidelity(apply: Filter, made: Made) -> dict[str, Any]:
+def fidelity(apply: ImageFunction, made: Made) -> dict[str, Any]:
     """Return the scores in each folder."""
     row = {}
     for folder, found in made.items():
@@ -223,7 +225,7 @@ def megapixel(options: argparse.Namespace) -> Pixels:
     """Return a megapixel of the largest photo, scaled up if it has fewer."""
     photos = [photo for folder in options.photos for photo in find_photos(folder)]
     pixels = Photo.open(max(photos, key=lambda photo: np.prod(Photo.size_of(photo)))).pixels
-    height, width = sizes_of(pixels.shape[:2], (), options.largest)[0]
+    height, width = training_sizes(pixels.shape[:2], (), options.largest)[0]
     scale = max(1, TIMED_SIDE / min(height, width))
     rgb = resize(pixels, (round(height * scale), round(width * scale)))
     return np.ascontiguousarray(rgb[:TIMED_SIDE, :TIMED_SIDE])

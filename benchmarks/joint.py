@@ -17,21 +17,21 @@ import torch
 from learning import pairs_of, settings_of, without
 from measure import circumstances, write
 
-from burnish.editing.edit import params_of
+from burnish.editing.edit import operator_params
 from burnish.networks.registry import NETWORKS
 from burnish.networks.unet import UNet
-from burnish.operators.paper import TEN
+from burnish.operators.paper import PAPER_OPERATORS
 from burnish.params import Param
 from burnish.runtime.model import Model
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
 from burnish.training.optimiser import Optimiser
 from burnish.training.pairs import Pair, find_photos
-from burnish.training.sampler import Batch, Batches
-from burnish.training.trainer import Moment, Training
-from burnish.training.validation import as_filter
+from burnish.training.sampler import Batch, CropSampler
+from burnish.training.trainer import StepInfo, Trainer
+from burnish.training.validation import as_callable
 
-NAMES = list(TEN)
+NAMES = list(PAPER_OPERATORS)
 SWITCHES = [Param(name, "is the operator", default=0, low=0, high=1) for name in NAMES]
 
 
@@ -53,12 +53,12 @@ class Together(Optimiser):
         super().step(rate, sliders=True)
 
 
-class Mixed(Batches):
+class Mixed(CropSampler):
     """Batches of all operators: none has all switches off."""
 
     def at(self, step: int, *, away: bool = False) -> list[Batch]:
         """Return one step's crops."""
-        return super().at(step, away=True)
+        return super().batch_at(step, off_default=True)
 
 
 def main() -> None:
@@ -76,35 +76,35 @@ def main() -> None:
     learnt = [
         pair
         for name in NAMES
-        for pair in made(name, options.photos, Settings.short_sides, options.largest)
+        for pair in made(name, options.photos, TrainConfig.short_sides, options.largest)
     ]
     learnt = without(learnt, [pair for found in judged.values() for pair in found])
     settings = settings_of("all ten", options.network, options.steps, slider_share=0.0)
     torch.manual_seed(settings.seed)
-    network = Joint(**NETWORKS[options.network].arguments, sliders=SWITCHES, thumbnail=True)
+    network = Joint(**NETWORKS[options.network].arguments, sliders=SWITCHES, global_context=True)
     batches = Mixed(
         learnt,
         batch=settings.batch,
         crop=settings.crop,
         seed=settings.seed,
         sliders=SWITCHES,
-        block=network.survey_block,
+        coords_block=network.coords_block,
     )
     options.run_folder.mkdir(parents=True, exist_ok=True)
-    training = Training(settings, network, batches, options.run_folder)
+    training = Trainer(settings, network, batches, options.run_folder)
     together = Together(settings.optimiser, network, settings.weight_decay)
     together.load_state_dict(training.optimiser.state_dict())  # of a training that goes on
     training.optimiser = together
     training.run(tell)
 
-    apply = as_filter(training.averaged(), NAMES)
+    apply = as_callable(training.ema_network(), NAMES)
     results: dict[str, Any] = {"circumstances": circumstances(), "steps": options.steps}
     results |= {"network": options.network, "macs": network.macs_per_pixel}
     results |= {"seconds": round(training.seconds), "rows": {}}
     print(f"{'':28} untouched  joint  alone")
     for name, found in judged.items():
         report = evaluate(apply, found)
-        row = {"untouched": report.untouched.psnr, "joint": report.mean.psnr}
+        row = {"untouched": report.identity.psnr, "joint": report.mean.psnr}
         row["alone"] = evaluate(shipped(name), found).mean.psnr
         results["rows"][name] = {label: round(psnr, 2) for label, psnr in row.items()}
         print(f"{name:28}" + "".join(f"{psnr:8.2f}" for psnr in row.values()), flush=True)
@@ -113,7 +113,7 @@ def main() -> None:
 
 def made(name: str, folder: Path, sides: tuple[int, ...], largest: int) -> list[Pair]:
     """Return the pairs at which a network of an operator that ships is judged, switched on."""
-    values = params_of(Model.open(name).card, {})
+    values = operator_params(Model.open(name).card, {})
     found = pairs_of(name, values, find_photos(folder), largest, sides)
     switched = {other: float(other == name) for other in NAMES}
     return [dataclasses.replace(pair, values=switched) for pair in found]
@@ -124,7 +124,7 @@ def shipped(name: str) -> Any:
     return lambda rgb, _: model(rgb)
 
 
-def tell(moment: Moment) -> None:
+def tell(moment: StepInfo) -> None:
     if moment.step % 500 == 0:
         print(f"step {moment.step}, {moment.psnr:.2f} dB, {moment.seconds:.0f} s", flush=True)
 

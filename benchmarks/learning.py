@@ -10,10 +10,10 @@ from burnish.networks.network import Network
 from burnish.networks.registry import NETWORKS
 from burnish.params import Value
 from burnish.training import pairs
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 from burnish.training.pairs import Pair
-from burnish.training.sampler import Batches
-from burnish.training.trainer import Training
+from burnish.training.sampler import CropSampler
+from burnish.training.trainer import Trainer
 
 
 def pairs_of(
@@ -24,15 +24,15 @@ def pairs_of(
     sides: Sequence[int] = (),
 ) -> list[Pair]:
     """Return photos before and after at an operator's values, also at smaller `sides`."""
-    jobs = pairs.plan(
+    jobs = pairs.plan_pairs(
         operator,
         dict(values),
         photos,
         short_sides=sides,
-        largest=largest,
+        max_size=largest,
         cache=pairs.cache_folder(),
     )
-    return pairs.make(jobs)
+    return pairs.compute_pairs(jobs)
 
 
 def without(learnt: Sequence[Pair], judged: Sequence[Pair]) -> list[Pair]:
@@ -41,22 +41,22 @@ def without(learnt: Sequence[Pair], judged: Sequence[Pair]) -> list[Pair]:
     return [pair for pair in learnt if pair.digest not in known]
 
 
-def settings_of(operator: str, network: str, steps: int, **changes: Any) -> Settings:
+def settings_of(operator: str, network: str, steps: int, **changes: Any) -> TrainConfig:
     """Return how a network of the table is trained, but for some changes."""
-    settings = Settings(operator, network, steps=steps)
-    return dataclasses.replace(settings, **(NETWORKS[network].settings | changes))
+    settings = TrainConfig(operator, network, steps=steps)
+    return dataclasses.replace(settings, **(NETWORKS[network].train_defaults | changes))
 
 
-def learn(network: Network, settings: Settings, learnt: Sequence[Pair]) -> tuple[Network, float]:
+def learn(network: Network, settings: TrainConfig, learnt: Sequence[Pair]) -> tuple[Network, float]:
     """Train a network without sliders; return what would ship, and the seconds it took."""
-    batches = Batches(
+    batches = CropSampler(
         learnt,
         batch=settings.batch,
         crop=settings.crop,
         seed=settings.seed,
-        block=network.survey_block,
+        coords_block=network.coords_block,
     )
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(settings, network, batches, Path(folder))
+        training = Trainer(settings, network, batches, Path(folder))
         training.run()
-    return training.averaged(), training.seconds
+    return training.ema_network(), training.seconds

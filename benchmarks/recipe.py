@@ -20,10 +20,10 @@ from burnish.networks.network import Network
 from burnish.networks.registry import NETWORKS, build
 from burnish.networks.unet import UNet
 from burnish.operators.registry import OPERATORS
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
 from burnish.training.pairs import Pair, find_photos
-from burnish.training.validation import as_filter
+from burnish.training.validation import as_callable
 
 # Photos of so many pixels are also judged by themselves.
 LARGE = 10**6
@@ -35,18 +35,18 @@ SIX = {"widths": (32, 32, 48, 48, 48, 48), "down": (0, 1, 2, 2, 2, 2), "up": (0,
 # Name -> what differs: settings, the network's name, the shape of a UNet, or a thumbnail.
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it ships": {},
-    "AdamW, rate 0.001": {"settings": {"optimiser": "adamw", "peak_rate": 1e-3}},
-    "AdamW, rate 0.003": {"settings": {"optimiser": "adamw", "peak_rate": 3e-3}},
-    "AdamW, rate 0.01": {"settings": {"optimiser": "adamw", "peak_rate": 1e-2}},
-    "Muon, rate 0.002": {"settings": {"peak_rate": 2e-3}},
-    "Muon, rate 0.004": {"settings": {"peak_rate": 4e-3}},
-    "Muon, rate 0.016": {"settings": {"peak_rate": 16e-3}},
+    "AdamW, rate 0.001": {"settings": {"optimiser": "adamw", "max_lr": 1e-3}},
+    "AdamW, rate 0.003": {"settings": {"optimiser": "adamw", "max_lr": 3e-3}},
+    "AdamW, rate 0.01": {"settings": {"optimiser": "adamw", "max_lr": 1e-2}},
+    "Muon, rate 0.002": {"settings": {"max_lr": 2e-3}},
+    "Muon, rate 0.004": {"settings": {"max_lr": 4e-3}},
+    "Muon, rate 0.016": {"settings": {"max_lr": 16e-3}},
     "4 crops of 128": {"settings": {"batch": 4}},
     "16 crops of 128": {"settings": {"batch": 16}},
     "2 crops of 256": {"settings": {"batch": 2, "crop": 256}},
     "32 crops of 64": {"settings": {"batch": 32, "crop": 64}},
     "no weight decay": {"settings": {"weight_decay": 0.0}},
-    "weights averaged over 300 steps": {"settings": {"averaging": 0.997}},
+    "weights averaged over 300 steps": {"settings": {"ema_decay": 0.997}},
     "16 channels, 3x3 at half resolution": {
         "shape": {"widths": (16, 32, 48, 64), "down": (1, 1, 2, 2), "up": (1, 2, 2)}
     },
@@ -78,10 +78,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
-    values = OPERATORS[options.operator].settle({})
+    values = OPERATORS[options.operator].resolve_params({})
     judged = pairs_of(options.operator, values, find_photos(options.held_out), options.largest)
     photos = find_photos(options.photos)
-    learnt = pairs_of(options.operator, values, photos, options.largest, Settings.short_sides)
+    learnt = pairs_of(options.operator, values, photos, options.largest, TrainConfig.short_sides)
     learnt = without(learnt, judged)
     results: dict[str, Any] = {"circumstances": circumstances(), "rows": {}}
     results |= {"operator": options.operator, "steps": options.steps, "threads": options.threads}
@@ -111,10 +111,10 @@ def trained(
     torch.manual_seed(settings.seed)
     thumbnail = variant.get("thumbnail", False)
     network: Network = (
-        UNet(**variant["shape"]) if "shape" in variant else build(name, thumbnail=thumbnail)
+        UNet(**variant["shape"]) if "shape" in variant else build(name, global_context=thumbnail)
     )
     averaged, seconds = learn(network, settings, learnt)
-    apply = as_filter(averaged)
+    apply = as_callable(averaged)
     report = evaluate(apply, judged)
     large = [pair for pair in judged if pair.size[0] * pair.size[1] >= LARGE]
     return {

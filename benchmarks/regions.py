@@ -82,7 +82,7 @@ def objects(photos: list[Path], coco: ObjectsFile, least: int) -> Iterator[tuple
 
 
 def grabcut(found: Instances, pixels: Pixels) -> Mask:
-    rough = refine.hardened(found, [0], pixels, Edges(refine=False)).astype(np.uint8)
+    rough = refine.binary_mask(found, [0], pixels, Edges(refine=False)).astype(np.uint8)
     cell = float(max(found.boxes[0][2:] - found.boxes[0][:2])) / 28
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(2, round(0.7 * cell)) + 1,) * 2)
     marks = np.where(rough, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -100,7 +100,7 @@ def guided(window: float) -> Callable[[Instances, Pixels], Mask]:
     def run(found: Instances, pixels: Pixels) -> Mask:
         kept, refine._WINDOW = refine._WINDOW, window
         try:
-            return refine.hardened(found, [0], pixels, Edges())
+            return refine.binary_mask(found, [0], pixels, Edges())
         finally:
             refine._WINDOW = kept
 
@@ -108,7 +108,7 @@ def guided(window: float) -> Callable[[Instances, Pixels], Mask]:
 
 
 def overlaps(cases: list[tuple[Pixels, Mask]]) -> dict[str, Any]:
-    ways = {"as it is": lambda f, p: refine.hardened(f, [0], p, Edges(refine=False))}
+    ways = {"as it is": lambda f, p: refine.binary_mask(f, [0], p, Edges(refine=False))}
     ways |= {f"guided, window {window}": guided(window) for window in (0.25, 0.5, 1.0, 1.5)}
     ways["GrabCut"] = grabcut
     random = np.random.default_rng(1)
@@ -138,7 +138,7 @@ def holes(photos: list[Path], coco: ObjectsFile) -> Iterator[tuple[Pixels, Mask]
     for path in photos:
         pixels = Photo.open(path).pixels
         found = coco.find(pixels, path)
-        taken = refine.hardened(found, range(len(found)), pixels, Edges())
+        taken = refine.binary_mask(found, range(len(found)), pixels, Edges())
         for _ in range(200):
             shape = shapes[random.integers(len(shapes))]
             room = [a - b - 40 for a, b in zip(taken.shape, shape.shape, strict=True)]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from measure import circumstances, write
 
-from burnish.editing.edit import reference_of
+from burnish.editing.edit import reference_function
 from burnish.metrics import mse, psnr
-from burnish.operators.paper import TEN
+from burnish.operators.paper import PAPER_OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 from burnish.training.pairs import find_photos, resize
@@ -25,14 +25,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, required=True, help="never trained on")
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.2, 1, 4, 12])
-    parser.add_argument("--operators", nargs="*", default=list(TEN))
+    parser.add_argument("--operators", nargs="*", default=list(PAPER_OPERATORS))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results: dict[str, Any] = {"circumstances": circumstances(), "operators": {}}
     photos = find_photos(options.photos)
     for name in options.operators:
         model = Model.open(name)
-        reference = reference_of(model.card, {})
+        reference = reference_function(model.card, {})
         rows = []
         for megapixels in options.megapixels:
             found = [

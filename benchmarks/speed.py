@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from measure import circumstances, timed, write
 
-from burnish.editing.edit import reference_of
+from burnish.editing.edit import reference_function
 from burnish.evaluation.demo import SAMPLE
 from burnish.photo import Photo
 from burnish.runtime.model import Model
@@ -36,7 +36,9 @@ def main() -> None:
         for threads in options.threads:
             os.environ["BURNISH_THREADS"] = str(threads)
             model = Model.open(options.model, threads=threads)
-            slow = timed(lambda p=pixels, m=model: reference_of(m.card, {})(p), options.repeats)
+            slow = timed(
+                lambda p=pixels, m=model: reference_function(m.card, {})(p), options.repeats
+            )
             fast = timed(lambda p=pixels, m=model: m(p), options.repeats)
             print(
                 f"{pixels.shape[0] * pixels.shape[1] / 1e6:6.2f} {threads:7d}  {slow!s:>28}  "

@@ -15,13 +15,13 @@ import numpy as np
 from measure import circumstances, timed, write
 
 from burnish import Photo
-from burnish.editing.edit import Edit, choose
-from burnish.editing.video_file import edit_film
+from burnish.editing.edit import Edit, load_edit
+from burnish.editing.video_file import edit_video
 from burnish.evaluation.demo import SAMPLE
-from burnish.video.decode import taken
-from burnish.video.encode import Encoder, settle
-from burnish.video.formats import AS_IT_WAS, writable
-from burnish.video.probe import look
+from burnish.video.decode import decode_frames
+from burnish.video.encode import Encoder, choose_encoding
+from burnish.video.formats import SAME_AS_SOURCE, writable_container
+from burnish.video.probe import probe
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 
@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         film, target = Path(folder) / "a.mp4", Path(folder) / "b.mp4"
         draw(film, options.frames)
-        network = choose(options.operator, {})
+        network = load_edit(options.operator, {})
         same = Edit("same", lambda pixels, progress=None: pixels, "cpu", ())
         rows = {
             "decode and encode alone": lambda: transcode(film),
@@ -82,8 +82,10 @@ def draw(path: Path, frames: int) -> None:
 
 def transcode(path: Path) -> None:
     """Decode and encode with burnish's settings, without a look at the samples."""
-    film = look(path)
-    encoder = Encoder(film, settle(film, AS_IT_WAS, writable("mp4", "-"), "-"))
+    film = probe(path)
+    encoder = Encoder(
+        film, choose_encoding(film, SAME_AS_SOURCE, writable_container("mp4", "-"), "-")
+    )
     with av.open(str(path)) as source:
         source.streams.video[0].thread_type = "AUTO"
         for frame in source.decode(video=0):
@@ -93,14 +95,14 @@ def transcode(path: Path) -> None:
 
 
 def run(edit: Edit, film: Path, target: Path) -> None:
-    edit_film(edit, film, target, overwrite=True)
+    edit_video(edit, film, target, overwrite=True)
 
 
 def in_memory(edit: Edit, film: Path) -> Any:
-    shots = [pixels for _, pixels in taken(look(film))]
+    shots = [pixels for _, pixels in decode_frames(probe(film))]
 
     def all_of_them() -> None:
-        run = edit.on_film(lambda: shots)
+        run = edit.frame_edit(lambda: shots)
         for number, pixels in enumerate(shots):
             run(pixels, number, number / RATE)
 

@@ -131,7 +131,7 @@ def operators_page() -> str:
     """Describe every operator of the table."""
     parts = [NOTE, "# Operators\n", OPERATORS_INTRODUCTION, speed_table(), agreement_table()]
     for operator in OPERATORS.values():
-        parts.append(f"## {operator.title}\n\n`{operator.name}`: {operator.about}.\n")
+        parts.append(f"## {operator.title}\n\n`{operator.name}`: {operator.summary}.\n")
         if operator.paper:
             paper = operator.paper
             parts.append(
@@ -141,8 +141,8 @@ def operators_page() -> str:
         rows = ["| parameter | Python | what it takes | otherwise | scale | what it does |"]
         rows.append("|---|---|---|---|---|---|")
         rows += [
-            f"| `{p.option}` | `{p.keyword}` | {p.range} | {p.otherwise} | "
-            f"{getattr(p, 'scale', '')} | {p.meaning} |"
+            f"| `{p.option}` | `{p.argument_name}` | {p.range} | {p.default_text} | "
+            f"{getattr(p, 'scale', '')} | {p.description} |"
             for p in operator.params
         ]
         parts.append("\n".join(rows) + "\n")

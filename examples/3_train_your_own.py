@@ -9,9 +9,9 @@ from pathlib import Path
 
 import burnish
 from burnish.evaluation.demo import SAMPLE
-from burnish.training.pipeline import train_and_publish
-from burnish.training.request import prepare
-from burnish.training.train import Watch
+from burnish.training.pipeline import train_and_export
+from burnish.training.request import validate_request
+from burnish.training.train import TrainCallbacks
 
 OPERATOR = """
 def negative(rgb):
@@ -19,7 +19,7 @@ def negative(rgb):
 """
 
 
-class Print(Watch):
+class Print(TrainCallbacks):
     """Prints the early evaluations."""
 
     def look(self, step: int, psnr: float, picture: Path) -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         tile = pixels[100:300, 150 * index : 150 * index + 150]
         burnish.Photo(tile).save(photos / f"{index}.png", overwrite=True)
 
-    order = prepare(
+    order = validate_request(
         "python:negative.py:negative",
         photos=photos,
         output=Path("negative.onnx"),
@@ -46,9 +46,9 @@ def main() -> None:
         batch=1,
         crop=64,
     )
-    published = train_and_publish(order, Print())
+    published = train_and_export(order, Print())
     if published:
-        psnr = published.judgements[0].report.mean.psnr
+        psnr = published.validation[0].report.mean.psnr
         print(f"{published.path}: {psnr:.2f} dB after 10 steps")
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from burnish.runtime.model_registry import find
+from burnish.runtime.model_registry import find_model
 
 
 def main() -> None:
     """Print what a shipped model says about itself, and run it bare."""
-    path = find("l0-smoothing")
+    path = find_model("l0-smoothing")
     graph = onnx.load(path)
     card = json.loads({p.key: p.value for p in graph.metadata_props}["burnish.card"])
     print(f"{card['title']}, {card['network']}: {card['macs_per_pixel']} multiply-adds a pixel")

@@ -77,18 +77,18 @@ def card_of():
         fields = {name: getattr(network, name) for name in NETWORK_FIELDS}
         params = [CardParam(value=p.default, slider=True, **asdict(p)) for p in sliders]
         fields |= {"name": "lively", "operator": operator, "title": "Nothing in particular"}
-        fields |= {"paper": None, "params": params, "network": "fast", "measured": ()}
+        fields |= {"paper": None, "params": params, "network": "fast", "metrics": ()}
         fields |= {"training": {}, "licence": "MIT", "burnish_version": "0.1.0"}
-        fields["places"] = bool(network.thumbnail)
-        fields["parameters"] = sum(p.numel() for p in network.parameters())
+        fields["coords"] = bool(network.thumbnail_size)
+        fields["parameter_count"] = sum(p.numel() for p in network.parameters())
         return Card(**fields | changes)
 
     return card_of
 
 
 NETWORK_FIELDS = (
-    *("halo", "multiple", "macs_per_pixel"),
-    *("activations_per_pixel", "thumbnail"),
+    *("halo", "size_multiple", "macs_per_pixel"),
+    *("peak_activations_per_pixel", "thumbnail_size"),
 )
 
 
@@ -105,7 +105,7 @@ def lively():
         wanted = {"widths": (4, 6), "down": (1, 1), "up": (1,)} | shape
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = UNet(**wanted, sliders=taken, thumbnail=thumbnail)
+            network = UNet(**wanted, sliders=taken, global_context=thumbnail)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in network.parameters():
@@ -198,11 +198,11 @@ def untrained():
     import torch
 
     pytest.importorskip("torchvision", reason="torchvision is not installed")
-    from burnish.detection.training.detectors import light
+    from burnish.detection.training.detectors import lite_mask_rcnn
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = light(2, mask_score=True).train()
+        network = lite_mask_rcnn(2, mask_iou_head=True).train()
         # With statistics of real signals: without, all signals vanish, and all scores are equal.
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -219,8 +219,8 @@ def detector_card():
 
     def detector_card(**changes):
         fields = {"name": "shapes", "title": "Discs and boxes", "network": "light"}
-        fields |= {"classes": ("disc", "box"), "shorter": 96, "longer": 144, "parameters": 1}
-        fields |= {"measured": (), "training": {}, "abilities": "Shapes.", "licence": "MIT"}
+        fields |= {"classes": ("disc", "box"), "min_size": 96, "max_size": 144, "parameter_count": 1}
+        fields |= {"metrics": (), "training": {}, "description": "Shapes.", "licence": "MIT"}
         return DetectorCard(**fields | {"burnish_version": "0.1.0"} | changes)
 
     return detector_card
@@ -232,7 +232,7 @@ def detector_file(untrained, detector_card, tmp_path_factory):
     from burnish.detection.training.export import export
 
     target = tmp_path_factory.mktemp("detector") / "shapes.onnx"
-    return export(untrained, detector_card(), target, half=True)
+    return export(untrained, detector_card(), target, fp16=True)
 
 
 @pytest.fixture(scope="session")

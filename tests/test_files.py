@@ -8,13 +8,20 @@ from pathlib import Path
 import pytest
 
 from burnish.errors import OutputError, PhotoError
-from burnish.files import check_free, check_room, make_folder, scratch, sweep, writing
+from burnish.files import (
+    atomic_write,
+    check_absent,
+    check_disk_space,
+    make_folder,
+    remove_stale_partials,
+    temporary_file,
+)
 
 BOTH = pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
 
 
 def write(path: Path, data: bytes = b"new", *, overwrite: bool = False) -> None:
-    with writing(path, overwrite=overwrite) as file:
+    with atomic_write(path, overwrite=overwrite) as file:
         file.write(data)
 
 
@@ -42,7 +49,7 @@ def test_a_file_is_written(tmp_path, links, overwrite):
 def test_it_appears_only_when_it_is_whole(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with writing(path, overwrite=True) as file:
+    with atomic_write(path, overwrite=True) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -59,7 +66,7 @@ def test_existing_files_are_kept_before_any_work(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"precious")
     remedy = r"use --overwrite \(overwrite=True\), or another output"
-    with pytest.raises(OutputError, match=f"got one that exists; {remedy}"), writing(path):
+    with pytest.raises(OutputError, match=f"got one that exists; {remedy}"), atomic_write(path):
         pytest.fail("the work was begun")
     assert path.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [path]
@@ -69,7 +76,7 @@ def test_existing_files_are_kept_before_any_work(tmp_path):
 @pytest.mark.usefixtures("disk")
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path, links):
     path = tmp_path / "a"
-    with pytest.raises(OutputError, match="got one that exists"), writing(path):
+    with pytest.raises(OutputError, match="got one that exists"), atomic_write(path):
         path.write_bytes(b"precious")
     assert path.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [path]
@@ -83,7 +90,7 @@ def test_of_many_writers_one_wins(tmp_path, links):
 
     def compete(number: int) -> None:
         try:
-            with writing(path) as file:
+            with atomic_write(path) as file:
                 file.write(bytes([number]) * 1000)
                 together.wait()
         except OutputError as error:
@@ -116,7 +123,7 @@ def test_an_error_inside_leaves_everything_as_it_was(tmp_path, error, existing):
     path = tmp_path / "a"
     if existing:
         path.write_bytes(b"precious")
-    with pytest.raises(type(error), match="my own"), writing(path, overwrite=existing):
+    with pytest.raises(type(error), match="my own"), atomic_write(path, overwrite=existing):
         raise error
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"precious"] * existing
 
@@ -125,7 +132,7 @@ def test_a_full_disk_is_one_line(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"precious")
     words = r"a: expected .*, got no space left on device; check"
-    with pytest.raises(OutputError, match=words), writing(path, overwrite=True):
+    with pytest.raises(OutputError, match=words), atomic_write(path, overwrite=True):
         raise OSError(28, "No space left on device")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"precious"]
 
@@ -154,7 +161,7 @@ def test_overwriting_a_link_spares_what_it_leads_to(tmp_path):
 def test_a_link_to_nowhere_is_in_the_way_too(tmp_path):
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "nowhere")
-    for attempt in (write, lambda path: check_free(path, overwrite=False)):
+    for attempt in (write, lambda path: check_absent(path, overwrite=False)):
         with pytest.raises(OutputError, match="got one that exists"):
             attempt(link)
     assert list(tmp_path.iterdir()) == [link]
@@ -162,7 +169,7 @@ def test_a_link_to_nowhere_is_in_the_way_too(tmp_path):
 
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_folder_is_never_replaced(tmp_path, overwrite):
-    for attempt in (write, check_free):
+    for attempt in (write, check_absent):
         with pytest.raises(OutputError, match="expected a file, got a folder; name a file in it"):
             attempt(tmp_path, overwrite=overwrite)
     assert list(tmp_path.iterdir()) == []
@@ -209,11 +216,11 @@ def test_the_longest_name_can_be_written(tmp_path):
 
 def test_check_free(tmp_path):
     path = tmp_path / "a"
-    check_free(path, overwrite=False)
+    check_absent(path, overwrite=False)
     path.write_bytes(b"")
-    check_free(path, overwrite=True)
+    check_absent(path, overwrite=True)
     with pytest.raises(OutputError, match="expected a new file, got one that exists"):
-        check_free(path, overwrite=False)
+        check_absent(path, overwrite=False)
 
 
 def test_make_folder(tmp_path):
@@ -231,37 +238,37 @@ def test_make_folder(tmp_path):
 def test_a_pipe_is_no_target(tmp_path, overwrite):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(OutputError, match="expected a file, got a device or pipe"):
-        check_free(tmp_path / "pipe.png", overwrite=overwrite)
+        check_absent(tmp_path / "pipe.png", overwrite=overwrite)
 
 
 def test_a_scratch_file_is_gone_afterwards_also_where_the_work_fails(tmp_path):
-    with scratch(tmp_path) as file, scratch(tmp_path) as other:
+    with temporary_file(tmp_path) as file, temporary_file(tmp_path) as other:
         file.write(b"for a while")
         file.seek(4)
         assert (file.read(), other.read()) == (b"a while", b"")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), scratch(tmp_path):
+    with pytest.raises(KeyboardInterrupt), temporary_file(tmp_path):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_scratch_file_that_was_left_is_swept(tmp_path):
-    with scratch(tmp_path) as file:
-        sweep(tmp_path)
+    with temporary_file(tmp_path) as file:
+        remove_stale_partials(tmp_path)
         assert Path(file.name).exists()
         os.utime(file.name, (0, 0))
-        sweep(tmp_path)
+        remove_stale_partials(tmp_path)
         assert not Path(file.name).exists()
 
 
 def test_a_scratch_file_that_cannot_be_made(tmp_path):
     with pytest.raises(OutputError, match="expected a folder that can be written to"):
-        scratch(tmp_path / "none").__enter__()
+        temporary_file(tmp_path / "none").__enter__()
 
 
 def test_room_on_the_disk(tmp_path):
-    check_room(tmp_path / "not" / "there" / "yet", 1, "a byte")
+    check_disk_space(tmp_path / "not" / "there" / "yet", 1, "a byte")
     with pytest.raises(
         OutputError, match=r"room for all of it, 1,048,576,000,000 MiB, got .* free"
     ):
-        check_room(tmp_path, 2**20 * 1_048_576_000_000, "all of it")
+        check_disk_space(tmp_path, 2**20 * 1_048_576_000_000, "all of it")

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines import bilinear
-from burnish.networks.unet_backbone import Trunk
+from burnish.networks.unet_backbone import UNetBackbone
 from burnish.params import Param
 
 COLOURS = 3
@@ -25,7 +25,7 @@ COLUMNS = COLOURS + 1
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
-class GridStudent(Trunk):
+class GridStudent(UNetBackbone):
     """A trunk that fills a bilateral grid, and its slicing by plain operators.
 
     Parameters
@@ -33,14 +33,14 @@ class GridStudent(Trunk):
     bins : how many matrices a cell has along the guide, 2 or more
     cell : side of the grid's cells, px: a power of two, 4 or more
     block : each cell sees its colours averaged to so many rows and columns
-    widths, down, up, sliders, thumbnail : see `Trunk`
+    widths, down, up, sliders, global_context : see `UNetBackbone`
 
     Shape: see `Network`
 
     Examples
     --------
     >>> network = GridStudent(widths=(16, 32), down=(1, 2), up=(1,))
-    >>> network.multiple, network.halo, network.macs_per_pixel
+    >>> network.size_multiple, network.halo, network.macs_per_pixel
     (32, 183, 125)
     """
 
@@ -53,10 +53,10 @@ class GridStudent(Trunk):
         cell: int = 16,
         block: int = 4,
         sliders: Sequence[Param] = (),
-        thumbnail: bool = False,
+        global_context: bool = False,
     ) -> None:
         inputs, outputs = COLOURS * block**2, COLOURS * COLUMNS * bins
-        super().__init__(inputs, outputs, cell, widths, down, up, sliders, thumbnail)
+        super().__init__(inputs, outputs, cell, widths, down, up, sliders, global_context)
         # 0 is the first bin, bins - 1 the last. It starts as the brightness. No curves: matrices
         # that differ from bin to bin bend whatever is straight.
         self.guide = nn.Conv2d(COLOURS, 1, 1)
@@ -68,7 +68,7 @@ class GridStudent(Trunk):
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         low = F.avg_pool2d(image, self.cell // self.block)
-        grid = self.trunk(F.pixel_unshuffle(low, self.block), *context)
+        grid = self.forward_cells(F.pixel_unshuffle(low, self.block), *context)
         return image + slice_grid(grid, self.guide(image), image, self.cell)
 
     def reads(self, pixel: int) -> tuple[int, int]:
@@ -86,8 +86,8 @@ class GridStudent(Trunk):
         Where slicing needs most, in the second of the matrices' four columns: ramps; sum over
         columns, sum over bins and what is to be added; and what of the grid has not been used.
         """
-        unused = self.a_pixel(COLOURS * (3 * self.bins - 1))
-        return ceil(max(self.most_alive(), self.bins - 1 + 3 * COLOURS + unused))
+        unused = self.per_pixel(COLOURS * (3 * self.bins - 1))
+        return ceil(max(self.peak_activations(), self.bins - 1 + 3 * COLOURS + unused))
 
 
 def slice_grid(grid: Tensor, guide: Tensor, image: Tensor, cell: int) -> Tensor:

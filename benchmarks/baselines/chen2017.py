@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from burnish.errors import ModelError
-from burnish.networks.can import CAN, CAN24_DILATIONS, CAN32_DILATIONS, NormalisedConv
+from burnish.networks.can import CAN, CAN24_DILATIONS, CAN32_DILATIONS, AdaptiveNormConv
 
 
 def load(path: str | Path) -> CAN:
@@ -46,14 +46,14 @@ def _network(arrays: dict[str, NDArray[np.float32]]) -> CAN:
     dilations = {len(d): d for d in (CAN24_DILATIONS, CAN32_DILATIONS)}[len(scopes)]
     network = CAN(width, dilations)
     with torch.no_grad():
-        for layer, scope in zip(network.normalised, scopes, strict=True):
+        for layer, scope in zip(network.norm_convs, scopes, strict=True):
             _fill(layer, {name: arrays[f"g_conv{scope}/{name}"] for name in _VARIABLES})
-        network.colours.weight.copy_(_kernel(arrays["g_conv_last/weights"]).flip(0))
+        network.to_rgb.weight.copy_(_kernel(arrays["g_conv_last/weights"]).flip(0))
         bias = torch.from_numpy(arrays["g_conv_last/biases"])
-        network.colours.bias.copy_(bias.flip(0))  # type: ignore[union-attr]
-        first = network.normalised[0].weight
+        network.to_rgb.bias.copy_(bias.flip(0))  # type: ignore[union-attr]
+        first = network.norm_convs[0].weight
         first.copy_(first.flip(1))
-    return network.use_statistics("picture").eval()
+    return network.set_norm_mode("instance").eval()
 
 
 _VARIABLES = ("weights", "w0", "w1", "BatchNorm/beta")
@@ -63,7 +63,7 @@ def _number(variable: str) -> int:
     return int(variable.partition("/")[0].removeprefix("g_conv"))
 
 
-def _fill(layer: NormalisedConv, arrays: dict[str, NDArray[np.float32]]) -> None:
+def _fill(layer: AdaptiveNormConv, arrays: dict[str, NDArray[np.float32]]) -> None:
     layer.weight.copy_(_kernel(arrays["weights"]))
     layer.w0.copy_(torch.from_numpy(arrays["w0"]))
     layer.w1.copy_(torch.from_numpy(arrays["w1"]))

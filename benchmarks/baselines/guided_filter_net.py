@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines import bilinear
-from burnish.networks.unet_backbone import Trunk
+from burnish.networks.unet_backbone import UNetBackbone
 from burnish.params import Param
 
 COLOURS = 3
@@ -28,20 +28,20 @@ MIDDLE = 0.5
 EPSILON = 1e-4
 
 
-class GuidedStudent(Trunk):
+class GuidedStudent(UNetBackbone):
     """A trunk at low resolution and a guided filter.
 
     Parameters
     ----------
     factor : how many pixels a side become one at low resolution: a power of two, 2 or more
-    widths, down, up, sliders, thumbnail : see `Trunk`
+    widths, down, up, sliders, global_context : see `UNetBackbone`
 
     Shape: see `Network`
 
     Examples
     --------
     >>> network = GuidedStudent(widths=(16, 32), down=(1, 2), up=(1,))
-    >>> network.multiple, network.halo, network.macs_per_pixel
+    >>> network.size_multiple, network.halo, network.macs_per_pixel
     (16, 99, 178)
     """
 
@@ -52,13 +52,13 @@ class GuidedStudent(Trunk):
         up: Sequence[int],
         factor: int = 8,
         sliders: Sequence[Param] = (),
-        thumbnail: bool = False,
+        global_context: bool = False,
     ) -> None:
-        super().__init__(COLOURS, COLOURS, factor, widths, down, up, sliders, thumbnail)
+        super().__init__(COLOURS, COLOURS, factor, widths, down, up, sliders, global_context)
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         low = F.avg_pool2d(image, self.cell)
-        gain, offset = fit(low, self.trunk(low, *context))
+        gain, offset = fit(low, self.forward_cells(low, *context))
         change = bilinear.enlarge(gain, self.cell) * image
         return image + (change + bilinear.enlarge(offset, self.cell))
 
@@ -73,8 +73,8 @@ class GuidedStudent(Trunk):
         The low photo waits for the trunk; in the end an offset waits for change and enlarged
         offset. What the fit needs is less than that.
         """
-        low = self.a_pixel(COLOURS)
-        return ceil(low + max(self.most_alive(), Fraction(2 * COLOURS)))
+        low = self.per_pixel(COLOURS)
+        return ceil(low + max(self.peak_activations(), Fraction(2 * COLOURS)))
 
 
 def fit(guide: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:

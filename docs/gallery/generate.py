@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import params_of
+from burnish.editing.edit import operator_params
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
@@ -26,7 +26,7 @@ LOOK = HERE / "late-summer.cube"
 # What an operator cannot do without.
 GIVEN: dict[str, dict[str, Any]] = {"look": {"lut": LOOK}}
 GAP = 8
-SHIPPED = shelf.names()
+SHIPPED = shelf.model_names()
 
 Pixels = NDArray[np.float32]
 
@@ -42,7 +42,7 @@ def main() -> None:
         rows = [photos]
         if name in SHIPPED:
             model = Model.open(name)
-            values = params_of(model.card, {})
+            values = operator_params(model.card, {})
             rows.append([OPERATORS[name].run(photo, **values) for photo in photos])
             rows.append([model(photo) for photo in photos])
         else:
@@ -102,7 +102,7 @@ def section(operator: Operator) -> str:
     command = f"burnish apply {slow}{operator.name} photo.jpg {given}".strip()
     shown = "photo, operator and network" if operator.name in SHIPPED else "before and after"
     return (
-        f"## {operator.title}\n\n{operator.about}. `{command}`\n\n"
+        f"## {operator.title}\n\n{operator.summary}. `{command}`\n\n"
         f"![{operator.title}: three photos, {shown}]({operator.name}.jpg)"
     )
 

@@ -51,9 +51,9 @@ class BurnishError(Exception):
         self.remedy = remedy
         # One line of printable characters, whatever a library or a file has put into it.
         line = " ".join(f"{where}: {problem}; {remedy}".split())
-        super().__init__("".join(_shown(character) for character in line))
+        super().__init__("".join(_escaped(character) for character in line))
 
-    def at(self, where: str) -> "BurnishError":
+    def with_context(self, where: str) -> "BurnishError":
         """Return the same error for another file, option or parameter."""
         return type(self)(where, self.problem, self.remedy)
 
@@ -62,7 +62,7 @@ class BurnishError(Exception):
         return type(self), (self.where, self.problem, self.remedy)
 
 
-def _shown(character: str) -> str:
+def _escaped(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 
 
@@ -70,7 +70,7 @@ class PhotoError(BurnishError):
     """A picture cannot be read, written or converted."""
 
 
-class FilmError(BurnishError):
+class VideoError(BurnishError):
     """A film cannot be read or written, or something in it would be lost."""
 
 
@@ -89,16 +89,16 @@ class UsageError(BurnishError, ValueError):
 
 
 @contextmanager
-def as_asked() -> Iterator[None]:
+def as_usage_error() -> Iterator[None]:
     """Let what cannot be written be wrong usage: it was asked for, and no file is to blame.
 
     Raises
     ------
-    UsageError : in the place of PhotoError and FilmError, in the same words
+    UsageError : in the place of PhotoError and VideoError, in the same words
     """
     try:
         yield
-    except (PhotoError, FilmError) as error:
+    except (PhotoError, VideoError) as error:
         raise UsageError(error.where, error.problem, error.remedy) from error
 
 
@@ -130,7 +130,7 @@ def warn(message: str) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("burnish"):
         frame = frame.f_back
         depth += 1
-    warnings.warn(message, stacklevel=depth - 1)
+    warnings.warn(message, stacklevel=depth)
 
 
 class ModelError(BurnishError):

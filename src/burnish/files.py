@@ -14,11 +14,11 @@ from typing import BinaryIO
 from burnish.errors import OutputError
 
 # How a file is called while it is written, and how long ago one was written to that nobody writes.
-_PART = ".burnish-", ".part"
-_FORSAKEN = 3600
+_PARTIAL_AFFIXES = ".burnish-", ".part"
+_STALE_SECONDS = 3600
 
 
-def check_free(target: Path, *, overwrite: bool) -> None:
+def check_absent(target: Path, *, overwrite: bool) -> None:
     """Refuse a target that is in the way, before the work rather than after it.
 
     A link that leads nowhere is in the way too. A folder, a device or a pipe is,
@@ -39,10 +39,10 @@ def check_free(target: Path, *, overwrite: bool) -> None:
             str(target), expected="a file", got="a device or pipe", remedy="name a file"
         )
     if not overwrite:
-        raise _taken(target)
+        raise _already_exists(target)
 
 
-def check_no_input(target: Path, inputs: Iterable[Path]) -> None:
+def check_not_input(target: Path, inputs: Iterable[Path]) -> None:
     """Refuse a target that is one of the files that are read, whatever it is called.
 
     Raises
@@ -82,19 +82,19 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_partials(folder: Path) -> None:
     """Remove what a killed run left half written in a folder, if nothing has touched it for long.
 
     What cannot be listed or removed stays.
     """
     with suppress(OSError):
-        for part in folder.glob(f"{_PART[0]}*{_PART[1]}"):
-            if time.time() - part.stat().st_mtime > _FORSAKEN:
-                part.unlink()
+        for partial in folder.glob(f"{_PARTIAL_AFFIXES[0]}*{_PARTIAL_AFFIXES[1]}"):
+            if time.time() - partial.stat().st_mtime > _STALE_SECONDS:
+                partial.unlink()
 
 
 @contextmanager
-def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+def atomic_write(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file that becomes `target` when the block ends, and nothing where it fails.
 
     It is written beside the target, flushed to the disk, and then takes the name. Where that is a
@@ -107,47 +107,47 @@ def writing(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
 
     Examples
     --------
-    >>> with writing(Path("notes.txt"), overwrite=True) as file:
+    >>> with atomic_write(Path("notes.txt"), overwrite=True) as file:
     ...     _ = file.write(b"all of it")
     >>> Path("notes.txt").read_bytes()
     b'all of it'
     """
-    with placing(target, overwrite=overwrite) as part, part.open("r+b") as file:
+    with atomic_path(target, overwrite=overwrite) as partial, partial.open("r+b") as file:
         yield file
 
 
 @contextmanager
-def placing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_path(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give the path of an empty file to write, which becomes `target` when the block ends.
 
-    For libraries that open files themselves; see `writing` for the rest.
+    For libraries that open files themselves; see `atomic_write` for the rest.
     """
-    check_free(target, overwrite=overwrite)
+    check_absent(target, overwrite=overwrite)
     if "\0" in str(target):
         # Python's own error for it is of another kind than those of the disk.
-        raise refused(target, OSError(errno.EINVAL, "a zero byte in the name"))
-    part = _part(target.parent)
+        raise write_error(target, OSError(errno.EINVAL, "a zero byte in the name"))
+    partial = _partial_path(target.parent)
     try:
-        part.open("xb").close()
-        yield part
-        with part.open("rb+") as file:
+        partial.open("xb").close()
+        yield partial
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
         if overwrite:
-            part.replace(target)
+            partial.replace(target)
         else:
-            _claim(part, target)
+            _rename_exclusive(partial, target)
     except OSError as error:
-        raise refused(target, error) from error
+        raise write_error(target, error) from error
     finally:
         with suppress(OSError):
-            part.unlink()
+            partial.unlink()
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[BinaryIO]:
+def temporary_file(folder: Path) -> Iterator[BinaryIO]:
     """Open a file for reading and writing that is gone when the block ends.
 
-    What a killed run leaves of it, `sweep` removes.
+    What a killed run leaves of it, `remove_stale_partials` removes.
 
     Raises
     ------
@@ -155,76 +155,78 @@ def scratch(folder: Path) -> Iterator[BinaryIO]:
 
     Examples
     --------
-    >>> with scratch(Path()) as file:
+    >>> with temporary_file(Path()) as file:
     ...     _ = file.write(b"for a while"), file.seek(0)
     ...     file.read(3)
     b'for'
     """
-    part = _part(folder)
+    path = _partial_path(folder)
     try:
-        file = part.open("x+b")
+        file = path.open("x+b")
     except OSError as error:
-        raise refused(part, error) from error
+        raise write_error(path, error) from error
     try:
         with file:
             yield file
     finally:
         with suppress(OSError):
-            part.unlink()
+            path.unlink()
 
 
-def check_room(folder: Path, size: int, what: str) -> None:
+def check_disk_space(folder: Path, size: int, contents: str) -> None:
     """See that the disk has room for so many bytes.
 
     Parameters
     ----------
     folder : need not be there yet
-    what : what they are, in words
+    contents : what they are, in words
 
     Raises
     ------
     OutputError : it has less
     """
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+    )
+    free = shutil.disk_usage(existing).free
     if size > free:
         raise OutputError(
-            str(there),
-            expected=f"room for {what}, {size / 2**20:,.0f} MiB",
+            str(existing),
+            expected=f"room for {contents}, {size / 2**20:,.0f} MiB",
             got=f"{free / 2**20:,.0f} MiB free",
             remedy="make room, or choose another -o",
         )
 
 
-def _part(folder: Path) -> Path:
+def _partial_path(folder: Path) -> Path:
     """Return a new name, of its own length: one made from a target's could be too long."""
-    return folder / f"{_PART[0]}{secrets.token_hex(8)}{_PART[1]}"
+    return folder / f"{_PARTIAL_AFFIXES[0]}{secrets.token_hex(8)}{_PARTIAL_AFFIXES[1]}"
 
 
-def _claim(part: Path, target: Path) -> None:
-    """Give `part` the name `target` unless that is taken; nobody can come in between."""
+def _rename_exclusive(partial: Path, target: Path) -> None:
+    """Give `partial` the name `target` unless that is taken; nobody can come in between."""
     try:
-        target.hardlink_to(part)
+        target.hardlink_to(partial)
     except FileExistsError as error:
-        raise _taken(target) from error
+        raise _already_exists(target) from error
     except OSError:
-        _claim_without_links(part, target)
+        _rename_without_links(partial, target)
 
 
-def _claim_without_links(part: Path, target: Path) -> None:
+def _rename_without_links(partial: Path, target: Path) -> None:
     """Take the name first, then fill it: FAT and some network drives have no hard links."""
     try:
         target.open("xb").close()
     except FileExistsError as error:
-        raise _taken(target) from error
+        raise _already_exists(target) from error
     try:
-        part.replace(target)
+        partial.replace(target)
     except BaseException:
         target.unlink()
         raise
 
 
-def _taken(target: Path) -> OutputError:
+def _already_exists(target: Path) -> OutputError:
     return OutputError(
         str(target),
         expected="a new file",
@@ -233,7 +235,7 @@ def _taken(target: Path) -> OutputError:
     )
 
 
-def refused(target: Path, error: OSError) -> OutputError:
+def write_error(target: Path, error: OSError) -> OutputError:
     """Return what to tell a person about a file that could not be written."""
     return OutputError(
         str(target),

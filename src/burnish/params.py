@@ -16,7 +16,7 @@ Value = float | str | None
 
 
 @dataclass(frozen=True)
-class _Named:
+class _BaseParam:
     """A name, and the sentence that says what it does.
 
     Parameters
@@ -30,7 +30,7 @@ class _Named:
     effect: str
 
     @property
-    def keyword(self) -> str:
+    def argument_name(self) -> str:
         """The Python keyword: the name, with PEP 8's underscore where Python reserves it."""
         name = self.name.replace("-", "_")
         return f"{name}_" if keyword.iskeyword(name) else name
@@ -42,7 +42,7 @@ class _Named:
 
 
 @dataclass(frozen=True)
-class Param(_Named):
+class Param(_BaseParam):
     """One number that a person may turn.
 
     Parameters
@@ -51,7 +51,7 @@ class Param(_Named):
     low, high : the range, both ends included
     scale : how a slider moves, and how training draws values
     unit : physical unit, or "" for a pure number
-    whole : whether it is a whole number
+    integer : whether it is a whole number
 
     Examples
     --------
@@ -68,7 +68,7 @@ class Param(_Named):
     high: float
     scale: Literal["linear", "log"] = "linear"
     unit: str = ""
-    whole: bool = False
+    integer: bool = False
 
     def __post_init__(self) -> None:
         if not self.low <= self.default <= self.high:
@@ -79,16 +79,16 @@ class Param(_Named):
     @property
     def range(self) -> str:
         """The range in words, with its unit."""
-        whole = "a whole number, " if self.whole else ""
-        return f"{whole}{self.low:g} to {self.high:g}{f' {self.unit}' if self.unit else ''}"
+        prefix = "a whole number, " if self.integer else ""
+        return f"{prefix}{self.low:g} to {self.high:g}{f' {self.unit}' if self.unit else ''}"
 
     @property
-    def otherwise(self) -> str:
+    def default_text(self) -> str:
         """What holds where nothing is said, in words."""
         return f"{self.default:g}"
 
     @property
-    def meaning(self) -> str:
+    def description(self) -> str:
         """What it does, as a sentence without its full stop."""
         return f"a larger value {self.effect}"
 
@@ -98,7 +98,7 @@ class Param(_Named):
         if isinstance(value, Real):
             # NumPy's numbers too, taken as they print: the float32 0.2 is a little more.
             number = float(str(value) if hasattr(value, "dtype") else value)
-        if not self.low <= number <= self.high or (self.whole and number != int(number)):
+        if not self.low <= number <= self.high or (self.integer and number != int(number)):
             raise UsageError(
                 self.name,
                 expected=self.range,
@@ -107,7 +107,7 @@ class Param(_Named):
             )
         return number
 
-    def draw(self, share: float) -> float:
+    def at_fraction(self, fraction: float) -> float:
         """Return the value at a share of the way, 0 to 1, along the parameter's scale.
 
         Examples
@@ -116,34 +116,34 @@ class Param(_Named):
         0.02
         """
         if self.scale == "log":
-            value = self.low * (self.high / self.low) ** share
+            value = self.low * (self.high / self.low) ** fraction
         else:
-            value = self.low + (self.high - self.low) * share
+            value = self.low + (self.high - self.low) * fraction
         value = float(f"{value:.6g}")  # a value that can be typed again
-        return float(min(max(round(value) if self.whole else value, self.low), self.high))
+        return float(min(max(round(value) if self.integer else value, self.low), self.high))
 
 
 @dataclass(frozen=True)
-class ColourParam(_Named):
+class ColourParam(_BaseParam):
     """A colour that a person may choose.
 
     Parameters
     ----------
-    otherwise : what holds where none is chosen, in words
+    default_text : what holds where none is chosen, in words
 
     Examples
     --------
-    >>> haze = ColourParam("airlight", "is the colour of the haze", otherwise="estimated")
+    >>> haze = ColourParam("airlight", "is the colour of the haze", default_text="estimated")
     >>> haze.check("#E8EEF2"), haze.check(None)
     ('#e8eef2', None)
     """
 
-    otherwise: str
+    default_text: str
     default: None = None
     range = "a colour as #rrggbb"
 
     @property
-    def meaning(self) -> str:
+    def description(self) -> str:
         """What it does, as a sentence without its full stop."""
         return self.effect
 
@@ -162,14 +162,14 @@ class ColourParam(_Named):
 
 
 @dataclass(frozen=True)
-class FileParam(_Named):
+class FileParam(_BaseParam):
     """A file that an operator works with.
 
     Parameters
     ----------
     kind : a photo, given to the operator as its pixels; or a .cube file, given as its path
-    otherwise : what holds where none is given, in words; "" where one has to be given
-    ships : the file among the package's samples that serves where none is given, if one does
+    default_text : what holds where none is given, in words; "" where one has to be given
+    sample : the file among the package's samples that serves where none is given, if one does
 
     Examples
     --------
@@ -180,8 +180,8 @@ name another
     """
 
     kind: Literal["photo", "cube"]
-    otherwise: str = ""
-    ships: str = ""
+    default_text: str = ""
+    sample: str = ""
     default: None = None
 
     @property
@@ -190,13 +190,13 @@ name another
         return {"photo": "a photo", "cube": "a .cube file"}[self.kind]
 
     @property
-    def meaning(self) -> str:
+    def description(self) -> str:
         """What it does, as a sentence without its full stop."""
         return self.effect
 
     def check(self, value: Value) -> str | None:
         """Return the path as text, or raise UsageError where one is missing or is no file."""
-        if value is None and self.otherwise:
+        if value is None and self.default_text:
             return None
         if not isinstance(value, str | Path):
             got, remedy = "none" if value is None else f"{value}", f"name one with {self.option}"
@@ -208,7 +208,7 @@ name another
 
 
 @dataclass(frozen=True)
-class ChoiceParam(_Named):
+class ChoiceParam(_BaseParam):
     """One of a few words.
 
     Parameters
@@ -232,12 +232,12 @@ class ChoiceParam(_Named):
         return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
 
     @property
-    def otherwise(self) -> str:
+    def default_text(self) -> str:
         """What holds where nothing is said."""
         return self.default
 
     @property
-    def meaning(self) -> str:
+    def description(self) -> str:
         """What it does, as a sentence without its full stop."""
         return self.effect
 
@@ -255,12 +255,14 @@ class ChoiceParam(_Named):
 AnyParam = Param | ColourParam | FileParam | ChoiceParam
 
 
-def settle(params: Iterable[AnyParam], given: Mapping[str, Value], of: str) -> dict[str, Value]:
-    """Check the values in `given` (by name or keyword; None is 'not said') and add the defaults.
+def resolve_params(
+    params: Iterable[AnyParam], values: Mapping[str, Value], owner: str
+) -> dict[str, Value]:
+    """Check the values in `values` (by name or keyword; None is 'not said') and add the defaults.
 
     Parameters
     ----------
-    of : whose parameters they are, for the message
+    owner : whose parameters they are, for the message
 
     Raises
     ------
@@ -269,22 +271,22 @@ def settle(params: Iterable[AnyParam], given: Mapping[str, Value], of: str) -> d
     Examples
     --------
     >>> p = Param("radius", "blurs wider", default=3, low=1, high=9, unit="px")
-    >>> settle([p], {}, "blur"), settle([p], {"radius": 4}, "blur")
+    >>> resolve_params([p], {}, "blur"), resolve_params([p], {"radius": 4}, "blur")
     ({'radius': 3.0}, {'radius': 4.0})
     """
-    by_keyword = {param.keyword: param for param in params}
+    by_keyword = {param.argument_name: param for param in params}
     by_name = {param.name: param for param in by_keyword.values()}
-    said = {}
-    for key, value in given.items():
+    chosen = {}
+    for key, value in values.items():
         if value is None:
             continue
         param = by_name.get(key) or by_keyword.get(key)
         if param is None:
             raise UsageError(
-                of,
+                owner,
                 expected=f"parameters among {', '.join(by_name)}" if by_name else "no parameters",
                 got=key,
                 remedy="leave it out, or choose one of them" if by_name else "leave it out",
             )
-        said[param.name] = value
-    return {name: param.check(said.get(name, param.default)) for name, param in by_name.items()}
+        chosen[param.name] = value
+    return {name: param.check(chosen.get(name, param.default)) for name, param in by_name.items()}

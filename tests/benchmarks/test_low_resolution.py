@@ -12,7 +12,7 @@ from baselines.guided_filter_net import GuidedStudent
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from burnish.export.onnx_export import export
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
 
@@ -36,7 +36,7 @@ each_kind = pytest.mark.parametrize(("kind", "shape"), KINDS)
 def made(kind, shape, context=False):
     """Untrained, always the same."""
     torch.manual_seed(0)
-    taken = {"sliders": SLIDERS, "thumbnail": True} if context else {}
+    taken = {"sliders": SLIDERS, "global_context": True} if context else {}
     return kind(**shape, **taken).eval()
 
 
@@ -51,7 +51,7 @@ def busy(network):
 
 def rows_seen(network):
     """How far a block's results see, by their gradients, above and below."""
-    block = network.multiple
+    block = network.size_multiple
     start = block * (network.halo // block + 2)
     # The same everywhere along a row: narrow pictures will do.
     image = torch.rand(1, 3, 2 * start + block, block, dtype=torch.float64, requires_grad=True)
@@ -78,25 +78,25 @@ def test_halo_is_how_far_a_result_sees_and_not_more(kind, shape):
 @pytest.mark.parametrize("context", [False, True])
 def test_untrained_it_is_the_identity(kind, shape, context, context_of):
     network = made(kind, shape, context)
-    image = torch.rand(2, 3, 2 * network.multiple, 3 * network.multiple)
+    image = torch.rand(2, 3, 2 * network.size_multiple, 3 * network.size_multiple)
     torch.testing.assert_close(network(image, *context_of(network, 2)), image, rtol=0, atol=0)
 
 
 @every_shape
 def test_export_finds_what_it_states(kind, shape, card_of, tmp_path):
     network = busy(made(kind, shape))
-    file = read(export(network, card_of(network), tmp_path / "student.onnx"))
-    assert file.card.multiple == network.multiple
+    file = read_model(export(network, card_of(network), tmp_path / "student.onnx"))
+    assert file.card.size_multiple == network.size_multiple
 
 
 @each_kind
 def test_tiled_equals_whole_bit_for_bit(kind, shape, card_of, tmp_path):
     network = busy(made(kind, shape, context=True))
     card = card_of(network, SLIDERS, "l0-smoothing")
-    model = Model(read(export(network, card, tmp_path / "student.onnx")), "cpu", 1)
+    model = Model(read_model(export(network, card, tmp_path / "student.onnx")), "cpu", 1)
     pixels = np.random.default_rng(0).random((333, 791, 3), dtype=np.float32)
     shares = []
-    tiled = model(pixels, memory=model.smallest_memory(333, 791), progress=shares.append)
+    tiled = model(pixels, memory=model.min_memory(333, 791), on_progress=shares.append)
     assert len(shares) > 3
     assert np.abs(tiled - pixels).max() > 0.01
     np.testing.assert_array_equal(tiled, model(pixels))
@@ -106,7 +106,7 @@ def test_tiled_equals_whole_bit_for_bit(kind, shape, card_of, tmp_path):
 def test_several_pictures_at_once_are_each_by_itself(kind, shape, context_of):
     network = busy(made(kind, shape, context=True))
     image = torch.rand(1, 3, 64, 96).expand(3, -1, -1, -1)
-    blocks = (64 // network.multiple, 96 // network.multiple)
+    blocks = (64 // network.size_multiple, 96 // network.size_multiple)
     params, *others = context_of(network, 3, blocks)
     with torch.no_grad():
         together = network(image, params, *others)
@@ -121,7 +121,7 @@ def test_several_pictures_at_once_are_each_by_itself(kind, shape, context_of):
 def test_each_part_of_the_context_changes_the_result(kind, shape, context_of):
     network = busy(made(kind, shape, context=True))
     image = torch.rand(1, 3, 64, 96)
-    blocks = (64 // network.multiple, 96 // network.multiple)
+    blocks = (64 // network.size_multiple, 96 // network.size_multiple)
     context, other = (context_of(network, 1, blocks, seed) for seed in (0, 1))
     with torch.no_grad():
         first = network(image, *context)
@@ -135,7 +135,7 @@ def test_every_weight_learns(kind, shape, context_of):
     network = busy(made(kind, shape, context=True)).train()
     image = torch.rand(4, 3, 64, 64)
     (
-        network(image, *context_of(network, 4, (64 // network.multiple,) * 2)) - image**2
+        network(image, *context_of(network, 4, (64 // network.size_multiple,) * 2)) - image**2
     ).square().mean().backward()
     silent = [name for name, p in network.named_parameters() if not p.grad.abs().max() > 0]
     assert silent == []

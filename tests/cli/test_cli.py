@@ -14,9 +14,9 @@ from PIL import Image
 
 from burnish.evaluation.demo import SAMPLE
 from burnish.operators.registry import OPERATORS
-from burnish.operators.user_defined import resolve
+from burnish.operators.user_defined import find_operator
 from burnish.runtime.engines import ENGINES
-from burnish.runtime.model_registry import names
+from burnish.runtime.model_registry import model_names
 
 APPLY_SCHEMA = Path(__file__).parents[2] / "docs" / "apply.schema.json"
 
@@ -68,7 +68,7 @@ def test_apply_writes_beside_the_photo(burnish, tmp_path):
     assert "a.l0-smoothing.jpg" in out
     result = read(tmp_path / "a.l0-smoothing.jpg").astype(np.float32) / 255
     photo = read(tmp_path / "a.jpg").astype(np.float32) / 255
-    smooth = resolve("l0-smoothing").run(photo)
+    smooth = find_operator("l0-smoothing").run(photo)
     assert np.mean((result - smooth) ** 2) < np.mean((photo - smooth) ** 2) / 2
 
 
@@ -76,7 +76,7 @@ def test_apply_slow_is_the_operator(burnish, photos):
     assert burnish("apply", "--slow", "l0-smoothing", photos / "1.png", "--lambda", "0.1")[0] == 0
     result = read(photos / "1.l0-smoothing.png").astype(np.float32) / 255
     photo = read(photos / "1.png").astype(np.float32) / 255
-    expected = resolve("l0-smoothing").run(photo, lambda_=0.1)
+    expected = find_operator("l0-smoothing").run(photo, lambda_=0.1)
     np.testing.assert_allclose(result, expected, atol=0.5 / 255 + 1e-6)
 
 
@@ -207,7 +207,7 @@ def test_doctor_times_every_model_on_every_engine(burnish):
     code, out, _ = burnish("doctor", "--bench", "--threads", "1", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0
-    assert {row["model"] for row in rows} == set(names())
+    assert {row["model"] for row in rows} == set(model_names())
     assert "onnxruntime" in {row["engine"] for row in rows} <= set(ENGINES)
     assert all(0 < row["least"] <= row["median"] <= row["most"] for row in rows)
 
@@ -305,7 +305,7 @@ def test_train_from_pairs(burnish, before_and_after, tmp_path, monkeypatch):
     )
     assert code == 0, err
     card = json.loads(burnish("models", "show", "x.onnx", "--json")[1])
-    assert (card["operator"], card["measured"][0]["count"]) == ("pairs:pairs", 1)
+    assert (card["operator"], card["metrics"][0]["count"]) == ("pairs:pairs", 1)
     assert card["training"]["photos"].startswith("5 from 'pairs'")
 
 
@@ -322,7 +322,7 @@ def test_train_then_apply(burnish, photos, tmp_path, monkeypatch):
     card = json.loads(burnish("models", "show", "darker.onnx", "--json")[1])
     assert (card["operator"], card["licence"]) == ("python:darker", "mine")
     assert (card["halo"], card["macs_per_pixel"]) == (128, 37008)
-    assert card["measured"][0]["count"] == 1
+    assert card["metrics"][0]["count"] == 1
     assert burnish("apply", "darker.onnx", photos / "1.png", "-o", "x.png")[0] == 0
     assert read("x.png").shape == (40, 56, 3)
     code, _, err = burnish(

@@ -7,11 +7,11 @@ import pytest
 
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile
-from burnish.runtime.area_resize import shrink
-from burnish.runtime.conditioning import context
-from burnish.runtime.coords import places
-from burnish.runtime.session_cache import session
-from burnish.runtime.tiles import Frame, corner, plan, within
+from burnish.runtime.area_resize import area_resize
+from burnish.runtime.conditioning import context_tensors
+from burnish.runtime.coords import normalised_coords
+from burnish.runtime.session_cache import get_session
+from burnish.runtime.tiles import TileGrid, clip_to_image, core_offset, plan_tiles
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
@@ -24,19 +24,21 @@ def in_tiles() -> InTiles:
     """
 
     def run(file: ModelFile, pixels: np.ndarray, limit: int, halo: int) -> tuple[np.ndarray, int]:
-        frame = Frame(*pixels.shape[:2], halo, file.card.multiple)
+        frame = TileGrid(*pixels.shape[:2], halo, file.card.size_multiple)
         result = np.empty_like(pixels)
-        side = file.card.thumbnail
-        given = context(file.card, {}, shrink(pixels, side) if side else None)
-        started = session(file, "cpu", 1, context=given)
-        cut = plan(frame, max(limit, frame.smallest))
+        side = file.card.thumbnail_size
+        given = context_tensors(file.card, {}, area_resize(pixels, side) if side else None)
+        started = get_session(file, "cpu", 1, context=given)
+        cut = plan_tiles(frame, max(limit, frame.min_pixels))
         for tile in cut:
-            source = pixels[within(frame, tile.source).inside]
-            inside = within(frame, tile.interior)
-            where = places(tile.source, pixels.shape[:2], frame.multiple)[np.newaxis]
-            told = (where,) if file.card.places else ()
-            out = result[inside.inside]
-            started.run(source, tile.source.size, out, corner(tile), *told)
+            source = pixels[clip_to_image(frame, tile.padded).slices]
+            inside = clip_to_image(frame, tile.core)
+            where = normalised_coords(tile.padded, pixels.shape[:2], frame.size_multiple)[
+                np.newaxis
+            ]
+            told = (where,) if file.card.coords else ()
+            out = result[inside.slices]
+            started.run(source, tile.padded.size, out, core_offset(tile), *told)
         return result.clip(0, 1), len(cut)
 
     return run
@@ -48,4 +50,4 @@ def short() -> Callable[[Card], int]:
 
     One pixel less where any pixel may start a tile, else so much that a block less is seen.
     """
-    return lambda card: card.halo - (1 if card.multiple == 1 else 2 * card.multiple - 1)
+    return lambda card: card.halo - (1 if card.size_multiple == 1 else 2 * card.size_multiple - 1)

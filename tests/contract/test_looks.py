@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter
 
 from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
-from burnish.runtime.model_registry import names
+from burnish.runtime.model_registry import model_names
 
 SIDE, BORDER = 192, 16
 COLOURS = {
@@ -34,7 +34,7 @@ BOUNDS = {
 }
 OF_SMOOTHERS = (1, 2, 6)
 
-shipped = pytest.mark.parametrize("name", names())
+shipped = pytest.mark.parametrize("name", model_names())
 
 
 def bounds(name):
@@ -59,7 +59,7 @@ def results():
     """Every model's results for the pictures, in steps of 8 bits."""
     return {
         name: [255.0 * model(picture) for picture in PICTURES]
-        for name, model in ((name, Model.open(name, device="cpu")) for name in names())
+        for name, model in ((name, Model.open(name, device="cpu")) for name in model_names())
     }
 
 
@@ -89,7 +89,7 @@ def test_flat_stays_flat(name, results):
 def test_colours_of_flat_areas_do_not_shift(name, results):
     """The mean of a flat area is the operator's, where the operator works locally."""
     operator = OPERATORS[Model.open(name).card.operator]
-    if operator.globally:
+    if operator.uses_global_statistics:
         pytest.skip("what this operator makes of a flat picture is by chance")
     for colour, result in zip(COLOURS, results[name], strict=False):
         target = 255 * operator.run(flat(COLOURS[colour]))

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import ModelFile, read
+from burnish.modelfile.reader import ModelFile, read_model
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import session
+from burnish.runtime.session_cache import get_session
 
 InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
@@ -88,11 +88,11 @@ def card_of(network: nn.Module) -> Card:
         params=(),
         network=type(network).__name__.lower(),
         halo=network.halo,
-        multiple=network.multiple,
+        size_multiple=network.size_multiple,
         macs_per_pixel=network.macs_per_pixel,
-        activations_per_pixel=network.activations_per_pixel,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        measured=(),
+        peak_activations_per_pixel=network.activations_per_pixel,
+        parameter_count=sum(parameter.numel() for parameter in network.parameters()),
+        metrics=(),
         training={},
         licence="MIT",
         burnish_version="0.1.0",
@@ -108,7 +108,9 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def file(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
-    return read(export(network, card_of(network), tmp_path_factory.mktemp("models") / "m.onnx"))
+    return read_model(
+        export(network, card_of(network), tmp_path_factory.mktemp("models") / "m.onnx")
+    )
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -130,7 +132,7 @@ def test_tiled_is_the_whole(
 
 def test_model_gives_what_torch_gives(file: ModelFile, network: nn.Module) -> None:
     pixels = picture(53, 71)
-    below, right = (-length % file.card.multiple for length in pixels.shape[:2])
+    below, right = (-length % file.card.size_multiple for length in pixels.shape[:2])
     full = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge").transpose(2, 0, 1)
     with torch.no_grad():
         expected = network(torch.from_numpy(full.copy())[None])[0].numpy().transpose(1, 2, 0)
@@ -152,10 +154,10 @@ def test_less_halo_is_not_the_whole(
 
 def test_nothing_beyond_the_halo_matters_and_something_at_it_does(file: ModelFile) -> None:
     """By changing one pixel at a time, at each distance, for each place in a block."""
-    halo, step = file.card.halo, file.card.multiple
+    halo, step = file.card.halo, file.card.size_multiple
     side = step * (2 * (halo // step + 3) + 1)
     pixels = picture(side, side)
-    started = session(file, "cpu", 1)
+    started = get_session(file, "cpu", 1)
 
     def run(pixels: np.ndarray) -> np.ndarray:
         out = np.empty((side, side, 3), np.float32)

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.editing.edit import params_of, reference_of
+from burnish.editing.edit import operator_params, reference_function
 from burnish.evaluation.compare import compare
 from burnish.evaluation.demo import SAMPLE
 from burnish.metrics import mse
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.networks.registry import DEFAULT_NETWORK
-from burnish.operators.paper import TEN
+from burnish.operators.paper import PAPER_OPERATORS
 from burnish.operators.registry import OPERATORS
 from burnish.params import Param
 from burnish.photo import Photo
 from burnish.runtime.model import Model
-from burnish.runtime.model_registry import find, names
+from burnish.runtime.model_registry import find_model, model_names
 from burnish.training import pairs
 from burnish.training.evaluation import evaluate
 
@@ -27,30 +27,30 @@ RECIPES = Path(__file__).parents[2] / "recipes" / "README.md"
 
 SOME = 5
 
-shipped = pytest.mark.parametrize("name", names())
+shipped = pytest.mark.parametrize("name", model_names())
 
 
 def card_of(name):
-    return read(find(name)).card
+    return read_model(find_model(name)).card
 
 
 def test_the_paper_s_ten_operators_ship():
-    fast = [card for card in map(card_of, names()) if card.network == "fast"]
+    fast = [card for card in map(card_of, model_names()) if card.network == "fast"]
     assert [card.name for card in fast] == [card.operator for card in fast]
-    assert {card.name for card in fast} == set(TEN)
+    assert {card.name for card in fast} == set(PAPER_OPERATORS)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in TEN])
+@pytest.mark.parametrize("name", [name for name in model_names() if name not in PAPER_OPERATORS])
 def test_a_larger_network_ships_where_it_is_more_than_a_decibel_closer(name):
     card = card_of(name)
     assert name == f"{card.operator}-{card.network}"
-    larger, smaller = card.measured[0], card_of(card.operator).measured[0]
+    larger, smaller = card.metrics[0], card_of(card.operator).metrics[0]
     assert larger.photos == smaller.photos
     assert larger.psnr_mean > smaller.psnr_mean + 1
 
 
 def test_all_together_are_small():
-    assert sum(find(name).stat().st_size for name in names()) < 10e6
+    assert sum(find_model(name).stat().st_size for name in model_names()) < 10e6
 
 
 @shipped
@@ -61,7 +61,7 @@ def test_card_belongs_to_an_operator_and_says_what_matters(name):
     assert {p.name for p in card.params} == set(described)
     for param in card.params:
         assert (param.low, param.high) == (described[param.name].low, described[param.name].high)
-    assert card.measured[0].psnr_mean > card.measured[0].untouched_psnr_mean
+    assert card.metrics[0].psnr_mean > card.metrics[0].identity_psnr_mean
     assert card.training["steps"] > 0
     assert "megapixels" in card.training["photos"]
     assert len(card.licence) > 10
@@ -79,8 +79,8 @@ def test_recipe_is_written_down(name):
 @shipped
 def test_comes_closer_to_the_operator_than_the_untouched_photo(name):
     model = Model.open(name)
-    found = compare(Photo.open(SAMPLE).pixels, reference_of(model.card, {}), model)
-    assert found.psnr > found.untouched_psnr + 2
+    found = compare(Photo.open(SAMPLE).pixels, reference_function(model.card, {}), model)
+    assert found.psnr > found.identity_psnr + 2
 
 
 def wide(model):
@@ -93,8 +93,8 @@ def test_tiled_equals_whole_bit_for_bit(name):
     model = Model.open(name, device="cpu")
     pixels = wide(model)
     shares = []
-    memory = model.smallest_memory(*pixels.shape[:2])
-    tiled = model(pixels, memory=memory, progress=shares.append)
+    memory = model.min_memory(*pixels.shape[:2])
+    tiled = model(pixels, memory=memory, on_progress=shares.append)
     assert len(shares) > 1
     np.testing.assert_array_equal(tiled, model(pixels))
 
@@ -102,8 +102,8 @@ def test_tiled_equals_whole_bit_for_bit(name):
 @shipped
 def test_less_halo_is_not_the_whole(name, in_tiles, short):
     """On noise, where a trained network makes something of the outermost pixels too."""
-    file = read(find(name))
-    side = 3 * (file.card.halo + file.card.multiple) + 13
+    file = read_model(find_model(name))
+    side = 3 * (file.card.halo + file.card.size_multiple) + 13
     pixels = np.random.default_rng(0).random((side, 2 * side, 3), dtype=np.float32)
     whole, one = in_tiles(file, pixels, pixels.size, file.card.halo)
     tiled, several = in_tiles(file, pixels, 0, short(file.card))
@@ -121,11 +121,11 @@ def test_sliders_move_the_picture_as_the_operator_does(name):
     model = Model.open(name)
     photo = np.ascontiguousarray(Photo.open(SAMPLE).pixels[:256, :256])
     unmoved = model(photo)
-    default = reference_of(model.card, {})(photo)
+    default = reference_function(model.card, {})(photo)
     own = mse(unmoved, default)
     for param in model.card.sliders:
         for end in (param.low, param.high):
-            target = reference_of(model.card, {param.name: end})(photo)
+            target = reference_function(model.card, {param.name: end})(photo)
             moved = model(photo, {param.name: end})
             near = mse(target, default) < own
             limit = 1.3 * own if near else mse(unmoved, target)
@@ -137,20 +137,20 @@ def test_sliders_move_the_picture_as_the_operator_does(name):
 def test_no_photo_is_worse_than_the_card_says(name):
     """On some of the photos that the card's figures are of; all of them would take an hour."""
     model = Model.open(name)
-    said = model.card.measured[0]
+    said = model.card.metrics[0]
     photos = pairs.find_photos(TEST_PHOTOS)[:SOME]
-    values = params_of(model.card, {})
-    jobs = pairs.plan(
+    values = operator_params(model.card, {})
+    jobs = pairs.plan_pairs(
         model.card.operator,
         values,
         photos,
         short_sides=(),
-        largest=2160,
+        max_size=2160,
         cache=pairs.cache_folder(),
     )
-    report = evaluate(lambda rgb, _: model(rgb), pairs.make(jobs))
+    report = evaluate(lambda rgb, _: model(rgb), pairs.compute_pairs(jobs))
     assert report.worst.psnr > said.psnr_worst - 0.05
     # Five of the photos cannot be far from the mean of all without something being wrong.
     assert report.mean.psnr == pytest.approx(said.psnr_mean, abs=2.5)
     assert report.mean.ssim == pytest.approx(said.ssim_mean, abs=0.05)
-    assert report.untouched.psnr == pytest.approx(said.untouched_psnr_mean, abs=2.5)
+    assert report.identity.psnr == pytest.approx(said.identity_psnr_mean, abs=2.5)

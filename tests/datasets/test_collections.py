@@ -32,7 +32,7 @@ def test_fivek_is_found_as_single_downloads(fivek, tmp_path):
 
 
 def test_half_of_fivek_is_tested_on():
-    tested = [n for n in range(1, 5001) if fivek_module.is_test(fivek_module.key(str(n)))]
+    tested = [n for n in range(1, 5001) if fivek_module.is_test(fivek_module.photo_key(str(n)))]
     assert len(tested) == 2500
     assert tested[:3] == [2, 4, 6]
 
@@ -96,11 +96,11 @@ def test_lists_are_read_with_and_without_extension_and_as_bare_numbers(tmp_path,
     # Bare numbers are what wuhuikai/DeepGuidedFilter's test_idx.txt holds.
     file = tmp_path / "test.txt"
     file.write_bytes(text.encode())
-    assert sorted(read_names(file, fivek_module.key)) == ["0002", "0701"]
+    assert sorted(read_names(file, fivek_module.photo_key)) == ["0002", "0701"]
 
 
 def test_a_list_of_raise_may_be_its_csv(raise_photos):
-    assert len(read_names(raise_photos / "RAISE_all.csv", raise2015.key)) == 4
+    assert len(read_names(raise_photos / "RAISE_all.csv", raise2015.photo_key)) == 4
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_list_that_is_none_is_refused(tmp_path, name, text, complaint):
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=complaint):
-        read_names(tmp_path / name, fivek_module.key)
+        read_names(tmp_path / name, fivek_module.photo_key)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
-from burnish.operators.user_defined import resolve
+from burnish.operators.user_defined import find_operator
 
 
 def test_fivek_becomes_folders_to_train_and_test_on(burnish, fivek, tmp_path):
@@ -36,7 +36,7 @@ def test_experts_become_pairs(burnish, fivek, tmp_path):
         "failed": [],
     }
     for folder in folders:
-        assert len(resolve(f"pairs:{folder}").pairs) == 2
+        assert len(find_operator(f"pairs:{folder}").pairs) == 2
 
 
 def test_raise_becomes_folders(burnish, raise_photos, tmp_path):

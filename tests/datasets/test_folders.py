@@ -8,20 +8,20 @@ import pytest
 from PIL import Image
 
 from burnish.datasets.fivek import find
-from burnish.datasets.folders import make, make_one
-from burnish.datasets.plan import Order, begin, plan
+from burnish.datasets.folders import write_photo, write_photos
+from burnish.datasets.plan import DatasetOptions, plan_dataset, prepare_output
 from burnish.errors import PhotoError
-from burnish.operators.user_defined import resolve
+from burnish.operators.user_defined import find_operator
 from burnish.photo import Photo
 from burnish.training import pairs
 
 
 def run(collection, order):
     """Do what is missing in this process; returns how many photos that were."""
-    found = plan(collection, order)
-    begin(found, order.output)
+    found = plan_dataset(collection, order)
+    prepare_output(found, order.output)
     for job in found.jobs:
-        make_one(job)
+        write_photo(job)
     return len(found.jobs)
 
 
@@ -34,17 +34,17 @@ def contents(folder):
 
 
 def test_photos_have_the_sizes_and_16_bits(fivek, tmp_path):
-    assert run(find(fivek), Order(tmp_path, sizes=("24", "480", "random"), limit=1)) == 2
+    assert run(find(fivek), DatasetOptions(tmp_path, sizes=("24", "480", "random"), limit=1)) == 2
     small = tmp_path / "24p" / "train" / "a0001-jmac_DSC1459.png"
     assert Photo.size_of(small) == (36, 24)
-    assert Photo.open(small).origin.depth == 16
+    assert Photo.open(small).metadata.depth == 16
     # Neither is enlarged: the photo has 48 rows.
     for size in ("480p", "random"):
         assert Photo.size_of(tmp_path / size / "train" / small.name) == (72, 48)
 
 
 def test_an_expert_s_version_keeps_its_colours_and_lies_on_the_photo(fivek, tmp_path, official):
-    run(find(fivek, "AC"), Order(tmp_path, sizes=("480",), experts="AC", limit=1))
+    run(find(fivek, "AC"), DatasetOptions(tmp_path, sizes=("480",), experts="AC", limit=1))
     name = "a0001-jmac_DSC1459.png"
     for expert, gain in (("a", 1.2), ("c", 0.8)):
         folder = tmp_path / "480p" / f"train-expert-{expert}"
@@ -69,7 +69,7 @@ def test_an_edit_of_another_shape_is_refused(fivek, tmp_path, official, change, 
     path = fivek / "tiff16_c" / "a0001-jmac_DSC1459.tif"
     official.write_edit(path, change(np.clip(official.encode(official.scene(0)), 0, 1)))
     with pytest.raises(PhotoError, match=complaint):
-        run(find(fivek, "C"), Order(tmp_path, sizes=("24",), experts="C", limit=1))
+        run(find(fivek, "C"), DatasetOptions(tmp_path, sizes=("24",), experts="C", limit=1))
 
 
 def test_an_edit_without_a_profile_is_refused(fivek, tmp_path, official):
@@ -78,38 +78,38 @@ def test_an_edit_without_a_profile_is_refused(fivek, tmp_path, official):
     with pytest.raises(
         PhotoError, match="expected an embedded colour profile, got none that can be used"
     ):
-        run(find(fivek, "C"), Order(tmp_path, sizes=("24",), experts="C", limit=1))
+        run(find(fivek, "C"), DatasetOptions(tmp_path, sizes=("24",), experts="C", limit=1))
 
 
 def test_a_run_cut_short_and_taken_up_equals_one_in_a_piece(fivek, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     wishes = {"sizes": ("24", "random"), "experts": "C"}
-    assert run(find(fivek, "C"), Order(whole, **wishes)) == 6
-    found = plan(find(fivek, "C"), Order(cut, **wishes))
-    begin(found, cut)
+    assert run(find(fivek, "C"), DatasetOptions(whole, **wishes)) == 6
+    found = plan_dataset(find(fivek, "C"), DatasetOptions(cut, **wishes))
+    prepare_output(found, cut)
     for job in found.jobs[:3]:
-        make_one(job)
+        write_photo(job)
     # Killed in the middle of a photo: one side is there, the other half written.
     folder = cut / "24p" / "train-expert-c"
     (folder / "after" / "a0001-jmac_DSC1459.png").unlink()
     (folder / "after" / ".burnish-0123.part").write_bytes(b"half")
     kept = folder / "before" / "a0001-jmac_DSC1459.png"
     stamp = kept.stat().st_mtime_ns
-    again = plan(find(fivek, "C"), Order(cut, **wishes))
-    assert (len(again.jobs), again.there) == (4, 5)
-    assert [outcome.complaint for outcome in make(again.jobs, processes=2)] == [None] * 4
+    again = plan_dataset(find(fivek, "C"), DatasetOptions(cut, **wishes))
+    assert (len(again.jobs), again.existing) == (4, 5)
+    assert [outcome.error for outcome in write_photos(again.jobs, processes=2)] == [None] * 4
     assert contents(cut) == contents(whole)
     assert kept.stat().st_mtime_ns == stamp
-    assert plan(find(fivek, "C"), Order(cut, **wishes)).jobs == []
+    assert plan_dataset(find(fivek, "C"), DatasetOptions(cut, **wishes)).jobs == []
 
 
 def test_a_damaged_file_stops_no_other(fivek, tmp_path, capfd):
     broken = next(fivek.rglob("a0701*.dng"))
     broken.write_bytes(broken.read_bytes()[:2000])
-    found = plan(find(fivek), Order(tmp_path, sizes=("24",)))
-    begin(found, tmp_path)
-    outcomes = list(make(found.jobs, processes=2))
-    complaints = [outcome.complaint for outcome in outcomes if outcome.complaint]
+    found = plan_dataset(find(fivek), DatasetOptions(tmp_path, sizes=("24",)))
+    prepare_output(found, tmp_path)
+    outcomes = list(write_photos(found.jobs, processes=2))
+    complaints = [outcome.error for outcome in outcomes if outcome.error]
     assert len(outcomes) == 6
     assert len(complaints) == 1
     assert complaints[0].startswith(f"{broken}: expected a camera's raw file")
@@ -118,19 +118,19 @@ def test_a_damaged_file_stops_no_other(fivek, tmp_path, capfd):
 
 
 def test_pairs_and_photos_are_what_training_takes(fivek, tmp_path, cache):
-    run(find(fivek, "C"), Order(tmp_path, sizes=("24",), experts="C"))
-    run(find(fivek), Order(tmp_path, sizes=("24",)))
+    run(find(fivek, "C"), DatasetOptions(tmp_path, sizes=("24",), experts="C"))
+    run(find(fivek), DatasetOptions(tmp_path, sizes=("24",)))
     spec = f"pairs:{tmp_path / '24p' / 'train-expert-c'}"
-    assert len(resolve(spec).pairs) == 3
-    jobs = pairs.plan(spec, {}, [], short_sides=(), largest=2160, cache=cache)
-    made = pairs.make(jobs, processes=1)
+    assert len(find_operator(spec).pairs) == 3
+    jobs = pairs.plan_pairs(spec, {}, [], short_sides=(), max_size=2160, cache=cache)
+    made = pairs.compute_pairs(jobs, processes=1)
     assert [pair.size for pair in made] == [(24, 36)] * 3
     assert len(pairs.find_photos(tmp_path / "24p" / "train")) == 3
     assert json.loads((tmp_path / "burnish-photos.json").read_text())["collection"] == "fivek"
 
 
 def test_the_picture_is_the_photo_and_not_its_mirror(fivek, tmp_path, official):
-    run(find(fivek), Order(tmp_path, sizes=("480",), limit=1))
+    run(find(fivek), DatasetOptions(tmp_path, sizes=("480",), limit=1))
     with Image.open(tmp_path / "480p" / "train" / "a0001-jmac_DSC1459.png") as image:
         pixels = np.asarray(image.convert("RGB")) / 255
     light = official.scene(0)

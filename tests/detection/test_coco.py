@@ -40,16 +40,16 @@ def record(tmp_path):
 def read(record, folder):
     path = folder / "instances.json"
     path.write_text(json.dumps(record))
-    return coco.read(path, folder)
+    return coco.read_dataset(path, folder)
 
 
 def test_photos_and_outlines(record, tmp_path):
     found = read(record, tmp_path)
     assert found.categories == ("cat", "dog")
-    (picture,) = found.pictures
+    (picture,) = found.images
     assert (picture.path, picture.size) == (tmp_path / "a.png", (30, 20))
-    cat, dog = picture.objects
-    assert (cat.label, cat.crowd, dog.label, dog.crowd) == ("cat", False, "dog", True)
+    cat, dog = picture.annotations
+    assert (cat.label, cat.is_crowd, dog.label, dog.is_crowd) == ("cat", False, "dog", True)
     assert dog.mask()[2:8, 3:9].all()
     assert dog.mask().sum() == 36
 
@@ -63,7 +63,7 @@ def test_polygons_as_pycocotools_fills_them(record, tmp_path):
     for _ in range(20):
         polygons = [(random.random(2 * random.integers(3, 9)) * 20).tolist() for _ in range(2)]
         record["annotations"][0]["segmentation"] = polygons
-        ours = read(record, tmp_path).pictures[0].objects[0].mask()
+        ours = read(record, tmp_path).images[0].annotations[0].mask()
         expected = theirs.decode(theirs.merge(theirs.frPyObjects(polygons, 20, 30))).astype(bool)
         np.testing.assert_array_equal(ours, expected)
 
@@ -157,6 +157,6 @@ def test_files_of_something_else(tmp_path, text):
     path = tmp_path / "instances.json"
     path.write_text(text, "latin-1")
     with pytest.raises(BurnishError, match=r"instances\.json"):
-        coco.read(path, tmp_path)
+        coco.read_dataset(path, tmp_path)
     with pytest.raises(BurnishError, match="no such file"):
-        coco.read(tmp_path / "none.json", tmp_path)
+        coco.read_dataset(tmp_path / "none.json", tmp_path)

@@ -77,9 +77,9 @@ def test_train_writes_what_it_measured(burnish, shapes, tmp_path, monkeypatch):
 
     card = read("d.onnx").card
     assert card.classes == ("disc", "thing")
-    assert card.rest == "thing"
+    assert card.other_class == "thing"
     assert card.training["steps"] == 1
-    assert card.measured == ()
+    assert card.metrics == ()
     assert burnish(*asked)[0] == 1  # it is there already
     for wrong, words in (
         (("--budget", "1m"), "got both"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from burnish.detection import coco
-from burnish.detection.training.cut_outs import CutOut, Scene, paste, read_cut_outs
-from burnish.detection.training.synthesize import compose
+from burnish.detection.training.cut_outs import CutOut, Scene, copy_paste, read_cut_outs
+from burnish.detection.training.synthesize import synthesize_dataset
 from burnish.errors import OutputError, UsageError
 from burnish.photo import Photo
 
@@ -48,7 +48,7 @@ def pasted(seed, times=6):
         for n in range(4)
     ]
     for _ in range(times):
-        scene = paste(scene, pieces[random.integers(4)], random)
+        scene = copy_paste(scene, pieces[random.integers(4)], random)
     return scene
 
 
@@ -81,7 +81,7 @@ def test_what_is_hidden_is_no_longer_told_of():
     for _ in range(60):
         scene = Scene(np.zeros((90, 120, 3), np.float32), ("small", "large"), (small, everywhere))
         piece = CutOut("new", np.ones((60, 80, 3), np.float32), np.ones((60, 80), np.float32))
-        result = paste(scene, piece, random)
+        result = copy_paste(scene, piece, random)
         covered = result.masks[-1]
         share = (small & ~covered).sum() / small.sum()
         assert ("small" in result.labels) == ((small & ~covered).sum() > 8 and share > 0.1)
@@ -101,17 +101,17 @@ def test_the_same_seed_pastes_the_same():
 def test_composites_are_a_coco_set(folder, photos, tmp_path):
     cut_outs = read_cut_outs(folder, ["person", "object"], "object")
     target = tmp_path / "composites"
-    path = compose(cut_outs, photos, target, count=5, size=(96, 64), seed=1)
-    found = coco.read(path, target)
-    assert len(found.pictures) == 5
+    path = synthesize_dataset(cut_outs, photos, target, count=5, size=(96, 64), seed=1)
+    found = coco.read_dataset(path, target)
+    assert len(found.images) == 5
     assert found.categories == ("object", "person")
-    objects = [each for picture in found.pictures for each in picture.objects]
+    objects = [each for picture in found.images for each in picture.annotations]
     assert len(objects) >= 5
     assert all(each.mask().sum() > 0 for each in objects)
     first = path.read_bytes()
-    again = compose(cut_outs, photos, tmp_path / "again", count=5, size=(96, 64), seed=1)
+    again = synthesize_dataset(cut_outs, photos, tmp_path / "again", count=5, size=(96, 64), seed=1)
     assert json.loads(again.read_bytes()) == json.loads(first)
     with pytest.raises(OutputError, match="a new folder"):
-        compose(cut_outs, photos, target, count=5)
+        synthesize_dataset(cut_outs, photos, target, count=5)
     with pytest.raises(UsageError, match="expected a folder of photos, got no such file"):
-        compose(cut_outs, tmp_path / "nosuch", tmp_path / "new", count=5)
+        synthesize_dataset(cut_outs, tmp_path / "nosuch", tmp_path / "new", count=5)

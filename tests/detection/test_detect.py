@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from burnish.detection import detector_file
 from burnish.detection.card import CARD_KEY, parse_card
 from burnish.detection.detect import MaskRCNN
-from burnish.detection.resize import fit
+from burnish.detection.resize import resize
 from burnish.errors import BurnishError, DeviceError, ModelError, UsageError
 
 
@@ -31,12 +31,12 @@ def test_as_torch(detector, untrained, size):
 
     import torch
 
-    from burnish.detection.training.export import _round
-    from burnish.detection.training.fuse import fuse
+    from burnish.detection.training.export import _round_weights_to_fp16
+    from burnish.detection.training.fuse import fuse_batchnorm
 
     network = copy.deepcopy(untrained).eval()
-    fuse(network)
-    _round(network)
+    fuse_batchnorm(network)
+    _round_weights_to_fp16(network)
     pixels = noise(*size)
     found, steps = detector.explain(pixels)
     with torch.no_grad():
@@ -54,7 +54,7 @@ def test_as_torch(detector, untrained, size):
 def test_boxes_are_in_the_photo_s_pixels(detector):
     """A photo twice as large gives twice as large boxes: what it looks at is the same."""
     large = noise(192, 240)
-    small = fit(large, (120, 96))
+    small = resize(large, (120, 96))
     one, other = detector.predict(small), detector.predict(large)
     assert one.size == (120, 96)
     assert other.size == (240, 192)
@@ -137,10 +137,10 @@ def test_card_comes_back(detector, detector_card):
 
 def test_scores_are_calibrated(detector_file, untrained, detector_card, tmp_path):
     from burnish.detection.card import Calibration
-    from burnish.detection.training.export import recard
+    from burnish.detection.training.export import rewrite_card
 
     card = detector_card(calibration=Calibration(slope=2.0, offset=-1.0))
-    path = recard(detector_file, card, tmp_path / "other.onnx")
+    path = rewrite_card(detector_file, card, tmp_path / "other.onnx")
     pixels = noise(96, 96)
     raw, turned = (MaskRCNN.open(p).predict(pixels).scores for p in (detector_file, path))
     logits = 2 * np.log(raw / (1 - raw)) - 1
@@ -187,17 +187,19 @@ def test_files_that_are_no_detectors(tmp_path):
         MaskRCNN.open("no-such-detector")
     from burnish.runtime import model_registry as shelf
 
-    operator = shelf.find("l0-smoothing").read_bytes()
+    operator = shelf.find_model("l0-smoothing").read_bytes()
     refused(operator, tmp_path, "expected a detector, with one card in its metadata")
 
 
 def test_a_detector_is_no_operator_s_network(detector_file):
-    from burnish.modelfile.reader import read
+    from burnish.modelfile.reader import read_model
     from burnish.runtime import model_registry as shelf
 
     with pytest.raises(BurnishError):
-        read(detector_file)
-    assert not {path.stem for path in detector_file.parent.glob("*.onnx")} & set(shelf.names())
+        read_model(detector_file)
+    assert not {path.stem for path in detector_file.parent.glob("*.onnx")} & set(
+        shelf.model_names()
+    )
 
 
 def strange_operator(model):
@@ -250,11 +252,11 @@ def test_strangers_files_are_refused(detector_file, tmp_path, change, words):
 
 def test_answers_that_are_none_are_refused(detector_card, tmp_path):
     """A graph with the right ends that gives labels the card has no names for."""
-    shapes = {"boxes": (1, 4), "labels": (1,), "scores": (1,), "masks": (1, 2, 2), "chosen": (1,)}
+    shapes = {"boxes": (1, 4), "labels": (1,), "scores": (1,), "masks": (1, 2, 2), "proposal_indices": (1,)}
     shapes |= {"anchors": (1, 4), "proposals": (1, 4), "objectness": (1,)}
     nodes, ends = [], []
     for name, shape in shapes.items():
-        whole = name in ("labels", "chosen")
+        whole = name in ("labels", "proposal_indices")
         kind = TensorProto.INT64 if whole else TensorProto.FLOAT
         values = np.full(shape, 2 if whole else 0.5).ravel().tolist()
         tensor = helper.make_tensor(

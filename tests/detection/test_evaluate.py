@@ -9,8 +9,14 @@ import pytest
 
 from burnish.detection import coco
 from burnish.detection.instances import Instances
-from burnish.detection.training.calibrate import calibrate, judged
-from burnish.detection.training.evaluate import found_records, look, measure, true_records, twelve
+from burnish.detection.training.calibrate import fit_calibration, match_detections
+from burnish.detection.training.evaluate import (
+    coco_metrics,
+    detection_records,
+    evaluate_detections,
+    ground_truth_records,
+    run_detector,
+)
 from burnish.errors import UsageError
 from burnish.photo import Photo
 
@@ -51,17 +57,17 @@ class Oracle:
 
 @pytest.fixture
 def photos(shapes):
-    return coco.read(shapes / "instances.json", shapes)
+    return coco.read_dataset(shapes / "instances.json", shapes)
 
 
 def test_finding_all_of_it_is_all_there_is(photos, detector_card):
-    measured = measure(look(Oracle(photos, 0), photos), photos, detector_card())
+    measured = evaluate_detections(run_detector(Oracle(photos, 0), photos), photos, detector_card())
     assert measured.box[0] == pytest.approx(1)
     # Pasting widens masks by a pixel in part, as Mask R-CNN's published implementations do.
     assert measured.mask[1] == pytest.approx(1)
     assert measured.mask[0] > 0.8
-    assert measured.objects == 8
-    assert set(measured.mask_by_class) == {"disc", "box"}
+    assert measured.object_count == 8
+    assert set(measured.mask_ap_by_class) == {"disc", "box"}
 
 
 def test_finding_nothing(photos, detector_card):
@@ -70,7 +76,7 @@ def test_finding_nothing(photos, detector_card):
             nothing = np.zeros((0, 4), np.float32)
             return Instances((1, 1), nothing, (), np.zeros(0, np.float32), ())
 
-    measured = measure(look(Blind(), photos), photos, detector_card())
+    measured = evaluate_detections(run_detector(Blind(), photos), photos, detector_card())
     assert measured.mask[0] == 0
     assert measured.box[8] == 0
 
@@ -84,10 +90,12 @@ def test_as_pycocotools_does(photos, detector_card, kind, wrong):
     from pycocotools.cocoeval import COCOeval
 
     card = detector_card()
-    truth = true_records(photos, card)
+    truth = ground_truth_records(photos, card)
     truth["annotations"][3]["iscrowd"] = 1
-    records = found_records(look(Oracle(photos, wrong), photos), card)
-    ours, by_class = twelve(json.loads(json.dumps(truth)), json.loads(json.dumps(records)), kind)
+    records = detection_records(run_detector(Oracle(photos, wrong), photos), card)
+    ours, by_class = coco_metrics(
+        json.loads(json.dumps(truth)), json.loads(json.dumps(records)), kind
+    )
     with contextlib.redirect_stdout(io.StringIO()):
         true = reference.COCO()
         true.dataset = truth | {"info": {}}
@@ -103,7 +111,7 @@ def test_as_pycocotools_does(photos, detector_card, kind, wrong):
 
 def test_other_categories_count_as_the_rest(photos, detector_card):
     def objects(**changes):
-        return true_records(photos, detector_card(**changes))["annotations"]
+        return ground_truth_records(photos, detector_card(**changes))["annotations"]
 
     assert [
         record["category_id"] for record in objects(classes=("disc", "thing"), rest="thing")
@@ -114,21 +122,25 @@ def test_other_categories_count_as_the_rest(photos, detector_card):
     ]
     assert len(objects(classes=("disc",))) == 4
     with pytest.raises(UsageError, match="objects of the classes cat"):
-        measure(look(Oracle(photos, 0), photos), photos, detector_card(classes=("cat",)))
+        evaluate_detections(
+            run_detector(Oracle(photos, 0), photos), photos, detector_card(classes=("cat",))
+        )
 
 
 def test_each_object_makes_one_detection_right(photos, detector_card):
-    scores, right = judged(look(Oracle(photos, 0), photos), photos, detector_card())
+    scores, right = match_detections(
+        run_detector(Oracle(photos, 0), photos), photos, detector_card()
+    )
     assert len(scores) == 8
     assert right.all()
-    found = look(Oracle(photos, 0), photos)
+    found = run_detector(Oracle(photos, 0), photos)
     twice = [type(each)(*(part * 2 for part in vars(each).values())) for each in found]
-    scores, right = judged(twice, photos, detector_card())
+    scores, right = match_detections(twice, photos, detector_card())
     assert len(scores) == 16
     assert right.sum() == 8
 
 
 def test_too_little_is_not_calibrated_on(photos, detector_card):
-    seen = [(look(Oracle(photos, 0), photos), photos)]
-    assert calibrate(seen, detector_card()).slope == 1
+    seen = [(run_detector(Oracle(photos, 0), photos), photos)]
+    assert fit_calibration(seen, detector_card()).slope == 1
     assert Photo.size_of(photos.pictures[0].path) == (128, 128)

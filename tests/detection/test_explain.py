@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from burnish.detection.detect import MaskRCNN, Steps
+from burnish.detection.detect import DetectionTrace, MaskRCNN
 from burnish.detection.instances import Instances
-from burnish.detection.training.explain import explain, page
+from burnish.detection.training.explain import render_page, write_explanation
 from burnish.errors import OutputError
 from burnish.photo import Photo
 
@@ -17,7 +17,7 @@ from burnish.photo import Photo
 def steps():
     anchors = np.array([[0, 0, 8, 8], [10, 10, 20, 20], [12, 4, 30, 18]], np.float32)
     proposals = np.array([[1, 1, 9, 9], [11, 5, 31, 17]], np.float32)
-    return Steps(anchors, proposals, np.array([0.9, 0.4], np.float32), np.array([1]))
+    return DetectionTrace(anchors, proposals, np.array([0.9, 0.4], np.float32), np.array([1]))
 
 
 def found(label):
@@ -28,7 +28,7 @@ def found(label):
 
 def drawn(steps, detector_card, label="disc"):
     pixels = np.full((24, 40, 3), 0.5, np.float32)
-    return page("a.png", pixels, found(label), steps, [0], detector_card(), 0.3)
+    return render_page("a.png", pixels, found(label), steps, [0], detector_card(), 0.3)
 
 
 def test_shows_every_step(steps, detector_card):
@@ -65,7 +65,7 @@ def test_from_photo_to_page(detector_file, tmp_path):
     random = np.random.default_rng(0)
     Photo(random.random((70, 90, 3))).save(tmp_path / "a.png")
     detector = MaskRCNN.open(detector_file)
-    target = explain(detector, tmp_path / "a.png", tmp_path / "a.html", threshold=0.0)
+    target = write_explanation(detector, tmp_path / "a.png", tmp_path / "a.html", threshold=0.0)
     assert target.read_text().startswith("<!doctype html>")
     with pytest.raises(OutputError):
-        explain(detector, tmp_path / "a.png", target)
+        write_explanation(detector, tmp_path / "a.png", target)

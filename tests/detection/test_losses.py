@@ -8,7 +8,7 @@ pytest.importorskip("torchvision", reason="torchvision is not installed")
 
 
 def test_edge_agreement_is_its_definition():
-    from burnish.detection.training.edge_loss import edge_agreement
+    from burnish.detection.training.edge_loss import edge_loss
 
     random = np.random.default_rng(0)
     one, other = random.random((2, 3, 9, 11))
@@ -22,12 +22,12 @@ def test_edge_agreement_is_its_definition():
                     ours = (one[index][part] * kernel).sum()
                     theirs = (other[index][part] * kernel).sum()
                     total, count = total + (ours - theirs) ** 2, count + 1
-    measured = edge_agreement(torch.tensor(one), torch.tensor(other)).item()
+    measured = edge_loss(torch.tensor(one), torch.tensor(other)).item()
     assert measured == pytest.approx(total / count, rel=1e-6)
 
 
 def test_mask_overlap_counts_what_lies_outside_the_box():
-    from burnish.detection.training.mask_iou import mask_overlap
+    from burnish.detection.training.mask_iou import mask_iou
 
     random = np.random.default_rng(1)
     whole = np.zeros((56, 56), bool)
@@ -37,7 +37,7 @@ def test_mask_overlap_counts_what_lies_outside_the_box():
     inside = np.zeros_like(whole)
     inside[:28, :28] = predicted
     expected = (inside & whole).sum() / (inside | whole).sum()
-    measured = mask_overlap(
+    measured = mask_iou(
         torch.tensor(predicted)[None].float(),
         torch.tensor(whole[:28, :28])[None].float(),
         torch.tensor(box)[None].float(),

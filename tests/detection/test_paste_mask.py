@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from burnish.detection.paste_mask import paste
+from burnish.detection.paste_mask import paste_mask
 
 SIZE = (61, 47)
 BOXES = {
@@ -24,19 +24,19 @@ def test_pasted_as_torchvision_does(box):
     theirs = paste_masks_in_image(
         torch.from_numpy(mask)[None, None], torch.tensor([box], dtype=torch.float32), SIZE[::-1]
     )[0, 0].numpy()
-    ours = paste(mask, np.array(box, np.float32), SIZE)
+    ours = paste_mask(mask, np.array(box, np.float32), SIZE)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_box_outside_the_picture_leaves_nothing():
     mask = np.ones((28, 28), np.float32)
-    assert not paste(mask, np.array([70, 3, 90, 20], np.float32), SIZE).any()
+    assert not paste_mask(mask, np.array([70, 3, 90, 20], np.float32), SIZE).any()
 
 
 def test_values_stay_between_the_mask_s():
     mask = np.random.default_rng(1).random((9, 14), dtype=np.float32)
     for box in BOXES.values():
-        pasted = paste(mask, np.array(box, np.float32), SIZE)
+        pasted = paste_mask(mask, np.array(box, np.float32), SIZE)
         assert pasted.shape == SIZE[::-1]
         assert pasted.min() >= 0
         assert pasted.max() <= 1

@@ -10,7 +10,7 @@ from burnish.detection.detect import MaskRCNN
 from burnish.photo import Photo
 from burnish.runtime import model_registry as shelf
 
-SHIPPED = sorted(detector_file.SHIPPED.glob("*.onnx"))
+SHIPPED = sorted(detector_file.BUNDLED.glob("*.onnx"))
 COCO = Path(__file__).parents[3] / "shared" / "coco"
 
 
@@ -24,11 +24,11 @@ def test_small_and_with_a_full_card(path):
     assert path.stat().st_size < 15e6
     card = detector_file.read(path).card
     assert card.name == path.stem
-    assert card.measured
-    assert card.calibration.photos
+    assert card.metrics
+    assert card.calibration.dataset
     assert card.licence != "unstated"
-    assert card.abilities != "Not stated."
-    assert path.stem not in shelf.names()
+    assert card.description != "Not stated."
+    assert path.stem not in shelf.model_names()
 
 
 def photographs():
@@ -56,13 +56,13 @@ def test_measured_as_the_card_says(path):
     source = COCO / "instances_val2017.json"
     if not source.is_file():
         pytest.skip("the photos that it was judged on are not here")
-    from burnish.detection.training.evaluate import look, measure
+    from burnish.detection.training.evaluate import evaluate_detections, run_detector
 
     detector = MaskRCNN.open(path, device="cpu")
-    photos = coco.read(source, COCO / "val2017")
-    measured = measure(look(detector, photos), photos, detector.card)
-    said = [each for each in detector.card.measured if each.photos == measured.photos]
+    photos = coco.read_dataset(source, COCO / "val2017")
+    measured = evaluate_detections(run_detector(detector, photos), photos, detector.card)
+    said = [each for each in detector.card.metrics if each.dataset == measured.dataset]
     assert len(said) == 1
     np.testing.assert_allclose(measured.mask, said[0].mask, atol=2e-3)
     np.testing.assert_allclose(measured.box, said[0].box, atol=2e-3)
-    assert Photo.size_of(photos.pictures[0].path) == photos.pictures[0].size
+    assert Photo.size_of(photos.images[0].path) == photos.images[0].size

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from burnish.detection.instances import Instances
-from burnish.detection.tracker import Tracking, Tracks, follow, overlap
+from burnish.detection.tracker import TrackerConfig, TrackerState, iou, update_tracks
 from burnish.regions.edges import Edges
 from burnish.regions.region import Region
 from burnish.regions.select import Selection
-from burnish.regions.video_region import FilmRegion
+from burnish.regions.video_region import VideoRegion
 
 SIZE = (100, 60)
 PIXELS = np.zeros((60, 100, 3), np.float32)
@@ -23,10 +23,10 @@ def seen(*objects):
 
 
 def run(*frames, how=None):
-    how = how or Tracking()
-    tracks, after = Tracks(), []
+    how = how or TrackerConfig()
+    tracks, after = TrackerState(), []
     for frame in frames:
-        tracks = follow(tracks, seen(*frame), how)
+        tracks = update_tracks(tracks, seen(*frame), how)
         after.append(tracks)
     return after
 
@@ -46,7 +46,7 @@ def test_overlap_by_counting_pixels():
             grids.append(grid)
         union = (grids[0] | grids[1]).sum()
         expected = (grids[0] & grids[1]).sum() / union if union else 0
-        assert overlap(*boxes) == pytest.approx(expected)
+        assert iou(*boxes) == pytest.approx(expected)
 
 
 def test_identities_stay_while_objects_move():
@@ -68,7 +68,7 @@ def test_a_class_is_never_taken_for_another():
 
 @pytest.mark.parametrize("patience", [0, 1, 2])
 def test_missed_objects_keep_their_mask_for_a_while(patience):
-    how = Tracking(patience=patience)
+    how = TrackerConfig(max_age=patience)
     after = run([("cat", 5)], *[[]] * 4, how=how)
     assert [len(tracks.tracks) for tracks in after] == [1] + [1] * patience + [0] * (4 - patience)
     if patience:
@@ -97,16 +97,16 @@ def test_a_trembling_box_is_steadied_and_a_moving_one_not_left_behind():
 def test_masks_are_steadied_between_those_found():
     first, second = seen(("cat", 5)), seen(("cat", 5))
     object.__setattr__(second, "masks", (np.zeros((4, 4)),))
-    tracks = follow(follow(Tracks(), first), second)
+    tracks = update_tracks(update_tracks(TrackerState(), first), second)
     np.testing.assert_allclose(tracks.tracks[0].mask, 0.6)
 
 
 def test_nothing_is_changed_that_was_given():
-    before = follow(Tracks(), seen(("cat", 5)))
+    before = update_tracks(TrackerState(), seen(("cat", 5)))
     box = before.tracks[0].box.copy()
-    follow(before, seen(("cat", 7)))
+    update_tracks(before, seen(("cat", 7)))
     np.testing.assert_array_equal(before.tracks[0].box, box)
-    assert before.following == 2
+    assert before.next_id == 2
 
 
 class Frames:
@@ -123,8 +123,8 @@ class Frames:
 
 def film(selection, *frames):
     region = Region(selection, Edges(feather=0), Frames(*frames))
-    state = FilmRegion(region)
-    return [state.of(PIXELS) for _ in frames]
+    state = VideoRegion(region)
+    return [state.compute_mask(PIXELS) for _ in frames]
 
 
 def lefts(mask):
@@ -157,5 +157,5 @@ def test_a_click_means_an_object_of_the_first_frame_wherever_it_goes():
 def test_a_film_with_a_mask_needs_no_objects():
     mask = np.zeros((60, 100), bool)
     mask[5:9] = True
-    state = FilmRegion(Region(mask=mask))
-    np.testing.assert_array_equal(state.of(PIXELS), mask)
+    state = VideoRegion(Region(mask=mask))
+    np.testing.assert_array_equal(state.compute_mask(PIXELS), mask)

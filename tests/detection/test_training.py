@@ -10,50 +10,56 @@ pytest.importorskip("torchvision", reason="torchvision is not installed")
 
 from burnish.detection import coco  # noqa: E402
 from burnish.detection.detect import MaskRCNN  # noqa: E402
-from burnish.detection.training.config import Settings  # noqa: E402
+from burnish.detection.training.config import DetectorTrainConfig  # noqa: E402
 from burnish.detection.training.cut_outs import CutOut  # noqa: E402
-from burnish.detection.training.dataset import Examples  # noqa: E402
-from burnish.detection.training.evaluate import look, measure  # noqa: E402
+from burnish.detection.training.dataset import DetectionDataset  # noqa: E402
+from burnish.detection.training.evaluate import evaluate_detections, run_detector  # noqa: E402
 from burnish.detection.training.export import export  # noqa: E402
-from burnish.detection.training.job import start  # noqa: E402
-from burnish.detection.training.trainer import Training  # noqa: E402
+from burnish.detection.training.job import init_network  # noqa: E402
+from burnish.detection.training.trainer import DetectorTrainer  # noqa: E402
 from burnish.errors import BurnishError, ModelError, UsageError  # noqa: E402
 from burnish.photo import Photo  # noqa: E402
 
-SMALL = Settings(
-    ("disc", "box"), steps=2, budget=None, canvas=64, batch=1, mask_score=True, edges=0.1
+SMALL = DetectorTrainConfig(
+    ("disc", "box"),
+    steps=2,
+    budget=None,
+    image_size=64,
+    batch_size=1,
+    mask_iou_head=True,
+    edge_loss_weight=0.1,
 )
 
 
 @pytest.fixture
 def photos(shapes):
-    return coco.read(shapes / "instances.json", shapes)
+    return coco.read_dataset(shapes / "instances.json", shapes)
 
 
 def training(settings, photos, folder, data="", cut_outs=()):
-    examples = Examples(settings, [photos], cut_outs=cut_outs)
-    network = start(settings, None)
-    return Training(settings, network, examples, folder, pretrained=False, data=data)
+    examples = DetectionDataset(settings, [photos], cut_outs=cut_outs)
+    network = init_network(settings, None)
+    return DetectorTrainer(settings, network, examples, folder, pretrained=False, data_hash=data)
 
 
 @pytest.mark.slow
 def test_four_photos_are_learnt_by_heart(photos, detector_card, tmp_path):
     pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
-    settings = Settings(
+    settings = DetectorTrainConfig(
         ("disc", "box"),
         steps=150,
         budget=None,
-        canvas=128,
-        batch=2,
+        image_size=128,
+        batch_size=2,
         augment=False,
-        peak_rate=2e-3,
-        averaging=0.9,
+        max_lr=2e-3,
+        ema_decay=0.9,
     )
     run = training(settings, photos, tmp_path)
     run.run()
     card = detector_card(shorter=128, longer=192)
-    detector = MaskRCNN.open(export(run.averaged(), card, tmp_path / "d.onnx", half=True))
-    measured = measure(look(detector, photos), photos, card)
+    detector = MaskRCNN.open(export(run.ema_network(), card, tmp_path / "d.onnx", fp16=True))
+    measured = evaluate_detections(run_detector(detector, photos), photos, card)
     assert measured.box[0] > 0.9
     # A pasted mask is up to a pixel wider than what was drawn, so that 0.88 is a perfect one's AP.
     assert measured.mask[1] > 0.9
@@ -86,7 +92,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(photos, tmp_path, one_threa
     taken_up.run()
     for name, value in weights(whole).items():
         assert torch.equal(value, taken_up.network.state_dict()[name]), name
-        assert torch.equal(whole.average[name], taken_up.average[name]), name
+        assert torch.equal(whole.ema_weights[name], taken_up.ema_weights[name]), name
 
 
 def test_another_training_s_folder_is_refused(photos, tmp_path):
@@ -102,8 +108,8 @@ def test_another_training_s_folder_is_refused(photos, tmp_path):
 
 def test_examples_follow_from_seed_and_step(photos):
     def batch(seed, step):
-        settings = dataclasses.replace(SMALL, seed=seed, canvas=128, batch=2)
-        return Examples(settings, [photos]).batch(step)
+        settings = dataclasses.replace(SMALL, seed=seed, image_size=128, batch_size=2)
+        return DetectionDataset(settings, [photos]).batch(step)
 
     for one, other in zip(batch(0, 3)[0], batch(0, 3)[0], strict=True):
         assert torch.equal(one, other)
@@ -112,8 +118,8 @@ def test_examples_follow_from_seed_and_step(photos):
 
 
 def test_every_photo_comes_once_before_any_comes_again(photos):
-    settings = dataclasses.replace(SMALL, canvas=128, augment=False)
-    examples = Examples(settings, [photos])
+    settings = dataclasses.replace(SMALL, image_size=128, augment=False)
+    examples = DetectionDataset(settings, [photos])
     seen = [examples.batch(step)[0][0].sum().item() for step in range(8)]
     assert sorted(seen[:4]) == sorted(seen[4:])
     assert len(set(seen)) == 4
@@ -121,8 +127,8 @@ def test_every_photo_comes_once_before_any_comes_again(photos):
 
 def test_truth_follows_the_picture(photos):
     """What the masks cover has the objects' colours, whatever was done to the photo."""
-    settings = dataclasses.replace(SMALL, canvas=128, batch=4)
-    examples = Examples(settings, [photos])
+    settings = dataclasses.replace(SMALL, image_size=128, batch_size=4)
+    examples = DetectionDataset(settings, [photos])
     judged = 0
     for step in range(6):
         for image, target in zip(*examples.batch(step), strict=True):
@@ -144,8 +150,8 @@ def test_cut_outs_are_pasted_where_asked(photos):
     piece = CutOut("box", np.ones((40, 40, 3), np.float32), np.ones((40, 40), np.float32))
 
     def count(paste):
-        settings = dataclasses.replace(SMALL, canvas=128, paste=paste)
-        examples = Examples(settings, [photos], cut_outs=[piece])
+        settings = dataclasses.replace(SMALL, image_size=128, copy_paste_prob=paste)
+        examples = DetectionDataset(settings, [photos], cut_outs=[piece])
         return sum(len(examples.batch(step)[1][0]["labels"]) for step in range(12))
 
     assert count(1.0) > count(0.0)
@@ -153,10 +159,10 @@ def test_cut_outs_are_pasted_where_asked(photos):
 
 def test_faults(photos, tmp_path):
     with pytest.raises(UsageError, match="objects of the classes cat"):
-        Examples(dataclasses.replace(SMALL, classes=("cat",)), [photos])
+        DetectionDataset(dataclasses.replace(SMALL, classes=("cat",)), [photos])
     (tmp_path / "w.pth").write_bytes(b"nothing")
     with pytest.raises(BurnishError, match=r"w\.pth: expected the weights of efficientnet"):
-        start(SMALL, tmp_path / "w.pth")
+        init_network(SMALL, tmp_path / "w.pth")
     # Weights that make every loss infinite end the training in words.
     run = training(SMALL, photos, tmp_path / "run")
     with torch.no_grad():
@@ -175,52 +181,55 @@ def test_backbone_is_that_of_its_package():
     )
     from pathlib import Path
 
-    from burnish.detection.training.efficientnet_lite import Lite0, load_imagenet
-    from burnish.detection.training.fuse import fuse
+    from burnish.detection.training.efficientnet_lite import (
+        EfficientNetLite0,
+        load_imagenet_weights,
+    )
+    from burnish.detection.training.fuse import fuse_batchnorm
 
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
     reference = theirs.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    ours = Lite0().eval()
-    load_imagenet(ours, Path(path))
+    ours = EfficientNetLite0().eval()
+    load_imagenet_weights(ours, Path(path))
     image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = reference._swish(reference._bn0(reference._conv_stem(image)))
         for block in reference._blocks:
             expected = block(expected)
         torch.testing.assert_close(ours(image)["2"], expected)
-        fuse(ours)
+        fuse_batchnorm(ours)
         torch.testing.assert_close(ours(image)["2"], expected, atol=1e-3, rtol=0)
 
 
 def test_full_layout_takes_torchvision_s_weights(tmp_path):
     from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 
-    from burnish.detection.training.detectors import full
-    from burnish.detection.training.torchvision_weights import classes, load
+    from burnish.detection.training.detectors import resnet50_mask_rcnn
+    from burnish.detection.training.torchvision_weights import class_names, load_weights
 
     theirs = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=91)
     path = tmp_path / "weights.pth"
     torch.save(theirs.state_dict(), path)
-    ours = full(90)
-    load(ours, path)
+    ours = resnet50_mask_rcnn(90)
+    load_weights(ours, path)
     for name, value in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[name], value), name
-    assert len(classes()) == 90
-    assert len(set(classes())) == 90
+    assert len(class_names()) == 90
+    assert len(set(class_names())) == 90
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(ModelError, match="expected a state dictionary"):
-        load(ours, path)
+        load_weights(ours, path)
 
 
 @pytest.mark.slow
 def test_full_detector_exports(tmp_path):
     """The whole way of `burnish regions export`, with weights that were never trained."""
-    from burnish.detection.training.detectors import full
-    from burnish.detection.training.torchvision_weights import export_full
+    from burnish.detection.training.detectors import resnet50_mask_rcnn
+    from burnish.detection.training.torchvision_weights import export_resnet50
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = full(90)
+        network = resnet50_mask_rcnn(90)
         # With statistics of real signals, so that no number grows too large.
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -232,9 +241,9 @@ def test_full_detector_exports(tmp_path):
             network.train()([torch.rand(3, 128, 128)] * 2, [target | {"masks": mask}] * 2)
     path = tmp_path / "weights.pth"
     torch.save(network.state_dict(), path)
-    target = export_full(path, tmp_path / "full.onnx")
+    target = export_resnet50(path, tmp_path / "full.onnx")
     detector = MaskRCNN.open(target)
-    assert detector.card.shorter == 800
+    assert detector.card.min_size == 800
     assert "person" in detector.card.classes
     with pytest.raises(UsageError, match="give one of the two"):
-        export_full(None, tmp_path / "other.onnx")
+        export_resnet50(None, tmp_path / "other.onnx")

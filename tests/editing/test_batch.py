@@ -4,15 +4,15 @@ import threading
 
 import pytest
 
-from burnish.editing.batch import How, Watcher, planned, run
-from burnish.editing.edit import Edit, choose
-from burnish.editing.plan import Step, Wish, plan
+from burnish.editing.batch import ProgressListener, WriteOptions, dry_run, run_batch
+from burnish.editing.edit import Edit, load_edit
+from burnish.editing.plan import OutputOptions, PlannedFile, plan
 from burnish.photo import Photo
 
 
 @pytest.fixture
 def steps(photos, tmp_path):
-    return plan([photos], "same", Wish(tmp_path / "out")).steps
+    return plan([photos], "same", OutputOptions(tmp_path / "out")).files
 
 
 def same(run=lambda pixels, progress=None: pixels):
@@ -20,7 +20,7 @@ def same(run=lambda pixels, progress=None: pixels):
 
 
 def test_outcomes_come_in_order(steps):
-    outcomes = list(run(same(), steps))
+    outcomes = list(run_batch(same(), steps))
     assert [outcome.input for outcome in outcomes] == [str(step.source) for step in steps]
     assert {outcome.status for outcome in outcomes} == {"done"}
     assert all(step.target.exists() for step in steps)
@@ -44,7 +44,7 @@ def test_the_next_photo_is_read_while_one_is_edited(steps, monkeypatch):
         return pixels
 
     monkeypatch.setattr(Photo, "open", open_and_tell)
-    assert {outcome.status for outcome in run(same(edit), steps)} == {"done"}
+    assert {outcome.status for outcome in run_batch(same(edit), steps)} == {"done"}
 
 
 def test_no_more_than_the_next_photo_is_read_ahead(steps, monkeypatch):
@@ -57,14 +57,14 @@ def test_no_more_than_the_next_photo_is_read_ahead(steps, monkeypatch):
         edited.append(len(opened) - len(edited))
         return pixels
 
-    assert len(list(run(same(edit), steps))) == 6
+    assert len(list(run_batch(same(edit), steps))) == 6
     assert max(edited) <= 2
 
 
 def test_a_photo_that_fails_is_alone_in_it(steps):
     steps[2].source.write_bytes(b"no picture")
     steps[4].source.unlink()
-    outcomes = list(run(same(), steps))
+    outcomes = list(run_batch(same(), steps))
     assert [outcome.status for outcome in outcomes] == [
         *("done", "done", "failed", "done", "failed", "done")
     ]
@@ -76,9 +76,13 @@ def test_a_photo_that_fails_is_alone_in_it(steps):
 def test_a_result_that_came_up_meanwhile_is_not_replaced(steps):
     steps[1].target.parent.mkdir()
     steps[1].target.write_bytes(b"precious")
-    assert [outcome.status for outcome in run(same(), steps)][:3] == ["done", "failed", "done"]
+    assert [outcome.status for outcome in run_batch(same(), steps)][:3] == [
+        "done",
+        "failed",
+        "done",
+    ]
     assert steps[1].target.read_bytes() == b"precious"
-    outcomes = list(run(same(), steps[1:2], How(overwrite=True)))
+    outcomes = list(run_batch(same(), steps[1:2], WriteOptions(overwrite=True)))
     assert outcomes[0].status == "done"
     assert Photo.open(steps[1].target).size == (56, 40)
 
@@ -87,7 +91,7 @@ def test_memory_that_runs_out_is_said_in_words(steps):
     def edit(pixels, progress=None):
         raise MemoryError
 
-    [outcome] = run(same(edit), steps[:1])
+    [outcome] = run_batch(same(edit), steps[:1])
     assert outcome.reason == f"{steps[0].source}: too large for the memory of this machine"
 
 
@@ -96,10 +100,10 @@ def test_an_error_of_our_own_is_not_taken_for_a_photo_s(steps):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(run(same(edit), steps))
+        list(run_batch(same(edit), steps))
 
 
-class Stopping(Watcher):
+class Stopping(ProgressListener):
     """Has a batch end after some photos."""
 
     def __init__(self, after):
@@ -120,7 +124,9 @@ class Stopping(Watcher):
 @pytest.mark.parametrize("after", [0, 1, 3, 6])
 def test_stopped_it_finishes_the_photo_in_hand(steps, after):
     watcher = Stopping(after)
-    assert [outcome.status for outcome in run(same(), steps, watcher=watcher)] == ["done"] * after
+    assert [outcome.status for outcome in run_batch(same(), steps, listener=watcher)] == [
+        "done"
+    ] * after
     assert watcher.begun == list(steps[:after])
 
 
@@ -133,19 +139,19 @@ def test_interrupted_it_writes_what_is_edited_and_says_what_is_not(steps):
         edited.append(pixels)
         return pixels
 
-    outcomes = list(run(same(edit), steps))
+    outcomes = list(run_batch(same(edit), steps))
     assert [outcome.status for outcome in outcomes] == ["done", "done", "interrupted"]
     assert [step.target.exists() for step in steps] == [True, True, False, False, False, False]
 
 
 def test_progress_is_passed_on(steps):
     watcher = Stopping(after=None)
-    list(run(choose("l0-smoothing", {}), steps[:2], watcher=watcher))
+    list(run_batch(load_edit("l0-smoothing", {}), steps[:2], listener=watcher))
     assert watcher.shares == [1, 1]
 
 
 def test_skipped_and_planned(steps):
-    skipped = [Step(steps[0].source, steps[0].target, skip=True), steps[1]]
-    assert [outcome.status for outcome in run(same(), skipped)] == ["skipped", "done"]
-    statuses = [outcome.status for outcome in planned(same(), skipped)]
+    skipped = [PlannedFile(steps[0].source, steps[0].target, skip=True), steps[1]]
+    assert [outcome.status for outcome in run_batch(same(), skipped)] == ["skipped", "done"]
+    statuses = [outcome.status for outcome in dry_run(same(), skipped)]
     assert statuses == ["skipped", "planned"]

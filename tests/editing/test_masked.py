@@ -8,12 +8,12 @@ from PIL import Image
 
 import burnish
 from burnish.detection.instances import Instances
-from burnish.editing.edit import choose
-from burnish.editing.history import made_of
-from burnish.editing.masked import MaskKeeper, within
-from burnish.editing.photo import edited
+from burnish.editing.edit import load_edit
+from burnish.editing.history import read_photo_history
+from burnish.editing.masked import MaskWriter, masked_edit
+from burnish.editing.photo import edit_photo
 from burnish.editing.region_edit import region_edit
-from burnish.editing.replay import again
+from burnish.editing.replay import replay
 from burnish.errors import ModelError, OutputError, PhotoError, UsageError
 from burnish.photo import Photo
 from burnish.regions.edges import Edges
@@ -24,7 +24,7 @@ from burnish.regions.select import Selection
 
 # What each is asked for, so that it changes something.
 ASKED = {"adjust": {"exposure": 1}}
-SHOWN = [name for name, edit in EDITS.items() if edit.call]
+SHOWN = [name for name, edit in EDITS.items() if edit.function]
 
 
 def soft(height=40, width=56):
@@ -51,7 +51,7 @@ class Found:
         box = np.array([[0, 0, width // 2, height]], np.float32)
         one = (np.ones((height, width // 2), np.float32),)
         found = Instances((width, height), box, ("person",), np.ones(1, np.float32), one)
-        return found.pick([] if self.nothing else [0])
+        return found.select([] if self.nothing else [0])
 
 
 def person(edges=None, nothing=False):
@@ -70,7 +70,7 @@ def file(request, picture, tmp_path):
 def write(kind, picture, folder):
     pixels = picture(3) / np.float32(255)
     photo = Photo(pixels)
-    origin, name = photo.origin, "photo.png"
+    origin, name = photo.metadata, "photo.png"
     if kind == "16 bits":
         origin = replace(origin, depth=16)
         photo = Photo(np.random.default_rng(0).random(pixels.shape))
@@ -84,7 +84,7 @@ def write(kind, picture, folder):
     elif kind == "beyond sRGB":
         Image.fromarray(picture(3)).save(folder / name, icc_profile=wide_profile())
         return folder / name
-    return replace(photo, origin=origin).save(folder / name)
+    return replace(photo, metadata=origin).save(folder / name)
 
 
 def wide_profile():
@@ -145,7 +145,7 @@ def test_within_a_region_it_is_the_whole_edit_and_outside_the_photo(file, mask, 
 @pytest.mark.parametrize("name", SHOWN)
 def test_edits_of_regions_leave_the_rest_bit_for_bit(file, mask, name):
     edit = EDITS[name]
-    shown = 1 - mask if edit.outside else mask
+    shown = 1 - mask if edit.applies_outside else mask
     result = burnish.apply(file, name, only=mask, **ASKED.get(name, {}))
     assert result == file.with_stem(f"photo.{name}")
     before, after = codes(file), codes(result)
@@ -160,9 +160,9 @@ def test_edits_of_regions_leave_the_rest_bit_for_bit(file, mask, name):
 @pytest.mark.parametrize("name", SHOWN)
 def test_in_the_core_it_is_what_the_edit_makes(picture, mask, name):
     pixels = picture(4) / np.float32(255)
-    edit, values = EDITS[name], EDITS[name].settle(ASKED.get(name, {}))
-    shown = 1 - mask if edit.outside else mask
-    made = edit.prepared(values)(pixels, mask)
+    edit, values = EDITS[name], EDITS[name].resolve_params(ASKED.get(name, {}))
+    shown = 1 - mask if edit.applies_outside else mask
+    made = edit.prepare(values)(pixels, mask)
     result = burnish.apply(pixels, name, only=mask, **ASKED.get(name, {}))
     np.testing.assert_array_equal(result[shown == 1], made[shown == 1])
     share = shown[..., None].astype(float)
@@ -173,7 +173,7 @@ def test_what_was_filled_holds_nothing_of_the_photo_beyond_srgb(picture, mask, t
     """Colours that sRGB cannot hold travel apart; they must not shine through."""
     file = write("beyond sRGB", picture, tmp_path)
     photo = Photo.open(file)
-    assert np.abs(photo.origin.beyond).max() > 0.02
+    assert np.abs(photo.metadata.out_of_gamut).max() > 0.02
     result = Photo.open(burnish.apply(file, "fill", only=mask, colour="#336699"))
     core = codes(file.with_stem("photo.fill"))[mask == 1]
     assert (core == core[0]).all()
@@ -224,18 +224,18 @@ def documented(photos):
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     origin = replace(
-        photo.origin,
+        photo.metadata,
         exif=exif.tobytes(),
         xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22'
         b'-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:a="urn:a" a:b="who"/></rdf:RDF>'
         b"</x:xmpmeta>",
         texts=((b"tEXt", b"Author\0who"),),
     )
-    return replace(photo, origin=origin).save(photos / "documented.png")
+    return replace(photo, metadata=origin).save(photos / "documented.png")
 
 
 def test_metadata_is_kept(documented, mask):
-    origin = Photo.open(burnish.apply(documented, "blur", only=mask)).origin
+    origin = Photo.open(burnish.apply(documented, "blur", only=mask)).metadata
     assert b"Maker" in origin.exif
     assert b"who" in origin.xmp
     assert origin.texts == ((b"tEXt", b"Author\0who"),)
@@ -243,8 +243,8 @@ def test_metadata_is_kept(documented, mask):
 
 def test_anonymising_leaves_metadata_out_unless_asked(documented):
     for keep in (False, True):
-        edit = region_edit(EDITS["anonymise"], {}, person(), forget=False if keep else None)
-        photo = edited(edit, Photo.open(documented), source=documented)
+        edit = region_edit(EDITS["anonymise"], {}, person(), strip_metadata=False if keep else None)
+        photo = edit_photo(edit, Photo.open(documented), source=documented)
         data = photo.encode()
         assert (b"Maker" in data) == (b"who" in data) == keep
         assert not photo.pixels[:, :28].any()
@@ -253,30 +253,30 @@ def test_anonymising_leaves_metadata_out_unless_asked(documented):
 def test_what_is_found_where_nothing_is(documented):
     photo = Photo.open(documented)
     for edit in (
-        within(choose("l0-smoothing", {}), person(nothing=True)),
+        masked_edit(load_edit("l0-smoothing", {}), person(nothing=True)),
         region_edit(EDITS["blur"], {}, person(nothing=True)),
     ):
         with pytest.warns(UserWarning, match=r"documented\.png: no person is found, so the photo"):
-            result = edited(edit, photo, source=documented)
+            result = edit_photo(edit, photo, source=documented)
         np.testing.assert_array_equal(result.pixels, photo.pixels)
     for name in ("cut-out", "background", "splash"):
         edit = region_edit(EDITS[name], {}, person(nothing=True))
         with pytest.raises(PhotoError, match="expected a region to keep, got none"):
-            edited(edit, photo, source=documented)
+            edit_photo(edit, photo, source=documented)
 
 
 def test_masks_are_kept(photos, tmp_path):
-    edit = within(choose("l0-smoothing", {}), person(), MaskKeeper(tmp_path, folder=True))
+    edit = masked_edit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
     for name in ("0.png", "1.png"):
-        edited(edit, Photo.open(photos / name), source=photos / name)
+        edit_photo(edit, Photo.open(photos / name), source=photos / name)
     mask = MaskFile(tmp_path / "1.png.mask.png").read((56, 40))
     np.testing.assert_array_equal(mask[:, :28], 1)
     np.testing.assert_array_equal(mask[:, 28:], 0)
     with pytest.raises(OutputError, match=r"one for another photo called 1\.png too"):
-        edited(edit, Photo.open(photos / "1.png"), source=tmp_path / "1.png")
-    anew = within(choose("l0-smoothing", {}), person(), MaskKeeper(tmp_path, folder=True))
+        edit_photo(edit, Photo.open(photos / "1.png"), source=tmp_path / "1.png")
+    anew = masked_edit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
     with pytest.raises(OutputError, match="expected a new file"):
-        edited(anew, Photo.open(photos / "1.png"), source=photos / "1.png")
+        edit_photo(anew, Photo.open(photos / "1.png"), source=photos / "1.png")
 
 
 def test_python_takes_a_mask_a_region_or_names(picture, mask):
@@ -310,16 +310,18 @@ def test_a_photo_says_where_and_it_is_done_again(photos, tmp_path):
         Found(),
         invert=True,
     )
-    edit = within(choose("l0-smoothing", {"lambda": 0.1}), region)
-    first = edited(edit, Photo.open(photos / "1.png")).save(tmp_path / "first.png")
-    [step] = made_of(first)
-    assert (step.where.classes, step.where.grow, step.where.invert) == (("person",), 2, True)
-    repeated = again([step], finder=Found())
+    edit = masked_edit(load_edit("l0-smoothing", {"lambda": 0.1}), region)
+    first = edit_photo(edit, Photo.open(photos / "1.png")).save(tmp_path / "first.png")
+    [step] = read_photo_history(first)
+    assert (step.region.classes, step.region.grow, step.region.invert) == (("person",), 2, True)
+    repeated = replay([step], finder=Found())
     photo = Photo.open(photos / "2.png")
-    np.testing.assert_array_equal(edited(repeated, photo).pixels, edited(edit, photo).pixels)
-    assert repeated.made == edit.made
+    np.testing.assert_array_equal(
+        edit_photo(repeated, photo).pixels, edit_photo(edit, photo).pixels
+    )
+    assert repeated.history == edit.history
     with pytest.raises(ModelError, match="expected a detector that comes with burnish"):
-        again([step])
+        replay([step])
 
 
 def test_edits_of_regions_are_done_again_and_mixed_with_others(photos, tmp_path, mask):
@@ -328,26 +330,26 @@ def test_edits_of_regions_are_done_again_and_mixed_with_others(photos, tmp_path,
     photo = Photo.open(photos / "1.png")
     splash = region_edit(EDITS["splash"], {}, region)
     fill = region_edit(EDITS["fill"], {"colour": "#112233"}, region)
-    once = edited(fill, edited(choose("l0-smoothing", {}), edited(splash, photo)))
-    steps = made_of(once.save(tmp_path / "x.png"))
+    once = edit_photo(fill, edit_photo(load_edit("l0-smoothing", {}), edit_photo(splash, photo)))
+    steps = read_photo_history(once.save(tmp_path / "x.png"))
     assert [step.operator for step in steps] == ["splash", "l0-smoothing", "fill"]
-    assert steps[0].where.mask == "m.png"
+    assert steps[0].region.mask == "m.png"
     assert str(tmp_path) not in steps[0].model_dump_json()
-    repeated = again(steps, mask=tmp_path / "m.png")
-    np.testing.assert_array_equal(edited(repeated, photo).pixels, once.pixels)
+    repeated = replay(steps, mask=tmp_path / "m.png")
+    np.testing.assert_array_equal(edit_photo(repeated, photo).pixels, once.pixels)
     with pytest.raises(UsageError, match=r"--mask: expected m\.png, which the edit was given"):
-        again(steps)
+        replay(steps)
 
 
 def test_a_cut_out_among_other_edits_is_done_again(photos, tmp_path, mask):
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
     region = Region(mask=MaskFile(tmp_path / "m.png"))
     photo = Photo.open(photos / "1.png")
-    once = edited(
-        choose("l0-smoothing", {}), edited(region_edit(EDITS["cut-out"], {}, region), photo)
+    once = edit_photo(
+        load_edit("l0-smoothing", {}), edit_photo(region_edit(EDITS["cut-out"], {}, region), photo)
     )
-    steps = made_of(once.save(tmp_path / "x.png"))
-    twice = edited(again(steps, mask=tmp_path / "m.png"), photo)
+    steps = read_photo_history(once.save(tmp_path / "x.png"))
+    twice = edit_photo(replay(steps, mask=tmp_path / "m.png"), photo)
     np.testing.assert_array_equal(twice.alpha, once.alpha)
 
 
@@ -355,16 +357,18 @@ def test_a_mask_and_a_finder_go_to_the_steps_that_had_one(photos, tmp_path, mask
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
     photo = Photo.open(photos / "1.png")
     masked = region_edit(EDITS["splash"], {}, Region(mask=MaskFile(tmp_path / "m.png")))
-    found = region_edit(EDITS["fill"], {"colour": "#112233"}, Region(Selection(), finder=Found()))
-    once = edited(found, edited(masked, photo))
-    steps = made_of(once.save(tmp_path / "x.png"))
-    twice = edited(again(steps, mask=tmp_path / "m.png", finder=Found()), photo)
+    found = region_edit(
+        EDITS["fill"], {"colour": "#112233"}, Region(Selection(), object_source=Found())
+    )
+    once = edit_photo(found, edit_photo(masked, photo))
+    steps = read_photo_history(once.save(tmp_path / "x.png"))
+    twice = edit_photo(replay(steps, mask=tmp_path / "m.png", finder=Found()), photo)
     np.testing.assert_array_equal(twice.pixels, once.pixels)
 
 
 def test_a_mask_or_a_finder_that_no_step_had_is_refused(photos, tmp_path):
-    step = choose("l0-smoothing", {}).made
+    step = load_edit("l0-smoothing", {}).history
     with pytest.raises(UsageError, match="--mask: expected an edit that was made with a mask"):
-        again(step, mask=tmp_path / "m.png")
+        replay(step, mask=tmp_path / "m.png")
     with pytest.raises(UsageError, match="expected an edit that was made with a detector"):
-        again(step, finder=Found())
+        replay(step, finder=Found())

@@ -17,15 +17,15 @@ from PIL import Image, PngImagePlugin
 
 import burnish
 from burnish.editing import out_of_core as streamed
-from burnish.editing.batch import run
-from burnish.editing.edit import Edit, choose
-from burnish.editing.history import made_of
-from burnish.editing.out_of_core import is_streamed, room_of, stream
-from burnish.editing.photo import apply_to_file, edited
-from burnish.editing.plan import Step, Wish, plan
-from burnish.editing.replay import again
+from burnish.editing.batch import run_batch
+from burnish.editing.edit import Edit, load_edit
+from burnish.editing.history import read_photo_history
+from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core, scratch_bytes
+from burnish.editing.photo import apply_to_file, edit_photo
+from burnish.editing.plan import OutputOptions, PlannedFile, plan
+from burnish.editing.replay import replay
 from burnish.errors import ModelError, OutputError, PhotoError
-from burnish.files import sweep
+from burnish.files import remove_stale_partials
 from burnish.photo import Photo, colour, header
 from burnish.photo import disk_photo as spool
 from burnish.photo import matrix_profile as matrix
@@ -37,9 +37,9 @@ P3 = pyvips.Operation.call("profile_load", "p3")
 @pytest.fixture(autouse=True)
 def all_are_huge(monkeypatch):
     """Every photo counts as huge, and comes in several strips."""
-    monkeypatch.setattr(header, "HUGE", 0)
-    monkeypatch.setattr(spool, "_STRIP", 50_000)
-    monkeypatch.setattr(spool, "_STRIP_ON_ITS_SIDE", 90_000)
+    monkeypatch.setattr(header, "STREAMING_THRESHOLD", 0)
+    monkeypatch.setattr(spool, "_STRIP_BYTES", 50_000)
+    monkeypatch.setattr(spool, "_SIDEWAYS_STRIP_BYTES", 90_000)
 
 
 @pytest.fixture
@@ -63,9 +63,11 @@ def tiles(name):
     model = Model.open(name, threads=1)
 
     def over(source, into, size, progress=None):
-        model.over(source, into, size, memory=model.smallest_memory(*size), progress=progress)
+        model.process_tiles(
+            source, into, size, memory=model.min_memory(*size), on_progress=progress
+        )
 
-    made = choose(name, {}, threads=1).made
+    made = load_edit(name, {}, threads=1).history
     return Edit(name, lambda pixels, progress=None: model(pixels), "cpu", made, (over,))
 
 
@@ -143,9 +145,9 @@ CASES = {
 
 def same(edit, source, suffix, tmp_path, **how):
     """See that both roads make the same file."""
-    whole = edited(edit, Photo.open(source)).save(tmp_path / f"memory{suffix}", **how)
+    whole = edit_photo(edit, Photo.open(source)).save(tmp_path / f"memory{suffix}", **how)
     target = tmp_path / f"disk{suffix}"
-    assert is_streamed(edit, source)
+    assert needs_out_of_core(edit, source)
     apply_to_file(edit, source, target, **how)
     assert target.read_bytes() == whole.read_bytes()
     assert sorted(tmp_path.glob(".burnish-*")) == []
@@ -181,26 +183,31 @@ def test_a_network_with_a_thumbnail(orientation, codes, tmp_path):
 def test_a_profile_of_tables(codes, tmp_path, monkeypatch):
     """Where a profile is none of curves and a matrix, libvips converts, pixel by pixel."""
     monkeypatch.setattr(matrix, "parse", lambda profile: None)
-    for function in (colour._parsed, colour.is_srgb):
+    for function in (colour._converter, colour.is_srgb):
         function.cache_clear()
     source = tmp_path / "photo.tif"
     source.write_bytes(tiff(codes(np.uint16), iccprofile=P3))
     same(tiles("l0-smoothing"), source, ".tif", tmp_path)
-    for function in (colour._parsed, colour.is_srgb):
+    for function in (colour._converter, colour.is_srgb):
         function.cache_clear()
 
 
 def test_several_networks_in_turn_round_once(codes, tmp_path):
     source = tmp_path / "photo.tif"
     source.write_bytes(tiff(codes(np.uint8)))
-    first = choose("l0-smoothing", {}, threads=1).made + choose("pencil-drawing", {}).made
-    edit = again(first, threads=1)
-    assert len(edit.passes) == 2
+    first = (
+        load_edit("l0-smoothing", {}, threads=1).history + load_edit("pencil-drawing", {}).history
+    )
+    edit = replay(first, threads=1)
+    assert len(edit.tiled_stages) == 2
     shares = []
     target = same(edit, source, ".tif", tmp_path)
-    stream(edit, source, target, overwrite=True, progress=shares.append)
+    edit_out_of_core(edit, source, target, overwrite=True, progress=shares.append)
     assert shares == [0.5, 1]
-    assert [made.operator for made in made_of(target)] == ["l0-smoothing", "pencil-drawing"]
+    assert [made.operator for made in read_photo_history(target)] == [
+        "l0-smoothing",
+        "pencil-drawing",
+    ]
 
 
 @pytest.mark.parametrize("how", [{"depth": 16}, {"depth": 32}, {"depth": 8}, {}])
@@ -212,12 +219,12 @@ def test_depths(how, codes, tmp_path):
 
 def test_an_ordinary_photo_and_a_slow_operator_stay_in_memory(photos, monkeypatch):
     photo = photos / "1.png"
-    assert is_streamed(choose("l0-smoothing", {}), photo)
-    assert not is_streamed(choose("l0-smoothing", {}, slow=True), photo)
-    monkeypatch.setattr(header, "HUGE", 56 * 40)
-    assert not is_streamed(choose("l0-smoothing", {}), photo)
-    monkeypatch.setattr(header, "HUGE", 56 * 40 - 1)
-    assert is_streamed(choose("l0-smoothing", {}), photo)
+    assert needs_out_of_core(load_edit("l0-smoothing", {}), photo)
+    assert not needs_out_of_core(load_edit("l0-smoothing", {}, slow=True), photo)
+    monkeypatch.setattr(header, "STREAMING_THRESHOLD", 56 * 40)
+    assert not needs_out_of_core(load_edit("l0-smoothing", {}), photo)
+    monkeypatch.setattr(header, "STREAMING_THRESHOLD", 56 * 40 - 1)
+    assert needs_out_of_core(load_edit("l0-smoothing", {}), photo)
 
 
 def test_everything_that_edits_takes_the_road(photos, tmp_path, monkeypatch, burnish):
@@ -239,10 +246,10 @@ def test_the_python_function_takes_it(photos, monkeypatch):
 
 
 def test_a_batch_tells_of_huge_photos_as_of_others(photos, tmp_path):
-    edit = choose("l0-smoothing", {})
-    steps = plan([photos], edit.name, Wish(tmp_path / "out")).steps
+    edit = load_edit("l0-smoothing", {})
+    steps = plan([photos], edit.name, OutputOptions(tmp_path / "out")).files
     steps[2].source.write_bytes(b"no picture")
-    outcomes = list(run(edit, steps))
+    outcomes = list(run_batch(edit, steps))
     assert [o.status for o in outcomes] == ["done", "done", "failed", *["done"] * 3]
     assert outcomes[0].megapixels == 56 * 40 / 1e6
     assert outcomes[0].seconds > 0
@@ -253,7 +260,9 @@ def fail_with(data, match, kind, tmp_path, name="photo.tif", target="out.tif", e
     source = tmp_path / name
     source.write_bytes(data)
     with pytest.raises(kind, match=match) as caught:
-        stream(choose(edit, {}) if isinstance(edit, str) else edit, source, tmp_path / target)
+        edit_out_of_core(
+            load_edit(edit, {}) if isinstance(edit, str) else edit, source, tmp_path / target
+        )
     assert [path.name for path in tmp_path.iterdir()] == [name]
     return str(caught.value)
 
@@ -286,7 +295,7 @@ def test_a_damaged_photo_is_refused_in_the_same_words(format, codes, tmp_path):
 
 
 def test_what_a_format_cannot_hold_is_known_before_the_work(codes, tmp_path, monkeypatch):
-    monkeypatch.setattr(streamed, "spooled", lambda *_: pytest.fail("begun"))
+    monkeypatch.setattr(streamed, "decode_to_disk", lambda *_: pytest.fail("begun"))
     fail_with(pil(codes(np.uint8, 4), "png"), "alpha", PhotoError, tmp_path, target="out.jpg")
     wide = vips(np.zeros((1, 65_501, 3), np.uint8), "tiff")
     fail_with(wide, "at most 65500 pixels a side", PhotoError, tmp_path, target="out.jpg")
@@ -303,30 +312,32 @@ def test_a_result_that_is_no_picture(codes, tmp_path):
 def test_a_disk_without_room(codes, tmp_path, monkeypatch):
     source = tmp_path / "photo.png"
     source.write_bytes(pil(codes(np.uint8, 4), "png"))
-    edit = choose("l0-smoothing", {})
+    edit = load_edit("l0-smoothing", {})
     pixels = 350 * 381
-    assert room_of(edit, source) == pixels * 8
-    assert room_of(edit, source, 16) == pixels * 12
-    assert room_of(again(edit.made * 3), source) == pixels * (8 + 24)
-    assert room_of(choose("l0-smoothing", {}, slow=True), source) == 0
+    assert scratch_bytes(edit, source) == pixels * 8
+    assert scratch_bytes(edit, source, 16) == pixels * 12
+    assert scratch_bytes(replay(edit.history * 3), source) == pixels * (8 + 24)
+    assert scratch_bytes(load_edit("l0-smoothing", {}, slow=True), source) == 0
     free = source.stat().st_size + pixels * 8
     usage = type("Usage", (), {"free": free - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="and the work on it, 1 MiB, got 1 MiB free"):
-        plan([source], edit.name, Wish(), lambda photo: room_of(edit, photo))
+        plan([source], edit.name, OutputOptions(), lambda photo: scratch_bytes(edit, photo))
     usage.free = free
-    assert plan([source], edit.name, Wish(), lambda photo: room_of(edit, photo)).steps
+    assert plan(
+        [source], edit.name, OutputOptions(), lambda photo: scratch_bytes(edit, photo)
+    ).files
     usage.free = pixels * 8 - 1
     with pytest.raises(OutputError, match="needs for a while"):
-        stream(edit, source, tmp_path / "out.png")
+        edit_out_of_core(edit, source, tmp_path / "out.png")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_disk_that_fills_up_is_said(codes, tmp_path):
-    from burnish.photo.raw_tiff import Rectangle, Scratch
+    from burnish.photo.raw_tiff import RawTiff, Rectangle
 
     with Path("/dev/full").open("r+b", buffering=0) as full:
-        scratch = Scratch(full, 381, 350, 3, np.dtype(np.uint8))
+        scratch = RawTiff(full, 381, 350, 3, np.dtype(np.uint8))
         with pytest.raises(OutputError, match="no space left on device"):
             scratch.write(Rectangle(0, 381, 0, 350), codes(np.uint8))
 
@@ -337,7 +348,7 @@ def test_out_of_memory_keeps_finished_rows(codes, tmp_path):
     source.write_bytes(pil(codes(np.uint8, height=1000), "png"))
     edit = tiles("l0-smoothing")
     model = Model.open("l0-smoothing", threads=1)
-    begin, given = model._start, []
+    begin, given = model._session, []
 
     class Starving:
         def __init__(self, started):
@@ -348,22 +359,22 @@ def test_out_of_memory_keeps_finished_rows(codes, tmp_path):
                 raise MemoryError
             self.started.run(pixels, size, *others)
 
-    model._start = lambda *given: Starving(begin(*given))
+    model._session = lambda *given: Starving(begin(*given))
 
     def over(source, into, size, progress=None):
         def give(part, pixels):
             given.append(part)
             into(part, pixels)
 
-        model.over(source, give, size, memory=700 * 350 * model._bytes_per_pixel)
+        model.process_tiles(source, give, size, memory=700 * 350 * model._bytes_per_pixel)
 
-    starving = Edit(edit.name, edit.run, "cpu", edit.made, (over,))
+    starving = Edit(edit.name, edit.run, "cpu", edit.history, (over,))
     same(edit, source, ".png", tmp_path)
-    stream(starving, source, tmp_path / "starved.png")
+    edit_out_of_core(starving, source, tmp_path / "starved.png")
     assert (tmp_path / "starved.png").read_bytes() == (tmp_path / "disk.png").read_bytes()
     covered = np.zeros((1000, 350), int)
     for part in given:
-        covered[part.inside] += 1
+        covered[part.slices] += 1
     assert covered.min() == 1
     # What was finished when memory ran out was not done again.
     assert covered[: given[1].bottom].max() == 1
@@ -394,11 +405,11 @@ def test_killed_it_leaves_no_result_and_what_is_swept(codes, tmp_path):
     left = list(target.parent.iterdir())
     assert len(left) == 2
     assert not target.exists()
-    sweep(target.parent)
+    remove_stale_partials(target.parent)
     assert len(list(target.parent.iterdir())) == 2
     for part in left:
         os.utime(part, (time.time() - 4000,) * 2)
-    sweep(target.parent)
+    remove_stale_partials(target.parent)
     assert list(target.parent.iterdir()) == []
 
 
@@ -409,7 +420,9 @@ def test_interrupted_it_cleans_up(codes, tmp_path):
     def over(source, into, size, progress=None):
         raise KeyboardInterrupt
 
-    [outcome] = run(Edit("x", None, "cpu", (), (over,)), [Step(source, tmp_path / "x.png")])
+    [outcome] = run_batch(
+        Edit("x", None, "cpu", (), (over,)), [PlannedFile(source, tmp_path / "x.png")]
+    )
     assert outcome.status == "interrupted"
     assert list(tmp_path.iterdir()) == [source]
 
@@ -421,7 +434,7 @@ def test_no_more_memory_than_the_smallest_tile_needs_is_said(codes, tmp_path):
         def starve(part):
             raise MemoryError
 
-        model.over(starve, into, size)
+        model.process_tiles(starve, into, size)
 
     edit = Edit("x", None, "cpu", (), (over,))
     fail_with(

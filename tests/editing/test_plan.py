@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from burnish.editing.plan import Wish, plan
+from burnish.editing.plan import OutputOptions, plan
 from burnish.errors import BurnishError, OutputError, UsageError
 
 
@@ -15,7 +15,7 @@ def two(tmp_path):
 
 
 def targets(photos, edit="l0", output=None, **wish):
-    return [step.target for step in plan(photos, edit, Wish(output, **wish)).steps]
+    return [step.target for step in plan(photos, edit, OutputOptions(output, **wish)).files]
 
 
 def test_results_lie_beside_their_photos_and_never_meet(two, tmp_path):
@@ -50,7 +50,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(two, tmp_path, name, 
 
 
 def test_names_that_are_none_are_left_to_the_reader(tmp_path):
-    assert len(plan([Path("gone.jpg"), Path("a\0b.jpg")], "l0").steps) == 2
+    assert len(plan([Path("gone.jpg"), Path("a\0b.jpg")], "l0").files) == 2
 
 
 def test_the_same_photo_twice(two):
@@ -84,9 +84,12 @@ def test_another_photo_of_the_run_is_no_output_either(tmp_path):
 
 def test_existing_results_are_skipped_or_replaced_where_asked(two, tmp_path):
     (tmp_path / "a.l0.jpg").write_bytes(b"")
-    skipping = plan(two, "l0", Wish(skip_existing=True))
-    assert [step.skip for step in skipping.steps] == [True, False]
-    assert [step.skip for step in plan(two, "l0", Wish(overwrite=True)).steps] == [False, False]
+    skipping = plan(two, "l0", OutputOptions(skip_existing=True))
+    assert [step.skip for step in skipping.files] == [True, False]
+    assert [step.skip for step in plan(two, "l0", OutputOptions(overwrite=True)).files] == [
+        False,
+        False,
+    ]
     with pytest.raises(
         OutputError, match=r"a\.l0\.jpg: expected 2 new files, got 1 that exist; use --skip"
     ):
@@ -100,7 +103,7 @@ def test_existing_results_are_skipped_or_replaced_where_asked(two, tmp_path):
 
 def test_skip_and_overwrite_contradict(two):
     with pytest.raises(UsageError, match="expected one of the two"):
-        plan(two, "l0", Wish(overwrite=True, skip_existing=True))
+        plan(two, "l0", OutputOptions(overwrite=True, skip_existing=True))
 
 
 @pytest.fixture
@@ -116,40 +119,40 @@ def tree(tmp_path):
 
 def test_a_folder_gives_its_photos_in_order_and_counts_the_rest(tree):
     found = plan([tree], "l0")
-    assert [step.source.name for step in found.steps] == ["a.jpg", "b.PNG"]
-    assert found.passed_over == 3
+    assert [step.source.name for step in found.files] == ["a.jpg", "b.PNG"]
+    assert found.ignored == 3
 
 
 def test_below_it_where_asked_and_the_tree_is_kept(tree, tmp_path):
     out = tmp_path / "out"
-    found = plan([tree], "l0", Wish(out, recursive=True))
+    found = plan([tree], "l0", OutputOptions(out, recursive=True))
     expected = [out / "a.l0.jpg", out / "b.l0.PNG", out / "below" / "c.l0.tif"]
-    assert [step.target for step in found.steps] == expected
-    assert found.passed_over == 4
+    assert [step.target for step in found.files] == expected
+    assert found.ignored == 4
 
 
 def test_results_of_an_earlier_run_are_no_photos(tree):
-    for step in plan([tree], "l0", Wish(recursive=True)).steps:
+    for step in plan([tree], "l0", OutputOptions(recursive=True)).files:
         step.target.write_bytes(b"x")
-    again = plan([tree], "l0", Wish(recursive=True, skip_existing=True))
-    assert [step.skip for step in again.steps] == [True] * 3
-    assert again.results == 3
-    assert len(plan([tree], "tone", Wish(recursive=True)).steps) == 6
+    again = plan([tree], "l0", OutputOptions(recursive=True, skip_existing=True))
+    assert [step.skip for step in again.files] == [True] * 3
+    assert again.earlier_outputs == 3
+    assert len(plan([tree], "tone", OutputOptions(recursive=True)).files) == 6
     by_name = sorted(tree.glob("*.jpg"))
-    assert plan(by_name, "l0", Wish(skip_existing=True)).results == 1
+    assert plan(by_name, "l0", OutputOptions(skip_existing=True)).earlier_outputs == 1
 
 
 def test_results_in_a_folder_within_are_not_taken_for_photos(tree):
-    order = Wish(tree / "out", recursive=True, overwrite=True)
-    for step in plan([tree], "l0", order).steps:
+    order = OutputOptions(tree / "out", recursive=True, overwrite=True)
+    for step in plan([tree], "l0", order).files:
         step.target.parent.mkdir(parents=True, exist_ok=True)
         step.target.write_bytes(b"x")
-    assert len(plan([tree], "l0", order).steps) == 3
+    assert len(plan([tree], "l0", order).files) == 3
 
 
 def test_a_loop_of_links_ends(tree):
     (tree / "below" / "round").symlink_to(tree, target_is_directory=True)
-    assert len(plan([tree], "l0", Wish(recursive=True)).steps) == 3
+    assert len(plan([tree], "l0", OutputOptions(recursive=True)).files) == 3
 
 
 def test_a_folder_without_photos(tmp_path):
@@ -160,10 +163,10 @@ def test_a_folder_without_photos(tmp_path):
 @pytest.mark.parametrize(
     ("wish", "name"),
     [
-        (Wish(name="{stem}_{operator}{ext}"), "a_l0.jpg"),
-        (Wish(name="{operator} of {stem}.webp"), "l0 of a.webp"),
-        (Wish(format="png"), "a.l0.png"),
-        (Wish(format="jpg"), "a.l0.jpg"),
+        (OutputOptions(name="{stem}_{operator}{ext}"), "a_l0.jpg"),
+        (OutputOptions(name="{operator} of {stem}.webp"), "l0 of a.webp"),
+        (OutputOptions(format="png"), "a.l0.png"),
+        (OutputOptions(format="jpg"), "a.l0.jpg"),
     ],
 )
 def test_names_and_formats_are_chosen(tree, wish, name):
@@ -173,17 +176,17 @@ def test_names_and_formats_are_chosen(tree, wish, name):
 @pytest.mark.parametrize(
     ("wish", "complaint"),
     [
-        (Wish(name="{name}{ext}"), r"expected the fields \{stem\}"),
-        (Wish(name="{stem!r}"), "expected the fields"),
-        (Wish(name="{stem"), "expected the fields"),
-        (Wish(name="../{stem}{ext}"), "expected the name of a file, got a path"),
-        (Wish(name=" "), "expected a name"),
-        (Wish(name="same.png"), "expected a result of its own"),
-        (Wish(name="{stem}{ext}"), "expected an output that is no input"),
-        (Wish(format="xyz"), "expected a format that burnish writes"),
-        (Wish(format="jpeg", depth=16), "expected 8 bits a channel in jpeg"),
-        (Wish(depth=7), "expected 8, 16 or 32 bits a channel, got 7"),
-        (Wish("x.png", format="jpeg"), "expected a folder for several photos"),
+        (OutputOptions(name="{name}{ext}"), r"expected the fields \{stem\}"),
+        (OutputOptions(name="{stem!r}"), "expected the fields"),
+        (OutputOptions(name="{stem"), "expected the fields"),
+        (OutputOptions(name="../{stem}{ext}"), "expected the name of a file, got a path"),
+        (OutputOptions(name=" "), "expected a name"),
+        (OutputOptions(name="same.png"), "expected a result of its own"),
+        (OutputOptions(name="{stem}{ext}"), "expected an output that is no input"),
+        (OutputOptions(format="xyz"), "expected a format that burnish writes"),
+        (OutputOptions(format="jpeg", depth=16), "expected 8 bits a channel in jpeg"),
+        (OutputOptions(depth=7), "expected 8, 16 or 32 bits a channel, got 7"),
+        (OutputOptions("x.png", format="jpeg"), "expected a folder for several photos"),
     ],
 )
 def test_a_wish_that_cannot_be(two, wish, complaint):
@@ -193,12 +196,12 @@ def test_a_wish_that_cannot_be(two, wish, complaint):
 
 def test_a_format_that_makes_two_names_one(two):
     with pytest.raises(UsageError, match="expected a result of its own"):
-        plan(two, "l0", Wish(format="webp"))
+        plan(two, "l0", OutputOptions(format="webp"))
 
 
 def test_a_file_and_another_format(two):
     with pytest.raises(UsageError, match="--format jpeg: expected the format that -o"):
-        plan(two[:1], "l0", Wish("x.png", format="jpeg"))
+        plan(two[:1], "l0", OutputOptions("x.png", format="jpeg"))
 
 
 def test_a_disk_without_room(tmp_path):

@@ -10,13 +10,13 @@ def trained_like() -> CAN:
     network = CAN(width=6, dilations=(1, 2, 4))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for layer in network.normalised:
+        for layer in network.norm_convs:
             layer.weight.add_(0.1 * torch.randn(layer.weight.shape, generator=generator))
             layer.w1.fill_(0.3)
             layer.bias.copy_(torch.randn(6, generator=generator))
-            layer.normal.running_mean.copy_(torch.randn(6, generator=generator))
-            layer.normal.running_var.copy_(0.2 + torch.rand(6, generator=generator))
-    return network.use_statistics("frozen").eval()
+            layer.norm.running_mean.copy_(torch.randn(6, generator=generator))
+            layer.norm.running_var.copy_(0.2 + torch.rand(6, generator=generator))
+    return network.set_norm_mode("frozen").eval()
 
 
 def test_the_function_stays_the_same():
@@ -33,7 +33,7 @@ def test_nothing_but_convolutions_and_rectifiers_is_left():
 def test_what_it_states_of_itself_stays():
     network = trained_like()
     folded = fold(network)
-    for claim in ("halo", "multiple", "macs_per_pixel", "activations_per_pixel"):
+    for claim in ("halo", "size_multiple", "macs_per_pixel", "peak_activations_per_pixel"):
         assert getattr(folded, claim) == getattr(network, claim)
 
 
@@ -47,7 +47,7 @@ def test_the_network_is_left_alone():
         assert torch.equal(value, before[name])
 
 
-@pytest.mark.parametrize("statistics", ["batch", "picture"])
+@pytest.mark.parametrize("statistics", ["batch", "instance"])
 def test_statistics_that_are_not_frozen_cannot_be_folded(statistics):
     with pytest.raises(ValueError, match="only frozen statistics"):
-        fold(trained_like().use_statistics(statistics))
+        fold(trained_like().set_norm_mode(statistics))

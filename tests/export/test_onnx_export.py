@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from burnish.errors import ModelError, OutputError
 from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.runtime.model import Model
 
 
@@ -54,7 +54,7 @@ def test_exported_file_runs_as_torch_does_and_carries_its_card(
     session = onnxruntime.InferenceSession(path.read_bytes())
     result = session.run(["result"], {"image": image.numpy()})[0]
     np.testing.assert_allclose(result, network(image).detach().numpy(), atol=1e-6)
-    assert read(path).card == small
+    assert read_model(path).card == small
     assert network.training, "the network is left as it was"
     assert capfd.readouterr() == ("", "")
 
@@ -75,9 +75,9 @@ def test_equal_networks_make_equal_bytes_without_the_maker_s_folders(
     [
         ("halo", 3, 2),
         ("macs_per_pixel", 217, 216),
-        ("activations_per_pixel", 8, 7),
-        ("parameters", 224, 223),
-        ("multiple", 2, 1),
+        ("peak_activations_per_pixel", 8, 7),
+        ("parameter_count", 224, 223),
+        ("size_multiple", 2, 1),
     ],
 )
 def test_claim_that_is_not_tight_is_refused(
@@ -89,7 +89,7 @@ def test_claim_that_is_not_tight_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("claim", "number", "needed"), [("halo", 1, 2), ("activations_per_pixel", 6, 7)]
+    ("claim", "number", "needed"), [("halo", 1, 2), ("peak_activations_per_pixel", 6, 7)]
 )
 def test_claim_that_is_too_small_is_refused(
     tmp_path: Path, small: Card, claim: str, number: int, needed: int
@@ -122,7 +122,7 @@ def test_existing_file_is_kept_unless_overwriting(tmp_path: Path, small: Card) -
         export(Small(), small, path)
     assert path.read_bytes() == b"mine"
     export(Small(), small, path, overwrite=True)
-    assert read(path).card == small
+    assert read_model(path).card == small
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -137,13 +137,13 @@ def test_weight_of_zero_does_not_shorten_the_halo(tmp_path: Path, small: Card) -
     """A card says what the structure sees, whatever the last training made of it."""
     network = Small()
     nn.init.zeros_(network.first.weight)
-    assert read(export(network, small, tmp_path / "small.onnx")).card.halo == 2
+    assert read_model(export(network, small, tmp_path / "small.onnx")).card.halo == 2
 
 
 def test_padding_by_the_picture_s_own_border_exports(tmp_path: Path, small: Card) -> None:
     network = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
     claims = changed(small, halo=1, macs_per_pixel=81, activations_per_pixel=7, parameters=84)
-    assert read(export(network, claims, tmp_path / "small.onnx")).card == claims
+    assert read_model(export(network, claims, tmp_path / "small.onnx")).card == claims
 
 
 def test_a_grey_network_is_grey_in_its_file_too(lively, card_of, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import torch
 
 from burnish.errors import ModelError
 from burnish.export.onnx_export import export
-from burnish.modelfile.costs import costs
-from burnish.modelfile.reader import read
-from burnish.modelfile.receptive_field import sight
+from burnish.modelfile.costs import graph_costs
+from burnish.modelfile.reader import read_model
+from burnish.modelfile.receptive_field import receptive_field
 from burnish.networks.registry import NETWORKS, build
 
 SHAPES = [
@@ -30,23 +30,23 @@ CONTEXTS = [(("lambda",), False), ((), True), (("lambda", "kappa"), True), ((), 
 @pytest.mark.parametrize(("shape", "taken"), list(zip(SHAPES, CONTEXTS, strict=True)))
 def test_what_a_student_states_is_what_its_graph_needs(shape, taken, lively, card_of, tmp_path):
     network, sliders = lively(*taken, **shape)
-    file = read(export(network, card_of(network, sliders), tmp_path / "student.onnx"))
+    file = read_model(export(network, card_of(network, sliders), tmp_path / "student.onnx"))
     model = onnx.load_model_from_string(file.graph)
-    found = costs(model, network.multiple, "student.onnx")
+    found = graph_costs(model, network.size_multiple, "student.onnx")
     assert found.macs_per_pixel == network.macs_per_pixel
-    assert found.activations_per_pixel == network.activations_per_pixel
-    assert sight(model, network.multiple, network.halo, "student.onnx") == network.halo
+    assert found.peak_activations_per_pixel == network.activations_per_pixel
+    assert receptive_field(model, network.size_multiple, network.halo, "student.onnx") == network.halo
 
 
-@pytest.mark.parametrize("name", [name for name, s in NETWORKS.items() if s.takes_context])
+@pytest.mark.parametrize("name", [name for name, s in NETWORKS.items() if s.supports_conditioning])
 def test_context_costs_what_is_looked_up_and_nothing_else(name, card_of, tmp_path):
-    plain = read(export(build(name), card_of(build(name)), tmp_path / "plain.onnx")).card
-    network = build(name, thumbnail=True)
-    rich = read(export(network, card_of(network), tmp_path / "rich.onnx")).card
-    looked_up = 4 * network.widths[-1] / network.multiple**2
+    plain = read_model(export(build(name), card_of(build(name)), tmp_path / "plain.onnx")).card
+    network = build(name, global_context=True)
+    rich = read_model(export(network, card_of(network), tmp_path / "rich.onnx")).card
+    looked_up = 4 * network.widths[-1] / network.size_multiple**2
     assert 0 <= rich.macs_per_pixel - plain.macs_per_pixel <= np.ceil(looked_up)
-    assert rich.activations_per_pixel == plain.activations_per_pixel
-    assert rich.parameters > plain.parameters
+    assert rich.peak_activations_per_pixel == plain.peak_activations_per_pixel
+    assert rich.parameter_count > plain.parameter_count
 
 
 def test_exported_graph_is_torch_s_function_of_all_that_it_takes(slider_model, lively):
@@ -59,7 +59,7 @@ def test_exported_graph_is_torch_s_function_of_all_that_it_takes(slider_model, l
             "image": generator.random((2, 3, 12, 20), dtype=np.float32),
             "params": np.array([value, 2.0], np.float32).reshape(1, 2, 1, 1),
             "thumbnail": generator.random((1, 3, 64, 64), dtype=np.float32),
-            "places": 2 * generator.random((1, 3, 5, 2), dtype=np.float32) - 1,
+            "coords": 2 * generator.random((1, 3, 5, 2), dtype=np.float32) - 1,
         }
         results.append(session.run(["result"], given)[0])
         with torch.no_grad():

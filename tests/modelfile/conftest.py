@@ -33,11 +33,11 @@ def card() -> Card:
         ],
         network="can24",
         halo=1,
-        multiple=1,
+        size_multiple=1,
         macs_per_pixel=81,
-        activations_per_pixel=3,
-        parameters=84,
-        measured=[
+        peak_activations_per_pixel=3,
+        parameter_count=84,
+        metrics=[
             {
                 "photos": "eight photos from a window",
                 "count": 8,
@@ -47,7 +47,7 @@ def card() -> Card:
                 "psnr_worst": 36,
                 "ssim_mean": 0.98,
                 "ssim_worst": 0.95,
-                "untouched_psnr_mean": 30,
+                "identity_psnr_mean": 30,
             }
         ],
         training={"steps": 100, "photos": {"folder": "photos", "count": 20}},

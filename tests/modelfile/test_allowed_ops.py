@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile.allowed_ops import ALLOWED
-from burnish.modelfile.reader import parse
+from burnish.modelfile.allowed_ops import ALLOWED_OPS
+from burnish.modelfile.reader import parse_model
 
 Pack = Callable[..., bytes]
 Graph = onnx.GraphProto
@@ -64,7 +64,7 @@ def put(graph: Graph, *nodes: onnx.NodeProto, **weights: np.ndarray) -> Graph:
 
 def refusal(data: bytes) -> str:
     with pytest.raises(ModelError) as caught:
-        parse(data, "soft.onnx")
+        parse_model(data, "soft.onnx")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -101,7 +101,7 @@ def test_constant_is_a_tensor(graph: Graph, pack: Pack) -> None:
     add = helper.make_node("Add", ["image", "half"], ["result"])
     tensor = numpy_helper.from_array(np.float32(0.5))
     good = helper.make_node("Constant", [], ["half"], value=tensor)
-    assert parse(pack(put(graph, good, add)), "soft.onnx").card.name == "soft"
+    assert parse_model(pack(put(graph, good, add)), "soft.onnx").card.name == "soft"
     bare = helper.make_node("Constant", [], ["half"], value_float=0.5)
     assert "constants that are tensors" in refusal(pack(put(graph, bare, add)))
 
@@ -124,7 +124,7 @@ FLOW = ["If", "Loop", "Scan", "SequenceMap", "RandomNormal", "Dropout"]
 def test_operator_that_a_local_network_does_not_need_is_refused(
     graph: Graph, pack: Pack, op: str
 ) -> None:
-    assert op not in ALLOWED
+    assert op not in ALLOWED_OPS
     assert f"network needs, got '{op}'" in refusal(pack(put(graph, helper.make_node(op, [], []))))
 
 

@@ -11,11 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
 from burnish.modelfile import io_spec as ends
-from burnish.modelfile.allowed_ops import context_of
+from burnish.modelfile.allowed_ops import context_tensor_names
 from burnish.modelfile.card import Card, card_json, parse_card
-from burnish.modelfile.costs import costs
-from burnish.modelfile.reader import parse
-from burnish.modelfile.receptive_field import sight
+from burnish.modelfile.costs import graph_costs
+from burnish.modelfile.reader import parse_model
+from burnish.modelfile.receptive_field import receptive_field
 
 Pack = Callable[..., bytes]
 Graph = onnx.GraphProto
@@ -36,8 +36,8 @@ SLIDER = {
 def with_card(card: Card, sliders: int = 0, thumbnail: int = 0, *, places: bool = False) -> str:
     """The card's text, with so many sliders and a thumbnail of so many pixels."""
     params = [SLIDER | {"name": f"s{number}"} for number in range(sliders)]
-    changes: dict[str, Any] = {"params": params, "thumbnail": thumbnail, "places": places}
-    changes["activations_per_pixel"] = 12 if places else 6
+    changes: dict[str, Any] = {"params": params, "thumbnail_size": thumbnail, "coords": places}
+    changes["peak_activations_per_pixel"] = 12 if places else 6
     return json.dumps(json.loads(card_json(card)) | changes)
 
 
@@ -61,7 +61,7 @@ def node(op: str, inputs: list[str], made: str, **attributes: Any) -> Node:
 
 def refusal(data: bytes) -> str:
     with pytest.raises(ModelError) as caught:
-        parse(data, "soft.onnx")
+        parse_model(data, "soft.onnx")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -75,10 +75,10 @@ def test_sliders_and_a_thumbnail_are_taken(graph: Graph, pack: Pack, card: Card)
     take(graph, "params", 1, 3, 1, 1)
     take(graph, "thumbnail", 1, 3, 64, 64)
     put(graph, SCALE, MEAN, node("Sub", ["scaled", "mean"], "shifted"))
-    file = parse(pack(graph, text=with_card(card, 3, 64)), "soft.onnx")
-    assert file.card.context == {"params": (3, 1, 1), "thumbnail": (3, 64, 64)}
-    assert ends.context(graph) == file.card.context
-    assert context_of(graph) == {"params", "thumbnail", "mean"}
+    file = parse_model(pack(graph, text=with_card(card, 3, 64)), "soft.onnx")
+    assert file.card.context_shapes == {"params": (3, 1, 1), "thumbnail": (3, 64, 64)}
+    assert ends.context_shapes(graph) == file.card.context_shapes
+    assert context_tensor_names(graph) == {"params", "thumbnail", "mean"}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_sliders_and_a_thumbnail_are_taken(graph: Graph, pack: Pack, card: Card)
         ("thumbnail", (1, 3, "side", "side"), "got [1, 3, None, None]"),
         ("thumbnail", ("batch", 3, 64, 64), "got [None, 3, 64, 64]"),
         ("mask", (1, 3, 1, 1), "thumbnail and with it places at most, got ['image', 'mask']"),
-        ("places", (1, "rows", "columns", 2), "at most, got ['image', 'places']"),
+        ("coords", (1, "rows", "columns", 2), "at most, got ['image', 'coords']"),
     ],
 )
 def test_input_of_another_name_or_size_is_refused(
@@ -141,7 +141,7 @@ def test_inputs_are_those_of_the_card(
 ) -> None:
     take(graph, "params", 1, 3, 1, 1)
     put(graph, SCALE)
-    assert parse(pack(graph, text=with_card(card, 3)), "soft.onnx").card.sliders
+    assert parse_model(pack(graph, text=with_card(card, 3)), "soft.onnx").card.sliders
     said = refusal(pack(graph, text=with_card(card, sliders, thumbnail)))
     assert "as its card says, got {'params': (3, 1, 1)}" in said
 
@@ -149,7 +149,9 @@ def test_inputs_are_those_of_the_card(
 def test_thumbnail_is_as_large_as_the_card_says(graph: Graph, pack: Pack, card: Card) -> None:
     take(graph, "thumbnail", 1, 3, 64, 64)
     put(graph, MEAN, SHIFT)
-    assert parse(pack(graph, text=with_card(card, 0, 64)), "soft.onnx").card.thumbnail == 64
+    assert (
+        parse_model(pack(graph, text=with_card(card, 0, 64)), "soft.onnx").card.thumbnail_size == 64
+    )
     assert "'thumbnail': (3, 32, 32)" in refusal(pack(graph, text=with_card(card, 0, 32)))
 
 
@@ -164,7 +166,7 @@ def test_only_the_context_is_looked_at_as_a_whole(
     bare = graph.SerializeToString()
     last = node("GlobalAveragePool", ["seen"], "mean")
     good = put(graph, node(op, ["thumbnail"], "seen"), last, SHIFT)
-    assert parse(pack(good, text=text), "soft.onnx").card.thumbnail == 64
+    assert parse_model(pack(good, text=text), "soft.onnx").card.thumbnail_size == 64
     last = node("Add", ["image", "seen"], "both")
     said = refusal(pack(put(Graph.FromString(bare), node(op, ["image"], "seen"), last), text=text))
     assert f"operators that look near, got {op} of the picture" in said
@@ -190,10 +192,10 @@ def test_the_name_alone_makes_no_context(graph: Graph, pack: Pack, card: Card, n
     """A tensor of pixels called like it is one of pixels: it counts, and is not pooled."""
     text = with_card(card)
     named = put(Graph.FromString(graph.SerializeToString()), node("Relu", ["image"], name))
-    assert context_of(named) == set()
+    assert context_tensor_names(named) == set()
     model = onnx.load_model_from_string(pack(named, text=text))
-    assert sight(model, 1, 1, "soft.onnx") == 1
-    assert costs(model, 1, "soft.onnx").activations_per_pixel == 6
+    assert receptive_field(model, 1, 1, "soft.onnx") == 1
+    assert graph_costs(model, 1, "soft.onnx").peak_activations_per_pixel == 6
     pooled = [node("Relu", ["image"], name), node("GlobalMaxPool", [name], "mean"), SHIFT]
     assert "GlobalMaxPool of the picture" in refusal(pack(put(graph, *pooled), text=text))
 
@@ -238,7 +240,7 @@ def test_thumbnail_s_pixels_do_not_meet_the_picture_s(
     data = pack(graph, text=with_card(card, 0, side))
     refusal(data)
     with pytest.raises(ModelError, match=r"one number a channel .* got \(1, 3, 66, 66\)"):
-        sight(onnx.load_model_from_string(data), 1, 1, "soft.onnx")
+        receptive_field(onnx.load_model_from_string(data), 1, 1, "soft.onnx")
 
 
 def test_context_of_fewer_dimensions_does_not_meet_the_picture(
@@ -281,7 +283,7 @@ def test_work_on_a_thumbnail_is_bounded(
     nodes, weights = look(kernel, width)
     data = pack(put(graph, *nodes, **weights), text=with_card(card, 0, 256))
     if fits:
-        assert parse(data, "soft.onnx").card.thumbnail == 256
+        assert parse_model(data, "soft.onnx").card.thumbnail_size == 256
     else:
         assert "multiply-adds a thumbnail, got" in refusal(data)
 
@@ -292,20 +294,22 @@ def test_sight_and_costs_are_the_picture_s_alone(graph: Graph, pack: Pack, card:
     nodes, weights = look(kernel=9, width=40)
     data = pack(put(graph, *nodes, **weights), text=with_card(card, 0, 64))
     model = onnx.load_model_from_string(data)
-    assert sight(model, 1, 1, "soft.onnx") == sight(plain, 1, 1, "soft.onnx") == 1
-    found, without = costs(model, 1, "soft.onnx"), costs(plain, 1, "soft.onnx")
+    assert (
+        receptive_field(model, 1, 1, "soft.onnx") == receptive_field(plain, 1, 1, "soft.onnx") == 1
+    )
+    found, without = graph_costs(model, 1, "soft.onnx"), graph_costs(plain, 1, "soft.onnx")
     assert found.macs_per_pixel == without.macs_per_pixel == 81
     # What is subtracted from is the image, which is kept: three more values while it is done.
-    assert found.activations_per_pixel == without.activations_per_pixel + 3
+    assert found.peak_activations_per_pixel == without.peak_activations_per_pixel + 3
 
 
-LOOK = node("GridSample", ["thumbnail", "places"], "found", padding_mode="border")
+LOOK = node("GridSample", ["thumbnail", "coords"], "found", padding_mode="border")
 
 
 def surveyed(graph: Graph, *nodes: Node) -> Graph:
     """A graph that takes a thumbnail and places."""
     take(graph, "thumbnail", 1, 3, 64, 64)
-    take(graph, "places", 1, "rows", "columns", 2)
+    take(graph, "coords", 1, "rows", "columns", 2)
     return put(graph, *nodes)
 
 
@@ -315,33 +319,33 @@ BOTH = node("Add", ["image", "found"], "both")
 def test_the_thumbnail_is_looked_up_at_places(graph: Graph, pack: Pack, card: Card) -> None:
     """Which is four multiply-adds a value, is held in memory, and needs no wider halo."""
     data = pack(surveyed(graph, LOOK, BOTH), text=with_card(card, 0, 64, places=True))
-    assert parse(data, "soft.onnx").card.places
+    assert parse_model(data, "soft.onnx").card.coords
     model = onnx.load_model_from_string(data)
-    assert sight(model, 1, 1, "soft.onnx") == 1
-    found = costs(model, 1, "soft.onnx")
-    assert (found.macs_per_pixel, found.activations_per_pixel) == (81 + 4 * 3, 6)
-    assert context_of(model.graph) == {"thumbnail"}
+    assert receptive_field(model, 1, 1, "soft.onnx") == 1
+    found = graph_costs(model, 1, "soft.onnx")
+    assert (found.macs_per_pixel, found.peak_activations_per_pixel) == (81 + 4 * 3, 6)
+    assert context_tensor_names(model.graph) == {"thumbnail"}
 
 
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
         (
-            [node("GridSample", ["image", "places"], "found", padding_mode="border")],
+            [node("GridSample", ["image", "coords"], "found", padding_mode="border")],
             "of what holds",
         ),
         ([node("GridSample", ["thumbnail", "image"], "found", padding_mode="border")], "at places"),
         (
             [node("GridSample", ["thumbnail", "thumbnail"], "found", padding_mode="border")],
-            "places",
+            "coords",
         ),
-        ([node("GridSample", ["thumbnail", "places"], "found")], "padding_mode left out"),
+        ([node("GridSample", ["thumbnail", "coords"], "found")], "padding_mode left out"),
         (
-            [node("GridSample", ["thumbnail", "places"], "found", padding_mode="reflection")],
+            [node("GridSample", ["thumbnail", "coords"], "found", padding_mode="reflection")],
             "padding_mode b'reflection'",
         ),
-        ([LOOK, node("Relu", ["places"], "other")], "got Relu of ['places']"),
-        ([LOOK, node("Mul", ["found", "places"], "other")], "got Mul of ['found', 'places']"),
+        ([LOOK, node("Relu", ["coords"], "other")], "got Relu of ['coords']"),
+        ([LOOK, node("Mul", ["found", "coords"], "other")], "got Mul of ['found', 'coords']"),
         ([LOOK, node("GlobalMaxPool", ["found"], "other")], "GlobalMaxPool of the picture"),
     ],
 )
@@ -360,17 +364,17 @@ def test_places_are_said_on_the_card(graph: Graph, pack: Pack, card: Card) -> No
 @pytest.mark.parametrize("sizes", [(1, 4, 4, 2), (1, "rows", "columns", 3), ("n", "r", "c", 2)])
 def test_places_are_of_any_tile(graph: Graph, pack: Pack, sizes: tuple[int | str, ...]) -> None:
     take(graph, "thumbnail", 1, 3, 64, 64)
-    take(graph, "places", *sizes)
+    take(graph, "coords", *sizes)
     assert "places: 1 x rows x columns x 2, rows and columns free" in refusal(pack(graph))
 
 
 def test_card_says_what_its_graph_takes(card: Card) -> None:
     plain = parse_card(with_card(card), "soft.onnx")
-    assert (plain.sliders, plain.context, plain.thumbnail) == ((), {}, 0)
+    assert (plain.sliders, plain.context_shapes, plain.thumbnail_size) == ((), {}, 0)
     rich = parse_card(with_card(card, 2, 32), "soft.onnx")
     assert [param.name for param in rich.sliders] == ["s0", "s1"]
-    assert rich.context == {"params": (2, 1, 1), "thumbnail": (3, 32, 32)}
-    assert list(rich.context) == ["params", "thumbnail"]
+    assert rich.context_shapes == {"params": (2, 1, 1), "thumbnail": (3, 32, 32)}
+    assert list(rich.context_shapes) == ["params", "thumbnail"]
 
 
 def test_places_need_a_thumbnail_to_look_in(card: Card) -> None:
@@ -383,7 +387,7 @@ def test_only_sliders_count_as_what_the_graph_takes(card: Card) -> None:
     fixed = SLIDER | {"name": "kappa", "slider": False}
     mixed = parse_card(json.dumps(fields | {"params": [fixed, SLIDER]}), "soft.onnx")
     assert [param.name for param in mixed.sliders] == ["lambda"]
-    assert mixed.context == {"params": (1, 1, 1)}
+    assert mixed.context_shapes == {"params": (1, 1, 1)}
 
 
 def test_a_card_s_value_is_what_holds_unsaid(card: Card) -> None:
@@ -401,6 +405,6 @@ def test_a_log_scale_down_to_zero_is_refused(card: Card) -> None:
 
 @pytest.mark.parametrize("side", [-1, 257, 64.5, "64"])
 def test_a_thumbnail_of_no_such_size_is_refused(card: Card, side: object) -> None:
-    fields = json.loads(card_json(card)) | {"thumbnail": side}
+    fields = json.loads(card_json(card)) | {"thumbnail_size": side}
     with pytest.raises(ModelError, match="got thumbnail"):
         parse_card(json.dumps(fields), "soft.onnx")

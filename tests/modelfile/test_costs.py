@@ -7,8 +7,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile.costs import Costs, costs
-from burnish.modelfile.reader import parse
+from burnish.modelfile.costs import GraphCosts, graph_costs
+from burnish.modelfile.reader import parse_model
 
 Pack = Callable[..., bytes]
 Graph = onnx.GraphProto
@@ -22,8 +22,8 @@ def put(graph: Graph, *nodes: onnx.NodeProto, **weights: Any) -> Graph:
     return graph
 
 
-def of(data: bytes, multiple: int = 1) -> Costs:
-    return costs(onnx.load_model_from_string(data), multiple, "soft.onnx")
+def of(data: bytes, multiple: int = 1) -> GraphCosts:
+    return graph_costs(onnx.load_model_from_string(data), multiple, "soft.onnx")
 
 
 def test_costs_of_a_known_graph(graph: Graph, pack: Pack) -> None:
@@ -35,8 +35,8 @@ def test_costs_of_a_known_graph(graph: Graph, pack: Pack) -> None:
         helper.make_node("DepthToSpace", ["blocks"], ["result"], blocksize=2),
     ]
     data = pack(put(graph, *nodes, down=np.ones((16, 3, 2, 2)), there=np.ones((12, 16, 1, 1))))
-    assert of(data, multiple=2) == Costs(
-        macs_per_pixel=(16 * 12 + 12 * 16) // 4, activations_per_pixel=(16 + 12) // 4
+    assert of(data, multiple=2) == GraphCosts(
+        macs_per_pixel=(16 * 12 + 12 * 16) // 4, peak_activations_per_pixel=(16 + 12) // 4
     )
 
 
@@ -47,7 +47,7 @@ def test_padded_tensors_are_in_proportion(graph: Graph, pack: Pack) -> None:
         helper.make_node("Conv", ["padded", "weight"], ["result"]),
     ]
     put(graph, *nodes, weight=np.ones((3, 3, 5, 5))).initializer.append(pads)
-    assert of(pack(graph)) == Costs(macs_per_pixel=225, activations_per_pixel=7)
+    assert of(pack(graph)) == GraphCosts(macs_per_pixel=225, peak_activations_per_pixel=7)
 
 
 def test_size_from_arithmetic_on_the_picture_s_size_is_refused(graph: Graph, pack: Pack) -> None:
@@ -63,7 +63,7 @@ def test_size_from_arithmetic_on_the_picture_s_size_is_refused(graph: Graph, pac
         numpy_helper.from_array(np.array([1, 3, 64, 64]), "tried")
     )
     with pytest.raises(ModelError, match="that a picture's network needs, got 'Sha"):
-        parse(pack(graph), "soft.onnx")
+        parse_model(pack(graph), "soft.onnx")
 
 
 def test_memory_that_small_pictures_do_not_account_for_is_refused(graph: Graph, pack: Pack) -> None:
@@ -100,6 +100,6 @@ def test_result_that_is_as_large_only_at_even_sizes_is_refused(graph: Graph, pac
         helper.make_node("Resize", ["s", "", "by"], ["result"]),
     ]
     data = pack(put(graph, *nodes, by=[1, 1, 2, 2]))
-    assert of(data, multiple=2).activations_per_pixel == 4
+    assert of(data, multiple=2).peak_activations_per_pixel == 4
     with pytest.raises(ModelError, match="a result of 3 x"):
         of(data, multiple=1)

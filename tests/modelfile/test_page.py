@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from burnish.runtime.model import Model
-from burnish.runtime.model_registry import find
+from burnish.runtime.model_registry import find_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "model-file.md"
 # The paper's network: one without sliders, whose multiple is one pixel.
@@ -31,7 +31,7 @@ def test_there_are_two():
 
 
 @pytest.mark.parametrize(
-    ("program", "model"), [(SHORT, PLAIN), (ANY, PLAIN), (ANY, find("l0-smoothing"))]
+    ("program", "model"), [(SHORT, PLAIN), (ANY, PLAIN), (ANY, find_model("l0-smoothing"))]
 )
 def test_program_runs_a_model(program, model, picture, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

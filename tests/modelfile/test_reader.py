@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from burnish.errors import ModelError
 from burnish.modelfile import reader as reader
 from burnish.modelfile.card import CARD_KEY, Card, card_json
-from burnish.modelfile.reader import parse, read
+from burnish.modelfile.reader import parse_model, read_model
 
 Pack = Callable[..., bytes]
 Graph = onnx.GraphProto
@@ -22,7 +22,7 @@ Graph = onnx.GraphProto
 
 def refusal(data: bytes) -> str:
     with pytest.raises(ModelError) as caught:
-        parse(data, "soft.onnx")
+        parse_model(data, "soft.onnx")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -31,7 +31,7 @@ def test_valid_file_is_read(tmp_path: Path, graph: Graph, pack: Pack, card: Card
     data = pack(graph)
     path = tmp_path / "söft.onnx"
     path.write_bytes(data)
-    file = read(path)
+    file = read_model(path)
     assert file.card == card
     assert file.graph == data
     assert file.sha256 == hashlib.sha256(data).hexdigest()
@@ -50,13 +50,13 @@ def test_missing_file_folder_and_large_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelError, match="no such file"):
-        read(tmp_path / "none.onnx")
+        read_model(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="a folder"):
-        read(tmp_path)
+        read_model(tmp_path)
     (tmp_path / "large.onnx").write_bytes(bytes(2000))
     monkeypatch.setattr(reader, "MAX_FILE_BYTES", 1000)
     with pytest.raises(ModelError, match="of at most"):
-        read(tmp_path / "large.onnx")
+        read_model(tmp_path / "large.onnx")
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -230,7 +230,7 @@ def test_damage_anywhere_is_told_in_words_or_harmless(graph: Graph, pack: Pack) 
         damaged = bytearray(data)
         damaged[random.integers(len(data))] = random.integers(256)
         try:
-            parse(bytes(damaged), "soft.onnx")
+            parse_model(bytes(damaged), "soft.onnx")
         except ModelError as error:
             refused += "soft.onnx: expected" in str(error)
     assert refused > 100

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile.allowed_ops import check
-from burnish.modelfile.receptive_field import sight
+from burnish.modelfile.allowed_ops import check_ops
+from burnish.modelfile.receptive_field import receptive_field
 
 SIDE = 128
 
@@ -139,21 +139,21 @@ def test_sight_is_where_a_lit_row_shows(chosen: list[tuple[Any, ...]]) -> None:
     for step, *arguments in chosen:
         step(chain, *arguments)
     model = chain.model()
-    check(model, "chain.onnx")
-    assert sight(model, chain.multiple, 40, "chain.onnx") == seen(model)
+    check_ops(model, "chain.onnx")
+    assert receptive_field(model, chain.multiple, 40, "chain.onnx") == seen(model)
 
 
 @pytest.mark.parametrize("halo", [0, 39, 40, 41, 500])
 def test_sight_is_told_whatever_is_claimed(halo: int) -> None:
     chain = Chain()
     chain.conv((3, 1), dilations=[40, 1], pads=[40, 0, 40, 0])
-    assert sight(chain.model(), 1, halo, "chain.onnx") == 40
+    assert receptive_field(chain.model(), 1, halo, "chain.onnx") == 40
 
 
 def test_jump_beyond_any_picture_tried_is_seen() -> None:
     chain = Chain()
     chain.conv((3, 1), dilations=[9000, 1], pads=[9000, 0, 9000, 0])
-    assert sight(chain.model(), 1, 5, "chain.onnx") > 5
+    assert receptive_field(chain.model(), 1, 5, "chain.onnx") > 5
 
 
 def test_one_pixel_of_a_picture_may_not_meet_all_of_it() -> None:
@@ -162,4 +162,4 @@ def test_one_pixel_of_a_picture_may_not_meet_all_of_it() -> None:
     chain.add("AveragePool", kernel_shape=[1, 1], strides=[60000, 60000])
     added(chain)
     with pytest.raises(ModelError, match="one resolution where they meet, got Add of several"):
-        sight(chain.model(), 1, 5, "chain.onnx")
+        receptive_field(chain.model(), 1, 5, "chain.onnx")

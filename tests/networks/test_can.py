@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from burnish.networks.can import CAN, EPSILON, NormalisedConv, can24, can32
+from burnish.networks.can import CAN, EPS, AdaptiveNormConv, can24, can32
 
 
 def test_can24_is_the_papers():
@@ -22,14 +22,14 @@ def test_can32_is_the_papers():
 
 def test_layers_start_as_the_identity():
     x = torch.rand(2, 3, 9, 7)
-    y = NormalisedConv(3, 5, dilation=2)(x)
+    y = AdaptiveNormConv(3, 5, dilation=2)(x)
     torch.testing.assert_close(y[:, :3], x)
     assert not y[:, 3:].any()
 
 
-def busy_layer() -> NormalisedConv:
+def busy_layer() -> AdaptiveNormConv:
     """A layer whose every part counts."""
-    layer = NormalisedConv(3, 4, dilation=2)
+    layer = AdaptiveNormConv(3, 4, dilation=2)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -39,7 +39,7 @@ def busy_layer() -> NormalisedConv:
 
 def test_normaliser_equals_the_formula_with_loops():
     layer = busy_layer()
-    layer.statistics = "picture"
+    layer.norm_mode = "instance"
     x = torch.rand(2, 3, 8, 6, generator=torch.Generator().manual_seed(1))
     y = F.conv2d(x, layer.weight, padding=2, dilation=2).detach().numpy()
     w0, w1, bias = layer.w0.item(), layer.w1.item(), layer.bias.detach().numpy()
@@ -47,7 +47,7 @@ def test_normaliser_equals_the_formula_with_loops():
     for n in range(y.shape[0]):
         for c in range(y.shape[1]):
             plane = y[n, c]
-            normal = (plane - plane.mean()) / np.sqrt(plane.var() + EPSILON)
+            normal = (plane - plane.mean()) / np.sqrt(plane.var() + EPS)
             expected[n, c] = w0 * plane + w1 * normal + bias[c]
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
@@ -55,9 +55,9 @@ def test_normaliser_equals_the_formula_with_loops():
 def test_batch_statistics_of_one_picture_are_the_pictures_own():
     layer = busy_layer()
     x = torch.rand(1, 3, 8, 6)
-    layer.statistics = "picture"
+    layer.norm_mode = "instance"
     picture = layer(x)
-    layer.statistics = "batch"
+    layer.norm_mode = "batch"
     torch.testing.assert_close(layer(x), picture)
 
 
@@ -67,22 +67,22 @@ def test_frozen_equals_the_formula_with_running_averages():
     for _ in range(3):
         layer(x)  # gathers running averages
     y = F.conv2d(x, layer.weight, padding=2, dilation=2)
-    normal = F.batch_norm(y, layer.normal.running_mean, layer.normal.running_var, eps=EPSILON)
-    layer.statistics = "frozen"
+    normal = F.batch_norm(y, layer.norm.running_mean, layer.norm.running_var, eps=EPS)
+    layer.norm_mode = "frozen"
     expected = layer.w0 * y + layer.w1 * normal + layer.bias[:, None, None]
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_frozen_leaves_the_running_averages_alone():
     layer = busy_layer()
-    layer.statistics = "frozen"
+    layer.norm_mode = "frozen"
     layer(torch.rand(4, 3, 8, 6))
-    assert not layer.normal.running_mean.any()
+    assert not layer.norm.running_mean.any()
 
 
 @pytest.mark.parametrize("dilations", [(1, 2, 4), (3, 1)])
 def test_halo_is_the_reach_and_not_more(dilations):
-    network = CAN(width=4, dilations=dilations).use_statistics("frozen")
+    network = CAN(width=4, dilations=dilations).set_norm_mode("frozen")
     torch.manual_seed(0)
     for layer in network.layers:
         torch.nn.init.normal_(layer.weight)

@@ -3,15 +3,15 @@
 import torch
 from torch import nn
 
-from burnish.networks.thumbnail_encoder import Glance
+from burnish.networks.thumbnail_encoder import ThumbnailEncoder
 
 LAYERS = (nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 3))
 
 
-def busy() -> Glance:
+def busy() -> ThumbnailEncoder:
     """One whose every number counts: an untrained one changes nothing."""
     generator = torch.Generator().manual_seed(0)
-    glance = Glance(LAYERS)
+    glance = ThumbnailEncoder(LAYERS)
     with torch.no_grad():
         for parameter in glance.parameters():
             width = parameter[0].numel() if parameter.ndim > 1 else 100
@@ -19,12 +19,12 @@ def busy() -> Glance:
     return glance
 
 
-def seen(glance: Glance, thumbnail: torch.Tensor) -> torch.Tensor:
+def seen(glance: ThumbnailEncoder, thumbnail: torch.Tensor) -> torch.Tensor:
     return torch.cat([part for layer in glance(thumbnail) for part in layer], dim=1)
 
 
 def test_each_layer_gets_a_gain_and_a_shift_that_start_as_none():
-    made = Glance(LAYERS)(torch.rand(3, 3, 64, 64))
+    made = ThumbnailEncoder(LAYERS)(torch.rand(3, 3, 64, 64))
     for layer, changes in zip(LAYERS, made, strict=True):
         for change in changes:
             assert change.shape == (3, layer.out_channels, 1, 1)
@@ -34,7 +34,7 @@ def test_each_layer_gets_a_gain_and_a_shift_that_start_as_none():
 def test_the_histogram_s_share_does_not_mind_where_pixels_lie():
     glance = busy()
     with torch.no_grad():
-        glance.sum_up.weight[:, 64:] = 0  # what lies where
+        glance.fuse.weight[:, 64:] = 0  # what lies where
     thumbnail = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     order = torch.randperm(64 * 64, generator=torch.Generator().manual_seed(1))
     shuffled = thumbnail.flatten(2)[:, :, order].view_as(thumbnail)

@@ -16,7 +16,7 @@ from burnish.params import Param
 LAMBDA = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
 RADIUS = Param("radius", "looks wider", default=3, low=1, high=9)
 # What the parameters of sliders and of the look at a thumbnail begin with.
-CONTEXT = ("sliding.", "glance.")
+CONTEXT = ("conditioning.", "thumbnail_encoder.")
 
 
 @st.composite
@@ -55,7 +55,7 @@ def busy(network: UNet, seed: int = 0) -> UNet:
 
 def reach(network: UNet) -> int:
     """How far result pixels see, by the gradient of each row and column of a block."""
-    multiple = network.multiple
+    multiple = network.size_multiple
     start = multiple * (network.halo // multiple + 2)
     side = 2 * start + multiple
     image = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
@@ -79,12 +79,12 @@ def test_halo_is_how_far_a_result_sees_and_not_more(shape):
 @given(shape=shapes())
 def test_multiple_is_the_smallest_size_that_goes_through(shape):
     network = UNet(**shape)
-    for size in range(1, 2 * network.multiple):
+    for size in range(1, 2 * network.size_multiple):
         try:
             fits = network(torch.zeros(1, 3, size, size)).shape == (1, 3, size, size)
         except RuntimeError:
             fits = False
-        assert fits == (size % network.multiple == 0)
+        assert fits == (size % network.size_multiple == 0)
 
 
 def counted_macs(network: UNet, side: int) -> int:
@@ -98,7 +98,7 @@ def counted_macs(network: UNet, side: int) -> int:
 @given(shape=shapes())
 def test_multiply_adds_are_counted_as_it_runs(shape):
     network = UNet(**shape)
-    side = 4 * network.multiple
+    side = 4 * network.size_multiple
     assert network.macs_per_pixel == int(np.ceil(counted_macs(network, side) / side**2))
 
 
@@ -106,16 +106,16 @@ def test_multiply_adds_are_counted_as_it_runs(shape):
 @given(shape=shapes(), seed=st.integers(0, 99))
 def test_untrained_it_is_the_identity(context_of, shape, seed):
     torch.manual_seed(seed)
-    network = UNet(**shape | {"grey": False}, sliders=(LAMBDA,), thumbnail=True)
-    image = torch.rand(2, 3, 2 * network.multiple, 3 * network.multiple)
+    network = UNet(**shape | {"grey": False}, sliders=(LAMBDA,), global_context=True)
+    image = torch.rand(2, 3, 2 * network.size_multiple, 3 * network.size_multiple)
     torch.testing.assert_close(network(image, *context_of(network, 2)), image, rtol=0, atol=0)
 
 
 SMALL = {"widths": (4, 6), "down": (1, 1), "up": (1,)}
 CONTEXTS = [
     {"sliders": (LAMBDA,)},
-    {"thumbnail": True},
-    {"sliders": (LAMBDA, RADIUS), "thumbnail": True},
+    {"global_context": True},
+    {"sliders": (LAMBDA, RADIUS), "global_context": True},
 ]
 
 
@@ -168,7 +168,7 @@ def test_what_a_slider_does_is_a_convolution_with_other_weights():
         plain = UNet(widths=(4,), down=(0,), up=())
         plain.load_state_dict(network.state_dict(), strict=False)
         assert (plain(image) - expected).abs().max() > 1e-2
-        changes = network.sliding(values)
+        changes = network.conditioning(values)
         for layer, (gain, shift, kernel) in zip((plain.head, plain.tail), changes, strict=True):
             layer.weight.copy_((layer.weight + kernel) * (1 + gain).view(-1, 1, 1, 1))
             layer.bias.copy_(layer.bias * (1 + gain).flatten() + shift.flatten())
@@ -185,43 +185,45 @@ def test_at_the_values_that_hold_unsaid_it_is_the_network_without_sliders():
 
 
 def test_sliders_are_learnt_apart_from_all_else():
-    network = busy(UNet(**SMALL, sliders=(LAMBDA,), thumbnail=True)).train()
+    network = busy(UNet(**SMALL, sliders=(LAMBDA,), global_context=True)).train()
     names = [name for name, _ in network.named_parameters()]
     for sliders in (True, False):
-        network.learn(sliders=sliders)
+        network.set_trainable(sliders=sliders)
         learnt = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
-        assert learnt == [name for name in names if name.startswith("sliding.") == sliders]
+        assert learnt == [name for name in names if name.startswith("conditioning.") == sliders]
 
 
 def test_every_weight_learns(context_of):
     """No layer is left out of the way: each gets a gradient, those of the context too."""
-    network = busy(UNet(**SMALL, sliders=(LAMBDA, RADIUS), thumbnail=True)).train()
+    network = busy(UNet(**SMALL, sliders=(LAMBDA, RADIUS), global_context=True)).train()
     image = torch.rand(4, 3, 32, 32)
     (network(image, *context_of(network, 4, (8, 8))) - image**2).square().mean().backward()
     silent = [name for name, p in network.named_parameters() if not p.grad.abs().max() > 0]
     assert silent == []
 
 
-@pytest.mark.parametrize("name", [name for name, s in NETWORKS.items() if s.takes_context])
+@pytest.mark.parametrize("name", [name for name, s in NETWORKS.items() if s.supports_conditioning])
 def test_networks_of_the_table_take_sliders_and_a_thumbnail(name):
     network = build(name, (LAMBDA, RADIUS), True)
-    assert network.takes == ["params", "thumbnail", "places"]
-    assert build(name).takes == []
-    looked_up = 4 * network.widths[-1] / network.multiple**2
+    assert network.context_inputs == ["params", "thumbnail", "coords"]
+    assert build(name).context_inputs == []
+    looked_up = 4 * network.widths[-1] / network.size_multiple**2
     assert 0 <= network.macs_per_pixel - build(name).macs_per_pixel <= np.ceil(looked_up)
     assert network.halo == reach(open_wide(build(name)))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_table_says_how_much_work_a_network_is(name):
-    assert f" {round(build(name).macs_per_pixel / 1000)} k multiply-adds" in NETWORKS[name].about
+    assert (
+        f" {round(build(name).macs_per_pixel / 1000)} k multiply-adds" in NETWORKS[name].description
+    )
 
 
 def test_a_picture_moved_by_a_whole_block_gives_the_result_moved():
     network = busy(UNet(**SMALL))
-    side = network.multiple * (2 * (network.halo // network.multiple + 1) + 6)
+    side = network.size_multiple * (2 * (network.halo // network.size_multiple + 1) + 6)
     image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    step, margin = network.multiple, network.halo + network.multiple
+    step, margin = network.size_multiple, network.halo + network.size_multiple
     with torch.no_grad():
         result, moved = network(image), network(image.roll((step, step), (2, 3)))
     inner = slice(margin, -margin)
@@ -242,4 +244,4 @@ def test_grey_is_the_mean_of_the_colours():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_grey_goes_to_those_that_can_be_told(name):
     more = build(name, grey=True).macs_per_pixel - build(name).macs_per_pixel
-    assert more == (36 if NETWORKS[name].greys else 0)
+    assert more == (36 if NETWORKS[name].supports_grey else 0)

@@ -10,8 +10,8 @@ from burnish.operators.dark_channel_dehazing import (
     dark_channel,
     dark_channel_dehazing,
     estimate_airlight,
-    recover,
-    transmission,
+    patch_transmission,
+    recover_radiance,
 )
 
 
@@ -102,7 +102,7 @@ def scene_in_haze():
 
 def test_known_haze_is_removed():
     scene, t, A, hazy = scene_in_haze()
-    found = transmission(hazy, A, omega=1.0, patch=7)
+    found = patch_transmission(hazy, A, omega=1.0, patch=7)
     # A patch shows the transmission of its farthest pixel.
     np.testing.assert_allclose(found, np.broadcast_to(t[..., 0], found.shape), atol=0.1)
     clear = dark_channel_dehazing(hazy, A, omega=1.0, patch=7)
@@ -112,7 +112,7 @@ def test_known_haze_is_removed():
 def test_recovery_inverts_the_model():
     scene, t, A, hazy = scene_in_haze()
     np.testing.assert_allclose(
-        recover(hazy, np.broadcast_to(t[..., 0], (40, 60)), A), scene, atol=1e-12
+        recover_radiance(hazy, np.broadcast_to(t[..., 0], (40, 60)), A), scene, atol=1e-12
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from burnish.operators.dark_channel_dehazing import recover, transmission
+from burnish.operators.dark_channel_dehazing import patch_transmission, recover_radiance
 from burnish.operators.dark_channel_guided import dark_channel_guided
 
 
@@ -31,9 +31,9 @@ def guided(rgb, p, radius, epsilon):
 def test_inside_it_equals_the_definition():
     rgb = np.random.default_rng(0).random((20, 22, 3))
     A = np.array([0.9, 0.95, 1.0])
-    t = guided(rgb, transmission(rgb, A, 0.95, 3), 2, 0.01)
+    t = guided(rgb, patch_transmission(rgb, A, 0.95, 3), 2, 0.01)
     inside = slice(4, -4), slice(4, -4)
-    expected = recover(rgb[inside], t[inside], A)
+    expected = recover_radiance(rgb[inside], t[inside], A)
     result = dark_channel_guided(rgb, A, patch=3, radius=2, epsilon=0.01)
     np.testing.assert_allclose(result[inside], expected, atol=2e-3)
 

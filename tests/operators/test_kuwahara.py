@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from burnish.operators.kuwahara import edges, kuwahara
+from burnish.operators.kuwahara import edge_orientation, kuwahara
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -89,11 +89,11 @@ def test_edges_point_along_edges():
         # A step whose edge runs from the left of the picture along `angle`.
         step = (y - 20) * np.cos(angle) - (x - 20) * np.sin(angle)
         rgb = np.repeat(1 / (1 + np.exp(-step))[..., None], 3, axis=2)
-        direction, anisotropy = edges(rgb, 2.0)
+        direction, anisotropy = edge_orientation(rgb, 2.0)
         turn = direction[20, 20] - angle
         assert abs(np.sin(turn)) < 0.02
         assert anisotropy[20, 20] > 0.98
-    direction, anisotropy = edges(np.full((9, 9, 3), 0.4), 2.0)
+    direction, anisotropy = edge_orientation(np.full((9, 9, 3), 0.4), 2.0)
     assert np.isfinite(direction).all()
     np.testing.assert_array_equal(anisotropy, 0)
 

@@ -35,8 +35,8 @@ SHAPES = [(9, 11), (8, 11), (9, 10), (12, 8), (1, 14), (15, 1)]
 @pytest.mark.parametrize("shape", SHAPES)
 def test_coarse_matrix_is_the_galerkin_product(shape):
     fine = system(shape)
-    weights = multigrid._interpolation(*multigrid._all_five(fine))
-    coarse = Matrix(*multigrid._galerkin(*multigrid._all_five(fine), weights))
+    weights = multigrid._interpolation_weights(*multigrid._stencil(fine))
+    coarse = Matrix(*multigrid._galerkin(*multigrid._stencil(fine), weights))
     P = prolongation(weights, shape)
     expected = P.T @ multigrid._dense(fine) @ P
     np.testing.assert_allclose(multigrid._dense(coarse), expected, atol=1e-5 * expected.max())
@@ -45,7 +45,7 @@ def test_coarse_matrix_is_the_galerkin_product(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_restriction_is_the_transpose(shape):
     fine = system(shape)
-    weights = multigrid._interpolation(*multigrid._all_five(fine))
+    weights = multigrid._interpolation_weights(*multigrid._stencil(fine))
     r = np.zeros((1, shape[0] + 2, shape[1] + 2), np.float32)
     r[0, 1:-1, 1:-1] = np.random.default_rng(2).normal(size=shape)
     b = np.zeros((1, *weights.shape[1:]), np.float32)
@@ -58,7 +58,7 @@ def test_interpolation_keeps_constants_where_the_mass_is_small():
     fine = system((9, 11))
     inner = fine.C[1:-1, 1:-1]
     inner -= 1 - 1e-9
-    weights = multigrid._interpolation(*multigrid._all_five(fine))
+    weights = multigrid._interpolation_weights(*multigrid._stencil(fine))
     # The last odd row or column hangs on what is before it.
     np.testing.assert_allclose(prolongation(weights, (9, 11)).sum(axis=1), 1, atol=1e-4)
 
@@ -68,7 +68,7 @@ def test_interpolation_does_not_cross_an_edge():
     E[1:-1, 1:-2], S[1:-2, 1:-1] = 100.0, 100.0
     E[:, 4] = 1e-4  # between the fourth column and the fifth
     C[1:-1, 1:-1] = 1e-6 + E[1:-1, 1:-1] + E[1:-1, :-2] + S[1:-1, 1:-1] + S[:-2, 1:-1]
-    weights = multigrid._interpolation(*multigrid._all_five(Matrix(C, E, S)))
+    weights = multigrid._interpolation_weights(*multigrid._stencil(Matrix(C, E, S)))
     P = prolongation(weights, (5, 9)).reshape(5, 9, 3, 5)
     assert P[:, 3, :, 2:].max() < 1e-5  # the fourth column takes all from its left
     np.testing.assert_allclose(P[:, 3, :, :2].sum(axis=(1, 2)), 1, atol=1e-4)

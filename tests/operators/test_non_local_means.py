@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from burnish.operators.non_local_means import BAND, non_local_means
+from burnish.operators.non_local_means import BAND_ROWS, non_local_means
 
 
 def brute_force(rgb, h, patch, search):
@@ -41,14 +41,14 @@ def test_equals_the_definition(shape, h, patch, search):
 
 def test_bands_leave_no_seam():
     # What is computed with the rows around it in one piece does not depend on where bands begin.
-    rgb = np.random.default_rng(0).random((BAND + 40, 8, 3)) * 0.3
+    rgb = np.random.default_rng(0).random((BAND_ROWS + 40, 8, 3)) * 0.3
     whole = non_local_means(rgb, 0.1, 2, 5)
     part = non_local_means(rgb[20:], 0.1, 2, 5)
     np.testing.assert_allclose(part[7:], whole[27:], atol=1e-6)
 
 
 def test_any_number_of_threads(monkeypatch):
-    rgb = np.random.default_rng(1).random((2 * BAND + 3, 12, 3))
+    rgb = np.random.default_rng(1).random((2 * BAND_ROWS + 3, 12, 3))
     results = []
     for count in (1, 3):
         monkeypatch.setenv("BURNISH_THREADS", str(count))

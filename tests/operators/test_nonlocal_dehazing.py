@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from burnish.operators.nonlocal_dehazing import (
+    fibonacci_sphere,
+    haze_line_transmission,
     nonlocal_dehazing,
-    regularised,
-    sphere,
-    transmission,
+    regularise,
 )
 
 
@@ -22,7 +22,7 @@ def scene_in_haze():
 
 
 def test_directions_are_evenly_spread():
-    points = sphere(1000)
+    points = fibonacci_sphere(1000)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1)
     angles = np.arccos(np.clip(points @ points.T - 2 * np.eye(1000), -1, 1)).min(axis=1)
     assert angles.min() > 0.8 * np.median(angles)
@@ -32,8 +32,8 @@ def test_directions_are_evenly_spread():
 def test_transmission_and_weights_equal_loops():
     rgb = np.random.default_rng(1).random((13, 17, 3))
     A = np.array([0.8, 0.9, 0.7])
-    directions = sphere(1000)
-    t, weight = transmission(rgb, A)
+    directions = fibonacci_sphere(1000)
+    t, weight = haze_line_transmission(rgb, A)
     lines = {}
     for y in range(13):
         for x in range(17):
@@ -66,14 +66,14 @@ def test_smoothing_equals_a_dense_solve():
                     A[p, q] -= a
                     A[q, p] -= a
     expected = np.linalg.solve(A, (weight * t).ravel()).reshape(7, 9)
-    np.testing.assert_allclose(regularised(t, weight, rgb, 0.1), expected, atol=1e-3)
+    np.testing.assert_allclose(regularise(t, weight, rgb, 0.1), expected, atol=1e-3)
 
 
 def test_known_transmission_is_found():
     _, t, A, hazy = scene_in_haze()
-    found, weight = transmission(hazy, A)
+    found, weight = haze_line_transmission(hazy, A)
     assert np.abs(found - t).mean() < 0.03
-    assert np.abs(regularised(found, weight, hazy, 0.1) - t).mean() < 0.05
+    assert np.abs(regularise(found, weight, hazy, 0.1) - t).mean() < 0.05
 
 
 def test_known_haze_is_removed():

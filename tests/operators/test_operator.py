@@ -8,7 +8,7 @@ from burnish.errors import MissingLibraryError, OperatorError, PhotoError, Usage
 from burnish.operators import operator as operator_module
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
-from burnish.operators.threads import cores, threads
+from burnish.operators.threads import cpu_count, thread_count
 from burnish.params import ColourParam, FileParam
 from burnish.photo import Photo
 
@@ -29,7 +29,7 @@ def given(tmp_path):
 
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
 def test_table_and_function_agree_on_parameters_and_defaults(operator):
-    keywords = list(inspect.signature(operator.function()).parameters.values())[1:]
+    keywords = list(inspect.signature(operator.load_function()).parameters.values())[1:]
     described = {param.keyword: param.default for param in operator.params}
     found = {k.name: None if k.default is k.empty else k.default for k in keywords}
     assert {name: found.pop(name) for name in described} == described
@@ -79,7 +79,7 @@ def test_extremes_of_every_range_give_a_picture(operator, given):
         else:
             values = [param.low, param.high]
         for value in values:
-            result = operator.run(rgb, **given(operator), **{param.keyword: value})
+            result = operator.run(rgb, **given(operator), **{param.argument_name: value})
             assert np.isfinite(result).all()
 
 
@@ -120,8 +120,8 @@ def test_a_colour_and_a_photo_arrive_as_arrays(tmp_path):
 
     seen = []
     params = (
-        ColourParam("airlight", "is the haze", otherwise="estimated"),
-        FileParam("reference", "shows the style", kind="photo", otherwise="none"),
+        ColourParam("airlight", "is the haze", default_text="estimated"),
+        FileParam("reference", "shows the style", kind="photo", default_text="none"),
     )
     operator = Operator("own", "own", remember, params=params)
     operator.run(GREY, airlight="#ff8000", reference=path)
@@ -143,15 +143,15 @@ def test_fingerprint_follows_a_file_and_not_its_name(tmp_path):
     one, two = tmp_path / "one.cube", tmp_path / "two.cube"
     one.write_text(CUBE)
     two.write_text(CUBE)
-    same = look.fingerprint(look.settle({"lut": one}))
-    assert look.fingerprint(look.settle({"lut": two})) == same
+    same = look.fingerprint(look.resolve_params({"lut": one}))
+    assert look.fingerprint(look.resolve_params({"lut": two})) == same
     two.write_text(CUBE.replace("1 1 1", "1 1 0.5"))
-    assert look.fingerprint(look.settle({"lut": two})) != same
+    assert look.fingerprint(look.resolve_params({"lut": two})) != same
 
 
 def test_fingerprint_follows_what_the_operator_imports():
     rtv = OPERATORS["relative-total-variation"]
-    sources = {path.name for path in operator_module._sources(rtv.call.partition(":")[0])}
+    sources = {path.name for path in operator_module._source_files(rtv.function.partition(":")[0])}
     assert {"relative_total_variation.py", "five_point.py", "multigrid.py"} <= sources
 
 
@@ -182,7 +182,7 @@ def test_unknown_parameter_is_refused():
 )
 def test_result_that_is_no_picture_is_refused(function, complaint):
     with pytest.raises(OperatorError, match=complaint):
-        Operator(name="own", title="own", call=function).run(GREY)
+        Operator(name="own", title="own", function=function).run(GREY)
 
 
 def test_result_is_clipped_and_input_is_safe():
@@ -191,7 +191,7 @@ def test_result_is_clipped_and_input_is_safe():
         return rgb
 
     rgb = GREY.copy()
-    result = Operator(name="own", title="own", call=careless).run(rgb)
+    result = Operator(name="own", title="own", function=careless).run(rgb)
     assert result.max() == 1
     np.testing.assert_array_equal(rgb, GREY)
 
@@ -200,19 +200,19 @@ def test_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "burnish.operators.l0_smoothing", raising=False)
     with pytest.raises(MissingLibraryError, match=r"library scipy.*its extra 'operators'"):
-        OPERATORS["l0-smoothing"].function()
+        OPERATORS["l0-smoothing"].load_function()
 
 
 def test_a_library_of_no_extra_is_a_bug_and_not_hidden():
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        Operator(name="own", title="own", call="no_such_library:filter").function()
+        Operator(name="own", title="own", function="no_such_library:filter").load_function()
 
 
 def test_threads_follow_the_environment(monkeypatch):
     monkeypatch.setenv("BURNISH_THREADS", "3")
-    assert threads() == 3
+    assert thread_count() == 3
     monkeypatch.delenv("BURNISH_THREADS")
-    assert threads() == cores() >= 1
+    assert thread_count() == cpu_count() >= 1
     monkeypatch.setenv("BURNISH_THREADS", "many")
     with pytest.raises(UsageError, match="BURNISH_THREADS: expected a number above 0, got 'many'"):
         OPERATORS["l0-smoothing"].run(GREY)
@@ -221,18 +221,20 @@ def test_threads_follow_the_environment(monkeypatch):
 def test_fingerprint_follows_values_and_identity():
     l0 = OPERATORS["l0-smoothing"]
     prints = {
-        l0.fingerprint(l0.settle({})),
-        l0.fingerprint(l0.settle({"lambda": 0.03})),
+        l0.fingerprint(l0.resolve_params({})),
+        l0.fingerprint(l0.resolve_params({"lambda": 0.03})),
         Operator("own", "own", np.sqrt, identity="a").fingerprint({}),
         Operator("own", "own", np.sqrt, identity="b").fingerprint({}),
     }
     assert len(prints) == 4
-    assert l0.fingerprint(l0.settle({})) == l0.fingerprint(l0.settle({"lambda_": 0.02}))
+    assert l0.fingerprint(l0.resolve_params({})) == l0.fingerprint(
+        l0.resolve_params({"lambda_": 0.02})
+    )
 
 
 def test_fingerprint_follows_the_photo_that_ships(tmp_path, monkeypatch):
     style = OPERATORS["photographic-style"]
-    before = style.fingerprint(style.settle({}))
+    before = style.fingerprint(style.resolve_params({}))
     monkeypatch.setattr(operator_module, "SAMPLES", tmp_path)
     (tmp_path / "style-reference.jpg").write_bytes(b"another")
-    assert style.fingerprint(style.settle({})) != before
+    assert style.fingerprint(style.resolve_params({})) != before

@@ -7,14 +7,14 @@ import pytest
 import scipy.stats
 
 from burnish.operators.pencil_drawing import (
-    FAINTEST,
-    TILE,
+    MIN_CONTOUR,
+    TILE_SIZE,
     gradient_magnitude,
-    line,
     luminance,
     pencil_drawing,
     pencil_shading,
     pencil_texture,
+    stroke_kernel,
     stroke_map,
     tone_distribution,
     tone_map,
@@ -86,12 +86,12 @@ def test_strokes_equal_loops(shape, length, width):
 
 
 def test_line_has_its_length_width_and_no_favourite_direction():
-    level = line(9.0, 1.5, 0.0)
+    level = stroke_kernel(9.0, 1.5, 0.0)
     middle = len(level) // 2
     profile = level[middle] / level[middle, middle]
     np.testing.assert_allclose(profile[middle - 4 : middle + 5], 1)
     assert profile[middle + 5] < 0.5
-    kernels = [line(16.0, 2.0, math.pi * i / 8) for i in range(8)]
+    kernels = [stroke_kernel(16.0, 2.0, math.pi * i / 8) for i in range(8)]
     for kernel in kernels:
         np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-15)
         assert kernel.sum() == pytest.approx(1)
@@ -170,29 +170,29 @@ def test_shading_follows_tone_through_the_texture():
 
 
 def test_texture_is_the_same_everywhere_and_has_no_seam():
-    texture = pencil_texture(TILE + 40, TILE + 50)
+    texture = pencil_texture(TILE_SIZE + 40, TILE_SIZE + 50)
     np.testing.assert_array_equal(texture[:30, :20], pencil_texture(30, 20))
-    np.testing.assert_array_equal(texture[TILE:, TILE:], texture[:40, :50])
-    tile = texture[:TILE, :TILE]
+    np.testing.assert_array_equal(texture[TILE_SIZE:, TILE_SIZE:], texture[:40, :50])
+    tile = texture[:TILE_SIZE, :TILE_SIZE]
     assert tile.mean() == pytest.approx(0.7, abs=1e-3)
     assert tile.std() == pytest.approx(0.1, abs=1e-3)
     assert tile.min() > 0.3
     assert tile.max() < 0.95
-    assert pencil_texture(TILE, TILE, 2.0).max() <= 0.95
-    seam = np.abs(texture[:, TILE] - texture[:, TILE - 1]).mean()
+    assert pencil_texture(TILE_SIZE, TILE_SIZE, 2.0).max() <= 0.95
+    seam = np.abs(texture[:, TILE_SIZE] - texture[:, TILE_SIZE - 1]).mean()
     inside = np.abs(np.diff(tile, axis=1)).mean()
     assert seam == pytest.approx(inside, rel=0.1)
 
 
 def test_texture_shows_no_repetition():
     # Nowhere but at whole tiles does it resemble itself: marks are short.
-    tile = pencil_texture(TILE, TILE) - 0.7
+    tile = pencil_texture(TILE_SIZE, TILE_SIZE) - 0.7
     spectrum = np.abs(np.fft.rfft2(tile)) ** 2
     likeness = np.fft.irfft2(spectrum, s=tile.shape) / (tile**2).sum()
     assert np.abs(likeness[60:-60]).max() < 0.05
     assert np.abs(likeness[:, 60:-60]).max() < 0.05
     # And averages over patches are even: there are no blotches to find again.
-    patches = tile.reshape(TILE // 64, 64, TILE // 64, 64).mean(axis=(1, 3))
+    patches = tile.reshape(TILE_SIZE // 64, 64, TILE_SIZE // 64, 64).mean(axis=(1, 3))
     assert np.abs(patches).max() < 0.01
 
 
@@ -212,7 +212,7 @@ def test_constant_picture_gives_no_strokes(value):
 
 def test_faint_contours_are_not_stretched():
     I = np.full((40, 40), 0.5)  # noqa: E741
-    I[:, 20:] += FAINTEST / 10
+    I[:, 20:] += MIN_CONTOUR / 10
     assert stroke_map(I, 16.0, 1.5, 1.0).min() > 0.8
 
 

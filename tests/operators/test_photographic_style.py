@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from burnish.operators.local_laplacian import filtered
+from burnish.operators.local_laplacian import local_laplacian_filter
 from burnish.operators.photographic_style import photographic_style
 
 
@@ -58,7 +58,7 @@ def sorted_style(plane, model, iterations, gain):
         def remap(values, g, transfer=transfer, sizes=sizes):
             return g + np.sign(values - g) * np.interp(abs(values - g), sizes, transfer)
 
-        result = matched(filtered(result, remap, 32), model)
+        result = matched(local_laplacian_filter(result, remap, 32), model)
     return result
 
 

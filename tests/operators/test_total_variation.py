@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from burnish.operators.total_variation import PASS, PrimalDual, Step
+from burnish.operators.total_variation import ITERATIONS_PER_PASS, PrimalDual, StepSizes
 
 # Steps that differ from one iteration to the next, more than fit in one pass.
-STEPS = [Step(0.3 / (1 + k / 4), 1 / (1 + k / 9), 0.4 + k / 40) for k in range(2 * PASS + 3)]
+STEPS = [
+    StepSizes(0.3 / (1 + k / 4), 1 / (1 + k / 9), 0.4 + k / 40)
+    for k in range(2 * ITERATIONS_PER_PASS + 3)
+]
 
 
 def gradient_matrix(height: int, width: int) -> np.ndarray:
@@ -54,19 +57,19 @@ def primal_dual(rgb, lambda_, data, steps=STEPS):
 def test_equals_dense_matrices(shape, data):
     rgb = np.random.default_rng(1).random(shape)
     expected, _ = dense_primal_dual(rgb, 1.5, data, STEPS)
-    np.testing.assert_allclose(primal_dual(rgb, 1.5, data).picture(), expected, atol=1e-12)
+    np.testing.assert_allclose(primal_dual(rgb, 1.5, data).solution(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
 @pytest.mark.parametrize("data", ["squares", "absolute"])
 def test_strips_change_nothing(monkeypatch, data, threads):
-    rgb = np.random.default_rng(2).random((8 * PASS + 5, 7, 3))
+    rgb = np.random.default_rng(2).random((8 * ITERATIONS_PER_PASS + 5, 7, 3))
 
     def result(number):
         monkeypatch.setenv("BURNISH_THREADS", str(number))
         solver = primal_dual(rgb, 0.8, data)
-        assert len(solver.rows) == number
-        return solver.picture(), solver.gap()
+        assert len(solver.strip_rows) == number
+        return solver.solution(), solver.gap()
 
     whole, gap = result(1)
     in_strips, gap_in_strips = result(threads)
@@ -76,11 +79,11 @@ def test_strips_change_nothing(monkeypatch, data, threads):
 
 def test_a_low_picture_is_one_strip(monkeypatch):
     monkeypatch.setenv("BURNISH_THREADS", "64")
-    rgb = np.random.default_rng(3).random((2 * PASS + 1, 5, 3))
+    rgb = np.random.default_rng(3).random((2 * ITERATIONS_PER_PASS + 1, 5, 3))
     expected, _ = dense_primal_dual(rgb, 1.5, "squares", STEPS)
     solver = primal_dual(rgb, 1.5, "squares")
-    assert len(solver.rows) == 1
-    np.testing.assert_allclose(solver.picture(), expected, atol=1e-12)
+    assert len(solver.strip_rows) == 1
+    np.testing.assert_allclose(solver.solution(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (6, 7, 3)])
@@ -106,7 +109,7 @@ def test_single_precision_at_least(dtype):
     rgb = np.random.default_rng(5).random((9, 11, 3)).astype(dtype)
     rgb.flags.writeable = False
     before = rgb.copy()
-    picture = primal_dual(rgb, 2.0, "squares").picture()
+    picture = primal_dual(rgb, 2.0, "squares").solution()
     assert picture.dtype == np.result_type(dtype, np.float32)
     expected, _ = dense_primal_dual(rgb.astype(np.float64), 2.0, "squares", STEPS)
     np.testing.assert_allclose(picture, expected, atol=2e-6 if dtype != np.float64 else 1e-12)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from burnish.errors import OperatorError, UsageError
-from burnish.operators.user_defined import Pairs, resolve, resolve_callable
+from burnish.operators.user_defined import Pairs, find_operator, find_runnable_operator
 
 GREY = np.full((6, 8, 3), 0.25, np.float32)
 PYTHON = f'"{sys.executable}"'
@@ -22,15 +22,15 @@ def script(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("where", ["filters", "filters.py", "{path}"])
 def test_python_function(script, where):
-    operator = resolve(f"python:{where.format(path=script)}:bright_er")
+    operator = find_operator(f"python:{where.format(path=script)}:bright_er")
     assert operator.name == "bright-er"
     np.testing.assert_allclose(operator.run(GREY), 0.5)
 
 
 def test_python_function_is_identified_by_its_code(script):
-    before = resolve(f"python:{script}:bright_er").fingerprint({})
+    before = find_operator(f"python:{script}:bright_er").fingerprint({})
     script.write_text(script.read_text().replace("* 2", "* 3"))
-    assert resolve(f"python:{script}:bright_er").fingerprint({}) != before
+    assert find_operator(f"python:{script}:bright_er").fingerprint({}) != before
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_python_function_is_identified_by_its_code(script):
 )
 def test_python_address_that_leads_nowhere(script, address, complaint):
     with pytest.raises(UsageError, match=complaint):
-        resolve(f"python:{address}")
+        find_operator(f"python:{address}")
 
 
 def program(tmp_path, body):
@@ -62,7 +62,7 @@ def test_command(tmp_path):
         "assert picture.format == 'ushort'\n"
         "(picture * 2).cast('ushort').write_to_file(target)\n"
     )
-    operator = resolve(program(tmp_path, body))
+    operator = find_operator(program(tmp_path, body))
     np.testing.assert_allclose(operator.run(GREY), 0.5, atol=1e-4)
 
 
@@ -79,38 +79,38 @@ def test_command(tmp_path):
 )
 def test_command_that_fails(tmp_path, body, complaint):
     with pytest.raises(OperatorError, match=complaint):
-        resolve(program(tmp_path, body)).run(GREY)
+        find_operator(program(tmp_path, body)).run(GREY)
 
 
 def test_command_of_another_size_is_refused(tmp_path):
     body = "from PIL import Image\nImage.new('RGB', (3, 3)).save(target)"
     with pytest.raises(OperatorError, match=r"got float32 of shape \(3, 3, 3\)"):
-        resolve(program(tmp_path, body)).run(GREY)
+        find_operator(program(tmp_path, body)).run(GREY)
 
 
 def test_command_that_is_not_there():
     with pytest.raises(OperatorError, match="check that the program is installed"):
-        resolve("command:no-such-program {input} {output}").run(GREY)
+        find_operator("command:no-such-program {input} {output}").run(GREY)
 
 
 @pytest.mark.parametrize("template", ["prog {input}", "prog {output}", "prog", ""])
 def test_command_needs_both_files(template):
     with pytest.raises(UsageError, match=r"a command with \{input\} and \{output\}"):
-        resolve(f"command:{template}")
+        find_operator(f"command:{template}")
 
 
 def test_command_is_identified_by_its_text_and_its_files(tmp_path):
     spec = program(tmp_path, "pass")
-    before = resolve(spec).fingerprint({})
-    assert resolve(spec).fingerprint({}) == before
-    assert resolve(spec + " -x").fingerprint({}) != before
+    before = find_operator(spec).fingerprint({})
+    assert find_operator(spec).fingerprint({}) == before
+    assert find_operator(spec + " -x").fingerprint({}) != before
     program(tmp_path, "pass  # changed")
-    assert resolve(spec).fingerprint({}) != before
+    assert find_operator(spec).fingerprint({}) != before
 
 
 def test_command_with_an_unclosed_quote():
     with pytest.raises(UsageError, match="expected a command with"):
-        resolve("command:prog '{input} {output}")
+        find_operator("command:prog '{input} {output}")
 
 
 def test_python_file_loads_as_python_would_load_it(tmp_path):
@@ -125,14 +125,14 @@ def test_python_file_loads_as_python_would_load_it(tmp_path):
         "def level(rgb):\n"
         "    return 0 * rgb + Level(beside.LEVEL).value\n"
     )
-    operator = resolve(f"python:{tmp_path / 'level.py'}:level")
+    operator = find_operator(f"python:{tmp_path / 'level.py'}:level")
     np.testing.assert_allclose(operator.run(GREY), 0.5)
 
 
 def test_command_goes_through_no_shell(tmp_path):
     witness = tmp_path / "witness"
     with pytest.raises(OperatorError):
-        resolve(f"command:no-such-program {{input}} {{output}} ; touch {witness}").run(GREY)
+        find_operator(f"command:no-such-program {{input}} {{output}} ; touch {witness}").run(GREY)
     assert not witness.exists()
 
 
@@ -146,29 +146,29 @@ def folder(tmp_path):
 
 
 def test_pairs(folder):
-    found = resolve(f"pairs:{folder}")
+    found = find_operator(f"pairs:{folder}")
     assert isinstance(found, Pairs)
     assert [(a.name, b.name) for a, b in found.pairs] == [("a.png", "a.png"), ("b.png", "b.png")]
 
 
 def test_pairs_cannot_be_run(folder):
     with pytest.raises(UsageError, match="learn it first: burnish train"):
-        resolve_callable(f"pairs:{folder}")
+        find_runnable_operator(f"pairs:{folder}")
 
 
 def test_pairs_without_a_partner(folder):
     (folder / "after" / "b.png").unlink()
     with pytest.raises(UsageError, match=r"got 1 without a partner, such as b\.png"):
-        resolve(f"pairs:{folder}")
+        find_operator(f"pairs:{folder}")
 
 
 def test_pairs_need_their_folders(tmp_path):
     with pytest.raises(UsageError, match="expected a folder with before/ and after/"):
-        resolve(f"pairs:{tmp_path}")
+        find_operator(f"pairs:{tmp_path}")
 
 
 def test_unknown_operator_suggests_a_near_one():
     with pytest.raises(UsageError, match="did you mean l0-smoothing"):
-        resolve("l0-smoothign")
+        find_operator("l0-smoothign")
     with pytest.raises(UsageError, match="see `burnish operators list`"):
-        resolve("zzz")
+        find_operator("zzz")

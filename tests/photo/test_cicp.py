@@ -78,4 +78,4 @@ def test_a_profile_speaks_for_itself():
     info = PngImagePlugin.PngInfo()
     info.add(b"gAMA", struct.pack(">I", 100000))
     Image.fromarray(PIXELS).save(file, "PNG", icc_profile=profile, pnginfo=info)
-    assert Photo.open(file.getvalue()).origin.profile == profile
+    assert Photo.open(file.getvalue()).metadata.profile == profile

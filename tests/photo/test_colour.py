@@ -111,7 +111,7 @@ def saturated(dtype: type, size: int = 40) -> np.ndarray:
 def test_an_identity_edit_returns_the_very_same_values(name, dtype):
     values = saturated(dtype)
     photo = Photo.open(tiff(values, rgb_profile(name)))
-    assert photo.origin.profile == rgb_profile(name)
+    assert photo.metadata.profile == rgb_profile(name)
     back = read_tiff(photo.with_pixels(photo.pixels).encode())
     if dtype == np.float32:
         np.testing.assert_allclose(back, values, rtol=0, atol=2e-7)
@@ -155,7 +155,7 @@ def test_wide_colours_travel_beyond_srgb():
     photo = Photo.open(tiff(np.array([[[0, 255, 0]]], np.uint8), rgb_profile("prophoto")))
     assert photo.pixels.min() >= 0
     assert photo.pixels.max() <= 1
-    assert np.abs(photo.origin.beyond).max() > 0.1
+    assert np.abs(photo.metadata.out_of_gamut).max() > 0.1
 
 
 def test_display_p3_of_another_maker_agrees_with_another_library():
@@ -232,10 +232,10 @@ def test_both_ways_to_convert_agree(name):
 
 def test_an_identity_edit_is_exact_by_way_of_libvips_too(monkeypatch):
     taken = lut.parse(rgb_profile("adobe"))
-    monkeypatch.setattr(colour, "_parsed", lambda profile: taken)
+    monkeypatch.setattr(colour, "_converter", lambda profile: taken)
     values = saturated(np.uint16)
     photo = Photo.open(tiff(values, rgb_profile("adobe") + b"by libvips"))
-    assert photo.origin.beyond is not None
+    assert photo.metadata.out_of_gamut is not None
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
 
 
@@ -252,8 +252,8 @@ def test_an_srgb_profile_changes_no_value(maker, dtype):
     photo = Photo.open(tiff(values, SRGB[maker]))
     scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
     np.testing.assert_array_equal(photo.pixels, (values / scale).astype(np.float32))
-    assert photo.origin.beyond is None
-    assert photo.origin.profile == SRGB[maker]
+    assert photo.metadata.out_of_gamut is None
+    assert photo.metadata.profile == SRGB[maker]
     with Image.open(io.BytesIO(photo.encode("png"))) as image:
         assert image.info["icc_profile"] == SRGB[maker]
 
@@ -269,7 +269,7 @@ def test_the_profile_is_embedded_again(format):
     profile = rgb_profile("adobe")
     photo = Photo.open(tiff(saturated(np.uint8), profile))
     written = photo.encode(format)
-    assert Photo.open(written).origin.profile == profile
+    assert Photo.open(written).metadata.profile == profile
     with Image.open(io.BytesIO(written)) as image:
         assert image.info["icc_profile"] == profile
 
@@ -277,7 +277,7 @@ def test_the_profile_is_embedded_again(format):
 def test_untagged_is_srgb_and_stays_untagged():
     values = saturated(np.uint8)
     photo = Photo.open(tiff(values, None))
-    assert photo.origin.profile is None
+    assert photo.metadata.profile is None
     np.testing.assert_array_equal(photo.pixels, (values / 255).astype(np.float32))
     with Image.open(io.BytesIO(photo.encode("png"))) as image:
         assert "icc_profile" not in image.info
@@ -292,7 +292,7 @@ def test_grey_profile(dtype):
     np.testing.assert_allclose(photo.pixels, wanted[..., None].repeat(3, 2), atol=0.1 / 255)
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
     half = Photo.open(photo.with_pixels(photo.pixels * 0 + 0.5).encode("png"))
-    assert half.origin.grey
+    assert half.metadata.grey
     np.testing.assert_allclose(half.pixels, 0.5, atol=1 / 255)
 
 
@@ -317,7 +317,7 @@ def test_a_profile_of_no_use_is_left_out_with_a_warning(profile):
         photo = Photo.open(tiff(values, profile))
     assert len(said) == 1
     assert said[0].filename == __file__
-    assert photo.origin.profile is None
+    assert photo.metadata.profile is None
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
 
 
@@ -325,7 +325,7 @@ def test_good_profiles_give_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         photo = Photo.open(tiff(saturated(np.uint8), rgb_profile("p3")))
-    assert photo.origin.profile is not None
+    assert photo.metadata.profile is not None
 
 
 @pytest.mark.parametrize("name", ["p3", "prophoto"])

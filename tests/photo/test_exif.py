@@ -12,9 +12,9 @@ from PIL import Image
 
 from burnish.photo import Photo
 from burnish.photo import tiff_tags as tags
-from burnish.photo.exif import exif_of_tiff, upright
-from burnish.photo.iptc import iptc_into_tiff, unwrap, wrap
-from burnish.photo.xmp import upright_xmp
+from burnish.photo.exif import read_tiff_exif, reset_exif_orientation
+from burnish.photo.iptc import unwrap, wrap, write_tiff_iptc
+from burnish.photo.xmp import reset_xmp_orientation
 
 MAKE, MODEL, ORIENTATION, ARTIST, COPYRIGHT = 0x010F, 0x0110, 0x0112, 0x013B, 0x8298
 EXIF, GPS, EXPOSURE, TAKEN, USER_COMMENT, NOTE = 0x8769, 0x8825, 0x829A, 0x9003, 0x9286, 0x927C
@@ -67,15 +67,15 @@ def test_exif_with_position_goes_from_any_format_to_any(source, target):
 @pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
 def test_a_photo_without_exif_gets_none(target):
     photo = Photo.open(file("jpeg"))
-    assert photo.origin.exif is None
+    assert photo.metadata.exif is None
     written = Photo.open(photo.encode(target))
-    assert written.origin.exif is None
+    assert written.metadata.exif is None
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
 def test_xmp_is_kept_upright(target):
     written = Photo.open(file("jpeg", xmp=XMP)).encode(target)
-    again = Photo.open(written).origin.xmp
+    again = Photo.open(written).metadata.xmp
     assert b'dc:title="Sommer"' in again
     assert b'tiff:Orientation="1"' in again
 
@@ -90,30 +90,30 @@ def test_xmp_is_kept_upright(target):
     ],
 )
 def test_xmp_orientation(before, after):
-    assert upright_xmp(before) == after
+    assert reset_xmp_orientation(before) == after
 
 
 @pytest.mark.parametrize("target", ["png", "webp", "avif"])
 def test_metadata_that_a_format_cannot_hold_is_named(target):
     photo = Photo.open(file("jpeg"))
-    captioned = replace(photo, origin=replace(photo.origin, iptc=wrap(b"records")))
+    captioned = replace(photo, metadata=replace(photo.metadata, iptc=wrap(b"records")))
     with pytest.warns(UserWarning, match=f"picture: IPTC is left out of the {target}") as said:
         written = captioned.encode(target)
     assert said[0].filename == __file__
-    assert Photo.open(written).origin.iptc is None
+    assert Photo.open(written).metadata.iptc is None
 
 
 @pytest.mark.parametrize("length", [60_000, 60_001])
 def test_long_xmp_is_kept_in_a_jpeg_or_named(length):
     xmp = b"<x:xmpmeta>".ljust(length - 12, b"y") + b"</x:xmpmeta>"
     photo = Photo.open(file("jpeg"))
-    photo = replace(photo, origin=replace(photo.origin, xmp=xmp))
-    assert Photo.open(photo.encode("png")).origin.xmp == xmp
+    photo = replace(photo, metadata=replace(photo.metadata, xmp=xmp))
+    assert Photo.open(photo.encode("png")).metadata.xmp == xmp
     if length == 60_000:
-        assert Photo.open(photo.encode("jpeg")).origin.xmp == xmp
+        assert Photo.open(photo.encode("jpeg")).metadata.xmp == xmp
     else:
         with pytest.warns(UserWarning, match="XMP is left out of the jpeg"):
-            assert Photo.open(photo.encode("jpeg")).origin.xmp is None
+            assert Photo.open(photo.encode("jpeg")).metadata.xmp is None
 
 
 def test_a_makers_long_notes_are_kept():
@@ -129,9 +129,9 @@ def test_longer_notes_are_kept_or_named(length):
     block = exif()
     block.get_ifd(EXIF)[NOTE] = b"n" * length
     photo = Photo.open(file("tiff", exif=block.tobytes()))
-    assert b"n" * length in Photo.open(photo.encode()).origin.exif
+    assert b"n" * length in Photo.open(photo.encode()).metadata.exif
     if length == 64_000:
-        assert b"n" * length in Photo.open(photo.encode("jpeg")).origin.exif
+        assert b"n" * length in Photo.open(photo.encode("jpeg")).metadata.exif
     else:
         with pytest.warns(UserWarning, match="EXIF, or part of it, is left out of the jpeg"):
             photo.encode("jpeg")
@@ -152,19 +152,19 @@ def test_iptc_is_kept(target):
     segment = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
     jpeg = file("jpeg")
     photo = Photo.open(jpeg[:2] + segment + jpeg[2:])
-    assert b"hello" in photo.origin.iptc
-    assert b"hello" in Photo.open(photo.encode(target)).origin.iptc
+    assert b"hello" in photo.metadata.iptc
+    assert b"hello" in Photo.open(photo.encode(target)).metadata.iptc
 
 
 def test_iptc_goes_from_tiff_to_jpeg():
     photo = Photo.open(Photo.open(file("png")).encode("tiff"))
     records = b"\x1c\x02\x78\x00\x05hello"
     with io.BytesIO(photo.encode()) as out:
-        iptc_into_tiff(out, wrap(records))
+        write_tiff_iptc(out, wrap(records))
         tiff = out.getvalue()
     with Image.open(io.BytesIO(Photo.open(tiff).encode("jpeg"))) as image:
         assert image.info["photoshop"][0x0404] == records
-    assert Photo.open(tiff).origin.iptc == wrap(records)
+    assert Photo.open(tiff).metadata.iptc == wrap(records)
 
 
 def test_iptc_is_found_behind_other_photoshop_resources():
@@ -183,7 +183,7 @@ def test_the_thumbnail_goes_and_the_rest_stays_in_place(order):
     two = struct.pack(f"{order}HHHIII", 1, 0x0201, 4, 1, 44, 0)
     block = b"Exif\0\0" + mark + struct.pack(f"{order}I", 8) + one + two + b"thumbnail"
     with_thumbnail = file("jpeg", exif=block)
-    assert upright(block) == (
+    assert reset_exif_orientation(block) == (
         b"Exif\0\0" + mark + struct.pack(f"{order}I", 8)
         + struct.pack(f"{order}HHHIHHI", 1, ORIENTATION, 3, 1, 1, 0, 0) + two + b"thumbnail"
     )  # fmt: skip
@@ -205,7 +205,7 @@ def test_damaged_exif_is_left_out_with_a_warning():
     data = file("png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")
     with pytest.warns(UserWarning, match="unreadable EXIF is left out"):
         photo = Photo.open(data)
-    assert photo.origin.exif is None
+    assert photo.metadata.exif is None
     assert photo.size == (24, 16)
 
 
@@ -213,7 +213,7 @@ def test_damaged_exif_is_left_out_with_a_warning():
 @settings(deadline=None, max_examples=200)
 def test_hostile_blocks_end_in_an_answer_or_in_broken_tags(body, mark):
     for block in (mark + body, mark + b"\x08\0\0\0" + body, mark + b"\0\0\0\x08" + body):
-        for work in (upright, exif_of_tiff, tags.is_camera_raw):
+        for work in (reset_exif_orientation, read_tiff_exif, tags.is_camera_raw):
             try:
                 answer = work(block)
             except tags.BrokenTagsError:

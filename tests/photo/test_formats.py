@@ -15,7 +15,7 @@ from burnish.photo.formats import (
     WRITABLE,
     check_writable,
     sniff,
-    writable,
+    writable_format,
 )
 
 
@@ -23,10 +23,10 @@ from burnish.photo.formats import (
 def test_every_name_and_extension_finds_its_format_unless_it_is_only_read(format):
     for name in (format.name, format.name.upper(), *format.extensions, format.extensions[0][1:]):
         if format.depths:
-            assert writable(name, "x") is format
+            assert writable_format(name, "x") is format
         else:
             with pytest.raises(PhotoError, match=f"x: .*{WRITABLE}"):
-                writable(name, "x")
+                writable_format(name, "x")
 
 
 def test_words_name_every_format():
@@ -47,7 +47,7 @@ def test_strangers_are_none(data):
 @pytest.mark.parametrize("name", ["", ".", "bmp", "jpeg2000", ".svg"])
 def test_unknown_names(name):
     with pytest.raises(PhotoError, match="expected a format that burnish writes"):
-        writable(name, "x")
+        writable_format(name, "x")
 
 
 def test_readable_extensions_are_those_that_are_read():

@@ -11,11 +11,11 @@ import pyvips
 import tifffile
 from PIL import Image
 
-from burnish.detection.resize import fit
+from burnish.detection.resize import resize
 from burnish.errors import PhotoError
-from burnish.files import scratch
+from burnish.files import temporary_file
 from burnish.photo import Photo, header, lut
-from burnish.photo.raw_tiff import Scratch
+from burnish.photo.raw_tiff import RawTiff
 
 OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]
@@ -139,12 +139,12 @@ def encode_one(_):
 
 
 def lay_out_one(folder):
-    with scratch(folder) as file:
-        Scratch(file, 4, 5, 3, np.dtype(np.uint8)).image()
+    with temporary_file(folder) as file:
+        RawTiff(file, 4, 5, 3, np.dtype(np.uint8)).image()
 
 
 def scale_one(_):
-    fit(np.ones((8, 6, 3), np.float32), (3, 4))
+    resize(np.ones((8, 6, 3), np.float32), (3, 4))
 
 
 def convert_one(_):
@@ -165,7 +165,7 @@ def test_why_a_file_is_refused_is_told_whatever_runs_beside(tmp_path, other):
         try:
             for _ in range(4000):
                 with pytest.raises(PhotoError, match="VipsJpeg: premature end of JPEG image"):
-                    header.opened("cut.jpg", b"\xff\xd8\xff\xe0 half")
+                    header.open_image("cut.jpg", b"\xff\xd8\xff\xe0 half")
         finally:
             done.set()
         beside.result()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from burnish.errors import PhotoError
 from burnish.photo import Photo
-from burnish.photo.source_metadata import Origin
+from burnish.photo.source_metadata import SourceMetadata
 
 PNG_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}
 
@@ -96,8 +96,8 @@ def test_8_bit_png_comes_back_code_for_code(shape, seed):
         else noise(shape, np.uint8, seed)
     )
     photo = Photo.open(pil_bytes(Image.fromarray(codes), "png"))
-    assert photo.origin.depth == 8
-    assert photo.origin.grey == (shape[2] < 3)
+    assert photo.metadata.depth == 8
+    assert photo.metadata.grey == (shape[2] < 3)
     np.testing.assert_array_equal(pil_array(photo.encode()), codes)
 
 
@@ -106,7 +106,7 @@ def test_8_bit_png_comes_back_code_for_code(shape, seed):
 def test_16_bit_png_comes_back_code_for_code(shape, seed):
     codes = noise(shape, np.uint16, seed)
     photo = Photo.open(png16(codes))
-    assert photo.origin.depth == 16
+    assert photo.metadata.depth == 16
     np.testing.assert_array_equal(read_png16(photo.encode()), codes)
 
 
@@ -143,7 +143,7 @@ def test_palette_png_keeps_its_colours_and_transparency(width, height, transpare
 
 def test_dark_16_bit_picture_stays_16_bit():
     codes = noise((4, 5, 3), np.uint16) % 200
-    assert Photo.open(png16(codes)).origin.depth == 16
+    assert Photo.open(png16(codes)).metadata.depth == 16
 
 
 def test_pixels_are_the_codes_divided():
@@ -186,7 +186,7 @@ def test_with_pixels_clips_and_leaves_the_first_photo_alone():
     new = photo.with_pixels(np.array([-1.0, 0.25, 2.0]) * np.ones((2, 2, 3)))
     assert new.pixels[0, 0].tolist() == [0, 0.25, 1]
     assert photo.pixels.max() == 0.5
-    assert new.origin is photo.origin
+    assert new.metadata is photo.metadata
 
 
 def test_pixels_and_alpha_are_frozen_copies():
@@ -228,7 +228,9 @@ def test_alpha_of_another_size_is_refused():
 
 def test_a_picture_made_in_memory_is_an_8_bit_png():
     photo = Photo(np.full((1, 1, 3), 0.2))
-    assert (photo.origin.format, photo.origin.depth) == (Origin().format, 8) == ("png", 8)
+    assert (
+        (photo.metadata.format, photo.metadata.depth) == (SourceMetadata().format, 8) == ("png", 8)
+    )
     assert pil_array(photo.encode()).tolist() == [[[51, 51, 51]]]
 
 

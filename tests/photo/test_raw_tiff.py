@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.errors import OutputError
-from burnish.files import scratch
-from burnish.photo.raw_tiff import Scratch
+from burnish.files import temporary_file
+from burnish.photo.raw_tiff import RawTiff
 from burnish.photo.rectangle import Rectangle
 
 KINDS = [np.uint8, np.uint16, np.float32]
@@ -33,23 +33,23 @@ def rectangles(draw, height, width):
 @settings(deadline=None, max_examples=60)
 def test_rectangles_are_those_of_an_array(tmp_path_factory, data, height, width, bands, dtype):
     wanted = np.zeros((height, width, bands), dtype)
-    with scratch(tmp_path_factory.getbasetemp()) as file:
-        picture = Scratch(file, height, width, bands, np.dtype(dtype))
+    with temporary_file(tmp_path_factory.getbasetemp()) as file:
+        picture = RawTiff(file, height, width, bands, np.dtype(dtype))
         picture.write(Rectangle(0, height, 0, width), wanted)
         for seed in range(4):
             part = data.draw(rectangles(height, width))
-            wanted[part.inside] = noise(wanted[part.inside].shape, dtype, seed)
-            picture.write(part, wanted[part.inside])
+            wanted[part.slices] = noise(wanted[part.slices].shape, dtype, seed)
+            picture.write(part, wanted[part.slices])
             other = data.draw(rectangles(height, width))
-            np.testing.assert_array_equal(picture.read(other), wanted[other.inside])
+            np.testing.assert_array_equal(picture.read(other), wanted[other.slices])
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", KINDS)
 def test_it_is_a_picture_to_libvips_and_to_others(tmp_path, dtype, bands):
     values = noise((150, 31, bands), dtype)
-    with scratch(tmp_path) as file:
-        picture = Scratch(file, 150, 31, bands, np.dtype(dtype))
+    with temporary_file(tmp_path) as file:
+        picture = RawTiff(file, 150, 31, bands, np.dtype(dtype))
         picture.write(Rectangle(0, 150, 0, 31), values)
         image = picture.image()
         # Nothing of a file's comes along that would go into the next one.
@@ -61,8 +61,8 @@ def test_it_is_a_picture_to_libvips_and_to_others(tmp_path, dtype, bands):
 
 
 def test_a_file_that_another_program_cut_short(tmp_path):
-    with scratch(tmp_path) as file:
-        picture = Scratch(file, 4, 5, 3, np.dtype(np.uint8))
+    with temporary_file(tmp_path) as file:
+        picture = RawTiff(file, 4, 5, 3, np.dtype(np.uint8))
         picture.write(Rectangle(0, 4, 0, 5), np.zeros((4, 5, 3), np.uint8))
         file.truncate(40)
         with pytest.raises(OutputError, match="cut short"):

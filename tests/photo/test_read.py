@@ -69,7 +69,7 @@ def test_avif_orientation_is_applied_once():
 def test_content_and_not_the_name_decides_the_format(tmp_path, format):
     path = tmp_path / "picture.dat"
     path.write_bytes(encoded(picture(), format))
-    assert Photo.open(path).origin.format == format
+    assert Photo.open(path).metadata.format == format
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp", "gif"])
@@ -89,7 +89,7 @@ def test_modes_agree_with_another_library(format, mode):
         wanted = np.asarray(opened.convert("RGB"))
     photo = Photo.open(data)
     np.testing.assert_array_equal(codes(photo), wanted)
-    assert photo.origin.depth == 8
+    assert photo.metadata.depth == 8
     assert (photo.alpha is not None) == mode.endswith("A")
 
 
@@ -109,7 +109,7 @@ def test_10_bit_avif_is_16_bit():
     values = np.linspace(0, 1, 64 * 64 * 3).reshape(64, 64, 3)
     photo = Photo.open(Photo(values).encode("tiff", depth=16))
     back = Photo.open(photo.encode("avif"))
-    assert back.origin.depth == 16
+    assert back.metadata.depth == 16
     assert np.abs(back.pixels - values).max() < 0.02
 
 

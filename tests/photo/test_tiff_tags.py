@@ -5,17 +5,17 @@ import struct
 
 import pytest
 
-from burnish.photo.exif import exif_of_tiff
+from burnish.photo.exif import read_tiff_exif
 from burnish.photo.tiff_tags import (
     EXIF,
     GPS,
     INTEROP,
     BrokenTagsError,
     Entry,
-    Layout,
-    insert,
-    pack,
-    read,
+    TiffLayout,
+    insert_entries,
+    pack_ifd,
+    read_entries,
 )
 
 MAKE, NOTE = 0x010F, 0x927C
@@ -32,7 +32,7 @@ def pointer(tag: int, address: int) -> tuple[int, int, int, int]:
 
 
 def tree(entries: list[Entry] | tuple[Entry, ...]) -> list:
-    return [(entry.tag, tree(entry.below)) for entry in entries]
+    return [(entry.tag, tree(entry.sub_ifd)) for entry in entries]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -41,12 +41,14 @@ def test_what_is_packed_is_read_again(order):
     inner = Entry(EXIF, 4, 1, b"", (note, Entry(INTEROP, 4, 1, b"", (Entry(1, 2, 4, b"R98\0"),))))
     entries = [Entry(MAKE, 2, 4, b"Abc\0"), inner, Entry(GPS, 4, 1, b"", (Entry(1, 2, 2, b"N\0"),))]
     for big in (False, True):
-        layout = Layout(order, big)
-        start = len(layout.head(0))
-        assert read(layout.head(start) + pack(entries, layout, start)) == entries
-        file = io.BytesIO(layout.head(start) + pack([], layout, start))
-        insert(file, entries, order)
-        assert read(file.getvalue()) == entries
+        layout = TiffLayout(order, big)
+        start = len(layout.header_bytes(0))
+        assert (
+            read_entries(layout.header_bytes(start) + pack_ifd(entries, layout, start)) == entries
+        )
+        file = io.BytesIO(layout.header_bytes(start) + pack_ifd([], layout, start))
+        insert_entries(file, entries, order)
+        assert read_entries(file.getvalue()) == entries
 
 
 def test_each_pointer_is_followed_once_a_list():
@@ -57,7 +59,7 @@ def test_each_pointer_is_followed_once_a_list():
     block = HEADER + entry_list(*[pointer(EXIF, second)] * count)
     block += entry_list(*[pointer(INTEROP, third)] * count)
     block += entry_list(*[(MAKE, 2, 1, 0)] * count)
-    assert tree(read(block)) == [(EXIF, [(INTEROP, [(MAKE, [])] * count)])]
+    assert tree(read_entries(block)) == [(EXIF, [(INTEROP, [(MAKE, [])] * count)])]
 
 
 def test_all_lists_share_one_budget():
@@ -65,28 +67,28 @@ def test_all_lists_share_one_budget():
     pointers = [pointer(tag, 8) for tag in (EXIF, GPS, INTEROP)]
     block = HEADER + entry_list(*pointers, *[(MAKE, 2, 1, 0)] * 100)
     with pytest.raises(BrokenTagsError, match="more entries and values than"):
-        read(block)
-    assert len(read(block + bytes(3 * len(block)))) == 102
+        read_entries(block)
+    assert len(read_entries(block + bytes(3 * len(block)))) == 102
 
 
 def test_values_count_too():
     block = HEADER + entry_list(*[(MAKE, 2, 60_000, 0)] * 5000)
     with pytest.raises(BrokenTagsError, match="more entries and values than"):
-        exif_of_tiff(block)
+        read_tiff_exif(block)
 
 
 def test_two_entries_may_share_a_value():
     block = HEADER + entry_list((MAKE, 2, 100, 38), (NOTE, 2, 100, 38)) + b"x" * 100
-    assert [entry.value for entry in read(block)] == [b"x" * 100] * 2
+    assert [entry.value for entry in read_entries(block)] == [b"x" * 100] * 2
 
 
 def test_a_value_outside_the_file():
     with pytest.raises(BrokenTagsError, match="leads out of the file"):
-        read(HEADER + entry_list((MAKE, 2, 20, 1000)) + b"\0" * 100)
+        read_entries(HEADER + entry_list((MAKE, 2, 20, 1000)) + b"\0" * 100)
 
 
 def test_a_loop_of_lists_ends():
     loop = struct.pack("<HHHIII", 1, EXIF, 4, 1, 8, 0)
     block = b"II*\0\x08\0\0\0" + loop
-    assert read(block) == []
-    assert exif_of_tiff(block) is None
+    assert read_entries(block) == []
+    assert read_tiff_exif(block) is None

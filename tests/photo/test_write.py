@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 from burnish.errors import OutputError, PhotoError, UsageError
 from burnish.photo import Photo, write
 from burnish.photo.formats import FORMATS
-from burnish.photo.source_metadata import Origin
+from burnish.photo.source_metadata import SourceMetadata
 
 
 def encoded(image: Image.Image, format: str, **options: object) -> bytes:
@@ -79,15 +79,15 @@ def test_alpha_into_jpeg_is_an_error_with_a_remedy(tmp_path, photo):
 )
 def test_16_bits_are_kept_where_the_format_has_them(photo, format, wanted):
     deep = Photo.open(photo.encode("png", depth=16))
-    assert Photo.open(deep.encode(format)).origin.depth == wanted
+    assert Photo.open(deep.encode(format)).metadata.depth == wanted
 
 
 def test_floats_become_16_bit_in_png_and_8_in_jpeg(photo):
     floats = Photo.open(photo.encode("tiff", depth=32))
-    assert floats.origin.depth == 32
+    assert floats.metadata.depth == 32
     np.testing.assert_array_equal(floats.pixels, photo.pixels)
-    assert Photo.open(floats.encode("png")).origin.depth == 16
-    assert Photo.open(floats.encode("jpeg")).origin.depth == 8
+    assert Photo.open(floats.encode("png")).metadata.depth == 16
+    assert Photo.open(floats.encode("jpeg")).metadata.depth == 8
 
 
 def test_depth_can_be_chosen(photo):
@@ -96,7 +96,7 @@ def test_depth_can_be_chosen(photo):
     assert deep.dtype == np.uint16
     values = tifffile.imread(io.BytesIO(Photo(ramp).encode("tiff", depth=16)))
     np.testing.assert_array_equal(values, np.rint(ramp.astype(np.float32) * 65535))
-    assert Photo.open(Photo(ramp).encode("png", depth=8)).origin.depth == 8
+    assert Photo.open(Photo(ramp).encode("png", depth=8)).metadata.depth == 8
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_lossless_webp_stays_lossless_unless_a_quality_is_given():
     np.testing.assert_array_equal(np.asarray(reopened(lossless.encode())), np.asarray(image))
     assert b"VP8L" in lossless.encode()
     assert b"VP8L" not in lossless.encode(quality=95)
-    assert not Photo.open(encoded(image, "webp")).origin.lossless
+    assert not Photo.open(encoded(image, "webp")).metadata.lossless
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
@@ -222,4 +222,4 @@ def test_a_full_disk_is_told_from_a_picture_that_does_not_fit(format):
         Path("/dev/full").open("r+b", buffering=0) as full,
         pytest.raises(OSError, match="No space left on device"),
     ):
-        write.put(image, Origin(), FORMATS[format], full, None, "picture")
+        write.write_image(image, SourceMetadata(), FORMATS[format], full, None, "picture")

@@ -160,13 +160,13 @@ def test_roi_align_is_its_definition():
 def test_suppression_is_torchvision_s():
     from torchvision.ops import batched_nms
 
-    from burnish.detection.training.heads import suppress
+    from burnish.detection.training.heads import batched_nms
 
     random = np.random.default_rng(0)
     for _ in range(20):
         given = torch.tensor(boxes(random, 60), dtype=torch.float32)
         scores, groups = torch.tensor(random.random(60)), torch.tensor(random.integers(0, 3, 60))
-        ours = suppress(given, scores.float(), groups, 0.4, (64, 64))
+        ours = batched_nms(given, scores.float(), groups, 0.4, (64, 64))
         assert ours.tolist() == batched_nms(given, scores.float(), groups, 0.4).tolist()
-    nothing = suppress(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0).long(), 0.5, (4, 4))
+    nothing = batched_nms(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0).long(), 0.5, (4, 4))
     assert nothing.tolist() == []

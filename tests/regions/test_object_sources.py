@@ -7,11 +7,11 @@ import pytest
 
 from burnish.detection import detector_file as files
 from burnish.detection.detect import MaskRCNN
-from burnish.editing.history import made_of
+from burnish.editing.history import read_photo_history
 from burnish.errors import ModelError
 from burnish.files import digest
 from burnish.photo import Photo
-from burnish.regions.object_sources import detector, shipped
+from burnish.regions.object_sources import bundled_detector, open_detector
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def photo(shapes):
 
 
 def test_a_finder_is_its_detector(detector_file, photo):
-    finder = detector(detector_file)
+    finder = open_detector(detector_file)
     assert (finder.name, finder.classes) == ("shapes", ("disc", "box"))
     assert finder.sha256 == digest(detector_file)
     pixels = Photo.open(photo).pixels
@@ -39,8 +39,8 @@ def test_from_the_command_line(burnish, detector_file, photo, tmp_path):
     assert code == 0
     # It has learnt nothing, so it may find nothing; that is said, and the photo kept.
     assert ("no disc is found" in err) == (out == "")
-    [step] = made_of(target)
-    assert (step.where.detector, step.where.sha256) == ("shapes", digest(detector_file))
+    [step] = read_photo_history(target)
+    assert (step.region.detector, step.region.sha256) == ("shapes", digest(detector_file))
     assert str(detector_file) not in step.model_dump_json()
     again = ["again", target, photo, "-o", tmp_path / "y.png"]
     code, _, err = burnish(*again)
@@ -59,21 +59,21 @@ def test_a_class_that_it_does_not_know(burnish, detector_file, photo):
 @pytest.mark.parametrize("name", ["../../evil", "/tmp/evil.onnx", "evil\nline"])
 def test_a_detector_that_a_photo_names_is_looked_up_and_not_opened(name):
     with pytest.raises(ModelError, match=r"name its file with --detector") as told:
-        shipped(name, "0" * 64)
+        bundled_detector(name, "0" * 64)
     assert "\n" not in str(told.value)
 
 
 def test_shipped_ones_are_told_by_their_content(detector_file, tmp_path, monkeypatch):
     own = tmp_path / "renamed.onnx"
     own.write_bytes(detector_file.read_bytes())
-    monkeypatch.setattr(files, "SHIPPED", tmp_path)
-    assert shipped("shapes", digest(own)).sha256 == digest(own)
+    monkeypatch.setattr(files, "BUNDLED", tmp_path)
+    assert bundled_detector("shapes", digest(own)).sha256 == digest(own)
     with pytest.warns(UserWarning, match="renamed is another version than the photo was made"):
-        shipped("renamed", "0" * 64)
+        bundled_detector("renamed", "0" * 64)
 
 
 def test_the_one_that_ships_serves_where_none_is_named(burnish, tmp_path):
-    if not (files.SHIPPED / f"{files.DEFAULT}.onnx").exists():
+    if not (files.BUNDLED / f"{files.DEFAULT}.onnx").exists():
         pytest.skip("no detector ships")
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     photo = Photo(data.astronaut() / np.float32(255)).save(tmp_path / "a.png")

@@ -5,13 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from burnish.detection.instances import Instances, crop
-from burnish.detection.paste_mask import paste
+from burnish.detection.instances import Instances, mask_crop
+from burnish.detection.paste_mask import paste_mask
 from burnish.errors import MissingLibraryError, UsageError
 from burnish.regions import refine
-from burnish.regions.distance import grown
+from burnish.regions.distance import dilate
 from burnish.regions.edges import Edges
-from burnish.regions.refine import edged, hardened, in_full, refined
+from burnish.regions.refine import binary_mask, full_resolution, guided_refine, soften_edges
 
 BOX = np.array([[40, 30, 152, 142]], np.float32)
 
@@ -49,48 +49,50 @@ def test_the_guided_filter_against_its_definition():
     for row, column in np.ndindex(12, 13):
         window = slice(row, row + 5), slice(column, column + 5)
         colours, values = guide[window].reshape(-1, 3).astype(float), mask[window].ravel()
-        covariance = np.cov(colours.T, bias=True) + refine._EPSILON * np.eye(3)
+        covariance = np.cov(colours.T, bias=True) + refine._EPS * np.eye(3)
         shared = (colours * values[:, None]).mean(0) - colours.mean(0) * values.mean()
         slope = np.linalg.solve(covariance, shared)
         sums[window] += guide[window] @ slope + values.mean() - slope @ colours.mean(0)
         counts[window] += 1
     inner = slice(2 * radius, -2 * radius), slice(2 * radius, -2 * radius)
     expected = (sums / np.maximum(counts, 1)).clip(0, 1)
-    np.testing.assert_allclose(refined(mask, guide, radius)[inner], expected[inner], atol=1e-4)
+    np.testing.assert_allclose(
+        guided_refine(mask, guide, radius)[inner], expected[inner], atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("shift", [0, 3, -3])
 def test_refined_masks_are_nearer_to_the_object(shift):
-    before = hardened(coarse(shift), [0], photo(), Edges(refine=False))
-    after = hardened(coarse(shift), [0], photo(), Edges())
+    before = binary_mask(coarse(shift), [0], photo(), Edges(refine=False))
+    after = binary_mask(coarse(shift), [0], photo(), Edges())
     assert iou(after, disc()) > iou(before, disc())
 
 
 def test_unrefined_is_the_pasted_mask():
     found = coarse()
-    expected = paste(found.masks[0], BOX[0], found.size) >= 0.3
+    expected = paste_mask(found.masks[0], BOX[0], found.size) >= 0.3
     edges = Edges(refine=False, threshold=0.3)
-    np.testing.assert_array_equal(hardened(found, [0], photo(), edges), expected)
+    np.testing.assert_array_equal(binary_mask(found, [0], photo(), edges), expected)
 
 
 def test_a_mask_in_full_is_left_alone_unless_asked_for(three):
     pixels = np.random.default_rng(0).random((30, 40, 3)).astype(np.float32)
-    np.testing.assert_array_equal(hardened(three, [1], pixels, Edges()), three.mask(1) > 0)
-    asked = hardened(three, [1], pixels, Edges(refine=True))
+    np.testing.assert_array_equal(binary_mask(three, [1], pixels, Edges()), three.mask(1) > 0)
+    asked = binary_mask(three, [1], pixels, Edges(refine=True))
     assert not np.array_equal(asked, three.mask(1) > 0)
 
 
 def test_objects_join(three):
     pixels = np.zeros((30, 40, 3), np.float32)
     both = (three.mask(0) + three.mask(2)) > 0
-    np.testing.assert_array_equal(hardened(three, [0, 2], pixels, Edges()), both)
-    assert not hardened(three, [], pixels, Edges()).any()
+    np.testing.assert_array_equal(binary_mask(three, [0, 2], pixels, Edges()), both)
+    assert not binary_mask(three, [], pixels, Edges()).any()
 
 
 def test_a_margin_is_of_each_object_s_own_size(three):
     pixels = np.zeros((30, 40, 3), np.float32)
-    expected = grown(three.mask(0) > 0, 1.5) | grown(three.mask(2) > 0, 0.25 * np.sqrt(48))
-    result = hardened(three, [0, 2], pixels, Edges(margin=25))
+    expected = dilate(three.mask(0) > 0, 1.5) | dilate(three.mask(2) > 0, 0.25 * np.sqrt(48))
+    result = binary_mask(three, [0, 2], pixels, Edges(margin=25))
     np.testing.assert_array_equal(result, expected)
 
 
@@ -109,7 +111,7 @@ def test_a_margin_is_of_each_object_s_own_size(three):
 def test_a_crop_holds_the_whole_mask(box, margin):
     mask = np.random.default_rng(0).random((28, 28), dtype=np.float32)
     found = Instances((61, 47), np.array([box], np.float32), ("a",), np.ones(1), (mask,))
-    part, left, top = crop(found, 0, margin)
+    part, left, top = mask_crop(found, 0, margin)
     whole = np.zeros((47, 61), np.float32)
     whole[top : top + part.shape[0], left : left + part.shape[1]] = part
     np.testing.assert_allclose(whole, found.mask(0), atol=1e-5)
@@ -120,26 +122,26 @@ def test_a_crop_holds_the_whole_mask(box, margin):
     [Edges(feather=0), Edges(feather=3), Edges(grow=4, feather=2), Edges(grow=2, shrink=5)],
 )
 def test_edged_works_where_the_mask_is_as_it_would_on_the_whole(edges):
-    from burnish.regions.distance import feathered, shrunk
+    from burnish.regions.distance import erode, feather
 
     mask = disc()
-    whole = feathered(shrunk(grown(mask, edges.grow), edges.shrink), edges.feather)
-    np.testing.assert_array_equal(edged(mask, edges), whole)
+    whole = feather(erode(dilate(mask, edges.grow), edges.shrink), edges.feather)
+    np.testing.assert_array_equal(soften_edges(mask, edges), whole)
 
 
 def test_edged_at_the_picture_s_border():
     mask = np.zeros((20, 30), bool)
     mask[:8, 22:] = True
-    soft = edged(mask, Edges(feather=2))
+    soft = soften_edges(mask, Edges(feather=2))
     np.testing.assert_array_equal(soft > 0, mask)
     assert soft[0, 29] == 1
 
 
 def test_in_full_is_what_is_shown():
-    found = in_full(coarse(), [0], photo(), Edges(grow=2, feather=5))
-    hard = edged(hardened(coarse(), [0], photo(), Edges()), Edges(grow=2, feather=0))
+    found = full_resolution(coarse(), [0], photo(), Edges(grow=2, feather=5))
+    hard = soften_edges(binary_mask(coarse(), [0], photo(), Edges()), Edges(grow=2, feather=0))
     np.testing.assert_array_equal(found.mask(0), hard)
-    nothing = in_full(coarse(), [0], photo(), Edges(shrink=200))
+    nothing = full_resolution(coarse(), [0], photo(), Edges(shrink=200))
     assert not nothing.mask(0).any()
 
 
@@ -147,8 +149,8 @@ def test_without_opencv_it_is_said_and_nothing_is_left_out(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
     monkeypatch.setitem(__import__("sys").modules, "cv2.ximgproc", None)
     with pytest.raises(MissingLibraryError, match=r"extra 'retouch'.* or leave masks coarse"):
-        hardened(coarse(), [0], photo(), Edges())
-    assert hardened(coarse(), [0], photo(), Edges(refine=False)).any()
+        binary_mask(coarse(), [0], photo(), Edges())
+    assert binary_mask(coarse(), [0], photo(), Edges(refine=False)).any()
 
 
 @pytest.mark.parametrize("name", ["threshold", "margin", "grow", "shrink", "feather"])
@@ -164,7 +166,7 @@ def test_a_small_object_in_a_huge_photo_takes_little_memory():
     box = BOX + np.float32([7000, 5000, 7000, 5000])
     found = Instances((width, height), box, found.labels, found.scores, found.masks)
     tracemalloc.start()
-    mask = hardened(found, [0], pixels, Edges())
+    mask = binary_mask(found, [0], pixels, Edges())
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert mask[5086, 7096]

@@ -8,8 +8,8 @@ from burnish.errors import OutputError, PhotoError, UsageError
 from burnish.photo import Photo
 from burnish.regions.blend import blend
 from burnish.regions.edges import Edges
-from burnish.regions.maskfile import MaskFile, mask_file, save_mask
-from burnish.regions.options import RegionWish
+from burnish.regions.maskfile import MaskFile, open_mask_file, save_mask
+from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
 from burnish.regions.select import Selection
 
@@ -18,37 +18,37 @@ HARD = Edges(feather=0)
 
 
 def test_everything_and_nothing():
-    np.testing.assert_array_equal(Region().of(PIXELS), 1)
-    np.testing.assert_array_equal(Region(invert=True).of(PIXELS), 0)
+    np.testing.assert_array_equal(Region().compute_mask(PIXELS), 1)
+    np.testing.assert_array_equal(Region(invert=True).compute_mask(PIXELS), 0)
 
 
 def test_a_mask_shows_as_it_is_painted():
     mask = np.random.default_rng(1).random((30, 40))
-    np.testing.assert_array_equal(Region(mask=mask).of(PIXELS), mask.astype(np.float32))
-    np.testing.assert_array_equal(Region(mask=mask > 0.5).of(PIXELS), mask > 0.5)
+    np.testing.assert_array_equal(Region(mask=mask).compute_mask(PIXELS), mask.astype(np.float32))
+    np.testing.assert_array_equal(Region(mask=mask > 0.5).compute_mask(PIXELS), mask > 0.5)
 
 
 def test_a_mask_whose_edges_are_asked_for_is_cut_first():
     mask = np.zeros((30, 40), np.float32)
     mask[10:20, 10:20] = 0.6
-    result = Region(mask=mask, edges=Edges(feather=1)).of(PIXELS)
+    result = Region(mask=mask, edges=Edges(feather=1)).compute_mask(PIXELS)
     assert result[15, 15] == 1
     assert result[10, 15] == 0.5
-    assert not Region(mask=mask, edges=Edges(threshold=0.7)).of(PIXELS).any()
+    assert not Region(mask=mask, edges=Edges(threshold=0.7)).compute_mask(PIXELS).any()
 
 
 def test_objects(three, fixed):
     finder = fixed(three)
-    dog = Region(Selection(classes=("dog",)), HARD, finder).of(PIXELS)
+    dog = Region(Selection(classes=("dog",)), HARD, finder).compute_mask(PIXELS)
     np.testing.assert_array_equal(dog, three.mask(1))
-    both = Region(edges=HARD, finder=finder).of(PIXELS)
+    both = Region(edges=HARD, object_source=finder).compute_mask(PIXELS)
     np.testing.assert_array_equal(both, np.maximum(three.mask(0), three.mask(1)))
 
 
 def test_inverting_keeps_the_feather_inside_the_object(three, fixed):
     dog = Selection(classes=("dog",))
-    inside = Region(dog, Edges(feather=3), fixed(three)).of(PIXELS)
-    outside = Region(dog, Edges(feather=3), fixed(three), invert=True).of(PIXELS)
+    inside = Region(dog, Edges(feather=3), fixed(three)).compute_mask(PIXELS)
+    outside = Region(dog, Edges(feather=3), fixed(three), invert=True).compute_mask(PIXELS)
     np.testing.assert_array_equal(outside, 1 - inside)
     np.testing.assert_array_equal(outside[three.mask(1) == 0], 1)
 
@@ -57,7 +57,7 @@ def test_a_mask_narrows_objects(three, fixed):
     left = np.zeros((30, 40), bool)
     left[:, :20] = True
     dog = Selection(classes=("dog",))
-    result = Region(dog, HARD, fixed(three), left).of(PIXELS)
+    result = Region(dog, HARD, fixed(three), left).compute_mask(PIXELS)
     np.testing.assert_array_equal(result, three.mask(1) * left)
 
 
@@ -65,10 +65,10 @@ def test_a_box_is_a_rectangle_where_no_objects_are_asked_for(three, fixed):
     box = Selection(box=(3.4, 2, 9.6, 7))
     expected = np.zeros((30, 40), np.float32)
     expected[2:7, 3:10] = 1
-    np.testing.assert_array_equal(Region(box).of(PIXELS), expected)
+    np.testing.assert_array_equal(Region(box).compute_mask(PIXELS), expected)
     mask = np.random.default_rng(1).random((30, 40)).astype(np.float32)
-    np.testing.assert_array_equal(Region(box, mask=mask).of(PIXELS), mask * expected)
-    around = Region(Selection(box=(9, 7, 17, 15)), HARD, fixed(three)).of(PIXELS)
+    np.testing.assert_array_equal(Region(box, mask=mask).compute_mask(PIXELS), mask * expected)
+    around = Region(Selection(box=(9, 7, 17, 15)), HARD, fixed(three)).compute_mask(PIXELS)
     np.testing.assert_array_equal(around, three.mask(0))
 
 
@@ -77,12 +77,12 @@ def test_what_cannot_be():
         Region(Selection(classes=("cat",)))
     for mask in (np.zeros((3, 3)), np.full((30, 40), 2.0), np.zeros((30, 40), np.uint8)):
         with pytest.raises(UsageError, match=r"bool or floats in \[0, 1\] of shape"):
-            Region(mask=mask).of(PIXELS)
+            Region(mask=mask).compute_mask(PIXELS)
 
 
 def test_an_unknown_class_is_said_before_any_photo(three, fixed):
     with pytest.raises(UsageError, match=r"did you mean cat\?"):
-        Region(Selection(classes=("cta",)), finder=fixed(three))
+        Region(Selection(classes=("cta",)), object_source=fixed(three))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_files_that_are_no_masks(masks):
     with pytest.raises(PhotoError, match="got a picture with colours"):
         MaskFile(folder / "photo.png").read((40, 30))
     with pytest.raises(UsageError, match="which is not there"):
-        mask_file(folder / "none.png")
+        open_mask_file(folder / "none.png")
 
 
 def test_blending_is_exact_at_both_ends():
@@ -149,22 +149,22 @@ def test_blending_is_exact_at_both_ends():
 @pytest.mark.parametrize(
     ("wish", "complaint"),
     [
-        (RegionWish(), "expected objects, a mask or a box, got none"),
-        (RegionWish(invert=True), "expected objects, a mask or a box, got none"),
-        (RegionWish(feather=3), "expected objects, a mask or a box, got none"),
-        (RegionWish(excepted=("cat",), invert=True), "--except, --invert"),
-        (RegionWish(detector="x", objects="y"), "--detector, --objects"),
-        (RegionWish(box=(3, 3, 1, 9)), "left before right"),
-        (RegionWish(mask="no.png"), "which is not there"),
+        (RegionOptions(), "expected objects, a mask or a box, got none"),
+        (RegionOptions(invert=True), "expected objects, a mask or a box, got none"),
+        (RegionOptions(feather=3), "expected objects, a mask or a box, got none"),
+        (RegionOptions(excepted=("cat",), invert=True), "--except, --invert"),
+        (RegionOptions(detector="x", objects="y"), "--detector, --objects"),
+        (RegionOptions(box=(3, 3, 1, 9)), "left before right"),
+        (RegionOptions(mask="no.png"), "which is not there"),
     ],
 )
 def test_wishes_that_cannot_be(wish, complaint):
     with pytest.raises(UsageError, match=complaint):
-        wish.region()
+        wish.to_region()
 
 
 def test_a_wish_takes_the_command_s_defaults_for_objects_only(masks):
     folder, mask = masks
-    region = RegionWish(mask=folder / "grey.png").region({"min_score": 0.1}, {"grow": 9})
-    np.testing.assert_array_equal(region.of(PIXELS), mask)
+    region = RegionOptions(mask=folder / "grey.png").to_region({"min_score": 0.1}, {"grow": 9})
+    np.testing.assert_array_equal(region.compute_mask(PIXELS), mask)
     assert Photo.open(folder / "grey.png").size == (40, 30)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from burnish.errors import PhotoError, UsageError
-from burnish.regions.select import Selection, area, check_classes, chosen
+from burnish.regions.select import Selection, check_classes, mask_area, select_objects
 
 
 def meant(three, **conditions):
-    return chosen(Selection(**conditions), three)
+    return select_objects(Selection(**conditions), three)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_conditions_narrow_and_their_values_join(three, conditions, expected):
 def test_half_of_a_mask_decides_and_not_its_box(three):
     """A box around a triangle's empty half holds none of it."""
     triangle = np.triu(np.ones((22, 24), np.float32))
-    found = three.pick([1])
+    found = three.select([1])
     found = type(found)(found.size, found.boxes, found.labels, found.scores, (triangle,))
-    assert area(found, 0) == np.count_nonzero(triangle)
-    assert chosen(Selection(box=(4, 15, 15, 26)), found) == []
-    assert chosen(Selection(box=(10, 4, 28, 20)), found) == [0]
+    assert mask_area(found, 0) == np.count_nonzero(triangle)
+    assert select_objects(Selection(box=(4, 15, 15, 26)), found) == []
+    assert select_objects(Selection(box=(10, 4, 28, 20)), found) == [0]
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_classes_that_the_detector_does_not_know():
 
 
 def test_nothing_found(three):
-    assert chosen(Selection(classes=("cat",)), three.pick([])) == []
+    assert select_objects(Selection(classes=("cat",)), three.select([])) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.runtime.area_resize import THUMBNAIL, shrink, shrink_rows
+from burnish.runtime.area_resize import THUMBNAIL_SIZE, area_resize, area_resize_rows
 
 SIZES = [(1, 1), (1, 9), (3, 2), (7, 7), (8, 8), (16, 40), (17, 23), (64, 63), (5, 97)]
 
@@ -37,7 +37,7 @@ def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
 @pytest.mark.parametrize("side", [1, 3, 8])
 def test_each_pixel_is_the_mean_over_its_area(height, width, side):
     pixels = picture(height, width)
-    result = shrink(pixels, side)
+    result = area_resize(pixels, side)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, area_means(pixels, side), atol=1e-6)
 
@@ -45,7 +45,7 @@ def test_each_pixel_is_the_mean_over_its_area(height, width, side):
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 2), (3, 5), (7, 1)])
 def test_whole_factors_are_pillow_s_box(rows, columns):
     pixels = picture(16 * rows, 16 * columns)
-    result = shrink(pixels, 16)
+    result = area_resize(pixels, 16)
     for channel in range(3):
         plane = Image.fromarray(pixels[..., channel])
         expected = np.asarray(plane.resize((16, 16), Image.Resampling.BOX))
@@ -55,7 +55,7 @@ def test_whole_factors_are_pillow_s_box(rows, columns):
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (301, 457)])
 def test_the_mean_is_kept(height, width):
     pixels = picture(height, width)
-    result = shrink(pixels, THUMBNAIL)
+    result = area_resize(pixels, THUMBNAIL_SIZE)
     means = pixels.mean(axis=(0, 1), dtype=np.float64)
     np.testing.assert_allclose(result.mean(axis=(0, 1), dtype=np.float64), means, atol=2e-6)
     assert pixels.min() - 1e-6 <= result.min()
@@ -66,32 +66,32 @@ def test_the_mean_is_kept(height, width):
 def test_one_colour_stays_that_colour(height, width):
     pixels = np.empty((height, width, 3), np.float32)
     pixels[:] = 0, 0.3, 1
-    result = shrink(pixels, THUMBNAIL)
+    result = area_resize(pixels, THUMBNAIL_SIZE)
     np.testing.assert_allclose(result, np.broadcast_to(pixels[:1, :1], result.shape), atol=1e-6)
 
 
 def test_a_picture_of_that_size_comes_back_as_it_is():
-    pixels = picture(THUMBNAIL, THUMBNAIL)
-    np.testing.assert_array_equal(shrink(pixels, THUMBNAIL), pixels)
+    pixels = picture(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+    np.testing.assert_array_equal(area_resize(pixels, THUMBNAIL_SIZE), pixels)
 
 
 def test_fewer_pixels_are_repeated():
     pixels = picture(2, 4)
-    np.testing.assert_allclose(shrink(pixels, 8), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7)
+    np.testing.assert_allclose(area_resize(pixels, 8), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7)
 
 
 def test_turning_and_mirroring_go_through():
     pixels = picture(37, 52)
-    small = shrink(pixels, 8)
-    turned = shrink(np.ascontiguousarray(np.rot90(pixels)), 8)
+    small = area_resize(pixels, 8)
+    turned = area_resize(np.ascontiguousarray(np.rot90(pixels)), 8)
     np.testing.assert_allclose(turned, np.rot90(small), atol=1e-6)
-    np.testing.assert_allclose(shrink(pixels[:, ::-1], 8), small[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(area_resize(pixels[:, ::-1], 8), small[:, ::-1], atol=1e-6)
 
 
 def test_the_picture_is_left_alone():
     pixels = picture(20, 30)
     before = pixels.copy()
-    shrink(pixels, 8)
+    area_resize(pixels, 8)
     np.testing.assert_array_equal(pixels, before)
 
 
@@ -104,6 +104,8 @@ def test_read_row_by_row_it_is_the_same_bit_for_bit(height, width):
         asked.append((top, bottom))
         return pixels[top:bottom].copy()
 
-    np.testing.assert_array_equal(shrink_rows(read, height, width, 64), shrink(pixels, 64))
+    np.testing.assert_array_equal(
+        area_resize_rows(read, height, width, 64), area_resize(pixels, 64)
+    )
     assert max(bottom - top for top, bottom in asked) <= 64
     assert [top for top, _ in asked] == [0, *(bottom for _, bottom in asked[:-1])]

@@ -8,13 +8,13 @@ import onnxruntime
 import pytest
 
 from burnish.errors import UsageError
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.photo.rectangle import Rectangle
-from burnish.runtime.area_resize import shrink
-from burnish.runtime.conditioning import build_in, context
-from burnish.runtime.coords import places
+from burnish.runtime.area_resize import area_resize
+from burnish.runtime.conditioning import bind_constants, context_tensors
+from burnish.runtime.coords import normalised_coords
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import session
+from burnish.runtime.session_cache import get_session
 
 VALUES = [{"lambda": 0.002}, {"lambda": 0.05, "kappa": 1.2}, {"lambda_": 0.2}]
 
@@ -30,8 +30,8 @@ def at_run_time(path: Path, pixels: np.ndarray, lambda_: float, kappa: float) ->
     given = {
         "image": pixels.transpose(2, 0, 1)[None],
         "params": np.array([lambda_, kappa], np.float32).reshape(1, 2, 1, 1),
-        "thumbnail": shrink(pixels, 64).transpose(2, 0, 1)[None],
-        "places": places(Rectangle(0, height, 0, width), (height, width), 4)[None],
+        "thumbnail": area_resize(pixels, 64).transpose(2, 0, 1)[None],
+        "coords": normalised_coords(Rectangle(0, height, 0, width), (height, width), 4)[None],
     }
     return runtime.run(["result"], given)[0][0].transpose(1, 2, 0).clip(0, 1)
 
@@ -72,8 +72,8 @@ def test_tiles_are_the_whole_bit_for_bit(slider_model: Path, height, width, give
     model = Model.open(slider_model, device="cpu", threads=1)
     pixels = picture(height, width)
     tiles: list[float] = []
-    smallest = model.smallest_memory(height, width)
-    tiled = model(pixels, given, memory=smallest, progress=tiles.append)
+    smallest = model.min_memory(height, width)
+    tiled = model(pixels, given, memory=smallest, on_progress=tiles.append)
     np.testing.assert_array_equal(tiled, model(pixels, given))
     assert len(tiles) > 1 or width < 3 * model.card.halo
 
@@ -100,9 +100,9 @@ def test_model_without_sliders_takes_none(make) -> None:
 
 
 def test_context_is_what_the_graph_takes_in_its_order(slider_model: Path) -> None:
-    card = read(slider_model).card
+    card = read_model(slider_model).card
     small = np.arange(64 * 64 * 3, dtype=np.float32).reshape(64, 64, 3)
-    taken = context(card, {"kappa": 3.0, "lambda_": 0.1}, small)
+    taken = context_tensors(card, {"kappa": 3.0, "lambda_": 0.1}, small)
     assert list(taken) == ["params", "thumbnail"]
     np.testing.assert_array_equal(taken["params"], np.float32([[[[0.1]], [[3.0]]]]))
     np.testing.assert_array_equal(taken["thumbnail"][0, 1], small[..., 1])
@@ -110,21 +110,23 @@ def test_context_is_what_the_graph_takes_in_its_order(slider_model: Path) -> Non
 
 
 def test_built_in_the_graph_takes_the_tile_alone(slider_model: Path) -> None:
-    file = read(slider_model)
+    file = read_model(slider_model)
     pixels = picture(8, 12)
-    taken = context(file.card, {}, shrink(pixels, 64))
-    built = build_in(file.graph, taken)
+    taken = context_tensors(file.card, {}, area_resize(pixels, 64))
+    built = bind_constants(file.graph, taken)
     onnx.checker.check_model(built)
-    assert [end.name for end in built.graph.input] == ["image", "places"]
-    before = build_in(file.graph, {})
-    assert [end.name for end in before.graph.input] == [*("image", "params", "thumbnail", "places")]
+    assert [end.name for end in built.graph.input] == ["image", "coords"]
+    before = bind_constants(file.graph, {})
+    assert [end.name for end in before.graph.input] == [*("image", "params", "thumbnail", "coords")]
 
 
 def test_sessions_are_kept_by_context(slider_model: Path) -> None:
-    file = read(slider_model)
+    file = read_model(slider_model)
     small = picture(64, 64)
-    one, other = (context(file.card, {"lambda": value}, small) for value in (0.02, 0.03))
-    kept = session(file, "cpu", 1, context=one)
-    assert kept is session(file, "cpu", 1, context=dict(one))
-    assert kept is not session(file, "cpu", 1, context=other)
-    assert kept is not session(file, "cpu", 1, context=context(file.card, {}, 1 - small))
+    one, other = (context_tensors(file.card, {"lambda": value}, small) for value in (0.02, 0.03))
+    kept = get_session(file, "cpu", 1, context=one)
+    assert kept is get_session(file, "cpu", 1, context=dict(one))
+    assert kept is not get_session(file, "cpu", 1, context=other)
+    assert kept is not get_session(
+        file, "cpu", 1, context=context_tensors(file.card, {}, 1 - small)
+    )

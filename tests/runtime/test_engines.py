@@ -16,11 +16,11 @@ from torch import nn
 from burnish.errors import DeviceError, MissingLibraryError, ModelError, UsageError
 from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.networks.registry import build
-from burnish.runtime.conditioning import build_in, context
+from burnish.runtime.conditioning import bind_constants, context_tensors
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import session
+from burnish.runtime.session_cache import get_session
 
 Make = Callable[..., Path]
 
@@ -102,12 +102,12 @@ def test_openvino_is_given_what_holds_for_the_picture_worked_out(
     slider_model: Path, tmp_path: Path
 ) -> None:
     """A gain and a shift for every layer would be computed again for every tile."""
-    from burnish.runtime.openvino import _fold
+    from burnish.runtime.openvino import _fold_constants
 
-    file = read(slider_model)
-    given = context(file.card, {"lambda": 0.05}, picture(64, 64))
-    model = build_in(file.graph, given)
-    _fold(model, tmp_path / "folded.onnx")
+    file = read_model(slider_model)
+    given = context_tensors(file.card, {"lambda": 0.05}, picture(64, 64))
+    model = bind_constants(file.graph, given)
+    _fold_constants(model, tmp_path / "folded.onnx")
     folded = onnx.load(tmp_path / "folded.onnx")
     assert {node.domain for node in folded.graph.node} <= {"", "ai.onnx"}
     count = Counter(node.op_type for node in folded.graph.node)
@@ -121,7 +121,7 @@ def test_tiles_are_the_whole_in_openvino(slider_model: Path) -> None:
     pixels = picture(97, 131)
     tiles: list[float] = []
     given = {"lambda": 0.01}
-    tiled = model(pixels, given, memory=model.smallest_memory(97, 131), progress=tiles.append)
+    tiled = model(pixels, given, memory=model.min_memory(97, 131), on_progress=tiles.append)
     assert len(tiles) > 1
     np.testing.assert_allclose(tiled, model(pixels, given), rtol=0, atol=1e-5)
 
@@ -151,14 +151,14 @@ def test_a_grey_result_is_the_same_in_all_colours(name: str, engine: str) -> Non
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_openvino_has_no_cuda(make: Make, device: str) -> None:
     with pytest.raises(DeviceError, match=f"device {device}: expected cpu, where the engine"):
-        session(read(make()), device, None, "openvino")
+        get_session(read_model(make()), device, None, "openvino")
 
 
 @openvino
 def test_openvino_says_in_one_line_what_it_does_not_take(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ready = session(read(make()), "cpu", 1, "openvino")
+    ready = get_session(read_model(make()), "cpu", 1, "openvino")
     with pytest.raises(ModelError, match="a result for 5 x 4 px") as caught:
         ready.run(np.zeros((4, 5, 2), np.float32), (4, 5), np.empty((4, 5, 3), np.float32))
     assert "\n" not in str(caught.value)
@@ -183,7 +183,7 @@ def test_unknown_engine_is_wrong_usage(make: Make, engine: str) -> None:
 
 def test_sessions_are_kept_by_engine(make: Make) -> None:
     pytest.importorskip("openvino")
-    file = read(make())
-    kept = session(file, "cpu", 1, "openvino")
-    assert kept is session(file, "cpu", 1, "openvino")
-    assert kept is not session(file, "cpu", 1)
+    file = read_model(make())
+    kept = get_session(file, "cpu", 1, "openvino")
+    assert kept is get_session(file, "cpu", 1, "openvino")
+    assert kept is not get_session(file, "cpu", 1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from burnish.errors import ModelError, OutputError, UsageError
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.photo.rectangle import Rectangle
 from burnish.runtime.model import Model
 
@@ -49,7 +49,7 @@ def test_budget_makes_tiles_that_equal_the_whole(make: Make) -> None:
     model = Model.open(make(halo=3, channels=24), threads=1)
     pixels = picture(500, 333)
     fractions: list[float] = []
-    tiled = model(pixels, memory=MEBIBYTE // 4, progress=fractions.append)
+    tiled = model(pixels, memory=MEBIBYTE // 4, on_progress=fractions.append)
     np.testing.assert_array_equal(tiled, model(pixels))
     assert len(fractions) > 20
     assert fractions == sorted(fractions)
@@ -67,7 +67,7 @@ def test_false_halo_is_refused(make: Make) -> None:
 def test_smaller_halo_than_the_network_s_shows(make: Make) -> None:
     """Were it not refused: what the halo is there for."""
     pixels = picture(100, 120)
-    file = read(make(halo=3, channels=24))
+    file = read_model(make(halo=3, channels=24))
     honest = Model(file, threads=1)
     false = Model(replace(file, card=file.card.model_copy(update={"halo": 2})), threads=1)
     np.testing.assert_array_equal(false(pixels), honest(pixels))
@@ -77,14 +77,14 @@ def test_smaller_halo_than_the_network_s_shows(make: Make) -> None:
 def test_smallest_memory_is_enough_and_a_byte_less_is_not(make: Make) -> None:
     model = Model.open(make(halo=3, channels=24), threads=1)
     pixels = picture(90, 111)
-    smallest = model.smallest_memory(90, 111)
+    smallest = model.min_memory(90, 111)
     done: list[float] = []
-    tiled = model(pixels, memory=smallest, progress=done.append)
+    tiled = model(pixels, memory=smallest, on_progress=done.append)
     assert len(done) > 1
     np.testing.assert_array_equal(tiled, model(pixels))
     with pytest.raises(UsageError, match="at least 1 MiB for blur"):
         model(pixels, memory=smallest - 1)
-    assert model.smallest_memory(10**5, 10**5) == model.smallest_memory(9, 9)
+    assert model.min_memory(10**5, 10**5) == model.min_memory(9, 9)
 
 
 def test_read_only_and_strided_pixels_are_taken(make: Make) -> None:
@@ -150,14 +150,14 @@ def test_over_parts_it_is_the_call_bit_for_bit(make: Make) -> None:
 
     def source(part: Rectangle) -> np.ndarray:
         asked.append(part)
-        return pixels[part.inside]
+        return pixels[part.slices]
 
     def into(part: Rectangle, values: np.ndarray) -> None:
-        assert np.isnan(result[part.inside]).all()
-        result[part.inside] = values
+        assert np.isnan(result[part.slices]).all()
+        result[part.slices] = values
 
-    smallest = model.smallest_memory(300, 233)
-    model.over(source, into, (300, 233), memory=smallest)
+    smallest = model.min_memory(300, 233)
+    model.process_tiles(source, into, (300, 233), memory=smallest)
     np.testing.assert_array_equal(result, model(pixels))
     assert max(part.area for part in asked) * model._bytes_per_pixel <= smallest
 
@@ -168,20 +168,20 @@ def test_over_a_thumbnail_comes_from_all_of_the_picture(slider_model: Path) -> N
     result = np.empty_like(pixels)
 
     def into(part: Rectangle, values: np.ndarray) -> None:
-        result[part.inside] = values
+        result[part.slices] = values
 
     for params in ({}, {"lambda": 0.1}):
-        model.over(lambda part: pixels[part.inside], into, (150, 90), params)
+        model.process_tiles(lambda part: pixels[part.slices], into, (150, 90), params)
         np.testing.assert_array_equal(result, model(pixels, params))
 
 
 def test_over_black_is_judged_by_the_whole(make: Make) -> None:
     model = Model.open(make(gain=-1), threads=1)
     pixels = np.zeros((200, 9, 3), np.float32)
-    model.over(lambda part: pixels[part.inside], lambda *_: None, (200, 9))
+    model.process_tiles(lambda part: pixels[part.slices], lambda *_: None, (200, 9))
     pixels[150:] = 0.1
     with pytest.raises(OutputError, match="all black"):
-        model.over(lambda part: pixels[part.inside], lambda *_: None, (200, 9))
+        model.process_tiles(lambda part: pixels[part.slices], lambda *_: None, (200, 9))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_over_black_is_judged_by_the_whole(make: Make) -> None:
 )
 def test_over_wrong_parts_are_wrong_usage(make: Make, part: np.ndarray, got: str) -> None:
     with pytest.raises(UsageError, match=f"got {got}"):
-        Model.open(make(), threads=1).over(lambda _: part, lambda *_: None, (9, 9))
+        Model.open(make(), threads=1).process_tiles(lambda _: part, lambda *_: None, (9, 9))
 
 
 def test_too_small_a_budget_says_what_would_do(make: Make) -> None:
@@ -207,7 +207,7 @@ def test_interrupt_passes_through(make: Make) -> None:
 
     model = Model.open(make(), threads=1)
     with pytest.raises(KeyboardInterrupt):
-        model(picture(64, 64), progress=stop)
+        model(picture(64, 64), on_progress=stop)
 
 
 def test_file_that_is_no_model(tmp_path: Path) -> None:

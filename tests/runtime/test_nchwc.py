@@ -11,13 +11,13 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.photo.rectangle import Rectangle
 from burnish.runtime import nchwc as blocked
-from burnish.runtime.conditioning import build_in, context
-from burnish.runtime.coords import places
-from burnish.runtime.model_registry import find
-from burnish.runtime.nchwc import keep_blocked
+from burnish.runtime.conditioning import bind_constants, context_tensors
+from burnish.runtime.coords import normalised_coords
+from burnish.runtime.model_registry import find_model
+from burnish.runtime.nchwc import keep_nchwc
 
 on_x86 = pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere the graph stays"
@@ -26,17 +26,17 @@ HEIGHT, WIDTH = 96, 128
 
 
 def graph_of(path: Path | str) -> ModelProto:
-    file = read(find(path))
-    side = file.card.thumbnail
+    file = read_model(find_model(path))
+    side = file.card.thumbnail_size
     small = np.random.default_rng(1).random((side, side, 3), dtype=np.float32)
-    return build_in(file.graph, context(file.card, {}, small))
+    return bind_constants(file.graph, context_tensors(file.card, {}, small))
 
 
 def given_to(model: ModelProto) -> dict[str, np.ndarray]:
     image = np.random.default_rng(0).random((1, 3, HEIGHT, WIDTH), dtype=np.float32)
-    at = places(Rectangle(0, HEIGHT, 0, WIDTH), (HEIGHT, WIDTH), 16)[np.newaxis]
+    at = normalised_coords(Rectangle(0, HEIGHT, 0, WIDTH), (HEIGHT, WIDTH), 16)[np.newaxis]
     taken = {end.name for end in model.graph.input}
-    return {name: value for name, value in {"image": image, "places": at}.items() if name in taken}
+    return {name: value for name, value in {"image": image, "coords": at}.items() if name in taken}
 
 
 def run(model: ModelProto, profile: Path | None = None) -> tuple[np.ndarray, list[str]]:
@@ -73,7 +73,7 @@ def test_rectifiers_stay_in_the_blocks_and_no_bit_changes(
     if "ReorderInput" not in operators:
         pytest.skip("ONNX Runtime has no blocks on this processor")
     assert operators.count("LeakyRelu") == 3 + alone
-    keep_blocked(model)
+    keep_nchwc(model)
     after, operators = run(model, tmp_path / "after")
     assert operators.count("LeakyRelu") == alone
     np.testing.assert_array_equal(after, before)
@@ -82,18 +82,18 @@ def test_rectifiers_stay_in_the_blocks_and_no_bit_changes(
 def test_rectifiers_elsewhere_stay_as_they_are() -> None:
     model = graph_of("l0-smoothing")
     before = [node.op_type for node in model.graph.node]
-    keep_blocked(model)
+    keep_nchwc(model)
     after = [node.op_type for node in model.graph.node]
     # One for each level that the U climbs; the others follow convolutions.
-    assert after.count("Conv") - before.count("Conv") == (3 if blocked._HAS_BLOCKS else 0)
+    assert after.count("Conv") - before.count("Conv") == (3 if blocked._IS_X86 else 0)
     assert after.count("LeakyRelu") == before.count("LeakyRelu")
 
 
 def test_elsewhere_than_on_x86_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocked, "_HAS_BLOCKS", False)
+    monkeypatch.setattr(blocked, "_IS_X86", False)
     model = graph_of("l0-smoothing")
     before = model.SerializeToString(deterministic=True)
-    keep_blocked(model)
+    keep_nchwc(model)
     assert model.SerializeToString(deterministic=True) == before
 
 
@@ -162,7 +162,7 @@ def test_any_graph_stays_the_same_function(changes: dict[str, Any], added: int) 
     model = climbing(**changes)
     before, _ = run(model)
     count = len(model.graph.node)
-    keep_blocked(model)
+    keep_nchwc(model)
     onnx.checker.check_model(model, full_check=True)
     assert len(model.graph.node) == count + added
     np.testing.assert_array_equal(run(model)[0], before)

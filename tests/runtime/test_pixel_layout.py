@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from burnish.runtime.pixel_layout import lay_in, lay_out
+from burnish.runtime.pixel_layout import pack, unpack
 
 
 @pytest.mark.parametrize("block", [1, 2, 4])
@@ -14,7 +14,7 @@ def test_source_is_contiguous_planes_that_go_on_where_the_picture_ends(
     shape: tuple[int, int], block: int
 ) -> None:
     pixels = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
-    planes = lay_in(pixels, (8, 12), block)
+    planes = pack(pixels, (8, 12), block)
     assert planes.flags.c_contiguous
     full = np.pad(pixels, ((0, 8 - shape[0]), (0, 12 - shape[1]), (0, 0)), mode="edge")
     image = torch.from_numpy(full.transpose(2, 0, 1)[np.newaxis].copy())
@@ -25,5 +25,5 @@ def test_source_is_contiguous_planes_that_go_on_where_the_picture_ends(
 def test_laid_in_and_out_a_part_of_a_picture_is_what_it_was(block: int) -> None:
     pixels = np.random.default_rng(1).random((15, 22, 3), dtype=np.float32)
     part = np.full((11, 14, 3), np.nan, np.float32)
-    lay_out(lay_in(np.asfortranarray(pixels), (16, 24), block), block, part, top=4, left=8)
+    unpack(pack(np.asfortranarray(pixels), (16, 24), block), block, part, top=4, left=8)
     np.testing.assert_array_equal(part, pixels[4:, 8:])

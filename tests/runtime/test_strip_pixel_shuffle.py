@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from burnish.modelfile.reader import read
-from burnish.runtime.model_registry import find
-from burnish.runtime.pixel_layout import lay_in, lay_out
-from burnish.runtime.strip_pixel_shuffle import cut_gather, cut_spread
+from burnish.modelfile.reader import read_model
+from burnish.runtime.model_registry import find_model
+from burnish.runtime.pixel_layout import pack, unpack
+from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_space_to_depth
 
 Change = Callable[[onnx.GraphProto], None]
 
@@ -42,16 +42,16 @@ def blocks_of(block: int) -> np.ndarray:
 def test_cut_off_and_laid_out_it_is_what_onnx_defines(block: int) -> None:
     model, blocks = spreading(block, "CRD"), blocks_of(block)
     (expected,) = ReferenceEvaluator(model).run(None, {"image": blocks})
-    assert cut_spread(model) == block
+    assert strip_depth_to_space(model) == block
     onnx.checker.check_model(model, full_check=True)
     assert [node.op_type for node in model.graph.node] == ["Relu"]
     (planes,) = ReferenceEvaluator(model).run(None, {"image": blocks})
     pixels = np.full((5 * block, 7 * block, 3), np.nan, np.float32)
-    lay_out(planes, block, pixels)
+    unpack(planes, block, pixels)
     np.testing.assert_array_equal(pixels, expected[0].transpose(1, 2, 0))
     # A tile's interior, that ends with the picture inside a block.
     part = np.full((3 * block - block // 2, 4 * block - 1, 3), np.nan, np.float32)
-    lay_out(planes, block, part, top=block, left=2 * block)
+    unpack(planes, block, part, top=block, left=2 * block)
     inside = np.s_[block : block + part.shape[0], 2 * block : 2 * block + part.shape[1]]
     np.testing.assert_array_equal(part, pixels[inside])
 
@@ -60,18 +60,18 @@ def test_cut_off_and_laid_out_it_is_what_onnx_defines(block: int) -> None:
 def test_another_order_and_what_is_not_the_last_stay(mode: str, then: str | None) -> None:
     model = spreading(2, mode, then)
     before = model.SerializeToString()
-    assert cut_spread(model) == 1
+    assert strip_depth_to_space(model) == 1
     assert model.SerializeToString() == before
 
 
 def test_result_that_is_read_again_and_spread_photo_stay() -> None:
     model = spreading(2, "CRD")
     model.graph.node.append(helper.make_node("Relu", ["result"], ["again"]))
-    assert cut_spread(model) == 1
+    assert strip_depth_to_space(model) == 1
     model = spreading(2, "CRD")
     del model.graph.node[0]
     model.graph.node[0].input[0] = "image"
-    assert cut_spread(model) == 1
+    assert strip_depth_to_space(model) == 1
 
 
 def gathering(block: int, axis: int = 1) -> onnx.ModelProto:
@@ -106,10 +106,10 @@ def test_laid_in_and_cut_off_it_is_what_onnx_defines(block: int, axis: int) -> N
     pixels = np.random.default_rng(block).random((4 * block, 3 * block, 3), dtype=np.float32)
     image = pixels.transpose(2, 0, 1)[np.newaxis]
     (expected,) = ReferenceEvaluator(model).run(None, {"image": image})
-    assert cut_gather(model) == block
+    assert strip_space_to_depth(model) == block
     onnx.checker.check_model(model, full_check=True)
     assert [node.op_type for node in model.graph.node] == ["Conv", "Concat"]
-    blocks = lay_in(pixels, pixels.shape[:2], block)
+    blocks = pack(pixels, pixels.shape[:2], block)
     (result,) = ReferenceEvaluator(model).run(None, {"image": blocks})
     np.testing.assert_array_equal(result, expected)
 
@@ -203,13 +203,13 @@ def test_what_looks_at_more_or_joins_otherwise_stays(change: Change) -> None:
     model = gathering(2)
     change(model.graph)
     before = model.SerializeToString()
-    assert cut_gather(model) == 1
+    assert strip_space_to_depth(model) == 1
     assert model.SerializeToString() == before
 
 
 @pytest.mark.parametrize("name", ["l0-smoothing", "pencil-drawing", "photographic-style"])
 def test_students_are_cut_at_both_ends(name: str) -> None:
-    model = onnx.load_from_string(read(find(name)).graph)
+    model = onnx.load_from_string(read_model(find_model(name)).graph)
     nodes = len(model.graph.node)
-    assert (cut_gather(model), cut_spread(model)) == (2, 2)
+    assert (strip_space_to_depth(model), strip_depth_to_space(model)) == (2, 2)
     assert nodes - len(model.graph.node) == 3 + 3 + 1 + 1

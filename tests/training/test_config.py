@@ -3,8 +3,8 @@ import json
 import pytest
 
 from burnish.errors import UsageError
-from burnish.training.config import Settings, parse_budget
-from burnish.training.request import prepare
+from burnish.training.config import TrainConfig, parse_budget
+from burnish.training.request import validate_request
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ def test_budget_that_is_none(text):
 
 
 def test_round_trip_through_json():
-    settings = Settings("l0-smoothing", "can24", {"lambda": 0.02}, budget=60, short_sides=(240,))
-    assert Settings.from_json(json.dumps(settings.to_json())) == settings
+    settings = TrainConfig("l0-smoothing", "can24", {"lambda": 0.02}, budget=60, short_sides=(240,))
+    assert TrainConfig.from_json(json.dumps(settings.to_json())) == settings
 
 
 @pytest.mark.parametrize(
@@ -33,24 +33,24 @@ def test_round_trip_through_json():
         {"steps": 5, "budget": 5.0},
         {"steps": 0},
         {"batch": 0},
-        {"peak_rate": float("nan")},
-        {"warm_up": 1.0},
-        {"averaging": -0.1},
+        {"max_lr": float("nan")},
+        {"warmup_fraction": 1.0},
+        {"ema_decay": -0.1},
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(wrong):
     with pytest.raises(UsageError, match="see `burnish train --help`"):
-        Settings(**{"operator": "l0-smoothing", "network": "can24", "steps": 1} | wrong)
+        TrainConfig(**{"operator": "l0-smoothing", "network": "can24", "steps": 1} | wrong)
 
 
 def test_an_unknown_setting_is_an_error():
     with pytest.raises(TypeError, match="colour"):
-        Settings("l0-smoothing", "can24", steps=1, colour="red")
+        TrainConfig("l0-smoothing", "can24", steps=1, colour="red")
 
 
 @pytest.mark.parametrize("network", ["fast", "best"])
 def test_crops_that_the_network_cannot_take_are_refused_at_once(tmp_path, network):
     with pytest.raises(UsageError, match=f"--crop: expected a multiple of .* as {network} cuts"):
-        prepare(
+        validate_request(
             "l0-smoothing", photos=tmp_path, output=tmp_path / "x.onnx", network=network, crop=100
         )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from burnish.metrics import MOST_PSNR
+from burnish.metrics import MAX_PSNR
 from burnish.training.evaluation import evaluate, score
 from burnish.training.pairs import Pair
 
@@ -46,7 +46,7 @@ def test_scores_equal_their_definitions():
 def test_equal_pictures():
     _, target = pictures()
     found = score(target, target)
-    assert (found.mse, found.psnr, found.ssim) == (0, MOST_PSNR, pytest.approx(1))
+    assert (found.mse, found.psnr, found.ssim) == (0, MAX_PSNR, pytest.approx(1))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_report_has_mean_worst_and_untouched(stored):
     assert report.worst.mse == pytest.approx(0.01, rel=1e-3)
     assert report.worst.psnr == pytest.approx(20, abs=0.01)
     assert report.mean.mse == pytest.approx(0.005, rel=1e-3)
-    assert report.untouched.psnr == pytest.approx((20 + 13.979) / 2, abs=0.01)
+    assert report.identity.psnr == pytest.approx((20 + 13.979) / 2, abs=0.01)
 
 
 def test_results_are_clipped_as_they_would_be_when_written(stored):

@@ -8,29 +8,29 @@ import pytest
 import torch
 
 from burnish.errors import UsageError
-from burnish.modelfile.card import INPUT, PARAMS, PLACES, THUMBNAIL
-from burnish.modelfile.reader import read
-from burnish.modelfile.weights import weights
+from burnish.modelfile.card import COORDS, INPUT, PARAMS, THUMBNAIL
+from burnish.modelfile.reader import read_model
+from burnish.modelfile.weights import named_weights
 from burnish.networks.registry import build
-from burnish.runtime.model_registry import find
-from burnish.training.init_weights import start_from
-from burnish.training.pipeline import train_and_publish
-from burnish.training.request import prepare
-from burnish.training.train import Watch
+from burnish.runtime.model_registry import find_model
+from burnish.training.init_weights import init_from
+from burnish.training.pipeline import train_and_export
+from burnish.training.request import validate_request
+from burnish.training.train import TrainCallbacks
 
 
 def given(file, share=None):
     """What the model takes; sliders at so much of their range, or at what its card says."""
     generator = np.random.default_rng(0)
     card = file.card
-    taken = {INPUT: generator.random((1, 3, 3 * card.multiple, 4 * card.multiple))}
+    taken = {INPUT: generator.random((1, 3, 3 * card.size_multiple, 4 * card.size_multiple))}
     if card.sliders:
         params = [one.as_param() for one in card.sliders]
-        values = [one.default if share is None else one.draw(share) for one in params]
+        values = [one.default if share is None else one.at_fraction(share) for one in params]
         taken[PARAMS] = np.reshape(values, (1, -1, 1, 1))
     if card.thumbnail:
         taken[THUMBNAIL] = generator.random((1, 3, card.thumbnail, card.thumbnail))
-        taken[PLACES] = generator.uniform(-1, 1, (1, 3, 4, 2))
+        taken[COORDS] = generator.uniform(-1, 1, (1, 3, 4, 2))
     return {name: value.astype(np.float32) for name, value in taken.items()}
 
 
@@ -44,11 +44,11 @@ def by_torch(network, taken):
 
 
 def begun(name, sliders=None, thumbnail=None):
-    file = read(find(name))
+    file = read_model(find_model(name))
     params = tuple(one.as_param() for one in file.card.sliders) if sliders is None else sliders
-    whole = bool(file.card.thumbnail) if thumbnail is None else thumbnail
+    whole = bool(file.card.thumbnail_size) if thumbnail is None else thumbnail
     network = build("fast", params, whole)
-    start_from(network, weights(file), name)
+    init_from(network, named_weights(file), name)
     return file, network
 
 
@@ -66,7 +66,7 @@ def test_what_sliders_add_is_as_large_as_where_a_training_begins():
     fresh = build("fast", tuple(one.as_param() for one in file.card.sliders))
     for name, value in fresh.named_parameters():
         if name.endswith("kernels.weight"):
-            assert weights(file)[name].max() > 50
+            assert named_weights(file)[name].max() > 50
             assert network.get_parameter(name).std().item() == pytest.approx(
                 value.std().item(), rel=0.1
             )
@@ -87,7 +87,7 @@ def test_a_thumbnail_that_only_the_network_takes_changes_nothing_yet():
     expected = by_onnx_runtime(file, taken)
     generator = np.random.default_rng(1)
     taken[THUMBNAIL] = generator.random((1, 3, 64, 64), dtype=np.float32)
-    taken[PLACES] = generator.random((1, 3, 4, 2), dtype=np.float32)
+    taken[COORDS] = generator.random((1, 3, 4, 2), dtype=np.float32)
     np.testing.assert_allclose(by_torch(network, taken), expected, atol=1e-5)
 
 
@@ -106,11 +106,11 @@ def test_other_sliders_change_nothing_at_their_defaults():
 def test_another_network_s_model_is_refused_before_anything_is_made(network, photos, tmp_path):
     said = r"--start-from.*tv-l1, which has no \S+ of the same shape"
     with pytest.raises(UsageError, match=said):
-        prepare(
+        validate_request(
             "tv-l1",
             photos=photos,
             network=network,
-            start=find("tv-l1"),
+            init_from=find_model("tv-l1"),
             output=tmp_path / "new" / "a.onnx",
         )
     assert not (tmp_path / "new").exists()
@@ -118,25 +118,28 @@ def test_another_network_s_model_is_refused_before_anything_is_made(network, pho
 
 def test_a_training_begins_there_and_the_card_says_so(photos, tmp_path):
     def trained(start, run):
-        order = prepare(
+        order = validate_request(
             "tv-l1",
             photos=photos,
             output=tmp_path / "own.onnx",
-            run=tmp_path / run,
+            run_dir=tmp_path / run,
             overwrite=True,
             steps=1,
-            start=start,
+            init_from=start,
             peak_rate=1e-6,
             batch=1,
             crop=32,
             short_sides=(),
         )
-        return read(train_and_publish(order, Watch()).path).card
+        return read_model(train_and_export(order, TrainCallbacks()).path).card
 
-    card, fresh = trained(find("tv-l1"), "one"), trained(None, "two")
-    assert card.training["settings"]["start_from"] == f"tv-l1 {read(find('tv-l1')).sha256[:12]}"
+    card, fresh = trained(find_model("tv-l1"), "one"), trained(None, "two")
+    assert (
+        card.training["settings"]["start_from"]
+        == f"tv-l1 {read_model(find_model('tv-l1')).sha256[:12]}"
+    )
     assert fresh.training["settings"]["start_from"] == ""
     # One step at no rate to speak of: it is as good as the model it began from.
-    assert card.measured[0].psnr_mean > fresh.measured[0].psnr_mean + 1
+    assert card.metrics[0].psnr_mean > fresh.metrics[0].psnr_mean + 1
     with pytest.raises(UsageError, match="differs in start_from"):
         trained(None, "one")

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from burnish.training.muon import Muon, orthogonal
+from burnish.training.muon import Muon, newton_schulz
 
 SHAPES = [(8, 27), (32, 288), (27, 8), (6, 6)]
 
@@ -32,7 +32,7 @@ def test_it_goes_where_pytorch_s_goes(shape):
 def test_directions_stay_and_lengths_become_equal(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    turned = left.T @ orthogonal(matrix) @ right.T
+    turned = left.T @ newton_schulz(matrix) @ right.T
     lengths = turned.diagonal()
     assert (turned - torch.diag(lengths)).abs().max() < 1e-9
     assert lengths.min() > 0.6

@@ -11,7 +11,7 @@ from burnish.networks.network import Network
 from burnish.networks.unet import UNet
 from burnish.operators.registry import OPERATORS
 from burnish.training.muon import Muon
-from burnish.training.optimiser import ADAMW_SHARE, Optimiser
+from burnish.training.optimiser import ADAMW_LR_SCALE, Optimiser
 
 RATE = 0.01
 DECAY = 0.1
@@ -29,7 +29,7 @@ def backward(student: Network, seed: int) -> None:
     torch.manual_seed(seed)
     student.zero_grad()
     image = torch.rand(2, 3, 16, 16)
-    context = [torch.full((1, student.sliders, 1, 1), 20.0)] if student.sliders else []
+    context = [torch.full((1, student.num_sliders, 1, 1), 20.0)] if student.num_sliders else []
     (student(image, *context) - torch.rand_like(image)).square().mean().backward()
 
 
@@ -59,7 +59,7 @@ def test_muons_update_is_nearly_orthogonal():
 @pytest.mark.parametrize("sliders", [False, True])
 def test_biases_and_what_sliders_change_move_as_under_adamw_in_their_turn(sliders):
     student = network()
-    student.learn(sliders=sliders)
+    student.set_trainable(sliders=sliders)
     backward(student, seed=1)
     before = {name: value.detach().clone() for name, value in student.named_parameters()}
     others = {
@@ -71,11 +71,11 @@ def test_biases_and_what_sliders_change_move_as_under_adamw_in_their_turn(slider
     for name, parameter in others.items():
         parameter.grad = student.get_parameter(name).grad
     Optimiser("muon", student, DECAY).step(RATE, sliders=sliders)
-    torch.optim.AdamW(others.values(), lr=ADAMW_SHARE * RATE, weight_decay=0.0).step()
+    torch.optim.AdamW(others.values(), lr=ADAMW_LR_SCALE * RATE, weight_decay=0.0).step()
     for name, parameter in others.items():
         torch.testing.assert_close(student.get_parameter(name), parameter, rtol=0, atol=1e-7)
     for name, value in before.items():
-        if name.startswith("sliding.") != sliders:
+        if name.startswith("conditioning.") != sliders:
             assert torch.equal(student.get_parameter(name), value), name
 
 

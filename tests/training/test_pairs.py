@@ -9,62 +9,73 @@ import pytest
 from PIL import Image
 
 from burnish.errors import BurnishError, OperatorError, PhotoError, UsageError
-from burnish.operators.user_defined import resolve
+from burnish.operators.user_defined import find_operator
 from burnish.training import pairs
-from burnish.training.pairs import find_photos, made, make, plan, resize, sizes_of
+from burnish.training.pairs import (
+    compute_pairs,
+    find_photos,
+    load_pairs,
+    plan_pairs,
+    resize,
+    training_sizes,
+)
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 
 
 def jobs_of(photos, spec="l0-smoothing", values=VALUES, short_sides=(20,)):
-    return plan(
+    return plan_pairs(
         spec,
         values,
         find_photos(photos) if photos else [],
         short_sides=short_sides,
-        largest=2160,
+        max_size=2160,
         cache=pairs.cache_folder(),
     )
 
 
 def test_sizes_are_the_photos_own_and_those_well_below():
-    assert sizes_of((1000, 2000), (240, 480, 900), 10_000) == [(1000, 2000), (480, 960), (240, 480)]
+    assert training_sizes((1000, 2000), (240, 480, 900), 10_000) == [
+        (1000, 2000),
+        (480, 960),
+        (240, 480),
+    ]
 
 
 def test_a_large_photo_is_brought_down_first():
-    assert sizes_of((4000, 3000), (), 2000) == [(2000, 1500)]
+    assert training_sizes((4000, 3000), (), 2000) == [(2000, 1500)]
 
 
 def test_a_small_photo_is_never_enlarged():
-    assert sizes_of((30, 20), (240, 480), 2160) == [(30, 20)]
+    assert training_sizes((30, 20), (240, 480), 2160) == [(30, 20)]
 
 
 def test_pair_holds_the_photo_and_what_the_operator_makes_of_it(photos):
-    pair = make(jobs_of(photos), processes=1)[2]
+    pair = compute_pairs(jobs_of(photos), processes=1)[2]
     before, after = pair.read()
     photo = np.asarray(Image.open(photos / "1.png"), np.float32) / 255
     assert pair.digest == hashlib.sha256((photos / "1.png").read_bytes()).hexdigest()
     np.testing.assert_allclose(before, photo, atol=1e-5)
-    np.testing.assert_allclose(after, resolve("l0-smoothing").run(photo), atol=1e-5)
+    np.testing.assert_allclose(after, find_operator("l0-smoothing").run(photo), atol=1e-5)
 
 
 def test_smaller_pair_is_the_operator_on_the_smaller_photo(photos):
-    pair = make(jobs_of(photos), processes=1)[3]
+    pair = compute_pairs(jobs_of(photos), processes=1)[3]
     before, after = pair.read()
     assert pair.size == (20, 28)
-    np.testing.assert_allclose(after, resolve("l0-smoothing").run(before), atol=2e-3)
+    np.testing.assert_allclose(after, find_operator("l0-smoothing").run(before), atol=2e-3)
 
 
 def test_crop_is_a_part_of_the_whole(photos):
-    pair = make(jobs_of(photos), processes=1)[2]
+    pair = compute_pairs(jobs_of(photos), processes=1)[2]
     crop = pair.read(slice(3, 9), slice(5, 20))
     np.testing.assert_array_equal(crop, pair.read()[:, 3:9, 5:20])
 
 
 def test_nothing_is_computed_twice(photos, monkeypatch):
-    first = make(jobs_of(photos), processes=1)
-    monkeypatch.setattr(pairs, "_make_one", lambda job: pytest.fail("computed again"))
-    assert make(jobs_of(photos), processes=1) == first
+    first = compute_pairs(jobs_of(photos), processes=1)
+    monkeypatch.setattr(pairs, "_compute_pair", lambda job: pytest.fail("computed again"))
+    assert compute_pairs(jobs_of(photos), processes=1) == first
 
 
 def test_key_follows_content_parameters_and_size_not_the_name(photos):
@@ -79,11 +90,14 @@ def test_key_follows_content_parameters_and_size_not_the_name(photos):
 def test_several_processes_make_the_same(photos, cache):
     jobs = jobs_of(photos)
     ticks = []
-    parallel = [pair.read() for pair in make(jobs, processes=2, tick=lambda: ticks.append(1))]
+    parallel = [
+        pair.read()
+        for pair in compute_pairs(jobs, processes=2, on_progress=lambda: ticks.append(1))
+    ]
     assert len(ticks) == len(jobs)
     for job in jobs:
         job.target.unlink()
-    for one, two in zip(make(jobs, processes=1), parallel, strict=True):
+    for one, two in zip(compute_pairs(jobs, processes=1), parallel, strict=True):
         np.testing.assert_array_equal(one.read(), two)
 
 
@@ -97,9 +111,13 @@ def test_a_photo_that_cannot_be_read_is_left_out_and_said(photos):
 def test_a_photo_that_is_there_twice_is_made_once(photos, monkeypatch):
     (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
     jobs = jobs_of(photos)
-    once, calls, ticks = pairs._make_one, [], []
-    monkeypatch.setattr(pairs, "_make_one", lambda job: calls.append(job.target) or once(job))
-    assert len(make(jobs, processes=1, tick=lambda: ticks.append(1))) == len(jobs) == len(ticks)
+    once, calls, ticks = pairs._compute_pair, [], []
+    monkeypatch.setattr(pairs, "_compute_pair", lambda job: calls.append(job.target) or once(job))
+    assert (
+        len(compute_pairs(jobs, processes=1, on_progress=lambda: ticks.append(1)))
+        == len(jobs)
+        == len(ticks)
+    )
     assert len(calls) == len(set(calls)) == len(jobs) - 2
 
 
@@ -113,13 +131,13 @@ def test_a_photo_that_breaks_off_is_left_out_and_said_once(photos, processes):
     assert sum(job.photo.name == "cut.jpg" for job in jobs) == 2
     ticks = []
     with pytest.warns(UserWarning, match=r"left out: .*cut\.jpg: expected") as said:
-        found = make(jobs, processes=processes, tick=lambda: ticks.append(1))
+        found = compute_pairs(jobs, processes=processes, on_progress=lambda: ticks.append(1))
     assert len(said) == 1
     assert len(ticks) == len(jobs)
     assert [pair.path for pair in found] == [
         job.target for job in jobs if job.photo.name != "cut.jpg"
     ]
-    assert made(jobs) == found
+    assert load_pairs(jobs) == found
 
 
 @pytest.mark.parametrize("kept", [20, 60])  # a part of the header, and the header alone
@@ -130,7 +148,7 @@ def test_photos_of_which_none_can_be_read_are_one_error(tmp_path, kept):
         pytest.warns(UserWarning, match="left out"),
         pytest.raises(PhotoError, match="expected photos that can be read, got none"),
     ):
-        make(jobs_of(tmp_path), processes=1)
+        compute_pairs(jobs_of(tmp_path), processes=1)
 
 
 def test_a_failure_keeps_what_is_finished(photos, tmp_path, monkeypatch):
@@ -140,11 +158,11 @@ def test_a_failure_keeps_what_is_finished(photos, tmp_path, monkeypatch):
         jobs_of(photos, f"python:{script}:picky", {}, ()), key=lambda job: job.photo.name == "0.png"
     )
     with pytest.raises(OperatorError):
-        make(jobs, processes=1)
+        compute_pairs(jobs, processes=1)
     assert [job.target.exists() for job in jobs] == [True] * 5 + [False]
     called = []
-    monkeypatch.setattr(pairs, "_make_one", lambda job: called.append(job.photo.name))
-    make(jobs, processes=1)
+    monkeypatch.setattr(pairs, "_compute_pair", lambda job: called.append(job.photo.name))
+    compute_pairs(jobs, processes=1)
     assert called == ["0.png"]
 
 
@@ -152,7 +170,7 @@ def test_an_operator_that_fails_names_the_photo(photos, tmp_path):
     script = tmp_path / "picky.py"
     script.write_text("def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n")
     with pytest.raises(OperatorError, match=r"0\.png: operator picky.*too tall"):
-        make(jobs_of(photos, f"python:{script}:picky", {}, ()), processes=2)
+        compute_pairs(jobs_of(photos, f"python:{script}:picky", {}, ()), processes=2)
     assert not list(pairs.cache_folder().glob("*.part"))
 
 
@@ -160,14 +178,14 @@ def test_a_killed_worker_is_one_clear_error(photos, tmp_path):
     script = tmp_path / "deadly.py"
     script.write_text("import os\ndef deadly(rgb):\n    os._exit(9)\n")
     with pytest.raises(OperatorError, match="got a process ended by itself"):
-        make(jobs_of(photos, f"python:{script}:deadly", {}, ()), processes=2)
+        compute_pairs(jobs_of(photos, f"python:{script}:deadly", {}, ()), processes=2)
 
 
 def test_pairs_are_taken_as_they_are(tmp_path):
     for side, value in (("before", 10), ("after", 200)):
         (tmp_path / side).mkdir()
         Image.new("RGB", (30, 20), (value,) * 3).save(tmp_path / side / "a.png")
-    pair = make(jobs_of(None, f"pairs:{tmp_path}", {}), processes=1)[0]
+    pair = compute_pairs(jobs_of(None, f"pairs:{tmp_path}", {}), processes=1)[0]
     before, after = pair.read()
     assert (before[0, 0, 0], after[0, 0, 0]) == pytest.approx((10 / 255, 200 / 255), abs=1e-4)
 
@@ -177,7 +195,7 @@ def test_pairs_of_unequal_size_are_refused(tmp_path):
         (tmp_path / side).mkdir()
         Image.new("RGB", (width, 20)).save(tmp_path / side / "a.png")
     with pytest.raises(PhotoError, match="expected the size of its 'before', 30 x 20, got 31 x 20"):
-        make(jobs_of(None, f"pairs:{tmp_path}", {}), processes=1)
+        compute_pairs(jobs_of(None, f"pairs:{tmp_path}", {}), processes=1)
 
 
 @pytest.mark.parametrize("size", [(20, 28), (13, 17), (1, 1), (40, 56)])
@@ -227,7 +245,7 @@ def test_pairs_do_not_stay_open(photos):
     def opened():
         return len(list(Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd").iterdir()))
 
-    found = make(jobs_of(photos), processes=1)
+    found = compute_pairs(jobs_of(photos), processes=1)
     before = opened()
     kept = [(pair.read(), pair.size, pair.thumbnail) for pair in found]
     assert len(kept) > 6

@@ -5,7 +5,7 @@ import torch
 from burnish.errors import UsageError
 from burnish.params import Param
 from burnish.training.pairs import Pair
-from burnish.training.sampler import Ahead, Batches
+from burnish.training.sampler import CropSampler, Prefetcher
 
 
 @pytest.fixture
@@ -21,23 +21,23 @@ def stored(tmp_path):
 
 
 def test_shapes_and_range(stored):
-    (batch,) = Batches(stored, batch=4, crop=16, seed=0).at(0)
+    (batch,) = CropSampler(stored, batch=4, crop=16, seed=0).batch_at(0)
     before, after = batch.before, batch.after
     assert before.shape == after.shape == (4, 3, 16, 16)
     assert before.min() >= 0
     assert before.max() <= 1
-    assert (batch.context, batch.share) == ((), 1.0)
+    assert (batch.context, batch.weight) == ((), 1.0)
 
 
 def test_before_and_after_are_turned_alike(stored):
-    batches = Batches(stored, batch=4, crop=16, seed=0)
+    batches = CropSampler(stored, batch=4, crop=16, seed=0)
     for step in range(8):
-        (batch,) = batches.at(step)
+        (batch,) = batches.batch_at(step)
         torch.testing.assert_close(batch.before + batch.after, torch.ones_like(batch.before))
 
 
 def test_every_crop_is_a_flip_or_turn_of_a_part_of_a_photo(stored):
-    before = Batches(stored, batch=2, crop=16, seed=1).at(3)[0].before
+    before = CropSampler(stored, batch=2, crop=16, seed=1).batch_at(3)[0].before
     photos = [pair.read()[0] for pair in stored]
     for crop in before.permute(0, 2, 3, 1).numpy():
         assert any(occurs(turned, photo) for photo in photos for turned in turns(crop))
@@ -59,15 +59,15 @@ def occurs(crop, photo):
 
 
 def test_a_batch_follows_from_its_step_alone(stored):
-    one, two = (Batches(stored, batch=2, crop=16, seed=5) for _ in range(2))
-    one.at(0)
-    one.at(1)
-    torch.testing.assert_close(one.at(7)[0].before, two.at(7)[0].before, rtol=0, atol=0)
+    one, two = (CropSampler(stored, batch=2, crop=16, seed=5) for _ in range(2))
+    one.batch_at(0)
+    one.batch_at(1)
+    torch.testing.assert_close(one.batch_at(7)[0].before, two.batch_at(7)[0].before, rtol=0, atol=0)
 
 
 def test_steps_ranks_and_seeds_differ(stored):
     drawn = [
-        Batches(stored, batch=2, crop=16, seed=seed, rank=rank).at(step)[0].before
+        CropSampler(stored, batch=2, crop=16, seed=seed, rank=rank).batch_at(step)[0].before
         for seed, rank, step in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
     ]
     for index, batch in enumerate(drawn):
@@ -75,17 +75,17 @@ def test_steps_ranks_and_seeds_differ(stored):
 
 
 def test_photos_smaller_than_a_crop_are_left_out(stored):
-    batches = Batches(stored, batch=4, crop=32, seed=0)
+    batches = CropSampler(stored, batch=4, crop=32, seed=0)
     assert [pair.digest for pair in batches.pairs] == ["1.png"]
-    assert batches.at(0)[0].before.shape == (4, 3, 32, 32)
+    assert batches.batch_at(0)[0].before.shape == (4, 3, 32, 32)
     with pytest.raises(
         UsageError, match="photos of 64 pixels or more to each side, got 40 at most"
     ):
-        Batches(stored, batch=1, crop=64, seed=0)
+        CropSampler(stored, batch=1, crop=64, seed=0)
 
 
 def test_chances_grow_with_the_root_of_the_pixels(stored):
-    chances = Batches(stored, batch=1, crop=8, seed=0).chances[False]
+    chances = CropSampler(stored, batch=1, crop=8, seed=0).sampling_weights[False]
     assert chances[1] / chances[0] == pytest.approx(((48 * 40) / (24 * 32)) ** 0.5)
 
 
@@ -103,20 +103,22 @@ def at_values(stored):
 
 
 def test_crops_come_at_the_value_that_holds_unsaid_or_at_drawn_ones(at_values):
-    batches = Batches(at_values, batch=16, crop=16, seed=0, sliders=(LAMBDA,))
-    (plain,) = batches.at(0)
+    batches = CropSampler(at_values, batch=16, crop=16, seed=0, sliders=(LAMBDA,))
+    (plain,) = batches.batch_at(0)
     assert plain.context[0].shape == (1, 1, 1, 1)
     assert float(plain.context[0]) == pytest.approx(0.02)
-    assert (len(plain.before), plain.share) == (16, 1)
-    drawn = batches.at(0, away=True)
+    assert (len(plain.before), plain.weight) == (16, 1)
+    drawn = batches.batch_at(0, off_default=True)
     assert sorted(float(batch.context[0]) for batch in drawn) == pytest.approx([0.1, 0.11])
-    assert all(batch.share == len(batch.before) / 16 for batch in drawn)
-    assert sum(batch.share for batch in drawn) == 1
+    assert all(batch.weight == len(batch.before) / 16 for batch in drawn)
+    assert sum(batch.weight for batch in drawn) == 1
 
 
 def test_values_belong_to_the_crops_photo(at_values):
     photos = {0.1: at_values[0].read()[0], 0.11: at_values[2].read()[0]}
-    batches = Batches(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).at(0, away=True)
+    batches = CropSampler(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).batch_at(
+        0, off_default=True
+    )
     assert len(batches) == 2
     for batch in batches:
         photo = photos[round(float(batch.context[0]), 6)]
@@ -125,10 +127,13 @@ def test_values_belong_to_the_crops_photo(at_values):
 
 
 def test_drawing_ahead_gives_what_drawing_in_time_gives(at_values):
-    batches = Batches(at_values, batch=4, crop=16, seed=0, sliders=(LAMBDA,))
-    with Ahead(batches) as ahead:
+    batches = CropSampler(at_values, batch=4, crop=16, seed=0, sliders=(LAMBDA,))
+    with Prefetcher(batches) as ahead:
         for step, away in [(5, False), (6, False), (7, True), (8, True), (3, True)]:
-            taken, expected = ahead.take(step, away=away), batches.at(step, away=away)
+            taken, expected = (
+                ahead.get(step, off_default=away),
+                batches.batch_at(step, off_default=away),
+            )
             for one, other in zip(taken, expected, strict=True):
                 assert torch.equal(one.before, other.before)
                 assert torch.equal(one.after, other.after)

@@ -12,31 +12,31 @@ from burnish.errors import UsageError
 from burnish.operators.registry import OPERATORS
 from burnish.params import Param
 from burnish.photo.rectangle import Rectangle
-from burnish.runtime.area_resize import shrink
+from burnish.runtime.area_resize import area_resize
 from burnish.runtime.model import Model
 from burnish.training import pairs
-from burnish.training.config import Settings
-from burnish.training.pairs import Pair, find_photos, plan
-from burnish.training.pipeline import train_and_publish
-from burnish.training.request import prepare
-from burnish.training.sampler import Batches
-from burnish.training.train import Watch, train
-from burnish.training.validation import View, as_filter, groups, judge
+from burnish.training.config import TrainConfig
+from burnish.training.pairs import Pair, find_photos, plan_pairs
+from burnish.training.pipeline import train_and_export
+from burnish.training.request import validate_request
+from burnish.training.sampler import CropSampler
+from burnish.training.train import TrainCallbacks, train
+from burnish.training.validation import TileContext, as_callable, split_by_size, validate
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 LAMBDA, KAPPA = OPERATORS["l0-smoothing"].params
 
 
 def planned(photos, sliders=(LAMBDA,), draws=3, short_sides=(20,)):
-    return plan(
+    return plan_pairs(
         "l0-smoothing",
         VALUES,
         find_photos(photos),
         short_sides=short_sides,
-        largest=2160,
+        max_size=2160,
         cache=pairs.cache_folder(),
         sliders=sliders,
-        draws=draws,
+        slider_samples=draws,
     )
 
 
@@ -83,15 +83,15 @@ def test_draws_lie_in_the_range_and_spread_along_the_scale(photos):
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.5, 1])
 def test_a_whole_parameter_is_drawn_whole(share):
-    param = Param("radius", "looks wider", default=3, low=1, high=9, whole=True)
-    value = param.draw(share)
+    param = Param("radius", "looks wider", default=3, low=1, high=9, integer=True)
+    value = param.at_fraction(share)
     assert isinstance(value, float)
     assert value == round(1 + 8 * share)
     assert param.check(value) == value
 
 
 def test_pairs_carry_their_values(photos):
-    made = pairs.make(planned(photos, draws=1, short_sides=()), processes=1)
+    made = pairs.compute_pairs(planned(photos, draws=1, short_sides=()), processes=1)
     for pair in made:
         before, after = pair.read()
         expected = OPERATORS["l0-smoothing"].run(before, **pair.values)
@@ -115,10 +115,10 @@ def stored(tmp_path):
 
 def test_crops_of_equal_values_come_together_with_them(stored):
     """The values tell the colour of the pair, and the shares how many crops have them."""
-    batches = Batches(stored, batch=6, crop=16, seed=0, sliders=(KAPPA, LAMBDA))
+    batches = CropSampler(stored, batch=6, crop=16, seed=0, sliders=(KAPPA, LAMBDA))
     seen = set()
     for step in range(4):
-        parts = batches.at(step, away=True)
+        parts = batches.batch_at(step, off_default=True)
         for part in parts:
             (values,) = part.context
             assert (values.shape, values.dtype) == ((1, 2, 1, 1), torch.float32)
@@ -128,7 +128,7 @@ def test_crops_of_equal_values_come_together_with_them(stored):
                 assert lambda_ == pytest.approx(0.01 * colour)
                 assert kappa == colour + 1
                 seen.add(colour)
-            assert part.share == pytest.approx(len(part.before) / 6)
+            assert part.weight == pytest.approx(len(part.before) / 6)
         assert sum(len(part.before) for part in parts) == 6
         assert len({part.context[0].flatten().tolist()[0] for part in parts}) == len(parts)
     assert seen == {1, 2, 3}
@@ -136,14 +136,14 @@ def test_crops_of_equal_values_come_together_with_them(stored):
 
 def test_each_crop_brings_its_whole_photo_small_and_turned_alike(stored):
     """Crops as large as the photo: each thumbnail is what its crop shrinks to."""
-    batches = Batches(stored[2:], batch=8, crop=32, seed=0, block=8)
+    batches = CropSampler(stored[2:], batch=8, crop=32, seed=0, coords_block=8)
     corners = set()
     for step in range(4):
-        (batch,) = batches.at(step)
+        (batch,) = batches.batch_at(step)
         thumbnails, _ = batch.context
         assert thumbnails.shape == (8, 3, 64, 64)
         for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
-            small = shrink(crop.permute(1, 2, 0).numpy(), 64)
+            small = area_resize(crop.permute(1, 2, 0).numpy(), 64)
             np.testing.assert_allclose(thumbnail.permute(1, 2, 0).numpy(), small, atol=1e-6)
             corners.add(thumbnail[0, [0, 0, -1, -1], [0, -1, 0, -1]].argmax().item())
     assert corners == {0, 1, 2, 3}
@@ -154,9 +154,11 @@ def test_each_crop_brings_where_in_its_photo_it_lies(tmp_path):
     across, down = np.meshgrid(np.linspace(0, 60000, 96), np.linspace(0, 60000, 64))
     slope = np.stack([across, down, across + down / 2], axis=2).clip(0, 65535).astype(np.uint16)
     np.save(tmp_path / "slope.npy", np.stack([slope, slope]))
-    batches = Batches([Pair("slope", tmp_path / "slope.npy")], batch=8, crop=16, seed=1, block=8)
+    batches = CropSampler(
+        [Pair("slope", tmp_path / "slope.npy")], batch=8, crop=16, seed=1, coords_block=8
+    )
     for step in range(8):
-        (batch,) = batches.at(step)
+        (batch,) = batches.batch_at(step)
         thumbnails, where = batch.context
         assert where.shape == (8, 2, 2, 2)
         there = grid_sample(thumbnails, where, align_corners=False)
@@ -165,12 +167,12 @@ def test_each_crop_brings_where_in_its_photo_it_lies(tmp_path):
 
 def test_a_pair_s_thumbnail_is_of_all_of_it(stored):
     before, _ = stored[1].read()
-    np.testing.assert_allclose(stored[1].thumbnail, shrink(before, 64), atol=1e-6)
+    np.testing.assert_allclose(stored[1].thumbnail, area_resize(before, 64), atol=1e-6)
 
 
 def test_a_thumbnail_changes_no_crop(stored):
-    (plain,) = Batches(stored, batch=4, crop=16, seed=3).at(5)
-    (rich,) = Batches(stored, batch=4, crop=16, seed=3, block=8).at(5)
+    (plain,) = CropSampler(stored, batch=4, crop=16, seed=3).batch_at(5)
+    (rich,) = CropSampler(stored, batch=4, crop=16, seed=3, coords_block=8).batch_at(5)
     assert torch.equal(rich.before, plain.before)
     assert torch.equal(rich.after, plain.after)
     assert [part.shape for part in rich.context] == [(4, 3, 64, 64), (4, 2, 2, 2)]
@@ -178,12 +180,12 @@ def test_a_thumbnail_changes_no_crop(stored):
 
 def settings(**changes):
     wanted = {"operator": "l0-smoothing", "network": "fast", "params": VALUES, "steps": 1}
-    return Settings(**wanted | changes)
+    return TrainConfig(**wanted | changes)
 
 
 def test_settings_with_sliders_come_back_from_json():
     wanted = settings(sliders={"lambda": (0.01, 0.1)}, draws=4, thumbnail=True)
-    again = Settings.from_json(json.dumps(wanted.to_json()))
+    again = TrainConfig.from_json(json.dumps(wanted.to_json()))
     assert again == wanted
     assert again.sliders["lambda"] == (0.01, 0.1)
 
@@ -198,7 +200,7 @@ def test_slider_params_are_the_operator_s_narrowed_in_its_order():
 
 def test_a_range_without_the_operator_s_default_holds_around_what_is_asked(photos, tmp_path):
     """0.02 is l0-smoothing's default, 0.1 what is asked for."""
-    order = prepare(
+    order = validate_request(
         "l0-smoothing",
         photos=photos,
         params={"lambda": 0.1},
@@ -206,7 +208,7 @@ def test_a_range_without_the_operator_s_default_holds_around_what_is_asked(photo
         output=tmp_path / "x.onnx",
         steps=1,
     )
-    (param,) = order.settings.slider_params
+    (param,) = order.config.slider_params
     assert (param.low, param.default, param.high) == (0.05, 0.1, 0.2)
 
 
@@ -218,12 +220,12 @@ def test_groups_are_own_size_then_octaves_then_drawn(tmp_path):
             np.save(path, np.zeros((2, side, side, 3), np.uint16))
             made.append(Pair(digest, path, VALUES))
             made.append(Pair(digest, path, VALUES | {"lambda": 0.01}))
-    found = groups(made)
+    found = split_by_size(made)
     assert [remark for remark, _ in found] == ["", "", "", "", ", sliders at random"]
     assert [len(members) for _, members in found] == [2, 2, 2, 2, 6]
     sides = [{pair.size[0] for pair in members} for _, members in found]
     assert sides == [{32}, {15}, {30}, {32}, {15, 30, 32}]
-    assert [remark for remark, _ in groups(made[:1])] == [""]
+    assert [remark for remark, _ in split_by_size(made[:1])] == [""]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 16), (13, 22), (17, 3)])
@@ -233,7 +235,7 @@ def test_a_network_as_a_filter_takes_any_size_as_the_model_file_does(
     network, sliders = lively()
     rgb = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
     values = {"lambda": 0.05, "kappa": 3.0}
-    apply = as_filter(network, [param.name for param in sliders])
+    apply = as_callable(network, [param.name for param in sliders])
     result = apply(rgb, values)
     expected = Model.open(slider_model, device="cpu", threads=1)(rgb, values)
     assert result.shape == rgb.shape
@@ -244,9 +246,9 @@ def test_a_network_as_a_filter_takes_any_size_as_the_model_file_does(
 def test_a_part_is_judged_by_the_whole_s_thumbnail(lively):
     network, _ = lively((), thumbnail=True)
     rgb = np.random.default_rng(0).random((160, 160, 3), dtype=np.float32)
-    apply = as_filter(network)
+    apply = as_callable(network)
     inner = slice(40, 120)
-    view = View(Rectangle(40, 120, 40, 120), (160, 160), shrink(rgb, 64))
+    view = TileContext(Rectangle(40, 120, 40, 120), (160, 160), area_resize(rgb, 64))
     part = apply(np.ascontiguousarray(rgb[inner, inner]), {}, view)
     margin = slice(network.halo + 4, -network.halo - 4)
     whole = apply(rgb, {})[inner, inner]
@@ -255,9 +257,9 @@ def test_a_part_is_judged_by_the_whole_s_thumbnail(lively):
 
 def test_judging_says_which_photos_and_how_good(photos, lively):
     network, _ = lively(("lambda",), thumbnail=False)
-    unseen = pairs.make(planned(photos, draws=1, short_sides=(20,)), processes=1)
+    unseen = pairs.compute_pairs(planned(photos, draws=1, short_sides=(20,)), processes=1)
     ticks = []
-    found = judge(network, ["lambda"], unseen, photos, lambda: ticks.append(1))
+    found = validate(network, ["lambda"], unseen, photos, lambda: ticks.append(1))
     assert len(ticks) == sum(judgement.report.count for judgement in found)
     own, *_, drawn = found
     assert own.photos.startswith("6 from 'фото', 0.0022")
@@ -265,7 +267,7 @@ def test_judging_says_which_photos_and_how_good(photos, lively):
     assert drawn.photos.endswith(", sliders at random")
 
 
-TINY = {"batch": 2, "crop": 16, "short_sides": (), "averaging": 0.5}
+TINY = {"batch": 2, "crop": 16, "short_sides": (), "ema_decay": 0.5}
 
 
 def test_held_out_photos_are_left_out_of_training(photos, tmp_path):
@@ -275,34 +277,34 @@ def test_held_out_photos_are_left_out_of_training(photos, tmp_path):
     for name in ("1.png", "4.png"):
         (few / f"copy {name}").write_bytes((photos / name).read_bytes())
     result = train(
-        Settings("l0-smoothing", "can24", VALUES, steps=1, **TINY), photos, few, tmp_path / "run"
+        TrainConfig("l0-smoothing", "can24", VALUES, steps=1, **TINY), photos, few, tmp_path / "run"
     )
-    assert len(result.unseen) == 2
-    assert result.held_out == few
+    assert len(result.validation) == 2
+    assert result.validation_source == few
     assert result.trained_on.startswith("4 from 'фото'")
 
 
 def test_a_slider_and_a_thumbnail_from_photos_to_a_model_that_turns(photos, tmp_path):
     """A few steps teach it little, but to take both it has to."""
-    order = prepare(
+    order = validate_request(
         "l0-smoothing",
         photos=photos,
         sliders=["lambda=0.005:0.1"],
-        thumbnail=True,
+        global_context=True,
         output=tmp_path / "turns.onnx",
-        run=tmp_path / "run",
+        run_dir=tmp_path / "run",
         steps=4,
         draws=2,
         **TINY,
     )
-    published = train_and_publish(order, Watch())
+    published = train_and_export(order, TrainCallbacks())
     model = Model.open(published.path, device="cpu", threads=1)
     (slider,) = model.card.sliders
     assert (slider.name, slider.low, slider.value, slider.high) == ("lambda", 0.005, 0.02, 0.1)
-    assert model.card.thumbnail == 64
+    assert model.card.thumbnail_size == 64
     assert [param.name for param in model.card.params] == ["lambda", "kappa"]
-    assert model.card.measured[-1].photos.endswith(", sliders at random")
-    assert len(model.card.measured) == len(published.judgements) == 2
+    assert model.card.metrics[-1].photos.endswith(", sliders at random")
+    assert len(model.card.metrics) == len(published.validation) == 2
     pixels = np.random.default_rng(0).random((20, 33, 3), dtype=np.float32)
     assert np.abs(model(pixels, {"lambda": 0.1}) - model(pixels)).max() > 0
     with pytest.raises(UsageError, match=r"lambda: expected 0\.005 to 0\.1, got 0\.2"):
@@ -314,9 +316,13 @@ def test_a_slider_and_a_thumbnail_from_photos_to_a_model_that_turns(photos, tmp_
     [("l0-smoothing", False), ("local-laplacian", True), ("nonlocal-dehazing", True)],
 )
 def test_a_thumbnail_is_given_where_the_operator_looks_at_the_whole(photos, tmp_path, name, seen):
-    order = prepare(name, photos=photos, output=tmp_path / "x.onnx", steps=1)
-    assert order.settings.thumbnail is seen
-    chosen = prepare(name, photos=photos, output=tmp_path / "x.onnx", steps=1, thumbnail=True)
-    assert chosen.settings.thumbnail
-    can = prepare(name, photos=photos, output=tmp_path / "x.onnx", steps=1, network="can24")
-    assert not can.settings.thumbnail
+    order = validate_request(name, photos=photos, output=tmp_path / "x.onnx", steps=1)
+    assert order.config.global_context is seen
+    chosen = validate_request(
+        name, photos=photos, output=tmp_path / "x.onnx", steps=1, global_context=True
+    )
+    assert chosen.config.global_context
+    can = validate_request(
+        name, photos=photos, output=tmp_path / "x.onnx", steps=1, network="can24"
+    )
+    assert not can.config.global_context

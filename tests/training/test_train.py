@@ -17,17 +17,17 @@ from burnish.errors import ModelError, UsageError
 from burnish.files import digest
 from burnish.networks.can import CAN
 from burnish.training.checkpoint import Checkpoint
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 from burnish.training.pairs import Pair
-from burnish.training.sampler import Batches
-from burnish.training.train import Watch, train
-from burnish.training.trainer import Training
+from burnish.training.sampler import CropSampler
+from burnish.training.train import TrainCallbacks, train
+from burnish.training.trainer import Trainer
 
 TINY = {"batch": 2, "crop": 16, "short_sides": ()}
 
 
 def settings(**changes):
-    return Settings(
+    return TrainConfig(
         **{"operator": "l0-smoothing", "network": "can24", "steps": 12} | TINY | changes
     )
 
@@ -48,9 +48,9 @@ def stored(tmp_path):
 def training(stored, folder, **changes):
     torch.manual_seed(0)
     wanted = settings(**changes)
-    batches = Batches(stored, batch=wanted.batch, crop=wanted.crop, seed=wanted.seed)
+    batches = CropSampler(stored, batch=wanted.batch, crop=wanted.crop, seed=wanted.seed)
     folder.mkdir(exist_ok=True)
-    return Training(wanted, CAN(width=8, dilations=(1, 1)), batches, folder)
+    return Trainer(wanted, CAN(width=8, dilations=(1, 1)), batches, folder)
 
 
 def weights(one):
@@ -69,7 +69,7 @@ def test_it_learns(stored, tmp_path):
     before, after = stored[0].read()
     planes = torch.from_numpy(before).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        result = run.averaged()(planes)[0].permute(1, 2, 0).numpy()
+        result = run.ema_network()(planes)[0].permute(1, 2, 0).numpy()
     untouched = np.mean((before - after) ** 2)
     assert np.mean((result - after) ** 2) < untouched / 3
 
@@ -144,7 +144,7 @@ def test_statistics_freeze_for_good(stored, tmp_path):
 def test_a_budget_ends_the_training(stored, tmp_path):
     run = training(stored, tmp_path / "run", steps=None, budget=0.5)
     run.run()
-    assert run.done == 1
+    assert run.progress == 1
     assert run.step > 3
     assert run.seconds >= 0.5
 
@@ -152,7 +152,7 @@ def test_a_budget_ends_the_training(stored, tmp_path):
 def test_photos_to_network_and_report(photos, tmp_path):
     heard = []
 
-    class Ears(Watch):
+    class Ears(TrainCallbacks):
         def begin(self, task, total):
             heard.append((task, total))
 
@@ -162,11 +162,11 @@ def test_photos_to_network_and_report(photos, tmp_path):
     result = train(settings(), photos, None, tmp_path / "run", Ears())
     assert heard[0] == ("making pairs", 6 + 1)  # photos, and a drawn picture
     assert ("look", True) in heard
-    assert (result.steps, len(result.unseen)) == (12, 1)
+    assert (result.steps, len(result.validation)) == (12, 1)
     assert result.trained_on.startswith("5 from 'фото', 0.0022 megapixels")
-    assert result.held_out == photos
+    assert result.validation_source == photos
     saved = (tmp_path / "run" / "settings.json").read_text()
-    assert Settings.from_json(saved) == settings()
+    assert TrainConfig.from_json(saved) == settings()
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 12
     assert all(0 < line["held_out_psnr"] < 60 for line in log)
@@ -189,19 +189,19 @@ def test_a_copy_of_a_photo_is_the_same_photo(photos, tmp_path):
 def test_photos_that_break_off_are_neither_learnt_nor_judged(photos, tmp_path):
     files = sorted(photos.iterdir())
     whole = train(settings(steps=2), photos, None, tmp_path / "whole")
-    judged = next(file for file in files if digest(file) == whole.unseen[0].digest)
+    judged = next(file for file in files if digest(file) == whole.validation[0].digest)
     judged.write_bytes(judged.read_bytes()[:-1000])  # another file, and not to be read to its end
     found = train(settings(steps=2), photos, None, tmp_path / "broken")
     assert found.trained_on.startswith(f"{len(files) - 2} from")
-    assert len(found.unseen) == 1
-    assert found.unseen[0].digest in {digest(file) for file in files if file != judged}
+    assert len(found.validation) == 1
+    assert found.validation[0].digest in {digest(file) for file in files if file != judged}
 
 
 def test_photos_too_small_to_be_judged_are_not_held_out(photos, tmp_path):
     for seed in range(12):
         Image.fromarray(np.full((10, 40, 3), 20 * seed, np.uint8)).save(photos / f"s{seed}.png")
     result = train(settings(), photos, None, tmp_path / "run")
-    assert {pair.size for pair in result.unseen} <= {(40, 56), (56, 40)}
+    assert {pair.size for pair in result.validation} <= {(40, 56), (56, 40)}
     assert result.trained_on.startswith("5 from")
 
 

@@ -4,14 +4,14 @@ import av
 import numpy as np
 import pytest
 
-from burnish.editing.video_file import edit_film
-from burnish.errors import BurnishError, FilmError, OutputError, UsageError
-from burnish.video.formats import Coding
+from burnish.editing.video_file import edit_video
+from burnish.errors import BurnishError, OutputError, UsageError, VideoError
+from burnish.video.formats import EncodingOptions
 
 
 def refusal(edit, film, target, **how):
     with pytest.raises(BurnishError) as caught:
-        edit_film(edit, film, target, **how)
+        edit_video(edit, film, target, **how)
     assert "\n" not in str(caught.value)
     assert not target.exists()
     return caught.value
@@ -76,7 +76,7 @@ def test_no_file(unchanged, tmp_path):
 def test_a_film_cut_off(clip, unchanged, tmp_path):
     film = clip("a.mp4")
     film.write_bytes(film.read_bytes()[:-400])
-    assert isinstance(refusal(unchanged(), film, tmp_path / "b.mp4"), FilmError)
+    assert isinstance(refusal(unchanged(), film, tmp_path / "b.mp4"), VideoError)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_sound_that_the_container_does_not_hold(
     clip, unchanged, tmp_path, name, codec, sound, target, words
 ):
     film = clip(name, codec=codec, sound=sound)
-    error = refusal(unchanged(), film, tmp_path / target, coding=Coding("av1"))
+    error = refusal(unchanged(), film, tmp_path / target, coding=EncodingOptions("av1"))
     assert words in error.expected
     assert ".mkv" in error.remedy
 
@@ -103,9 +103,9 @@ def test_subtitles_that_the_container_does_not_hold(clip, unchanged, tmp_path):
 @pytest.mark.parametrize(
     ("format", "codec", "coding", "remedy"),
     [
-        ("yuv422p10le", "libx265", Coding("av1"), "h264 or hevc"),
-        ("yuv420p10le", "libx264", Coding("vp9"), "h264 or hevc or av1"),
-        ("yuv444p", "libx264", Coding("av1"), "h264 or hevc or vp9"),
+        ("yuv422p10le", "libx265", EncodingOptions("av1"), "h264 or hevc"),
+        ("yuv420p10le", "libx264", EncodingOptions("vp9"), "h264 or hevc or av1"),
+        ("yuv444p", "libx264", EncodingOptions("av1"), "h264 or hevc or vp9"),
     ],
 )
 def test_depth_and_chroma_that_the_codec_does_not_hold(
@@ -126,11 +126,11 @@ def test_a_layout_that_burnish_takes_not(clip, unchanged, tmp_path):
 @pytest.mark.parametrize(
     ("coding", "got"),
     [
-        (Coding("mpeg2"), "'mpeg2'"),
-        (Coding("prores"), "prores"),
-        (Coding(None, 52), "52"),
-        (Coding("av1", 64), "64"),
-        (Coding("h264", -1), "-1"),
+        (EncodingOptions("mpeg2"), "'mpeg2'"),
+        (EncodingOptions("prores"), "prores"),
+        (EncodingOptions(None, 52), "52"),
+        (EncodingOptions("av1", 64), "64"),
+        (EncodingOptions("h264", -1), "-1"),
     ],
 )
 def test_codecs_and_numbers_that_there_are_not(clip, unchanged, tmp_path, coding, got):
@@ -141,7 +141,9 @@ def test_codecs_and_numbers_that_there_are_not(clip, unchanged, tmp_path, coding
 
 def test_a_lossless_codec_has_no_number(clip, unchanged, tmp_path):
     film = clip("a.mkv", codec="ffv1")
-    assert refusal(unchanged(), film, tmp_path / "b.mkv", coding=Coding(None, 3)).got == "3"
+    assert (
+        refusal(unchanged(), film, tmp_path / "b.mkv", coding=EncodingOptions(None, 3)).got == "3"
+    )
 
 
 def test_a_container_that_is_only_read(clip, unchanged, tmp_path):
@@ -149,7 +151,7 @@ def test_a_container_that_is_only_read(clip, unchanged, tmp_path):
     error = refusal(unchanged(), film, tmp_path / "a.same.avi")
     assert "--format mkv" in error.remedy
     with pytest.warns(UserWarning, match="encoded as h264"):
-        assert edit_film(unchanged(), film, tmp_path / "a.same.mkv").finished
+        assert edit_video(unchanged(), film, tmp_path / "a.same.mkv").finished
 
 
 def test_a_size_that_changes(clip, unchanged, tmp_path):
@@ -164,9 +166,9 @@ def test_the_output_stays(clip, unchanged, tmp_path):
     film = clip("a.mp4")
     (tmp_path / "b.mp4").write_bytes(b"precious")
     with pytest.raises(OutputError):
-        edit_film(unchanged(), film, tmp_path / "b.mp4")
+        edit_video(unchanged(), film, tmp_path / "b.mp4")
     assert (tmp_path / "b.mp4").read_bytes() == b"precious"
-    edit_film(unchanged(), film, tmp_path / "b.mp4", overwrite=True)
+    edit_video(unchanged(), film, tmp_path / "b.mp4", overwrite=True)
     assert (tmp_path / "b.mp4").stat().st_size > 1000
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
@@ -194,6 +196,6 @@ def test_a_film_that_ends_before_it_says_is_said_to(
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
     target = (tmp_path / "b").with_suffix(film.suffix)
     with pytest.warns(UserWarning, match=r"of the 4.0 s that it says it has; it may be cut off"):
-        done = edit_film(unchanged(), film, target)
+        done = edit_video(unchanged(), film, target)
     assert 10 < done.frames < 90
     assert len(seen(target).frames) == done.frames

@@ -13,8 +13,8 @@ import burnish as package
 from burnish.editing import inputs as sources
 from burnish.editing import plan as planning
 from burnish.editing.outcome import outcome_schema
-from burnish.errors import FilmError, MissingLibraryError, UsageError
-from burnish.video.formats import Coding
+from burnish.errors import MissingLibraryError, UsageError, VideoError
+from burnish.video.formats import EncodingOptions
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ def test_what_cannot_be_is_one_line(folder, burnish, monkeypatch, arguments, cod
 @pytest.fixture
 def without(monkeypatch):
     """As if PyAV were not installed."""
-    monkeypatch.setattr(sources, "can_edit_films", lambda: False)
-    monkeypatch.setattr(planning, "can_edit_films", lambda: False)
+    monkeypatch.setattr(sources, "can_edit_videos", lambda: False)
+    monkeypatch.setattr(planning, "can_edit_videos", lambda: False)
     assert find_spec("av")
 
 
@@ -174,14 +174,14 @@ def test_python_takes_a_film_by_its_path(folder):
 def test_a_plan_names_films_that_are_only_read(tmp_path):
     for name in ("a.avi", "b.jpg"):
         (tmp_path / name).write_bytes(b"")
-    wish = planning.Wish(coding=Coding(crf=20))
-    with pytest.raises(FilmError, match="choose --format mkv"):
+    wish = planning.OutputOptions(encoding_options=EncodingOptions(crf=20))
+    with pytest.raises(VideoError, match="choose --format mkv"):
         planning.plan([tmp_path / "a.avi"], "x", wish)
     # Among others it fails by itself, and the others are done.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        steps = planning.plan([tmp_path], "x", wish).steps
-    assert [(step.target.name, step.film) for step in steps] == [
+        steps = planning.plan([tmp_path], "x", wish).files
+    assert [(step.target.name, step.is_video) for step in steps] == [
         *(("a.x.avi", True), ("b.x.jpg", False))
     ]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.editing.video_file import edit_film
-from burnish.errors import FilmError
-from burnish.video.formats import Coding
+from burnish.editing.video_file import edit_video
+from burnish.errors import VideoError
+from burnish.video.formats import EncodingOptions
 
 LOSSLESS = {"codec": "ffv1"}
 
@@ -33,7 +33,7 @@ def test_an_edit_that_changes_nothing_gives_nearly_the_same_samples(
     clip, seen, unchanged, tmp_path, size, format
 ):
     film = clip("a.mkv", codec="ffv1", format=format, size=size, frames=4)
-    edit_film(unchanged(), film, tmp_path / "b.mkv")
+    edit_video(unchanged(), film, tmp_path / "b.mkv")
     before, after = seen(film), seen(tmp_path / "b.mkv")
     luma, *chroma = compare(before, after)
     assert luma == 0
@@ -49,7 +49,7 @@ def test_colours_are_tagged_as_they_were_and_converted_by_their_own(
     film = clip("a.mp4", colours=(1, 6, matrix, range), frames=3, options={"crf": "0"})
     told = []
     edit = unchanged(lambda pixels, progress=None: told.append(pixels) or pixels)
-    edit_film(edit, film, tmp_path / "b.mp4", coding=Coding(crf=0))
+    edit_video(edit, film, tmp_path / "b.mp4", encoding_options=EncodingOptions(crf=0))
     before, after = seen(film), seen(tmp_path / "b.mp4")
     assert after.context == before.context
     assert after.context["colorspace"] == matrix
@@ -70,7 +70,7 @@ def test_colours_are_tagged_as_they_were_and_converted_by_their_own(
 
 def test_full_range_said_by_the_format_alone_stays(clip, seen, unchanged, tmp_path):
     film = clip("a.mkv", codec="mjpeg", format="yuvj420p", frames=3)
-    edit_film(unchanged(), film, tmp_path / "b.mkv", coding=Coding("ffv1"))
+    edit_video(unchanged(), film, tmp_path / "b.mkv", encoding_options=EncodingOptions("ffv1"))
     before, after = seen(film), seen(tmp_path / "b.mkv")
     assert after.context["color_range"] == 2
     luma, *chroma = compare(before, after)
@@ -97,7 +97,7 @@ def test_time_stamps_are_the_films_own(clip, seen, unchanged, tmp_path, name, co
         frames=len(VARIABLE),
         options=options,
     )
-    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    edit_video(unchanged(), film, tmp_path / f"b.{name}")
     before, after = seen(film), seen(tmp_path / f"b.{name}")
     assert len(before.stamps) == len(VARIABLE)
     assert after.stamps == before.stamps
@@ -106,7 +106,7 @@ def test_time_stamps_are_the_films_own(clip, seen, unchanged, tmp_path, name, co
 
 def test_a_steady_rate_that_is_no_whole_number_stays_exact(clip, seen, unchanged, tmp_path):
     film = clip("a.mp4", frames=30, stamps=list(range(30)), time_base=Fraction(1001, 30000))
-    edit_film(unchanged(), film, tmp_path / "b.mp4")
+    edit_video(unchanged(), film, tmp_path / "b.mp4")
     assert seen(tmp_path / "b.mp4").stamps == [n * Fraction(1001, 30000) for n in range(30)]
 
 
@@ -124,7 +124,7 @@ def test_sound_is_the_same_packets_at_the_same_times(
     clip, seen, unchanged, tmp_path, name, codec, sound
 ):
     film = clip(f"a.{name}", codec=codec, sound=sound, frames=30)
-    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    edit_video(unchanged(), film, tmp_path / f"b.{name}")
     before, after = seen(film), seen(tmp_path / f"b.{name}")
     assert len(before.packets[1]) > 10
     assert after.packets == before.packets
@@ -132,14 +132,14 @@ def test_sound_is_the_same_packets_at_the_same_times(
 
 
 def test_a_film_without_sound_has_none_afterwards(clip, seen, unchanged, tmp_path):
-    edit_film(unchanged(), clip("a.mp4"), tmp_path / "b.mp4")
+    edit_video(unchanged(), clip("a.mp4"), tmp_path / "b.mp4")
     assert [kind for kind, *_ in seen(tmp_path / "b.mp4").streams] == ["video"]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("mkv", "subrip"), ("mp4", "mov_text")])
 def test_subtitles_and_their_language_are_kept(clip, seen, unchanged, tmp_path, name, kind):
     film = clip(f"a.{name}", subtitles=kind, sound="aac", frames=30)
-    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    edit_video(unchanged(), film, tmp_path / f"b.{name}")
     before, after = seen(film), seen(tmp_path / f"b.{name}")
     assert [s[:2] for s in after.streams] == [s[:2] for s in before.streams]
     [text] = [told for kind, _, told in after.streams if kind == "subtitle"]
@@ -169,7 +169,7 @@ def test_chapters_are_kept(clip, seen, unchanged, tmp_path):
     ]
     for name in ("mkv", "mp4"):
         film = clip(f"a.{name}", chapters=chapters)
-        edit_film(unchanged(), film, tmp_path / f"b.{name}")
+        edit_video(unchanged(), film, tmp_path / f"b.{name}")
         before, after = seen(film), seen(tmp_path / f"b.{name}")
         assert [chapter["metadata"]["title"] for chapter in after.chapters] == ["A", "B"]
         assert after.chapters == before.chapters
@@ -183,7 +183,7 @@ def test_metadata_is_kept(clip, seen, unchanged, tmp_path, name):
         "creation_time": "2026-05-01T12:00:00Z",
     }
     film = clip(f"a.{name}", metadata=told, stream_metadata={"language": "eng"})
-    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    edit_video(unchanged(), film, tmp_path / f"b.{name}")
     before, after = seen(film), seen(tmp_path / f"b.{name}")
     for side in (before, after):
         assert {key.lower(): value for key, value in side.metadata.items()}["title"] == "Im Garten"
@@ -213,7 +213,7 @@ def test_metadata_that_the_plain_form_does_not_hold_is_kept_in_the_other(
             if packet.size:
                 packet.stream = stream
                 copy.mux(packet)
-    edit_film(unchanged(), tmp_path / "c.mov", tmp_path / "b.mov")
+    edit_video(unchanged(), tmp_path / "c.mov", tmp_path / "b.mov")
     assert seen(tmp_path / "b.mov").metadata[key] == "+48.1+011.5/"
     assert seen(tmp_path / "b.mov").metadata["title"] == "x"
 
@@ -221,9 +221,9 @@ def test_metadata_that_the_plain_form_does_not_hold_is_kept_in_the_other(
 def test_what_the_plain_form_is_said_to_hold_it_holds(tmp_path):
     import av
 
-    from burnish.video.mux import PLAIN
+    from burnish.video.mux import PLAIN_KEYS
 
-    for name, keys in PLAIN.items():
+    for name, keys in PLAIN_KEYS.items():
         wanted = {
             key: "2026-05-01T12:00:00.000000Z" if "time" in key else f"of {key}" for key in keys
         }
@@ -252,8 +252,8 @@ def test_rotation_is_kept_and_the_edit_sees_frames_upright(
 
         return unchanged(run)
 
-    edit_film(watch("upright"), film, tmp_path / "b.mp4", coding=Coding(crf=0))
-    edit_film(watch("lying"), lying, tmp_path / "d.mp4")
+    edit_video(watch("upright"), film, tmp_path / "b.mp4", encoding_options=EncodingOptions(crf=0))
+    edit_video(watch("lying"), lying, tmp_path / "d.mp4")
     assert (first["upright"] == np.rot90(first["lying"], rotation // 90)).all()
     before, after = seen(film), seen(tmp_path / "b.mp4")
     assert before.rotation == after.rotation == rotation
@@ -265,7 +265,7 @@ def test_rotation_is_kept_and_the_edit_sees_frames_upright(
 def test_frames_lie_as_ffmpeg_turns_them(clip, unchanged, tmp_path, ffprobe, rotation, flip):
     film = clip("a.mp4", rotation=rotation, flip=flip, frames=1, options={"crf": "0"})
     told = []
-    edit_film(unchanged(lambda p, progress=None: told.append(p) or p), film, tmp_path / "b.mp4")
+    edit_video(unchanged(lambda p, progress=None: told.append(p) or p), film, tmp_path / "b.mp4")
 
     def shown(path):
         command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray"]
@@ -283,7 +283,7 @@ def test_frames_lie_as_ffmpeg_turns_them(clip, unchanged, tmp_path, ffprobe, rot
 @pytest.mark.parametrize("name", ["mp4", "mkv"])
 def test_the_shape_of_pixels_is_kept(clip, seen, unchanged, tmp_path, name):
     film = clip(f"a.{name}", aspect=Fraction(16, 11))
-    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    edit_video(unchanged(), film, tmp_path / f"b.{name}")
     assert seen(film).context["aspect"] == Fraction(16, 11)
     assert seen(tmp_path / f"b.{name}").context["aspect"] == Fraction(16, 11)
 
@@ -301,7 +301,7 @@ def test_the_shape_of_pixels_is_kept(clip, seen, unchanged, tmp_path, name):
 def test_depth_is_kept(clip, seen, unchanged, tmp_path, codec, format):
     options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     film = clip("a.mkv", codec=codec, format=format, frames=4, options=options)
-    edit_film(unchanged(), film, tmp_path / "b.mkv")
+    edit_video(unchanged(), film, tmp_path / "b.mkv")
     after = seen(tmp_path / "b.mkv")
     assert after.context["pix_fmt"] == format
     bits = av_bits(format)
@@ -322,7 +322,7 @@ def test_an_attachment_is_kept(clip, unchanged, tmp_path):
     import av
 
     film = clip("a.mkv", attachment=b"a font" * 100, sound="aac")
-    edit_film(unchanged(), film, tmp_path / "b.mkv")
+    edit_video(unchanged(), film, tmp_path / "b.mkv")
     with av.open(str(tmp_path / "b.mkv")) as after:
         [attached] = after.streams.attachments
         assert (attached.name, attached.mimetype) == ("font.ttf", "font/ttf")
@@ -334,7 +334,7 @@ def test_a_timecode_is_kept(clip, seen, unchanged, tmp_path):
     assert [kind for kind, *_ in seen(film).streams] == ["video", "data"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        edit_film(unchanged(), film, tmp_path / "b.mov")
+        edit_video(unchanged(), film, tmp_path / "b.mov")
     after = seen(tmp_path / "b.mov")
     assert [kind for kind, *_ in after.streams] == ["video", "data"]
     assert after.streams[0][2]["timecode"] == "01:02:03:04"
@@ -342,7 +342,7 @@ def test_a_timecode_is_kept(clip, seen, unchanged, tmp_path):
 
 def test_ffprobe_finds_the_same(clip, unchanged, tmp_path, ffprobe):
     film = clip("a.mp4", sound="aac", colours=(1, 1, 1, 1), rotation=90, aspect=Fraction(4, 3))
-    edit_film(unchanged(), film, tmp_path / "b.mp4")
+    edit_video(unchanged(), film, tmp_path / "b.mp4")
 
     def probe(path):
         command = [
@@ -368,7 +368,7 @@ def test_ffprobe_finds_the_same(clip, unchanged, tmp_path, ffprobe):
 
 def test_one_container_becomes_another(clip, seen, unchanged, tmp_path):
     film = clip("a.mp4", sound="aac", frames=12)
-    edit_film(unchanged(), film, tmp_path / "b.mkv")
+    edit_video(unchanged(), film, tmp_path / "b.mkv")
     before, after = seen(film), seen(tmp_path / "b.mkv")
     assert after.stamps == before.stamps  # 40 ms, which Matroska's whole ms hold
     assert [data for _, data in after.packets[1]] == [data for _, data in before.packets[1]]
@@ -378,9 +378,9 @@ def test_a_codec_that_the_container_does_not_hold_becomes_its_usual_one(
     clip, seen, unchanged, tmp_path
 ):
     film = clip("a.mkv", codec="ffv1", frames=6)
-    edit_film(unchanged(), film, tmp_path / "b.webm", coding=Coding("vp9", 40))
+    edit_video(unchanged(), film, tmp_path / "b.webm", encoding_options=EncodingOptions("vp9", 40))
     with pytest.warns(UserWarning, match="encoded as h264, since burnish does not write ffv1"):
-        edit_film(unchanged(), film, tmp_path / "c.mp4")
+        edit_video(unchanged(), film, tmp_path / "c.mp4")
     assert seen(tmp_path / "b.webm").context["codec"] == "vp9"
     assert seen(tmp_path / "c.mp4").context["codec"] == "h264"
 
@@ -389,20 +389,20 @@ def test_apples_players_take_hevc(clip, unchanged, tmp_path):
     import av
 
     film = clip("a.mp4", codec="libx265", options={"x265-params": "log-level=none"})
-    edit_film(unchanged(), film, tmp_path / "b.mp4")
+    edit_video(unchanged(), film, tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as after:
         assert after.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
 def test_a_film_says_how_it_was_made_and_can_be_edited_twice(clip, seen, tmp_path):
     import burnish
-    from burnish.editing.history import made_of_film
+    from burnish.editing.history import read_video_history
 
     film = clip("a.mp4", metadata={"comment": "mine"}, frames=3)
     once = burnish.apply(str(film), "l0-smoothing")
     assert once == str(tmp_path / "a.l0-smoothing.mp4")
     twice = burnish.apply(once, "tv-l1", output=tmp_path / "twice.mkv")
-    assert [step.operator for step in made_of_film(tmp_path / "twice.mkv")] == [
+    assert [step.operator for step in read_video_history(tmp_path / "twice.mkv")] == [
         *("l0-smoothing", "tv-l1")
     ]
     told = {k.lower(): v for k, v in seen(twice).metadata.items()}
@@ -448,7 +448,7 @@ def with_more(film, to, *, cover=False, data=None):
 @pytest.mark.parametrize("name", ["mp4", "mkv"])
 def test_a_cover_is_kept_and_is_no_second_film(clip, seen, unchanged, tmp_path, name):
     film = with_more(clip(f"c.{name}", sound="aac"), tmp_path / f"a.{name}", cover=True)
-    edit_film(unchanged(), film, tmp_path / f"b.{name}")
+    edit_video(unchanged(), film, tmp_path / f"b.{name}")
     before, after = seen(film), seen(tmp_path / f"b.{name}")
     assert len(before.streams) == 3
     assert sorted(kind for kind, *_ in after.streams) == sorted(kind for kind, *_ in before.streams)
@@ -460,7 +460,7 @@ def test_a_cover_is_kept_and_is_no_second_film(clip, seen, unchanged, tmp_path, 
 def test_data_that_a_container_does_not_hold_is_left_out_and_said(clip, seen, unchanged, tmp_path):
     film = with_more(clip("a.mp4"), tmp_path / "a.m2ts", data="klv")
     with pytest.warns(UserWarning, match=r"a stream of data \(klv\) is left out"):
-        edit_film(unchanged(), film, tmp_path / "b.mp4")
+        edit_video(unchanged(), film, tmp_path / "b.mp4")
     assert [kind for kind, *_ in seen(tmp_path / "b.mp4").streams] == ["video"]
 
 
@@ -471,7 +471,7 @@ def test_what_ffmpeg_made_is_kept_to_the_sample(seen, unchanged, tmp_path, ffpro
     command += ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100", "-t", "3"]
     command += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", "3", "-c:a", "aac", str(film)]
     subprocess.run(command, check=True)
-    edit_film(unchanged(), film, tmp_path / "b.mp4")
+    edit_video(unchanged(), film, tmp_path / "b.mp4")
     before, after = seen(film), seen(tmp_path / "b.mp4")
     assert before.packets[1][0][0] < 0
     assert after.packets == before.packets
@@ -486,10 +486,10 @@ def test_what_ffmpeg_made_is_kept_to_the_sample(seen, unchanged, tmp_path, ffpro
 
 def test_an_odd_size_goes_where_it_can(clip, seen, unchanged, tmp_path):
     film = clip("a.mkv", codec="ffv1", size=(95, 63), frames=3)
-    edit_film(unchanged(), film, tmp_path / "b.webm", coding=Coding("vp9"))
+    edit_video(unchanged(), film, tmp_path / "b.webm", encoding_options=EncodingOptions("vp9"))
     assert seen(tmp_path / "b.webm").frames[0][0].shape == (63, 95)
-    with pytest.raises(FilmError, match="expected an even width and height for libx264") as caught:
-        edit_film(unchanged(), film, tmp_path / "c.mp4", coding=Coding("h264"))
+    with pytest.raises(VideoError, match="expected an even width and height for libx264") as caught:
+        edit_video(unchanged(), film, tmp_path / "c.mp4", encoding_options=EncodingOptions("h264"))
     assert caught.value.got == "95 x 63"
 
 
@@ -515,7 +515,7 @@ def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path,
             new.stream, new.time_base = stream, packet.time_base
             new.pts, new.dts, new.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
             copy.mux(new)
-    edit_film(unchanged(), film, tmp_path / "b.mp4", coding=Coding(codec))
+    edit_video(unchanged(), film, tmp_path / "b.mp4", encoding_options=EncodingOptions(codec))
 
     def read(path):
         with av.open(str(path)) as film:
@@ -530,4 +530,4 @@ def test_closed_captions_inside_the_pictures_are_kept(clip, unchanged, tmp_path,
     assert b"3" in read(film)[3]
     assert read(tmp_path / "b.mp4") == read(film)
     with pytest.warns(UserWarning, match="closed captions are left out, which libsvtav1"):
-        edit_film(unchanged(), film, tmp_path / "d.mp4", coding=Coding("av1"))
+        edit_video(unchanged(), film, tmp_path / "d.mp4", encoding_options=EncodingOptions("av1"))

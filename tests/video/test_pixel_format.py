@@ -3,7 +3,7 @@
 import pytest
 
 from burnish.video.formats import CODECS, CONTAINERS
-from burnish.video.pixel_format import layout_of
+from burnish.video.pixel_format import planar_format
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
@@ -16,20 +16,20 @@ PLANAR = [
 
 @pytest.mark.parametrize("name", PLANAR)
 def test_a_layout_is_what_ffmpeg_says(name):
-    layout = layout_of(name)
+    layout = planar_format(name)
     theirs = av.VideoFormat(name, 64, 32)
     assert layout.bits == theirs.components[0].bits
     assert len(theirs.components) == (1 if layout.kind == "gray" else 3)
     assert (layout.kind == "gbr") == theirs.is_rgb
     assert all(part.plane == n for n, part in enumerate(theirs.components)) or theirs.is_rgb
     if layout.kind == "yuv":
-        assert 64 // layout.across == theirs.chroma_width()
-        assert 32 // layout.down == theirs.chroma_height()
+        assert 64 // layout.chroma_subsampling_x == theirs.chroma_width()
+        assert 32 // layout.chroma_subsampling_y == theirs.chroma_height()
 
 
 @pytest.mark.parametrize("name", ["nv12", "nv21", "p010le", "yuyv422", "rgb24", "bgr0", "rgb48le"])
 def test_what_is_brought_into_planes_has_the_same_depth_and_chroma(name):
-    layout = layout_of(name)
+    layout = planar_format(name)
     theirs, planar = av.VideoFormat(name, 64, 32), av.VideoFormat(layout.format, 64, 32)
     assert layout.bits == theirs.components[0].bits == planar.components[0].bits
     if not theirs.is_rgb:
@@ -41,7 +41,7 @@ def test_what_is_brought_into_planes_has_the_same_depth_and_chroma(name):
     "name", ["yuva420p", "gbrap", "rgba", "pal8", "yuv411p", "yuv410p", "gray10be"]
 )
 def test_what_would_lose_something_is_none(name):
-    assert layout_of(name) is None
+    assert planar_format(name) is None
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from burnish.video.prefetch import Behind, ahead
+from burnish.video.prefetch import BackgroundWriter, prefetch
 
 
 def test_things_come_in_order_and_are_made_ahead_but_not_far():
@@ -18,7 +18,7 @@ def test_things_come_in_order_and_are_made_ahead_but_not_far():
             yield number
 
     with ThreadPoolExecutor(1) as worker:
-        for number, item in enumerate(ahead(making(), worker)):
+        for number, item in enumerate(prefetch(making(), worker)):
             assert item == number
             worker.submit(lambda: None).result()  # what is under way is made by then
             assert len(made) <= number + 3
@@ -34,7 +34,7 @@ def test_the_next_is_made_while_one_is_in_hand():
         yield 1
 
     with ThreadPoolExecutor(1) as worker:
-        items = ahead(making(), worker)
+        items = prefetch(making(), worker)
         next(items)
         assert begun.wait(20)
 
@@ -45,7 +45,7 @@ def test_an_error_comes_in_its_place():
         raise ValueError("second")
 
     with ThreadPoolExecutor(1) as worker:
-        items = ahead(making(), worker)
+        items = prefetch(making(), worker)
         assert next(items) == 1
         with pytest.raises(ValueError, match="second"):
             next(items)
@@ -67,7 +67,7 @@ def test_work_is_done_in_order_and_not_much_of_it_waits():
                 two.set()
 
     with ThreadPoolExecutor(1) as worker, ThreadPoolExecutor(1) as other:
-        behind = Behind(worker)
+        behind = BackgroundWriter(worker)
         handing = other.submit(hand_all, behind)
         assert two.wait(20)
         assert not done
@@ -83,7 +83,7 @@ def test_what_went_wrong_is_raised_at_the_latest_at_the_end():
         raise ValueError("so")
 
     with ThreadPoolExecutor(1) as worker:
-        behind = Behind(worker)
-        behind.hand(fail)
+        behind = BackgroundWriter(worker)
+        behind.submit(fail)
         with pytest.raises(ValueError, match="so"):
             behind.wait()

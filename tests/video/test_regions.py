@@ -5,25 +5,25 @@ import pytest
 from PIL import Image
 
 from burnish.detection.instances import Instances
-from burnish.editing.edit import choose
-from burnish.editing.masked import MaskKeeper, within
+from burnish.editing.edit import load_edit
+from burnish.editing.masked import MaskWriter, masked_edit
 from burnish.editing.region_edit import region_edit
-from burnish.editing.video_file import edit_film
+from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
 from burnish.regions.edges import Edges
 from burnish.regions.edits.table import EDITS
 from burnish.regions.maskfile import MaskFile
 from burnish.regions.region import Region
 from burnish.regions.select import Selection
-from burnish.video.decode import taken
-from burnish.video.probe import look
+from burnish.video.decode import decode_frames
+from burnish.video.probe import probe
 
 MASK = np.zeros((64, 96), bool)
 MASK[10:40, 20:60] = True
 
 
 def pictures(path):
-    return [pixels for _, pixels in taken(look(path))]
+    return [pixels for _, pixels in decode_frames(probe(path))]
 
 
 class Blinking:
@@ -40,13 +40,15 @@ class Blinking:
         box = np.array([[left, 10, left + 24, 50]], np.float32)
         mask = (np.ones((40, 24), np.float32),)
         found = Instances((96, 64), box, ("person",), np.ones(1, np.float32), mask)
-        return found.pick([] if self.seen % 3 == 0 else [0])
+        return found.select([] if self.seen % 3 == 0 else [0])
 
 
 def test_outside_the_mask_a_film_stays_as_it_is(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=5)
-    edit_film(within(choose("l0-smoothing", {}), Region(mask=MASK)), film, tmp_path / "b.mkv")
-    edit_film(choose("l0-smoothing", {}), film, tmp_path / "whole.mkv")
+    edit_video(
+        masked_edit(load_edit("l0-smoothing", {}), Region(mask=MASK)), film, tmp_path / "b.mkv"
+    )
+    edit_video(load_edit("l0-smoothing", {}), film, tmp_path / "whole.mkv")
     before, after, whole = (pictures(p) for p in (film, tmp_path / "b.mkv", tmp_path / "whole.mkv"))
     assert len(before) == len(after) == 5
     for a, b, c in zip(before, after, whole, strict=True):
@@ -58,7 +60,7 @@ def test_outside_the_mask_a_film_stays_as_it_is(clip, tmp_path):
 def test_a_filling_does_not_blink_where_the_detector_misses(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=9)
     region = Region(Selection(classes=("person",)), Edges(feather=0), Blinking())
-    edit_film(region_edit(EDITS["fill"], {}, region), film, tmp_path / "b.mkv")
+    edit_video(region_edit(EDITS["fill"], {}, region), film, tmp_path / "b.mkv")
     black = [int((pixels == 0).all(axis=2).sum()) for pixels in pictures(tmp_path / "b.mkv")]
     assert min(black) > 0.9 * 40 * 24
 
@@ -76,7 +78,7 @@ class Late:
         mask = (np.ones((40, 24), np.float32),)
         found = Instances((96, 64), box, ("person",), np.ones(1, np.float32), mask)
         self.left -= 1
-        return found.pick([] if self.left >= 0 else [0])
+        return found.select([] if self.left >= 0 else [0])
 
 
 @pytest.mark.parametrize("name", ["anonymise", "blur", "l0-smoothing"])
@@ -86,11 +88,11 @@ def test_a_region_that_is_in_no_picture_is_said_to_be_in_none(clip, tmp_path, na
     for first in (4, 5):
         region = Region(Selection(classes=("person",)), Edges(feather=0), Late(first))
         edit = (
-            within(choose(name, {}), region)
+            masked_edit(load_edit(name, {}), region)
             if name == "l0-smoothing"
             else region_edit(EDITS[name], {}, region)
         )
-        edit_film(edit, film, tmp_path / f"{first}.mkv")
+        edit_video(edit, film, tmp_path / f"{first}.mkv")
         edited[first] = [str(warning.message) for warning in recwarn.list]
         recwarn.clear()
     said = f"{film}: the region is found in none of its frames, which stay as they are"
@@ -102,10 +104,10 @@ def test_every_film_begins_anew(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=3)
     region = Region(Selection(classes=("person",)), Edges(feather=0), Blinking())
     edit = region_edit(EDITS["fill"], {}, region)
-    one, two = edit.on_film(lambda: ()), edit.on_film(lambda: ())
+    one, two = edit.frame_edit(lambda: ()), edit.frame_edit(lambda: ())
     pixels = pictures(film)[0]
     assert (one(pixels, 0, 0.0) == 0).all(axis=2).any()
-    region.finder.seen = 2
+    region.object_source.seen = 2
     # The other film has seen nobody yet.
     np.testing.assert_array_equal(two(pixels, 0, 0.0), pixels)
 
@@ -115,18 +117,20 @@ def test_a_mask_file_is_part_of_what_a_film_is_taken_up_by(tmp_path):
     texts = set()
     for mask in (MASK, ~MASK):
         Image.fromarray((mask * 255).astype(np.uint8)).save(path)
-        texts.add(within(choose("l0-smoothing", {}), Region(mask=MaskFile(path))).identity())
-        texts.add(region_edit(EDITS["blur"], {}, Region(mask=mask)).identity())
+        texts.add(
+            masked_edit(load_edit("l0-smoothing", {}), Region(mask=MaskFile(path))).fingerprint()
+        )
+        texts.add(region_edit(EDITS["blur"], {}, Region(mask=mask)).fingerprint())
     assert len(texts) == 4
 
 
 def test_clicks_mean_objects_of_the_first_picture():
     pixels = np.zeros((64, 96, 3), np.float32)
     region = Region(Selection(clicks=((20, 20),)), Edges(feather=0), Blinking())
-    frame = region_edit(EDITS["fill"], {"colour": "#ffffff"}, region).on_film(lambda: ())
+    frame = region_edit(EDITS["fill"], {"colour": "#ffffff"}, region).frame_edit(lambda: ())
     assert frame(pixels, 0, 0.0).any()
     assert frame(pixels, 1, 0.0).any()
-    late = region_edit(EDITS["fill"], {}, region).on_film(lambda: ())
+    late = region_edit(EDITS["fill"], {}, region).frame_edit(lambda: ())
     with pytest.raises(UsageError, match="got one that is taken up at frame 7"):
         late(pixels, 7, 0.0)
 
@@ -135,13 +139,13 @@ def test_what_a_film_cannot_have(tmp_path):
     masks = Region(mask=MaskFile(tmp_path))
     for edit, got in (
         (region_edit(EDITS["cut-out"], {}, Region(mask=MASK)), "cut-out"),
-        (within(choose("l0-smoothing", {}), masks), "a folder of masks"),
-        (within(choose("l0-smoothing", {}), masks, MaskKeeper(tmp_path)), "--save-mask"),
+        (masked_edit(load_edit("l0-smoothing", {}), masks), "a folder of masks"),
+        (masked_edit(load_edit("l0-smoothing", {}), masks, MaskWriter(tmp_path)), "--save-mask"),
     ):
         with pytest.raises(UsageError, match=f"an edit of moving pictures, .* got {got}"):
-            edit.on_film(lambda: ())
+            edit.frame_edit(lambda: ())
     with pytest.warns(UserWarning, match="the metadata of a film is kept"):
-        region_edit(EDITS["anonymise"], {}, Region(mask=MASK)).on_film(lambda: ())
+        region_edit(EDITS["anonymise"], {}, Region(mask=MASK)).frame_edit(lambda: ())
 
 
 def test_from_the_command_line(burnish, clip, tmp_path):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.editing.edit import choose
-from burnish.editing.video_file import edit_film
+from burnish.editing.edit import load_edit
+from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
-from burnish.runtime.area_resize import shrink
+from burnish.runtime.area_resize import area_resize
 from burnish.runtime.model import Model
 from burnish.runtime.session_cache import _sessions
-from burnish.video.decode import samples, taken
-from burnish.video.formats import Coding
-from burnish.video.probe import look
+from burnish.video.decode import decode_frames, sample_frames
+from burnish.video.formats import EncodingOptions
+from burnish.video.probe import probe
 
 GLOBAL = "photographic-style"
 
@@ -30,14 +30,14 @@ def watched(edit, told):
 
         return watch
 
-    return replace(edit, film=film)
+    return replace(edit, prepare_video=film)
 
 
 @pytest.mark.parametrize("name", ["l0-smoothing", GLOBAL])
 def test_a_film_that_stands_still_still_stands_still(clip, seen, tmp_path, name):
     film = clip("a.mkv", codec="ffv1", frames=6, still=True)
     told = []
-    edit_film(watched(choose(name, {}), told), film, tmp_path / "b.mkv")
+    edit_video(watched(load_edit(name, {}), told), film, tmp_path / "b.mkv")
     assert len(told) == 6
     assert all((pixels == told[0]).all() for pixels in told)
     frames = seen(tmp_path / "b.mkv").frames
@@ -48,12 +48,12 @@ def test_a_film_that_stands_still_still_stands_still(clip, seen, tmp_path, name)
 def test_what_changes_in_one_place_changes_nothing_far_away(clip, tmp_path, slider_model, seen):
     model = Model.open(slider_model)
     film = clip("a.mkv", codec="ffv1", frames=8, size=(160, 64))
-    shots = [pixels for _, pixels in taken(look(film))]
+    shots = [pixels for _, pixels in decode_frames(probe(film))]
     # The right part moves, the left one stands still.
-    edge, halo = 96, model.card.halo + model.card.multiple
+    edge, halo = 96, model.card.halo + model.card.size_multiple
     assert 0 < halo < edge - 16
     still = [np.concatenate([shots[0][:, :edge], shot[:, edge:]], axis=1) for shot in shots]
-    run = choose(slider_model, {}).on_film(lambda: still)
+    run = load_edit(slider_model, {}).frame_edit(lambda: still)
     far = [run(pixels, n, n / 25)[:, : edge - halo] for n, pixels in enumerate(still)]
     assert all((part == far[0]).all() for part in far)
     # With a thumbnail for each frame, all of it would flicker.
@@ -63,11 +63,11 @@ def test_what_changes_in_one_place_changes_nothing_far_away(clip, tmp_path, slid
 
 def test_the_one_thumbnail_is_the_mean_of_the_samples(clip, tmp_path):
     model = Model.open(GLOBAL)
-    side = model.card.thumbnail
-    film = look(clip("a.mkv", codec="ffv1", frames=8))
-    shots = list(samples(film))
-    mean = np.mean([shrink(pixels, side).astype(float) for pixels in shots], axis=0)
-    run = choose(GLOBAL, {}).on_film(lambda: samples(film))
+    side = model.card.thumbnail_size
+    film = probe(clip("a.mkv", codec="ffv1", frames=8))
+    shots = list(sample_frames(film))
+    mean = np.mean([area_resize(pixels, side).astype(float) for pixels in shots], axis=0)
+    run = load_edit(GLOBAL, {}).frame_edit(lambda: sample_frames(film))
     pixels = shots[3]
     wanted = model(pixels, thumbnail=mean.astype(np.float32))
     assert (run(pixels, 3, 0.12) == wanted).all()
@@ -77,7 +77,7 @@ def test_the_one_thumbnail_is_the_mean_of_the_samples(clip, tmp_path):
 def test_a_picture_s_own_thumbnail_is_what_a_model_makes_itself(picture):
     model = Model.open(GLOBAL)
     pixels = picture(3).astype(np.float32) / 255
-    given = model(pixels, thumbnail=shrink(pixels, model.card.thumbnail))
+    given = model(pixels, thumbnail=area_resize(pixels, model.card.thumbnail_size))
     assert (given == model(pixels)).all()
 
 
@@ -98,18 +98,18 @@ def test_what_is_no_thumbnail_is_refused(picture, thumbnail):
 
 def test_one_session_serves_the_whole_film(clip, tmp_path):
     film = clip("a.mp4", frames=6)
-    edit = choose(GLOBAL, {})
+    edit = load_edit(GLOBAL, {})
     before = set(_sessions)
-    edit_film(edit, film, tmp_path / "b.mp4")
+    edit_video(edit, film, tmp_path / "b.mp4")
     assert len(set(_sessions) - before) <= 1
 
 
 def test_samples_lie_all_over_the_film(clip):
-    film = look(clip("a.mp4", frames=100, options={"g": "30"}))
-    frames = [pixels for _, pixels in taken(film)]
+    film = probe(clip("a.mp4", frames=100, options={"g": "30"}))
+    frames = [pixels for _, pixels in decode_frames(film)]
     found = [
         next(n for n, pixels in enumerate(frames) if (pixels == sample).all())
-        for sample in samples(film)
+        for sample in sample_frames(film)
     ]
     # 16 stretches of 4 s have their middles here.
     middles = [100 * (n + 0.5) / 16 for n in range(16)]
@@ -118,8 +118,8 @@ def test_samples_lie_all_over_the_film(clip):
 
 
 def test_a_short_film_has_fewer_samples(clip):
-    film = look(clip("a.mp4", frames=3))
-    assert len(list(samples(film))) == 3
+    film = probe(clip("a.mp4", frames=3))
+    assert len(list(sample_frames(film))) == 3
 
 
 def test_an_edit_that_follows_frames_is_made_once_and_given_them_in_order(
@@ -140,7 +140,12 @@ def test_an_edit_that_follows_frames_is_made_once_and_given_them_in_order(
 
         return run
 
-    edit_film(unchanged(film=following), film, tmp_path / "b.mkv", coding=Coding("ffv1"))
+    edit_video(
+        unchanged(film=following),
+        film,
+        tmp_path / "b.mkv",
+        encoding_options=EncodingOptions("ffv1"),
+    )
     assert made == [7]
     assert calls == [(n, pytest.approx(n / 25)) for n in range(7)]
     before, after = seen(film).frames, seen(tmp_path / "b.mkv").frames
@@ -149,18 +154,18 @@ def test_an_edit_that_follows_frames_is_made_once_and_given_them_in_order(
 
 def test_of_two_networks_the_second_sees_what_the_first_makes(clip, tmp_path, picture):
     import burnish
-    from burnish.editing.history import made_of
-    from burnish.editing.replay import again
+    from burnish.editing.history import read_photo_history
+    from burnish.editing.replay import replay
 
     photo = tmp_path / "p.png"
     Image.fromarray(picture(1)).save(photo)
     once = burnish.apply(photo, "l0-smoothing")
-    edit = again(made_of(burnish.apply(once, GLOBAL)))
-    shots = [pixels for _, pixels in taken(look(clip("a.mkv", codec="ffv1", frames=3)))]
-    run = edit.on_film(lambda: shots)
+    edit = replay(read_photo_history(burnish.apply(once, GLOBAL)))
+    shots = [pixels for _, pixels in decode_frames(probe(clip("a.mkv", codec="ffv1", frames=3)))]
+    run = edit.frame_edit(lambda: shots)
     first, second = Model.open("l0-smoothing"), Model.open(GLOBAL)
-    side = second.card.thumbnail
-    mean = np.mean([shrink(first(pixels), side).astype(float) for pixels in shots], axis=0)
+    side = second.card.thumbnail_size
+    mean = np.mean([area_resize(first(pixels), side).astype(float) for pixels in shots], axis=0)
     for number, pixels in enumerate(shots):
         wanted = second(first(pixels), thumbnail=mean.astype(np.float32))
         assert (run(pixels, number, number / 25) == wanted).all()

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.video.timestamps import decoding_times, lengths
+from burnish.video.timestamps import dts_from_pts, durations
 
 
 @st.composite
@@ -18,22 +18,22 @@ def shuffled(draw):
 
 @given(shuffled())
 def test_times_rise_and_come_before_frames_are_shown(stamps):
-    times = decoding_times(stamps)
+    times = dts_from_pts(stamps)
     assert all(a < b for a, b in pairwise(times))
     assert all(time <= stamp for time, stamp in zip(times, stamps, strict=True))
 
 
 @given(st.lists(st.integers(0, 1000), unique=True, min_size=1).map(sorted))
 def test_frames_in_order_are_decoded_when_they_are_shown(stamps):
-    assert decoding_times(stamps) == stamps
+    assert dts_from_pts(stamps) == stamps
 
 
 def test_they_are_those_of_one_encoder_that_ran_through():
     # What x264 gives for two frames out of order at a steady rate.
     shown = [0, 4, 2, 1, 3, 8, 6, 5, 7]
-    assert decoding_times(shown) == [-2, -1, 0, 1, 2, 3, 4, 5, 6]
+    assert dts_from_pts(shown) == [-2, -1, 0, 1, 2, 3, 4, 5, 6]
 
 
 @given(shuffled(), st.integers(1, 100))
 def test_lengths_fill_the_film(stamps, last):
-    assert sum(lengths(stamps, last)) == max(stamps) + last - min(stamps)
+    assert sum(durations(stamps, last)) == max(stamps) + last - min(stamps)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from burnish.video.pixel_format import layout_of
-from burnish.video.yuv import SHARES, Conversion, usual_matrix
+from burnish.video.pixel_format import planar_format
+from burnish.video.yuv import LUMA_COEFFICIENTS, YuvConversion, default_matrix
 
 
 def random_planes(layout, height, width, seed=0):
@@ -17,7 +17,7 @@ def random_planes(layout, height, width, seed=0):
 
 def defined(y, u, v, matrix, full, bits):
     """RGB of one pixel, from H.273's equations, before it is clipped."""
-    red, blue = SHARES[matrix]
+    red, blue = LUMA_COEFFICIENTS[matrix]
     step = 2 ** (bits - 8)
     if full:
         y, u, v = (
@@ -32,13 +32,13 @@ def defined(y, u, v, matrix, full, bits):
     return np.array([r, (y - red * r - blue * b) / (1 - red - blue), b])
 
 
-@pytest.mark.parametrize("matrix", SHARES)
+@pytest.mark.parametrize("matrix", LUMA_COEFFICIENTS)
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("format", ["yuv444p", "yuv444p10le", "yuv444p12le"])
 def test_pixels_are_what_the_definition_says(matrix, full, format):
-    layout = layout_of(format)
+    layout = planar_format(format)
     planes = random_planes(layout, 5, 7)
-    pixels = Conversion(layout, matrix, full).to_pixels(planes)
+    pixels = YuvConversion(layout, matrix, full).to_pixels(planes)
     for row in range(5):
         for column in range(7):
             y, u, v = (float(plane[row, column]) for plane in planes)
@@ -63,22 +63,25 @@ def chroma_at(plane, row, column, across, down):
 @pytest.mark.parametrize("format", ["yuv420p", "yuv422p", "yuv440p", "yuv420p10le"])
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (1, 1), (2, 1)])
 def test_shared_chroma_is_interpolated_between_the_places_where_it_lies(format, size):
-    layout = layout_of(format)
+    layout = planar_format(format)
     planes = random_planes(layout, *size)
-    pixels = Conversion(layout, 1, full=True).to_pixels(planes)
+    pixels = YuvConversion(layout, 1, full_range=True).to_pixels(planes)
     for row in range(size[0]):
         for column in range(size[1]):
-            u, v = (chroma_at(p, row, column, layout.across, layout.down) for p in planes[1:])
+            u, v = (
+                chroma_at(p, row, column, layout.chroma_subsampling_x, layout.chroma_subsampling_y)
+                for p in planes[1:]
+            )
             y = float(planes[0][row, column])
             wanted = np.clip(defined(y, u, v, 1, True, layout.bits), 0, 1)
             assert pixels[row, column] == pytest.approx(wanted, abs=4e-6)
 
 
 def test_chroma_is_averaged_over_the_pixels_that_share_it():
-    layout = layout_of("yuv420p")
+    layout = planar_format("yuv420p")
     random = np.random.default_rng(0)
     pixels = random.uniform(0.3, 0.7, (6, 8, 3)).astype(np.float32)
-    luma, blue, _ = Conversion(layout, 6, full=False).to_planes(pixels)
+    luma, blue, _ = YuvConversion(layout, 6, full_range=False).to_planes(pixels)
     exact = pixels.astype(float) @ [0.299, 0.587, 0.114]
     assert (luma == np.rint(16 + 219 * exact)).all()
     difference = (pixels[..., 2] - exact) / (2 * (1 - 0.114))
@@ -96,13 +99,13 @@ def test_chroma_is_averaged_over_the_pixels_that_share_it():
 )
 @pytest.mark.parametrize("full", [False, True])
 def test_what_can_be_shown_comes_back_sample_for_sample(format, full):
-    layout = layout_of(format)
+    layout = planar_format(format)
     random = np.random.default_rng(1)
     kind = np.uint8 if layout.bits == 8 else np.uint16
     scale = 2 ** (layout.bits - 8)
     count = 1 if layout.kind == "gray" else 3
     planes = [random.integers(110, 146, (9, 11)).astype(kind) * kind(scale) for _ in range(count)]
-    conversion = Conversion(layout, 1, full)
+    conversion = YuvConversion(layout, 1, full)
     back = conversion.to_planes(conversion.to_pixels(planes))
     assert all((a == b).all() for a, b in zip(planes, back, strict=True))
 
@@ -111,14 +114,16 @@ def test_what_can_be_shown_comes_back_sample_for_sample(format, full):
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("size", [(48, 64), (47, 63)])
 def test_smooth_chroma_comes_back_nearly(format, full, size):
-    layout = layout_of(format)
+    layout = planar_format(format)
     step = 2 ** (layout.bits - 8)
     kind = np.uint8 if layout.bits == 8 else np.uint16
-    y, x = np.mgrid[: -(-size[0] // layout.down), : -(-size[1] // layout.across)]
+    y, x = np.mgrid[
+        : -(-size[0] // layout.chroma_subsampling_y), : -(-size[1] // layout.chroma_subsampling_x)
+    ]
     chroma = [np.rint(step * (128 + 20 * np.sin(x / 6 + c + y / 7))).astype(kind) for c in (0, 1)]
     random = np.random.default_rng(2)
     luma = random.integers(100 * step, 150 * step, size).astype(kind)
-    conversion = Conversion(layout, 1, full)
+    conversion = YuvConversion(layout, 1, full)
     back = conversion.to_planes(conversion.to_pixels([luma, *chroma]))
     assert (back[0] == luma).all()
     for before, after in zip(chroma, back[1:], strict=True):
@@ -126,23 +131,25 @@ def test_smooth_chroma_comes_back_nearly(format, full, size):
 
 
 def test_equal_chroma_is_no_different_at_the_borders():
-    layout = layout_of("yuv420p")
+    layout = planar_format("yuv420p")
     planes = [np.full((5, 7), 120, np.uint8), *(np.full((3, 4), n, np.uint8) for n in (90, 140))]
-    conversion = Conversion(layout, 1, full=False)
+    conversion = YuvConversion(layout, 1, full_range=False)
     pixels = conversion.to_pixels(planes)
     assert (pixels == pixels[0, 0]).all()
     assert all((a == b).all() for a, b in zip(planes, conversion.to_planes(pixels), strict=True))
 
 
 def test_black_and_white_are_the_ends():
-    layout = layout_of("yuv420p")
+    layout = planar_format("yuv420p")
     for full, black, white in ((False, 16, 235), (True, 0, 255)):
         for luma, value in ((black, 0), (white, 1)):
             planes = [np.full((2, 2), luma, np.uint8), *(np.full((1, 1), 128, np.uint8),) * 2]
-            assert Conversion(layout, 1, full).to_pixels(planes) == pytest.approx(value, abs=1e-6)
+            assert YuvConversion(layout, 1, full).to_pixels(planes) == pytest.approx(
+                value, abs=1e-6
+            )
 
 
 def test_a_film_that_says_nothing_is_taken_as_players_take_it():
-    assert [usual_matrix(w, h) for w, h in ((640, 480), (720, 576), (1280, 536), (1920, 1080))] == [
-        *(6, 6, 1, 1)
-    ]
+    assert [
+        default_matrix(w, h) for w, h in ((640, 480), (720, 576), (1280, 536), (1920, 1080))
+    ] == [*(6, 6, 1, 1)]

@@ -32,16 +32,19 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"burnish {burnish.__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Slow photo operators, learned by small networks that run fast on an ordinary CPU."""
@@ -55,25 +58,25 @@ app.add_typer(photos, name="photos")
 app.add_typer(regions, name="regions")
 
 
-def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
+def _print_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     """Say a warning in one line; where in the code it arose tells a user nothing."""
     print(f"burnish: warning: {message}", file=sys.stderr)
 
 
-def _fail(error: BurnishError) -> NoReturn:
+def _exit_with(error: BurnishError) -> NoReturn:
     print(f"burnish: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
 
 
 def main() -> None:
     """Run the command line; every error burnish raises on purpose is one line on stderr."""
-    warnings.showwarning = _warn
+    warnings.showwarning = _print_warning
     try:
         app()
     except BurnishError as error:
-        _fail(error)
+        _exit_with(error)
     except ModuleNotFoundError as error:
-        _fail(missing_library(error))
+        _exit_with(missing_library(error))
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer turned Ctrl-C into it
             print("burnish: interrupted", file=sys.stderr)

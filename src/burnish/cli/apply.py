@@ -13,9 +13,9 @@ from burnish.cli.options import (
     complete_operator,
     with_operator_params,
 )
-from burnish.cli.region_options import Keeping, SaveMask, with_region_options
+from burnish.cli.region_options import MaskOutput, SaveMask, with_region_options
 from burnish.params import Value
-from burnish.regions.options import RegionWish
+from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 
@@ -40,16 +40,18 @@ def apply(
     engine: Engine = DEFAULT_ENGINE,
     save_mask: SaveMask = None,
     params: dict[str, Value],
-    where: RegionWish,
+    where: RegionOptions,
 ) -> None:
     """Apply an operator to photos and films. All that is in the files is kept, or it is said."""
-    from burnish.cli.batch import files_named, run
-    from burnish.editing.edit import choose
+    from burnish.cli.batch import collect_paths, run
+    from burnish.editing.edit import load_edit
 
-    edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
-    if where != RegionWish() or save_mask is not None:
-        from burnish.editing.masked import within
+    edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    if where != RegionOptions() or save_mask is not None:
+        from burnish.editing.masked import masked_edit
 
-        keeping = Keeping(save_mask, photos, batch)
-        edit = within(edit, where.region(device=device, threads=threads), keeping.keeper())
-    run(edit, photos, batch, files_named(operator, params, where, save_mask))
+        keeping = MaskOutput(save_mask, photos, batch)
+        edit = masked_edit(
+            edit, where.to_region(device=device, threads=threads), keeping.mask_writer()
+        )
+    run(edit, photos, batch, collect_paths(operator, params, where, save_mask))

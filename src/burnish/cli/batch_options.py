@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from burnish.cli.options import JsonOutput, Overwrite, Recursive, dress
+from burnish.cli.options import JsonOutput, Overwrite, Recursive, copy_signature
 from burnish.editing.naming import DEFAULT_NAME
-from burnish.video.formats import Coding
+from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
-    from burnish.editing.plan import Wish
+    from burnish.editing.plan import OutputOptions
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,16 @@ class BatchOptions:
     json_output: JsonOutput = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False
 
-    def wish(self, beside: Sequence[Path]) -> "Wish":
+    def output_options(self, reserved: Sequence[Path]) -> "OutputOptions":
         """Return what the plan of the run is to follow.
 
         Parameters
         ----------
-        beside : other files of the command, read or written: no result replaces one
+        reserved : other files of the command, read or written: no result replaces one
         """
-        from burnish.editing.plan import Wish
+        from burnish.editing.plan import OutputOptions
 
-        return Wish(
+        return OutputOptions(
             output=self.output,
             name=self.name,
             format=self.format,
@@ -93,8 +93,8 @@ class BatchOptions:
             skip_existing=self.skip_existing,
             quality=self.quality,
             depth=self.depth,
-            coding=Coding(self.codec, self.crf),
-            beside=beside,
+            encoding_options=EncodingOptions(self.codec, self.crf),
+            reserved=reserved,
         )
 
 
@@ -115,5 +115,5 @@ def with_batch_options(command: Callable[..., None]) -> Callable[..., None]:
         )
         for field in fields(BatchOptions)
     ]
-    dress(wrapped, command, "batch", added)
+    copy_signature(wrapped, command, "batch", added)
     return wrapped

@@ -41,7 +41,7 @@ def compare(
     """Put photo, slow and fast result side by side, with error and times."""
     from burnish.evaluation.compare import compare_photo
 
-    found, target = compare_photo(
+    comparison, target = compare_photo(
         model,
         photo,
         output,
@@ -53,11 +53,11 @@ def compare(
         params=params,
     )
     if json_output:
-        typer.echo(json.dumps(found.record() | {"output": str(target)}))
+        typer.echo(json.dumps(comparison.record() | {"output": str(target)}))
         return
-    typer.echo(f"slow  {found.slow_seconds:.2f} s")
+    typer.echo(f"slow  {comparison.slow_seconds:.2f} s")
     typer.echo(
-        f"fast  {found.fast_seconds:.2f} s, {found.psnr:.2f} dB from the slow result "
-        f"(the untouched photo {found.untouched_psnr:.2f} dB)"
+        f"fast  {comparison.fast_seconds:.2f} s, {comparison.psnr:.2f} dB from the slow result "
+        f"(the untouched photo {comparison.identity_psnr:.2f} dB)"
     )
     typer.echo(str(target))

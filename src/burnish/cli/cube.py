@@ -24,13 +24,13 @@ def cube(
     params: dict[str, Value],
 ) -> None:
     """Write an operator that is a pure map of colours as a .cube table; others are refused."""
-    from burnish.cli.batch import files_named
+    from burnish.cli.batch import collect_paths
     from burnish.editing.cube import write_cube
-    from burnish.files import check_no_input
+    from burnish.files import check_not_input
 
-    check_no_input(output, files_named(params))
-    made = write_cube(operator, output, params=params, size=size, overwrite=overwrite)
+    check_not_input(output, collect_paths(params))
+    table = write_cube(operator, output, params=params, size=size, overwrite=overwrite)
     typer.echo(
-        f"{made.path}  {made.size} colours a side, at most {255 * made.error:.2f} of 255 from "
+        f"{table.path}  {table.size} colours a side, at most {255 * table.error:.2f} of 255 from "
         "the operator between them"
     )

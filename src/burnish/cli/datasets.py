@@ -12,7 +12,7 @@ from burnish.errors import BurnishError
 
 if TYPE_CHECKING:
     from burnish.datasets.collection import Collection
-    from burnish.datasets.plan import Order
+    from burnish.datasets.plan import DatasetOptions
 
 photos = typer.Typer(
     no_args_is_help=True,
@@ -61,13 +61,13 @@ def fivek(
 ) -> None:
     """Develop MIT-Adobe FiveK's photos; goes on where an interrupted run stopped."""
     from burnish.datasets.fivek import find
-    from burnish.datasets.plan import Order
+    from burnish.datasets.plan import DatasetOptions
 
     experts = "".join(dict.fromkeys("".join(expert or ()).upper()))
-    order = Order(
+    order = DatasetOptions(
         output,
-        sizes=tuple(size or Order.sizes),
-        splits=tuple(split or Order.splits),
+        sizes=tuple(size or DatasetOptions.sizes),
+        splits=tuple(split or DatasetOptions.splits),
         experts=experts,
         test_list=test_list,
         seed=seed,
@@ -88,13 +88,13 @@ def raise2015(
     json_output: JsonOutput = False,
 ) -> None:
     """Develop RAISE's photos; goes on where an interrupted run stopped."""
-    from burnish.datasets.plan import Order
+    from burnish.datasets.plan import DatasetOptions
     from burnish.datasets.raise2015 import find
 
-    order = Order(
+    order = DatasetOptions(
         output,
-        sizes=tuple(size or Order.sizes),
-        splits=tuple(split or Order.splits),
+        sizes=tuple(size or DatasetOptions.sizes),
+        splits=tuple(split or DatasetOptions.splits),
         test_list=test_list,
         seed=seed,
         limit=limit,
@@ -102,22 +102,24 @@ def raise2015(
     _write(find(folder), order, json_output=json_output)
 
 
-def _write(collection: "Collection", order: "Order", *, json_output: bool) -> None:
+def _write(collection: "Collection", order: "DatasetOptions", *, json_output: bool) -> None:
     """Plan, say so, do it with a bar, and say what there is now."""
     from rich.console import Console
     from rich.progress import track
 
-    from burnish.datasets.folders import make
-    from burnish.datasets.plan import begin, plan
+    from burnish.datasets.folders import write_photos
+    from burnish.datasets.plan import plan_dataset, prepare_output
 
-    found = plan(collection, order)
+    found = plan_dataset(collection, order)
     counts = ", ".join(f"{count} to {split}" for split, count in found.photos.items())
     missing = sum(len(job.targets) for job in found.jobs)
-    print(f"{collection.name}: {counts}; {missing} to make, {found.there} there", file=sys.stderr)
-    begin(found, order.output)
+    print(
+        f"{collection.name}: {counts}; {missing} to make, {found.existing} there", file=sys.stderr
+    )
+    prepare_output(found, order.output)
     console = Console(file=sys.stderr)
     outcomes = track(
-        make(found.jobs),
+        write_photos(found.jobs),
         "developing",
         total=len(found.jobs),
         console=console,
@@ -128,9 +130,9 @@ def _write(collection: "Collection", order: "Order", *, json_output: bool) -> No
     for outcome in outcomes:
         for warning in outcome.warnings:
             print(f"burnish: warning: {warning}", file=sys.stderr)
-        if outcome.complaint:
-            failed.append({"photo": str(outcome.job.photo), "reason": outcome.complaint})
-            print(f"burnish: {outcome.complaint}", file=sys.stderr)
+        if outcome.error:
+            failed.append({"photo": str(outcome.job.photo), "reason": outcome.error})
+            print(f"burnish: {outcome.error}", file=sys.stderr)
     if json_output:
         folders = {str(folder): count for folder, count in found.folders.items()}
         record = {"photos": found.photos, "folders": folders, "failed": failed}

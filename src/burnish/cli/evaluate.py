@@ -19,7 +19,7 @@ from burnish.params import Value
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
-    from burnish.evaluation.benchmark import Row, Table
+    from burnish.evaluation.benchmark import Benchmark, ModelScore
 
 
 @with_operator_params
@@ -56,13 +56,13 @@ def evaluate(
             photos,
             params=params,
             operator=operator,
-            short_sides=short_side or (),
-            largest=largest,
+            sizes=short_side or (),
+            max_size=largest,
             device=device,
             threads=threads,
             engine=engine,
-            begin=progress.begin,
-            tick=progress.tick,
+            on_task=progress.start,
+            on_progress=progress.advance,
         )
     if json_output:
         typer.echo(json.dumps([dataclasses.asdict(table) for table in tables], indent=2))
@@ -72,17 +72,17 @@ def evaluate(
             typer.echo(line)
 
 
-def _lines(table: "Table") -> list[str]:
+def _lines(table: "Benchmark") -> list[str]:
     size = "their own size" if table.short_side is None else f"a shorter side of {table.short_side}"
     return [
         f"{table.count} photos at {size}, {table.megapixels:.2f} megapixels in the mean",
         f"{'':24}{'PSNR':>7}{'worst':>7}{'SSIM':>8}{'worst':>8}{'MSE':>10}"
         f"{'k mult-adds':>13}{'parameters':>12}{'s a Mpx':>9}",
-        *map(_line, table.rows),
+        *map(_line, table.scores),
     ]
 
 
-def _line(row: "Row") -> str:
+def _line(row: "ModelScore") -> str:
     line = f"{row.name:24}"
     if row.report:
         mean, worst = row.report.mean, row.report.worst
@@ -91,7 +91,7 @@ def _line(row: "Row") -> str:
         )
     else:
         line += " " * 40
-    line += f"{row.macs / 1000:13.1f}" if row.macs is not None else " " * 13
+    line += f"{row.macs_per_pixel / 1000:13.1f}" if row.macs_per_pixel is not None else " " * 13
     line += f"{row.parameters:12,d}" if row.parameters is not None else " " * 12
-    line += f"{row.seconds:9.3f}" if row.seconds is not None else ""
+    line += f"{row.seconds_per_megapixel:9.3f}" if row.seconds_per_megapixel is not None else ""
     return line.rstrip()

@@ -8,25 +8,25 @@ import signal
 from types import FrameType
 
 
-class Interruption:
+class GracefulInterrupt:
     """While entered, Ctrl-C is noted; `check` raises it. Pressed twice, it is raised at once."""
 
     def __init__(self) -> None:
-        self.heard = False
+        self.interrupted = False
 
-    def __enter__(self) -> "Interruption":
-        self._before = signal.signal(signal.SIGINT, self._hear)
+    def __enter__(self) -> "GracefulInterrupt":
+        self._previous_handler = signal.signal(signal.SIGINT, self._on_signal)
         return self
 
     def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        signal.signal(signal.SIGINT, self._previous_handler)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""
-        if self.heard:
+        if self.interrupted:
             raise KeyboardInterrupt
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.heard:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:
             raise KeyboardInterrupt
-        self.heard = True
+        self.interrupted = True

@@ -22,10 +22,10 @@ def man(
     if output is None:
         typer.echo(page, nl=False)
         return
-    from burnish.files import make_folder, writing
+    from burnish.files import atomic_write, make_folder
 
     make_folder(output.parent)
-    with writing(output, overwrite=overwrite) as file:
+    with atomic_write(output, overwrite=overwrite) as file:
         file.write(page.encode())
     typer.echo(output)
 

@@ -13,19 +13,19 @@ models = typer.Typer(no_args_is_help=True, help="The networks at hand: list, sho
 @models.command("list")
 def list_models(json_output: JsonOutput = False) -> None:
     """List the models that ship with burnish."""
-    from burnish.modelfile.reader import read
-    from burnish.runtime.model_registry import find, names
+    from burnish.modelfile.reader import read_model
+    from burnish.runtime.model_registry import find_model, model_names
 
-    cards = {name: read(find(name)).card for name in names()}
+    cards = {name: read_model(find_model(name)).card for name in model_names()}
     if json_output:
         typer.echo(json.dumps({n: c.model_dump(mode="json") for n, c in cards.items()}, indent=2))
         return
     width = max(map(len, cards), default=0) + 2
     for name, card in cards.items():
-        measured = card.measured[0]
+        measured = card.metrics[0]
         typer.echo(
             f"{name:<{width}}{card.title}; {card.network}, {measured.psnr_mean:.1f} dB "
-            f"(untouched {measured.untouched_psnr_mean:.1f}), "
+            f"(untouched {measured.identity_psnr_mean:.1f}), "
             f"{card.macs_per_pixel / 1000:.1f} k multiply-adds a pixel"
         )
 
@@ -36,10 +36,10 @@ def show_model(
     json_output: JsonOutput = False,
 ) -> None:
     """Show a model's card."""
-    from burnish.modelfile.reader import read
-    from burnish.runtime.model_registry import find
+    from burnish.modelfile.reader import read_model
+    from burnish.runtime.model_registry import find_model
 
-    card = read(find(name)).card
+    card = read_model(find_model(name)).card
     if json_output:
         typer.echo(card.model_dump_json(indent=2))
         return

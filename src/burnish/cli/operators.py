@@ -9,7 +9,7 @@ import typer
 from burnish.cli.options import JsonOutput
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
-from burnish.operators.user_defined import resolve_callable
+from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 
 KINDS: dict[type[AnyParam], str] = {
@@ -29,7 +29,7 @@ def list_operators(json_output: JsonOutput = False) -> None:
         typer.echo(json.dumps([_record(operator) for operator in OPERATORS.values()], indent=2))
         return
     for operator in OPERATORS.values():
-        typer.echo(f"{operator.name:<26}{operator.about}")
+        typer.echo(f"{operator.name:<26}{operator.summary}")
 
 
 @operators.command("show")
@@ -38,26 +38,26 @@ def show_operator(
     json_output: JsonOutput = False,
 ) -> None:
     """Show an operator's paper and parameters."""
-    operator = resolve_callable(name)
+    operator = find_runnable_operator(name)
     if json_output:
         typer.echo(json.dumps(_record(operator), indent=2))
         return
     typer.echo(operator.title)
-    if operator.about:
-        typer.echo(operator.about)
+    if operator.summary:
+        typer.echo(operator.summary)
     if operator.paper:
         paper = operator.paper
         typer.echo(f"{paper.authors}: {paper.title}. {paper.venue}. https://doi.org/{paper.doi}")
     for param in operator.params:
-        otherwise = f", default {param.otherwise}" if param.otherwise else ""
-        typer.echo(f"  {param.option:<16}{param.range}{otherwise}; {param.meaning}")
+        otherwise = f", default {param.default_text}" if param.default_text else ""
+        typer.echo(f"  {param.option:<16}{param.range}{otherwise}; {param.description}")
 
 
 def _record(operator: Operator) -> dict[str, Any]:
     return {
         "name": operator.name,
         "title": operator.title,
-        "about": operator.about,
+        "about": operator.summary,
         "paper": dataclasses.asdict(operator.paper) if operator.paper else None,
         "params": [
             {"kind": KINDS[type(param)], **dataclasses.asdict(param)} for param in operator.params

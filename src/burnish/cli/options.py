@@ -10,7 +10,7 @@ import typer
 from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
-from burnish.runtime.model_registry import names
+from burnish.runtime.model_registry import model_names
 
 # Whether a photo can be read is found out one by one, so that the others are done.
 Photos = Annotated[
@@ -35,7 +35,7 @@ Engine = Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)}: what runs th
 
 def complete_operator(incomplete: str) -> list[str]:
     """Offer the names of networks and operators to a shell that completes a command."""
-    return sorted(name for name in {*OPERATORS, *names()} if name.startswith(incomplete))
+    return sorted(name for name in {*OPERATORS, *model_names()} if name.startswith(incomplete))
 
 
 def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,17 +48,17 @@ def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
     for operator in OPERATORS.values():
         for param in operator.params:
             uses_of.setdefault(param.name, []).append((operator.name, param))
-    keywords = {uses[0][1].keyword: name for name, uses in uses_of.items()}
+    keywords = {uses[0][1].argument_name: name for name, uses in uses_of.items()}
 
     def wrapped(**given: Any) -> None:
         params = {name: given.pop(keyword) for keyword, name in keywords.items()}
         command(params=params, **given)
 
-    dress(wrapped, command, "params", [_option(uses) for uses in uses_of.values()])
+    copy_signature(wrapped, command, "params", [_option(uses) for uses in uses_of.values()])
     return wrapped
 
 
-def dress(
+def copy_signature(
     wrapped: Callable[..., None],
     command: Callable[..., None],
     instead_of: str,
@@ -77,10 +77,10 @@ def dress(
 
 
 def _option(uses: list[tuple[str, AnyParam]]) -> inspect.Parameter:
-    return option_of(uses[0][1], _help(uses), "Parameters of operators")
+    return param_option(uses[0][1], _help(uses), "Parameters of operators")
 
 
-def option_of(param: AnyParam, help: str, panel: str | None = None) -> inspect.Parameter:
+def param_option(param: AnyParam, help: str, panel: str | None = None) -> inspect.Parameter:
     """Return a command's option for a parameter; what was not said is None."""
     kind: Any = str
     if isinstance(param, Param):
@@ -97,7 +97,7 @@ def option_of(param: AnyParam, help: str, panel: str | None = None) -> inspect.P
         ),
     ]
     return inspect.Parameter(
-        param.keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+        param.argument_name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
 
 
@@ -106,10 +106,10 @@ def _help(uses: list[tuple[str, AnyParam]]) -> str:
     (operator, param), *others = uses
     if others:
         return f"Of {', '.join(name for name, _ in uses)}: see `burnish operators show NAME`."
-    return f"{operator}: {described(param)}"
+    return f"{operator}: {param_help(param)}"
 
 
-def described(param: AnyParam) -> str:
+def param_help(param: AnyParam) -> str:
     """Say what a parameter takes, what holds otherwise and what it does."""
-    otherwise = f", default {param.otherwise}" if param.otherwise else ""
-    return f"{param.range}{otherwise}; {param.meaning}."
+    default = f", default {param.default_text}" if param.default_text else ""
+    return f"{param.range}{default}; {param.description}."

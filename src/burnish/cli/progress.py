@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from burnish.cli.interruption import Interruption
-from burnish.editing.batch import Watcher
+from burnish.cli.interruption import GracefulInterrupt
+from burnish.editing.batch import ProgressListener
 
 if TYPE_CHECKING:
-    from burnish.editing.plan import Step
+    from burnish.editing.plan import PlannedFile
 
 
-class EditingProgress(Watcher):
+class EditingProgress(ProgressListener):
     """A bar over all photos and films, moved by shares of a photo and by frames.
 
     Parameters
@@ -27,7 +27,12 @@ class EditingProgress(Watcher):
     """
 
     def __init__(
-        self, steps: "Sequence[Step]", device: str, interruption: Interruption, *, hidden: bool
+        self,
+        steps: "Sequence[PlannedFile]",
+        device: str,
+        interruption: GracefulInterrupt,
+        *,
+        hidden: bool,
     ) -> None:
         console = Console(file=sys.stderr)
         self._interruption = interruption
@@ -58,22 +63,22 @@ class EditingProgress(Watcher):
         """Megapixels a second since the start, of photos that are written."""
         return self._megapixels / (time.perf_counter() - self._start)
 
-    def begin(self, step: "Step") -> None:
+    def begin(self, step: "PlannedFile") -> None:
         """Name the photo in hand."""
         self._begun += 1
         self._name = step.source.name
         self._bar.update(self._task, name=step.source.name, completed=self._begun - 1)
 
-    def share(self, share: float) -> None:
+    def on_progress(self, share: float) -> None:
         """Say how much of the photo in hand is edited, from 0 to 1."""
         self._bar.update(self._task, completed=self._begun - 1 + share)
 
-    def frame(self, done: int, of: int) -> None:
+    def on_frame(self, done: int, of: int) -> None:
         """Say how many frames of the film in hand are done, of how many, about; 0 is not known."""
         known = f" of {of}" if of else ""
         self._bar.update(self._task, name=f"{self._name} (frame {done}{known})")
         if of:
-            self.share(done / of)
+            self.on_progress(done / of)
 
     def end(self, megapixels: float) -> None:
         """Say that a photo is written, or could not be."""
@@ -82,4 +87,4 @@ class EditingProgress(Watcher):
 
     def stopped(self) -> bool:
         """Tell whether Ctrl-C was pressed."""
-        return self._interruption.heard
+        return self._interruption.interrupted

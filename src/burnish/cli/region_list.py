@@ -16,9 +16,9 @@ from burnish.cli.options import (
     Threads,
 )
 from burnish.cli.region_options import with_region_options
-from burnish.errors import BurnishError, UsageError, as_asked
-from burnish.files import check_free, check_no_input
-from burnish.regions.options import RegionWish
+from burnish.errors import BurnishError, UsageError, as_usage_error
+from burnish.files import check_absent, check_not_input
+from burnish.regions.options import RegionOptions
 
 
 @with_region_options
@@ -43,26 +43,26 @@ def list_regions(
     threads: Threads = None,
     json_output: JsonOutput = False,
     *,
-    where: RegionWish,
+    where: RegionOptions,
 ) -> None:
     """List the objects in photos: number, class, score, share of the picture, box."""
-    from burnish.editing.detections import listed, write_coco, write_masks, write_numbered
-    from burnish.editing.inputs import gather
+    from burnish.editing.detections import detect, write_annotated, write_coco, write_masks
+    from burnish.editing.inputs import find_inputs
     from burnish.photo.formats import check_writable
 
-    _check(photos, output, coco, where)
+    _check_options(photos, output, coco, where)
     for target in filter(None, (output, coco)):
-        check_free(target, overwrite=overwrite)
-        check_no_input(target, [*photos, *([where.objects] if where.objects else [])])
+        check_absent(target, overwrite=overwrite)
+        check_not_input(target, [*photos, *([where.objects] if where.objects else [])])
     if output is not None:
-        with as_asked():
+        with as_usage_error():
             check_writable(output)
-    region = where.region({"classes": ()}, device=device, threads=threads)
-    finder = region.finder or where.finder(device=device, threads=threads)
+    region = where.to_region({"classes": ()}, device=device, threads=threads)
+    finder = region.object_source or where.open_object_source(device=device, threads=threads)
     done, failed = [], 0
-    for source in gather(photos, recursive=recursive).sources:
+    for source in find_inputs(photos, recursive=recursive).files:
         try:
-            one = listed(source.path, finder, region)
+            one = detect(source.path, finder, region)
             if masks is not None:
                 write_masks(one, masks, overwrite=overwrite)
         except BurnishError as error:
@@ -77,17 +77,19 @@ def list_regions(
             if json_output:
                 typer.echo(json.dumps(record))
             else:
-                typer.echo(_line(record, several=len(photos) > 1 or photos[0].is_dir()))
+                typer.echo(_format_row(record, several=len(photos) > 1 or photos[0].is_dir()))
     kept = [one for one in done if one is not None]
     if coco is not None:
         write_coco(kept, coco, overwrite=overwrite)
     if output is not None and kept:
-        write_numbered(kept[0], output, overwrite=overwrite)
+        write_annotated(kept[0], output, overwrite=overwrite)
     if failed:
         raise typer.Exit(BurnishError.exit_code)
 
 
-def _check(photos: list[Path], output: Path | None, coco: Path | None, where: RegionWish) -> None:
+def _check_options(
+    photos: list[Path], output: Path | None, coco: Path | None, where: RegionOptions
+) -> None:
     several = len(photos) > 1 or any(photo.is_dir() for photo in photos)
     got = {
         "--mask": where.mask is not None,
@@ -113,7 +115,7 @@ def _check(photos: list[Path], output: Path | None, coco: Path | None, where: Re
         )
 
 
-def _line(record: dict[str, object], *, several: bool) -> str:
+def _format_row(record: dict[str, object], *, several: bool) -> str:
     box = ",".join(map(str, record["box"]))  # type: ignore[call-overload]
     line = (
         f"{record['number']:>4}  {record['class']:<16}{record['score']:>6.2f}"

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from burnish.cli.batch_options import BatchOptions
-from burnish.cli.options import described, dress, option_of
-from burnish.errors import UsageError, as_asked
-from burnish.files import check_free
+from burnish.cli.options import copy_signature, param_help, param_option
+from burnish.errors import UsageError, as_usage_error
+from burnish.files import check_absent
 from burnish.regions.edges import EDGE_PARAMS
-from burnish.regions.options import RegionWish
+from burnish.regions.options import RegionOptions
 
 if TYPE_CHECKING:
-    from burnish.editing.masked import MaskKeeper
+    from burnish.editing.masked import MaskWriter
 
 _PANEL = "Regions"
 
@@ -153,7 +153,7 @@ def with_region_options(
 
     def wrapped(**given: Any) -> None:
         said = {name: given.pop(name) for name in (*_TAKEN, *(p.name for p in EDGE_PARAMS))}
-        command(where=wish_of(said), **given)
+        command(where=parse_region_options(said), **given)
 
     added = [
         inspect.Parameter(
@@ -166,8 +166,8 @@ def with_region_options(
     ]
     for param in EDGE_PARAMS:
         turned = replace(param, default=own.get(param.name, param.default))
-        added.append(option_of(turned, _capital(described(turned)), _PANEL))
-    dress(wrapped, command, "where", added)
+        added.append(param_option(turned, _capital(param_help(turned)), _PANEL))
+    copy_signature(wrapped, command, "where", added)
     return wrapped
 
 
@@ -188,7 +188,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def wish_of(said: dict[str, Any]) -> RegionWish:
+def parse_region_options(said: dict[str, Any]) -> RegionOptions:
     """Read what was typed.
 
     Raises
@@ -207,13 +207,15 @@ def wish_of(said: dict[str, Any]) -> RegionWish:
                 remedy="such as person",
             )
     taken["numbers"] = tuple(taken["numbers"] or ())
-    taken["clicks"] = tuple(_pixels("--click", click, "X,Y") for click in taken["clicks"] or ())
+    taken["clicks"] = tuple(
+        _parse_coordinates("--click", click, "X,Y") for click in taken["clicks"] or ()
+    )
     if taken["box"] is not None:
-        taken["box"] = _pixels("--box", taken["box"], "L,T,R,B")
-    return RegionWish(**taken)
+        taken["box"] = _parse_coordinates("--box", taken["box"], "L,T,R,B")
+    return RegionOptions(**taken)
 
 
-def _pixels(option: str, text: str, form: str) -> tuple[float, ...]:
+def _parse_coordinates(option: str, text: str, form: str) -> tuple[float, ...]:
     parts = text.split(",")
     try:
         numbers = tuple(float(part) for part in parts)
@@ -230,14 +232,14 @@ def _pixels(option: str, text: str, form: str) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Keeping:
+class MaskOutput:
     """Where masks are to be written, as it was said."""
 
     save_mask: str | None
     photos: list[Path]
     batch: BatchOptions
 
-    def keeper(self) -> "MaskKeeper | None":
+    def mask_writer(self) -> "MaskWriter | None":
         """Return what keeps them.
 
         Raises
@@ -247,7 +249,7 @@ class Keeping:
         """
         if self.save_mask is None:
             return None
-        from burnish.editing.masked import MaskKeeper
+        from burnish.editing.masked import MaskWriter
         from burnish.photo.formats import check_writable
 
         path = Path(self.save_mask)
@@ -260,8 +262,8 @@ class Keeping:
                     got="the name of a file",
                     remedy="end it in / to mean a folder",
                 )
-            with as_asked():
+            with as_usage_error():
                 check_writable(path)
             if not self.batch.dry_run:
-                check_free(path, overwrite=self.batch.overwrite)
-        return MaskKeeper(path, folder=folder, overwrite=self.batch.overwrite)
+                check_absent(path, overwrite=self.batch.overwrite)
+        return MaskWriter(path, folder=folder, overwrite=self.batch.overwrite)

@@ -10,7 +10,7 @@ import typer
 from burnish.cli.options import Device, JsonOutput, Overwrite, Threads
 
 if TYPE_CHECKING:
-    from burnish.detection.card import Measurement
+    from burnish.detection.card import CocoMetrics
 
 Coco = Annotated[
     list[Path], typer.Option("--coco", help="COCO file of instances; may be repeated.")
@@ -100,40 +100,40 @@ def train(
 
     with DetectorProgress(sys.stderr) as progress:
         path, measured = train_detector(
-            sets=_pairs(coco, images, "--coco", "--images"),
-            held_out=_pairs(
+            datasets=_pair_files(coco, images, "--coco", "--images"),
+            validation=_pair_files(
                 held_out_coco or [], held_out_images or [], "--held-out-coco", "--held-out-images"
             ),
             classes=tuple(classes or ()),
-            rest=rest,
+            other_class=rest,
             budget=budget,
             steps=steps,
-            run=run_folder,
+            run_dir=run_folder,
             output=output,
-            watch=progress,
-            chosen={
-                "canvas": canvas,
-                "batch": batch,
-                "peak_rate": peak_rate,
-                "edges": edges,
-                "mask_score": mask_score,
-                "paste": paste,
+            callbacks=progress,
+            config_fields={
+                "image_size": canvas,
+                "batch_size": batch,
+                "max_lr": peak_rate,
+                "edge_loss_weight": edges,
+                "mask_iou_head": mask_score,
+                "copy_paste_prob": paste,
                 "seed": seed,
             },
-            ordered={
-                "cut_outs": cut_outs,
-                "backgrounds": backgrounds,
+            request_fields={
+                "cut_out_dir": cut_outs,
+                "background_dir": backgrounds,
                 "weights": weights,
                 "save_every": save_every,
                 "title": title,
-                "abilities": abilities,
+                "description": abilities,
                 "licence": licence,
                 "overwrite": overwrite,
             },
         )
     typer.echo(f"{path}")
     for measurement in measured:
-        _print(measurement)
+        _print_measurement(measurement)
 
 
 def evaluate(
@@ -148,20 +148,22 @@ def evaluate(
     from burnish.cli.task_progress import TaskProgress
     from burnish.detection import coco as files
     from burnish.detection.detect import MaskRCNN
-    from burnish.detection.training.evaluate import look, measure
+    from burnish.detection.training.evaluate import evaluate_detections, run_detector
 
     opened = MaskRCNN.open(detector, device=device, threads=threads)
-    sets = [files.read(*pair) for pair in _pairs(coco, images, "--coco", "--images")]
+    sets = [files.read_dataset(*pair) for pair in _pair_files(coco, images, "--coco", "--images")]
     results = []
     for each in sets:
         with TaskProgress(sys.stderr) as progress:
-            progress.begin(f"judging on {each.source.name}", len(each.pictures))
-            results.append(measure(look(opened, each, progress.tick), each, opened.card))
+            progress.start(f"judging on {each.source.name}", len(each.images))
+            results.append(
+                evaluate_detections(run_detector(opened, each, progress.advance), each, opened.card)
+            )
     if json_output:
         typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
         return
     for result in results:
-        _print(result)
+        _print_measurement(result)
 
 
 def export(
@@ -178,9 +180,9 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Make a detector's file of torchvision's full Mask R-CNN, for COCO's 80 categories."""
-    from burnish.detection.training.torchvision_weights import export_full
+    from burnish.detection.training.torchvision_weights import export_resnet50
 
-    typer.echo(export_full(weights, output, download=download, overwrite=overwrite))
+    typer.echo(export_resnet50(weights, output, download=download, overwrite=overwrite))
 
 
 def compose(
@@ -200,11 +202,11 @@ def compose(
     """Paste cut-outs into photos; writes composites and a COCO file with their exact outlines."""
     from burnish.cli.task_progress import TaskProgress
     from burnish.detection.training.cut_outs import read_cut_outs
-    from burnish.detection.training.synthesize import compose as composed
+    from burnish.detection.training.synthesize import synthesize_dataset as composed
 
     read = read_cut_outs(cut_outs, [*(classes or []), rest], rest)
     with TaskProgress(sys.stderr) as progress:
-        progress.begin("composing", count)
+        progress.start("composing", count)
         path = composed(
             read,
             backgrounds,
@@ -212,7 +214,7 @@ def compose(
             count=count,
             size=(width, height),
             seed=seed,
-            tick=progress.tick,
+            on_progress=progress.advance,
         )
     typer.echo(path)
 
@@ -230,16 +232,16 @@ def explain(
 ) -> None:
     """Show how a detector came to what it found: anchors, proposals, boxes and masks, on a page."""
     from burnish.detection.detect import MaskRCNN
-    from burnish.detection.training.explain import explain as explained
-    from burnish.files import check_free, check_no_input
+    from burnish.detection.training.explain import write_explanation as explained
+    from burnish.files import check_absent, check_not_input
 
-    check_free(output, overwrite=overwrite)
-    check_no_input(output, [photo, Path(detector)])
+    check_absent(output, overwrite=overwrite)
+    check_not_input(output, [photo, Path(detector)])
     opened = MaskRCNN.open(detector, device=device, threads=threads)
     typer.echo(explained(opened, photo, output, threshold=threshold, overwrite=overwrite))
 
 
-def _pairs(
+def _pair_files(
     files: list[Path], folders: list[Path], one: str, other: str
 ) -> tuple[tuple[Path, Path], ...]:
     from burnish.errors import UsageError
@@ -254,21 +256,23 @@ def _pairs(
     return tuple(zip(files, folders, strict=True))
 
 
-_NUMBERS = (
+_COCO_METRICS = (
     *("AP", "AP50", "AP75", "AP small", "AP medium", "AP large"),
     *("AR at 1", "AR at 10", "AR at 100", "AR small", "AR medium", "AR large"),
 )
 
 
-def _print(measured: "Measurement") -> None:
-    typer.echo(f"{measured.photos}: {measured.count} photos, {measured.objects} objects")
+def _print_measurement(measured: "CocoMetrics") -> None:
+    typer.echo(
+        f"{measured.dataset}: {measured.photo_count} photos, {measured.object_count} objects"
+    )
     typer.echo(f"{'':12}{'boxes':>8}{'masks':>8}")
-    for name, box, mask in zip(_NUMBERS, measured.box, measured.mask, strict=True):
+    for name, box, mask in zip(_COCO_METRICS, measured.box, measured.mask, strict=True):
         typer.echo(f"{name:12}{_percent(box)}{_percent(mask)}")
-    for name, mask in measured.mask_by_class.items():
+    for name, mask in measured.mask_ap_by_class.items():
         typer.echo(f"AP of masks, {name}: {_percent(mask).strip()}")
 
 
-def _percent(share: float) -> str:
+def _percent(fraction: float) -> str:
     """Write a share in percent; there is none where no object is of the kind."""
-    return f"{100 * share:8.1f}" if share >= 0 else f"{'-':>8}"
+    return f"{100 * fraction:8.1f}" if fraction >= 0 else f"{'-':>8}"

@@ -8,7 +8,7 @@ import typer
 from burnish.cli.batch_options import BatchOptions, with_batch_options
 from burnish.cli.options import Device, Engine, Photos, Threads, with_operator_params
 from burnish.params import Value
-from burnish.regions.options import RegionWish
+from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 
@@ -41,19 +41,21 @@ def again(
     params: dict[str, Value],
 ) -> None:
     """Do to photos and films what was done to the first: operators, values, networks, order."""
-    from burnish.cli.batch import files_named, run
-    from burnish.editing.history import how_made
-    from burnish.editing.replay import again as repeat
+    from burnish.cli.batch import collect_paths, run
+    from burnish.editing.history import read_history
+    from burnish.editing.replay import replay as repeat
 
-    finding = RegionWish(detector=detector, objects=objects)
+    finding = RegionOptions(detector=detector, objects=objects)
     edit = repeat(
-        how_made(made),
+        read_history(made),
         params,
         models=model or (),
-        finder=finding.finder(device=device, threads=threads) if finding.of_objects else None,
+        finder=finding.open_object_source(device=device, threads=threads)
+        if finding.selects_objects
+        else None,
         mask=mask,
         device=device,
         threads=threads,
         engine=engine,
     )
-    run(edit, photos, batch, files_named(made, model, params, detector, objects, mask))
+    run(edit, photos, batch, collect_paths(made, model, params, detector, objects, mask))

@@ -38,19 +38,19 @@ class TaskProgress:
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
-    def begin(self, task: str, total: int) -> None:
+    def start(self, task: str, total: int) -> None:
         """Start a bar."""
         if self.task is not None:
             self.bar.stop_task(self.task)
         self.task = self.bar.add_task(task, total=total, note="")
         if not self.console.is_terminal and total:
-            self.say(f"{task}: {total}")
+            self.message(f"{task}: {total}")
 
-    def tick(self) -> None:
+    def advance(self) -> None:
         """Move the bar by one."""
         if self.task is not None:
             self.bar.advance(self.task)
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Print a line above the bar."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 from burnish.cli.options import Overwrite, with_operator_params
 from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
 from burnish.params import Value
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 
 
 @with_operator_params
@@ -78,13 +78,13 @@ def train(
     draws: Annotated[
         int,
         typer.Option(min=1, help="Random values of the sliders that each photo is learnt at."),
-    ] = Settings.draws,
+    ] = TrainConfig.slider_samples,
     slider_share: Annotated[
         float,
         typer.Option(
             min=0, max=1, help="The share of the training, at its end, that is the sliders'."
         ),
-    ] = Settings.slider_share,
+    ] = TrainConfig.slider_fraction,
     drawn: Annotated[
         float,
         typer.Option(
@@ -92,21 +92,21 @@ def train(
             max=1,
             help="Drawn pictures, of flat areas, slopes and plain shapes, to learn for each photo.",
         ),
-    ] = Settings.drawn,
+    ] = TrainConfig.synthetic_fraction,
     short_side: Annotated[
         list[int] | None,
         typer.Option(
             min=16,
             help="Each photo is also learnt at this shorter side, in pixels; may be repeated. "
-            f"By default {', '.join(map(str, Settings.short_sides))}.",
+            f"By default {', '.join(map(str, TrainConfig.short_sides))}.",
         ),
     ] = None,
     largest: Annotated[
         int, typer.Option(min=16, help="Bring photos down to this longer side first, in pixels.")
-    ] = Settings.largest,
+    ] = TrainConfig.max_size,
     seed: Annotated[
         int, typer.Option(min=0, help="Every random choice follows from it.")
-    ] = Settings.seed,
+    ] = TrainConfig.seed,
     save_every: Annotated[
         float, typer.Option(min=0, help="Seconds between two checkpoints.")
     ] = 60.0,
@@ -122,17 +122,17 @@ def train(
     Several processes: torchrun --nproc-per-node N -m burnish train ...
     """
     from burnish.cli.training_progress import TrainingProgress
-    from burnish.runtime.model_registry import find
-    from burnish.training.pipeline import train_and_publish
-    from burnish.training.request import prepare
+    from burnish.runtime.model_registry import find_model
+    from burnish.training.pipeline import train_and_export
+    from burnish.training.request import validate_request
 
-    order = prepare(
+    order = validate_request(
         operator,
         params=params,
         photos=photos,
-        held_out=held_out,
+        validation=held_out,
         output=output,
-        run=run_folder,
+        run_dir=run_folder,
         overwrite=overwrite,
         licence=licence,
         save_every=save_every,
@@ -140,8 +140,8 @@ def train(
         budget=budget,
         steps=steps,
         sliders=slider or (),
-        thumbnail=thumbnail,
-        start=find(start_from) if start_from else None,
+        global_context=thumbnail,
+        init_from=find_model(start_from) if start_from else None,
         draws=draws,
         slider_share=slider_share,
         drawn=drawn,
@@ -153,13 +153,13 @@ def train(
         seed=seed,
     )
     with TrainingProgress(sys.stderr) as progress:
-        published = train_and_publish(order, progress)
+        published = train_and_export(order, progress)
     if published is None:  # another process of the same training has the result
         return
     typer.echo(f"{published.path}")
-    for judgement in published.judgements:
+    for judgement in published.validation:
         report = judgement.report
         typer.echo(
             f"{report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst, untouched "
-            f"{report.untouched.psnr:.2f}: {judgement.photos}"
+            f"{report.identity.psnr:.2f}: {judgement.photos}"
         )

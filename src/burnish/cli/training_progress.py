@@ -5,39 +5,39 @@ from pathlib import Path
 from typing import TextIO
 
 from burnish.cli.task_progress import TaskProgress
-from burnish.training.train import Watch
-from burnish.training.trainer import Moment
+from burnish.training.train import TrainCallbacks
+from burnish.training.trainer import StepInfo
 
 # Where there is no terminal: seconds between two lines.
 PLAIN_EVERY = 30.0
 
 
-class TrainingProgress(TaskProgress, Watch):
+class TrainingProgress(TaskProgress, TrainCallbacks):
     """Shows a training to a person: pairs, loss and PSNR, early evaluations."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.said = 0.0
 
-    def moment(self, moment: Moment) -> None:
+    def moment(self, moment: StepInfo) -> None:
         """Move the bar of the training, whose end is a share rather than a count."""
-        if moment.done > 0 and (self.task is None or not self._is_training()):
-            self.begin("training", 0)
-        total = round(moment.step / moment.done) if moment.done else None
+        if moment.progress > 0 and (self.task is None or not self._is_training()):
+            self.start("training", 0)
+        total = round(moment.step / moment.progress) if moment.progress else None
         note = f"loss {moment.loss:.6f}  {moment.psnr:.2f} dB"
         if self.task is not None:
             self.bar.update(self.task, completed=moment.step, total=total, note=note)
         if not self.console.is_terminal and time.monotonic() - self.said > PLAIN_EVERY:
-            self.say(f"step {moment.step}, {100 * moment.done:.1f} %, {note}")
+            self.message(f"step {moment.step}, {100 * moment.progress:.1f} %, {note}")
 
-    def look(self, step: int, psnr: float, picture: Path) -> None:
+    def on_validation(self, step: int, psnr: float, picture: Path) -> None:
         """Print an early evaluation above the bar."""
-        self.say(f"step {step}: {psnr:.2f} dB on held-out photos, see {picture}")
+        self.message(f"step {step}: {psnr:.2f} dB on held-out photos, see {picture}")
 
     def _is_training(self) -> bool:
         return any(t.id == self.task and t.description == "training" for t in self.bar.tasks)
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Print a line, and note when."""
         self.said = time.monotonic()
-        super().say(text)
+        super().message(text)

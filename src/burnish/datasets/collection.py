@@ -9,11 +9,11 @@ from burnish.errors import UsageError, warn
 
 # Returns what tells a photo from the others, from its name with or without extension; None where
 # the name is none of the collection's.
-Key = Callable[[str], str | None]
+KeyFunction = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
-class Source:
+class SourcePhoto:
     """One photo of a collection.
 
     Parameters
@@ -40,17 +40,17 @@ class Collection:
     sources : its photos, sorted by key
     key : from a name to a photo's key
     is_test : whether the photo of a key is tested on where nobody says otherwise
-    split : that rule in words
+    split_rule : that rule in words
     """
 
     name: str
-    sources: tuple[Source, ...]
-    key: Key
+    sources: tuple[SourcePhoto, ...]
+    key: KeyFunction
     is_test: Callable[[str], bool]
-    split: str
+    split_rule: str
 
 
-def walk(folder: str | Path) -> list[Path]:
+def list_files(folder: str | Path) -> list[Path]:
     """Return all files below a folder, sorted; hidden ones are none of a collection's.
 
     Raises
@@ -68,7 +68,7 @@ def walk(folder: str | Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.name[0] != "." and path.is_file())
 
 
-def by_key(files: Iterable[Path], key: Key) -> dict[str, Path]:
+def index_by_key(files: Iterable[Path], key: KeyFunction) -> dict[str, Path]:
     """Return the files by their photos' keys; foreign ones are left out, and that is said.
 
     Raises
@@ -81,30 +81,30 @@ def by_key(files: Iterable[Path], key: Key) -> dict[str, Path]:
 
     Examples
     --------
-    >>> by_key([Path("1.dng"), Path("2.dng")], key=lambda name: name[0])["2"].name
+    >>> index_by_key([Path("1.dng"), Path("2.dng")], key=lambda name: name[0])["2"].name
     '2.dng'
     """
-    found: dict[str, Path] = {}
-    foreign = []
+    files_by_key: dict[str, Path] = {}
+    unrecognised = []
     for path in files:
-        own = key(path.name)
-        if own is None:
-            foreign.append(path.name)
-        elif own in found:
+        photo_key = key(path.name)
+        if photo_key is None:
+            unrecognised.append(path.name)
+        elif photo_key in files_by_key:
             raise UsageError(
                 str(path),
                 expected="one file of each photo",
-                got=f"another of the same photo, {found[own]}",
+                got=f"another of the same photo, {files_by_key[photo_key]}",
                 remedy="move one of them away",
             )
         else:
-            found[own] = path
-    if foreign:
-        warn(f"left out, as their names are none of the collection's: {few(foreign)}")
-    return found
+            files_by_key[photo_key] = path
+    if unrecognised:
+        warn(f"left out, as their names are none of the collection's: {abbreviate(unrecognised)}")
+    return files_by_key
 
 
-def read_names(file: Path, key: Key) -> dict[str, str]:
+def read_names(file: Path, key: KeyFunction) -> dict[str, str]:
     """Read a list of photos: one name a line, or the column File of a .csv.
 
     Returns
@@ -122,48 +122,48 @@ def read_names(file: Path, key: Key) -> dict[str, str]:
         else:
             names = [line.strip() for line in text.splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise _bad_list(file, str(error), "check the path") from error
+        raise _list_error(file, str(error), "check the path") from error
     except KeyError as error:
-        raise _bad_list(file, "a .csv without a column File", "give the official one") from error
+        raise _list_error(file, "a .csv without a column File", "give the official one") from error
     keys = {name: key(name) for name in names}
-    odd = [name for name, own in keys.items() if own is None]
-    if odd or not keys:
-        got = f"{few(odd)} in it" if odd else "an empty file"
-        raise _bad_list(file, got, "name one photo a line, with or without extension")
+    invalid = [name for name, own in keys.items() if own is None]
+    if invalid or not keys:
+        got = f"{abbreviate(invalid)} in it" if invalid else "an empty file"
+        raise _list_error(file, got, "name one photo a line, with or without extension")
     return {own: name for name, own in keys.items() if own is not None}
 
 
-def say_missing(lists: Sequence[Path], key: Key, found: Iterable[str]) -> None:
+def warn_missing(lists: Sequence[Path], key: KeyFunction, available: Iterable[str]) -> None:
     """Say which photos the collection's own lists name and the disk does not hold.
 
     Warns
     -----
     UserWarning : some are missing; part of a collection is as good as any folder of photos
     """
-    named: dict[str, str] = {}
+    listed: dict[str, str] = {}
     for file in lists:
-        named |= read_names(file, key)
-    missing = [named[own] for own in sorted(named.keys() - set(found))]
+        listed |= read_names(file, key)
+    missing = [listed[own] for own in sorted(listed.keys() - set(available))]
     if missing:
         warn(
-            f"{len(missing)} of the {len(named)} photos that {few([f.name for f in lists])} "
-            f"name are not there: {few(missing)}"
+            f"{len(missing)} of the {len(listed)} photos that {abbreviate([f.name for f in lists])} "
+            f"name are not there: {abbreviate(missing)}"
         )
 
 
-def few(names: Sequence[str], most: int = 3) -> str:
+def abbreviate(names: Sequence[str], limit: int = 3) -> str:
     """Name the first of many.
 
     Examples
     --------
-    >>> few(["a", "b", "c", "d", "e"])
+    >>> abbreviate(["a", "b", "c", "d", "e"])
     'a, b, c and 2 more'
     """
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
-def _bad_list(file: Path, got: str, remedy: str) -> UsageError:
+def _list_error(file: Path, got: str, remedy: str) -> UsageError:
     return UsageError(
         str(file), expected="a list of the collection's photos", got=got, remedy=remedy
     )

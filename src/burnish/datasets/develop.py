@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 # The exponent's inverse, and the slope near black, of sRGB's curve.
 SRGB_CURVE = (2.4, 12.92)
 FULL_SCALE = 65535
-RAW = (".dng", ".nef")
+RAW_EXTENSIONS = (".dng", ".nef")
 # What LibRaw prints on stderr where data are damaged, also where it does not give up for it.
-DAMAGE = ("data corrupted at", "Unexpected end of file")
+DAMAGE_MESSAGES = ("data corrupted at", "Unexpected end of file")
 # Bits of LibRaw's `flip`.
 MIRRORED, UPSIDE_DOWN, TRANSPOSED = 1, 2, 4
 
 
 def is_raw(path: Path) -> bool:
     """Tell by its name whether a file is one to be developed."""
-    return path.suffix.lower() in RAW
+    return path.suffix.lower() in RAW_EXTENSIONS
 
 
 def develop(path: Path) -> NDArray[np.float32]:
@@ -52,42 +52,42 @@ def develop(path: Path) -> NDArray[np.float32]:
     """
     import rawpy
 
-    printed: list[str] = []
+    messages: list[str] = []
     try:
-        with _listening(printed), rawpy.imread(str(path)) as raw:
+        with _capture_damage_messages(messages), rawpy.imread(str(path)) as raw:
             sizes = raw.sizes  # before `postprocess`, which forgets how the picture lies
             codes = raw.postprocess(
                 use_camera_wb=True, gamma=SRGB_CURVE, output_bps=16, user_flip=0
             )
     except rawpy.LibRawError as error:
-        raise _damaged(path, _words(error)) from error
-    if printed:  # it went on, with garbage for pixels
-        raise _damaged(path, printed[0].removeprefix(f"{path}: "))
+        raise _raw_error(path, _error_text(error)) from error
+    if messages:  # it went on, with garbage for pixels
+        raise _raw_error(path, messages[0].removeprefix(f"{path}: "))
     pixels: NDArray[np.float32] = np.divide(
-        upright(cropped(codes, sizes), sizes.flip), FULL_SCALE, dtype=np.float32
+        apply_flip(apply_crop(codes, sizes), sizes.flip), FULL_SCALE, dtype=np.float32
     )
     return pixels
 
 
-def cropped(codes: NDArray[Any], sizes: "ImageSizes") -> NDArray[Any]:
+def apply_crop(codes: NDArray[Any], sizes: "ImageSizes") -> NDArray[Any]:
     """Cut to the crop that the file asks for, if it asks."""
     if not sizes.crop_width or not sizes.crop_height:
         return codes
     # Where pixels are not square, LibRaw has stretched the picture already.
-    down, across = codes.shape[0] / sizes.height, codes.shape[1] / sizes.width
+    scale_y, scale_x = codes.shape[0] / sizes.height, codes.shape[1] / sizes.width
     top = max(0, sizes.crop_top_margin - sizes.top_margin)
     left = max(0, sizes.crop_left_margin - sizes.left_margin)
-    rows = slice(round(top * down), round((top + sizes.crop_height) * down))
-    columns = slice(round(left * across), round((left + sizes.crop_width) * across))
+    rows = slice(round(top * scale_y), round((top + sizes.crop_height) * scale_y))
+    columns = slice(round(left * scale_x), round((left + sizes.crop_width) * scale_x))
     return codes[rows, columns]
 
 
-def upright(codes: NDArray[Any], flip: int) -> NDArray[Any]:
+def apply_flip(codes: NDArray[Any], flip: int) -> NDArray[Any]:
     """Turn a picture as LibRaw's `flip` says.
 
     Examples
     --------
-    >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()  # a quarter turn clockwise
+    >>> apply_flip(np.array([[1, 2], [3, 4]]), 6).tolist()  # a quarter turn clockwise
     [[3, 1], [4, 2]]
     """
     if flip & UPSIDE_DOWN:
@@ -98,34 +98,34 @@ def upright(codes: NDArray[Any], flip: int) -> NDArray[Any]:
 
 
 @contextmanager
-def _listening(printed: list[str]) -> Iterator[None]:
+def _capture_damage_messages(messages: list[str]) -> Iterator[None]:
     """Gather what LibRaw prints on stderr about damage, and pass on the rest.
 
     The stream is the whole process's, so this is for a process that does one photo at a time.
     """
-    with tempfile.TemporaryFile() as heard:
+    with tempfile.TemporaryFile() as captured:
         stderr = os.dup(2)
-        os.dup2(heard.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            heard.seek(0)
-            for line in heard.read().decode(errors="replace").splitlines():
-                if any(sign in line for sign in DAMAGE):
-                    printed.append(line)
+            captured.seek(0)
+            for line in captured.read().decode(errors="replace").splitlines():
+                if any(sign in line for sign in DAMAGE_MESSAGES):
+                    messages.append(line)
                 else:
                     os.write(2, f"{line}\n".encode())
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """Return LibRaw's own words, which rawpy hands on as bytes."""
-    said = error.args[0] if error.args else ""
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    text = error.args[0] if error.args else ""
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
 
 
-def _damaged(path: Path, got: str) -> PhotoError:
+def _raw_error(path: Path, got: str) -> PhotoError:
     return PhotoError(
         str(path),
         expected="a camera's raw file that LibRaw can develop",

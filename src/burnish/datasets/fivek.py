@@ -18,12 +18,18 @@ downloads img/dng/a0001-jmac_DSC1459.dng, and the TIFFs in folders called tiff16
 import re
 from pathlib import Path
 
-from burnish.datasets.collection import Collection, Source, by_key, say_missing, walk
+from burnish.datasets.collection import (
+    Collection,
+    SourcePhoto,
+    index_by_key,
+    list_files,
+    warn_missing,
+)
 from burnish.errors import UsageError
 
 EXPERTS = "ABCDE"
-LISTS = ("filesadobe.txt", "filesadobemit.txt")
-TIFF = (".tif", ".tiff")
+LIST_FILES = ("filesadobe.txt", "filesadobemit.txt")
+TIFF_EXTENSIONS = (".tif", ".tiff")
 # A photo is known by its number; lists of others' splits hold it bare.
 _NAME = re.compile(r"a?(\d{1,4})(-.+)?")
 
@@ -43,8 +49,8 @@ def find(folder: str | Path, experts: str = "") -> Collection:
     -----
     UserWarning : photos that the official lists name are missing
     """
-    files = walk(folder)
-    raw = by_key((path for path in files if path.suffix.lower() == ".dng"), key)
+    files = list_files(folder)
+    raw = index_by_key((path for path in files if path.suffix.lower() == ".dng"), photo_key)
     if not raw:
         raise UsageError(
             str(folder),
@@ -52,10 +58,10 @@ def find(folder: str | Path, experts: str = "") -> Collection:
             got="none",
             remedy="give the folder that fivek_dataset.tar was unpacked to",
         )
-    say_missing([path for path in files if path.name.lower() in LISTS], key, raw)
-    edits = {expert: _edits(files, expert, folder) for expert in experts}
+    warn_missing([path for path in files if path.name.lower() in LIST_FILES], photo_key, raw)
+    edits = {expert: _find_edits(files, expert, folder) for expert in experts}
     sources = (
-        Source(
+        SourcePhoto(
             name=path.stem,
             key=own,
             photo=path,
@@ -63,15 +69,15 @@ def find(folder: str | Path, experts: str = "") -> Collection:
         )
         for own, path in sorted(raw.items())
     )
-    return Collection("fivek", tuple(sources), key, is_test, "photos of an even number")
+    return Collection("fivek", tuple(sources), photo_key, is_test, "photos of an even number")
 
 
-def key(name: str) -> str | None:
+def photo_key(name: str) -> str | None:
     """Return a photo's number of four digits, from its name or from the bare number.
 
     Examples
     --------
-    >>> key("a0001-jmac_DSC1459.dng"), key("1"), key("holiday.dng")
+    >>> photo_key("a0001-jmac_DSC1459.dng"), photo_key("1"), photo_key("holiday.dng")
     ('0001', '0001', None)
     """
     match = _NAME.fullmatch(name)
@@ -91,7 +97,7 @@ def is_test(key: str) -> bool:
     return int(key) % 2 == 0
 
 
-def _edits(files: list[Path], expert: str, folder: str | Path) -> dict[str, Path]:
+def _find_edits(files: list[Path], expert: str, folder: str | Path) -> dict[str, Path]:
     if expert not in EXPERTS:
         raise UsageError(
             "--expert",
@@ -100,13 +106,13 @@ def _edits(files: list[Path], expert: str, folder: str | Path) -> dict[str, Path
             remedy="choose one; may be given several times",
         )
     name = f"tiff16_{expert.lower()}"
-    found = by_key(
+    found = index_by_key(
         (
             path
             for path in files
-            if path.parent.name.lower() == name and path.suffix.lower() in TIFF
+            if path.parent.name.lower() == name and path.suffix.lower() in TIFF_EXTENSIONS
         ),
-        key,
+        photo_key,
     )
     if not found:
         raise UsageError(

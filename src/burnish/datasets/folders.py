@@ -13,28 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.datasets.develop import develop, is_raw
-from burnish.datasets.plan import Job
-from burnish.datasets.sizes import scaled
+from burnish.datasets.plan import PhotoJob
+from burnish.datasets.sizes import scaled_size
 from burnish.errors import BurnishError, PhotoError
-from burnish.operators.threads import cores
+from burnish.operators.threads import cpu_count
 from burnish.photo import Photo
 from burnish.training.pairs import resize
 
 # By how much the ratio of width to height may differ: converters disagree on a few pixels at the
 # border. What differs by more was cropped or turned.
-SAME_SHAPE = 0.02
+ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """A job that is over, with what went wrong, if anything did, and what else is to be said."""
 
-    job: Job
-    complaint: str | None
+    job: PhotoJob
+    error: str | None
     warnings: tuple[str, ...] = ()
 
 
-def make(jobs: Sequence[Job], processes: int | None = None) -> Iterator[Outcome]:
+def write_photos(jobs: Sequence[PhotoJob], processes: int | None = None) -> Iterator[JobResult]:
     """Do the jobs, in parallel, and yield each when it is over; a failed one stops no other.
 
     A file is there whole or not at all, so that an interrupted run is taken up by a new plan.
@@ -52,9 +52,9 @@ def make(jobs: Sequence[Job], processes: int | None = None) -> Iterator[Outcome]
     )
     # Spawned, not forked: a fork of a process with threads (libvips) may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes or cores(), context, initializer=_deaf) as pool:
+    with ProcessPoolExecutor(processes or cpu_count(), context, initializer=_ignore_sigint) as pool:
         try:
-            for future in as_completed([pool.submit(_try, job) for job in jobs]):
+            for future in as_completed([pool.submit(_run_job, job) for job in jobs]):
                 yield future.result()
         except BrokenProcessPool as error:
             raise PhotoError(
@@ -67,7 +67,7 @@ def make(jobs: Sequence[Job], processes: int | None = None) -> Iterator[Outcome]
             pool.shutdown(cancel_futures=True)
 
 
-def make_one(job: Job) -> None:
+def write_photo(job: PhotoJob) -> None:
     """Write one photo at all its sizes, and an expert's version of it likewise.
 
     Both have the size that the expert's version has once its short side is brought down.
@@ -78,19 +78,19 @@ def make_one(job: Job) -> None:
     OutputError : a file cannot be written
     """
     before = develop(job.photo) if is_raw(job.photo) else Photo.open(job.photo).pixels
-    after = before if job.edit is None else _edit(job.edit, before.shape)
+    after = before if job.edit is None else _read_edit(job.edit, before.shape)
     for target in job.targets:
-        short = min(target.short, *before.shape[:2], *after.shape[:2])
-        size = scaled((after.shape[0], after.shape[1]), short)
+        short = min(target.short_side, *before.shape[:2], *after.shape[:2])
+        size = scaled_size((after.shape[0], after.shape[1]), short)
         _save(before, size, target.before)
         if target.after:
             _save(after, size, target.after)
 
 
-def _edit(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _read_edit(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Read an expert's version of a photo of this shape."""
     photo = Photo.open(path)
-    if photo.origin.profile is None:
+    if photo.metadata.profile is None:
         # FiveK's TIFFs are ProPhoto RGB. Taken as sRGB, their colours would be pale.
         raise PhotoError(
             str(path),
@@ -99,7 +99,7 @@ def _edit(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
             remedy="download the original again",
         )
     width, height = photo.size
-    if abs((width / height) / (shape[1] / shape[0]) - 1) > SAME_SHAPE:
+    if abs((width / height) / (shape[1] / shape[0]) - 1) > ASPECT_TOLERANCE:
         raise PhotoError(
             str(path),
             expected=f"the shape of its photo, {shape[1]} x {shape[0]}",
@@ -114,17 +114,17 @@ def _save(pixels: NDArray[np.float32], size: tuple[int, int], target: Path) -> N
         Photo(resize(pixels, size)).save(target, depth=16)
 
 
-def _try(job: Job) -> Outcome:
-    complaint = None
-    with warnings.catch_warnings(record=True) as said:
+def _run_job(job: PhotoJob) -> JobResult:
+    message = None
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            make_one(job)
+            write_photo(job)
         except BurnishError as error:
-            complaint = str(error)
+            message = str(error)
         except MemoryError:
-            complaint = f"{job.photo}: too large for the memory of this machine"
-    return Outcome(job, complaint, tuple(str(warning.message) for warning in said))
+            message = f"{job.photo}: too large for the memory of this machine"
+    return JobResult(job, message, tuple(str(warning.message) for warning in caught))
 
 
 def _sweep(folders: set[Path]) -> None:
@@ -134,6 +134,6 @@ def _sweep(folders: set[Path]) -> None:
             part.unlink(missing_ok=True)
 
 
-def _deaf() -> None:
+def _ignore_sigint() -> None:
     """Leave Ctrl-C to the main process, so that the photos in hand are finished."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

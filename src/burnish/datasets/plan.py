@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from burnish.datasets.collection import Collection, Source, few, read_names
+from burnish.datasets.collection import Collection, SourcePhoto, abbreviate, read_names
 from burnish.datasets.develop import is_raw
-from burnish.datasets.sizes import folder_of, short_side
+from burnish.datasets.sizes import short_side, size_folder
 from burnish.errors import UsageError, warn
-from burnish.files import make_folder, writing
+from burnish.files import atomic_write, make_folder
 
 # Raise it when other pixels are written for the same photo.
-LAYOUT = 1
+LAYOUT_VERSION = 1
 SPLITS = ("train", "test")
-SETTINGS = "burnish-photos.json"
+SETTINGS_FILE = "burnish-photos.json"
 
 
 @dataclass(frozen=True)
-class Order:
+class DatasetOptions:
     """What a person asked for.
 
     Parameters
@@ -47,13 +47,13 @@ class Order:
 class Target:
     """Where a photo goes at one size, and where an expert's version of it."""
 
-    short: int
+    short_side: int
     before: Path
     after: Path | None = None
 
 
 @dataclass(frozen=True)
-class Job:
+class PhotoJob:
     """One photo, alone or with one expert's version, at the sizes that are not there yet."""
 
     photo: Path
@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass
-class Plan:
+class DatasetPlan:
     """The work.
 
     Parameters
@@ -70,18 +70,18 @@ class Plan:
     jobs : what is to be done
     photos : split -> how many photos it has
     folders : folder -> how many pictures, or pairs of them, it is going to hold
-    there : how many pictures, or pairs, are there already
+    existing : how many pictures, or pairs, are there already
     settings : what decides names and pixels in the output folder
     """
 
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[PhotoJob] = field(default_factory=list)
     photos: Counter[str] = field(default_factory=Counter)
     folders: Counter[Path] = field(default_factory=Counter)
-    there: int = 0
+    existing: int = 0
     settings: dict[str, object] = field(default_factory=dict)
 
 
-def plan(collection: Collection, order: Order) -> Plan:
+def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan:
     """Settle what goes where.
 
     Without experts a photo goes to SIZE/SPLIT/NAME.png below the output folder; with them, to
@@ -95,28 +95,28 @@ def plan(collection: Collection, order: Order) -> Plan:
     -----
     UserWarning : photos of the test list that are not there, or that an expert has no version of
     """
-    folders = tuple(dict.fromkeys(folder_of(size) for size in order.sizes))
-    _check_splits(order.splits)
-    tested, rule = _tested(collection, order.test_list)
+    folders = tuple(dict.fromkeys(size_folder(size) for size in options.sizes))
+    _check_splits(options.splits)
+    test_keys, rule = _test_split(collection, options.test_list)
     settings = {
-        "layout": LAYOUT,
+        "layout": LAYOUT_VERSION,
         "collection": collection.name,
         "tested on": rule,
-        "seed": order.seed,
+        "seed": options.seed,
     }
-    _check_settings(order.output, settings)
-    found = Plan(settings=settings)
-    for split in dict.fromkeys(order.splits):
-        sources = [s for s in collection.sources if (s.key in tested) == (split == "test")]
-        sources = sources[: order.limit]
-        found.photos[split] = len(sources)
-        for expert in order.experts or (None,):
-            for source in _edited(sources, expert):
-                _add(found, source, split, expert, folders, order)
-    return found
+    _check_settings(options.output, settings)
+    dataset_plan = DatasetPlan(settings=settings)
+    for split in dict.fromkeys(options.splits):
+        sources = [s for s in collection.sources if (s.key in test_keys) == (split == "test")]
+        sources = sources[: options.limit]
+        dataset_plan.photos[split] = len(sources)
+        for expert in options.experts or (None,):
+            for source in _photos_with_edit(sources, expert):
+                _add_photo(dataset_plan, source, split, expert, folders, options)
+    return dataset_plan
 
 
-def begin(plan: Plan, output: Path) -> None:
+def prepare_output(plan: DatasetPlan, output: Path) -> None:
     """Make the folders, and note in the output folder what it is made with.
 
     Raises
@@ -131,67 +131,69 @@ def begin(plan: Plan, output: Path) -> None:
             for path in filter(None, (target.before, target.after)):
                 make_folder(path.parent)
     make_folder(output)
-    with writing(output / SETTINGS, overwrite=True) as file:
+    with atomic_write(output / SETTINGS_FILE, overwrite=True) as file:
         file.write(json.dumps(plan.settings, indent=2).encode() + b"\n")
 
 
-def _add(
-    plan: Plan,
-    source: Source,
+def _add_photo(
+    plan: DatasetPlan,
+    source: SourcePhoto,
     split: str,
     expert: str | None,
     folders: Sequence[str],
-    order: Order,
+    options: DatasetOptions,
 ) -> None:
     """Add what one photo still needs to the plan."""
     targets = []
     for folder in folders:
-        short = short_side(folder, source.name, order.seed)
-        where = order.output / folder / (f"{split}-expert-{expert.lower()}" if expert else split)
+        short = short_side(folder, source.name, options.seed)
+        split_folder = (
+            options.output / folder / (f"{split}-expert-{expert.lower()}" if expert else split)
+        )
         name = f"{source.name}.png"
-        target = Target(short, where / name)
+        target = Target(short, split_folder / name)
         if expert:
-            target = Target(short, where / "before" / name, where / "after" / name)
-        plan.folders[where] += 1
+            target = Target(short, split_folder / "before" / name, split_folder / "after" / name)
+        plan.folders[split_folder] += 1
         if all(path.exists() for path in (target.before, target.after) if path):
-            plan.there += 1
+            plan.existing += 1
         else:
             targets.append(target)
     if targets:
         edit = source.edits[expert] if expert else None
-        plan.jobs.append(Job(source.photo, edit, tuple(targets)))
+        plan.jobs.append(PhotoJob(source.photo, edit, tuple(targets)))
 
 
-def _tested(collection: Collection, test_list: Path | None) -> tuple[set[str], str]:
+def _test_split(collection: Collection, test_list: Path | None) -> tuple[set[str], str]:
     """Return the keys of the photos to test on, and the rule as the settings note it."""
     known = {source.key for source in collection.sources}
     if test_list is None:
-        return {key for key in known if collection.is_test(key)}, collection.split
-    named = read_names(test_list, collection.key)
-    unknown = sorted(named.keys() - known)
-    if len(unknown) == len(named):
+        return {key for key in known if collection.is_test(key)}, collection.split_rule
+    listed = read_names(test_list, collection.key)
+    unknown = sorted(listed.keys() - known)
+    if len(unknown) == len(listed):
         raise UsageError(
             str(test_list),
             expected=f"names of photos that are there, such as {collection.sources[0].name}",
-            got=f"{few([named[key] for key in unknown])}",
+            got=f"{abbreviate([listed[key] for key in unknown])}",
             remedy="give the list that belongs to this collection",
         )
     if unknown:
         warn(
-            f"{len(unknown)} of the {len(named)} photos that {test_list} names are not there: "
-            f"{few([named[key] for key in unknown])}"
+            f"{len(unknown)} of the {len(listed)} photos that {test_list} names are not there: "
+            f"{abbreviate([listed[key] for key in unknown])}"
         )
-    digest = hashlib.sha256(" ".join(sorted(named)).encode()).hexdigest()
-    return known & named.keys(), f"{len(named)} photos of a list, {digest[:16]}"
+    digest = hashlib.sha256(" ".join(sorted(listed)).encode()).hexdigest()
+    return known & listed.keys(), f"{len(listed)} photos of a list, {digest[:16]}"
 
 
-def _edited(sources: Sequence[Source], expert: str | None) -> list[Source]:
+def _photos_with_edit(sources: Sequence[SourcePhoto], expert: str | None) -> list[SourcePhoto]:
     """Return the photos that an expert has a version of; all where no expert is asked for."""
     if expert is None:
         return list(sources)
     missing = [source.name for source in sources if expert not in source.edits]
     if missing:
-        warn(f"left out, as there is no TIFF of expert {expert}: {few(missing)}")
+        warn(f"left out, as there is no TIFF of expert {expert}: {abbreviate(missing)}")
     return [source for source in sources if expert in source.edits]
 
 
@@ -208,20 +210,20 @@ def _check_splits(splits: Sequence[str]) -> None:
 
 def _check_settings(output: Path, settings: dict[str, object]) -> None:
     """Refuse to add to a folder of another split: a photo could end up in both halves."""
-    noted = output / SETTINGS
-    if not noted.exists():
+    settings_file = output / SETTINGS_FILE
+    if not settings_file.exists():
         return
     try:
-        before = json.loads(noted.read_text())
+        saved = json.loads(settings_file.read_text())
     except (OSError, ValueError):
-        before = None
-    if not isinstance(before, dict):
-        before = {"settings": "unreadable"}
-    for name in before | settings:
-        if before.get(name) != settings.get(name):
+        saved = None
+    if not isinstance(saved, dict):
+        saved = {"settings": "unreadable"}
+    for name in saved | settings:
+        if saved.get(name) != settings.get(name):
             raise UsageError(
                 str(output),
                 expected=f"a new folder, or one made with {name} = {settings.get(name)}",
-                got=f"one made with {before.get(name)}",
+                got=f"one made with {saved.get(name)}",
                 remedy="choose another output, or repeat the options it was made with",
             )

@@ -15,12 +15,19 @@ import hashlib
 import re
 from pathlib import Path
 
-from burnish.datasets.collection import Collection, Source, by_key, few, say_missing, walk
+from burnish.datasets.collection import (
+    Collection,
+    SourcePhoto,
+    abbreviate,
+    index_by_key,
+    list_files,
+    warn_missing,
+)
 from burnish.errors import UsageError, warn
 
-TIFF = (".tif", ".tiff")
+TIFF_EXTENSIONS = (".tif", ".tiff")
 _NAME = re.compile(r"(r[0-9a-f]{8}t)(\.\w+)?", re.IGNORECASE)
-_LIST = re.compile(r"raise_\w+\.csv", re.IGNORECASE)
+_LIST_FILE = re.compile(r"raise_\w+\.csv", re.IGNORECASE)
 
 
 def find(folder: str | Path) -> Collection:
@@ -35,9 +42,11 @@ def find(folder: str | Path) -> Collection:
     UserWarning : photos that a list in the folder names are missing, or some are only there as
         TIFF, which LibRaw had no hand in
     """
-    files = walk(folder)
-    finished = by_key((path for path in files if path.suffix.lower() in TIFF), key)
-    raw = by_key((path for path in files if path.suffix.lower() == ".nef"), key)
+    files = list_files(folder)
+    finished = index_by_key(
+        (path for path in files if path.suffix.lower() in TIFF_EXTENSIONS), photo_key
+    )
+    raw = index_by_key((path for path in files if path.suffix.lower() == ".nef"), photo_key)
     photos = finished | raw
     if not photos:
         raise UsageError(
@@ -46,19 +55,21 @@ def find(folder: str | Path) -> Collection:
             got="none",
             remedy="give the folder that they were downloaded to",
         )
-    if raw and (only := sorted(finished.keys() - raw.keys())):
-        warn(f"there only as TIFF, and taken as they are: {few(only)}")
-    say_missing([path for path in files if _LIST.fullmatch(path.name)], key, photos)
-    sources = (Source(path.stem, own, path, {}) for own, path in sorted(photos.items()))
-    return Collection("raise", tuple(sources), key, is_test, "half of the photos, by their names")
+    if raw and (tiff_only := sorted(finished.keys() - raw.keys())):
+        warn(f"there only as TIFF, and taken as they are: {abbreviate(tiff_only)}")
+    warn_missing([path for path in files if _LIST_FILE.fullmatch(path.name)], photo_key, photos)
+    sources = (SourcePhoto(path.stem, own, path, {}) for own, path in sorted(photos.items()))
+    return Collection(
+        "raise", tuple(sources), photo_key, is_test, "half of the photos, by their names"
+    )
 
 
-def key(name: str) -> str | None:
+def photo_key(name: str) -> str | None:
     """Return a photo's name in small letters, without extension.
 
     Examples
     --------
-    >>> key("r000da54ft.NEF"), key("r000da54ft"), key("holiday.NEF")
+    >>> photo_key("r000da54ft.NEF"), photo_key("r000da54ft"), photo_key("holiday.NEF")
     ('r000da54ft', 'r000da54ft', None)
     """
     match = _NAME.fullmatch(name)

@@ -9,10 +9,10 @@ from burnish.errors import UsageError
 
 RANDOM = "random"
 # Short sides of the paper's last 30 epochs.
-SMALLEST, LARGEST = 320, 1440
+MIN_SHORT_SIDE, MAX_SHORT_SIDE = 320, 1440
 
 
-def folder_of(size: str) -> str:
+def size_folder(size: str) -> str:
     """Check a size as people write it, and return its folder's name.
 
     Raises
@@ -21,7 +21,7 @@ def folder_of(size: str) -> str:
 
     Examples
     --------
-    >>> folder_of("480"), folder_of("1080p"), folder_of("random")
+    >>> size_folder("480"), size_folder("1080p"), size_folder("random")
     ('480p', '1080p', 'random')
     """
     if size == RANDOM:
@@ -52,17 +52,17 @@ def short_side(folder: str, name: str, seed: int) -> int:
     """
     if folder != RANDOM:
         return int(folder.removesuffix("p"))
-    drawn = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8])
-    return SMALLEST + drawn % (LARGEST - SMALLEST + 1)
+    random_value = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8])
+    return MIN_SHORT_SIDE + random_value % (MAX_SHORT_SIDE - MIN_SHORT_SIDE + 1)
 
 
-def scaled(size: tuple[int, int], short: int) -> tuple[int, int]:
-    """Return height and width with the short side brought down to `short`, if it is longer.
+def scaled_size(size: tuple[int, int], max_short_side: int) -> tuple[int, int]:
+    """Return height and width with the short side brought down to `max_short_side`, if it is longer.
 
     Examples
     --------
-    >>> scaled((2000, 3008), 480), scaled((300, 200), 480)
+    >>> scaled_size((2000, 3008), 480), scaled_size((300, 200), 480)
     ((480, 722), (300, 200))
     """
-    factor = min(1.0, short / min(size))
+    factor = min(1.0, max_short_side / min(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

@@ -8,23 +8,23 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from burnish.errors import ModelError
-from burnish.modelfile.card import MAX_CARD_BYTES, Slug, Words, first_fault
+from burnish.modelfile.card import MAX_CARD_BYTES, Slug, Text, first_error
 
 CARD_KEY = "burnish.detector"
 # What a detector's graph calls its ends. The last four tell how it came to what it found.
 INPUT = "image"
 OUTPUTS = ("boxes", "labels", "scores", "masks")
-STEPS = ("chosen", "anchors", "proposals", "objectness")
+TRACE_OUTPUTS = ("proposal_indices", "anchors", "proposals", "objectness")
 
 Precision = Annotated[float, Field(ge=-1, le=1)]
-Side = Annotated[int, Field(ge=32, le=4096)]
+SideLength = Annotated[int, Field(ge=32, le=4096)]
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Calibration(_Strict):
+class Calibration(_StrictModel):
     """Turns raw scores into how often detections of that score are right.
 
     The logit of a score is multiplied and shifted; 1 and 0 leave it as it is.
@@ -32,34 +32,34 @@ class Calibration(_Strict):
 
     slope: float = Field(default=1.0, gt=0, le=100)
     offset: float = Field(default=0.0, ge=-100, le=100)
-    photos: Words | None = Field(default=None, description="what it was measured on, in words")
+    dataset: Text | None = Field(default=None, description="what it was measured on, in words")
 
 
-class Measurement(_Strict):
+class CocoMetrics(_StrictModel):
     """The twelve numbers of COCO's evaluation, for boxes and for masks; -1 where undefined.
 
     In their order: AP, AP50, AP75, AP of small, medium and large objects; AR at 1, 10 and 100
     detections, AR of small, medium and large objects.
     """
 
-    photos: Words = Field(description="which photos, in words; none of them was trained on")
-    count: int = Field(ge=1, description="how many photos")
-    objects: int = Field(ge=0, description="how many true objects")
+    dataset: Text = Field(description="which photos, in words; none of them was trained on")
+    photo_count: int = Field(ge=1, description="how many photos")
+    object_count: int = Field(ge=0, description="how many true objects")
     box: tuple[Precision, ...] = Field(min_length=12, max_length=12)
     mask: tuple[Precision, ...] = Field(min_length=12, max_length=12)
-    mask_by_class: dict[Words, Precision] = Field(
+    mask_ap_by_class: dict[Text, Precision] = Field(
         max_length=1000, description="AP of masks, class by class"
     )
 
 
-class DetectorCard(_Strict):
+class DetectorCard(_StrictModel):
     """What a detector says about itself.
 
     Examples
     --------
     >>> card = DetectorCard(
     ...     name="shapes", title="Discs and boxes", network="light", classes=("disc", "box"),
-    ...     shorter=320, longer=480, parameters=1, measured=(), training={}, abilities="Shapes.",
+    ...     min_size=320, max_size=480, parameter_count=1, metrics=(), training={}, description="Shapes.",
     ...     licence="MIT", burnish_version="0.1.0",
     ... )
     >>> parse_card(card.model_dump_json(), "shapes.onnx") == card
@@ -68,36 +68,36 @@ class DetectorCard(_Strict):
 
     schema_version: Literal[1] = 1
     name: Slug
-    title: Words
+    title: Text
     network: Slug
-    classes: tuple[Words, ...] = Field(min_length=1, max_length=1000)
-    rest: Words | None = Field(
+    classes: tuple[Text, ...] = Field(min_length=1, max_length=1000)
+    other_class: Text | None = Field(
         default=None, description="the class that stands for all that have none of their own"
     )
-    shorter: Side = Field(
+    min_size: SideLength = Field(
         description="px: a photo is brought to this shorter side before it is looked at"
     )
-    longer: Side = Field(description="px: unless its longer side would exceed this")
+    max_size: SideLength = Field(description="px: unless its longer side would exceed this")
     calibration: Calibration = Calibration()
-    parameters: int = Field(ge=0, le=10**9, description="how many numbers it has learnt")
-    measured: tuple[Measurement, ...] = Field(max_length=16)
+    parameter_count: int = Field(ge=0, le=10**9, description="how many numbers it has learnt")
+    metrics: tuple[CocoMetrics, ...] = Field(max_length=16)
     training: dict[str, JsonValue] = Field(max_length=64, description="as the trainer noted it")
-    abilities: Words = Field(description="what it can do and what it cannot, in words")
-    licence: Words
-    burnish_version: Words
+    description: Text = Field(description="what it can do and what it cannot, in words")
+    licence: Text
+    burnish_version: Text
 
     @model_validator(mode="after")
-    def _consistent(self) -> "DetectorCard":
+    def _check_consistent(self) -> "DetectorCard":
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("a class appears twice")
-        if self.rest is not None and self.rest not in self.classes:
+        if self.other_class is not None and self.other_class not in self.classes:
             raise ValueError("rest is none of the classes")
-        if self.shorter > self.longer:
+        if self.min_size > self.max_size:
             raise ValueError("shorter exceeds longer")
         return self
 
 
-def parse_card(text: str, where: str) -> DetectorCard:
+def parse_card(text: str, source: str) -> DetectorCard:
     """Read a card's JSON text.
 
     Raises
@@ -106,11 +106,13 @@ def parse_card(text: str, where: str) -> DetectorCard:
     """
     size = len(text.encode())
     if size > MAX_CARD_BYTES:
-        raise _broken(where, f"a detector's card of at most {MAX_CARD_BYTES} bytes", f"{size}")
+        raise _invalid_card(
+            source, f"a detector's card of at most {MAX_CARD_BYTES} bytes", f"{size}"
+        )
     try:
         return DetectorCard.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise _broken(where, "a valid detector's card", first_fault(error)) from error
+        raise _invalid_card(source, "a valid detector's card", first_error(error)) from error
 
 
 def build_card(**fields: Any) -> DetectorCard:
@@ -126,10 +128,10 @@ def build_card(**fields: Any) -> DetectorCard:
         raise ModelError(
             "the detector's card",
             expected="fields as docs/regions.md has them",
-            got=first_fault(error),
+            got=first_error(error),
             remedy="correct it",
         ) from error
 
 
-def _broken(where: str, expected: str, got: str) -> ModelError:
-    return ModelError(where, expected=expected, got=got, remedy="get or export the detector anew")
+def _invalid_card(source: str, expected: str, got: str) -> ModelError:
+    return ModelError(source, expected=expected, got=got, remedy="get or export the detector anew")

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.detection import detector_file
-from burnish.detection.card import INPUT, OUTPUTS, STEPS, Calibration, DetectorCard
+from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, Calibration, DetectorCard
 from burnish.detection.instances import Instances
-from burnish.detection.resize import fit, fitting_size
+from burnish.detection.resize import fitted_size, resize
 from burnish.errors import ModelError, UsageError
 from burnish.runtime import session_cache as sessions
-from burnish.runtime.onnx_runtime import begin
+from burnish.runtime.onnx_runtime import create_inference_session
 from burnish.types import Pixels
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
+class DetectionTrace:
     """How a detector came to what it found, in the photo's pixels.
 
     Parameters
@@ -29,13 +29,13 @@ class Steps:
     anchors : (A, 4), the places and shapes it begins with
     proposals : (P, 4), the best of them, refined once, the most likely first
     objectness : (P,), how likely each holds anything, 0 to 1
-    chosen : (N,), which proposal each instance was refined from
+    proposal_indices : (N,), which proposal each instance was refined from
     """
 
     anchors: Pixels
     proposals: Pixels
     objectness: Pixels
-    chosen: NDArray[np.int64]
+    proposal_indices: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class MaskRCNN:
 
     card: DetectorCard
     device: str
-    _engine: "InferenceSession"
+    _session: "InferenceSession"
 
     @classmethod
     def open(
@@ -72,11 +72,13 @@ class MaskRCNN:
         UsageError : `device` or `threads` is nothing of the above
         DeviceError : the device cannot be had
         """
-        sessions.check(device, threads, "onnxruntime")
-        path = detector_file.find(name_or_path)
+        sessions.check_options(device, threads, "onnxruntime")
+        path = detector_file.find_detector(name_or_path)
         file = detector_file.read(path)
-        engine, where = begin(file.graph, str(name_or_path), device, threads)
-        return cls(file.card, where, engine)
+        session, resolved_device = create_inference_session(
+            file.graph, str(name_or_path), device, threads
+        )
+        return cls(file.card, resolved_device, session)
 
     def predict(self, pixels: Pixels) -> Instances:
         """Find objects in a photo: (H, W, 3) float32, sRGB-encoded, in [0, 1].
@@ -86,16 +88,18 @@ class MaskRCNN:
         UsageError : the pixels are of another shape
         ModelError : the engine stopped, or what came is no detector's answer
         """
-        return self._look(pixels, OUTPUTS)[0]
+        return self._predict(pixels, OUTPUTS)[0]
 
-    def explain(self, pixels: Pixels) -> tuple[Instances, Steps]:
+    def explain(self, pixels: Pixels) -> tuple[Instances, DetectionTrace]:
         """Find objects, and tell how; see `predict`."""
-        found, raw, scale = self._look(pixels, (*OUTPUTS, *STEPS))
-        chosen, anchors, proposals, objectness = (raw[name] for name in STEPS)
-        return found, Steps(anchors * scale, proposals * scale, objectness, chosen)
+        instances, outputs, scale = self._predict(pixels, (*OUTPUTS, *TRACE_OUTPUTS))
+        proposal_indices, anchors, proposals, objectness = (outputs[name] for name in TRACE_OUTPUTS)
+        return instances, DetectionTrace(
+            anchors * scale, proposals * scale, objectness, proposal_indices
+        )
 
-    def _look(
-        self, pixels: Pixels, wanted: tuple[str, ...]
+    def _predict(
+        self, pixels: Pixels, output_names: tuple[str, ...]
     ) -> tuple[Instances, dict[str, Any], Pixels]:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
             raise UsageError(
@@ -105,67 +109,75 @@ class MaskRCNN:
                 remedy="give an RGB picture",
             )
         size = pixels.shape[1], pixels.shape[0]
-        small = fit(pixels, fitting_size(size, self.card.shorter, self.card.longer))
-        raw = self._run(np.ascontiguousarray(small.transpose(2, 0, 1), np.float32), wanted)
-        scale = np.array([size[0] / small.shape[1], size[1] / small.shape[0]] * 2, np.float32)
-        labels = raw["labels"]
-        found = Instances(
-            size,
-            raw["boxes"] * scale,
-            tuple(self.card.classes[label] for label in labels),
-            calibrated(raw["scores"], self.card.calibration),
-            tuple(raw["masks"].clip(0, 1)),
+        resized = resize(pixels, fitted_size(size, self.card.min_size, self.card.max_size))
+        outputs = self._run_session(
+            np.ascontiguousarray(resized.transpose(2, 0, 1), np.float32), output_names
         )
-        return found, raw, scale
+        scale = np.array([size[0] / resized.shape[1], size[1] / resized.shape[0]] * 2, np.float32)
+        labels = outputs["labels"]
+        instances = Instances(
+            size,
+            outputs["boxes"] * scale,
+            tuple(self.card.classes[label] for label in labels),
+            calibrate_scores(outputs["scores"], self.card.calibration),
+            tuple(outputs["masks"].clip(0, 1)),
+        )
+        return instances, outputs, scale
 
-    def _run(self, image: Pixels, wanted: tuple[str, ...]) -> dict[str, Any]:
+    def _run_session(self, image: Pixels, output_names: tuple[str, ...]) -> dict[str, Any]:
         try:
-            results = self._engine.run(list(wanted), {INPUT: image})
+            arrays = self._session.run(list(output_names), {INPUT: image})
         except Exception as error:  # ONNX Runtime's classes share no base of their own
-            raise self._failed(" ".join(str(error).split())[:200]) from error
-        raw: dict[str, Any] = dict(zip(wanted, results, strict=True))
-        boxes, labels, scores, masks = (raw[name] for name in OUTPUTS)
+            raise self._invalid_output(" ".join(str(error).split())[:200]) from error
+        outputs: dict[str, Any] = dict(zip(output_names, arrays, strict=True))
+        boxes, labels, scores, masks = (outputs[name] for name in OUTPUTS)
         count = len(labels)
-        fits = boxes.shape == (count, 4) and scores.shape == (count,) and masks.ndim == 3
-        if not fits or len(masks) != count or labels.ndim != 1:
-            raise self._failed("boxes, labels, scores and masks that do not belong together")
-        if "chosen" in raw and not _belong(raw, count):
-            raise self._failed("steps that do not belong together")
+        shapes_match = boxes.shape == (count, 4) and scores.shape == (count,) and masks.ndim == 3
+        if not shapes_match or len(masks) != count or labels.ndim != 1:
+            raise self._invalid_output(
+                "boxes, labels, scores and masks that do not belong together"
+            )
+        if "proposal_indices" in outputs and not _is_consistent_trace(outputs, count):
+            raise self._invalid_output("steps that do not belong together")
         if not all(np.isfinite(part).all() for part in (boxes, scores, masks)):
-            raise self._failed("numbers that are not finite")
+            raise self._invalid_output("numbers that are not finite")
         if count and not (labels.min() >= 0 and labels.max() < len(self.card.classes)):
-            raise self._failed("labels that its card has no names for")
+            raise self._invalid_output("labels that its card has no names for")
         # The most certain first, whatever a stranger's file promises.
         order = np.argsort(-scores, kind="stable")
-        return raw | {name: raw[name][order] for name in (*OUTPUTS, "chosen") if name in raw}
+        return outputs | {
+            name: outputs[name][order] for name in (*OUTPUTS, "proposal_indices") if name in outputs
+        }
 
-    def _failed(self, got: str) -> ModelError:
+    def _invalid_output(self, problem: str) -> ModelError:
         return ModelError(
             self.card.name,
             expected="what a detector finds",
-            got=got,
+            got=problem,
             remedy="get or export the detector anew",
         )
 
 
-def _belong(raw: dict[str, Any], count: int) -> bool:
+def _is_consistent_trace(outputs: dict[str, Any], count: int) -> bool:
     """Tell whether the steps fit each other, and what was found."""
-    chosen, anchors, proposals, objectness = (raw[name] for name in STEPS)
+    proposal_indices, anchors, proposals, objectness = (outputs[name] for name in TRACE_OUTPUTS)
     shapes = anchors.shape[1:] == proposals.shape[1:] == (4,)
-    counts = chosen.shape == (count,) and objectness.shape == (len(proposals),)
-    inside = counts and bool(((chosen >= 0) & (chosen < len(proposals))).all())
+    counts = proposal_indices.shape == (count,) and objectness.shape == (len(proposals),)
+    inside = counts and bool(((proposal_indices >= 0) & (proposal_indices < len(proposals))).all())
     return shapes and inside and all(np.isfinite(part).all() for part in (anchors, proposals))
 
 
-def calibrated(scores: Pixels, by: Calibration) -> Pixels:
+def calibrate_scores(scores: Pixels, calibration: Calibration) -> Pixels:
     """Return how likely detections of these raw scores are right.
 
     Examples
     --------
-    >>> calibrated(np.array([0.5, 0.9], np.float32), Calibration(slope=2, offset=0)).round(3)
+    >>> calibrate_scores(np.array([0.5, 0.9], np.float32), Calibration(slope=2, offset=0)).round(3)
     array([0.5  , 0.988], dtype=float32)
     """
-    inside = scores.astype(np.float64).clip(1e-6, 1 - 1e-6)
-    logits = np.log(inside / (1 - inside))
-    result: Pixels = (1 / (1 + np.exp(-by.slope * logits - by.offset))).astype(np.float32)
+    clipped = scores.astype(np.float64).clip(1e-6, 1 - 1e-6)
+    logits = np.log(clipped / (1 - clipped))
+    result: Pixels = (1 / (1 + np.exp(-calibration.slope * logits - calibration.offset))).astype(
+        np.float32
+    )
     return result

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.detection.paste_mask import paste
+from burnish.detection.paste_mask import paste_mask
 from burnish.types import Pixels
 
 
@@ -43,21 +43,21 @@ class Instances:
 
     def mask(self, index: int) -> Pixels:
         """Return how much each pixel belongs to an instance: (H, W) float32, 0 to 1."""
-        return paste(self.masks[index], self.boxes[index], self.size)
+        return paste_mask(self.masks[index], self.boxes[index], self.size)
 
-    def pick(self, indices: Sequence[int]) -> "Instances":
+    def select(self, indices: Sequence[int]) -> "Instances":
         """Return some of the instances, in the order of `indices`."""
-        chosen = list(indices)
+        selected = list(indices)
         return Instances(
             self.size,
-            self.boxes[chosen],
-            tuple(self.labels[index] for index in chosen),
-            self.scores[chosen],
-            tuple(self.masks[index] for index in chosen),
+            self.boxes[selected],
+            tuple(self.labels[index] for index in selected),
+            self.scores[selected],
+            tuple(self.masks[index] for index in selected),
         )
 
 
-def crop(found: Instances, index: int, margin: int = 0) -> tuple[Pixels, int, int]:
+def mask_crop(instances: Instances, index: int, margin: int = 0) -> tuple[Pixels, int, int]:
     """Return an object's mask where its box is, and `margin` pixels around, within the picture.
 
     Returns
@@ -69,18 +69,18 @@ def crop(found: Instances, index: int, margin: int = 0) -> tuple[Pixels, int, in
     --------
     >>> boxes = np.array([[1, 0, 3, 2]], np.float32)
     >>> one = Instances((9, 9), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
-    >>> crop(one, 0)[0].shape, crop(one, 0)[1:]
+    >>> mask_crop(one, 0)[0].shape, mask_crop(one, 0)[1:]
     ((4, 5), (0, 0))
     """
     # Two pixels more: a mask that is stretched reaches a little over its box.
-    left, top = (max(0, math.floor(edge) - margin - 2) for edge in found.boxes[index][:2])
+    left, top = (max(0, math.floor(edge) - margin - 2) for edge in instances.boxes[index][:2])
     right, bottom = (
         min(end, math.ceil(edge) + margin + 2)
-        for edge, end in zip(found.boxes[index][2:], found.size, strict=True)
+        for edge, end in zip(instances.boxes[index][2:], instances.size, strict=True)
     )
     size = max(0, right - left), max(0, bottom - top)
-    moved = found.boxes[index].astype(np.float64) - (left, top, left, top)
-    return paste(found.masks[index], moved, size), left, top
+    box_in_crop = instances.boxes[index].astype(np.float64) - (left, top, left, top)
+    return paste_mask(instances.masks[index], box_in_crop, size), left, top
 
 
 class Detector(Protocol):

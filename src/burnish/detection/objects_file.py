@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 import burnish
 from burnish.detection import rle
 from burnish.detection.instances import Instances
-from burnish.detection.polygon import filled
+from burnish.detection.polygon import fill_polygon
 from burnish.errors import PhotoError, UsageError
 from burnish.types import Pixels
 
 # From here on a pixel belongs to an object.
-HALF = 0.5
+MASK_THRESHOLD = 0.5
 
 
-def to_coco(found: Mapping[str, Instances], classes: Sequence[str] = ()) -> dict[str, Any]:
+def to_coco(
+    instances_by_name: Mapping[str, Instances], classes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Describe the instances of several pictures as COCO's JSON, masks as packed run lengths.
 
     Parameters
     ----------
-    found : a picture's file name -> what is in it
+    instances_by_name : a picture's file name -> what is in it
     classes : names that get the ids from 1, in order; names beside them follow
 
     Returns
@@ -43,11 +45,13 @@ def to_coco(found: Mapping[str, Instances], classes: Sequence[str] = ()) -> dict
     ([1, 0, 2, 2], 4, {'size': [3, 4], 'counts': '32103'})
     """
     names = [*classes]
-    names += sorted({label for one in found.values() for label in one.labels} - {*names})
+    names += sorted(
+        {label for one in instances_by_name.values() for label in one.labels} - {*names}
+    )
     ids = {name: number for number, name in enumerate(names, 1)}
     images = []
     annotations: list[dict[str, Any]] = []
-    for number, (name, one) in enumerate(found.items(), 1):
+    for number, (name, one) in enumerate(instances_by_name.items(), 1):
         width, height = one.size
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         for index in range(len(one)):
@@ -62,8 +66,8 @@ def to_coco(found: Mapping[str, Instances], classes: Sequence[str] = ()) -> dict
     }
 
 
-def _annotation(found: Instances, index: int) -> dict[str, Any]:
-    mask = found.mask(index) >= HALF
+def _annotation(instances: Instances, index: int) -> dict[str, Any]:
+    mask = instances.mask(index) >= MASK_THRESHOLD
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = [0, 0, 0, 0]
     if rows.size:
@@ -74,7 +78,7 @@ def _annotation(found: Instances, index: int) -> dict[str, Any]:
         "area": int(mask.sum()),
         "bbox": box,
         "iscrowd": 0,
-        "score": round(float(found.scores[index]), 5),
+        "score": round(float(instances.scores[index]), 5),
     }
 
 
@@ -92,7 +96,7 @@ class ObjectsFile:
     path: Path
     classes: tuple[str, ...]
     images: Mapping[str, tuple[int, int, tuple[Mapping[str, Any], ...]]] = field(repr=False)
-    names: Mapping[int, str] = field(repr=False)
+    category_names: Mapping[int, str] = field(repr=False)
     sha256: None = None
 
     @property
@@ -111,26 +115,28 @@ class ObjectsFile:
         file = Path(path)
         try:
             content = json.loads(file.read_bytes())
-            names = {int(one["id"]): str(one["name"]) for one in content["categories"]}
-            held: dict[int, list[Mapping[str, Any]]] = {}
+            category_names = {int(one["id"]): str(one["name"]) for one in content["categories"]}
+            annotations: dict[int, list[Mapping[str, Any]]] = {}
             for annotation in content["annotations"]:
-                held.setdefault(int(annotation["image_id"]), []).append(annotation)
-            called = Counter(Path(str(one["file_name"])).name for one in content["images"])
-            if several := [name for name, times in called.items() if times > 1]:
-                raise ValueError(f"{several[0]!r} is the name of {called[several[0]]} pictures")
+                annotations.setdefault(int(annotation["image_id"]), []).append(annotation)
+            name_counts = Counter(Path(str(one["file_name"])).name for one in content["images"])
+            if duplicates := [name for name, times in name_counts.items() if times > 1]:
+                raise ValueError(
+                    f"{duplicates[0]!r} is the name of {name_counts[duplicates[0]]} pictures"
+                )
             images = {
                 Path(str(one["file_name"])).name: (
                     int(one["width"]),
                     int(one["height"]),
-                    tuple(held.get(int(one["id"]), ())),
+                    tuple(annotations.get(int(one["id"]), ())),
                 )
                 for one in content["images"]
             }
         except OSError as error:
-            raise _refused(file, error.strerror or str(error)) from error
+            raise _invalid_file(file, error.strerror or str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _refused(file, f"another ({type(error).__name__}: {error})") from error
-        return cls(file, tuple(names.values()), images, names)
+            raise _invalid_file(file, f"another ({type(error).__name__}: {error})") from error
+        return cls(file, tuple(category_names.values()), images, category_names)
 
     def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
         """Return the instances of the picture called `source`, whatever its folder.
@@ -156,19 +162,19 @@ class ObjectsFile:
                 remedy="take the picture that was marked",
             )
         try:
-            parts = list(self._parts(annotations, (width, height)))
+            objects = list(self._read_annotations(annotations, (width, height)))
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise _refused(self.path, f"a broken annotation of {name} ({error})") from error
-        parts.sort(key=lambda part: -part[0])
+            raise _invalid_file(self.path, f"a broken annotation of {name} ({error})") from error
+        objects.sort(key=lambda part: -part[0])
         return Instances(
             (width, height),
-            np.array([part[1] for part in parts], np.float32).reshape(-1, 4),
-            tuple(part[2] for part in parts),
-            np.array([part[0] for part in parts], np.float32),
-            tuple(part[3] for part in parts),
+            np.array([part[1] for part in objects], np.float32).reshape(-1, 4),
+            tuple(part[2] for part in objects),
+            np.array([part[0] for part in objects], np.float32),
+            tuple(part[3] for part in objects),
         )
 
-    def _parts(
+    def _read_annotations(
         self, annotations: Sequence[Mapping[str, Any]], size: tuple[int, int]
     ) -> Iterator[tuple[float, list[int], str, NDArray[np.float32]]]:
         """Give score, box, class and mask of each annotation that has a mask with pixels in it."""
@@ -180,20 +186,20 @@ class ObjectsFile:
             left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
             box = [int(left), int(top), int(right), int(bottom)]
             part = mask[top:bottom, left:right].astype(np.float32)
-            name = self.names[int(annotation["category_id"])]
+            name = self.category_names[int(annotation["category_id"])]
             yield float(annotation.get("score", 1)), box, name, part
 
 
 def _mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
     if isinstance(segmentation, list):
-        return filled([np.array(ring, float).reshape(-1, 2) for ring in segmentation], size)
+        return fill_polygon([np.array(ring, float).reshape(-1, 2) for ring in segmentation], size)
     return rle.decode(segmentation["counts"], size[1], size[0])
 
 
-def _refused(path: Path, got: str) -> UsageError:
+def _invalid_file(path: Path, problem: str) -> UsageError:
     return UsageError(
         str(path),
         expected="a file of instances in COCO's JSON (images, categories, annotations)",
-        got=got.lower() if got.startswith("No ") else got,
+        got=problem.lower() if problem.startswith("No ") else problem,
         remedy="`burnish regions list PHOTO --coco FILE` writes one",
     )

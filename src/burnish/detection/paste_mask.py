@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from burnish.types import Mask
 
 
-def paste(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
+def paste_mask(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
     """Stretch a mask over its box, bilinearly, and put it into a picture of zeros.
 
     A mask as large as its box, where that lies on whole pixels, is put there as it is.
@@ -26,55 +26,57 @@ def paste(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
 
     Examples
     --------
-    >>> paste(np.ones((28, 28), np.float32), np.array([2, 0, 5, 4], np.float32), (8, 4))[2].round()
+    >>> paste_mask(np.ones((28, 28), np.float32), np.array([2, 0, 5, 4], np.float32), (8, 4))[2].round()
     array([0., 1., 1., 1., 1., 1., 0., 0.], dtype=float32)
     """
     width, height = size
-    if _is_in_full(mask, box):
-        return _put(mask, box, size)
-    rimmed = np.pad(mask, 1)
-    middle = (box[:2] + box[2:]) / 2
-    half = (box[2:] - box[:2]) / 2 * (np.array(rimmed.shape[::-1]) / mask.shape[::-1])
-    left, top = np.trunc(middle - half).astype(int)
-    right, bottom = np.trunc(middle + half).astype(int) + 1
-    whole = np.zeros((height, width), np.float32)
+    if _is_full_resolution(mask, box):
+        return _copy_mask(mask, box, size)
+    padded = np.pad(mask, 1)
+    centre = (box[:2] + box[2:]) / 2
+    half_size = (box[2:] - box[:2]) / 2 * (np.array(padded.shape[::-1]) / mask.shape[::-1])
+    left, top = np.trunc(centre - half_size).astype(int)
+    right, bottom = np.trunc(centre + half_size).astype(int) + 1
+    output = np.zeros((height, width), np.float32)
     rows = slice(max(top, 0), min(bottom, height))
     columns = slice(max(left, 0), min(right, width))
     if rows.start >= rows.stop or columns.start >= columns.stop:
-        return whole
-    down = _interpolation(rimmed.shape[0], bottom - top)[rows.start - top : rows.stop - top]
-    across = _interpolation(rimmed.shape[1], right - left)[
+        return output
+    row_weights = _interpolation_matrix(padded.shape[0], bottom - top)[
+        rows.start - top : rows.stop - top
+    ]
+    column_weights = _interpolation_matrix(padded.shape[1], right - left)[
         columns.start - left : columns.stop - left
     ]
-    whole[rows, columns] = down @ rimmed @ across.T
-    return whole
+    output[rows, columns] = row_weights @ padded @ column_weights.T
+    return output
 
 
-def _is_in_full(mask: Mask, box: NDArray[np.floating]) -> bool:
+def _is_full_resolution(mask: Mask, box: NDArray[np.floating]) -> bool:
     """Tell whether a mask has a pixel for every one of its box's."""
     extent = (box[3] - box[1], box[2] - box[0])
     return bool((box == np.trunc(box)).all()) and mask.shape == extent
 
 
-def _put(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
+def _copy_mask(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
     left, top, right, bottom = (int(edge) for edge in box)
-    whole = np.zeros(size[::-1], np.float32)
+    output = np.zeros(size[::-1], np.float32)
     rows = slice(max(top, 0), min(bottom, size[1]))
     columns = slice(max(left, 0), min(right, size[0]))
     if rows.start < rows.stop and columns.start < columns.stop:
-        whole[rows, columns] = mask[
+        output[rows, columns] = mask[
             rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
-    return whole
+    return output
 
 
-def _interpolation(source: int, target: int) -> Mask:
+def _interpolation_matrix(source: int, target: int) -> Mask:
     """Return the (target, source) matrix of linear interpolation between pixels' middles."""
-    place = ((np.arange(target) + 0.5) * source / target - 0.5).clip(0, source - 1)
-    below = np.minimum(place.astype(int), source - 1)
+    coords = ((np.arange(target) + 0.5) * source / target - 0.5).clip(0, source - 1)
+    below = np.minimum(coords.astype(int), source - 1)
     above = np.minimum(below + 1, source - 1)
-    share = (place - below).astype(np.float32)
+    fraction = (coords - below).astype(np.float32)
     matrix = np.zeros((target, source), np.float32)
-    np.add.at(matrix, (np.arange(target), below), 1 - share)
-    np.add.at(matrix, (np.arange(target), above), share)
+    np.add.at(matrix, (np.arange(target), below), 1 - fraction)
+    np.add.at(matrix, (np.arange(target), above), fraction)
     return matrix

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def filled(rings: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> NDArray[np.bool_]:
+def fill_polygon(rings: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Fill polygons: a pixel belongs to them where its middle lies inside one.
 
     Parameters
@@ -26,7 +26,7 @@ def filled(rings: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> NDArr
     Examples
     --------
     >>> square = np.array([[1, 1], [3, 1], [3, 3], [1, 3]], float)
-    >>> filled([square], (4, 4)).astype(int).tolist()
+    >>> fill_polygon([square], (4, 4)).astype(int).tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     """
     whole = np.zeros(size[::-1], bool)

@@ -6,30 +6,30 @@ import pyvips
 from burnish.types import Pixels
 
 
-def fitting_size(size: tuple[int, int], shorter: int, longer: int) -> tuple[int, int]:
+def fitted_size(size: tuple[int, int], min_size: int, max_size: int) -> tuple[int, int]:
     """Return the width and height at which a photo is looked at.
 
-    Its shorter side becomes `shorter`, unless its longer side would exceed `longer`. Small photos
+    Its shorter side becomes `min_size`, unless its longer side would exceed `max_size`. Small photos
     grow.
 
     Examples
     --------
-    >>> fitting_size((640, 480), 320, 480), fitting_size((3000, 1000), 320, 480)
+    >>> fitted_size((640, 480), 320, 480), fitted_size((3000, 1000), 320, 480)
     ((427, 320), (480, 160))
     """
-    scale = min(shorter / min(size), longer / max(size))
+    scale = min(min_size / min(size), max_size / max(size))
     width, height = (max(1, round(length * scale)) for length in size)
     return width, height
 
 
-def fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """Bring a photo to a width and height, averaging over what each new pixel covers.
 
     Shape: (H, W, 3) -> (h, w, 3), both float32 in [0, 1]
 
     Examples
     --------
-    >>> fit(np.ones((8, 6, 3), np.float32), (3, 4)).shape
+    >>> resize(np.ones((8, 6, 3), np.float32), (3, 4)).shape
     (4, 3, 3)
     """
     height, width, bands = pixels.shape

@@ -20,7 +20,7 @@ def decode(counts: str | list[int], height: int, width: int) -> BoolMask:
     array([[0, 1, 0],
            [1, 0, 0]])
     """
-    runs = np.array(_unpacked(counts) if isinstance(counts, str) else counts, np.int64)
+    runs = np.array(_unpack_numbers(counts) if isinstance(counts, str) else counts, np.int64)
     if runs.ndim != 1 or (runs < 0).any():
         raise ValueError("run lengths that are no counts")
     # Each bounded first: a sum of huge ones could wrap around to what is expected.
@@ -47,11 +47,11 @@ def encode(mask: BoolMask) -> str:
     text = []
     for index, run in enumerate(runs):
         # From the third on, each is told by its difference from the one before the last.
-        text.append(_packed(run - runs[index - 2] if index > 2 else run))
+        text.append(_pack_number(run - runs[index - 2] if index > 2 else run))
     return "".join(text)
 
 
-def _packed(value: int) -> str:
+def _pack_number(value: int) -> str:
     """Write a number in groups of five bits, the lowest first; the sixth says that more follow."""
     text = ""
     more = True
@@ -63,7 +63,7 @@ def _packed(value: int) -> str:
     return text
 
 
-def _unpacked(text: str) -> list[int]:
+def _unpack_numbers(text: str) -> list[int]:
     runs: list[int] = []
     value, shift = 0, 0
     for letter in text:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.detection.instances import Instances, crop
-from burnish.editing.bitmap_font import label
-from burnish.regions.distance import shrunk
-from burnish.regions.select import HALF
+from burnish.detection.instances import Instances, mask_crop
+from burnish.editing.bitmap_font import render_text
+from burnish.regions.distance import erode
+from burnish.regions.select import MASK_THRESHOLD
 from burnish.types import Pixels
 
 # Colours that are told apart, also on photos; the next object gets the next one.
@@ -27,7 +27,7 @@ _COLOURS = np.array(
 _TINT = np.float32(0.35)
 
 
-def numbered(pixels: Pixels, found: Instances, numbers: Sequence[int]) -> Pixels:
+def annotate(pixels: Pixels, instances: Instances, numbers: Sequence[int]) -> Pixels:
     """Draw objects over a photo: tinted, outlined, each with its number in its middle.
 
     Shape: (H, W, 3) -> (H, W, 3)
@@ -40,40 +40,40 @@ def numbered(pixels: Pixels, found: Instances, numbers: Sequence[int]) -> Pixels
     --------
     >>> boxes = np.array([[0, 0, 40, 40]], np.float32)
     >>> cat = Instances((40, 40), boxes, ("cat",), np.ones(1), (np.ones((40, 40)),))
-    >>> numbered(np.zeros((40, 40, 3), np.float32), cat, [1]).shape
+    >>> annotate(np.zeros((40, 40, 3), np.float32), cat, [1]).shape
     (40, 40, 3)
     """
-    drawn = pixels.copy()
+    canvas = pixels.copy()
     scale = max(1, round(max(pixels.shape[:2]) / 400))
-    for index in range(len(found)):
-        part, left, top = crop(found, index)
-        inside = part >= HALF
-        place = drawn[top : top + part.shape[0], left : left + part.shape[1]]
+    for index in range(len(instances)):
+        part, left, top = mask_crop(instances, index)
+        inside = part >= MASK_THRESHOLD
+        place = canvas[top : top + part.shape[0], left : left + part.shape[1]]
         colour = _COLOURS[(numbers[index] - 1) % len(_COLOURS)]
         place[inside] += _TINT * (colour - place[inside])
-        place[inside & ~shrunk(inside, scale)] = colour
+        place[inside & ~erode(inside, scale)] = colour
     # Numbers last, so that none is under another object.
-    taken = np.zeros(pixels.shape[:2], bool)
-    for index in range(len(found)):
-        left, top, right, bottom = found.boxes[index]
+    occupied = np.zeros(pixels.shape[:2], bool)
+    for index in range(len(instances)):
+        left, top, right, bottom = instances.boxes[index]
         middle = (left + right) / 2, (top + bottom) / 2
-        _write(drawn, taken, str(numbers[index]), middle, scale)
-    return drawn
+        _draw_label(canvas, occupied, str(numbers[index]), middle, scale)
+    return canvas
 
 
-def _write(
-    drawn: Pixels, taken: NDArray[np.bool_], text: str, middle: tuple[float, float], scale: int
+def _draw_label(
+    canvas: Pixels, occupied: NDArray[np.bool_], text: str, middle: tuple[float, float], scale: int
 ) -> None:
     """Write in black on white, as near to a place as the picture and other numbers leave room."""
-    ink = np.pad(label(text)[:, :-1], 2).repeat(scale, axis=0).repeat(scale, axis=1)
+    ink = np.pad(render_text(text)[:, :-1], 2).repeat(scale, axis=0).repeat(scale, axis=1)
     height, width = ink.shape
     for away in (0, 1, -1, 2, -2, 3, -3):
         top = middle[1] - height / 2 + away * height
-        top = int(np.clip(top, 0, max(0, drawn.shape[0] - height)))
-        left = int(np.clip(middle[0] - width / 2, 0, max(0, drawn.shape[1] - width)))
+        top = int(np.clip(top, 0, max(0, canvas.shape[0] - height)))
+        left = int(np.clip(middle[0] - width / 2, 0, max(0, canvas.shape[1] - width)))
         place = slice(top, top + height), slice(left, left + width)
-        if not taken[place].any():
+        if not occupied[place].any():
             break
-    taken[place] = True
-    rows, columns = drawn[place].shape[:2]
-    drawn[place] = 1 - ink[:rows, :columns, None]
+    occupied[place] = True
+    rows, columns = canvas[place].shape[:2]
+    canvas[place] = 1 - ink[:rows, :columns, None]

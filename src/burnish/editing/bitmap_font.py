@@ -48,11 +48,11 @@ _GLYPHS = {
     ":": (0, 12, 12, 0, 12, 12, 0),
     "-": (0, 0, 0, 31, 0, 0, 0),
 }
-_COLUMNS = 5
-HEIGHT = 7
+_GLYPH_WIDTH = 5
+GLYPH_HEIGHT = 7
 
 
-def label(text: str) -> NDArray[np.float32]:
+def render_text(text: str) -> NDArray[np.float32]:
     """Draw `text` as ink, 1 on 0, one column apart; letters that there are none of raise KeyError.
 
     Returns
@@ -61,7 +61,7 @@ def label(text: str) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> for row in label("db")[:, :11]:
+    >>> for row in render_text("db")[:, :11]:
     ...     print("".join("-#"[int(ink)] for ink in row))
     ----#-#----
     ----#-#----
@@ -71,9 +71,9 @@ def label(text: str) -> NDArray[np.float32]:
     #---#-#---#
     -####-####-
     """
-    ink = np.zeros((HEIGHT, len(text) * (_COLUMNS + 1)), np.float32)
+    ink = np.zeros((GLYPH_HEIGHT, len(text) * (_GLYPH_WIDTH + 1)), np.float32)
     for index, character in enumerate(text):
         for y, row in enumerate(_GLYPHS[character]):
-            for x in range(_COLUMNS):
-                ink[y, index * (_COLUMNS + 1) + x] = row >> (_COLUMNS - 1 - x) & 1
+            for x in range(_GLYPH_WIDTH):
+                ink[y, index * (_GLYPH_WIDTH + 1) + x] = row >> (_GLYPH_WIDTH - 1 - x) & 1
     return ink

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from burnish.errors import OperatorError, UsageError
-from burnish.files import check_free, make_folder, writing
+from burnish.files import atomic_write, check_absent, make_folder
 from burnish.operators.registry import OPERATORS
-from burnish.operators.user_defined import resolve_callable
+from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
 from burnish.types import Pixels
 
@@ -17,9 +17,9 @@ DEFAULT_SIZE = 33
 # What programs read; a table of 256 has 50 million numbers.
 SIZES = range(2, 130)
 # Results of one colour that differ by less are the same: a twentieth of a 16-bit code's step.
-_SAME = 1e-6
+_TOLERANCE = 1e-6
 # Colours that the table is judged by.
-_JUDGED = 64
+_TEST_SIDE = 64
 
 
 @dataclass(frozen=True)
@@ -77,40 +77,40 @@ def write_cube(
         raise UsageError(
             str(target), expected="a name that ends in .cube", got="another", remedy="end it so"
         )
-    check_free(target, overwrite=overwrite)
-    chosen = resolve_callable(operator)
-    values = chosen.settle(params or {})
+    check_absent(target, overwrite=overwrite)
+    reference = find_runnable_operator(operator)
+    values = reference.resolve_params(params or {})
 
     def run(pixels: Pixels) -> Pixels:
-        result: Pixels = chosen.run(pixels, **values)
-        return result
+        output: Pixels = reference.run(pixels, **values)
+        return output
 
-    table = _table(run, size, chosen.name)
+    table = _sample_table(run, size, reference.name)
     # Red runs fastest, as the format has it.
     numbers = "\n".join("{:.7g} {:.7g} {:.7g}".format(*colour) for colour in table)
-    text = f'TITLE "{chosen.name}"\nLUT_3D_SIZE {size}\n{numbers}\n'
+    text = f'TITLE "{reference.name}"\nLUT_3D_SIZE {size}\n{numbers}\n'
     make_folder(target.parent)
-    with writing(target, overwrite=overwrite) as file:
+    with atomic_write(target, overwrite=overwrite) as file:
         file.write(text.encode())
-    return Cube(target, size, _error(run, target))
+    return Cube(target, size, _interpolation_error(run, target))
 
 
-def _table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixels:
+def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixels:
     """Run the operator on every colour, in an order that has no meaning to it; (size^3, 3)."""
-    steps = np.linspace(0, 1, size, dtype=np.float32)
-    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
+    levels = np.linspace(0, 1, size, dtype=np.float32)
+    blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")
     colours = np.stack([red, green, blue], axis=-1).reshape(-1, 3)
     random = np.random.default_rng(0)
     results = []
     # The same colours among other neighbours, and then among fewer: only their own count.
-    for share in (1.0, 1.0, 0.5):
-        chosen = random.permutation(len(colours))[: round(len(colours) * share / size) * size]
-        found = run(colours[chosen].reshape(-1, size, 3)).reshape(-1, 3)
+    for fraction in (1.0, 1.0, 0.5):
+        indices = random.permutation(len(colours))[: round(len(colours) * fraction / size) * size]
+        outputs = run(colours[indices].reshape(-1, size, 3)).reshape(-1, 3)
         result = np.full_like(colours, np.nan)
-        result[chosen] = found
+        result[indices] = outputs
         results.append(result)
-    first, *others = results
-    if any(np.nanmax(np.abs(first - other)) > _SAME for other in others):
+    first, *repeats = results
+    if any(np.nanmax(np.abs(first - other)) > _TOLERANCE for other in repeats):
         raise OperatorError(
             f"operator {name}",
             expected="one that gives each colour a colour, whatever is around it",
@@ -120,7 +120,7 @@ def _table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixels:
     return first
 
 
-def _error(run: Callable[[Pixels], Pixels], table: Path) -> float:
-    look = OPERATORS["look"].function()
-    colours = np.random.default_rng(1).random((_JUDGED, _JUDGED, 3), np.float32)
-    return float(np.abs(look(colours, table) - run(colours)).max())
+def _interpolation_error(run: Callable[[Pixels], Pixels], table: Path) -> float:
+    lut = OPERATORS["look"].load_function()
+    colours = np.random.default_rng(1).random((_TEST_SIDE, _TEST_SIDE, 3), np.float32)
+    return float(np.abs(lut(colours, table) - run(colours)).max())

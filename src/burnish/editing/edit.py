@@ -8,19 +8,19 @@ from typing import Protocol
 
 import numpy as np
 
-from burnish.editing.history import Made, made
+from burnish.editing.history import EditRecord, record_edit
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.files import digest
 from burnish.metrics import went_black
-from burnish.modelfile.card import Card, CardChoice
+from burnish.modelfile.card import Card, FixedParam
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
-from burnish.operators.user_defined import resolve_callable
-from burnish.params import Value, settle
+from burnish.operators.user_defined import find_runnable_operator
+from burnish.params import Value, resolve_params
 from burnish.photo import Photo
-from burnish.runtime.area_resize import shrink
+from burnish.runtime.area_resize import area_resize
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.model import Model, Put, Take
+from burnish.runtime.model import Model, ReadRegion, WriteRegion
 from burnish.types import Pixels
 
 # Told the share that is done, from 0 to 1.
@@ -30,26 +30,30 @@ Progress = Callable[[float], None]
 # A frame's pixels, its number from 0 and its time in seconds -> the edited pixels.
 FrameEdit = Callable[[Pixels, int, float], Pixels]
 # Gives pictures from all over a film, each time anew.
-Samples = Callable[[], Iterable[Pixels]]
+SampleFrames = Callable[[], Iterable[Pixels]]
 
 
-class Run(Protocol):
+class ImageFunction(Protocol):
     """(H, W, 3) float32 in [0, 1] -> the same; tells `progress` if it knows it."""
 
     def __call__(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """Edit a picture."""
 
 
-class Pass(Protocol):
+class TiledStage(Protocol):
     """An edit of a picture in parts; see `Model.over`."""
 
     def __call__(
-        self, source: Take, into: Put, size: tuple[int, int], progress: Progress | None = None
+        self,
+        read: ReadRegion,
+        write: WriteRegion,
+        size: tuple[int, int],
+        progress: Progress | None = None,
     ) -> None:
         """Edit a picture of this height and width."""
 
 
-class Change(Protocol):
+class PhotoFunction(Protocol):
     """A photo -> the photo edited; `source` is its file, where it has one."""
 
     def __call__(self, photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
@@ -65,34 +69,34 @@ class Edit:
     name : goes into the names of outputs
     run : the function
     device : what it runs on, in words
-    made : the operators that it runs and their values, in order
-    passes : one after another they are what `run` is, for a picture in parts; none where the edit
+    history : the operators that it runs and their values, in order
+    tiled_stages : one after another they are what `run` is, for a picture in parts; none where the edit
         needs the whole picture
-    film : makes, once for a film, the function that its frames go through in order; None where
+    prepare_video : makes, once for a film, the function that its frames go through in order; None where
         `run` does for each. What has to hold for all frames is found out there, from samples
-    remembers : whether what becomes of a film's frame depends on the frames before it
-    identity : a text that changes where the result could, beyond what `made` tells
-    change : the same of a whole photo, where that is more than the function of its pixels: what
+    stateful : whether what becomes of a film's frame depends on the frames before it
+    fingerprint : a text that changes where the result could, beyond what `history` tells
+    apply_to_photo : the same of a whole photo, where that is more than the function of its pixels: what
         depends on its file, or alters its transparency or metadata
     """
 
     name: str
-    run: Run
+    run: ImageFunction
     device: str
-    made: tuple[Made, ...]
-    passes: tuple[Pass, ...] = ()
-    film: Callable[[Samples], FrameEdit] | None = None
-    remembers: bool = False
-    identity: Callable[[], str] = lambda: ""
-    change: Change | None = None
+    history: tuple[EditRecord, ...]
+    tiled_stages: tuple[TiledStage, ...] = ()
+    prepare_video: Callable[[SampleFrames], FrameEdit] | None = None
+    stateful: bool = False
+    fingerprint: Callable[[], str] = lambda: ""
+    apply_to_photo: PhotoFunction | None = None
 
-    def on_film(self, samples: Samples) -> FrameEdit:
+    def frame_edit(self, samples: SampleFrames) -> FrameEdit:
         """Return the function for the frames of one film, each of which it is given in order."""
-        if self.film is not None:
-            return self.film(samples)
+        if self.prepare_video is not None:
+            return self.prepare_video(samples)
         return lambda pixels, number, seconds: self.run(pixels)
 
-    def photo(
+    def edit_photo(
         self, photo: Photo, source: Path | None = None, progress: Progress | None = None
     ) -> Photo:
         """Return the photo edited.
@@ -101,13 +105,13 @@ class Edit:
         ----------
         source : the photo's file, where it has one
         """
-        if self.change is not None:
-            return self.change(photo, source, progress)
+        if self.apply_to_photo is not None:
+            return self.apply_to_photo(photo, source, progress)
         return photo.with_pixels(self.run(photo.pixels, progress))
 
 
-def choose(
-    what: str | Path,
+def load_edit(
+    name_or_path: str | Path,
     params: Mapping[str, Value],
     *,
     slow: bool = False,
@@ -115,11 +119,11 @@ def choose(
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
 ) -> Edit:
-    """Find the network for `what`, or with `slow` the operator itself.
+    """Find the network for `name_or_path`, or with `slow` the operator itself.
 
     Parameters
     ----------
-    what : an operator's name, the path of a model file, or with `slow` a user's own operator
+    name_or_path : an operator's name, the path of a model file, or with `slow` a user's own operator
     params : parameter values by name or keyword; None is 'not said'
 
     Raises
@@ -129,58 +133,63 @@ def choose(
     DeviceError : the device cannot be had
     MissingLibraryError : the slow operator or the engine needs a library that is not installed
     """
-    if not isinstance(what, str | Path):
+    if not isinstance(name_or_path, str | Path):
         raise UsageError(
             "operator",
             expected="a name or the path of a model file",
-            got=type(what).__name__,
+            got=type(name_or_path).__name__,
             remedy="see `burnish models list`",
         )
     if slow:
-        return _slow(resolve_callable(str(what)), params, device)
-    if str(what).startswith(("python:", "command:", "pairs:")):
+        return _operator_edit(find_runnable_operator(str(name_or_path)), params, device)
+    if str(name_or_path).startswith(("python:", "command:", "pairs:")):
         raise UsageError(
-            str(what),
+            str(name_or_path),
             expected="a network",
             got="an operator of your own",
-            remedy=f"add --slow to run it as it is, or learn it: burnish train {_quote(what)}",
+            remedy=f"add --slow to run it as it is, or learn it: burnish train {_quote(name_or_path)}",
         )
-    model = Model.open(what, device=device, threads=threads, engine=engine)
-    sliders = sliders_of(model.card, params)
+    model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
+    slider_values = slider_params(model.card, params)
 
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        return model(pixels, sliders, progress=progress)
+        return model(pixels, slider_values, on_progress=progress)
 
-    def over(
-        source: Take, into: Put, size: tuple[int, int], progress: Progress | None = None
+    def run_tiled(
+        read: ReadRegion,
+        write: WriteRegion,
+        size: tuple[int, int],
+        progress: Progress | None = None,
     ) -> None:
-        model.over(source, into, size, sliders, progress=progress)
+        model.process_tiles(read, write, size, slider_values, on_progress=progress)
 
-    values = params_of(model.card, params)
+    param_values = operator_params(model.card, params)
     return Edit(
         model.card.name,
         run,
         model.device,
-        (made(model.card.name, values, model=model.sha256),),
-        (over,),
-        _film(model, sliders) if model.card.thumbnail else None,
+        (record_edit(model.card.name, param_values, model=model.sha256),),
+        (run_tiled,),
+        _shared_thumbnail(model, slider_values) if model.card.thumbnail_size else None,
     )
 
 
-def _film(model: Model, sliders: Mapping[str, Value]) -> Callable[[Samples], FrameEdit]:
+def _shared_thumbnail(
+    model: Model, slider_values: Mapping[str, Value]
+) -> Callable[[SampleFrames], FrameEdit]:
     """Have a model see one thumbnail for a whole film, the mean of the samples'."""
 
-    def film(samples: Samples) -> FrameEdit:
-        side = model.card.thumbnail
+    def prepare_video(samples: SampleFrames) -> FrameEdit:
+        side = model.card.thumbnail_size
         # In double precision, and rounded once.
-        seen = [shrink(pixels, side).astype(np.float64) for pixels in samples()]
-        thumbnail = np.mean(seen, axis=0).astype(np.float32)
-        return lambda pixels, number, seconds: model(pixels, sliders, thumbnail=thumbnail)
+        thumbnails = [area_resize(pixels, side).astype(np.float64) for pixels in samples()]
+        thumbnail = np.mean(thumbnails, axis=0).astype(np.float32)
+        return lambda pixels, number, seconds: model(pixels, slider_values, thumbnail=thumbnail)
 
-    return film
+    return prepare_video
 
 
-def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
+def _operator_edit(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
     if device not in ("auto", "cpu"):
         raise DeviceError(
             f"--device {device}",
@@ -188,51 +197,53 @@ def _slow(operator: Operator, params: Mapping[str, Value], device: str) -> Edit:
             got=device,
             remedy="leave --device out",
         )
-    values = operator.settle(params)
-    operator.function()  # what it needs is missed now rather than at the first photo
+    values = operator.resolve_params(params)
+    operator.load_function()  # what it needs is missed now rather than at the first photo
 
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        result: Pixels = operator.run(pixels, **values)
-        if went_black(pixels, result):
+        output: Pixels = operator.run(pixels, **values)
+        if went_black(pixels, output):
             raise OutputError(
                 f"operator {operator.name}",
                 expected="a picture",
                 got="all black",
                 remedy="mend the operator, or try another photo",
             )
-        return result
+        return output
 
     return Edit(
         operator.name,
         run,
         "cpu",
-        (made(operator.name, values, operator.params),),
-        identity=lambda: operator.fingerprint(values),
+        (record_edit(operator.name, values, operator.params),),
+        fingerprint=lambda: operator.fingerprint(values),
     )
 
 
-def reference_of(card: Card, sliders: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:
+def reference_function(
+    card: Card, slider_values: Mapping[str, Value]
+) -> Callable[[Pixels], Pixels]:
     """Return the slow operator that a model imitates, at the values of its card and its sliders.
 
     Raises
     ------
-    UsageError : see `operator_of`; or the operator was given a file, which a card does not hold
+    UsageError : see `reference_operator`; or the operator was given a file, which a card does not hold
     """
-    operator = operator_of(card)
-    values = params_of(card, sliders)
-    for choice in card.choices:
-        if choice.sha256:
+    operator = reference_operator(card)
+    values = operator_params(card, slider_values)
+    for fixed in card.fixed_params:
+        if fixed.sha256:
             raise UsageError(
                 f"model {card.name}",
                 expected="an operator that needs no file",
-                got=f"one that was given {choice.value}",
+                got=f"one that was given {fixed.value}",
                 remedy=f"run it by itself: burnish apply --slow {card.operator} "
-                f"--{choice.name} FILE",
+                f"--{fixed.name} FILE",
             )
     return lambda pixels: operator.run(pixels, **values)
 
 
-def operator_of(card: Card) -> Operator:
+def reference_operator(card: Card) -> Operator:
     """Return the slow operator that a card names.
 
     Raises
@@ -250,64 +261,64 @@ def operator_of(card: Card) -> Operator:
     return operator
 
 
-def params_of(card: Card, given: Mapping[str, Value]) -> dict[str, Value]:
+def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
     """Return the values, by name, that a model imitates its operator at.
 
     Parameters
     ----------
-    given : by name or keyword; None is 'not said'. A file that the model was made with is to be
+    params : by name or keyword; None is 'not said'. A file that the model was made with is to be
         given, as a card holds no files
 
     Raises
     ------
-    UsageError : see `sliders_of`
+    UsageError : see `slider_params`
     """
     values: dict[str, Value] = {param.name: param.value for param in card.params}
-    values |= sliders_of(card, given)
-    for choice in card.choices:
-        file = given.get(choice.name)
-        values[choice.name] = str(file) if file and choice.sha256 else choice.value
+    values |= slider_params(card, params)
+    for fixed in card.fixed_params:
+        file = params.get(fixed.name)
+        values[fixed.name] = str(file) if file and fixed.sha256 else fixed.value
     return values
 
 
-def sliders_of(card: Card, given: Mapping[str, Value]) -> dict[str, Value]:
+def slider_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
     """See that what is asked for is what a network has learnt, and return its sliders' values.
 
     Parameters
     ----------
-    given : parameter values by name or keyword; None is 'not said'
+    params : parameter values by name or keyword; None is 'not said'
 
     Raises
     ------
     UsageError : an unknown parameter, or a value that the network has not learnt
     """
-    said = {name: value for name, value in given.items() if value is not None}
-    for choice in card.choices:
-        _check_choice(card, choice, said.pop(choice.name, None))
-    asked = settle([param.as_param() for param in card.params], said, of=card.name)
+    values = {name: value for name, value in params.items() if value is not None}
+    for fixed in card.fixed_params:
+        _check_fixed_param(card, fixed, values.pop(fixed.name, None))
+    resolved = resolve_params([param.as_param() for param in card.params], values, owner=card.name)
     for param in card.params:
-        if not param.slider and asked[param.name] != param.value:
+        if not param.slider and resolved[param.name] != param.value:
             raise UsageError(
                 param.name,
                 expected=f"{param.value:g}, which model {card.name} was trained at",
-                got=f"{asked[param.name]:g}",
+                got=f"{resolved[param.name]:g}",
                 remedy="run the operator itself with --slow, or learn another network: burnish "
-                f"train {_quote(card.operator)} {param.as_param().option} {asked[param.name]:g}",
+                f"train {_quote(card.operator)} {param.as_param().option} {resolved[param.name]:g}",
             )
-    return {param.name: asked[param.name] for param in card.sliders}
+    return {param.name: resolved[param.name] for param in card.sliders}
 
 
-def _check_choice(card: Card, choice: CardChoice, said: Value) -> None:
+def _check_fixed_param(card: Card, fixed: FixedParam, value: Value) -> None:
     """See that a colour or file is the one that the network learnt."""
-    if said is None or said == choice.value:
+    if value is None or value == fixed.value:
         return
-    path = Path(str(said))
-    if path.is_file() and digest(path) == choice.sha256:
+    path = Path(str(value))
+    if path.is_file() and digest(path) == fixed.sha256:
         return
     raise UsageError(
-        choice.name,
-        expected=f"{choice.value or 'none'}, which model {card.name} was trained with",
-        got=f"{said}",
+        fixed.name,
+        expected=f"{fixed.value or 'none'}, which model {card.name} was trained with",
+        got=f"{value}",
         remedy="leave it out, or run the operator itself with --slow",
     )
 

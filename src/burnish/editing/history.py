@@ -7,23 +7,23 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 import burnish
-from burnish.editing.region_record import Where
-from burnish.errors import FilmError, PhotoError, warn
+from burnish.editing.region_record import RegionRecord
+from burnish.errors import PhotoError, VideoError, warn
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import Photo, header
-from burnish.photo.source_metadata import Origin
-from burnish.photo.xmp import BrokenXmpError, property_of, with_property
-from burnish.video.formats import is_called_film
-from burnish.video.probe import opened
+from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.xmp import BrokenXmpError, get_property, set_property
+from burnish.video.formats import has_video_extension
+from burnish.video.probe import open_video
 
-_PROPERTY = "Made"
-_KEY = "comment"
-_BEFORE = "Made by burnish: "
+_XMP_PROPERTY = "History"
+_COMMENT_KEY = "comment"
+_COMMENT_PREFIX = "Made by burnish: "
 # JPEG holds XMP of nearly 64 KiB; a packet near to that is left alone.
-_LONGEST = 50_000
+_MAX_XMP_BYTES = 50_000
 
 
-class Made(BaseModel):
+class EditRecord(BaseModel):
     """One operator that went over a photo.
 
     Parameters
@@ -35,7 +35,7 @@ class Made(BaseModel):
     model : SHA-256 of the network's file; None for the slow operator
     slow : whether it was the slow operator itself
     version : of burnish
-    where : where in the photo it shows; None for everywhere
+    region : where in the photo it shows; None for everywhere
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,19 +46,19 @@ class Made(BaseModel):
     model: str | None = None
     slow: bool = False
     version: str = burnish.__version__
-    where: Where | None = None
+    region: RegionRecord | None = None
 
 
-_List = TypeAdapter(tuple[Made, ...])
+_HISTORY = TypeAdapter(tuple[EditRecord, ...])
 
 
-def made(
+def record_edit(
     operator: str,
     values: Mapping[str, Value],
     params: Sequence[AnyParam] = (),
     *,
     model: str | None = None,
-) -> Made:
+) -> EditRecord:
     """Describe an edit.
 
     Parameters
@@ -66,121 +66,127 @@ def made(
     values : by name
     params : the operator's, which tell what is a file
     """
-    files = {param.name for param in params if isinstance(param, FileParam)}
-    return Made(
+    file_params = {param.name for param in params if isinstance(param, FileParam)}
+    return EditRecord(
         operator=operator,
-        params={k: v for k, v in values.items() if k not in files and v is not None},
-        files={k: Path(str(v)).name for k, v in values.items() if k in files and v is not None},
+        params={k: v for k, v in values.items() if k not in file_params and v is not None},
+        files={
+            k: Path(str(v)).name for k, v in values.items() if k in file_params and v is not None
+        },
         model=model,
         slow=model is None,
     )
 
 
-def remember(photo: Photo, done: Sequence[Made]) -> Photo:
-    """Return the photo with what was done to it added to its XMP; see `remembered`."""
-    origin = remembered(photo.origin, done)
-    return photo if origin is photo.origin else replace(photo, origin=origin)
+def add_history(photo: Photo, records: Sequence[EditRecord]) -> Photo:
+    """Return the photo with what was done to it added to its XMP; see `metadata_with_history`."""
+    metadata = metadata_with_history(photo.metadata, records)
+    return photo if metadata is photo.metadata else replace(photo, metadata=metadata)
 
 
-def remembered(origin: Origin, done: Sequence[Made]) -> Origin:
+def metadata_with_history(
+    metadata: SourceMetadata, records: Sequence[EditRecord]
+) -> SourceMetadata:
     """Return what a photo takes along, with what was done to it added to its XMP.
 
     Warns
     -----
     UserWarning : the photo's XMP is broken, or full; it stays as it is
     """
-    xmp = origin.xmp
-    steps = (*_steps(xmp), *done)
+    xmp = metadata.xmp
+    history = (*_parse_xmp(xmp), *records)
     try:
-        if len(xmp or b"") > _LONGEST:
+        if len(xmp or b"") > _MAX_XMP_BYTES:
             raise BrokenXmpError("it is full")
-        packet = with_property(xmp, _PROPERTY, _List.dump_json(steps).decode())
+        packet = set_property(xmp, _XMP_PROPERTY, _HISTORY.dump_json(history).decode())
     except BrokenXmpError as error:
         warn(f"the photo's XMP is left as it is, without the edit ({error})")
-        return origin
-    return replace(origin, xmp=packet)
+        return metadata
+    return replace(metadata, xmp=packet)
 
 
-def made_of(photo: Path) -> tuple[Made, ...]:
+def read_photo_history(path: Path) -> tuple[EditRecord, ...]:
     """Return what was done to a photo, first to last.
 
     Raises
     ------
     PhotoError : the photo cannot be read, or does not tell
     """
-    with header.peeked(photo) as found:
-        steps = _steps(header.field(found.image, "xmp-data"))
-    if not steps:
+    with header.open_header(path) as photo_header:
+        history = _parse_xmp(header.get_field(photo_header.image, "xmp-data"))
+    if not history:
         raise PhotoError(
-            str(photo),
+            str(path),
             expected="a photo that burnish made",
             got="one that does not say how it was made",
             remedy="name the operator: burnish apply OPERATOR PHOTO",
         )
-    return steps
+    return history
 
 
-def _steps(xmp: bytes | None) -> tuple[Made, ...]:
-    text = property_of(xmp, _PROPERTY)
+def _parse_xmp(xmp: bytes | None) -> tuple[EditRecord, ...]:
+    text = get_property(xmp, _XMP_PROPERTY)
     try:
-        return _List.validate_json(text) if text else ()
+        return _HISTORY.validate_json(text) if text else ()
     except ValidationError:
         return ()
 
 
-def noted(metadata: Mapping[str, str], done: Sequence[Made]) -> dict[str, str]:
+def tags_with_history(tags: Mapping[str, str], records: Sequence[EditRecord]) -> dict[str, str]:
     """Return a film's metadata with what was done to it added.
 
     Examples
     --------
-    >>> told = noted({"title": "A", "COMMENT": "mine"}, [Made(operator="tone")])
-    >>> told["title"], told["COMMENT"].splitlines()[0], steps_of(told)[0].operator
+    >>> told = tags_with_history({"title": "A", "COMMENT": "mine"}, [EditRecord(operator="tone")])
+    >>> told["title"], told["COMMENT"].splitlines()[0], parse_tags(told)[0].operator
     ('A', 'mine', 'tone')
     """
-    key = _key(metadata)
-    if not done:
-        return dict(metadata)
-    steps = (*steps_of(metadata), *done)
-    lines = [line for line in metadata.get(key, "").splitlines() if not line.startswith(_BEFORE)]
-    line = _BEFORE + _List.dump_json(steps).decode()
-    return {**metadata, key: "\n".join([*lines, line])}
+    key = _comment_key(tags)
+    if not records:
+        return dict(tags)
+    history = (*parse_tags(tags), *records)
+    lines = [
+        line for line in tags.get(key, "").splitlines() if not line.startswith(_COMMENT_PREFIX)
+    ]
+    line = _COMMENT_PREFIX + _HISTORY.dump_json(history).decode()
+    return {**tags, key: "\n".join([*lines, line])}
 
 
-def steps_of(metadata: Mapping[str, str]) -> tuple[Made, ...]:
+def parse_tags(tags: Mapping[str, str]) -> tuple[EditRecord, ...]:
     """Return what was done to a film, first to last, by its metadata; () where it does not say."""
-    for line in metadata.get(_key(metadata), "").splitlines():
-        if line.startswith(_BEFORE):
+    for line in tags.get(_comment_key(tags), "").splitlines():
+        if line.startswith(_COMMENT_PREFIX):
             try:
-                return _List.validate_json(line.removeprefix(_BEFORE))
+                return _HISTORY.validate_json(line.removeprefix(_COMMENT_PREFIX))
             except ValidationError:
                 return ()
     return ()
 
 
-def made_of_film(film: Path) -> tuple[Made, ...]:
+def read_video_history(path: Path) -> tuple[EditRecord, ...]:
     """Return what was done to a film, first to last.
 
     Raises
     ------
-    FilmError : the film cannot be read, or does not tell
+    VideoError : the film cannot be read, or does not tell
     """
-    with opened(film) as (container, _):
-        steps = steps_of(container.metadata)
-    if not steps:
-        raise FilmError(
-            str(film),
+    with open_video(path) as (container, _):
+        history = parse_tags(container.metadata)
+    if not history:
+        raise VideoError(
+            str(path),
             expected="a film that burnish made",
             got="one that does not say how it was made",
             remedy="name the operator: burnish apply OPERATOR FILM",
         )
-    return steps
+    return history
 
 
-def _key(metadata: Mapping[str, str]) -> str:
+def _comment_key(tags: Mapping[str, str]) -> str:
     """Return the comment's key as the film spells it."""
-    return next((key for key in metadata if key.lower() == _KEY), _KEY)
+    return next((key for key in tags if key.lower() == _COMMENT_KEY), _COMMENT_KEY)
 
 
-def how_made(file: Path) -> tuple[Made, ...]:
-    """Return what was done to a photo or film, first to last; see `made_of`, `made_of_film`."""
-    return made_of_film(file) if is_called_film(file) else made_of(file)
+def read_history(path: Path) -> tuple[EditRecord, ...]:
+    """Return what was done to a photo or film, first to last; see `read_photo_history`, `read_video_history`."""
+    return read_video_history(path) if has_video_extension(path) else read_photo_history(path)

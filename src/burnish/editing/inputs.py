@@ -7,32 +7,32 @@ from pathlib import Path
 
 from burnish.errors import UsageError, warn
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.video.formats import can_edit_films, is_called_film
+from burnish.video.formats import can_edit_videos, has_video_extension
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """A photo or film, and its place in the folder that was given; "." where it was by itself."""
 
     path: Path
-    place: Path = Path()
-    found: bool = False
+    subfolder: Path = Path()
+    from_folder: bool = False
 
     @property
-    def film(self) -> bool:
+    def is_video(self) -> bool:
         """Whether it is a film, by its name."""
-        return is_called_film(self.path)
+        return has_video_extension(self.path)
 
 
 @dataclass(frozen=True)
-class Gathered:
+class Inputs:
     """The photos and films, and how many files in folders are neither."""
 
-    sources: tuple[Source, ...]
-    passed_over: int = 0
+    files: tuple[InputFile, ...]
+    ignored: int = 0
 
 
-def gather(given: Sequence[Path], *, recursive: bool, output: Path | None = None) -> Gathered:
+def find_inputs(paths: Sequence[Path], *, recursive: bool, output: Path | None = None) -> Inputs:
     """List what was given: files as they are, of folders what is called a photo or a film.
 
     In a folder the name's end decides, and hidden files are none. Films are passed over where the
@@ -52,35 +52,39 @@ def gather(given: Sequence[Path], *, recursive: bool, output: Path | None = None
     -----
     UserWarning : films are passed over
     """
-    films = can_edit_films()
-    sources: list[Source] = []
-    passed_over = 0
-    for path in given:
+    with_videos = can_edit_videos()
+    inputs: list[InputFile] = []
+    ignored = 0
+    for path in paths:
         if not path.is_dir():
-            sources.append(Source(path))
+            inputs.append(InputFile(path))
             continue
         files = list(_files(path, recursive=recursive, output=output))
         photos = [
-            file for file in files if is_called_photo(file) or (films and is_called_film(file))
+            file
+            for file in files
+            if has_photo_extension(file) or (with_videos and has_video_extension(file))
         ]
-        passed_over += len(files) - len(photos)
-        if not films and (left := sum(map(is_called_film, files))):
+        ignored += len(files) - len(photos)
+        if not with_videos and (video_count := sum(map(has_video_extension, files))):
             warn(
-                f"{path}: {left} {'film' if left == 1 else 'films'} passed over; install burnish "
+                f"{path}: {video_count} {'film' if video_count == 1 else 'films'} passed over; install burnish "
                 "with its extra 'video' to edit films"
             )
-        sources += [Source(file, file.parent.relative_to(path), found=True) for file in photos]
-    if not sources:
+        inputs += [
+            InputFile(file, file.parent.relative_to(path), from_folder=True) for file in photos
+        ]
+    if not inputs:
         raise UsageError(
-            ", ".join(map(str, given)),
+            ", ".join(map(str, paths)),
             expected="a folder with photos in it",
-            got=f"none among {passed_over} files",
+            got=f"none among {ignored} files",
             remedy="name another" if recursive else "add --recursive to take the folders below",
         )
-    return Gathered(tuple(sources), passed_over)
+    return Inputs(tuple(inputs), ignored)
 
 
-def is_called_photo(path: Path) -> bool:
+def has_photo_extension(path: Path) -> bool:
     """Tell whether a file's name is a photo's; whether it is one, its content decides."""
     return path.suffix.lower() in READABLE_EXTENSIONS and not path.name.startswith(".")
 
@@ -88,7 +92,7 @@ def is_called_photo(path: Path) -> bool:
 def _files(folder: Path, *, recursive: bool, output: Path | None) -> Iterator[Path]:
     """Walk a folder in the order of names."""
 
-    def refuse(error: OSError) -> None:
+    def raise_error(error: OSError) -> None:
         raise UsageError(
             str(error.filename),
             expected="a folder that can be listed",
@@ -96,11 +100,11 @@ def _files(folder: Path, *, recursive: bool, output: Path | None) -> Iterator[Pa
             remedy="check its permissions, or leave it out",
         )
 
-    for root, folders, files in os.walk(folder, onerror=refuse):
-        here = Path(root)
-        keep = [name for name in sorted(folders) if recursive and not _same(here / name, output)]
+    for root, folders, files in os.walk(folder, onerror=raise_error):
+        parent = Path(root)
+        keep = [name for name in sorted(folders) if recursive and not _same(parent / name, output)]
         folders[:] = keep
-        yield from (here / name for name in sorted(files))
+        yield from (parent / name for name in sorted(files))
 
 
 def _same(folder: Path, other: Path | None) -> bool:

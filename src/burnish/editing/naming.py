@@ -27,17 +27,17 @@ def check_template(template: str) -> None:
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
-        raise _refused(template, f"the fields {fields}", str(error)) from error
+        raise _template_error(template, f"the fields {fields}", str(error)) from error
     for _, field, form, conversion in parts:
         if field is not None and (field not in FIELDS or form or conversion):
-            raise _refused(template, f"the fields {fields}", f"{{{field}}}")
+            raise _template_error(template, f"the fields {fields}", f"{{{field}}}")
     if "/" in template or "\\" in template or "\0" in template:
-        raise _refused(template, "the name of a file", "a path")
+        raise _template_error(template, "the name of a file", "a path")
     if not template.strip():
-        raise _refused(template, f"a name made of {fields}", "nothing")
+        raise _template_error(template, f"a name made of {fields}", "nothing")
 
 
-def fill(template: str, source: Path, operator: str, extension: str | None = None) -> str:
+def format_name(template: str, source: Path, operator: str, extension: str | None = None) -> str:
     """Return the name of a photo's result.
 
     Parameters
@@ -47,16 +47,16 @@ def fill(template: str, source: Path, operator: str, extension: str | None = Non
 
     Examples
     --------
-    >>> fill(DEFAULT_NAME, Path("trip/a.JPG"), "l0-smoothing")
+    >>> format_name(DEFAULT_NAME, Path("trip/a.JPG"), "l0-smoothing")
     'a.l0-smoothing.JPG'
-    >>> fill("{stem}{ext}", Path("trip/a.JPG"), "l0-smoothing", ".png")
+    >>> format_name("{stem}{ext}", Path("trip/a.JPG"), "l0-smoothing", ".png")
     'a.png'
     """
-    end = source.suffix if extension is None else extension
-    return template.format(stem=source.stem, operator=operator, ext=end)
+    suffix = source.suffix if extension is None else extension
+    return template.format(stem=source.stem, operator=operator, ext=suffix)
 
 
-def _refused(template: str, expected: str, got: str) -> UsageError:
+def _template_error(template: str, expected: str, got: str) -> UsageError:
     return UsageError(
         f"--name {template}", expected=expected, got=got, remedy=f"such as '{DEFAULT_NAME}'"
     )

@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from burnish.editing.edit import Edit, Progress
-from burnish.editing.history import remembered
+from burnish.editing.history import metadata_with_history
 from burnish.errors import PhotoError
-from burnish.files import check_free, check_room, make_folder, scratch, writing
+from burnish.files import atomic_write, check_absent, check_disk_space, make_folder, temporary_file
 from burnish.photo import header
-from burnish.photo.disk_photo import Spooled, spooled
-from burnish.photo.formats import writable
-from burnish.photo.raw_tiff import Scratch
+from burnish.photo.disk_photo import DiskPhoto, decode_to_disk
+from burnish.photo.formats import writable_format
+from burnish.photo.raw_tiff import RawTiff
 from burnish.photo.rectangle import Rectangle
-from burnish.photo.write import TYPES, bits_of, check, put
-from burnish.runtime.model import Take
+from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
+from burnish.runtime.model import ReadRegion
 from burnish.types import Pixels
 
 
-def is_streamed(edit: Edit, source: Path) -> bool:
+def needs_out_of_core(edit: Edit, source: Path) -> bool:
     """Decide, from a photo's header alone, whether it is edited on the disk or in memory.
 
     On the disk is a photo of more than `header.HUGE` pixels, if the edit takes it in parts: slow
@@ -37,13 +37,13 @@ def is_streamed(edit: Edit, source: Path) -> bool:
     PhotoError : as `Photo.open` raises it
     """
     # What is no file, such as a device, can be read only once.
-    if not edit.passes or not source.is_file():
+    if not edit.tiled_stages or not source.is_file():
         return False
-    width, height = header.size(source)
-    return width * height > header.HUGE
+    width, height = header.image_size(source)
+    return width * height > header.STREAMING_THRESHOLD
 
 
-def room_of(edit: Edit, source: Path, depth: int | None = None) -> int:
+def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
     """Return the bytes of the files that editing a photo needs for a while; 0 for one in memory.
 
     Parameters
@@ -51,18 +51,18 @@ def room_of(edit: Edit, source: Path, depth: int | None = None) -> int:
     depth : of the result, bits a channel; None is the photo's
     """
     try:
-        if not is_streamed(edit, source):
+        if not needs_out_of_core(edit, source):
             return 0
-        with header.peeked(source) as found:
-            stored = header.SAMPLES[found.image.format][0]
-            pixels = found.image.width * found.image.height
-            codes = found.image.bands * (stored + (depth or stored)) // 8
-            return int(pixels * (codes + 12 * (len(edit.passes) - 1)))
+        with header.open_header(source) as photo_header:
+            stored_bits = header.SAMPLE_TYPES[photo_header.image.format][0]
+            pixels = photo_header.image.width * photo_header.image.height
+            pixel_bytes = photo_header.image.bands * (stored_bits + (depth or stored_bits)) // 8
+            return int(pixels * (pixel_bytes + 12 * (len(edit.tiled_stages) - 1)))
     except PhotoError:  # When its turn comes, it is said.
         return 0
 
 
-def stream(
+def edit_out_of_core(
     edit: Edit,
     source: Path,
     target: Path,
@@ -80,49 +80,56 @@ def stream(
     -------
     width and height of the photo, px
     """
-    check_free(target, overwrite=overwrite)
-    kind = writable(target.suffix, str(target))
-    with header.peeked(source) as found:
-        size, alpha = found.size, found.image.bands in (2, 4)
-    check(size, kind, quality, depth, str(target), alpha=alpha)
-    room = room_of(edit, source, depth)
-    check_room(target.parent, room, f"what {source} needs for a while")
+    check_absent(target, overwrite=overwrite)
+    file_format = writable_format(target.suffix, str(target))
+    with header.open_header(source) as photo_header:
+        size, alpha = photo_header.size, photo_header.image.bands in (2, 4)
+    check_format(size, file_format, quality, depth, str(target), alpha=alpha)
+    needed_bytes = scratch_bytes(edit, source, depth)
+    check_disk_space(target.parent, needed_bytes, f"what {source} needs for a while")
     make_folder(target.parent)
-    with spooled(source, target.parent) as photo:
-        bits = bits_of(photo.origin, kind, depth)
-        with _edited(edit, photo, bits, target.parent, progress) as result:
-            origin = remembered(photo.origin, edit.made)
-            with writing(target, overwrite=overwrite) as file:
-                put(result.image(), origin, kind, file, quality, str(target))
+    with decode_to_disk(source, target.parent) as photo:
+        bits = bits_per_channel(photo.metadata, file_format, depth)
+        with _run_stages(edit, photo, bits, target.parent, progress) as result:
+            metadata = metadata_with_history(photo.metadata, edit.history)
+            with atomic_write(target, overwrite=overwrite) as file:
+                write_image(result.image(), metadata, file_format, file, quality, str(target))
     return size
 
 
 @contextmanager
-def _edited(
-    edit: Edit, photo: Spooled, bits: int, folder: Path, progress: Progress | None
-) -> Iterator[Scratch]:
+def _run_stages(
+    edit: Edit, photo: DiskPhoto, bits: int, folder: Path, progress: Progress | None
+) -> Iterator[RawTiff]:
     """Run an edit's passes and give the codes to write, which are there while the block runs."""
     size = photo.codes.height, photo.codes.width
-    take: Take = photo.pixels
+    read: ReadRegion = photo.read_pixels
     with ExitStack() as files:
-        for number, over in enumerate(edit.passes):
-            last = number == len(edit.passes) - 1
+        for number, stage in enumerate(edit.tiled_stages):
+            last = number == len(edit.tiled_stages) - 1
             # What is between two networks is not rounded, as it is not in memory.
-            bands, dtype = (photo.codes.bands, TYPES[bits]) if last else (3, np.float32)
-            file = files.enter_context(scratch(folder))
-            result = Scratch(file, *size, bands, np.dtype(dtype))
-            give = partial(_give_codes, photo, bits, result) if last else result.write
-            over(take, give, size, partial(_share, progress, number, len(edit.passes)))
-            take = result.read
+            bands, dtype = (photo.codes.bands, DTYPES[bits]) if last else (3, np.float32)
+            file = files.enter_context(temporary_file(folder))
+            result = RawTiff(file, *size, bands, np.dtype(dtype))
+            write = partial(_write_codes, photo, bits, result) if last else result.write
+            stage(
+                read,
+                write,
+                size,
+                partial(_report_progress, progress, number, len(edit.tiled_stages)),
+            )
+            read = result.read
         yield result
 
 
-def _give_codes(
-    photo: Spooled, bits: int, result: Scratch, part: Rectangle, pixels: Pixels
+def _write_codes(
+    photo: DiskPhoto, bits: int, result: RawTiff, rectangle: Rectangle, pixels: Pixels
 ) -> None:
-    result.write(part, photo.coded(part, pixels, bits))
+    result.write(rectangle, photo.to_codes(rectangle, pixels, bits))
 
 
-def _share(progress: Progress | None, number: int, passes: int, part: float) -> None:
+def _report_progress(
+    progress: Progress | None, stage: int, stage_count: int, fraction: float
+) -> None:
     if progress is not None:
-        progress((number + part) / passes)
+        progress((stage + fraction) / stage_count)

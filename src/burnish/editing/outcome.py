@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from burnish.editing.history import Made
+from burnish.editing.history import EditRecord
 
 Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
 
@@ -23,9 +23,9 @@ class Outcome(BaseModel):
     seconds : spent on reading, editing and writing it, waiting left out
     megapixels : its size; of a film, of all its frames that are done
     frames : of a film that are done
-    length : of a film that is done, s
+    duration : of a film that is done, s
     device : what it was edited on
-    steps : the operators that it went through
+    history : the operators that it went through
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,9 +38,9 @@ class Outcome(BaseModel):
     seconds: float | None = None
     megapixels: float | None = None
     frames: int | None = None
-    length: float | None = None
+    duration: float | None = None
     device: str
-    steps: tuple[Made, ...]
+    history: tuple[EditRecord, ...]
 
 
 def outcome_schema() -> str:

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import Edit, Progress, choose
-from burnish.editing.history import remember
-from burnish.editing.masked import Only, as_region, within
-from burnish.editing.out_of_core import is_streamed, stream
-from burnish.editing.plan import Wish, target_of
+from burnish.editing.edit import Edit, Progress, load_edit
+from burnish.editing.history import add_history
+from burnish.editing.masked import RegionLike, masked_edit, to_region
+from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
+from burnish.editing.plan import OutputOptions, output_path
 from burnish.editing.region_edit import region_edit
-from burnish.editing.video_file import edit_film
+from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
-from burnish.files import check_free, make_folder
+from burnish.files import check_absent, make_folder
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.regions.edits.table import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.video.formats import AS_IT_WAS, Coding, is_called_film
+from burnish.video.formats import SAME_AS_SOURCE, EncodingOptions, has_video_extension
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +39,7 @@ def apply(
     engine: str = DEFAULT_ENGINE,
     codec: str | None = None,
     crf: int | None = None,
-    only: Only | None = None,
+    only: RegionLike | None = None,
     **params: Value,
 ) -> "Picture":
     """Apply an operator's network, or an edit of regions, to a picture, or to a film by its path.
@@ -70,7 +70,7 @@ def apply(
     Raises
     ------
     UsageError : a kind, shape, name or value that burnish does not take
-    PhotoError, FilmError : the picture or film cannot be read or written
+    PhotoError, VideoError : the picture or film cannot be read or written
     MissingLibraryError : a film, and no library for films
     ModelError, DeviceError : the network or the device cannot be had
     OutputError : the result exists, or is not sane
@@ -82,11 +82,17 @@ def apply(
     >>> result.shape, result.dtype
     ((40, 60), dtype('uint8'))
     """
-    edit = _edit(operator, params, only, slow, device, threads, engine)
+    edit = _make_edit(operator, params, only, slow, device, threads, engine)
     if isinstance(image, str | Path):
-        source, coding = Path(image), Coding(codec, crf)
-        target = target_of(source, edit.name, Wish(output, overwrite=overwrite, coding=coding))
-        path = apply_to_file(edit, source, target, overwrite=overwrite, coding=coding)
+        source, encoding_options = Path(image), EncodingOptions(codec, crf)
+        target = output_path(
+            source,
+            edit.name,
+            OutputOptions(output, overwrite=overwrite, encoding_options=encoding_options),
+        )
+        path = apply_to_file(
+            edit, source, target, overwrite=overwrite, encoding_options=encoding_options
+        )
         return cast("Picture", str(path) if isinstance(image, str) else path)
     for name, value in (("output", output), ("codec", codec), ("crf", crf)):
         if value is not None:
@@ -96,24 +102,24 @@ def apply(
     return cast("Picture", _apply_in_memory(edit, image))
 
 
-def _edit(
+def _make_edit(
     operator: str | Path,
     params: dict[str, Value],
-    only: Only | None,
+    only: RegionLike | None,
     slow: bool,
     device: str,
     threads: int | None,
     engine: str,
 ) -> Edit:
     """Choose the edit, and the region that it shows in."""
-    regional = EDITS.get(operator) if isinstance(operator, str) else None
-    if regional is None:
-        edit = choose(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    region_edit_spec = EDITS.get(operator) if isinstance(operator, str) else None
+    if region_edit_spec is None:
+        edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
         if only is None:
             return edit
-        return within(edit, as_region(only, device=device, threads=threads))
+        return masked_edit(edit, to_region(only, device=device, threads=threads))
     if only is None:
-        only = regional.selection.get("classes")
+        only = region_edit_spec.selection_defaults.get("classes")
     if only is None:
         raise UsageError(
             "only",
@@ -121,19 +127,19 @@ def _edit(
             got="none",
             remedy='such as only="person", or a mask',
         )
-    region = as_region(
+    region = to_region(
         only,
-        regional.selection,
-        regional.edges,
+        region_edit_spec.selection_defaults,
+        region_edit_spec.edge_defaults,
         device=device,
         threads=threads,
     )
-    return region_edit(regional, params, region)
+    return region_edit(region_edit_spec, params, region)
 
 
 def _apply_in_memory(edit: Edit, image: Any) -> Any:
     if isinstance(image, bytes):
-        return edited(edit, Photo.open(image)).encode()
+        return edit_photo(edit, Photo.open(image)).encode()
     if isinstance(image, np.ndarray):
         return _apply_to_array(edit, image)
     if type(image).__module__.startswith("PIL."):
@@ -154,7 +160,7 @@ def apply_to_file(
     overwrite: bool = False,
     quality: int | None = None,
     depth: int | None = None,
-    coding: Coding = AS_IT_WAS,
+    encoding_options: EncodingOptions = SAME_AS_SOURCE,
     progress: Progress | None = None,
 ) -> Path:
     """Read `source`, edit it and write `target`, which stays as it was if anything fails.
@@ -162,25 +168,32 @@ def apply_to_file(
     Parameters
     ----------
     quality, depth : of a photo; see `Photo.save`
-    coding : of a film
+    encoding_options : of a film
     progress : told the share done, from 0 to 1, by an edit that knows it
 
     Raises
     ------
     OutputError : the target exists, its folder cannot be had, or the result is not sane
-    PhotoError, FilmError : it cannot be read, or the target's format cannot hold it
+    PhotoError, VideoError : it cannot be read, or the target's format cannot hold it
     """
-    if is_called_film(source):
+    if has_video_extension(source):
 
-        def tell(done: int, of: int) -> None:
-            if progress is not None and of:
-                progress(done / of)
+        def on_frame(done: int, total: int) -> None:
+            if progress is not None and total:
+                progress(done / total)
 
-        edit_film(edit, source, target, overwrite=overwrite, coding=coding, tell=tell)
+        edit_video(
+            edit,
+            source,
+            target,
+            overwrite=overwrite,
+            encoding_options=encoding_options,
+            on_frame=on_frame,
+        )
         return target
-    check_free(target, overwrite=overwrite)
-    if is_streamed(edit, source):
-        stream(
+    check_absent(target, overwrite=overwrite)
+    if needs_out_of_core(edit, source):
+        edit_out_of_core(
             edit,
             source,
             target,
@@ -190,43 +203,43 @@ def apply_to_file(
             progress=progress,
         )
         return target
-    result = edited(edit, Photo.open(source), progress, source)
+    edited_photo = edit_photo(edit, Photo.open(source), progress, source)
     make_folder(target.parent)
-    return result.save(target, quality=quality, depth=depth, overwrite=overwrite)
+    return edited_photo.save(target, quality=quality, depth=depth, overwrite=overwrite)
 
 
-def edited(
+def edit_photo(
     edit: Edit, photo: Photo, progress: Progress | None = None, source: Path | None = None
 ) -> Photo:
     """Return the photo edited, with the edit in its XMP; `source` is its file, if it has one."""
-    return remember(edit.photo(photo, source, progress), edit.made)
+    return add_history(edit.edit_photo(photo, source, progress), edit.history)
 
 
 def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
     planes = array[..., None] if array.ndim == 2 else array
     if planes.ndim != 3 or planes.shape[2] not in (1, 2, 3, 4) or 0 in planes.shape:
-        raise _wrong_array(f"shape {array.shape}")
+        raise _array_error(f"shape {array.shape}")
     if array.dtype in (np.uint8, np.uint16):
-        full = float(np.iinfo(array.dtype).max)
+        max_value = float(np.iinfo(array.dtype).max)
     elif array.dtype.kind == "f":
-        full = 1.0
+        max_value = 1.0
     else:
-        raise _wrong_array(f"dtype {array.dtype}")
-    colours = planes.shape[2] - (planes.shape[2] in (2, 4))
-    rgb = planes[..., :colours].astype(np.float32) / np.float32(full)
+        raise _array_error(f"dtype {array.dtype}")
+    colour_channels = planes.shape[2] - (planes.shape[2] in (2, 4))
+    rgb = planes[..., :colour_channels].astype(np.float32) / np.float32(max_value)
     if not (np.isfinite(rgb).all() and rgb.min() >= 0 and rgb.max() <= 1):
-        raise _wrong_array("values outside [0, 1]")
-    result = edit.run(np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3))))
-    if colours == 1:
-        result = result.mean(axis=2, keepdims=True)
-    if full > 1:
-        result = np.rint(result * full)
-    edited = planes.copy()
-    edited[..., :colours] = result.astype(array.dtype)
-    return edited.reshape(array.shape)
+        raise _array_error("values outside [0, 1]")
+    output = edit.run(np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3))))
+    if colour_channels == 1:
+        output = output.mean(axis=2, keepdims=True)
+    if max_value > 1:
+        output = np.rint(output * max_value)
+    edited_array = planes.copy()
+    edited_array[..., :colour_channels] = output.astype(array.dtype)
+    return edited_array.reshape(array.shape)
 
 
-def _wrong_array(got: str) -> UsageError:
+def _array_error(got: str) -> UsageError:
     return UsageError(
         "image",
         expected="an array (H, W) or (H, W, 1 to 4) of uint8, uint16 or floats in [0, 1]",
@@ -240,12 +253,12 @@ def _apply_to_pil(edit: Edit, image: Any) -> Any:
 
     if image.mode not in _PIL_MODES or "transparency" in image.info:
         # A colour that stands for 'transparent' would mean other pixels afterwards.
-        keyed = " with a transparent colour" if "transparency" in image.info else ""
+        transparency_note = " with a transparent colour" if "transparency" in image.info else ""
         raise UsageError(
             "image",
             expected=f"a PIL image of mode {', '.join(_PIL_MODES)}",
-            got=f"mode {image.mode}{keyed}",
-            remedy=f"convert it first: image.convert('{'RGBA' if keyed else 'RGB'}')",
+            got=f"mode {image.mode}{transparency_note}",
+            remedy=f"convert it first: image.convert('{'RGBA' if transparency_note else 'RGB'}')",
         )
     result = Image.fromarray(_apply_to_array(edit, np.asarray(image)))
     result.info = dict(image.info)

@@ -5,31 +5,31 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from burnish.editing.history import how_made
-from burnish.editing.inputs import Source, gather
-from burnish.editing.naming import DEFAULT_NAME, check_template, fill
+from burnish.editing.history import read_history
+from burnish.editing.inputs import InputFile, find_inputs
+from burnish.editing.naming import DEFAULT_NAME, check_template, format_name
 from burnish.errors import (
     BurnishError,
     OutputError,
     PhotoError,
     UsageError,
-    as_asked,
+    as_usage_error,
     missing_library,
 )
-from burnish.files import check_free, check_room
-from burnish.photo.formats import check_depth, check_known_depth, check_writable, writable
+from burnish.files import check_absent, check_disk_space
+from burnish.photo.formats import check_depth, check_known_depth, check_writable, writable_format
 from burnish.video import formats as films
 from burnish.video.formats import (
-    AS_IT_WAS,
-    Coding,
-    can_edit_films,
-    check_coding,
-    is_called_film,
+    SAME_AS_SOURCE,
+    EncodingOptions,
+    can_edit_videos,
+    check_encoding_options,
+    has_video_extension,
 )
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedFile:
     """One photo or film to read and where its result goes; `skip` where it is there already."""
 
     source: Path
@@ -37,9 +37,9 @@ class Step:
     skip: bool = False
 
     @property
-    def film(self) -> bool:
+    def is_video(self) -> bool:
         """Whether it is a film, by its name."""
-        return is_called_film(self.source)
+        return has_video_extension(self.source)
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,18 @@ class Plan:
 
     Parameters
     ----------
-    steps : a photo each, in order
-    passed_over : files in folders that are no photos by their names
-    results : photos that are results of an earlier run over the same folder
+    files : a photo each, in order
+    ignored : files in folders that are no photos by their names
+    earlier_outputs : photos that are results of an earlier run over the same folder
     """
 
-    steps: tuple[Step, ...]
-    passed_over: int = 0
-    results: int = 0
+    files: tuple[PlannedFile, ...]
+    ignored: int = 0
+    earlier_outputs: int = 0
 
 
 @dataclass(frozen=True)
-class Wish:
+class OutputOptions:
     """Where results are to go, how they are named, and what may be replaced.
 
     Parameters
@@ -72,8 +72,8 @@ class Wish:
     overwrite : replace existing results
     skip_existing : leave out photos whose results exist
     quality, depth : of photos; see `Photo.save`
-    coding : how films are encoded
-    beside : other files of the run, read or written: no result replaces one
+    encoding_options : how films are encoded
+    reserved : other files of the run, read or written: no result replaces one
     """
 
     output: str | Path | None = None
@@ -84,91 +84,94 @@ class Wish:
     skip_existing: bool = False
     quality: int | None = None
     depth: int | None = None
-    coding: Coding = AS_IT_WAS
-    beside: Sequence[Path] = ()
+    encoding_options: EncodingOptions = SAME_AS_SOURCE
+    reserved: Sequence[Path] = ()
 
 
 def plan(
-    given: Sequence[Path], edit: str, wish: Wish = Wish(), room: Callable[[Path], int] = lambda _: 0
+    paths: Sequence[Path],
+    edit_name: str,
+    options: OutputOptions = OutputOptions(),
+    scratch_bytes: Callable[[Path], int] = lambda _: 0,
 ) -> Plan:
     """Plan a run over photos, films and folders of them.
 
     Parameters
     ----------
-    edit : goes into the names: `photo.jpg` -> `photo.EDIT.jpg`
-    room : bytes that editing a photo takes on the disk for a while, beside its result
+    edit_name : goes into the names: `photo.jpg` -> `photo.EDIT.jpg`
+    scratch_bytes : bytes that editing a photo takes on the disk for a while, beside its result
 
     Raises
     ------
     UsageError : two results would meet in one file, a result would replace an input, no photo is
-        found, or something in `wish` cannot be: a format that is not written, or lacks the depth
-    FilmError : the one film's own format is not written
+        found, or something in `options` cannot be: a format that is not written, or lacks the depth
+    VideoError : the one film's own format is not written
     MissingLibraryError : a film, and no library for films
     OutputError : results exist and neither `overwrite` nor `skip_existing` is set, or the disk
         has too little room
     """
-    check_template(wish.name)
-    check_known_depth(wish.depth)
-    if wish.overwrite and wish.skip_existing:
+    check_template(options.name)
+    check_known_depth(options.depth)
+    if options.overwrite and options.skip_existing:
         raise UsageError(
             "--overwrite, --skip-existing", expected="one of the two", got="both", remedy="drop one"
         )
-    several = len(given) > 1 or any(path.is_dir() for path in given)
-    folder, file = _place(wish.output, several=several)
-    film = is_called_film(given[0]) if given else False
-    with as_asked():
-        extensions = _extensions(wish, file, film=film)
-    gathered = gather(given, recursive=wish.recursive, output=folder)
-    _check_films(gathered.sources, wish)
+    several = len(paths) > 1 or any(path.is_dir() for path in paths)
+    folder, file = _split_output(options.output, several=several)
+    is_video = has_video_extension(paths[0]) if paths else False
+    with as_usage_error():
+        extensions = _extensions(options, file, is_video=is_video)
+    inputs = find_inputs(paths, recursive=options.recursive, output=folder)
+    _check_video_options(inputs.files, options)
 
-    def target(source: Source) -> Path:
-        name = fill(wish.name, source.path, edit, extensions[source.film])
-        return file or (folder / source.place if folder else source.path.parent) / name
+    def target_path(source: InputFile) -> Path:
+        name = format_name(options.name, source.path, edit_name, extensions[source.is_video])
+        return file or (folder / source.subfolder if folder else source.path.parent) / name
 
-    placed = [(source, target(source)) for source in gathered.sources]
-    kept = _without_results(placed, overwrite=wish.overwrite)
-    _check_apart(kept)
-    _check_beside(kept, wish.beside)
-    _check_codings(kept, wish.coding)
-    steps = tuple(
-        Step(source.path, target, skip=wish.skip_existing and os.path.lexists(target))
-        for source, target in kept
+    targets = [(source, target_path(source)) for source in inputs.files]
+    remaining = _without_earlier_outputs(targets, overwrite=options.overwrite)
+    _check_collisions(remaining)
+    _check_reserved(remaining, options.reserved)
+    _check_encoding(remaining, options.encoding_options)
+    files = tuple(
+        PlannedFile(source.path, target, skip=options.skip_existing and os.path.lexists(target))
+        for source, target in remaining
     )
-    if not wish.overwrite:
-        _check_free(steps)
-    _check_room(steps, room)
-    return Plan(steps, gathered.passed_over, results=len(placed) - len(kept))
+    if not options.overwrite:
+        _check_absent(files)
+    _check_disk_space(files, scratch_bytes)
+    return Plan(files, inputs.ignored, earlier_outputs=len(targets) - len(remaining))
 
 
-def target_of(photo: Path, edit: str, wish: Wish) -> Path:
+def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
     """Return where the result of one photo or film goes; the errors are those of `plan`.
 
     Raises
     ------
     PhotoError : a folder rather than a photo
     """
-    if photo.is_dir():
+    if source.is_dir():
         raise PhotoError(
-            str(photo), expected="a photo", got="a folder", remedy="name a photo in it"
+            str(source), expected="a photo", got="a folder", remedy="name a photo in it"
         )
-    settled = replace(wish, overwrite=True, skip_existing=False)
-    target = plan([photo], edit, settled).steps[0].target
-    check_free(target, overwrite=wish.overwrite)
+    planning_options = replace(options, overwrite=True, skip_existing=False)
+    target = plan([source], edit_name, planning_options).files[0].target
+    check_absent(target, overwrite=options.overwrite)
     return target
 
 
-def check_stream(photo: Path, wish: Wish) -> None:
+def check_stream(source: Path, options: OutputOptions) -> None:
     """See that a photo can go to a stream as it is wished; the errors are those of `plan`."""
-    check_known_depth(wish.depth)
-    _check_films([Source(photo)], wish)
-    with as_asked():
-        _extensions(wish, None, film=False)
+    check_known_depth(options.depth)
+    _check_video_options([InputFile(source)], options)
+    with as_usage_error():
+        _extensions(options, None, is_video=False)
 
 
-Placed = Sequence[tuple[Source, Path]]
+Targets = Sequence[tuple[InputFile, Path]]
 
 
-def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
+def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
     """Tell what `output` is: a folder, or a file for the one photo."""
     if output is None:
         return None, None
@@ -184,188 +187,203 @@ def _place(output: str | Path | None, *, several: bool) -> tuple[Path | None, Pa
     return (path, None) if means_folder else (None, path)
 
 
-def _extensions(wish: Wish, file: Path | None, *, film: bool) -> dict[bool, str | None]:
+def _extensions(
+    options: OutputOptions, file: Path | None, *, is_video: bool
+) -> dict[bool, str | None]:
     """Return the results' extensions where they are not their sources', and see that they can be.
 
     Parameters
     ----------
-    file : for the one result, a film's where `film` is set
+    file : for the one result, a film's where `is_video` is set
 
     Returns
     -------
     whether of films -> extension or None
     """
     if file is not None:
-        _check_file(wish, file, film=film)
+        _check_file(options, file, is_video=is_video)
         return {True: None, False: None}
-    if wish.format is None:
+    if options.format is None:
         return {True: None, False: None}
-    if films.is_container(wish.format):
-        return {True: films.writable(wish.format, "--format").extensions[0], False: None}
-    format = writable(wish.format, "--format")
-    check_depth(format, wish.depth, "--format")
-    return {True: None, False: format.extensions[0]}
+    if films.is_container(options.format):
+        return {
+            True: films.writable_container(options.format, "--format").extensions[0],
+            False: None,
+        }
+    file_format = writable_format(options.format, "--format")
+    check_depth(file_format, options.depth, "--format")
+    return {True: None, False: file_format.extensions[0]}
 
 
-def _check_file(wish: Wish, file: Path, *, film: bool) -> None:
+def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
     """See that the file that was named can be the result, and is of the format that was named."""
-    if film:
-        same = films.writable(file.suffix, str(file)) == (
-            films.writable(wish.format or file.suffix, "--format")
+    if is_video:
+        same = films.writable_container(file.suffix, str(file)) == (
+            films.writable_container(options.format or file.suffix, "--format")
         )
     else:
-        check_writable(file, wish.depth)
-        same = writable(wish.format or file.suffix, "--format") == writable(file.suffix, str(file))
+        check_writable(file, options.depth)
+        same = writable_format(options.format or file.suffix, "--format") == writable_format(
+            file.suffix, str(file)
+        )
     if not same:
         raise UsageError(
-            f"--format {wish.format}",
+            f"--format {options.format}",
             expected=f"the format that -o {file} has",
             got="another",
             remedy="leave one of them out",
         )
 
 
-def _check_films(sources: Sequence[Source], wish: Wish) -> None:
+def _check_video_options(sources: Sequence[InputFile], options: OutputOptions) -> None:
     """See that films can be edited at all, and that nothing is asked for that is of photos only."""
-    if wish.coding != AS_IT_WAS and not any(source.film for source in sources):
+    if options.encoding_options != SAME_AS_SOURCE and not any(
+        source.is_video for source in sources
+    ):
         raise UsageError(
             "--codec, --crf",
             expected="a film to encode",
             got="only photos",
             remedy="leave them out",
         )
-    kinds = {source.film for source in sources}
-    if wish.quality is not None and kinds == {True}:
+    kinds = {source.is_video for source in sources}
+    if options.quality is not None and kinds == {True}:
         raise UsageError(
-            f"--quality {wish.quality}", expected="a photo", got="only films", remedy="use --crf"
+            f"--quality {options.quality}", expected="a photo", got="only films", remedy="use --crf"
         )
-    if wish.format is not None and films.is_container(wish.format) not in kinds:
+    if options.format is not None and films.is_container(options.format) not in kinds:
         raise UsageError(
-            f"--format {wish.format}",
+            f"--format {options.format}",
             expected=f"a format of {'films' if True in kinds else 'photos'}",
             got=f"one of {'photos' if True in kinds else 'films'}",
             remedy="leave it out",
         )
-    named = [source for source in sources if source.film and not source.found]
-    if named and not can_edit_films():
-        raise missing_library(ModuleNotFoundError(name="av")).at(str(named[0].path))
-    if named and wish.depth is not None:
+    named = [source for source in sources if source.is_video and not source.from_folder]
+    if named and not can_edit_videos():
+        raise missing_library(ModuleNotFoundError(name="av")).with_context(str(named[0].path))
+    if named and options.depth is not None:
         raise UsageError(
-            f"--depth {wish.depth}",
+            f"--depth {options.depth}",
             expected="none for a film, which keeps its own",
             got=f"{named[0].path}",
             remedy="leave it out",
         )
 
 
-def _check_codings(placed: Placed, coding: Coding) -> None:
+def _check_encoding(targets: Targets, encoding_options: EncodingOptions) -> None:
     """See that what was named can be; films that were found fail one by one."""
-    for source, target in placed:
-        if source.film and not source.found:
-            check_coding(coding, films.writable(target.suffix, str(target)), str(target))
+    for source, target in targets:
+        if source.is_video and not source.from_folder:
+            check_encoding_options(
+                encoding_options, films.writable_container(target.suffix, str(target)), str(target)
+            )
 
 
-def _without_results(placed: Placed, *, overwrite: bool) -> Placed:
+def _without_earlier_outputs(targets: Targets, *, overwrite: bool) -> Targets:
     """Leave out photos that are results of others, as after an earlier run over the same folder.
 
     Where results may be replaced, one stays, and is refused, that was named by itself or does not
     say that burnish made it.
     """
-    targets = {_spelled(target) for source, target in placed if source.path != target}
+    target_paths = {_normalised(target) for source, target in targets if source.path != target}
     return [
         (source, target)
-        for source, target in placed
-        if _spelled(source.path) not in targets
-        or (overwrite and not (source.found and _is_made(source.path)))
+        for source, target in targets
+        if _normalised(source.path) not in target_paths
+        or (overwrite and not (source.from_folder and _was_edited(source.path)))
     ]
 
 
-def _is_made(file: Path) -> bool:
+def _was_edited(path: Path) -> bool:
     """Tell whether a photo or film says that burnish made it."""
     try:
-        return bool(how_made(file))
+        return bool(read_history(path))
     except BurnishError:
         return False
 
 
-def _check_apart(placed: Placed) -> None:
+def _check_collisions(targets: Targets) -> None:
     """See that no two results meet, and that none replaces a photo."""
-    inputs = {_identity(source.path): source.path for source, _ in placed}
-    taken: dict[str, Path] = {}
-    for source, target in placed:
+    inputs = {_file_identity(source.path): source.path for source, _ in targets}
+    source_of: dict[str, Path] = {}
+    for source, target in targets:
         # Folded, since some file systems take A.jpg and a.jpg for one.
-        place = _spelled(target).casefold()
-        if place in taken:
+        key = _normalised(target).casefold()
+        if key in source_of:
             raise UsageError(
                 str(source.path),
                 expected="a result of its own for each photo",
-                got=f"{target} for {taken[place]} too",
+                got=f"{target} for {source_of[key]} too",
                 remedy="give each photo once, or run them apart with different -o",
             )
-        if _identity(target) in inputs:
+        if _file_identity(target) in inputs:
             raise UsageError(
                 str(target),
                 expected="an output that is no input",
-                got=f"the photo {inputs[_identity(target)]} itself",
+                got=f"the photo {inputs[_file_identity(target)]} itself",
                 remedy="choose another -o or --name",
             )
-        taken[place] = source.path
+        source_of[key] = source.path
 
 
-def _check_beside(placed: Placed, beside: Iterable[Path]) -> None:
+def _check_reserved(targets: Targets, reserved: Iterable[Path]) -> None:
     """See that no result replaces another file that the run reads or writes."""
-    others = {_identity(path): path for path in beside}
-    for _, target in placed:
-        if _identity(target) in others:
+    reserved_paths = {_file_identity(path): path for path in reserved}
+    for _, target in targets:
+        if _file_identity(target) in reserved_paths:
             raise UsageError(
                 str(target),
                 expected="an output that no other part of the command reads or writes",
-                got=f"{others[_identity(target)]}",
+                got=f"{reserved_paths[_file_identity(target)]}",
                 remedy="choose another -o or --name",
             )
 
 
-def _check_free(steps: Sequence[Step]) -> None:
+def _check_absent(files: Sequence[PlannedFile]) -> None:
     """See that no result is there already, unless it is to be skipped."""
-    existing = [step.target for step in steps if not step.skip and os.path.lexists(step.target)]
-    if len(existing) == 1 == len(steps):
-        check_free(existing[0], overwrite=False)
+    existing = [step.target for step in files if not step.skip and os.path.lexists(step.target)]
+    if len(existing) == 1 == len(files):
+        check_absent(existing[0], overwrite=False)
     if existing:
         raise OutputError(
             f"{existing[0]} and others" if len(existing) > 1 else f"{existing[0]}",
-            expected=f"{len(steps)} new files",
+            expected=f"{len(files)} new files",
             got=f"{len(existing)} that exist",
             remedy="use --skip-existing to do the rest, --overwrite to replace, or another -o",
         )
 
 
-def _check_room(steps: Iterable[Step], room: Callable[[Path], int]) -> None:
+def _check_disk_space(files: Iterable[PlannedFile], scratch_bytes: Callable[[Path], int]) -> None:
     """See that the disks have room, taking a result to be as large as its photo or film."""
     needed: dict[int, tuple[Path, int, int]] = {}
-    for step in steps:
+    for step in files:
         if step.skip or not step.source.is_file():
             continue
         folder = next(p for p in step.target.absolute().parents if p.exists())
-        _, results, work = needed.get(folder.stat().st_dev, (folder, 0, 0))
+        _, output_bytes, work_bytes = needed.get(folder.stat().st_dev, (folder, 0, 0))
         size = step.source.stat().st_size
         # What is needed for a while is so for one after another; a film's stretches lie there
         # beside what they are joined to.
-        work = max(work, size if step.film else room(step.source))
-        needed[folder.stat().st_dev] = folder, results + size, work
-    for folder, results, work in needed.values():
-        what = "results about as large as what is edited"
-        check_room(folder, results + work, what + (" and the work on it" if work else ""))
+        work_bytes = max(work_bytes, size if step.is_video else scratch_bytes(step.source))
+        needed[folder.stat().st_dev] = folder, output_bytes + size, work_bytes
+    for folder, output_bytes, work_bytes in needed.values():
+        purpose = "results about as large as what is edited"
+        check_disk_space(
+            folder,
+            output_bytes + work_bytes,
+            purpose + (" and the work on it" if work_bytes else ""),
+        )
 
 
-def _spelled(path: Path) -> str:
+def _normalised(path: Path) -> str:
     """Return a path in full; links are not followed."""
     return os.path.abspath(path)  # noqa: PTH100
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
+def _file_identity(path: Path) -> tuple[int, int] | str:
     """Return what a path leads to: links and spellings of one file are one."""
     try:
         stat = path.stat()
     except (OSError, ValueError):  # not there, or no path at all: reading it will say so
-        return _spelled(path)
+        return _normalised(path)
     return stat.st_dev, stat.st_ino

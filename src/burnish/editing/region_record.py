@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict
 from burnish.errors import UsageError
 from burnish.files import digest
 from burnish.regions.edges import Edges
-from burnish.regions.maskfile import MaskFile, mask_file
-from burnish.regions.region import Finder, Region
+from burnish.regions.maskfile import MaskFile, open_mask_file
+from burnish.regions.region import ObjectSource, Region
 from burnish.regions.select import Selection
 
 
-class Where(BaseModel):
+class RegionRecord(BaseModel):
     """A region, as far as it can be told without the photo.
 
     Parameters
@@ -53,15 +53,15 @@ _SELECTION = ("classes", "min_score", "min_area", "max_area", "numbers", "clicks
 _EDGES = ("refine", "threshold", "margin", "grow", "shrink", "feather")
 
 
-def where_of(region: Region) -> Where:
+def describe_region(region: Region) -> RegionRecord:
     """Describe a region."""
     mask = None
     if isinstance(region.mask, MaskFile):
         mask = region.mask.path.name
     elif region.mask is not None:
         mask = "an array"
-    finder = region.finder
-    return Where(
+    finder = region.object_source
+    return RegionRecord(
         **{name: getattr(region.selection, name) for name in _SELECTION},
         **{name: getattr(region.edges, name) for name in _EDGES if region.edges is not None},
         invert=region.invert,
@@ -72,48 +72,53 @@ def where_of(region: Region) -> Where:
     )
 
 
-def identity_of(region: Region) -> str:
-    """Return a text that changes where the region could, beyond what `where_of` tells."""
+def region_fingerprint(region: Region) -> str:
+    """Return a text that changes where the region could, beyond what `describe_region` tells."""
     if isinstance(region.mask, MaskFile):
         return digest(region.mask.path) if region.mask.path.is_file() else ""
     return "" if region.mask is None else sha256(region.mask.tobytes()).hexdigest()
 
 
-def region_of(
-    where: Where, *, finder: Finder | None = None, mask: str | Path | None = None
+def restore_region(
+    record: RegionRecord,
+    *,
+    object_source: ObjectSource | None = None,
+    mask: str | Path | None = None,
 ) -> Region:
     """Return the region that was described.
 
     Parameters
     ----------
-    finder, mask : what finds the objects, and the mask, in place of those that were used, if any
+    object_source, mask : what finds the objects, and the mask, in place of those that were used, if any
 
     Raises
     ------
     UsageError : the mask, or the file of objects, has to be named anew
     ModelError : the detector is none that ships
     """
-    if where.mask is not None and mask is None:
-        raise _again("--mask", where.mask, "a photo keeps no more than its name")
-    if where.listed and finder is None:
-        raise _again("--objects", str(where.detector), "a photo keeps no more than its name")
-    if where.detector is None:
-        finder = None
-    elif finder is None:
-        from burnish.regions.object_sources import shipped
+    if record.mask is not None and mask is None:
+        raise _missing_file("--mask", record.mask, "a photo keeps no more than its name")
+    if record.listed and object_source is None:
+        raise _missing_file(
+            "--objects", str(record.detector), "a photo keeps no more than its name"
+        )
+    if record.detector is None:
+        object_source = None
+    elif object_source is None:
+        from burnish.regions.object_sources import bundled_detector
 
-        finder = shipped(where.detector, where.sha256)
-    edges = {name: getattr(where, name) for name in _EDGES if getattr(where, name) is not None}
+        object_source = bundled_detector(record.detector, record.sha256)
+    edges = {name: getattr(record, name) for name in _EDGES if getattr(record, name) is not None}
     return Region(
-        selection=Selection(**{name: getattr(where, name) for name in _SELECTION}),
+        selection=Selection(**{name: getattr(record, name) for name in _SELECTION}),
         edges=Edges(**edges) if edges else None,
-        finder=finder,
-        mask=mask_file(mask) if where.mask is not None and mask is not None else None,
-        invert=where.invert,
+        object_source=object_source,
+        mask=open_mask_file(mask) if record.mask is not None and mask is not None else None,
+        invert=record.invert,
     )
 
 
-def _again(option: str, name: str, why: str) -> UsageError:
+def _missing_file(option: str, name: str, why: str) -> UsageError:
     return UsageError(
         option, expected=f"{name}, which the edit was given", got="none", remedy=f"name it: {why}"
     )

@@ -4,37 +4,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from burnish.editing.edit import Edit, FrameEdit, Progress, Samples, choose
-from burnish.editing.history import Made
-from burnish.editing.masked import within
+from burnish.editing.edit import Edit, FrameEdit, Progress, SampleFrames, load_edit
+from burnish.editing.history import EditRecord
+from burnish.editing.masked import masked_edit
 from burnish.editing.region_edit import region_edit
-from burnish.editing.region_record import region_of
+from burnish.editing.region_record import restore_region
 from burnish.errors import ModelError, UsageError, warn
 from burnish.files import digest
-from burnish.modelfile.reader import read
+from burnish.modelfile.reader import read_model
 from burnish.operators.registry import OPERATORS
 from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.regions.edits.edit import RegionEdit
 from burnish.regions.edits.table import EDITS
-from burnish.regions.region import Finder, Region
+from burnish.regions.region import ObjectSource, Region
 from burnish.runtime import model_registry as shelf
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.types import Pixels
 
 
-def again(
-    made: Sequence[Made],
+def replay(
+    history: Sequence[EditRecord],
     params: Mapping[str, Value] | None = None,
     *,
     models: Sequence[Path] = (),
-    finder: Finder | None = None,
+    finder: ObjectSource | None = None,
     mask: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
 ) -> Edit:
-    """Return the edit that does all of `made`, in order.
+    """Return the edit that does all of `history`, in order.
 
     Parameters
     ----------
@@ -54,46 +54,52 @@ def again(
     -----
     UserWarning : a network is there in another version than the photo was made with
     """
-    given = {name: value for name, value in (params or {}).items() if value is not None}
-    files = {_digest(file): file for file in models}
-    whats = [_what(step, files) for step in made]
-    made = [_closed(step, what) for step, what in zip(made, whats, strict=True)]
-    _check_taken(made, finder=finder, mask=mask)
+    overrides = {name: value for name, value in (params or {}).items() if value is not None}
+    files = {_model_digest(file): file for file in models}
+    targets = [_target(step, files) for step in history]
+    history = [_resolved(step, target) for step, target in zip(history, targets, strict=True)]
+    _check_overrides(history, finder=finder, mask=mask)
     edits = []
-    for step, what, mine in zip(made, whats, _shares(given, made, whats), strict=True):
+    for step, what, step_overrides in zip(
+        history, targets, _distribute_values(overrides, history, targets), strict=True
+    ):
         for name, file in step.files.items():
-            if name not in given:
+            if name not in overrides:
                 raise UsageError(
                     f"--{name}",
                     expected=f"the file {file} that {step.operator} was given",
                     got="none",
                     remedy="name it: a photo keeps no more than its name",
                 )
-        values = {**step.params, **mine}
-        region = region_of(step.where, finder=finder, mask=mask) if step.where else Region()
+        values = {**step.params, **step_overrides}
+        region = (
+            restore_region(step.region, object_source=finder, mask=mask)
+            if step.region
+            else Region()
+        )
         try:
             if isinstance(what, RegionEdit):
                 edits.append(region_edit(what, values, region))
                 continue
-            edit = choose(
+            edit = load_edit(
                 what, values, slow=step.slow, device=device, threads=threads, engine=engine
             )
         except UsageError as error:
             if error.where == step.operator:
                 raise
-            raise error.at(f"{step.operator}: {error.where}") from error
-        edits.append(within(edit, region) if step.where else edit)
-    return edits[0] if len(edits) == 1 else _in_turn(edits)
+            raise error.with_context(f"{step.operator}: {error.where}") from error
+        edits.append(masked_edit(edit, region) if step.region else edit)
+    return edits[0] if len(edits) == 1 else _chain(edits)
 
 
-def _what(step: Made, files: Mapping[str, Path]) -> RegionEdit | str | Path:
+def _target(step: EditRecord, files: Mapping[str, Path]) -> RegionEdit | str | Path:
     """Return what made a step: an edit of a region, an operator's name, or a network's file."""
-    if step.where and step.operator in EDITS and step.model is None and not step.slow:
+    if step.region and step.operator in EDITS and step.model is None and not step.slow:
         return EDITS[step.operator]
-    return _operator(step) if step.slow else _model(step, files)
+    return _bundled_operator(step) if step.slow else _find_step_model(step, files)
 
 
-def _digest(model: Path) -> str:
+def _model_digest(model: Path) -> str:
     try:
         return digest(model)
     except OSError as error:
@@ -105,58 +111,67 @@ def _digest(model: Path) -> str:
         ) from error
 
 
-def _closed(step: Made, what: RegionEdit | str | Path) -> Made:
+def _resolved(step: EditRecord, target: RegionEdit | str | Path) -> EditRecord:
     """Return a step that keeps no more than the names of files, whatever its photo says."""
-    if isinstance(what, Path):
+    if isinstance(target, Path):
         return step
-    params = what.params if isinstance(what, RegionEdit) else OPERATORS[what].params
-    named = {p.name for p in params if isinstance(p, FileParam)} & step.params.keys()
+    params = target.params if isinstance(target, RegionEdit) else OPERATORS[target].params
+    file_params = {p.name for p in params if isinstance(p, FileParam)} & step.params.keys()
     return step.model_copy(
         update={
-            "params": {k: v for k, v in step.params.items() if k not in named},
-            "files": step.files | {name: Path(str(step.params[name])).name for name in named},
+            "params": {k: v for k, v in step.params.items() if k not in file_params},
+            "files": step.files | {name: Path(str(step.params[name])).name for name in file_params},
         }
     )
 
 
-def _check_taken(made: Sequence[Made], *, finder: Finder | None, mask: Path | None) -> None:
+def _check_overrides(
+    history: Sequence[EditRecord], *, finder: ObjectSource | None, mask: Path | None
+) -> None:
     """See that a mask or a finder that is given takes the place of one."""
-    places = [step.where for step in made if step.where is not None]
-    if mask is not None and not any(where.mask for where in places):
-        raise _not_taken("--mask", "a mask")
-    if finder is not None and not any(where.detector for where in places):
-        raise _not_taken("--detector or --objects", "a detector")
+    regions = [step.region for step in history if step.region is not None]
+    if mask is not None and not any(where.mask for where in regions):
+        raise _unused_option("--mask", "a mask")
+    if finder is not None and not any(where.detector for where in regions):
+        raise _unused_option("--detector or --objects", "a detector")
 
 
-def _not_taken(option: str, what: str) -> UsageError:
+def _unused_option(option: str, source: str) -> UsageError:
     return UsageError(
         option,
-        expected=f"an edit that was made with {what}",
+        expected=f"an edit that was made with {source}",
         got="none",
         remedy="leave it out",
     )
 
 
-def _shares(
-    given: Mapping[str, Value], made: Sequence[Made], whats: Sequence[RegionEdit | str | Path]
+def _distribute_values(
+    overrides: Mapping[str, Value],
+    history: Sequence[EditRecord],
+    targets: Sequence[RegionEdit | str | Path],
 ) -> list[dict[str, Value]]:
     """Deal values out to the steps that they turn; what turns none goes to all, to be refused."""
-    if not given or len(made) == 1:  # networks need not be read for it
-        return [dict(given) for _ in made]
-    turned = [_turned(what) | {*step.files} for step, what in zip(made, whats, strict=True)]
-    known = set().union(*turned)
-    return [{k: v for k, v in given.items() if k in names or k not in known} for names in turned]
+    if not overrides or len(history) == 1:  # networks need not be read for it
+        return [dict(overrides) for _ in history]
+    param_names = [
+        _param_names(target) | {*step.files} for step, target in zip(history, targets, strict=True)
+    ]
+    known = set().union(*param_names)
+    return [
+        {k: v for k, v in overrides.items() if k in names or k not in known}
+        for names in param_names
+    ]
 
 
-def _turned(what: RegionEdit | str | Path) -> set[str]:
+def _param_names(target: RegionEdit | str | Path) -> set[str]:
     """Return the names of what can be turned."""
-    if isinstance(what, Path):
-        return {param.name for param in read(what).card.sliders}
-    params = what.params if isinstance(what, RegionEdit) else OPERATORS[what].params
+    if isinstance(target, Path):
+        return {param.name for param in read_model(target).card.sliders}
+    params = target.params if isinstance(target, RegionEdit) else OPERATORS[target].params
     return {param.name for param in params}
 
 
-def _operator(step: Made) -> str:
+def _bundled_operator(step: EditRecord) -> str:
     if step.operator not in OPERATORS:
         raise UsageError(
             step.operator,
@@ -167,18 +182,18 @@ def _operator(step: Made) -> str:
     return step.operator
 
 
-def _model(step: Made, files: Mapping[str, Path]) -> Path:
+def _find_step_model(step: EditRecord, files: Mapping[str, Path]) -> Path:
     if (file := files.get(step.model or "")) is not None:
         return file
     # A photo may be a stranger's: what it names is looked up, never opened as a path.
-    if step.operator not in shelf.names():
+    if step.operator not in shelf.model_names():
         raise ModelError(
             step.operator,
             expected="a network that comes with burnish",
             got="another",
             remedy="name its file with --model",
         )
-    model = shelf.find(step.operator)
+    model = shelf.find_model(step.operator)
     if digest(model) != step.model:
         warn(
             f"the network {step.operator} is another version than the photo was made with "
@@ -187,53 +202,53 @@ def _model(step: Made, files: Mapping[str, Path]) -> Path:
     return model
 
 
-def _in_turn(edits: Sequence[Edit]) -> Edit:
+def _chain(edits: Sequence[Edit]) -> Edit:
     def run(pixels: Pixels, progress: Progress | None = None) -> Pixels:
         for number, edit in enumerate(edits):
 
-            def share(part: float, number: int = number) -> None:
+            def report(fraction: float, number: int = number) -> None:
                 if progress is not None:
-                    progress((number + part) / len(edits))
+                    progress((number + fraction) / len(edits))
 
-            pixels = edit.run(pixels, share)
+            pixels = edit.run(pixels, report)
         return pixels
 
     def change(photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
         for edit in edits:
-            photo = edit.photo(photo, source, progress)
+            photo = edit.edit_photo(photo, source, progress)
         return photo
 
     return Edit(
         ".".join(edit.name for edit in edits),
         run,
         edits[0].device,
-        tuple(step for edit in edits for step in edit.made),
+        tuple(step for edit in edits for step in edit.history),
         # In parts only if all of them are.
-        passes=tuple(over for edit in edits for over in edit.passes)
-        if all(edit.passes for edit in edits)
+        tiled_stages=tuple(over for edit in edits for over in edit.tiled_stages)
+        if all(edit.tiled_stages for edit in edits)
         else (),
-        film=lambda samples: _film_in_turn(edits, samples),
-        remembers=any(edit.remembers for edit in edits),
-        identity=lambda: "\n".join(edit.identity() for edit in edits),
-        change=change if any(edit.change for edit in edits) else None,
+        prepare_video=lambda samples: _chain_frames(edits, samples),
+        stateful=any(edit.stateful for edit in edits),
+        fingerprint=lambda: "\n".join(edit.fingerprint() for edit in edits),
+        apply_to_photo=change if any(edit.apply_to_photo for edit in edits) else None,
     )
 
 
-def _film_in_turn(edits: Sequence[Edit], samples: Samples) -> FrameEdit:
+def _chain_frames(edits: Sequence[Edit], samples: SampleFrames) -> FrameEdit:
     """Make the functions for a film's frames; an edit's samples have gone through those before."""
     runs: list[FrameEdit] = []
 
-    def all_of(pixels: Pixels, number: int, seconds: float) -> Pixels:
+    def run_all(pixels: Pixels, number: int, seconds: float) -> Pixels:
         for run in runs:
             pixels = run(pixels, number, seconds)
         return pixels
 
-    def through(before: Sequence[Edit]) -> Iterator[Pixels]:
+    def edited_samples(earlier: Sequence[Edit]) -> Iterator[Pixels]:
         for pixels in samples():
-            for edit in before:
+            for edit in earlier:
                 pixels = edit.run(pixels)
             yield pixels
 
     for number, edit in enumerate(edits):
-        runs.append(edit.on_film(partial(through, edits[:number])))
-    return all_of
+        runs.append(edit.frame_edit(partial(edited_samples, edits[:number])))
+    return run_all

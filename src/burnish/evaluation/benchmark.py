@@ -7,52 +7,52 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.editing.edit import operator_of, params_of, sliders_of
+from burnish.editing.edit import operator_params, reference_operator, slider_params
 from burnish.errors import UsageError, warn
-from burnish.operators.user_defined import resolve_callable
+from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.training import pairs
-from burnish.training.evaluation import LEAST_SIDE, Filter, Report, evaluate
-from burnish.training.pairs import Job, Pair
+from burnish.training.evaluation import MIN_SIDE, ImageFunction, Report, evaluate
+from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
 # The slow operator is timed on so many photos at each size.
-TIMED = 3
+TIMED_PHOTOS = 3
 # What is timed is first run on a corner of so many pixels: compilers and caches warm up.
-CORNER = 64
+WARMUP_SIDE = 64
 # What helps where photos are too small to be judged.
-_LARGER = "give larger photos, or a larger --largest"
+_SIZE_REMEDY = "give larger photos, or a larger --largest"
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelScore:
     """A network (or the untouched photo, or the operator itself) on photos of one size.
 
     Parameters
     ----------
     name : of the model; "untouched" and "slow operator" beside them
     report : errors against the operator; None for the operator itself
-    seconds : a megapixel
-    macs, parameters : of the network: multiply-adds a pixel, numbers learnt
+    seconds_per_megapixel : a megapixel
+    macs_per_pixel, parameters : of the network: multiply-adds a pixel, numbers learnt
     """
 
     name: str
     report: Report | None
-    seconds: float | None = None
-    macs: int | None = None
+    seconds_per_megapixel: float | None = None
+    macs_per_pixel: int | None = None
     parameters: int | None = None
 
 
 @dataclass(frozen=True)
-class Table:
+class Benchmark:
     """The rows of the photos at one size; `short_side` is None for their own size."""
 
     short_side: int | None
     megapixels: float
     count: int
-    rows: tuple[Row, ...]
+    scores: tuple[ModelScore, ...]
 
 
 def evaluate_models(
@@ -61,24 +61,24 @@ def evaluate_models(
     *,
     params: Mapping[str, Value] | None = None,
     operator: str | None = None,
-    short_sides: Sequence[int] = (),
-    largest: int = 10**6,
+    sizes: Sequence[int] = (),
+    max_size: int = 10**6,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
-    begin: Callable[[str, int], None] = lambda task, total: None,
-    tick: Callable[[], None] = lambda: None,
-) -> list[Table]:
+    on_task: Callable[[str, int], None] = lambda task, total: None,
+    on_progress: Callable[[], None] = lambda: None,
+) -> list[Benchmark]:
     """Compare networks of one operator with it, on every photo of a folder, size by size.
 
     Parameters
     ----------
     params : values of the operator's parameters, by name or keyword; the cards' serve for the rest
     operator : the slow operator where the models' cards name none that burnish knows
-    short_sides : sizes to bring the photos to, px, beside their own; a photo that is not well above
+    sizes : sizes to bring the photos to, px, beside their own; a photo that is not well above
         such a size has no part in it
-    largest : photos are brought down to this longer side first, px
-    begin, tick : told of a task with its number of parts, and of each part done
+    max_size : photos are brought down to this longer side first, px
+    on_task, on_progress : told of a task with its number of parts, and of each part done
 
     Raises
     ------
@@ -89,65 +89,70 @@ def evaluate_models(
     -----
     UserWarning : a photo that cannot be read, or is too small to be judged, is left out
     """
-    opened = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
+    loaded_models = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
     params = params or {}
-    spec, values = _task(opened, params, operator)
-    jobs = pairs.plan(
+    spec, values = _common_operator(loaded_models, params, operator)
+    jobs = pairs.plan_pairs(
         spec,
         values,
         pairs.find_photos(photos),
-        short_sides=tuple(short_sides),
-        largest=largest,
+        short_sides=tuple(sizes),
+        max_size=max_size,
         cache=pairs.cache_folder(),
     )
     jobs = _large_enough(jobs, photos)
-    begin("making pairs", len(jobs))
-    made = pairs.make(jobs, tick=tick)
-    slow = resolve_callable(spec)
-    tables = []
-    for short_side, group in _by_size(made, short_sides).items():
-        begin("evaluating", len(group) * (1 + len(opened)))
-        rows = [Row("untouched", evaluate(lambda rgb, _: rgb, group, tick))]
-        rows += [_row(model, sliders_of(model.card, params), group, tick) for model in opened]
-        seconds = _seconds(lambda rgb, given: slow.run(rgb, **given), group[:TIMED])
-        rows.append(Row("slow operator", None, seconds))
-        report = rows[0].report
+    on_task("making pairs", len(jobs))
+    computed_pairs = pairs.compute_pairs(jobs, on_progress=on_progress)
+    reference = find_runnable_operator(spec)
+    benchmarks = []
+    for short_side, group in _group_by_size(computed_pairs, sizes).items():
+        on_task("evaluating", len(group) * (1 + len(loaded_models)))
+        scores = [ModelScore("untouched", evaluate(lambda rgb, _: rgb, group, on_progress))]
+        scores += [
+            _score_model(model, slider_params(model.card, params), group, on_progress)
+            for model in loaded_models
+        ]
+        seconds = _time_operator(
+            lambda rgb, given: reference.run(rgb, **given), group[:TIMED_PHOTOS]
+        )
+        scores.append(ModelScore("slow operator", None, seconds))
+        report = scores[0].report
         megapixels = report.megapixels if report else 0.0
-        tables.append(Table(short_side, megapixels, len(group), tuple(rows)))
-    return tables
+        benchmarks.append(Benchmark(short_side, megapixels, len(group), tuple(scores)))
+    return benchmarks
 
 
-def _large_enough(jobs: Sequence[Job], photos: Path) -> list[Job]:
+def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
     """Leave out what is too small for the measures."""
-    kept = []
+    large_jobs = []
     for job in jobs:
-        if min(job.size) >= LEAST_SIDE:
-            kept.append(job)
+        if min(job.size) >= MIN_SIDE:
+            large_jobs.append(job)
             continue
         height, width = job.size
         warn(
-            f"left out: {job.photo}: expected {LEAST_SIDE} pixels or more at the shorter side, got "
-            f"{width} x {height}; {_LARGER}"
+            f"left out: {job.photo}: expected {MIN_SIDE} pixels or more at the shorter side, got "
+            f"{width} x {height}; {_SIZE_REMEDY}"
         )
-    if not kept:
+    if not large_jobs:
         raise UsageError(
             str(photos),
-            expected=f"photos of {LEAST_SIDE} pixels or more at their shorter side",
+            expected=f"photos of {MIN_SIDE} pixels or more at their shorter side",
             got="none",
-            remedy=_LARGER,
+            remedy=_SIZE_REMEDY,
         )
-    return kept
+    return large_jobs
 
 
-def _task(
+def _common_operator(
     models: Sequence[Model], params: Mapping[str, Value], operator: str | None
 ) -> tuple[str, dict[str, Value]]:
     """Return the one operator and the values that all the models are to be held against."""
     tasks = []
     for model in models:
-        spec = operator or operator_of(model.card).name
-        own = {} if operator else params_of(model.card, params)
-        tasks.append((spec, resolve_callable(spec).settle(own)))
+        spec = operator or reference_operator(model.card).name
+        model_params = {} if operator else operator_params(model.card, params)
+        tasks.append((spec, find_runnable_operator(spec).resolve_params(model_params)))
     for model, task in zip(models, tasks, strict=True):
         if task != tasks[0]:
             raise UsageError(
@@ -159,34 +164,41 @@ def _task(
     return tasks[0]
 
 
-def _by_size(made: Sequence[Pair], short_sides: Sequence[int]) -> dict[int | None, list[Pair]]:
+def _group_by_size(
+    computed_pairs: Sequence[Pair], sizes: Sequence[int]
+) -> dict[int | None, list[Pair]]:
     """Group pairs: a photo's first is its own size, the others are named by their shorter side."""
     groups: dict[int | None, list[Pair]] = {None: []}
     seen = set()
-    for pair in made:
+    for pair in computed_pairs:
         key = min(pair.size) if pair.digest in seen else None
         seen.add(pair.digest)
         groups.setdefault(key, []).append(pair)
-    return {key: groups[key] for key in (None, *sorted(short_sides)) if key in groups}
+    return {key: groups[key] for key in (None, *sorted(sizes)) if key in groups}
 
 
-def _row(
-    model: Model, sliders: Mapping[str, Value], group: Sequence[Pair], tick: Callable[[], None]
-) -> Row:
+def _score_model(
+    model: Model,
+    sliders: Mapping[str, Value],
+    group: Sequence[Pair],
+    on_progress: Callable[[], None],
+) -> ModelScore:
     def run(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
         return model(rgb, sliders)
 
-    timed = _Timed(run, group[0])
-    report = evaluate(timed, group, tick)
+    timed = _TimedFilter(run, group[0])
+    report = evaluate(timed, group, on_progress)
     card = model.card
-    return Row(card.name, report, timed.a_megapixel, card.macs_per_pixel, card.parameters)
+    return ModelScore(
+        card.name, report, timed.seconds_per_megapixel, card.macs_per_pixel, card.parameter_count
+    )
 
 
-class _Timed:
+class _TimedFilter:
     """A filter that adds up how long it takes, warmed up on a corner of a photo."""
 
-    def __init__(self, run: Filter, first: Pair) -> None:
-        corner = first.read(slice(0, CORNER), slice(0, CORNER))[0]
+    def __init__(self, run: ImageFunction, first: Pair) -> None:
+        corner = first.read(slice(0, WARMUP_SIDE), slice(0, WARMUP_SIDE))[0]
         run(np.ascontiguousarray(corner), first.values)
         self.run = run
         self.seconds = 0.0
@@ -200,14 +212,14 @@ class _Timed:
         return result
 
     @property
-    def a_megapixel(self) -> float:
+    def seconds_per_megapixel(self) -> float:
         """Seconds a megapixel so far."""
         return self.seconds / self.pixels * 1e6
 
 
-def _seconds(run: Filter, group: Sequence[Pair]) -> float:
+def _time_operator(run: ImageFunction, group: Sequence[Pair]) -> float:
     """Return seconds a megapixel over a few photos."""
-    timed = _Timed(run, group[0])
+    timed = _TimedFilter(run, group[0])
     for pair in group:
         timed(pair.read()[0], pair.values)
-    return timed.a_megapixel
+    return timed.seconds_per_megapixel

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.editing.bitmap_font import HEIGHT, label
-from burnish.editing.edit import reference_of, sliders_of
-from burnish.editing.plan import Wish, target_of
+from burnish.editing.bitmap_font import GLYPH_HEIGHT, render_text
+from burnish.editing.edit import reference_function, slider_params
+from burnish.editing.plan import OutputOptions, output_path
 from burnish.errors import UsageError
 from burnish.metrics import mse, psnr
-from burnish.operators.user_defined import resolve_callable
+from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.types import Pixels
-from burnish.video.formats import is_called_film
+from burnish.video.formats import has_video_extension
 
 # Pixels between two pictures.
 GAP = 8
@@ -34,7 +34,7 @@ class Comparison:
     slow_seconds: float
     fast_seconds: float
     psnr: float
-    untouched_psnr: float
+    identity_psnr: float
 
     def record(self) -> dict[str, float]:
         """Return what was measured, for JSON."""
@@ -42,7 +42,7 @@ class Comparison:
             "slow_seconds": round(self.slow_seconds, 4),
             "fast_seconds": round(self.fast_seconds, 4),
             "psnr": round(self.psnr, 3),
-            "untouched_psnr": round(self.untouched_psnr, 3),
+            "untouched_psnr": round(self.identity_psnr, 3),
             "megapixels": round(self.before.shape[0] * self.before.shape[1] / 1e6, 4),
         }
 
@@ -74,24 +74,30 @@ def compare_photo(
     PhotoError, ModelError, DeviceError, OperatorError : as `burnish.apply` raises them
     OutputError : the target exists and `overwrite` is not set
     """
-    if is_called_film(photo):
+    if has_video_extension(photo):
         raise UsageError(
             str(photo), expected="a photo", got="a film", remedy="compare on a frame of it"
         )
-    opened = Model.open(model, device=device, threads=threads, engine=engine)
-    sliders = sliders_of(opened.card, params or {})
-    target = target or photo.parent / f"{photo.stem}.{opened.card.name}.compare.png"
-    target_of(photo, opened.card.name, Wish(target, overwrite=overwrite))
-    slow = resolve_callable(reference).run if reference else reference_of(opened.card, sliders)
-    found = compare(Photo.open(photo).pixels, slow, lambda pixels: opened(pixels, sliders))
-    sheet = beside(
+    loaded_model = Model.open(model, device=device, threads=threads, engine=engine)
+    sliders = slider_params(loaded_model.card, params or {})
+    target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
+    output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
+    slow = (
+        find_runnable_operator(reference).run
+        if reference
+        else reference_function(loaded_model.card, sliders)
+    )
+    comparison = compare(
+        Photo.open(photo).pixels, slow, lambda pixels: loaded_model(pixels, sliders)
+    )
+    sheet = side_by_side(
         [
-            (found.before, "before"),
-            (found.slow, f"slow: {found.slow_seconds:.2f} s"),
-            (found.fast, f"fast: {found.fast_seconds:.2f} s, {found.psnr:.1f} dB"),
+            (comparison.before, "before"),
+            (comparison.slow, f"slow: {comparison.slow_seconds:.2f} s"),
+            (comparison.fast, f"fast: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"),
         ]
     )
-    return found, sheet.save(target, overwrite=overwrite)
+    return comparison, sheet.save(target, overwrite=overwrite)
 
 
 def compare(
@@ -107,24 +113,24 @@ def compare(
         slow_seconds=slow_seconds,
         fast_seconds=fast_seconds,
         psnr=psnr(mse(fast_result, slow_result)),
-        untouched_psnr=psnr(mse(pixels, slow_result)),
+        identity_psnr=psnr(mse(pixels, slow_result)),
     )
 
 
-def beside(pictures: list[tuple[Pixels, str]]) -> Photo:
+def side_by_side(images: list[tuple[Pixels, str]]) -> Photo:
     """Put pictures of equal size side by side, each with a label below it."""
-    height, width = pictures[0][0].shape[:2]
+    height, width = images[0][0].shape[:2]
     # Twice the letters' size on a small picture, more on a large one.
     scale = max(2, width // 600)
-    room = scale * (HEIGHT + 6)
-    sheet = np.ones((height + room, len(pictures) * (width + GAP) - GAP, 3), np.float32)
-    for index, (pixels, text) in enumerate(pictures):
+    caption_height = scale * (GLYPH_HEIGHT + 6)
+    canvas = np.ones((height + caption_height, len(images) * (width + GAP) - GAP, 3), np.float32)
+    for index, (pixels, text) in enumerate(images):
         left = index * (width + GAP)
-        sheet[:height, left : left + width] = pixels
-        ink = np.kron(label(text), np.ones((scale, scale), np.float32))[:, :width, None]
+        canvas[:height, left : left + width] = pixels
+        glyphs = np.kron(render_text(text), np.ones((scale, scale), np.float32))[:, :width, None]
         top = height + 3 * scale
-        sheet[top : top + ink.shape[0], left : left + ink.shape[1]] -= ink
-    return Photo(sheet)
+        canvas[top : top + glyphs.shape[0], left : left + glyphs.shape[1]] -= glyphs
+    return Photo(canvas)
 
 
 def _timed(run: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels, float]:

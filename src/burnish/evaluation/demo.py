@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from burnish.editing.edit import choose
+from burnish.editing.edit import load_edit
 from burnish.editing.photo import apply_to_file
-from burnish.evaluation.compare import beside
-from burnish.files import check_free
+from burnish.evaluation.compare import side_by_side
+from burnish.files import check_absent
 from burnish.photo import Photo
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"
@@ -22,8 +22,8 @@ def demonstrate(folder: Path, *, overwrite: bool = False) -> list[Path]:
     edited = folder / f"{SAMPLE.stem}.{OPERATOR}.jpg"
     sheet = folder / f"{SAMPLE.stem}.before-after.png"
     for target in (edited, sheet):
-        check_free(target, overwrite=overwrite)
-    apply_to_file(choose(OPERATOR, {}), SAMPLE, edited, overwrite=overwrite)
+        check_absent(target, overwrite=overwrite)
+    apply_to_file(load_edit(OPERATOR, {}), SAMPLE, edited, overwrite=overwrite)
     before, after = Photo.open(SAMPLE).pixels, Photo.open(edited).pixels
-    beside([(before, "before"), (after, "after")]).save(sheet, overwrite=overwrite)
+    side_by_side([(before, "before"), (after, "after")]).save(sheet, overwrite=overwrite)
     return [edited, sheet]

@@ -33,13 +33,13 @@ BENCH_RUNS = 5
 
 @dataclass(frozen=True)
 class Check:
-    """One part of the self-test; `complaint` is empty where it passed."""
+    """One part of the self-test; `failure` is empty where it passed."""
 
     name: str
-    complaint: str
+    failure: str
 
 
-def installation() -> dict[str, Any]:
+def installation_info() -> dict[str, Any]:
     """Return versions, engines and devices; an extra that is missing has no version."""
     return {
         "burnish": burnish.__version__,
@@ -50,20 +50,20 @@ def installation() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES},
         "optional": {name: _version(name) for name in _OPTIONAL},
         "engine": f"ONNX Runtime ({', '.join(onnxruntime.get_available_providers())})",
-        "models": shelf.names(),
+        "models": shelf.model_names(),
     }
 
 
-def device() -> str:
+def default_device() -> str:
     """Return where a model runs if no device is asked for: `--device auto`."""
-    return Model.open(shelf.names()[0]).device
+    return Model.open(shelf.model_names()[0]).device
 
 
 def self_test() -> list[Check]:
     """Read, write and smooth the sample photo, and see that the results are what they must be."""
     checks = [_check("a photo comes back as it was", _round_trip)]
-    for name in shelf.names():
-        checks.append(_check(f"model {name}: tiles equal the whole", partial(_tiles, name)))
+    for name in shelf.model_names():
+        checks.append(_check(f"model {name}: tiles equal the whole", partial(_check_tiles, name)))
     return checks
 
 
@@ -76,22 +76,22 @@ class Timing:
     device: str
     threads: int | None
     median: float
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
 
-def bench(threads: int | None = None) -> Iterator[Timing]:
+def time_models(threads: int | None = None) -> Iterator[Timing]:
     """Time every shipped model on every engine that is installed, on a picture of a megapixel.
 
     Parameters
     ----------
     threads : CPU threads; None leaves it to the engine
     """
-    pixels = _wide(Photo.open(SAMPLE).pixels, BENCH_SIDE)
+    pixels = _tile_to_width(Photo.open(SAMPLE).pixels, BENCH_SIDE)
     rows = ceil(BENCH_SIDE / pixels.shape[0])
     pixels = np.tile(pixels, (rows, 1, 1))[:BENCH_SIDE, :BENCH_SIDE]
     pixels = np.ascontiguousarray(pixels)
-    for name in shelf.names():
+    for name in shelf.model_names():
         for engine in ENGINES:
             try:
                 model = Model.open(name, threads=threads, engine=engine)
@@ -125,27 +125,29 @@ def _check(name: str, test: Callable[[], str]) -> Check:
 
 def _round_trip() -> str:
     photo = Photo.open(SAMPLE)
-    again = Photo.open(photo.encode("png"))
-    return "" if np.array_equal(photo.pixels, again.pixels) else "pixels differ"
+    decoded = Photo.open(photo.encode("png"))
+    return "" if np.array_equal(photo.pixels, decoded.pixels) else "pixels differ"
 
 
-def _tiles(name: str) -> str:
+def _check_tiles(name: str) -> str:
     model = Model.open(name)
-    pixels = _wide(Photo.open(SAMPLE).pixels, 4 * (model.card.halo + model.card.multiple))
-    done: list[float] = []
-    smallest = model.smallest_memory(*pixels.shape[:2])
-    tiled = model(pixels, memory=smallest, progress=done.append)
+    pixels = _tile_to_width(
+        Photo.open(SAMPLE).pixels, 4 * (model.card.halo + model.card.size_multiple)
+    )
+    progress_values: list[float] = []
+    min_memory = model.min_memory(*pixels.shape[:2])
+    tiled = model(pixels, memory=min_memory, on_progress=progress_values.append)
     whole = model(pixels)
-    if len(done) < 2:
+    if len(progress_values) < 2:
         return "the picture was not cut"
     # A graphics processor's libraries add in another order for another size of tile.
     same = np.array_equal if model.device == "cpu" else partial(np.allclose, rtol=0, atol=1e-5)
     return "" if same(tiled, whole) else f"they differ by {np.abs(tiled - whole).max():.2g}"
 
 
-def _wide(pixels: NDArray[np.float32], least: int) -> NDArray[np.float32]:
+def _tile_to_width(pixels: NDArray[np.float32], min_width: int) -> NDArray[np.float32]:
     """Repeat a picture to the right until the smallest tile is only a part of it."""
-    return np.tile(pixels, (1, ceil(least / pixels.shape[1]), 1))
+    return np.tile(pixels, (1, ceil(min_width / pixels.shape[1]), 1))
 
 
 def _version(name: str) -> str | None:

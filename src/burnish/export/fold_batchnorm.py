@@ -3,28 +3,28 @@
 import torch
 from torch import Tensor, nn
 
-from burnish.networks.can import CAN, SLOPE, NormalisedConv
+from burnish.networks.can import CAN, NEGATIVE_SLOPE, AdaptiveNormConv
 from burnish.networks.network import Network
 
 
-class Folded(Network):
+class FoldedCAN(Network):
     """A CAN as bare convolutions and rectifiers, with what it states of itself."""
 
     def __init__(self, network: CAN) -> None:
         layers: list[nn.Module] = []
-        for layer in network.normalised:
-            layers += [_convolution(layer), nn.LeakyReLU(SLOPE)]
+        for layer in network.norm_convs:
+            layers += [_folded_conv(layer), nn.LeakyReLU(NEGATIVE_SLOPE)]
         super().__init__()
-        self.layers = nn.Sequential(*layers, network.colours)
+        self.layers = nn.Sequential(*layers, network.to_rgb)
         self.halo = network.halo
-        self.multiple = network.multiple
+        self.size_multiple = network.size_multiple
         self.macs_per_pixel = network.macs_per_pixel
-        self.activations_per_pixel = network.activations_per_pixel
+        self.peak_activations_per_pixel = network.peak_activations_per_pixel
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the layers, one after another; see `Network`."""
-        result: Tensor = self.layers(image)
-        return result
+        output: Tensor = self.layers(image)
+        return output
 
 
 def fold(network: Network) -> Network:
@@ -45,19 +45,17 @@ def fold(network: Network) -> Network:
     """
     if not isinstance(network, CAN):
         return network
-    modes = {layer.statistics for layer in network.normalised}
+    modes = {layer.norm_mode for layer in network.norm_convs}
     if modes != {"frozen"}:
         raise ValueError(f"only frozen statistics can be folded, not {sorted(modes)}")
-    return Folded(network).eval()
+    return FoldedCAN(network).eval()
 
 
-def _convolution(layer: NormalisedConv) -> nn.Conv2d:
+def _folded_conv(layer: AdaptiveNormConv) -> nn.Conv2d:
     kernel, bias = layer.folded()
     out_channels, in_channels = kernel.shape[:2]
-    convolution = nn.Conv2d(
-        in_channels, out_channels, 3, padding=layer.dilation, dilation=layer.dilation
-    )
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=layer.dilation, dilation=layer.dilation)
     with torch.no_grad():
-        convolution.weight.copy_(kernel)
-        convolution.bias.copy_(bias)  # type: ignore[union-attr]
-    return convolution
+        conv.weight.copy_(kernel)
+        conv.bias.copy_(bias)  # type: ignore[union-attr]
+    return conv

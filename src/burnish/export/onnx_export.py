@@ -18,13 +18,13 @@ from torch.export import Dim
 
 from burnish.errors import ModelError, OutputError
 from burnish.export.onnx_ops import TRANSLATIONS
-from burnish.export.verify import check_claims
-from burnish.files import check_free, writing
+from burnish.export.verify import verify_card
+from burnish.files import atomic_write, check_absent
 from burnish.modelfile import reader as read
-from burnish.modelfile.card import CARD_KEY, INPUT, OUTPUT, PARAMS, PLACES, Card, card_json
-from burnish.modelfile.costs import costs
-from burnish.modelfile.receptive_field import sight
-from burnish.modelfile.weight_dtypes import narrow
+from burnish.modelfile.card import CARD_KEY, COORDS, INPUT, OUTPUT, PARAMS, Card, card_json
+from burnish.modelfile.costs import graph_costs
+from burnish.modelfile.receptive_field import receptive_field
+from burnish.modelfile.weight_dtypes import downcast_weights
 
 # 18 is the oldest set that the exporter writes without converting; runtimes have it since 2023.
 OPSET = 18
@@ -33,7 +33,7 @@ OPSET = 18
 TOLERANCE = 1e-4
 
 # Batch, then height and width in multiples: one pixel or block, odd, and larger than most halos.
-_SIZES = ((1, 1, 1), (2, 2, 3), (1, 17, 31), (1, 40, 9))
+_TEST_SIZES = ((1, 1, 1), (2, 2, 3), (1, 17, 31), (1, 40, 9))
 
 
 def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -58,42 +58,42 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
         raise OutputError(
             str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
         )
-    check_free(target, overwrite=overwrite)
+    check_absent(target, overwrite=overwrite)
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    model = _graph(frozen, card)
+    model = _to_onnx(frozen, card)
     model.metadata_props.add(key=CARD_KEY, value=card_json(card))
     data = model.SerializeToString(deterministic=True)
-    read.parse(data, where=target.name)
-    check_claims(
+    read.parse_model(data, filename=target.name)
+    verify_card(
         frozen,
         card,
-        costs(model, card.multiple, target.name),
-        sight(model, card.multiple, card.halo, target.name),
+        graph_costs(model, card.size_multiple, target.name),
+        receptive_field(model, card.size_multiple, card.halo, target.name),
     )
     session = _session(data)
-    _check_same(session, frozen, card)
+    _check_outputs(session, frozen, card)
     _check_halo(session, card)
-    with writing(target, overwrite=overwrite) as file:
+    with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
 
 
-def _graph(network: nn.Module, card: Card) -> ModelProto:
-    step = card.multiple
+def _to_onnx(network: nn.Module, card: Card) -> ModelProto:
+    step = card.size_multiple
     # Named, as a bare `Dim.AUTO` may be settled to the example's size without a word.
     rows, columns = Dim("rows"), Dim("columns")
-    free: dict[str, dict[int, Any]] = {
+    dynamic_dims: dict[str, dict[int, Any]] = {
         INPUT: {0: Dim("batch"), 2: step * rows, 3: step * columns},
-        PLACES: {1: rows, 2: columns},
+        COORDS: {1: rows, 2: columns},
     }
-    given = _inputs(card, (2, 8, 12), np.random.default_rng(0))
-    first, *others = (free.get(name, {}) for name in given)
+    inputs = _random_inputs(card, (2, 8, 12), np.random.default_rng(0))
+    first, *others = (dynamic_dims.get(name, {}) for name in inputs)
     try:
-        with _silence():
+        with _quiet_exporter():
             program = torch.onnx.export(
                 network,
-                tuple(map(torch.from_numpy, given.values())),
-                input_names=list(given),
+                tuple(map(torch.from_numpy, inputs.values())),
+                input_names=list(inputs),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 dynamic_shapes=(first, tuple(others)) if others else (first,),
@@ -112,12 +112,12 @@ def _graph(network: nn.Module, card: Card) -> ModelProto:
         raise TypeError("torch.onnx.export returned no program")
     model = ModelProto()
     model.CopyFrom(program.model_proto)
-    _strip(model)
-    narrow(model)
+    _strip_metadata(model)
+    downcast_weights(model)
     return model
 
 
-def _strip(model: ModelProto) -> None:
+def _strip_metadata(model: ModelProto) -> None:
     """Drop the exporter's notes: stack traces with the maker's folders, and guesses at sizes."""
     graph = model.graph
     del graph.value_info[:]
@@ -125,12 +125,12 @@ def _strip(model: ModelProto) -> None:
         del part.metadata_props[:]
         part.ClearField("doc_string")
     graph.name = "burnish"
-    for end in (*graph.input, *graph.output):
-        if end.name == PLACES:
-            _, rows, columns, _ = end.type.tensor_type.shape.dim
+    for value in (*graph.input, *graph.output):
+        if value.name == COORDS:
+            _, rows, columns, _ = value.type.tensor_type.shape.dim
             rows.dim_param, columns.dim_param = "rows", "columns"
-        if end.name in (INPUT, OUTPUT):
-            batch, _, height, width = end.type.tensor_type.shape.dim
+        if value.name in (INPUT, OUTPUT):
+            batch, _, height, width = value.type.tensor_type.shape.dim
             batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
 
 
@@ -140,37 +140,37 @@ def _session(data: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _check_same(session: onnxruntime.InferenceSession, network: nn.Module, card: Card) -> None:
+def _check_outputs(session: onnxruntime.InferenceSession, network: nn.Module, card: Card) -> None:
     generator = np.random.default_rng(0)
-    for batch, rows, columns in _SIZES:
-        given = _inputs(card, (batch, rows, columns), generator)
-        (result,) = session.run([OUTPUT], given)
+    for batch, rows, columns in _TEST_SIZES:
+        inputs = _random_inputs(card, (batch, rows, columns), generator)
+        (output,) = session.run([OUTPUT], inputs)
         with torch.no_grad():
-            expected = network(*map(torch.from_numpy, given.values())).numpy()
-        difference = float(np.abs(result - expected).max())
+            expected = network(*map(torch.from_numpy, inputs.values())).numpy()
+        difference = float(np.abs(output - expected).max())
         if not difference <= TOLERANCE:  # Also where it is no number.
             raise ModelError(
                 card.name,
                 expected=f"torch's result within {TOLERANCE:g}",
-                got=f"{difference:g} apart at {result.shape[3]} x {result.shape[2]} px",
+                got=f"{difference:g} apart at {output.shape[3]} x {output.shape[2]} px",
                 remedy="report the network: its export is wrong",
             )
 
 
 def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
     """Change everything beyond the halo of one block and see that the block stays."""
-    step = card.multiple
+    step = card.size_multiple
     start = step * -(-(card.halo + 64) // step)
     blocks = 2 * (start // step) + 1
     generator = np.random.default_rng(1)
-    given = _inputs(card, (1, blocks, blocks), generator)
-    other = _inputs(card, (1, blocks, blocks), generator)[INPUT]
-    near = slice(start - card.halo, start + step + card.halo)
-    other[..., near, near] = given[INPUT][..., near, near]
+    inputs = _random_inputs(card, (1, blocks, blocks), generator)
+    far_image = _random_inputs(card, (1, blocks, blocks), generator)[INPUT]
+    within_halo = slice(start - card.halo, start + step + card.halo)
+    far_image[..., within_halo, within_halo] = inputs[INPUT][..., within_halo, within_halo]
     block = slice(start, start + step)
     first, second = (
-        session.run([OUTPUT], given | {INPUT: picture})[0][..., block, block]
-        for picture in (given[INPUT], other)
+        session.run([OUTPUT], inputs | {INPUT: picture})[0][..., block, block]
+        for picture in (inputs[INPUT], far_image)
     )
     if not np.array_equal(first, second):
         raise ModelError(
@@ -181,7 +181,7 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
         )
 
 
-def _inputs(
+def _random_inputs(
     card: Card, size: tuple[int, int, int], generator: np.random.Generator
 ) -> dict[str, NDArray[np.float32]]:
     """Draw what a graph takes: an image, sliders within their ranges, any thumbnail and places.
@@ -191,21 +191,21 @@ def _inputs(
     size : batch, rows and columns of blocks
     """
     batch, rows, columns = size
-    shape = (batch, 3, rows * card.multiple, columns * card.multiple)
-    drawn = {INPUT: generator.random(shape, dtype=np.float32)}
-    for name, sizes in card.context.items():
-        drawn[name] = generator.random((1, *sizes), dtype=np.float32)
+    shape = (batch, 3, rows * card.size_multiple, columns * card.size_multiple)
+    inputs = {INPUT: generator.random(shape, dtype=np.float32)}
+    for name, sizes in card.context_shapes.items():
+        inputs[name] = generator.random((1, *sizes), dtype=np.float32)
         if name == PARAMS:
             for index, param in enumerate(card.sliders):
-                share = float(drawn[name][0, index, 0, 0])
-                drawn[name][0, index] = param.as_param().draw(share)
-    if card.places:
-        drawn[PLACES] = 2 * generator.random((1, rows, columns, 2), dtype=np.float32) - 1
-    return drawn
+                fraction = float(inputs[name][0, index, 0, 0])
+                inputs[name][0, index] = param.as_param().at_fraction(fraction)
+    if card.coords:
+        inputs[COORDS] = 2 * generator.random((1, rows, columns, 2), dtype=np.float32) - 1
+    return inputs
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet_exporter() -> Iterator[None]:
     """Keep the exporter's chatter away: what matters about the result is checked afterwards."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
     levels = [logger.level for logger in loggers]

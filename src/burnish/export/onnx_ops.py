@@ -15,11 +15,11 @@ def _pixel_unshuffle(image: Any, downscale_factor: int) -> Any:
     another order; to put them right by one Gather is as fast, but OpenVINO (2026.4 at least) fuses
     that into the convolution behind it the wrong way round, and says nothing.
     """
-    deep = []
+    planes = []
     for channel in range(image.shape[1]):
-        place: Any = op.Constant(value_ints=[channel])
-        deep.append(op.SpaceToDepth(op.Gather(image, place, axis=1), blocksize=downscale_factor))
-    return op.Concat(*deep, axis=1)
+        index: Any = op.Constant(value_ints=[channel])
+        planes.append(op.SpaceToDepth(op.Gather(image, index, axis=1), blocksize=downscale_factor))
+    return op.Concat(*planes, axis=1)
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {

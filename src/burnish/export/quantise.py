@@ -6,15 +6,15 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from burnish.networks.conditioning import Bend
+from burnish.networks.conditioning import KernelDelta
 
 Module = TypeVar("Module", bound=nn.Module)
 
 # The largest whole number of 8 bits with its negative.
-_LARGEST = 127
+_INT8_MAX = 127
 
 
-def round_kernels(network: Module) -> Module:
+def round_weights_to_fp16(network: Module) -> Module:
     """Return a copy whose convolutions' kernels are numbers that 16 bits can hold.
 
     Each changes by at most one part in 2,048. The kernels that sliders add, which change nothing
@@ -25,7 +25,7 @@ def round_kernels(network: Module) -> Module:
     Examples
     --------
     >>> layer = nn.Conv2d(1, 1, 1)
-    >>> nn.init.constant_(layer.weight, 1 / 3).item(), round_kernels(layer).weight.item()
+    >>> nn.init.constant_(layer.weight, 1 / 3).item(), round_weights_to_fp16(layer).weight.item()
     (0.3333333432674408, 0.333251953125)
     """
     rounded = copy.deepcopy(network)
@@ -33,9 +33,9 @@ def round_kernels(network: Module) -> Module:
         for parameter in rounded.parameters():
             if parameter.ndim == 4:
                 parameter.copy_(parameter.half().float())
-        for part in rounded.modules():
-            if isinstance(part, Bend):
-                largest = part.kernels.weight.abs().amax(dim=(0, 2, 3))
-                part.scale(_LARGEST / largest.clamp_min(torch.finfo(torch.float16).tiny))
-                part.kernels.weight.round_()
+        for module in rounded.modules():
+            if isinstance(module, KernelDelta):
+                largest = module.basis.weight.abs().amax(dim=(0, 2, 3))
+                module.rescale(_INT8_MAX / largest.clamp_min(torch.finfo(torch.float16).tiny))
+                module.basis.weight.round_()
     return rounded

@@ -27,35 +27,35 @@ OUTPUT = "result"
 # What else a graph may take, that holds for a whole picture.
 PARAMS = "params"
 THUMBNAIL = "thumbnail"
-PLACES = "places"
+COORDS = "coords"
 MAX_CARD_BYTES = 64 * 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
-Words = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_PRINTABLE)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_PRINTABLE)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Paper(_Strict):
+class Paper(StrictModel):
     """The publication that describes the operator."""
 
-    title: Words
+    title: Text
     doi: (
         Annotated[str, StringConstraints(max_length=200, pattern=r"^10\.[0-9]{4,9}/[!-~]+$")] | None
     )
 
 
-class CardParam(_Strict):
+class CardParam(StrictModel):
     """One of the operator's parameters: the value this network has learnt, or the range."""
 
     name: Slug
-    effect: Words
+    effect: Text
     value: float = Field(
         description="what it has learnt; for a slider, what holds where nothing is said"
     )
@@ -69,7 +69,7 @@ class CardParam(_Strict):
     default: float
     scale: Literal["linear", "log"] = "linear"
     unit: Annotated[str, StringConstraints(max_length=20, pattern=_PRINTABLE)] = ""
-    whole: bool = False
+    integer: bool = False
 
     def as_param(self) -> Param:
         """Return it as a person may turn it, its learnt value being what holds unsaid."""
@@ -85,12 +85,12 @@ class CardParam(_Strict):
         return self
 
 
-class CardChoice(_Strict):
+class FixedParam(StrictModel):
     """What else the operator was given when this network learnt it: a colour or a file."""
 
     name: Slug
-    effect: Words
-    value: Words | None = Field(
+    effect: Text
+    value: Text | None = Field(
         description="a colour as #rrggbb, or the file's name; null where none was given"
     )
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
@@ -98,13 +98,13 @@ class CardChoice(_Strict):
     )
 
 
-class Measurement(_Strict):
+class Measurement(StrictModel):
     """How close the network comes to its operator on photos it was not trained on.
 
     ``untouched`` compares the photo before with the operator's result: what doing nothing scores.
     """
 
-    photos: Words = Field(description="which photos, in words")
+    photos: Text = Field(description="which photos, in words")
     count: int = Field(ge=1)
     megapixels_mean: float = Field(gt=0)
     mse_mean: float = Field(ge=0, le=1)
@@ -112,18 +112,18 @@ class Measurement(_Strict):
     psnr_worst: Decibel
     ssim_mean: Similarity
     ssim_worst: Similarity
-    untouched_psnr_mean: Decibel
+    identity_psnr_mean: Decibel
 
 
-class Card(_Strict):
+class Card(StrictModel):
     """What a model file says about itself.
 
     Examples
     --------
     >>> card = Card(
     ...     name="soft", operator="l0-smoothing", title="L0 smoothing", paper=None, params=(),
-    ...     network="can24", halo=128, multiple=1, macs_per_pixel=37008,
-    ...     activations_per_pixel=48, parameters=37219, measured=(), training={},
+    ...     network="can24", halo=128, size_multiple=1, macs_per_pixel=37008,
+    ...     peak_activations_per_pixel=48, parameter_count=37219, metrics=(), training={},
     ...     licence="MIT", burnish_version="0.1.0",
     ... )
     >>> parse_card(card_json(card), where="soft.onnx") == card
@@ -132,11 +132,11 @@ class Card(_Strict):
 
     schema_version: Literal[1] = 1
     name: Slug
-    operator: Words
-    title: Words
+    operator: Text
+    title: Text
     paper: Paper | None
     params: tuple[CardParam, ...] = Field(max_length=16)
-    choices: tuple[CardChoice, ...] = Field(default=(), max_length=16)
+    fixed_params: tuple[FixedParam, ...] = Field(default=(), max_length=16)
     network: Slug
     normalisation: Literal["frozen"] = "frozen"
     halo: int = Field(
@@ -145,34 +145,38 @@ class Card(_Strict):
         description="px: an input pixel farther away than this, by row or column, cannot change a"
         " result pixel, and one at this distance can",
     )
-    multiple: int = Field(ge=1, le=64, description="px: height and width are multiples of this")
-    thumbnail: int = Field(
+    size_multiple: int = Field(
+        ge=1, le=64, description="px: height and width are multiples of this"
+    )
+    thumbnail_size: int = Field(
         default=0,
         ge=0,
         le=256,
         description="px: side of the graph's input `thumbnail`, the whole picture averaged down"
         " to a square; 0 where it takes none",
     )
-    places: bool = Field(
+    coords: bool = Field(
         default=False,
         description="whether the graph's input `places` takes where the centre of each block of"
         " `multiple` px lies in the whole picture: across and down, from -1 to 1",
     )
     macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds a pixel")
-    activations_per_pixel: int = Field(
+    peak_activations_per_pixel: int = Field(
         ge=1, le=4096, description="most float32 values a pixel has at once, the input apart"
     )
-    parameters: int = Field(ge=0, le=10**9, description="how many numbers the network has learnt")
-    measured: tuple[Measurement, ...] = Field(max_length=32)
+    parameter_count: int = Field(
+        ge=0, le=10**9, description="how many numbers the network has learnt"
+    )
+    metrics: tuple[Measurement, ...] = Field(max_length=32)
     training: dict[str, JsonValue] = Field(
         max_length=64, description="settings, photos, steps, seconds: as the trainer noted them"
     )
-    licence: Words
-    burnish_version: Words
+    licence: Text
+    burnish_version: Text
 
     @model_validator(mode="after")
-    def _has_where_to_look(self) -> Self:
-        if self.places and not self.thumbnail:
+    def _coords_need_thumbnail(self) -> Self:
+        if self.coords and not self.thumbnail_size:
             raise ValueError("places are looked up in a thumbnail, and it takes none")
         return self
 
@@ -182,14 +186,14 @@ class Card(_Strict):
         return tuple(param for param in self.params if param.slider)
 
     @property
-    def context(self) -> dict[str, tuple[int, int, int]]:
+    def context_shapes(self) -> dict[str, tuple[int, int, int]]:
         """What holds for a whole picture: the graph's input -> channels, height, width."""
-        taken = {}
+        shapes = {}
         if self.sliders:
-            taken[PARAMS] = (len(self.sliders), 1, 1)
-        if self.thumbnail:
-            taken[THUMBNAIL] = (3, self.thumbnail, self.thumbnail)
-        return taken
+            shapes[PARAMS] = (len(self.sliders), 1, 1)
+        if self.thumbnail_size:
+            shapes[THUMBNAIL] = (3, self.thumbnail_size, self.thumbnail_size)
+        return shapes
 
 
 def card_json(card: Card) -> str:
@@ -197,7 +201,7 @@ def card_json(card: Card) -> str:
     return card.model_dump_json()
 
 
-def parse_card(text: str, where: str) -> Card:
+def parse_card(text: str, filename: str) -> Card:
     """Read a card's JSON text; a number in quotes is not a number.
 
     Raises
@@ -206,11 +210,13 @@ def parse_card(text: str, where: str) -> Card:
     """
     size = len(text.encode())
     if size > MAX_CARD_BYTES:
-        raise _broken(where, f"a model card of at most {MAX_CARD_BYTES} bytes", f"{size} bytes")
+        raise _card_error(
+            filename, f"a model card of at most {MAX_CARD_BYTES} bytes", f"{size} bytes"
+        )
     try:
         return Card.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise _broken(where, "a valid model card", first_fault(error)) from error
+        raise _card_error(filename, "a valid model card", first_error(error)) from error
 
 
 def build_card(**fields: Any) -> Card:
@@ -231,9 +237,9 @@ them, got name = My Model (String should match pattern '^[a-z0-9][a-z0-9._-]{0,6
         return Card(**fields)
     except ValidationError as error:
         raise ModelError(
-            f"card of {_short(fields.get('name', 'a model'))}",
+            f"card of {_abbreviated(fields.get('name', 'a model'))}",
             expected="fields as docs/card.schema.json has them",
-            got=first_fault(error),
+            got=first_error(error),
             remedy="correct it",
         ) from error
 
@@ -243,18 +249,18 @@ def card_schema() -> str:
     return json.dumps(Card.model_json_schema(), indent=2) + "\n"
 
 
-def first_fault(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Say which field of a card is wrong first, and how."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "the whole"
-    return f"{field} = {_short(first['input'])} ({_short(first['msg'])})"
+    return f"{field} = {_abbreviated(first['input'])} ({_abbreviated(first['msg'])})"
 
 
-def _short(value: object) -> str:
+def _abbreviated(value: object) -> str:
     # A stranger's value: repr() disarms control characters, and 80 of it are enough to recognise.
     text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _broken(where: str, expected: str, got: str) -> ModelError:
-    return ModelError(where, expected=expected, got=got, remedy="get or export the model anew")
+def _card_error(filename: str, expected: str, got: str) -> ModelError:
+    return ModelError(filename, expected=expected, got=got, remedy="get or export the model anew")

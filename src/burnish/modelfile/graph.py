@@ -13,14 +13,14 @@ from onnx import GraphProto, ModelProto, TensorProto
 from burnish.modelfile import allowed_ops as local
 from burnish.modelfile import io_spec as ends
 from burnish.modelfile.card import CARD_KEY
-from burnish.modelfile.refusal import refuse
+from burnish.modelfile.refusal import reject
 
 OPSETS = range(13, 22)
 MAX_NODES = 1000
-MAX_LINKS = 128
+MAX_NODE_EDGES = 128
 
 
-def parse(data: bytes, where: str) -> ModelProto:
+def parse_graph(data: bytes, filename: str) -> ModelProto:
     """Parse and judge a model's bytes.
 
     Raises
@@ -30,20 +30,20 @@ def parse(data: bytes, where: str) -> ModelProto:
     try:
         model = onnx.load_model_from_string(data)
     except (DecodeError, ValueError) as error:
-        refuse(where, "an ONNX model", f"{len(data)} bytes of something else", error)
+        reject(filename, "an ONNX model", f"{len(data)} bytes of something else", error)
     # First what needs no trust, so that the checker never sees a path to somebody's files.
-    _check_self_contained(model, where)
-    _check_operators(model, where)
+    _check_self_contained(model, filename)
+    _check_operators(model, filename)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:
-        refuse(where, "a valid ONNX model", str(error)[:200], error)
-    ends.check(model.graph, where)
-    local.check(model, where)
+        reject(filename, "a valid ONNX model", str(error)[:200], error)
+    ends.check_io(model.graph, filename)
+    local.check_ops(model, filename)
     return model
 
 
-def card_text(model: ModelProto, where: str) -> str:
+def card_text(model: ModelProto, filename: str) -> str:
     """Return the JSON text of the model's card.
 
     Raises
@@ -55,24 +55,24 @@ def card_text(model: ModelProto, where: str) -> str:
         entry.value for entry in model.metadata_props if entry.key == CARD_KEY
     ]
     if len(cards) != 1:
-        refuse(where, f"one model card, in the metadata as {CARD_KEY}", f"{len(cards)}")
+        reject(filename, f"one model card, in the metadata as {CARD_KEY}", f"{len(cards)}")
     if isinstance(cards[0], bytes):
-        refuse(where, "a model card in UTF-8", "other bytes")
+        reject(filename, "a model card in UTF-8", "other bytes")
     return cards[0]
 
 
-def _check_self_contained(model: ModelProto, where: str) -> None:
+def _check_self_contained(model: ModelProto, filename: str) -> None:
     graph = model.graph
     if model.functions or model.training_info or graph.sparse_initializer:
-        refuse(where, "one plain graph", "local functions, training steps or sparse weights")
+        reject(filename, "one plain graph", "local functions, training steps or sparse weights")
     if len(graph.node) > MAX_NODES:
-        refuse(where, f"at most {MAX_NODES} nodes", f"{len(graph.node)}")
-    links = max((len(node.input) + len(node.output) for node in graph.node), default=0)
-    if links > MAX_LINKS:
-        refuse(where, f"at most {MAX_LINKS} inputs and outputs a node", f"{links}")
+        reject(filename, f"at most {MAX_NODES} nodes", f"{len(graph.node)}")
+    edges = max((len(node.input) + len(node.output) for node in graph.node), default=0)
+    if edges > MAX_NODE_EDGES:
+        reject(filename, f"at most {MAX_NODE_EDGES} inputs and outputs a node", f"{edges}")
     for tensor in _tensors(graph):
         if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
-            refuse(where, "weights inside the file", f"{tensor.name[:80]!r} in another file")
+            reject(filename, "weights inside the file", f"{tensor.name[:80]!r} in another file")
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -84,20 +84,24 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
                 yield attribute.t
 
 
-def _check_operators(model: ModelProto, where: str) -> None:
+def _check_operators(model: ModelProto, filename: str) -> None:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     version = opsets.pop("ai.onnx", 0)
     if opsets or version not in OPSETS:
         got = ", ".join([f"ai.onnx {version}", *(domain[:80] for domain in opsets)])
-        refuse(where, f"standard ONNX operators, set {OPSETS[0]} to {OPSETS[-1]}", got)
+        reject(filename, f"standard ONNX operators, set {OPSETS[0]} to {OPSETS[-1]}", got)
     for node in model.graph.node:
-        holds_graph = any(
+        has_subgraph = any(
             attribute.graphs
             or attribute.HasField("g")
             or attribute.sparse_tensors
             or attribute.HasField("sparse_tensor")
             for attribute in node.attribute
         )
-        if node.domain not in ("", "ai.onnx") or node.op_type not in local.ALLOWED or holds_graph:
+        if (
+            node.domain not in ("", "ai.onnx")
+            or node.op_type not in local.ALLOWED_OPS
+            or has_subgraph
+        ):
             name = f"{node.domain}.{node.op_type}".lstrip(".")[:80]
-            refuse(where, "only operators that a picture's network needs", repr(name))
+            reject(filename, "only operators that a picture's network needs", repr(name))

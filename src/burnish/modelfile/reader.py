@@ -6,7 +6,7 @@ from pathlib import Path
 
 from burnish.errors import ModelError
 from burnish.modelfile.card import Card, parse_card
-from burnish.modelfile.refusal import refuse
+from burnish.modelfile.refusal import reject
 
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -20,7 +20,7 @@ class ModelFile:
     sha256: str
 
 
-def read(path: str | Path) -> ModelFile:
+def read_model(path: str | Path) -> ModelFile:
     """Read and judge a model file. Nothing in it is run.
 
     Raises
@@ -28,52 +28,56 @@ def read(path: str | Path) -> ModelFile:
     ModelError : there is no such file, it is too large, no ONNX, not self-contained, has no valid
         card, or breaks the rules in docs/model-file.md
     """
-    where = str(path)
-    return parse(_bytes(Path(path), where), where)
+    filename = str(path)
+    return parse_model(_read_bytes(Path(path), filename), filename)
 
 
-def parse(data: bytes, where: str) -> ModelFile:
-    """Judge a model file's bytes; `where` names them in messages.
+def parse_model(data: bytes, filename: str) -> ModelFile:
+    """Judge a model file's bytes; `filename` names them in messages.
 
     Raises
     ------
-    ModelError : see `read`
+    ModelError : see `read_model`
     """
     # onnx takes 130 ms to import: only who opens a model pays.
     from burnish.modelfile import costs, graph
     from burnish.modelfile import io_spec as ends
     from burnish.modelfile import receptive_field as sight
 
-    model = graph.parse(data, where)
-    card = parse_card(graph.card_text(model, where), where)
-    if ends.context(model.graph) != card.context:
-        refuse(where, f"inputs {card.context}, as its card says", f"{ends.context(model.graph)}")
-    if ends.takes_places(model.graph) != card.places:
-        refuse(where, f"places {card.places}, as its card says", f"{not card.places}")
-    _check_claim(
-        where,
-        f"{card.activations_per_pixel} values a pixel",
-        costs.costs(model, card.multiple, where).activations_per_pixel,
-        card.activations_per_pixel,
+    model = graph.parse_graph(data, filename)
+    card = parse_card(graph.card_text(model, filename), filename)
+    if ends.context_shapes(model.graph) != card.context_shapes:
+        reject(
+            filename,
+            f"inputs {card.context_shapes}, as its card says",
+            f"{ends.context_shapes(model.graph)}",
+        )
+    if ends.takes_coords(model.graph) != card.coords:
+        reject(filename, f"places {card.coords}, as its card says", f"{not card.coords}")
+    _check_stated(
+        filename,
+        f"{card.peak_activations_per_pixel} values a pixel",
+        costs.graph_costs(model, card.size_multiple, filename).peak_activations_per_pixel,
+        card.peak_activations_per_pixel,
     )
-    _check_claim(
-        where,
+    _check_stated(
+        filename,
         f"a halo of {card.halo} px",
-        sight.sight(model, card.multiple, card.halo, where),
+        sight.receptive_field(model, card.size_multiple, card.halo, filename),
         card.halo,
     )
     return ModelFile(card, data, sha256(data).hexdigest())
 
 
-def _check_claim(where: str, claim: str, needed: int, claimed: int) -> None:
-    if needed > claimed:
-        refuse(where, f"{claim}, as its card says", f"a graph that needs {needed}")
+def _check_stated(filename: str, statement: str, measured: int, stated: int) -> None:
+    if measured > stated:
+        reject(filename, f"{statement}, as its card says", f"a graph that needs {measured}")
 
 
-def _bytes(path: Path, where: str) -> bytes:
+def _read_bytes(path: Path, filename: str) -> bytes:
     def unreadable(got: str, cause: Exception | None = None) -> ModelError:
         error = ModelError(
-            where,
+            filename,
             expected=f"a readable .onnx file of at most {MAX_FILE_BYTES // 2**20} MiB",
             got=got,
             remedy="see `burnish models list` for the models there are",

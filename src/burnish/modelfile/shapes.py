@@ -5,23 +5,25 @@ from math import prod
 import onnx
 from onnx import ModelProto, helper
 
-from burnish.modelfile.card import INPUT, OUTPUT, PLACES
+from burnish.modelfile.card import COORDS, INPUT, OUTPUT
 from burnish.modelfile.io_spec import inputs
-from burnish.modelfile.refusal import refuse
+from burnish.modelfile.refusal import reject
 
 Shapes = dict[str, tuple[int, ...]]
 
 # Constants up to this many numbers may say how large something is; the others are only weights.
-_FEW = 1024
+_MAX_SHAPE_NUMEL = 1024
 
 
-def shapes(model: ModelProto, height: int, width: int, multiple: int, where: str) -> Shapes:
+def tensor_shapes(
+    model: ModelProto, height: int, width: int, size_multiple: int, filename: str
+) -> Shapes:
     """Infer the shape of every tensor for one picture.
 
     Parameters
     ----------
     height, width : of the picture, px
-    multiple : side of the blocks whose places it takes, px
+    size_multiple : side of the blocks whose places it takes, px
 
     Raises
     ------
@@ -29,41 +31,46 @@ def shapes(model: ModelProto, height: int, width: int, multiple: int, where: str
     """
     try:
         graph = onnx.shape_inference.infer_shapes(
-            _bare(model, height, width, multiple), check_type=True, strict_mode=True, data_prop=True
+            _without_weights(model, height, width, size_multiple),
+            check_type=True,
+            strict_mode=True,
+            data_prop=True,
         ).graph
     except (onnx.shape_inference.InferenceError, ValueError) as error:
-        refuse(where, "a graph whose sizes fit together", str(error)[:200], error)
-    found: Shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        reject(filename, "a graph whose sizes fit together", str(error)[:200], error)
+    shapes: Shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for info in (*graph.input, *graph.value_info, *graph.output):
-        found[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
+        shapes[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
     for node in graph.node:
         # Zero is protobuf's way to say 'unknown'; a window that does not fit gives less.
-        if any(name and min(found.get(name, (0,)), default=1) < 1 for name in node.output):
-            refuse(where, "sizes that follow from the picture's", f"{node.op_type} of unknown size")
-    if found[OUTPUT] != (1, 3, height, width):
-        got = " x ".join(map(str, found[OUTPUT][1:]))
-        refuse(where, f"a result of 3 x {height} x {width}", got)
-    return found
+        if any(name and min(shapes.get(name, (0,)), default=1) < 1 for name in node.output):
+            reject(
+                filename, "sizes that follow from the picture's", f"{node.op_type} of unknown size"
+            )
+    if shapes[OUTPUT] != (1, 3, height, width):
+        got = " x ".join(map(str, shapes[OUTPUT][1:]))
+        reject(filename, f"a result of 3 x {height} x {width}", got)
+    return shapes
 
 
-def _bare(model: ModelProto, height: int, width: int, multiple: int) -> ModelProto:
+def _without_weights(model: ModelProto, height: int, width: int, size_multiple: int) -> ModelProto:
     """Return the graph without its weights' numbers and without the file's claims about sizes."""
     bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = bare.graph
     graph.name = model.graph.name
     graph.node.extend(model.graph.node)
-    free = {
+    free_shapes = {
         INPUT: (1, 3, height, width),
-        PLACES: (1, height // multiple, width // multiple, 2),
+        COORDS: (1, height // size_multiple, width // size_multiple, 2),
     }
     for end in inputs(model.graph):
-        if end.name in free:
-            sizes = free[end.name]
+        if end.name in free_shapes:
+            sizes = free_shapes[end.name]
             end = helper.make_tensor_value_info(end.name, onnx.TensorProto.FLOAT, sizes)
         graph.input.append(end)
     graph.output.append(helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, None))
     for tensor in model.graph.initializer:
-        if prod(tensor.dims) <= _FEW:
+        if prod(tensor.dims) <= _MAX_SHAPE_NUMEL:
             graph.initializer.append(tensor)
         else:
             graph.input.append(

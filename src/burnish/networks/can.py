@@ -12,16 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from burnish.networks.network import Network, Statistics
+from burnish.networks.network import Network, NormMode
 
 COLOURS = 3
-SLOPE = 0.2
-EPSILON = 1e-3
+NEGATIVE_SLOPE = 0.2
+EPS = 1e-3
 CAN24_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
 CAN32_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 1)
 
 
-class NormalisedConv(nn.Module):
+class AdaptiveNormConv(nn.Module):
     """A dilated 3x3 convolution and its adaptive normaliser, w0 y + w1 BN(y) + bias.
 
     Starts as the identity on as many channels as input and output share (w0 = 1, w1 = 0).
@@ -37,33 +37,33 @@ class NormalisedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
-        self.statistics: Statistics = "batch"
+        self.norm_mode: NormMode = "batch"
         self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, 3, 3))
         self.w0 = nn.Parameter(torch.ones(()))
         self.w1 = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         # Without momentum it averages over all batches it has seen.
-        self.normal = nn.BatchNorm2d(out_channels, EPSILON, momentum=None, affine=False)
+        self.norm = nn.BatchNorm2d(out_channels, EPS, momentum=None, affine=False)
         with torch.no_grad():
             for channel in range(min(in_channels, out_channels)):
                 self.weight[channel, channel, 1, 1] = 1
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.statistics == "frozen":
+        if self.norm_mode == "frozen":
             return self._convolve(x, *self.folded())
         y = self._convolve(x, self.weight, None)
-        per_picture = self.statistics == "picture"
-        normal = F.instance_norm(y, eps=EPSILON) if per_picture else self.normal.train()(y)
-        return self.w0 * y + self.w1 * normal + self.bias[:, None, None]
+        per_image = self.norm_mode == "instance"
+        normalised = F.instance_norm(y, eps=EPS) if per_image else self.norm.train()(y)
+        return self.w0 * y + self.w1 * normalised + self.bias[:, None, None]
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return kernel and bias of the one convolution that this is with frozen statistics."""
-        gain = self.w1 * torch.rsqrt(self._statistic("var") + EPSILON)
+        gain = self.w1 * torch.rsqrt(self._running("var") + EPS)
         kernel = self.weight * (self.w0 + gain)[:, None, None, None]
-        return kernel, self.bias - gain * self._statistic("mean")
+        return kernel, self.bias - gain * self._running("mean")
 
-    def _statistic(self, name: str) -> Tensor:
-        return cast(Tensor, getattr(self.normal, f"running_{name}"))
+    def _running(self, name: str) -> Tensor:
+        return cast(Tensor, getattr(self.norm, f"running_{name}"))
 
     def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(x, kernel, bias, padding=self.dilation, dilation=self.dilation)
@@ -94,32 +94,32 @@ class CAN(Network):
         super().__init__()
         inputs = [COLOURS] + [width] * (len(dilations) - 1)
         self.layers = nn.ModuleList(
-            NormalisedConv(channels, width, dilation)
+            AdaptiveNormConv(channels, width, dilation)
             for channels, dilation in zip(inputs, dilations, strict=True)
         )
-        self.colours = nn.Conv2d(width, 3, 1)
-        nn.init.xavier_uniform_(self.colours.weight)
-        nn.init.zeros_(self.colours.bias)  # type: ignore[arg-type]
+        self.to_rgb = nn.Conv2d(width, 3, 1)
+        nn.init.xavier_uniform_(self.to_rgb.weight)
+        nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
         self.width = width
         self.dilations = tuple(dilations)
 
     def forward(self, image: Tensor) -> Tensor:
         x = image
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
-        colours: Tensor = self.colours(x)
-        return colours
+            x = F.leaky_relu(layer(x), NEGATIVE_SLOPE)
+        output: Tensor = self.to_rgb(x)
+        return output
 
-    def use_statistics(self, statistics: Statistics) -> "CAN":
-        """Choose what the normalisers normalise by; see `Statistics`."""
-        for layer in self.normalised:
-            layer.statistics = statistics
+    def set_norm_mode(self, mode: NormMode) -> "CAN":
+        """Choose what the normalisers normalise by; see `NormMode`."""
+        for layer in self.norm_convs:
+            layer.norm_mode = mode
         return self
 
     @property
-    def normalised(self) -> list[NormalisedConv]:
+    def norm_convs(self) -> list[AdaptiveNormConv]:
         """The 3x3 layers in order."""
-        return cast(list[NormalisedConv], list(self.layers))
+        return cast(list[AdaptiveNormConv], list(self.layers))
 
     @property
     def halo(self) -> int:  # type: ignore[override]
@@ -133,7 +133,7 @@ class CAN(Network):
         return hidden + 3 * self.width
 
     @property
-    def activations_per_pixel(self) -> int:  # type: ignore[override]
+    def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         """How many values a pixel has at once: a layer's input and its output."""
         return 2 * self.width
 

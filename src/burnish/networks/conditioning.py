@@ -17,21 +17,21 @@ from torch import Tensor, nn
 
 from burnish.params import Param
 
-_CODE = 32
-_KERNELS = 3
+EMBED_DIM = 32
+DELTA_RANK = 3
 # Layers of more numbers than this, the coarse ones, keep their kernels.
-_FEW = 10_000
-_TINY = 1e-6
+MAX_DELTA_NUMEL = 10_000
+EPS = 1e-6
 
 
-class Sliders(nn.Module):
+class ParamConditioning(nn.Module):
     """Changes of a network's layers.
 
     Parameters
     ----------
     params : whose values it takes, in order
     layers : what they change
-    steady : further layers that they change, but for their kernels
+    film_only : further layers that they change, but for their kernels
 
     Shape: values (1, params, 1, 1) in their own units -> for each layer, the steady ones last, a
     gain and a shift to add, (1, channels, 1, 1), and a kernel to add, or None
@@ -41,41 +41,45 @@ class Sliders(nn.Module):
         self,
         params: Sequence[Param],
         layers: Sequence[nn.Conv2d],
-        steady: Sequence[nn.Conv2d] = (),
+        film_only: Sequence[nn.Conv2d] = (),
     ) -> None:
         super().__init__()
-        self.scale = Scale(params)
+        self.normaliser = ParamNormaliser(params)
         defaults = torch.tensor([float(param.default) for param in params])
         self.register_buffer("defaults", defaults.view(1, -1, 1, 1))
-        self.hidden = nn.Conv2d(len(params), _CODE, 1)
-        self.code = nn.Conv2d(_CODE, _CODE, 1)
-        self.widths = [layer.out_channels for layer in (*layers, *steady)]
-        self.modulate = nn.Conv2d(_CODE, 2 * sum(self.widths), 1, bias=False)
-        nn.init.zeros_(self.modulate.weight)
-        self.bends = nn.ModuleList(Bend(layer) for layer in layers if layer.weight.numel() <= _FEW)
-        self.bent = [layer.weight.numel() <= _FEW for layer in layers] + [False] * len(steady)
+        self.hidden = nn.Conv2d(len(params), EMBED_DIM, 1)
+        self.embedding = nn.Conv2d(EMBED_DIM, EMBED_DIM, 1)
+        self.widths = [layer.out_channels for layer in (*layers, *film_only)]
+        self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1, bias=False)
+        nn.init.zeros_(self.to_film.weight)
+        self.deltas = nn.ModuleList(
+            KernelDelta(layer) for layer in layers if layer.weight.numel() <= MAX_DELTA_NUMEL
+        )
+        self.has_delta = [layer.weight.numel() <= MAX_DELTA_NUMEL for layer in layers] + [
+            False
+        ] * len(film_only)
 
     defaults: Tensor
 
     def forward(self, values: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-        code = self._code(values) - self._code(self.defaults)
-        gains, shifts = self.modulate(code).chunk(2, dim=1)
-        bends = iter(self.bends)
+        embedding = self._embed(values) - self._embed(self.defaults)
+        gains, shifts = self.to_film(embedding).chunk(2, dim=1)
+        deltas = iter(self.deltas)
         return list(
             zip(
                 torch.split(gains, self.widths, dim=1),
                 torch.split(shifts, self.widths, dim=1),
-                [next(bends)(code) if bent else None for bent in self.bent],
+                [next(deltas)(embedding) if bent else None for bent in self.has_delta],
                 strict=True,
             )
         )
 
-    def _code(self, values: Tensor) -> Tensor:
-        code: Tensor = F.relu(self.code(F.relu(self.hidden(self.scale(values)))))
-        return code
+    def _embed(self, values: Tensor) -> Tensor:
+        embedding: Tensor = F.relu(self.embedding(F.relu(self.hidden(self.normaliser(values)))))
+        return embedding
 
 
-class Bend(nn.Module):
+class KernelDelta(nn.Module):
     """What is added to a layer's kernel: a weighted sum of a few kernels. Starts as none.
 
     Shape: code (1, C, 1, 1) -> as the layer's kernel
@@ -83,34 +87,34 @@ class Bend(nn.Module):
 
     def __init__(self, layer: nn.Conv2d) -> None:
         super().__init__()
-        self.weights = nn.Conv2d(_CODE, _KERNELS, 1, bias=False)
-        nn.init.zeros_(self.weights.weight)
-        self.kernels = nn.Conv2d(_KERNELS, layer.weight.numel(), 1, bias=False)
-        self.spread = layer.weight[0].numel() ** -0.5
-        nn.init.normal_(self.kernels.weight, std=self.spread)
-        self.shape = tuple(layer.weight.shape)
+        self.coefficients = nn.Conv2d(EMBED_DIM, DELTA_RANK, 1, bias=False)
+        nn.init.zeros_(self.coefficients.weight)
+        self.basis = nn.Conv2d(DELTA_RANK, layer.weight.numel(), 1, bias=False)
+        self.init_std = layer.weight[0].numel() ** -0.5
+        nn.init.normal_(self.basis.weight, std=self.init_std)
+        self.kernel_shape = tuple(layer.weight.shape)
 
-    def forward(self, code: Tensor) -> Tensor:
-        kernel: Tensor = self.kernels(self.weights(code)).reshape(self.shape)
+    def forward(self, embedding: Tensor) -> Tensor:
+        kernel: Tensor = self.basis(self.coefficients(embedding)).reshape(self.kernel_shape)
         return kernel
 
-    def scale(self, factors: Tensor) -> None:
+    def rescale(self, factors: Tensor) -> None:
         """Multiply each of the few kernels by its factor, and its weight by the inverse.
 
         Shape: factors (kernels,), none of them zero
         """
         with torch.no_grad():
-            self.kernels.weight.mul_(factors.view(1, -1, 1, 1))
-            self.weights.weight.div_(factors.view(-1, 1, 1, 1))
+            self.basis.weight.mul_(factors.view(1, -1, 1, 1))
+            self.coefficients.weight.div_(factors.view(-1, 1, 1, 1))
 
 
-class Scale(nn.Module):
+class ParamNormaliser(nn.Module):
     """Parameter values, each brought to [-1, 1] along its own scale, linear or logarithmic.
 
     Examples
     --------
     >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
-    >>> Scale([p])(torch.tensor([0.002, 0.02, 0.2]).view(3, 1, 1, 1)).flatten().round(decimals=4)
+    >>> ParamNormaliser([p])(torch.tensor([0.002, 0.02, 0.2]).view(3, 1, 1, 1)).flatten().round(decimals=4)
     tensor([-1.,  0.,  1.])
     """
 
@@ -119,11 +123,11 @@ class Scale(nn.Module):
         rows = []
         for param in params:
             if param.scale == "log":
-                steep = 2 / torch.log(torch.tensor(param.high / param.low)).item()
-                rows.append((0.0, steep, -1 - steep * torch.log(torch.tensor(param.low)).item()))
+                slope = 2 / torch.log(torch.tensor(param.high / param.low)).item()
+                rows.append((0.0, slope, -1 - slope * torch.log(torch.tensor(param.low)).item()))
             else:
-                steep = 2 / (param.high - param.low)
-                rows.append((steep, 0.0, -1 - steep * param.low))
+                slope = 2 / (param.high - param.low)
+                rows.append((slope, 0.0, -1 - slope * param.low))
         for name, column in zip(("linear", "log", "offset"), zip(*rows, strict=True), strict=True):
             self.register_buffer(name, torch.tensor(column).view(1, -1, 1, 1))
 
@@ -132,5 +136,5 @@ class Scale(nn.Module):
     offset: Tensor
 
     def forward(self, values: Tensor) -> Tensor:
-        logarithm = torch.log(values.clamp_min(_TINY))
+        logarithm = torch.log(values.clamp_min(EPS))
         return self.linear * values + self.log * logarithm + self.offset

@@ -13,45 +13,45 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkSpec:
     """Where the function lies that builds a network, and with what.
 
-    ``takes_context``: whether it can take parameter values and a thumbnail with each picture.
-    ``greys``: whether it can be told that all results are grey.
-    ``settings``: what has been found to train it well, where that differs from what others need.
+    ``supports_conditioning``: whether it can take parameter values and a thumbnail with each picture.
+    ``supports_grey``: whether it can be told that all results are grey.
+    ``train_defaults``: what has been found to train it well, where that differs from what others need.
     """
 
-    about: str
-    call: str
+    description: str
+    factory: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    takes_context: bool = False
-    greys: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
+    supports_conditioning: bool = False
+    supports_grey: bool = False
+    train_defaults: dict[str, Any] = field(default_factory=dict)
 
 
-_STUDENT_SETTINGS = {"batch": 8, "crop": 128, "optimiser": "muon", "peak_rate": 8e-3}
+_UNET_TRAIN_DEFAULTS = {"batch": 8, "crop": 128, "optimiser": "muon", "max_lr": 8e-3}
 
 NETWORKS = {
-    "fast": Shape(
+    "fast": NetworkSpec(
         "U-shaped, half resolution and below, 7 k multiply-adds a pixel",
         "burnish.networks.unet:UNet",
         {"widths": (32, 32, 48, 64), "down": (0, 1, 2, 2), "up": (0, 2, 2)},
-        takes_context=True,
-        greys=True,
-        settings=_STUDENT_SETTINGS,
+        supports_conditioning=True,
+        supports_grey=True,
+        train_defaults=_UNET_TRAIN_DEFAULTS,
     ),
-    "best": Shape(
+    "best": NetworkSpec(
         "U-shaped, wider and deeper, 19 k multiply-adds a pixel",
         "burnish.networks.unet:UNet",
         {"widths": (48, 48, 64, 64), "down": (0, 2, 2, 2), "up": (1, 2, 2)},
-        takes_context=True,
-        greys=True,
-        settings=_STUDENT_SETTINGS,
+        supports_conditioning=True,
+        supports_grey=True,
+        train_defaults=_UNET_TRAIN_DEFAULTS,
     ),
-    "can24": Shape(
+    "can24": NetworkSpec(
         "the paper's, at full resolution, 37 k multiply-adds a pixel", "burnish.networks.can:can24"
     ),
-    "can32": Shape(
+    "can32": NetworkSpec(
         "the paper's larger one, 75 k multiply-adds a pixel", "burnish.networks.can:can32"
     ),
 }
@@ -59,14 +59,14 @@ DEFAULT_NETWORK = "fast"
 
 
 def build(
-    name: str, sliders: Sequence[Param] = (), thumbnail: bool = False, grey: bool = False
+    name: str, sliders: Sequence[Param] = (), global_context: bool = False, grey: bool = False
 ) -> "Network":
     """Return a new network, untrained.
 
     Parameters
     ----------
     sliders : parameters whose values it is to take with each picture
-    thumbnail : whether it is to take a small version of the whole picture
+    global_context : whether it is to take a small version of the whole picture
     grey : whether its results are to be grey, for a network that can be told
 
     Raises
@@ -78,21 +78,21 @@ def build(
     >>> build("can24").halo
     128
     """
-    shape = NETWORKS[name]
-    module, _, function = shape.call.partition(":")
-    make = getattr(import_module(module), function)
-    arguments = dict(shape.arguments)
-    if shape.takes_context:
-        arguments |= {"sliders": tuple(sliders), "thumbnail": thumbnail}
-    elif sliders or thumbnail:
-        able = [name for name, other in NETWORKS.items() if other.takes_context]
+    spec = NETWORKS[name]
+    module, _, function = spec.factory.partition(":")
+    factory = getattr(import_module(module), function)
+    arguments = dict(spec.arguments)
+    if spec.supports_conditioning:
+        arguments |= {"sliders": tuple(sliders), "global_context": global_context}
+    elif sliders or global_context:
+        supporting = [name for name, other in NETWORKS.items() if other.supports_conditioning]
         raise UsageError(
             "--network",
-            expected=f"{' or '.join(able)} for sliders or a thumbnail",
+            expected=f"{' or '.join(supporting)} for sliders or a thumbnail",
             got=name,
             remedy="choose one of them, or leave sliders and thumbnail out",
         )
-    if grey and shape.greys:
+    if grey and spec.supports_grey:
         arguments["grey"] = True
-    network: Network = make(**arguments)
+    network: Network = factory(**arguments)
     return network

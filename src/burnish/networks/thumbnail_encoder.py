@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 # A histogram of colours, in the soft bins of rectifiers, is what most global decisions need.
 _BINS = 32
-_CODE = 32
+EMBED_DIM = 32
 
 
-class Glance(nn.Module):
+class ThumbnailEncoder(nn.Module):
     """Gains and shifts of a network's layers, from a thumbnail: its colours, and what lies where.
 
     Parameters
@@ -29,31 +29,31 @@ class Glance(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
         super().__init__()
-        self.bins = nn.Sequential(
+        self.histogram_branch = nn.Sequential(
             nn.Conv2d(3, _BINS, 1), nn.ReLU(), nn.Conv2d(_BINS, _BINS, 1), nn.ReLU()
         )
-        self.places = nn.Sequential(
+        self.spatial_branch = nn.Sequential(
             nn.Conv2d(3, 16, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(16, _CODE, 3, stride=2, padding=1),
+            nn.Conv2d(16, EMBED_DIM, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(_CODE, _CODE, 3, stride=2, padding=1),
+            nn.Conv2d(EMBED_DIM, EMBED_DIM, 3, stride=2, padding=1),
             nn.ReLU(),
         )
-        self.sum_up = nn.Conv2d(2 * _BINS + 2 * _CODE, _CODE, 1)
+        self.fuse = nn.Conv2d(2 * _BINS + 2 * EMBED_DIM, EMBED_DIM, 1)
         self.widths = [layer.out_channels for layer in layers]
-        self.modulate = nn.Conv2d(_CODE, 2 * sum(self.widths), 1)
-        nn.init.zeros_(self.modulate.weight)
-        nn.init.zeros_(self.modulate.bias)  # type: ignore[arg-type]
+        self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1)
+        nn.init.zeros_(self.to_film.weight)
+        nn.init.zeros_(self.to_film.bias)  # type: ignore[arg-type]
 
     def forward(self, thumbnail: Tensor) -> list[tuple[Tensor, Tensor]]:
         centred = thumbnail - 0.5
-        seen = []
-        for branch in (self.bins, self.places):
+        pooled = []
+        for branch in (self.histogram_branch, self.spatial_branch):
             features = branch(centred)
-            seen += [F.adaptive_avg_pool2d(features, 1), F.adaptive_max_pool2d(features, 1)]
-        code = F.relu(self.sum_up(torch.cat(seen, dim=1)))
-        gains, shifts = self.modulate(code).chunk(2, dim=1)
+            pooled += [F.adaptive_avg_pool2d(features, 1), F.adaptive_max_pool2d(features, 1)]
+        embedding = F.relu(self.fuse(torch.cat(pooled, dim=1)))
+        gains, shifts = self.to_film(embedding).chunk(2, dim=1)
         return list(
             zip(
                 torch.split(gains, self.widths, dim=1),

@@ -15,19 +15,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from burnish.networks.unet_backbone import Trunk
+from burnish.networks.unet_backbone import UNetBackbone
 from burnish.params import Param
 
 COLOURS = 3
 
 
-class UNet(Trunk):
+class UNet(UNetBackbone):
     """A trunk on space-to-depth features that gives each pixel's gain and offset.
 
     Parameters
     ----------
     factor : the side of the blocks that go into channels, px
-    widths, down, up, sliders, thumbnail : see `Trunk`
+    widths, down, up, sliders, global_context : see `UNetBackbone`
     grey : whether the result is grey: the mean of its three colours in each
 
     Shape: see `Network`
@@ -48,11 +48,13 @@ class UNet(Trunk):
         up: Sequence[int],
         factor: int = 2,
         sliders: Sequence[Param] = (),
-        thumbnail: bool = False,
+        global_context: bool = False,
         grey: bool = False,
     ) -> None:
-        block = COLOURS * factor**2
-        super().__init__(block, 2 * block, factor, widths, down, up, sliders, thumbnail)
+        block_channels = COLOURS * factor**2
+        super().__init__(
+            block_channels, 2 * block_channels, factor, widths, down, up, sliders, global_context
+        )
         self.grey = grey
         # Of the colours at each place in a block. Behind the spread blocks it would be fewer
         # multiply-adds, but at full resolution, where moving pixels takes longer than that.
@@ -61,11 +63,11 @@ class UNet(Trunk):
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         blocks = F.pixel_unshuffle(image, self.cell)
-        gain, offset = self.trunk(blocks, *context).chunk(2, dim=1)
-        result = blocks + blocks * gain + offset
+        gain, offset = self.forward_cells(blocks, *context).chunk(2, dim=1)
+        output = blocks + blocks * gain + offset
         if self.grey:
-            result = F.conv2d(result, self.mean)
-        return F.pixel_shuffle(result, self.cell)
+            output = F.conv2d(output, self.mean)
+        return F.pixel_shuffle(output, self.cell)
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
@@ -73,9 +75,9 @@ class UNet(Trunk):
         return super().macs_per_pixel + (COLOURS**2 * self.cell**2 if self.grey else 0)
 
     @property
-    def activations_per_pixel(self) -> int:  # type: ignore[override]
+    def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         """Most values a pixel has at once, rounded up.
 
         The blocks wait for the trunk; in the end for gain and offset, which are cut from one.
         """
-        return ceil(COLOURS + max(self.most_alive(), Fraction(4 * COLOURS)))
+        return ceil(COLOURS + max(self.peak_activations(), Fraction(4 * COLOURS)))

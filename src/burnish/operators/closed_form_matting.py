@@ -24,7 +24,7 @@ TOLERANCE = 1e-4
 MAX_ITERATIONS = 5000
 
 
-def soft_matting(rgb: NDArray[np.floating], patches: Array) -> Array:
+def soft_matting(rgb: NDArray[np.floating], transmission: Array) -> Array:
     """Solve (L + lambda U) t = lambda t~ for the transmission t, (H, W).
 
     L is the matting Laplacian of rgb and t~ the transmission of the patches, U the identity.
@@ -37,16 +37,16 @@ def soft_matting(rgb: NDArray[np.floating], patches: Array) -> Array:
     """
     w = _affinities(np.ascontiguousarray(rgb, np.float64), EPSILON)
     precondition = _Preconditioner(w, rgb)
-    t = patches.astype(np.float64)
-    r = LAMBDA * patches - _multiply(w, t)
-    goal = (TOLERANCE * LAMBDA) ** 2 * _dot(patches, patches)
+    t = transmission.astype(np.float64)
+    r = LAMBDA * transmission - _multiply(w, t)
+    threshold = (TOLERANCE * LAMBDA) ** 2 * _dot(transmission, transmission)
     p, rho = np.zeros_like(t), 1.0
     for _ in range(MAX_ITERATIONS):
-        if _dot(r, r) <= goal:
+        if _dot(r, r) <= threshold:
             return t
         z = precondition(r)
-        rho, before = _dot(r, z), rho
-        p = z + rho / before * p
+        rho, rho_before = _dot(r, z), rho
+        p = z + rho / rho_before * p
         q = _multiply(w, p)
         alpha = rho / _dot(p, q)
         t += alpha * p
@@ -134,16 +134,16 @@ def _multiply(w, t):  # type: ignore[no-untyped-def]
             # The columns whose partner, dx to the right, is in the picture, and the partners'.
             a, b, c, d = max(0, -dx), width - max(0, dx), max(0, dx), width - max(0, -dx)
             if y + dy < height:
-                _pull(result[y, a:b], w[k, y, a:b], t[y, a:b], t[y + dy, c:d])
+                _add_differences(result[y, a:b], w[k, y, a:b], t[y, a:b], t[y + dy, c:d])
             if y >= dy:
-                _pull(result[y, c:d], w[k, y - dy, a:b], t[y, c:d], t[y - dy, a:b])
+                _add_differences(result[y, c:d], w[k, y - dy, a:b], t[y, c:d], t[y - dy, a:b])
     return result
 
 
 @numba.njit(cache=True)
-def _pull(result, w, here, there):  # type: ignore[no-untyped-def]
+def _add_differences(result, w, values, neighbours):  # type: ignore[no-untyped-def]
     for i in range(len(result)):
-        result[i] += w[i] * (here[i] - there[i])
+        result[i] += w[i] * (values[i] - neighbours[i])
 
 
 class _Preconditioner:
@@ -155,7 +155,7 @@ class _Preconditioner:
     The pixels themselves are the finest grid.
     """
 
-    finest = 4
+    finest_spacing = 4
 
     def __init__(self, w: Array, rgb: NDArray[np.floating]) -> None:
         height, width, _ = rgb.shape
@@ -164,23 +164,23 @@ class _Preconditioner:
         self.diagonal = _diagonal(w)
         self.inverses: list[Array] = []
         self.to_coarser: list[Any] = []
-        spacing = self.finest
+        spacing = self.finest_spacing
         size = ((height - 1) // spacing + 2, (width - 1) // spacing + 2)
         while True:
-            blocks = _blocks(w, self.basis, size, spacing).reshape(-1, 4, 4)
+            blocks = _node_matrices(w, self.basis, size, spacing).reshape(-1, 4, 4)
             # Coefficients that the colours around a node cannot tell apart have no inverse.
-            slight = 1e-8 * np.trace(blocks, axis1=1, axis2=2) + 1e-12
-            self.inverses.append(np.linalg.inv(blocks + slight[:, None, None] * np.eye(4)))
+            regularisation = 1e-8 * np.trace(blocks, axis1=1, axis2=2) + 1e-12
+            self.inverses.append(np.linalg.inv(blocks + regularisation[:, None, None] * np.eye(4)))
             if max(size) <= 3 or spacing >= 64:
                 break
-            along_y, along_x = _hats(size[0]), _hats(size[1])
+            along_y, along_x = _linear_restriction(size[0]), _linear_restriction(size[1])
             self.to_coarser.append(sparse.kron(along_y, along_x, format="csr"))
             size = along_y.shape[0], along_x.shape[0]
             spacing *= 2
 
     def __call__(self, r: Array) -> Array:
         """Return z of shape (H, W) for a residual r of the same shape."""
-        fields = [_restrict(r, self.basis, self.finest)]
+        fields = [_restrict(r, self.basis, self.finest_spacing)]
         for to_coarser in self.to_coarser:
             fields.append(to_coarser @ fields[-1])
         z = np.zeros_like(fields[-1])
@@ -188,18 +188,18 @@ class _Preconditioner:
             if level < len(self.to_coarser):
                 z = self.to_coarser[level].T @ z
             z += np.matmul(self.inverses[level], fields[level][..., None])[..., 0]
-        result: Array = _interpolate(z, self.basis, self.finest)
+        result: Array = _interpolate(z, self.basis, self.finest_spacing)
         result += r / self.diagonal
         return result
 
 
-def _hats(nodes: int) -> Any:
+def _linear_restriction(nodes: int) -> Any:
     """Return the sparse matrix that gathers a line of nodes onto every second of them."""
     i = np.arange(nodes)
-    share = i % 2 / 2
+    fraction = i % 2 / 2
     rows, columns = np.r_[i // 2, i // 2 + 1], np.r_[i, i]
     return sparse.csr_matrix(
-        (np.r_[1 - share, share], (rows, columns)), (((nodes - 1) // 2) + 2, nodes)
+        (np.r_[1 - fraction, fraction], (rows, columns)), (((nodes - 1) // 2) + 2, nodes)
     )
 
 
@@ -218,12 +218,12 @@ def _diagonal(w):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _hat(y, x, node_y, node_x, spacing):  # type: ignore[no-untyped-def]
-    across = max(0.0, 1 - abs(y - node_y) / spacing)
-    return across * max(0.0, 1 - abs(x - node_x) / spacing)
+    weight_y = max(0.0, 1 - abs(y - node_y) / spacing)
+    return weight_y * max(0.0, 1 - abs(x - node_x) / spacing)
 
 
 @numba.njit(cache=True, parallel=True)
-def _blocks(w, basis, size, spacing):  # type: ignore[no-untyped-def]
+def _node_matrices(w, basis, size, spacing):  # type: ignore[no-untyped-def]
     """Return P' (L + lambda U) P of every node, (nodes down, nodes along, 4, 4).
 
     It is the sum of lambda t_p^2 over pixels and w_pq (t_p - t_q)^2 over pairs.
@@ -233,18 +233,18 @@ def _blocks(w, basis, size, spacing):  # type: ignore[no-untyped-def]
     for node in numba.prange(size[0] * size[1]):
         ny, nx = node // size[1] * spacing, node % size[1] * spacing
         block = blocks[node // size[1], node % size[1]]
-        change = np.empty(4)
+        difference = np.empty(4)
         for y in range(max(0, ny - spacing - 1), min(height, ny + spacing)):
             for x in range(max(0, nx - spacing - 1), min(width, nx + spacing + 2)):
-                here = _hat(y, x, ny, nx, spacing)
-                _add_square(block, LAMBDA * here * here, basis[y, x])
+                hat_p = _hat(y, x, ny, nx, spacing)
+                _add_square(block, LAMBDA * hat_p * hat_p, basis[y, x])
                 for k in range(len(_PAIRS)):
                     qy, qx = y + _PAIRS[k, 0], x + _PAIRS[k, 1]
                     if qy < height and 0 <= qx < width:
-                        there = _hat(qy, qx, ny, nx, spacing)
+                        hat_q = _hat(qy, qx, ny, nx, spacing)
                         for c in range(4):
-                            change[c] = here * basis[y, x, c] - there * basis[qy, qx, c]
-                        _add_square(block, w[k, y, x], change)
+                            difference[c] = hat_p * basis[y, x, c] - hat_q * basis[qy, qx, c]
+                        _add_square(block, w[k, y, x], difference)
     return blocks
 
 
@@ -265,9 +265,9 @@ def _restrict(r, basis, spacing):  # type: ignore[no-untyped-def]
         ny, nx = node // along * spacing, node % along * spacing
         for y in range(max(0, ny - spacing + 1), min(height, ny + spacing)):
             for x in range(max(0, nx - spacing + 1), min(width, nx + spacing)):
-                share = r[y, x] * _hat(y, x, ny, nx, spacing)
+                weighted = r[y, x] * _hat(y, x, ny, nx, spacing)
                 for c in range(4):
-                    fields[node, c] += share * basis[y, x, c]
+                    fields[node, c] += weighted * basis[y, x, c]
     return fields
 
 

@@ -23,9 +23,9 @@ Array = NDArray[np.float64]
 # The paper's least t.
 T0 = 0.1
 # The share of pixels, haziest first, among which the air-light is sought.
-HAZIEST = 0.001
+HAZIEST_FRACTION = 0.001
 # What a channel of the air-light is at least: division by it must make sense.
-DARKEST_AIR = 1 / 255
+MIN_AIRLIGHT = 1 / 255
 
 
 def dark_channel_dehazing(
@@ -84,9 +84,9 @@ def dark_channel_dehazing(
     >>> np.round(dark_channel_dehazing(hazy, air, omega=1)[:, 0, 0], 2) + 0.0
     array([0. , 0.6, 0. , 0.6, 0. , 0.6])
     """
-    A = settle_airlight(rgb, airlight, patch)
-    t = soft_matting(rgb, transmission(rgb, A, omega, patch))
-    return recover(rgb, t, A)
+    A = resolve_airlight(rgb, airlight, patch)
+    t = soft_matting(rgb, patch_transmission(rgb, A, omega, patch))
+    return recover_radiance(rgb, t, A)
 
 
 def dark_channel(rgb: NDArray[np.floating], patch: int) -> Any:
@@ -105,29 +105,29 @@ def estimate_airlight(rgb: NDArray[np.floating], patch: int = 15) -> Array:
     picture has the same air-light.
     """
     dark = dark_channel(rgb, patch).ravel()
-    count = max(1, round(HAZIEST * dark.size))
-    hazy = dark >= np.partition(dark, -count)[-count]
-    colours = rgb.reshape(-1, 3)[hazy].astype(np.float64)
+    count = max(1, round(HAZIEST_FRACTION * dark.size))
+    is_haziest = dark >= np.partition(dark, -count)[-count]
+    colours = rgb.reshape(-1, 3)[is_haziest].astype(np.float64)
     brightness = colours.sum(axis=1)
     A: Array = colours[brightness == brightness.max()].mean(axis=0)
     return A
 
 
-def settle_airlight(
+def resolve_airlight(
     rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, patch: int
 ) -> Array:
     """Return the air-light that was given, or else the estimate, (3,), no channel near 0."""
     A = estimate_airlight(rgb, patch) if airlight is None else np.asarray(airlight, np.float64)
-    return np.maximum(A, DARKEST_AIR)
+    return np.maximum(A, MIN_AIRLIGHT)
 
 
-def transmission(rgb: NDArray[np.floating], A: Array, omega: float, patch: int) -> Array:
+def patch_transmission(rgb: NDArray[np.floating], A: Array, omega: float, patch: int) -> Array:
     """Return the transmission of each patch, (H, W)."""
     t: Array = 1 - omega * dark_channel(rgb / A, patch)
     return t
 
 
-def recover(rgb: NDArray[np.float32], t: Array, A: Array) -> NDArray[np.float32]:
+def recover_radiance(rgb: NDArray[np.float32], t: Array, A: Array) -> NDArray[np.float32]:
     """Return the scene J behind the haze, in the precision of rgb."""
     J = (rgb - A) / np.maximum(t, T0)[..., None] + A
     return J.astype(rgb.dtype)

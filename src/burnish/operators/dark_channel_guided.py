@@ -9,7 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.dark_channel_dehazing import recover, settle_airlight, transmission
+from burnish.operators.dark_channel_dehazing import (
+    patch_transmission,
+    recover_radiance,
+    resolve_airlight,
+)
 
 
 def dark_channel_guided(
@@ -59,8 +63,8 @@ def dark_channel_guided(
     >>> np.round(dark_channel_guided(hazy, air, omega=1)[:, 0, 0], 2) + 0.0
     array([0. , 0.6, 0. , 0.6, 0. , 0.6])
     """
-    A = settle_airlight(rgb, airlight, patch)
-    patches = transmission(rgb, A, omega, patch).astype(np.float32)
+    A = resolve_airlight(rgb, airlight, patch)
+    patches = patch_transmission(rgb, A, omega, patch).astype(np.float32)
     guide = np.ascontiguousarray(rgb, np.float32)
     t = cv2.ximgproc.guidedFilter(guide, patches, radius, epsilon)
-    return recover(rgb, np.asarray(t, np.float64), A)
+    return recover_radiance(rgb, np.asarray(t, np.float64), A)

@@ -3,18 +3,18 @@
 from burnish.operators.operator import Operator, Paper
 from burnish.params import ColourParam, FileParam, Param
 
-MORE: dict[str, Operator] = {
+EXTRA_OPERATORS: dict[str, Operator] = {
     "dark-channel-guided": Operator(
         name="dark-channel-guided",
         title="Dark channel dehazing, guided filter",
-        about="Removes haze quickly, its transmission given edges by the guided filter",
-        call="burnish.operators.dark_channel_guided:dark_channel_guided",
-        globally=True,
+        summary="Removes haze quickly, its transmission given edges by the guided filter",
+        function="burnish.operators.dark_channel_guided:dark_channel_guided",
+        uses_global_statistics=True,
         params=(
             ColourParam(
                 "airlight",
                 effect="is the colour of the haze, as a far part of the photo shows it",
-                otherwise="estimated from the photo",
+                default_text="estimated from the photo",
             ),
             Param(
                 "omega",
@@ -30,7 +30,7 @@ MORE: dict[str, Operator] = {
                 low=1,
                 high=63,
                 unit="px",
-                whole=True,
+                integer=True,
             ),
             Param(
                 "radius",
@@ -40,7 +40,7 @@ MORE: dict[str, Operator] = {
                 high=200,
                 scale="log",
                 unit="px",
-                whole=True,
+                integer=True,
             ),
             Param(
                 "epsilon",
@@ -61,8 +61,8 @@ MORE: dict[str, Operator] = {
     "non-local-means": Operator(
         name="non-local-means",
         title="Non-local means",
-        about="Removes noise and keeps what repeats: texture, edges, lines",
-        call="burnish.operators.non_local_means:non_local_means",
+        summary="Removes noise and keeps what repeats: texture, edges, lines",
+        function="burnish.operators.non_local_means:non_local_means",
         params=(
             Param(
                 "h",
@@ -79,7 +79,7 @@ MORE: dict[str, Operator] = {
                 low=1,
                 high=5,
                 unit="px",
-                whole=True,
+                integer=True,
             ),
             Param(
                 "search-radius",
@@ -88,7 +88,7 @@ MORE: dict[str, Operator] = {
                 low=1,
                 high=21,
                 unit="px",
-                whole=True,
+                integer=True,
             ),
         ),
         paper=Paper(
@@ -101,8 +101,8 @@ MORE: dict[str, Operator] = {
     "bilateral": Operator(
         name="bilateral",
         title="Bilateral filter",
-        about="Smooths within areas of like colour, not across their edges",
-        call="burnish.operators.bilateral:bilateral",
+        summary="Smooths within areas of like colour, not across their edges",
+        function="burnish.operators.bilateral:bilateral",
         params=(
             Param(
                 "sigma-space",
@@ -132,8 +132,8 @@ MORE: dict[str, Operator] = {
     "rolling-guidance": Operator(
         name="rolling-guidance",
         title="Rolling guidance",
-        about="Removes detail by its size and keeps large edges sharp",
-        call="burnish.operators.rolling_guidance:rolling_guidance",
+        summary="Removes detail by its size and keeps large edges sharp",
+        function="burnish.operators.rolling_guidance:rolling_guidance",
         params=(
             Param(
                 "sigma-space",
@@ -158,7 +158,7 @@ MORE: dict[str, Operator] = {
                 default=4,
                 low=1,
                 high=8,
-                whole=True,
+                integer=True,
             ),
         ),
         paper=Paper(
@@ -171,8 +171,8 @@ MORE: dict[str, Operator] = {
     "kuwahara": Operator(
         name="kuwahara",
         title="Oil painting (Kuwahara)",
-        about="Paints in patches of flat colour that follow the edges, like brush strokes in oil",
-        call="burnish.operators.kuwahara:kuwahara",
+        summary="Paints in patches of flat colour that follow the edges, like brush strokes in oil",
+        function="burnish.operators.kuwahara:kuwahara",
         params=(
             Param(
                 "radius",
@@ -218,9 +218,9 @@ MORE: dict[str, Operator] = {
     "local-contrast": Operator(
         name="local-contrast",
         title="Local contrast (CLAHE)",
-        about="Raises contrast where there is little, each part of the photo by itself",
-        call="burnish.operators.local_contrast:local_contrast",
-        globally=True,
+        summary="Raises contrast where there is little, each part of the photo by itself",
+        function="burnish.operators.local_contrast:local_contrast",
+        uses_global_statistics=True,
         params=(
             Param(
                 "clip-limit",
@@ -237,7 +237,7 @@ MORE: dict[str, Operator] = {
                 low=1,
                 high=32,
                 scale="log",
-                whole=True,
+                integer=True,
             ),
         ),
         paper=Paper(
@@ -250,9 +250,9 @@ MORE: dict[str, Operator] = {
     "multi-scale-retinex": Operator(
         name="multi-scale-retinex",
         title="Multi-scale retinex",
-        about="Opens shadows and tames highlights, as an eye that adapts to each part of a scene",
-        call="burnish.operators.multi_scale_retinex:multi_scale_retinex",
-        globally=True,
+        summary="Opens shadows and tames highlights, as an eye that adapts to each part of a scene",
+        function="burnish.operators.multi_scale_retinex:multi_scale_retinex",
+        uses_global_statistics=True,
         params=(
             Param(
                 "small",
@@ -309,8 +309,8 @@ MORE: dict[str, Operator] = {
     "look": Operator(
         name="look",
         title="Look",
-        about="Gives a photo the colours of a look kept in a .cube file",
-        call="burnish.operators.lut:look",
+        summary="Gives a photo the colours of a look kept in a .cube file",
+        function="burnish.operators.lut:look",
         params=(FileParam("lut", effect="holds the look", kind="cube"),),
     ),
 }

@@ -74,15 +74,15 @@ def kuwahara(
     >>> np.round(kuwahara(rgb)[20, 16:24, 0], 1)
     array([0.2, 0.2, 0.2, 0.2, 0.8, 0.8, 0.8, 0.8])
     """
-    direction, anisotropy = edges(rgb, sigma)
+    direction, anisotropy = edge_orientation(rgb, sigma)
     margin = math.ceil(radius * (1 + 1 / alpha))
-    around = cv2.copyMakeBorder(rgb, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
+    padded = cv2.copyMakeBorder(rgb, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
     result = np.empty(rgb.shape, rgb.dtype)
-    _paint(around, margin, direction, anisotropy, radius, q, alpha, result)
+    _filter_rows(padded, margin, direction, anisotropy, radius, q, alpha, result)
     return result
 
 
-def edges(
+def edge_orientation(
     rgb: NDArray[np.floating], sigma: float
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Return along what angle edges run, from x to y, and how clearly, 0 to 1."""
@@ -100,18 +100,18 @@ def edges(
 
 
 @numba.njit(cache=True, parallel=True)
-def _paint(around, margin, direction, anisotropy, radius, q, alpha, result):  # type: ignore[no-untyped-def]
+def _filter_rows(padded, margin, direction, anisotropy, radius, q, alpha, result):  # type: ignore[no-untyped-def]
     height, width, _ = result.shape
-    cosines = np.cos(2 * np.pi / SECTORS * np.arange(SECTORS)).astype(around.dtype)
-    sines = np.sin(2 * np.pi / SECTORS * np.arange(SECTORS)).astype(around.dtype)
+    cosines = np.cos(2 * np.pi / SECTORS * np.arange(SECTORS)).astype(padded.dtype)
+    sines = np.sin(2 * np.pi / SECTORS * np.arange(SECTORS)).astype(padded.dtype)
     for row in numba.prange(height):
-        sums = np.empty((5, SECTORS), around.dtype)
+        sums = np.empty((5, SECTORS), padded.dtype)
         for column in range(width):
             stretch = (alpha + anisotropy[row, column]) / alpha
             angle = direction[row, column]
             sums[:] = 0
-            _gather(
-                around,
+            _accumulate_sectors(
+                padded,
                 row + margin,
                 column + margin,
                 math.cos(angle),
@@ -122,31 +122,31 @@ def _paint(around, margin, direction, anisotropy, radius, q, alpha, result):  # 
                 sines,
                 sums,
             )
-            _mix(sums, around[row + margin, column + margin], q, result[row, column])
+            _blend_sectors(sums, padded[row + margin, column + margin], q, result[row, column])
 
 
 @numba.njit(cache=True)
-def _gather(around, row, column, cosine, sine, a, b, cosines, sines, sums):  # type: ignore[no-untyped-def]
+def _accumulate_sectors(padded, row, column, cosine, sine, a, b, cosines, sines, sums):  # type: ignore[no-untyped-def]
     """Add up for every sector the weights, the weighted colours and their squares.
 
     Colours are taken relative to the middle pixel, which keeps the variance's digits.
     """
-    middle = around[row, column]
-    weights = np.empty(SECTORS, around.dtype)
-    across = int(math.sqrt((a * cosine) ** 2 + (b * sine) ** 2))
-    down = int(math.sqrt((a * sine) ** 2 + (b * cosine) ** 2))
-    for dy in range(-down, down + 1):
-        for dx in range(-across, across + 1):
-            x = around.dtype.type((dx * cosine + dy * sine) / a)
-            y = around.dtype.type((dy * cosine - dx * sine) / b)
+    centre = padded[row, column]
+    weights = np.empty(SECTORS, padded.dtype)
+    reach_x = int(math.sqrt((a * cosine) ** 2 + (b * sine) ** 2))
+    reach_y = int(math.sqrt((a * sine) ** 2 + (b * cosine) ** 2))
+    for dy in range(-reach_y, reach_y + 1):
+        for dx in range(-reach_x, reach_x + 1):
+            x = padded.dtype.type((dx * cosine + dy * sine) / a)
+            y = padded.dtype.type((dy * cosine - dx * sine) / b)
             distance = x * x + y * y
             if distance > 1:
                 continue
-            pixel = around[row + dy, column + dx]
-            R, G, B = pixel[0] - middle[0], pixel[1] - middle[1], pixel[2] - middle[2]
+            pixel = padded[row + dy, column + dx]
+            R, G, B = pixel[0] - centre[0], pixel[1] - centre[1], pixel[2] - centre[2]
             square = R * R + G * G + B * B
             total = _sector_weights(x, y, cosines, sines, weights)
-            scale = around.dtype.type(math.exp(-distance / (2 * SIGMA_R**2)) / total)
+            scale = padded.dtype.type(math.exp(-distance / (2 * SIGMA_R**2)) / total)
             for k in range(SECTORS):
                 w = weights[k] * scale
                 sums[0, k] += w
@@ -174,7 +174,7 @@ def _sector_weights(x, y, cosines, sines, weights):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True)
-def _mix(sums, middle, q, result):  # type: ignore[no-untyped-def]
+def _blend_sectors(sums, centre, q, result):  # type: ignore[no-untyped-def]
     """Write the mean of the sectors' mean colours, weighed by how even each is."""
     total = 0.0
     R = G = B = 0.0
@@ -187,6 +187,6 @@ def _mix(sums, middle, q, result):  # type: ignore[no-untyped-def]
         R += evenness * r
         G += evenness * g
         B += evenness * b
-    result[0] = middle[0] + R / total
-    result[1] = middle[1] + G / total
-    result[2] = middle[2] + B / total
+    result[0] = centre[0] + R / total
+    result[1] = centre[1] + G / total
+    result[2] = centre[2] + B / total

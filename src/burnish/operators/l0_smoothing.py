@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from burnish.operators.threads import threads
+from burnish.operators.threads import thread_count
 
 # Where the paper stops raising beta.
 BETA_MAX = 1e5
@@ -68,13 +68,13 @@ def l0_smoothing(
         F_S *= beta
         F_S += F_I
         F_S /= 1 + beta * F_gradient
-        S = scipy.fft.irfft2(F_S, s=size, overwrite_x=True, workers=threads())
+        S = scipy.fft.irfft2(F_S, s=size, overwrite_x=True, workers=thread_count())
         beta *= kappa
     return np.moveaxis(S, 0, 2)
 
 
 def _fourier(planes: NDArray[np.floating]) -> NDArray[np.complexfloating]:
-    spectrum: NDArray[np.complexfloating] = scipy.fft.rfft2(planes, workers=threads())
+    spectrum: NDArray[np.complexfloating] = scipy.fft.rfft2(planes, workers=thread_count())
     return spectrum
 
 

@@ -63,7 +63,7 @@ def local_contrast(
     lab = rgb2lab(rgb)
     lightness = lab[..., 0] / 100
     curves = _curves(lightness, clip_limit, int(tiles))
-    equalised = _apply(curves, lightness).astype(lab.dtype)
+    equalised = _interpolate_curves(curves, lightness).astype(lab.dtype)
     lab[..., 0] = 100 * equalised
     lab[..., 1:] *= np.minimum(equalised / np.maximum(lightness, 1e-6), 1)[..., None]
     result: NDArray[np.floating] = lab2rgb(lab)
@@ -94,16 +94,18 @@ def _clip(histogram: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
     high = np.full_like(low, limit)
     for _ in range(50):  # halvings: to the last bit
         middle = (low + high) / 2
-        short = np.minimum(histogram + middle, limit).mean(axis=2, keepdims=True) < 1
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
+        is_below = np.minimum(histogram + middle, limit).mean(axis=2, keepdims=True) < 1
+        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
     return np.minimum(histogram + high, limit)
 
 
-def _apply(curves: NDArray[np.float64], lightness: NDArray[np.floating]) -> NDArray[np.float64]:
+def _interpolate_curves(
+    curves: NDArray[np.float64], lightness: NDArray[np.floating]
+) -> NDArray[np.float64]:
     """Look every pixel's lightness up, linearly between the tiles' centres and the bins' edges."""
     (height, width), (rows, columns, _) = lightness.shape, curves.shape
     y = (np.arange(height) + 0.5) * rows / height - 0.5
     x = (np.arange(width) + 0.5) * columns / width - 0.5
-    where = np.broadcast_arrays(y[:, None], x, lightness * BINS)
-    result: NDArray[np.float64] = map_coordinates(curves, where, order=1, mode="nearest")
+    coordinates = np.broadcast_arrays(y[:, None], x, lightness * BINS)
+    result: NDArray[np.float64] = map_coordinates(curves, coordinates, order=1, mode="nearest")
     return result

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.operators.luminance import luminance
-from burnish.operators.pyramid import Plane, collapse, expansion, gaussian_pyramid
-from burnish.operators.threads import threads
+from burnish.operators.pyramid import Plane, collapse, expand_taps, gaussian_pyramid
+from burnish.operators.threads import thread_count
 
 # A plane I and the value g to remap it about, to r(I; g).
 Remap = Callable[[Plane, float], Plane]
@@ -89,7 +89,9 @@ def local_laplacian(
     array([0.21, 0.21, 0.21, 0.21, 0.2 , 0.7 , 0.7 , 0.7 , 0.7 , 0.7 ])
     """
     Y = luminance(rgb)
-    Y_new = filtered(Y, curved(_detail_curve(detail, sigma), sigma, beta), references)
+    Y_new = local_laplacian_filter(
+        Y, remap_curve(_detail_curve(detail, sigma), sigma, beta), references
+    )
     dark = Y.dtype.type(DARK)
     result: NDArray[np.floating] = (rgb + dark) * ((Y_new + dark) / (Y + dark))[..., None] - dark
     return result
@@ -103,7 +105,7 @@ def _detail_curve(detail: float, sigma: float) -> NDArray[np.float64]:
     return curve
 
 
-def curved(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) -> Remap:
+def remap_curve(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) -> Remap:
     """Return the remapping r(i; g) = g + sign(d) f(|d|), d = i - g, for an f given as a table.
 
     Parameters
@@ -122,7 +124,7 @@ def curved(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) -> Rema
     return remap
 
 
-def filtered(I: Plane, remap: Remap, references: int) -> Plane:  # noqa: E741
+def local_laplacian_filter(I: Plane, remap: Remap, references: int) -> Plane:  # noqa: E741
     """Filter a plane by the fast local Laplacian filter.
 
     Parameters
@@ -141,37 +143,37 @@ def filtered(I: Plane, remap: Remap, references: int) -> Plane:  # noqa: E741
     bands = [np.zeros((2, *level.shape), I.dtype) for level in gaussian[:-1]]
     last = references - 1
 
-    def add(reference: int) -> None:
+    def add_reference(reference: int) -> None:
         remapped = gaussian_pyramid(remap(I, reference / last))
         for band, value, (fine, coarse) in zip(bands, gaussian, pairwise(remapped), strict=False):
-            taps = (taps for side in fine.shape for taps in expansion(side, I.dtype))
-            _add(band[reference % 2], value, reference, last, fine, coarse, *taps)
+            taps = (taps for side in fine.shape for taps in expand_taps(side, I.dtype))
+            _accumulate(band[reference % 2], value, reference, last, fine, coarse, *taps)
 
     # A reference serves values less than a step away: not all are needed.
     lowest, highest = int(float(I.min()) * last), int(float(I.max()) * last) + 1
-    with ThreadPoolExecutor(threads()) as pool:
-        list(pool.map(add, range(lowest, min(highest, last) + 1)))
+    with ThreadPoolExecutor(thread_count()) as pool:
+        list(pool.map(add_reference, range(lowest, min(highest, last) + 1)))
     return collapse([*(band.sum(axis=0) for band in bands), gaussian[-1]])
 
 
 @numba.njit(cache=True, nogil=True)
-def _remap(I, table, rise, g, sigma, beta):  # type: ignore[no-untyped-def]  # noqa: E741
+def _remap(I, table, slopes, g, sigma, beta):  # type: ignore[no-untyped-def]  # noqa: E741
     result = np.empty_like(I)
-    steps = I.dtype.type(len(rise)) / sigma
-    last = I.dtype.type(len(rise) - 1)
+    steps = I.dtype.type(len(slopes)) / sigma
+    last = I.dtype.type(len(slopes) - 1)
     for y in range(I.shape[0]):
         for x in range(I.shape[1]):
             d = I[y, x] - g
-            inside = min(abs(d), sigma)
-            place = inside * steps
-            knot = np.int32(min(place, last))  # of 64 bits, the loop would not be vectorised
-            f = table[knot] + (place - I.dtype.type(knot)) * rise[knot]
-            result[y, x] = g + math.copysign(f + (abs(d) - inside) * beta, d)
+            clamped = min(abs(d), sigma)
+            position = clamped * steps
+            knot = np.int32(min(position, last))  # of 64 bits, the loop would not be vectorised
+            f = table[knot] + (position - I.dtype.type(knot)) * slopes[knot]
+            result[y, x] = g + math.copysign(f + (abs(d) - clamped) * beta, d)
     return result
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(  # type: ignore[no-untyped-def]
+def _accumulate(  # type: ignore[no-untyped-def]
     band,
     gaussian,
     reference,
@@ -187,13 +189,13 @@ def _add(  # type: ignore[no-untyped-def]
     zero = band.dtype.type(0)
     for y in range(band.shape[0]):
         for x in range(band.shape[1]):
-            nearness = 1 - abs(gaussian[y, x] * last - reference)
-            if nearness > 0:
-                enlarged = zero
+            weight = 1 - abs(gaussian[y, x] * last - reference)
+            if weight > 0:
+                expanded = zero
                 for row in range(row_index.shape[1]):
-                    line = zero
+                    row_sum = zero
                     for column in range(column_index.shape[1]):
                         value = coarse[row_index[y, row], column_index[x, column]]
-                        line += column_weight[x, column] * value
-                    enlarged += row_weight[y, row] * line
-                band[y, x] += nearness * (fine[y, x] - enlarged)
+                        row_sum += column_weight[x, column] * value
+                    expanded += row_weight[y, row] * row_sum
+                band[y, x] += weight * (fine[y, x] - expanded)

@@ -59,32 +59,32 @@ def look(rgb: NDArray[np.float32], lut: str | PathLike[str]) -> NDArray[np.float
         # The content, because a file may change while a long run goes on.
         processor = _processor(path, path.read_bytes())
     except OSError as error:
-        raise _refusal(path, error.strerror or str(error)) from error
+        raise _lut_error(path, error.strerror or str(error)) from error
     result = np.array(rgb, dtype=np.float32, order="C")
     processor.applyRGB(result)
     return result
 
 
 # A row of the table that holds more than numbers: OpenColorIO would take 0 for nan and for 0,5.
-_ODD_ROW = re.compile(rb"(?im)^[ \t]*(?:[-+]?(?:nan|inf)|[-+.\d].*[^-+.\de \t\r\n]).*$")
+_INVALID_ROW = re.compile(rb"(?im)^[ \t]*(?:[-+]?(?:nan|inf)|[-+.\d].*[^-+.\de \t\r\n]).*$")
 
 
 @lru_cache(maxsize=2)
 def _processor(path: Path, content: bytes) -> Any:
     if path.suffix.lower() != ".cube":
-        raise _refusal(path, f"a file named *{path.suffix}")
+        raise _lut_error(path, f"a file named *{path.suffix}")
     # OpenColorIO would go on giving what a file of this name held before.
     OCIO.ClearAllCaches()
-    where = str(path.resolve())
-    transform = OCIO.FileTransform(where, interpolation=OCIO.INTERP_BEST)
+    absolute_path = str(path.resolve())
+    transform = OCIO.FileTransform(absolute_path, interpolation=OCIO.INTERP_BEST)
     try:
         processor = OCIO.Config.CreateRaw().getProcessor(transform).getDefaultCPUProcessor()
     except OCIO.Exception as error:
-        raise _refusal(path, _reason(str(error), where)) from error
+        raise _lut_error(path, _reason(str(error), absolute_path)) from error
     except UnicodeDecodeError as error:  # it quotes a line that is no text
-        raise _refusal(path, "a file that is not text") from error
-    if odd := _ODD_ROW.search(content):
-        raise _refusal(path, f"a row {odd[0].decode(errors='replace').strip()!r}")
+        raise _lut_error(path, "a file that is not text") from error
+    if invalid_row := _INVALID_ROW.search(content):
+        raise _lut_error(path, f"a row {invalid_row[0].decode(errors='replace').strip()!r}")
     return processor
 
 
@@ -102,7 +102,7 @@ def _reason(message: str, where: str) -> str:
     return message.rpartition("error: ")[2].strip(". ")
 
 
-def _refusal(path: Path, got: str) -> UsageError:
+def _lut_error(path: Path, got: str) -> UsageError:
     return UsageError(
         f"look {path}",
         expected="a .cube file, 1-D or 3-D",

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from burnish.operators.threads import threads
+from burnish.operators.threads import thread_count
 
 
 def multi_scale_retinex(
@@ -75,9 +75,9 @@ def multi_scale_retinex(
     (np.float64(0.1), np.float64(0.3))
     """
     intensity = rgb.mean(axis=2)
-    photo = 255 * intensity + 1
-    R = np.log(photo)
-    for surround in _blurs(photo, (small, medium, large)):
+    scaled_intensity = 255 * intensity + 1
+    R = np.log(scaled_intensity)
+    for surround in _gaussian_blurs(scaled_intensity, (small, medium, large)):
         R -= np.log(surround) / 3
     low, high = np.percentile(R, (clipped, 100 - clipped))
     if high - low < 1e-4:  # rounding, not contrast
@@ -90,14 +90,16 @@ def multi_scale_retinex(
     return adapted
 
 
-def _blurs(photo: NDArray[np.floating], scales: tuple[float, ...]) -> list[NDArray[np.floating]]:
+def _gaussian_blurs(
+    plane: NDArray[np.floating], scales: tuple[float, ...]
+) -> list[NDArray[np.floating]]:
     """Convolve with F_n. Mirroring at half a pixel makes cosines of a Fourier transform."""
-    spectrum = scipy.fft.dctn(photo, workers=threads())
-    frequencies = [np.pi * np.arange(size) / size for size in photo.shape]
+    spectrum = scipy.fft.dctn(plane, workers=thread_count())
+    frequencies = [np.pi * np.arange(size) / size for size in plane.shape]
     blurs = []
     for c in scales:
-        along_y, along_x = (np.exp(-((c * w / 2) ** 2)).astype(photo.dtype) for w in frequencies)
-        blurred = scipy.fft.idctn(spectrum * along_y[:, None] * along_x, workers=threads())
+        along_y, along_x = (np.exp(-((c * w / 2) ** 2)).astype(plane.dtype) for w in frequencies)
+        blurred = scipy.fft.idctn(spectrum * along_y[:, None] * along_x, workers=thread_count())
         # A Gaussian of positive values is positive; rounding is not.
         blurs.append(np.maximum(blurred, 1))
     return blurs

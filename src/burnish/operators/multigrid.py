@@ -57,9 +57,9 @@ class Multigrid:
         self.levels: list[_Level] = []
         matrix = finest
         while np.prod(matrix.size) > COARSEST:
-            weights = _interpolation(*_all_five(matrix))
+            weights = _interpolation_weights(*_stencil(matrix))
             self.levels.append(_Level(matrix, weights, channels))
-            matrix = Matrix(*_galerkin(*_all_five(matrix), weights))
+            matrix = Matrix(*_galerkin(*_stencil(matrix), weights))
         self.coarsest = np.linalg.inv(_dense(matrix)).astype(np.float32)
         self.x = np.zeros((channels, *matrix.C.shape), np.float32)
         self.b = np.zeros_like(self.x)
@@ -70,7 +70,7 @@ class Multigrid:
         grids[0].b[:, 1:-1, 1:-1] = r
         for fine, coarse in zip(self.levels, grids[1:], strict=True):
             fine.x[...] = 0
-            _sweep(fine.x, fine.b, fine.inverse, *fine.couplings, False)
+            _gauss_seidel(fine.x, fine.b, fine.inverse, *fine.couplings, False)
             _residual(fine.x, fine.b, fine.r, *fine.planes)
             _restrict(fine.r, coarse.b, fine.weights)
         inner = self.b[:, 1:-1, 1:-1]
@@ -78,7 +78,7 @@ class Multigrid:
         self.x[:, 1:-1, 1:-1] = solved.reshape(inner.shape)
         for fine, coarse in zip(self.levels[::-1], grids[:0:-1], strict=True):
             _interpolate(coarse.x, fine.x, fine.weights)
-            _sweep(fine.x, fine.b, fine.inverse, *fine.couplings, True)
+            _gauss_seidel(fine.x, fine.b, fine.inverse, *fine.couplings, True)
         z: NDArray[np.float32] = grids[0].x[:, 1:-1, 1:-1]
         return z
 
@@ -99,14 +99,14 @@ class _Level:
         self.b, self.r = np.zeros_like(self.x), np.zeros_like(self.x)
 
 
-def _all_five(matrix: Matrix) -> tuple[NDArray[Any], ...]:
+def _stencil(matrix: Matrix) -> tuple[NDArray[Any], ...]:
     zero = np.zeros_like(matrix.C)
     return tuple(zero if plane is None else plane for plane in matrix.planes)
 
 
 def _dense(matrix: Matrix) -> NDArray[np.float64]:
     height, width = matrix.size
-    C, E, S, SE, SW = _all_five(matrix)
+    C, E, S, SE, SW = _stencil(matrix)
     number = np.arange(height * width).reshape(height, width)
     dense = np.diag(C[1:-1, 1:-1].ravel()).astype(np.float64)
     for plane, dy, dx in ((E, 0, 1), (S, 1, 0), (SE, 1, 1), (SW, 1, -1)):
@@ -119,11 +119,11 @@ def _dense(matrix: Matrix) -> NDArray[np.float64]:
 
 
 @numba.njit(cache=True, parallel=True)
-def _sweep(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-untyped-def]
+def _gauss_seidel(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-untyped-def]
     """Gauss-Seidel, every other row at a time: rows of one parity do not couple with each other."""
     channels, height, width = x.shape
-    for turn in range(2):
-        parity = 1 - turn if backward else turn
+    for half_sweep in range(2):
+        parity = 1 - half_sweep if backward else half_sweep
         for k in numba.prange((height - 1 - parity) // 2):
             y = 2 * k + 1 + parity
             t = np.empty(width, np.float32)
@@ -174,7 +174,7 @@ def _residual(x, b, r, C, E, S, SE, SW):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _interpolation(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
+def _interpolation_weights(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
     """Return P's weights, of shape (8, coarse H + 2, coarse W + 2)."""
     height, width = C.shape[0] - 2, C.shape[1] - 2
     coarse_height, coarse_width = (height + 1) // 2, (width + 1) // 2
@@ -189,14 +189,14 @@ def _interpolation(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
                 i = x + 1
                 before = E[y, i - 1] + SE[y - 1, i - 1] + SW[y, i]
                 after = E[y, i] + SW[y - 1, i + 1] + SE[y, i]
-                P[0, Y + 1, X + 1], P[1, Y + 1, X + 1] = _shares(
+                P[0, Y + 1, X + 1], P[1, Y + 1, X + 1] = _normalised_weights(
                     before, after, C[y, i] - S[y - 1, i] - S[y, i]
                 )
             if has_below:
                 j = y + 1
                 before = S[j - 1, x] + SE[j - 1, x - 1] + SW[j - 1, x + 1]
                 after = S[j, x] + SE[j, x] + SW[j, x]
-                P[2, Y + 1, X + 1], P[3, Y + 1, X + 1] = _shares(
+                P[2, Y + 1, X + 1], P[3, Y + 1, X + 1] = _normalised_weights(
                     before, after, C[j, x] - E[j, x - 1] - E[j, x]
                 )
     for Y in numba.prange(coarse_height):
@@ -221,20 +221,20 @@ def _interpolation(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _shares(before, after, whole):  # type: ignore[no-untyped-def]
-    if whole <= 0:  # couplings that repel: the two neighbours share alike
+def _normalised_weights(before, after, total):  # type: ignore[no-untyped-def]
+    if total <= 0:  # couplings that repel: the two neighbours share alike
         return 0.5, 0.5
-    return before / whole, after / whole
+    return before / total, after / total
 
 
 @numba.njit(cache=True)
-def _influence(P, Y, X, patch):  # type: ignore[no-untyped-def]
+def _prolongation_column(P, Y, X, column):  # type: ignore[no-untyped-def]
     """Write a column of P, the 3 x 3 weights of coarse pixel (Y, X), counted without the ring."""
     left, up, up_left = P[:, Y + 1, X], P[:, Y, X + 1], P[:, Y, X]
     here = P[:, Y + 1, X + 1]
-    patch[0, 0], patch[0, 1], patch[0, 2] = up_left[7], up[3], up[6]
-    patch[1, 0], patch[1, 1], patch[1, 2] = left[1], 1, here[0]
-    patch[2, 0], patch[2, 1], patch[2, 2] = left[5], here[2], here[4]
+    column[0, 0], column[0, 1], column[0, 2] = up_left[7], up[3], up[6]
+    column[1, 0], column[1, 1], column[1, 2] = left[1], 1, here[0]
+    column[2, 0], column[2, 1], column[2, 2] = left[5], here[2], here[4]
 
 
 @numba.njit(cache=True, parallel=True)
@@ -244,14 +244,14 @@ def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
     coarse_height, coarse_width = P.shape[1] - 2, P.shape[2] - 2
     planes = np.zeros((5, coarse_height + 2, coarse_width + 2))
     for Y in numba.prange(coarse_height):
-        patch, image = np.zeros((3, 3)), np.zeros((7, 7))
+        column, image = np.zeros((3, 3)), np.zeros((7, 7))
         for X in range(coarse_width):
             # image = A (column of P), around its centre at [3, 3].
-            _influence(P, Y, X, patch)
+            _prolongation_column(P, Y, X, column)
             image[...] = 0
             for dy in range(-1, 2):
                 for dx in range(-1, 2):
-                    value = patch[dy + 1, dx + 1]
+                    value = column[dy + 1, dx + 1]
                     y, x = 2 * Y + 1 + dy, 2 * X + 1 + dx
                     if value == 0 or y < 1 or x < 1 or y > height or x > width:
                         continue
@@ -268,13 +268,13 @@ def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
             for number, (dY, dX) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))):
                 if Y + dY >= coarse_height or X + dX >= coarse_width or X + dX < 0:
                     continue
-                _influence(P, Y + dY, X + dX, patch)
+                _prolongation_column(P, Y + dY, X + dX, column)
                 value = 0.0
                 for dy in range(-1, 2):
                     for dx in range(-1, 2):
                         j, i = 3 + 2 * dY + dy, 3 + 2 * dX + dx
                         if 0 <= i < 7 and j < 7:
-                            value += image[j, i] * patch[dy + 1, dx + 1]
+                            value += image[j, i] * column[dy + 1, dx + 1]
                 planes[number, Y + 1, X + 1] = value if number == 0 else -value
     return planes[0], planes[1], planes[2], planes[3], planes[4]
 

@@ -24,7 +24,7 @@ ALPHA = 1.2
 EPS = 1e-4
 LAMBDA_MEDIUM, LAMBDA_COARSE = 0.125, 0.5
 # Lightness of middle grey, about which the base's contrast turns.
-MIDDLE = 56.0
+MIDDLE_LIGHTNESS = 56.0
 SATURATION = 1.1
 # The authors' three renderings, each as the exposure and the S-curves of detail, middle and base.
 FINE, MEDIUM, COARSE = (1.0, 25, 1, 1), (1.0, 1, 40, 1), (1.1, 4, 1, 15)
@@ -72,15 +72,15 @@ def multiscale_tone(
     """
     lab = rgb2lab(np.asarray(rgb, np.float64))
     L = lab[..., 0]
-    u0, u1 = (wls(L, lambda_) for lambda_ in (LAMBDA_MEDIUM, LAMBDA_COARSE))
+    u0, u1 = (wls_filter(L, lambda_) for lambda_ in (LAMBDA_MEDIUM, LAMBDA_COARSE))
     result = np.array(rgb, np.float64)
     for weight, rendering in ((fine, FINE), (medium, MEDIUM), (coarse, COARSE)):
         if weight:
-            result += weight / 3 * (_render(lab, u0, u1, *rendering) - rgb)
+            result += weight / 3 * (_recombine(lab, u0, u1, *rendering) - rgb)
     return result
 
 
-def wls(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
+def wls_filter(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
     """Smooth a picture and keep its edges.
 
     Parameters
@@ -91,10 +91,10 @@ def wls(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
     """
     guide = np.log(g + EPS)
     right, down = edge_weights(guide, lambda_, alpha, EPS)
-    return solve(np.ones_like(guide), right, down, g, tolerance=TOLERANCE)
+    return solve(np.ones_like(guide), right, down, g, rtol=TOLERANCE)
 
 
-def _render(
+def _recombine(
     lab: NDArray[np.float64],
     u0: Plane,
     u1: Plane,
@@ -105,8 +105,8 @@ def _render(
 ) -> NDArray[np.float64]:
     """Put the three layers together again, each through its S-curve."""
     L = (
-        MIDDLE
-        + _s_curve(exposure * u1 - MIDDLE, base)
+        MIDDLE_LIGHTNESS
+        + _s_curve(exposure * u1 - MIDDLE_LIGHTNESS, base)
         + _s_curve(u0 - u1, middle)
         + _s_curve(lab[..., 0] - u0, detail)
     )

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.threads import threads
+from burnish.operators.threads import thread_count
 
 # Rows worked on at once: what they need stays in a core's cache.
-BAND = 64
+BAND_ROWS = 64
 
 
 def non_local_means(
@@ -65,22 +65,22 @@ def non_local_means(
     (np.float64(0.05), np.float64(0.01))
     """
     v = np.asarray(rgb, dtype=np.float32)
-    bands = range(0, v.shape[0], BAND)
-    one = partial(_band, v, h=h, patch=int(patch_radius), search=int(search_radius))
-    with ThreadPoolExecutor(threads()) as pool:
-        return np.concatenate(list(pool.map(one, bands)))
+    bands = range(0, v.shape[0], BAND_ROWS)
+    denoise = partial(_denoise_band, v, h=h, patch=int(patch_radius), search=int(search_radius))
+    with ThreadPoolExecutor(thread_count()) as pool:
+        return np.concatenate(list(pool.map(denoise, bands)))
 
 
-def _band(
+def _denoise_band(
     v: NDArray[np.float32], top: int, h: float, patch: int, search: int
 ) -> NDArray[np.float32]:
     """Denoise the rows from `top` on, with as many rows around as the search reaches."""
     height, width, _ = v.shape
-    bottom = min(top + BAND, height)
+    bottom = min(top + BAND_ROWS, height)
     first, last = max(0, top - search), min(height, bottom + search)
     # One plane a channel. The patches' margin is the photo's own where it goes on.
-    rows = _mirrored(np.arange(first - patch, last + patch), height)
-    columns = _mirrored(np.arange(-patch, width + patch), width)
+    rows = _reflect_indices(np.arange(first - patch, last + patch), height)
+    columns = _reflect_indices(np.arange(-patch, width + patch), width)
     padded = np.ascontiguousarray(np.moveaxis(v[rows][:, columns], 2, 0))
     planes = padded[:, patch:-patch, patch:-patch]
     gaussian = cv2.getGaussianKernel(2 * patch + 1, patch / 2, cv2.CV_32F)
@@ -89,8 +89,8 @@ def _band(
 
     total = planes.copy()
     weights = np.ones(planes.shape[1:], np.float32)
-    for dy, dx in _half(min(search, last - first - 1), min(search, width - 1)):
-        here, there = _overlap(dy, dx)
+    for dy, dx in _half_offsets(min(search, last - first - 1), min(search, width - 1)):
+        here, there = _overlapping_slices(dy, dx)
         difference = padded[:, *here] - padded[:, *there]
         squares = np.einsum("chw,chw->hw", difference, difference)
         distance = cv2.sepFilter2D(squares, -1, gaussian, gaussian_h2)
@@ -104,14 +104,17 @@ def _band(
     return np.moveaxis(total[:, top - first : bottom - first], 0, 2)
 
 
-def _half(far_y: int, far_x: int) -> list[tuple[int, int]]:
+def _half_offsets(max_dy: int, max_dx: int) -> list[tuple[int, int]]:
     """One of every two opposite steps to another pixel."""
     return [
-        (dy, dx) for dy in range(far_y + 1) for dx in range(-far_x, far_x + 1) if dy > 0 or dx > 0
+        (dy, dx)
+        for dy in range(max_dy + 1)
+        for dx in range(-max_dx, max_dx + 1)
+        if dy > 0 or dx > 0
     ]
 
 
-def _overlap(dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def _overlapping_slices(dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Return where pixels have a neighbour (dy, dx) away, and where these neighbours are."""
     along_y, along_y_there = slice(0, -dy or None), slice(dy, None)
     if dx >= 0:
@@ -119,7 +122,7 @@ def _overlap(dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]
     return (along_y, slice(-dx, None)), (along_y_there, slice(0, dx))
 
 
-def _mirrored(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+def _reflect_indices(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     """Fold indices back into 0 to size - 1 without repeating the ends."""
     period = max(2 * (size - 1), 1)
     return np.minimum(index % period, -index % period)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from burnish.operators.dark_channel_dehazing import settle_airlight
+from burnish.operators.dark_channel_dehazing import resolve_airlight
 from burnish.operators.luminance import luminance
-from burnish.operators.threads import threads
+from burnish.operators.threads import thread_count
 from burnish.operators.wls_solver import edge_weights, solve
 
 Array = NDArray[np.float64]
@@ -22,13 +22,13 @@ T_MIN = 0.1
 # A little haze is left: a picture without any looks unnatural (the paper, after He et al.).
 LEAVE_HAZE = 1.06
 # A line of so many pixels is as good as one of more.
-MANY = 50
+RELIABLE_COUNT = 50
 EPS = 1e-5
 TOLERANCE = 1e-4
 # The share of values that the last stretch makes black, and as many white.
-CLIPPED = 0.005
+CLIPPED_FRACTION = 0.005
 # The patch, in px, of the air-light's estimate.
-PATCH = 15
+AIRLIGHT_PATCH = 15
 
 
 def nonlocal_dehazing(
@@ -80,20 +80,22 @@ def nonlocal_dehazing(
     True
     """
     I = np.asarray(rgb, np.float64) ** gamma  # noqa: E741 the paper's own name
-    A = settle_airlight(I, None if airlight is None else np.asarray(airlight) ** gamma, PATCH)
-    t_lines, weight = transmission(I, A)
-    t = regularised(t_lines, weight, I, lambda_)
+    A = resolve_airlight(
+        I, None if airlight is None else np.asarray(airlight) ** gamma, AIRLIGHT_PATCH
+    )
+    t_lines, weight = haze_line_transmission(I, A)
+    t = regularise(t_lines, weight, I, lambda_)
     J = (I - (1 - LEAVE_HAZE * t[..., None]) * A) / np.maximum(t, T_MIN)[..., None]
-    stretched: Array = _stretch(np.clip(J, 0, 1) ** (1 / gamma))
+    stretched: Array = _stretch_contrast(np.clip(J, 0, 1) ** (1 / gamma))
     return stretched
 
 
-def transmission(I: Array, A: Array) -> tuple[Array, Array]:  # noqa: E741
+def haze_line_transmission(I: Array, A: Array) -> tuple[Array, Array]:  # noqa: E741
     """Return what the haze-lines say of t, and how far it is to be trusted, both (H, W)."""
     d = (I - A).reshape(-1, 3)
     r = np.sqrt((d * d).sum(axis=1))
     unit = d / np.maximum(r, 1e-12)[:, None]
-    line = cKDTree(sphere(DIRECTIONS)).query(unit, workers=threads())[1]
+    line = cKDTree(fibonacci_sphere(DIRECTIONS)).query(unit, workers=thread_count())[1]
     r_max = np.zeros(DIRECTIONS)
     np.maximum.at(r_max, line, r)
     t = np.clip(r / np.maximum(r_max[line], 1e-12), T_MIN, 1)
@@ -110,28 +112,30 @@ def _reliability(line: NDArray[np.intp], r: Array) -> Array:
     mean = np.bincount(line, r, minlength=DIRECTIONS) / n
     variance = np.bincount(line, (r - mean[line]) ** 2, minlength=DIRECTIONS) / n
     spread = np.sqrt(variance / max(float(variance.max()), 1e-12))
-    weight: Array = np.minimum(1, count / MANY) * np.minimum(1, 3 * np.maximum(1e-3, spread - 0.1))
+    weight: Array = np.minimum(1, count / RELIABLE_COUNT) * np.minimum(
+        1, 3 * np.maximum(1e-3, spread - 0.1)
+    )
     return weight
 
 
-def regularised(t: Array, weight: Array, I: Array, lambda_: float) -> Array:  # noqa: E741
+def regularise(t: Array, weight: Array, I: Array, lambda_: float) -> Array:  # noqa: E741
     """Smooth t where it is not to be trusted, along the picture and not across its edges."""
     right, down = edge_weights(luminance(I), lambda_, 2, EPS)
-    smooth: Array = solve(weight, right, down, weight * t, tolerance=TOLERANCE)
+    smooth: Array = solve(weight, right, down, weight * t, rtol=TOLERANCE)
     return np.clip(smooth, 0, 1)
 
 
-def sphere(points: int) -> Array:
+def fibonacci_sphere(points: int) -> Array:
     """Return points spread evenly on the unit sphere, (points, 3): a Fibonacci spiral."""
     i = np.arange(points) + 0.5
     z = 1 - 2 * i / points
-    around = np.pi * (1 + 5**0.5) * i
+    azimuth = np.pi * (1 + 5**0.5) * i
     radius = np.sqrt(1 - z * z)
-    return np.stack([radius * np.cos(around), radius * np.sin(around), z], axis=1)
+    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=1)
 
 
-def _stretch(J: Array) -> Array:
-    low, high = np.quantile(J, [CLIPPED, 1 - CLIPPED])
+def _stretch_contrast(J: Array) -> Array:
+    low, high = np.quantile(J, [CLIPPED_FRACTION, 1 - CLIPPED_FRACTION])
     if high - low < 1e-3:  # a constant picture has no contrast to stretch
         return J
     stretched: Array = np.clip((J - low) / (high - low), 0, 1)

@@ -14,14 +14,14 @@ from typing import Any
 import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
 from burnish.files import digest
-from burnish.operators.threads import hold_libraries
+from burnish.operators.threads import limit_library_threads
 from burnish.params import AnyParam, ChoiceParam, FileParam, Param, Value
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 # One operator at a time: each uses all cores by itself, and numba's simplest thread pool, which is
 # all there is on some systems, does not bear two callers.
-_TURN = threading.Lock()
+_RUN_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Operator:
     ----------
     name : as typed on the command line
     title : for people
-    call : what it does, (H, W, 3) float32 in [0, 1] -> same, taking the params' keywords;
+    function : what it does, (H, W, 3) float32 in [0, 1] -> same, taking the params' keywords;
         either a callable or its address ``module:function``, which is imported on first use so
         that listing operators costs nothing
     params : what a person may turn
     paper : None for a user's own operator
-    about : one sentence on what it is good for
-    globally : whether it decides by the whole picture (a histogram, the colour of the haze)
-    far : whether what it does at a place depends on light and detail of any size around it
+    summary : one sentence on what it is good for
+    uses_global_statistics : whether it decides by the whole picture (a histogram, the colour of the haze)
+    long_range : whether what it does at a place depends on light and detail of any size around it
     grey : whether every result is grey, so that its network's should be too
     identity : what else makes this operator what it is (the text of a command, the bytes of a
         script): two operators with equal identity and parameters give equal pictures
@@ -57,47 +57,47 @@ class Operator:
 
     name: str
     title: str
-    call: str | Callable[..., Any]
+    function: str | Callable[..., Any]
     params: tuple[AnyParam, ...] = ()
     paper: Paper | None = None
-    about: str = ""
-    globally: bool = False
-    far: bool = False
+    summary: str = ""
+    uses_global_statistics: bool = False
+    long_range: bool = False
     grey: bool = False
     identity: str = ""
 
     @property
-    def sees_whole(self) -> bool:
+    def needs_thumbnail(self) -> bool:
         """Whether its network should see a thumbnail of the whole picture."""
-        return self.globally or self.far
+        return self.uses_global_statistics or self.long_range
 
-    def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:
+    def resolve_params(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Return a checked value for every parameter, by name; see `burnish.params.settle`."""
-        return burnish.params.settle(self.params, given, of=self.name)
+        return burnish.params.resolve_params(self.params, values, owner=self.name)
 
-    def function(self) -> Callable[..., Any]:
+    def load_function(self) -> Callable[..., Any]:
         """Return the function itself.
 
         Raises
         ------
         MissingLibraryError : a library that it needs is not installed
         """
-        if callable(self.call):
-            return self.call
-        module, _, name = self.call.partition(":")
+        if callable(self.function):
+            return self.function
+        module, _, name = self.function.partition(":")
         try:
             function: Callable[..., Any] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
-            raise missing_library(error).at(f"operator {self.name}") from error
+            raise missing_library(error).with_context(f"operator {self.name}") from error
         return function
 
-    def run(self, rgb: Any, **given: Value) -> Any:
+    def run(self, rgb: Any, **params: Value) -> Any:
         """Apply the operator to a picture.
 
         Parameters
         ----------
         rgb : ndarray of shape (H, W, 3), float32, sRGB-encoded, in [0, 1]
-        given : parameter values by keyword or name; the defaults serve for the rest
+        params : parameter values by keyword or name; the defaults serve for the rest
 
         Returns
         -------
@@ -111,15 +111,15 @@ class Operator:
         """
         import numpy as np
 
-        values = self.settle(given)
-        picture = np.array(rgb, dtype=np.float32)
-        self._check_input(picture)
-        function = self.function()
-        keywords = {p.keyword: argument(p, values[p.name]) for p in self.params}
+        values = self.resolve_params(params)
+        image = np.array(rgb, dtype=np.float32)
+        self._check_input(image)
+        function = self.load_function()
+        keywords = {p.argument_name: to_argument(p, values[p.name]) for p in self.params}
         try:
-            with _TURN if isinstance(self.call, str) else contextlib.nullcontext():
-                hold_libraries()
-                result = np.asarray(function(picture, **keywords))
+            with _RUN_LOCK if isinstance(self.function, str) else contextlib.nullcontext():
+                limit_library_threads()
+                result = np.asarray(function(image, **keywords))
         except (Exception, SystemExit) as error:  # another's code may do anything
             if isinstance(error, BurnishError):
                 raise
@@ -129,18 +129,18 @@ class Operator:
                 got=f"{type(error).__name__}: {error}",
                 remedy="mend the operator, or try another photo",
             ) from error
-        self._check(result, np.shape(rgb))
+        self._check_output(result, np.shape(rgb))
         return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
 
-    def _check_input(self, picture: Any) -> None:
+    def _check_input(self, image: Any) -> None:
         import numpy as np
 
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
-            got = f"an array of shape {picture.shape}"
-        elif not np.isfinite(picture).all():
+        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            got = f"an array of shape {image.shape}"
+        elif not np.isfinite(image).all():
             got = "values that are not finite"
-        elif picture.min() < 0 or picture.max() > 1:
-            got = f"values from {picture.min():g} to {picture.max():g}"
+        elif image.min() < 0 or image.max() > 1:
+            got = f"values from {image.min():g} to {image.max():g}"
         else:
             return
         raise UsageError(
@@ -150,12 +150,12 @@ class Operator:
             remedy="convert it first",
         )
 
-    def _check(self, result: Any, shape: tuple[int, ...]) -> None:
+    def _check_output(self, output: Any, shape: tuple[int, ...]) -> None:
         import numpy as np
 
-        if result.shape != shape or result.dtype.kind != "f":
-            got = f"{result.dtype} of shape {result.shape}"
-        elif not np.isfinite(result).all():
+        if output.shape != shape or output.dtype.kind != "f":
+            got = f"{output.dtype} of shape {output.shape}"
+        elif not np.isfinite(output).all():
             got = "values that are not finite"
         else:
             return
@@ -169,22 +169,24 @@ class Operator:
     def fingerprint(self, values: Mapping[str, Value]) -> str:
         """Return a text that changes where the operator's result could: code, values, identity."""
         code = ""
-        if isinstance(self.call, str):
-            code = _code(self.call.partition(":")[0])
-        files = {p.name: _file(p, values[p.name]) for p in self.params if isinstance(p, FileParam)}
+        if isinstance(self.function, str):
+            code = _code_digest(self.function.partition(":")[0])
+        files = {
+            p.name: _param_path(p, values[p.name]) for p in self.params if isinstance(p, FileParam)
+        }
         contents = {name: digest(file) for name, file in files.items() if file}
         return json.dumps(
             [self.name, self.identity, code, sorted((dict(values) | contents).items())]
         )
 
 
-def argument(param: AnyParam, value: Value) -> Any:
+def to_argument(param: AnyParam, value: Value) -> Any:
     """Return what the function gets for a parameter's value."""
     if isinstance(param, Param):
         number = param.check(value)
-        return int(number) if param.whole else number
+        return int(number) if param.integer else number
     if isinstance(param, FileParam):
-        file = _file(param, value)
+        file = _param_path(param, value)
         if file is None or param.kind != "photo":
             return file
         from burnish.photo import Photo
@@ -197,28 +199,28 @@ def argument(param: AnyParam, value: Value) -> Any:
     return np.array(list(bytes.fromhex(str(value)[1:])), np.float32) / 255
 
 
-def _file(param: FileParam, value: Value) -> Path | None:
+def _param_path(param: FileParam, value: Value) -> Path | None:
     """Return the file that a parameter means: the one given, or the one that ships instead."""
     if value is None:
-        return SAMPLES / param.ships if param.ships else None
+        return SAMPLES / param.sample if param.sample else None
     return Path(str(value))
 
 
 @lru_cache
-def _code(module: str) -> str:
+def _code_digest(module: str) -> str:
     """Hash what an operator is written in."""
-    return digest(*sorted(_sources(module)))
+    return digest(*sorted(_source_files(module)))
 
 
-def _sources(module: str) -> set[Path]:
+def _source_files(module: str) -> set[Path]:
     """Return the files of an operator's module and of what it imports from beside it."""
-    found: set[Path] = set()
+    files: set[Path] = set()
     names = [module]
     while names:
         file = import_module(names.pop()).__file__
-        if file is None or Path(file) in found:
+        if file is None or Path(file) in files:
             continue
-        found.add(Path(file))
+        files.add(Path(file))
         names += [
             node.module
             for node in ast.walk(ast.parse(Path(file).read_bytes()))
@@ -226,4 +228,4 @@ def _sources(module: str) -> set[Path]:
             and (node.module or "").startswith("burnish.operators.")
             and node.module
         ]
-    return found
+    return files

@@ -6,12 +6,12 @@ Fast Image Processing with Fully-Convolutional Networks, https://doi.org/10.1109
 from burnish.operators.operator import Operator, Paper
 from burnish.params import ColourParam, FileParam, Param
 
-TEN: dict[str, Operator] = {
+PAPER_OPERATORS: dict[str, Operator] = {
     "l0-smoothing": Operator(
         name="l0-smoothing",
         title="L0 smoothing",
-        about="Flattens texture and noise, keeps the strongest edges sharp",
-        call="burnish.operators.l0_smoothing:l0_smoothing",
+        summary="Flattens texture and noise, keeps the strongest edges sharp",
+        function="burnish.operators.l0_smoothing:l0_smoothing",
         params=(
             Param(
                 "lambda",
@@ -40,8 +40,8 @@ TEN: dict[str, Operator] = {
     "rudin-osher-fatemi": Operator(
         name="rudin-osher-fatemi",
         title="Total variation (ROF)",
-        about="Smooths into flat areas with sharp borders between them",
-        call="burnish.operators.rudin_osher_fatemi:rudin_osher_fatemi",
+        summary="Smooths into flat areas with sharp borders between them",
+        function="burnish.operators.rudin_osher_fatemi:rudin_osher_fatemi",
         params=(
             Param(
                 "lambda",
@@ -62,8 +62,8 @@ TEN: dict[str, Operator] = {
     "tv-l1": Operator(
         name="tv-l1",
         title="Total variation with an L1 data term",
-        about="Removes small things whatever their contrast, keeps the contrast of the rest",
-        call="burnish.operators.tv_l1:tv_l1",
+        summary="Removes small things whatever their contrast, keeps the contrast of the rest",
+        function="burnish.operators.tv_l1:tv_l1",
         params=(
             Param(
                 "lambda",
@@ -84,8 +84,8 @@ TEN: dict[str, Operator] = {
     "relative-total-variation": Operator(
         name="relative-total-variation",
         title="Structure from texture by relative total variation",
-        about="Takes texture away and leaves the structure that it covers",
-        call="burnish.operators.relative_total_variation:relative_total_variation",
+        summary="Takes texture away and leaves the structure that it covers",
+        function="burnish.operators.relative_total_variation:relative_total_variation",
         params=(
             Param(
                 "lambda",
@@ -123,9 +123,9 @@ TEN: dict[str, Operator] = {
     "multiscale-tone": Operator(
         name="multiscale-tone",
         title="Multi-scale tone manipulation",
-        about="Boosts contrast at three scales by edge-preserving weighted least squares, "
+        summary="Boosts contrast at three scales by edge-preserving weighted least squares, "
         "without halos",
-        call="burnish.operators.multiscale_tone:multiscale_tone",
+        function="burnish.operators.multiscale_tone:multiscale_tone",
         params=(
             Param("fine", effect="sharpens texture", default=1.0, low=0.0, high=3.0),
             Param("medium", effect="brings out shapes", default=1.0, low=0.0, high=3.0),
@@ -141,9 +141,9 @@ TEN: dict[str, Operator] = {
     "local-laplacian": Operator(
         name="local-laplacian",
         title="Local Laplacian detail",
-        about="Brings out or smooths detail of every size, without halos at the edges",
-        call="burnish.operators.local_laplacian:local_laplacian",
-        far=True,
+        summary="Brings out or smooths detail of every size, without halos at the edges",
+        function="burnish.operators.local_laplacian:local_laplacian",
+        long_range=True,
         params=(
             Param(
                 "detail",
@@ -180,17 +180,17 @@ TEN: dict[str, Operator] = {
     "photographic-style": Operator(
         name="photographic-style",
         title="Photographic style",
-        about="Makes a black-and-white photo with the tones and the texture of another",
-        call="burnish.operators.photographic_style:photographic_style",
-        globally=True,
+        summary="Makes a black-and-white photo with the tones and the texture of another",
+        function="burnish.operators.photographic_style:photographic_style",
+        uses_global_statistics=True,
         grey=True,
         params=(
             FileParam(
                 "reference",
                 effect="gives the tones and the texture",
                 kind="photo",
-                otherwise="the photo that ships with burnish",
-                ships="style-reference.jpg",
+                default_text="the photo that ships with burnish",
+                sample="style-reference.jpg",
             ),
             Param(
                 "iterations",
@@ -198,7 +198,7 @@ TEN: dict[str, Operator] = {
                 default=4,
                 low=1,
                 high=10,
-                whole=True,
+                integer=True,
             ),
             Param(
                 "gain",
@@ -219,14 +219,14 @@ TEN: dict[str, Operator] = {
     "dark-channel-dehazing": Operator(
         name="dark-channel-dehazing",
         title="Dark channel dehazing",
-        about="Removes haze, as much as the darkest pixel of each patch shows",
-        call="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
-        globally=True,
+        summary="Removes haze, as much as the darkest pixel of each patch shows",
+        function="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
+        uses_global_statistics=True,
         params=(
             ColourParam(
                 "airlight",
                 effect="is the colour of the haze, as a far part of the photo shows it",
-                otherwise="estimated from the photo",
+                default_text="estimated from the photo",
             ),
             Param(
                 "omega",
@@ -242,7 +242,7 @@ TEN: dict[str, Operator] = {
                 low=1,
                 high=63,
                 unit="px",
-                whole=True,
+                integer=True,
             ),
         ),
         paper=Paper(
@@ -255,14 +255,14 @@ TEN: dict[str, Operator] = {
     "nonlocal-dehazing": Operator(
         name="nonlocal-dehazing",
         title="Non-local dehazing",
-        about="Removes haze by the lines that it draws a scene's few colours into",
-        call="burnish.operators.nonlocal_dehazing:nonlocal_dehazing",
-        globally=True,
+        summary="Removes haze by the lines that it draws a scene's few colours into",
+        function="burnish.operators.nonlocal_dehazing:nonlocal_dehazing",
+        uses_global_statistics=True,
         params=(
             ColourParam(
                 "airlight",
                 effect="is the colour of the haze, as a far part of the photo shows it",
-                otherwise="estimated from the photo",
+                default_text="estimated from the photo",
             ),
             Param(
                 "lambda",
@@ -291,9 +291,9 @@ TEN: dict[str, Operator] = {
     "pencil-drawing": Operator(
         name="pencil-drawing",
         title="Pencil drawing",
-        about="Draws contours in straight strokes over shading in graphite, in grey",
-        call="burnish.operators.pencil_drawing:pencil_drawing",
-        globally=True,
+        summary="Draws contours in straight strokes over shading in graphite, in grey",
+        function="burnish.operators.pencil_drawing:pencil_drawing",
+        uses_global_statistics=True,
         grey=True,
         params=(
             Param(

@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from burnish.operators.luminance import luminance
-from burnish.operators.threads import threads
+from burnish.operators.threads import thread_count
 from burnish.operators.wls_solver import solve
 
 DIRECTIONS = 8
 # Directions this close are equal, and the first is taken: rounding must not choose.
-TIE = 1e-5
+TIE_TOLERANCE = 1e-5
 # A picture whose strongest contour is fainter than this is left blank rather than stretched.
-FAINTEST = 0.02
+MIN_CONTOUR = 0.02
 # The three layers of tone, on a scale of 255 (the paper's table of learned parameters).
 SIGMA_B = 9.0
 U_A, U_B = 105.0, 225.0
 MU_D, SIGMA_D = 90.0, 11.0
 # What the photo is blurred by before its tones are moved.
-SMOOTHING = 2.0
+TONE_BLUR_SIGMA = 2.0
 # The texture is a square tile of so many pixels, wrapped around, of this mean and deviation.
-TILE = 1024
+TILE_SIZE = 1024
 TEXTURE_MEAN = 0.7
 TEXTURE_DEVIATION = 0.1
 
@@ -116,18 +116,18 @@ def stroke_map(
 ) -> NDArray[np.floating]:
     """Return S, (H, W) in [0, 1], 0 black."""
     G = gradient_magnitude(I)
-    lines = [line(length, width, math.pi * i / DIRECTIONS) for i in range(DIRECTIONS)]
-    strongest = _along(G, lines[0])
+    kernels = [stroke_kernel(length, width, math.pi * i / DIRECTIONS) for i in range(DIRECTIONS)]
+    strongest = _convolve(G, kernels[0])
     direction = np.zeros(G.shape, np.uint8)
-    for i, L in enumerate(lines[1:], start=1):
-        response = _along(G, L)
-        better = response > strongest * (1 + TIE)
+    for i, L in enumerate(kernels[1:], start=1):
+        response = _convolve(G, L)
+        better = response > strongest * (1 + TIE_TOLERANCE)
         direction[better] = i
         strongest[better] = response[better]
     S = np.zeros_like(G)
-    for i, L in enumerate(lines):
-        S += _along(G * (direction == i), L)
-    S /= -max(float(S.max()), FAINTEST)
+    for i, L in enumerate(kernels):
+        S += _convolve(G * (direction == i), L)
+    S /= -max(float(S.max()), MIN_CONTOUR)
     S += 1
     np.clip(S, 0, 1, out=S)
     S[...] = S**gamma_s
@@ -145,7 +145,7 @@ def gradient_magnitude(I: NDArray[np.floating]) -> NDArray[np.floating]:  # noqa
     return G
 
 
-def line(length: float, width: float, direction: float) -> NDArray[np.float64]:
+def stroke_kernel(length: float, width: float, direction: float) -> NDArray[np.float64]:
     """Return a straight stroke through the middle of a square, of sum 1; `direction` from x to y.
 
     Its darkness falls with cos^2 across and is half at width / 2. A sharp line would be thinner
@@ -162,11 +162,11 @@ def line(length: float, width: float, direction: float) -> NDArray[np.float64]:
     return darkness
 
 
-def _along(picture: NDArray[np.floating], line: NDArray[np.float64]) -> NDArray[np.floating]:
+def _convolve(image: NDArray[np.floating], kernel: NDArray[np.float64]) -> NDArray[np.floating]:
     # A correlation, and a convolution too: a line through the middle is its own mirror image. The
     # border is mirrored with its pixels, or two directions would tie on it.
-    drawn = cv2.filter2D(picture, -1, line, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(drawn, dtype=picture.dtype)
+    convolved = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(convolved, dtype=image.dtype)
 
 
 def tone_map(
@@ -177,7 +177,7 @@ def tone_map(
 ) -> NDArray[np.float64]:
     """Return J, (H, W) in [0, 1]: the photo with the histogram of a drawing."""
     # The blur also parts the pixels that the 256 levels of a photo have put together.
-    smooth = cv2.GaussianBlur(I, (0, 0), SMOOTHING, borderType=cv2.BORDER_REFLECT_101)
+    smooth = cv2.GaussianBlur(I, (0, 0), TONE_BLUR_SIGMA, borderType=cv2.BORDER_REFLECT_101)
     _, level, count = np.unique(smooth, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - count / 2) / I.size  # equal pixels share their middle rank
     tones = np.linspace(0, 1, 4096)
@@ -194,59 +194,65 @@ def tone_distribution(
     bright = np.exp((v - 255) / SIGMA_B)
     mild = np.clip((v - U_A) / (U_B - U_A), 0, 1)
     dark = ndtr((v - MU_D) / SIGMA_D)
-    share: NDArray[np.float64] = omega_1 * bright + omega_2 * mild + omega_3 * dark
+    cumulative: NDArray[np.float64] = omega_1 * bright + omega_2 * mild + omega_3 * dark
     # The layers' tails beyond 0 and 255 are cut off: that is the paper's Z.
-    share -= share[0]
-    share /= share[-1]
-    return share
+    cumulative -= cumulative[0]
+    cumulative /= cumulative[-1]
+    return cumulative
 
 
 def pencil_texture(height: int, width: int, contrast: float = 1.0) -> NDArray[np.float64]:
     """Return H, (height, width) in (0, 1), mean 0.7 and deviation 0.1 * contrast."""
-    y, x = np.arange(height) % TILE, np.arange(width) % TILE
-    relief = _tile()[y[:, None], x]
+    y, x = np.arange(height) % TILE_SIZE, np.arange(width) % TILE_SIZE
+    relief = _texture_tile()[y[:, None], x]
     return np.clip(TEXTURE_MEAN - TEXTURE_DEVIATION * contrast * relief, 0.05, 0.95)
 
 
 @functools.cache
-def _tile() -> NDArray[np.float64]:
+def _texture_tile() -> NDArray[np.float64]:
     """Make a tile of graphite of mean 0 and deviation 1, more is darker; opposite sides fit."""
     # The legacy generator, since its stream is frozen for ever.
     random = np.random.RandomState(2012)
-    y, x = scipy.fft.fftfreq(TILE)[:, None], scipy.fft.rfftfreq(TILE)
-    strokes = np.zeros((TILE, TILE // 2 + 1), np.complex128)
+    y, x = scipy.fft.fftfreq(TILE_SIZE)[:, None], scipy.fft.rfftfreq(TILE_SIZE)
+    strokes = np.zeros((TILE_SIZE, TILE_SIZE // 2 + 1), np.complex128)
     for direction in np.deg2rad(np.linspace(110, 160, 16)):
         along = x * math.cos(direction) + y * math.sin(direction)
         across = y * math.cos(direction) - x * math.sin(direction)
         # 40 px long with ends that fade over 4, half a pixel wide.
-        stroke = np.sinc(40 * along) * _blur(4 * along) * _blur(0.55 * across)
-        starts = (random.random_sample((TILE, TILE)) < 0.004) * random.random_sample((TILE, TILE))
+        stroke = (
+            np.sinc(40 * along) * _gaussian_spectrum(4 * along) * _gaussian_spectrum(0.55 * across)
+        )
+        starts = (random.random_sample((TILE_SIZE, TILE_SIZE)) < 0.004) * random.random_sample(
+            (TILE_SIZE, TILE_SIZE)
+        )
         strokes += _fourier(starts) * stroke
-    tooth = _fourier(random.standard_normal((TILE, TILE)))
-    tooth *= _blur(0.8 * np.hypot(x, y)) * (1 - _blur(3 * np.hypot(x, y)))
+    tooth = _fourier(random.standard_normal((TILE_SIZE, TILE_SIZE)))
+    tooth *= _gaussian_spectrum(0.8 * np.hypot(x, y)) * (1 - _gaussian_spectrum(3 * np.hypot(x, y)))
     # Nothing is left that is coarse enough for the eye to find again a tile further on.
-    strokes *= 1 - _blur(12 * np.hypot(x, y))
-    relief = _standard(strokes) + 0.6 * _standard(tooth)
-    return _standardised(np.clip(relief / relief.std(), -2, 3))
+    strokes *= 1 - _gaussian_spectrum(12 * np.hypot(x, y))
+    relief = _standardised_plane(strokes) + 0.6 * _standardised_plane(tooth)
+    return _standardise(np.clip(relief / relief.std(), -2, 3))
 
 
-def _blur(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gaussian_spectrum(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the spectrum of a Gaussian of deviation 1."""
     spectrum: NDArray[np.float64] = np.exp(-2 * (np.pi * frequency) ** 2)
     return spectrum
 
 
 def _fourier(plane: NDArray[np.float64]) -> NDArray[np.complex128]:
-    spectrum: NDArray[np.complex128] = scipy.fft.rfft2(plane, workers=threads())
+    spectrum: NDArray[np.complex128] = scipy.fft.rfft2(plane, workers=thread_count())
     return spectrum
 
 
-def _standard(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _standardised_plane(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Return the plane of a spectrum, of mean 0 and deviation 1."""
-    return _standardised(scipy.fft.irfft2(spectrum, s=(TILE, TILE), workers=threads()))
+    return _standardise(
+        scipy.fft.irfft2(spectrum, s=(TILE_SIZE, TILE_SIZE), workers=thread_count())
+    )
 
 
-def _standardised(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardise(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     centred: NDArray[np.float64] = plane - plane.mean()
     centred /= centred.std()
     return centred
@@ -259,6 +265,6 @@ def pencil_shading(
     log_H = np.log(H)
     log_J = np.log(np.maximum(J, 1 / 255))
     spring = np.full(J.shape, theta)
-    beta = solve(log_H**2, spring, spring, log_H * log_J, tolerance=1e-6)
+    beta = solve(log_H**2, spring, spring, log_H * log_J, rtol=1e-6)
     T: NDArray[np.float64] = np.exp(beta * log_H)
     return T

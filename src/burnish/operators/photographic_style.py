@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.local_laplacian import curved, filtered
+from burnish.operators.local_laplacian import local_laplacian_filter, remap_curve
 from burnish.operators.luminance import luminance
 from burnish.operators.pyramid import Plane
 
 # Values are ranked in steps of 16 bits, which ignores rounding, gradients in those of 10.
-VALUES = 2**16
-GRADIENTS = 2**10
+VALUE_LEVELS = 2**16
+GRADIENT_LEVELS = 2**10
 
 
 def photographic_style(
@@ -75,53 +75,57 @@ def photographic_style(
     array([0.  , 0.12, 0.25, 0.38, 0.5 , 0.62, 0.75, 0.88, 1.  ])
     """
     I = luminance(rgb)  # noqa: E741 the paper's own name
-    M = luminance(_reduced(reference.astype(I.dtype), I.size))
-    M_values, M_gradients = np.sort(M, axis=None), np.sort(_gradient(M), axis=None)
-    O = _matched(I, M_values)  # noqa: E741
+    M = luminance(_shrink(reference.astype(I.dtype), I.size))
+    M_values, M_gradients = np.sort(M, axis=None), np.sort(_gradient_magnitude(M), axis=None)
+    O = _match_histogram(I, M_values)  # noqa: E741
     for _ in range(iterations):
-        t = _transfer(_gradient(O), M_gradients, gain)
-        O = _matched(filtered(O, curved(t, sigma=1.0), references), M_values)  # noqa: E741
+        t = _transfer_function(_gradient_magnitude(O), M_gradients, gain)
+        O = _match_histogram(
+            local_laplacian_filter(O, remap_curve(t, sigma=1.0), references), M_values
+        )
     return np.repeat(O[..., None], 3, axis=2)
 
 
-def _reduced(photo: NDArray[np.floating], pixels: int) -> NDArray[np.floating]:
+def _shrink(photo: NDArray[np.floating], max_pixels: int) -> NDArray[np.floating]:
     """Shrink a photo that has more pixels than these."""
     height, width = photo.shape[:2]
-    scale = (pixels / (height * width)) ** 0.5
+    scale = (max_pixels / (height * width)) ** 0.5
     if scale >= 1:
         return photo
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), photo.dtype)
 
 
-def _gradient(I: Plane) -> Plane:  # noqa: E741
+def _gradient_magnitude(I: Plane) -> Plane:  # noqa: E741
     """Return the magnitude of forward differences, 0 across the last row and column."""
     x, y = np.diff(I, axis=1, append=I[:, -1:]), np.diff(I, axis=0, append=I[-1:])
     magnitude: Plane = np.hypot(x, y)
     return magnitude
 
 
-def _matched(I: Plane, values: NDArray[np.floating]) -> Plane:  # noqa: E741
+def _match_histogram(I: Plane, values: NDArray[np.floating]) -> Plane:  # noqa: E741
     """Give each pixel the value that has its rank among the sorted `values`."""
-    level = np.rint((I - I.min()) * VALUES).astype(np.int32)
+    level = np.rint((I - I.min()) * VALUE_LEVELS).astype(np.int32)
     count = np.bincount(level.ravel())
     rank = (np.cumsum(count) - count / 2) / I.size
     matched: Plane = _quantile(values, rank).astype(I.dtype)[level]
     return matched
 
 
-def _transfer(gradient: Plane, target: NDArray[np.floating], gain: float) -> NDArray[np.floating]:
+def _transfer_function(
+    gradient: Plane, target: NDArray[np.floating], gain: float
+) -> NDArray[np.floating]:
     """Return t at even steps on [0, 1]."""
-    x = np.arange(GRADIENTS + 1) / GRADIENTS
-    step = np.ceil(np.minimum(gradient, 1) * GRADIENTS).astype(np.int32)
-    rank = np.cumsum(np.bincount(step.ravel(), minlength=GRADIENTS + 1)) / gradient.size
-    beyond = np.maximum(x - gradient.max(), 0)
-    t: NDArray[np.floating] = np.minimum(_quantile(target, rank) + beyond, gain * x)
+    x = np.arange(GRADIENT_LEVELS + 1) / GRADIENT_LEVELS
+    step = np.ceil(np.minimum(gradient, 1) * GRADIENT_LEVELS).astype(np.int32)
+    rank = np.cumsum(np.bincount(step.ravel(), minlength=GRADIENT_LEVELS + 1)) / gradient.size
+    excess = np.maximum(x - gradient.max(), 0)
+    t: NDArray[np.floating] = np.minimum(_quantile(target, rank) + excess, gain * x)
     return t
 
 
 def _quantile(values: NDArray[np.floating], rank: NDArray[np.float64]) -> NDArray[np.float64]:
     """Interpolate between sorted values, each at the middle of its share of the ranks."""
-    middles = (np.arange(values.size) + 0.5) / values.size
-    result: NDArray[np.float64] = np.interp(rank, middles, values)
+    centres = (np.arange(values.size) + 0.5) / values.size
+    result: NDArray[np.float64] = np.interp(rank, centres, values)
     return result

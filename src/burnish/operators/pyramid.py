@@ -85,45 +85,45 @@ def collapse(bands: list[Plane]) -> Plane:
 
 def reduce(plane: Plane) -> Plane:
     """Blur a plane and keep every other pixel of each side above 2."""
-    rows, columns = (reduction(side, plane.dtype) for side in plane.shape)
+    rows, columns = (reduce_taps(side, plane.dtype) for side in plane.shape)
     result: Plane = _resample(plane, *rows, *columns)
     return result
 
 
 def expand(plane: Plane, shape: tuple[int, ...]) -> Plane:
     """Enlarge a plane to `shape`, the one it was reduced from."""
-    rows, columns = (expansion(side, plane.dtype) for side in shape)
+    rows, columns = (expand_taps(side, plane.dtype) for side in shape)
     result: Plane = _resample(plane, *rows, *columns)
     return result
 
 
 @lru_cache(maxsize=128)
-def reduction(side: int, dtype: np.dtype[np.floating]) -> Taps:
+def reduce_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
     """Return the taps that reduce a side: indices and weights, both of shape (outputs, 5)."""
     if side <= 2:
-        return _identity(side, dtype)
+        return _identity_taps(side, dtype)
     index = 2 * np.arange((side + 1) // 2)[:, None] + np.arange(-2, 3)
-    return _normalised(index, np.broadcast_to(KERNEL, index.shape), side, dtype)
+    return _normalise_taps(index, np.broadcast_to(KERNEL, index.shape), side, dtype)
 
 
 @lru_cache(maxsize=128)
-def expansion(side: int, dtype: np.dtype[np.floating]) -> Taps:
+def expand_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
     """Return the taps that expand to a side: indices and weights, both of shape (side, 3)."""
     if side <= 2:
-        return _identity(side, dtype)
+        return _identity_taps(side, dtype)
     # Between the coarse pixels lie zeros, so that a fine pixel sees every other tap.
     here = np.arange(side)[:, None]
     index = here // 2 + np.arange(-1, 2)
     tap = 2 * index - here + 2
     weight = np.where((tap >= 0) & (tap < 5), np.take(KERNEL, tap, mode="clip"), 0)
-    return _normalised(index, weight, (side + 1) // 2, dtype)
+    return _normalise_taps(index, weight, (side + 1) // 2, dtype)
 
 
-def _identity(side: int, dtype: np.dtype[np.floating]) -> Taps:
+def _identity_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
     return np.arange(side)[:, None], np.ones((side, 1), dtype)
 
 
-def _normalised(
+def _normalise_taps(
     index: NDArray[np.int64],
     weight: NDArray[np.float64],
     size: int,

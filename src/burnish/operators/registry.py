@@ -1,7 +1,7 @@
 """The operators burnish knows; CLI, API, cards and docs derive from them."""
 
-from burnish.operators.extra import MORE
+from burnish.operators.extra import EXTRA_OPERATORS
 from burnish.operators.operator import Operator
-from burnish.operators.paper import TEN
+from burnish.operators.paper import PAPER_OPERATORS
 
-OPERATORS: dict[str, Operator] = {**TEN, **MORE}
+OPERATORS: dict[str, Operator] = {**PAPER_OPERATORS, **EXTRA_OPERATORS}

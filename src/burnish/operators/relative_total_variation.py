@@ -74,7 +74,7 @@ def relative_total_variation(
     S = I
     for _ in range(ITERATIONS):
         w_x, w_y = _weights(S, sigma, sharpness)
-        S = solve(mass, lambda_ * w_x, lambda_ * w_y, I, tolerance=TOLERANCE, start=S)
+        S = solve(mass, lambda_ * w_x, lambda_ * w_y, I, rtol=TOLERANCE, x0=S)
         sigma = max(sigma / 2, SIGMA_MIN)
     return np.moveaxis(S, 0, 2)
 

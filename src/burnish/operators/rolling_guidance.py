@@ -64,8 +64,8 @@ def rolling_guidance(
     I = np.array(rgb, dtype=np.float32, order="C")  # noqa: E741 the paper's own name
     diameter = 2 * math.ceil(3 * sigma_space) + 1
     # Guided by a constant, the filter is a Gaussian blur.
-    square = (diameter, diameter)
-    J = cv2.GaussianBlur(I, square, sigma_space, borderType=cv2.BORDER_REFLECT_101)
+    kernel_size = (diameter, diameter)
+    J = cv2.GaussianBlur(I, kernel_size, sigma_space, borderType=cv2.BORDER_REFLECT_101)
     for _ in range(int(iterations) - 1):
         J = cv2.ximgproc.jointBilateralFilter(J, I, diameter, 3 * sigma_range, sigma_space)
     return np.asarray(J, dtype=np.float32)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError
-from burnish.operators.total_variation import PrimalDual, Step
+from burnish.operators.total_variation import PrimalDual, StepSizes
 
 # The result is no further from the minimiser than this, as the root of the mean square over pixels
 # and channels. Rounding to 8 bits moves a picture by 0.0011.
 TOLERANCE = 1e-3
 # Iterations from one look at the gap to the next.
-LOOK = 16
+GAP_INTERVAL = 16
 MAX_ITERATIONS = 10_000
 
 
@@ -79,11 +79,11 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
     """
     solver = PrimalDual(rgb, lambda_, "squares")
     steps = _steps(lambda_)
-    enough = lambda_ / 2 * TOLERANCE**2 * rgb.size
-    for _ in range(0, MAX_ITERATIONS, LOOK):
-        solver.iterate([next(steps) for _ in range(LOOK)])
-        if solver.gap() <= enough:
-            return solver.picture()
+    max_gap = lambda_ / 2 * TOLERANCE**2 * rgb.size
+    for _ in range(0, MAX_ITERATIONS, GAP_INTERVAL):
+        solver.iterate([next(steps) for _ in range(GAP_INTERVAL)])
+        if solver.gap() <= max_gap:
+            return solver.solution()
     raise OperatorError(
         "total variation",
         expected=f"a solution within {MAX_ITERATIONS} iterations",
@@ -92,7 +92,7 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
     )
 
 
-def _steps(lambda_: float) -> Iterator[Step]:
+def _steps(lambda_: float) -> Iterator[StepSizes]:
     """Algorithm 2: the more is known of u, the shorter its steps and the longer those of p."""
     # tau * sigma is at most 1 / |grad|^2, and |grad|^2 is below 8. The first tau hardly
     # matters. gamma may be as large as lambda; the authors' 0.7 lambda is faster here too.
@@ -102,5 +102,5 @@ def _steps(lambda_: float) -> Iterator[Step]:
     while True:
         theta = 1 / np.sqrt(1 + 2 * gamma * tau)
         sigma /= theta
-        yield Step(tau, theta, sigma)
+        yield StepSizes(tau, theta, sigma)
         tau *= theta

@@ -28,15 +28,15 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.threads import threads
+from burnish.operators.threads import thread_count
 
 # Iterations in one pass over memory, and rows that a strip copies from each neighbour.
-PASS = 8
+ITERATIONS_PER_PASS = 8
 
-Data = Literal["squares", "absolute"]
+DataTerm = Literal["squares", "absolute"]
 
 
-class Step(NamedTuple):
+class StepSizes(NamedTuple):
     """What one iteration does: u moves by tau, is extrapolated by theta, p moves by sigma."""
 
     tau: float
@@ -55,30 +55,38 @@ class PrimalDual:
         channels alike
     """
 
-    def __init__(self, rgb: NDArray[np.floating], lambda_: float, data: Data) -> None:
+    def __init__(self, rgb: NDArray[np.floating], lambda_: float, data: DataTerm) -> None:
         height, width, channels = rgb.shape
-        strips = max(1, min(threads(), height // (2 * PASS)))
-        self.edges = [height * s // strips for s in range(strips + 1)]
-        self.first = [max(0, edge - PASS) for edge in self.edges[:-1]]
-        last = [min(height, edge + PASS) for edge in self.edges[1:]]
-        self.rows = np.subtract(last, self.first)
+        strips = max(1, min(thread_count(), height // (2 * ITERATIONS_PER_PASS)))
+        self.strip_edges = [height * s // strips for s in range(strips + 1)]
+        self.strip_starts = [max(0, edge - ITERATIONS_PER_PASS) for edge in self.strip_edges[:-1]]
+        last = [min(height, edge + ITERATIONS_PER_PASS) for edge in self.strip_edges[1:]]
+        self.strip_rows = np.subtract(last, self.strip_starts)
         self.lambda_ = lambda_
         self.absolute = data == "absolute"
         # Row by row, a row of every channel after another: long runs to vectorise, near in memory.
-        shape = (strips, int(self.rows.max()), channels, width)
+        shape = (strips, int(self.strip_rows.max()), channels, width)
         self.f = np.zeros(shape, np.result_type(rgb.dtype, np.float32))
-        for s, (start, rows) in enumerate(zip(self.first, self.rows, strict=True)):
+        for s, (start, rows) in enumerate(zip(self.strip_starts, self.strip_rows, strict=True)):
             self.f[s, :rows] = rgb[start : start + rows].transpose(0, 2, 1)
         self.u = self.f.copy()
         self.p = np.zeros((*shape[:2], 2, *shape[2:]), self.f.dtype)  # along x, along y
 
-    def iterate(self, steps: Sequence[Step]) -> None:
+    def iterate(self, steps: Sequence[StepSizes]) -> None:
         """Make the iterations `steps`, in order."""
-        real = self.f.dtype.type
-        for start in range(0, len(steps), PASS):
-            some = np.array(steps[start : start + PASS], self.f.dtype)
-            _pass(self.f, self.u, self.p, self.rows, some, real(self.lambda_), self.absolute)
-            self._renew_copies()
+        dtype = self.f.dtype.type
+        for start in range(0, len(steps), ITERATIONS_PER_PASS):
+            pass_steps = np.array(steps[start : start + ITERATIONS_PER_PASS], self.f.dtype)
+            _run_pass(
+                self.f,
+                self.u,
+                self.p,
+                self.strip_rows,
+                pass_steps,
+                dtype(self.lambda_),
+                self.absolute,
+            )
+            self._exchange_halos()
 
     def gap(self) -> float:
         """How far the energy of u may at most lie above the minimum; for data "squares".
@@ -89,31 +97,37 @@ class PrimalDual:
 
         with no term below 0, so rounding cannot hide it.
         """
-        sums = np.zeros(self.edges[-1])
-        for s, (top, bottom) in enumerate(zip(self.edges, self.edges[1:], strict=False)):
-            f, u, p = (field[s, : self.rows[s]] for field in (self.f, self.u, self.p))
-            own = top - self.first[s], bottom - self.first[s]
-            _gap(f, u, p, *own, self.f.dtype.type(self.lambda_), sums[top:bottom])
+        sums = np.zeros(self.strip_edges[-1])
+        for s, (top, bottom) in enumerate(
+            zip(self.strip_edges, self.strip_edges[1:], strict=False)
+        ):
+            f, u, p = (field[s, : self.strip_rows[s]] for field in (self.f, self.u, self.p))
+            core = top - self.strip_starts[s], bottom - self.strip_starts[s]
+            _gap(f, u, p, *core, self.f.dtype.type(self.lambda_), sums[top:bottom])
         return float(sums.sum())
 
-    def picture(self) -> NDArray[np.floating]:
+    def solution(self) -> NDArray[np.floating]:
         """Return u, shape (H, W, C)."""
-        own = [
+        core_strips = [
             self.u[s, top - start : bottom - start]
             for s, (top, bottom, start) in enumerate(
-                zip(self.edges, self.edges[1:], self.first, strict=False)
+                zip(self.strip_edges, self.strip_edges[1:], self.strip_starts, strict=False)
             )
         ]
-        result: NDArray[np.floating] = np.concatenate(own).transpose(0, 2, 1)
+        result: NDArray[np.floating] = np.concatenate(core_strips).transpose(0, 2, 1)
         return result
 
-    def _renew_copies(self) -> None:
+    def _exchange_halos(self) -> None:
         """Give every strip its neighbours' rows as they are now."""
-        for s, edge in enumerate(self.edges[1:-1]):
-            above, below = edge - self.first[s], edge - self.first[s + 1]
+        for s, edge in enumerate(self.strip_edges[1:-1]):
+            above, below = edge - self.strip_starts[s], edge - self.strip_starts[s + 1]
             for field in (self.u, self.p):
-                field[s, above : above + PASS] = field[s + 1, below : below + PASS]
-                field[s + 1, below - PASS : below] = field[s, above - PASS : above]
+                field[s, above : above + ITERATIONS_PER_PASS] = field[
+                    s + 1, below : below + ITERATIONS_PER_PASS
+                ]
+                field[s + 1, below - ITERATIONS_PER_PASS : below] = field[
+                    s, above - ITERATIONS_PER_PASS : above
+                ]
 
 
 # A division by zero is not an exception here: testing for one would keep the loops from being
@@ -122,7 +136,7 @@ _FAST = {"error_model": "numpy", "fastmath": {"contract", "nnan", "ninf"}}
 
 
 @numba.njit(cache=True, parallel=True)
-def _pass(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-untyped-def]
+def _run_pass(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-untyped-def]
     for s in numba.prange(len(f)):
         _pass_strip(f[s], u[s], p[s], rows[s], steps, lambda_, absolute)
 
@@ -135,30 +149,30 @@ def _pass_strip(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-unt
     inwards by a row an iteration, and so stays within the copied rows.
     """
     channels, width = f.shape[1:]
-    ahead = np.empty((len(steps), 2, channels, width), f.dtype)
+    extrapolated = np.empty((len(steps), 2, channels, width), f.dtype)
     scale = np.empty(width, f.dtype)
-    nothing = np.zeros((channels, width), f.dtype)
+    zeros = np.zeros((channels, width), f.dtype)
     for r in range(rows + len(steps)):
         for k in range(len(steps)):
             y = r - k
             tau, theta, sigma = steps[k, 0], steps[k, 1], steps[k, 2]
-            here, before = ahead[k, y % 2], ahead[k, (y - 1) % 2]
+            here, before = extrapolated[k, y % 2], extrapolated[k, (y - 1) % 2]
             if 0 <= y < rows:
-                above = p[y - 1, 1] if y > 0 else nothing
-                _descend(f[y], u[y], p[y], above, here, tau, theta, lambda_, absolute)
+                above = p[y - 1, 1] if y > 0 else zeros
+                _primal_step(f[y], u[y], p[y], above, here, tau, theta, lambda_, absolute)
             if 0 < y <= rows:
-                _ascend(p[y - 1], before, here if y < rows else before, scale, sigma)
+                _dual_step(p[y - 1], before, here if y < rows else before, scale, sigma)
 
 
 @numba.njit(cache=True, **_FAST)
-def _descend(f, u, p, above, ahead, tau, theta, lambda_, absolute):  # type: ignore[no-untyped-def]
+def _primal_step(f, u, p, above, extrapolated, tau, theta, lambda_, absolute):  # type: ignore[no-untyped-def]
     """Move u to prox(u + tau div p) in one row, `above` the row of p along y above it."""
     one = u.dtype.type(1)
     pull = tau * lambda_
     keep = one / (one + pull)
     channels, width = u.shape
     for c in range(channels):
-        F, U, X, Y, A, E = f[c], u[c], p[0, c], p[1, c], above[c], ahead[c]
+        F, U, X, Y, A, E = f[c], u[c], p[0, c], p[1, c], above[c], extrapolated[c]
         for x in range(width):
             # The last column of X is 0, as is the last row of Y: no difference there.
             divergence = X[x] + Y[x] - A[x]
@@ -171,7 +185,7 @@ def _descend(f, u, p, above, ahead, tau, theta, lambda_, absolute):  # type: ign
 
 
 @numba.njit(cache=True, **_FAST)
-def _ascend(p, u, below, scale, sigma):  # type: ignore[no-untyped-def]
+def _dual_step(p, u, below, scale, sigma):  # type: ignore[no-untyped-def]
     """Move p to project(p + sigma grad u) in one row, `below` the row of u below it."""
     one = scale.dtype.type(1)
     channels, width = u.shape
@@ -196,9 +210,9 @@ def _ascend(p, u, below, scale, sigma):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, parallel=True, **_FAST)
 def _gap(f, u, p, top, bottom, lambda_, sums):  # type: ignore[no-untyped-def]
     """Add up the terms of `PrimalDual.gap` in each row from `top` to `bottom`."""
-    nothing = np.zeros_like(f[0])
+    zeros = np.zeros_like(f[0])
     for y in numba.prange(top, bottom):
-        above = p[y - 1, 1] if y > 0 else nothing
+        above = p[y - 1, 1] if y > 0 else zeros
         below = u[y + 1] if y + 1 < len(u) else u[y]
         sums[y - top] = _gap_row(f[y], u[y], p[y], above, below, lambda_)
 
@@ -223,8 +237,8 @@ def _gap_row(f, u, p, above, below, lambda_):  # type: ignore[no-untyped-def]
             divergence = X[x] + Y[x] - A[x]
             if x > 0:
                 divergence -= X[x - 1]
-            away = U[x] - F[x] - inverse * divergence
-            terms[x] += half * away * away
+            residual = U[x] - F[x] - inverse * divergence
+            terms[x] += half * residual * residual
     total = 0.0
     for x in range(width):
         total += terms[x] + np.sqrt(squares[x])

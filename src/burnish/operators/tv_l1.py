@@ -13,7 +13,7 @@ and Pock (their Algorithm 1).
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.total_variation import PrimalDual, Step
+from burnish.operators.total_variation import PrimalDual, StepSizes
 
 # Part of the definition: where there are several minimisers, the way decides which one is
 # approached.
@@ -71,5 +71,5 @@ def tv_l1(rgb: NDArray[np.float32], lambda_: float = 0.3) -> NDArray[np.floating
     solver = PrimalDual(rgb, lambda_, "absolute")
     # tau * sigma is at most 1 / |grad|^2, and |grad|^2 is below 8.
     tau = 0.02 / lambda_
-    solver.iterate([Step(tau, theta=1, sigma=1 / (8 * tau))] * ITERATIONS)
-    return solver.picture()
+    solver.iterate([StepSizes(tau, theta=1, sigma=1 / (8 * tau))] * ITERATIONS)
+    return solver.solution()

@@ -34,7 +34,7 @@ class Pairs:
     pairs: tuple[tuple[Path, Path], ...]
 
 
-def resolve(spec: str) -> Operator | Pairs:
+def find_operator(spec: str) -> Operator | Pairs:
     """Find the operator that `spec` names.
 
     Parameters
@@ -47,9 +47,9 @@ def resolve(spec: str) -> Operator | Pairs:
 
     Examples
     --------
-    >>> resolve("l0-smoothing").title
+    >>> find_operator("l0-smoothing").title
     'L0 smoothing'
-    >>> resolve("python:numpy:sqrt").name
+    >>> find_operator("python:numpy:sqrt").name
     'sqrt'
     """
     kind, colon, rest = spec.partition(":")
@@ -57,18 +57,20 @@ def resolve(spec: str) -> Operator | Pairs:
         return _KINDS[kind](rest)
     if spec in OPERATORS:
         return OPERATORS[spec]
-    near = difflib.get_close_matches(spec, OPERATORS, n=1)
+    close_matches = difflib.get_close_matches(spec, OPERATORS, n=1)
     raise UsageError(
         "operator",
         expected=f"one of {', '.join(OPERATORS)}, or python:…, command:…, pairs:…",
         got=repr(spec),
-        remedy=f"did you mean {near[0]}?" if near else "see `burnish operators list`",
+        remedy=f"did you mean {close_matches[0]}?"
+        if close_matches
+        else "see `burnish operators list`",
     )
 
 
-def resolve_callable(spec: str) -> Operator:
-    """Like `resolve`, for where the operator has to be run: pairs cannot be."""
-    operator = resolve(spec)
+def find_runnable_operator(spec: str) -> Operator:
+    """Like `find_operator`, for where the operator has to be run: pairs cannot be."""
+    operator = find_operator(spec)
     if isinstance(operator, Pairs):
         raise UsageError(
             spec,
@@ -79,59 +81,59 @@ def resolve_callable(spec: str) -> Operator:
     return operator
 
 
-def _python(address: str) -> Operator:
-    where, colon, name = address.rpartition(":")
-    if not colon or not where or not name:
+def _python_operator(address: str) -> Operator:
+    module_name, colon, name = address.rpartition(":")
+    if not colon or not module_name or not name:
         raise UsageError(
             f"python:{address}",
             expected="python:module:function or python:file.py:function",
             got=repr(address),
             remedy="name the module and the function",
         )
-    module = _load(where)
+    module = _load_module(module_name)
     function = getattr(module, name, None)
     if not callable(function):
         raise UsageError(
             f"python:{address}",
-            expected=f"a function {name!r} in {where}",
+            expected=f"a function {name!r} in {module_name}",
             got="none of that name",
             remedy="check the spelling",
         )
     return Operator(
         name=name.replace("_", "-"),
         title=name,
-        call=function,
+        function=function,
         identity=f"python:{address}:{_digest([getattr(module, '__file__', None) or ''])}",
     )
 
 
-def _load(where: str) -> ModuleType:
+def _load_module(source: str) -> ModuleType:
     """Import a module by name or by the path of its file, as `python` would from its folder."""
-    path = Path(where)
+    path = Path(source)
     is_file = path.suffix == ".py"
     folder = str(path.resolve().parent) if is_file else ""
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
         if not is_file:
-            return importlib.import_module(where)
+            return importlib.import_module(source)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if spec is None or spec.loader is None:
-            raise ImportError(f"no loader for {where}")
+            raise ImportError(f"no loader for {source}")
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module  # dataclasses, for one, look their module up there
         spec.loader.exec_module(module)
         return module
     except Exception as error:  # whatever the user's own file raises while it is imported
         raise UsageError(
-            f"python:{where}",
+            f"python:{source}",
             expected="a module that imports",
             got=f"{type(error).__name__}: {error}",
-            remedy="check its name, or that it runs: python " + shlex.quote(where),
+            remedy="check its name, or that it runs: python " + shlex.quote(source),
         ) from error
 
 
-def _command(template: str) -> Operator:
+def _command_operator(template: str) -> Operator:
     try:
         words = shlex.split(template)
     except ValueError:  # an unclosed quote
@@ -148,7 +150,7 @@ def _command(template: str) -> Operator:
     return Operator(
         name=Path(words[0]).stem,
         title=template,
-        call=_run(words),
+        function=_program_function(words),
         identity=f"command:{template}:{_digest(words)}",
     )
 
@@ -159,7 +161,7 @@ def _digest(words: list[str]) -> str:
     return digest(*files)
 
 
-def _run(words: list[str]) -> Callable[[Any], Any]:
+def _program_function(words: list[str]) -> Callable[[Any], Any]:
     """Return a function that passes a picture through a program as 16-bit PNG files."""
 
     def through_files(rgb: Any) -> Any:
@@ -171,7 +173,7 @@ def _run(words: list[str]) -> Callable[[Any], Any]:
             argv = [
                 w.replace("{input}", str(source)).replace("{output}", str(target)) for w in words
             ]
-            _call(argv)
+            _run_program(argv)
             try:
                 return Photo.open(target).pixels
             except PhotoError as error:
@@ -184,10 +186,10 @@ def _run(words: list[str]) -> Callable[[Any], Any]:
     return through_files
 
 
-def _call(argv: list[str]) -> None:
+def _run_program(argv: list[str]) -> None:
     """Run a program without a shell; its own last line of complaint becomes the error."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             argv, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS
         )
     except subprocess.TimeoutExpired:
@@ -195,16 +197,18 @@ def _call(argv: list[str]) -> None:
     except OSError as error:
         got, remedy = str(error), "check that the program is installed and on the PATH"
     else:
-        if done.returncode == 0:
+        if process.returncode == 0:
             return
-        last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        got, remedy = f"exit code {done.returncode} ({last})", "run it by hand to see why"
+        last_line = (process.stderr.strip() or process.stdout.strip() or "no message").splitlines()[
+            -1
+        ]
+        got, remedy = f"exit code {process.returncode} ({last_line})", "run it by hand to see why"
     raise OperatorError(
         f"command:{argv[0]}", expected="a program that succeeds", got=got, remedy=remedy
     )
 
 
-def _pairs(folder: str) -> Pairs:
+def _find_pairs(folder: str) -> Pairs:
     before, after = Path(folder, "before"), Path(folder, "after")
     if not before.is_dir() or not after.is_dir():
         raise UsageError(
@@ -213,24 +217,26 @@ def _pairs(folder: str) -> Pairs:
             got="one without",
             remedy="put photos of equal names into both",
         )
-    befores = {path.name: path for path in sorted(before.iterdir()) if path.is_file()}
-    afters = {path.name: path for path in sorted(after.iterdir()) if path.is_file()}
-    if not befores or befores.keys() != afters.keys():
-        odd = sorted(befores.keys() ^ afters.keys())
+    before_files = {path.name: path for path in sorted(before.iterdir()) if path.is_file()}
+    after_files = {path.name: path for path in sorted(after.iterdir()) if path.is_file()}
+    if not before_files or before_files.keys() != after_files.keys():
+        unpaired = sorted(before_files.keys() ^ after_files.keys())
         raise UsageError(
             f"pairs:{folder}",
             expected="equal names in before/ and after/",
-            got=f"{len(odd)} without a partner, such as {odd[0]}" if odd else "empty folders",
+            got=f"{len(unpaired)} without a partner, such as {unpaired[0]}"
+            if unpaired
+            else "empty folders",
             remedy="add the missing photos or take the odd ones out",
         )
     return Pairs(
         name=Path(folder).resolve().name.replace("_", "-"),
-        pairs=tuple((befores[name], afters[name]) for name in befores),
+        pairs=tuple((before_files[name], after_files[name]) for name in before_files),
     )
 
 
 _KINDS: dict[str, Callable[[str], Operator | Pairs]] = {
-    "python": _python,
-    "command": _command,
-    "pairs": _pairs,
+    "python": _python_operator,
+    "command": _command_operator,
+    "pairs": _find_pairs,
 }

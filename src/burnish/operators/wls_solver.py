@@ -22,8 +22,8 @@ def solve(
     down: Plane,
     b: Plane,
     *,
-    tolerance: float,
-    start: Plane | None = None,
+    rtol: float,
+    x0: Plane | None = None,
 ) -> Plane:
     """Solve mass_p x_p + sum over neighbours q of w_pq (x_p - x_q) = b_p.
 
@@ -35,8 +35,8 @@ def solve(
     down : ndarray of shape (H, W), at least 0; down[y, x] couples (y, x) and (y + 1, x), the last
         row is ignored
     b : ndarray of shape (H, W) or (C, H, W): one right side or several
-    tolerance : where to stop, |b - A x| <= tolerance |b| in the Euclidean norm, for every channel
-    start : where to start, of the shape of b; zero by default
+    rtol : where to stop, |b - A x| <= tolerance |b| in the Euclidean norm, for every channel
+    x0 : where to start, of the shape of b; zero by default
 
     Returns
     -------
@@ -51,14 +51,14 @@ def solve(
     Two pixels with a spring between them:
 
     >>> pair = np.ones((1, 2))
-    >>> solve(pair, pair, pair, np.array([[0.0, 3.0]]), tolerance=1e-12).round(6)
+    >>> solve(pair, pair, pair, np.array([[0.0, 3.0]]), rtol=1e-12).round(6)
     array([[1., 2.]])
     """
     matrix = _matrix(mass, right, down)
     B = np.ascontiguousarray(b, np.float64).reshape(-1, *matrix.size)
     precondition = Multigrid(matrix, channels=len(B))
-    x = np.zeros_like(B) if start is None else start.astype(np.float64).reshape(B.shape)
-    goal = tolerance * np.sqrt(_dot(B, B))
+    x = np.zeros_like(B) if x0 is None else x0.astype(np.float64).reshape(B.shape)
+    threshold = rtol * np.sqrt(_dot(B, B))
     p, q = np.zeros((len(B), *matrix.C.shape)), np.empty_like(B)
     p[:, 1:-1, 1:-1] = x
     _multiply(matrix.C, matrix.E, matrix.S, p, q)
@@ -66,13 +66,13 @@ def solve(
     p[...] = 0
     rho = np.ones(len(B))
     for _ in range(MAX_ITERATIONS):
-        if (np.sqrt(_dot(r, r)) <= goal).all():
+        if (np.sqrt(_dot(r, r)) <= threshold).all():
             return x.reshape(b.shape)
         z = precondition(r)
         rho, rho_before = _dot(r, z), rho
-        _turn(p, z, _ratio(rho, rho_before))
+        _update_direction(p, z, _ratio(rho, rho_before))
         _multiply(matrix.C, matrix.E, matrix.S, p, q)
-        _step(x, r, p, q, _ratio(rho, _dot(p[:, 1:-1, 1:-1], q)))
+        _update_solution(x, r, p, q, _ratio(rho, _dot(p[:, 1:-1, 1:-1], q)))
     raise OperatorError(
         "a sparse system",
         expected=f"a solution within {MAX_ITERATIONS} iterations",
@@ -104,9 +104,9 @@ def _matrix(mass: Plane, right: Plane, down: Plane) -> Matrix:
     return Matrix(C, E, S)
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide; a channel that is solved has 0 / 0 and stays as it is."""
-    return np.divide(above, below, out=np.zeros_like(above), where=below != 0)
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
 
 
 def _dot(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -145,7 +145,7 @@ def _multiply(C, E, S, p, q):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _turn(p, z, beta):  # type: ignore[no-untyped-def]
+def _update_direction(p, z, beta):  # type: ignore[no-untyped-def]
     """P = z + beta p."""
     channels, height, width = z.shape
     for y in numba.prange(height):
@@ -155,7 +155,7 @@ def _turn(p, z, beta):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _step(x, r, p, q, alpha):  # type: ignore[no-untyped-def]
+def _update_solution(x, r, p, q, alpha):  # type: ignore[no-untyped-def]
     """X += alpha p, r -= alpha q."""
     channels, height, width = x.shape
     for y in numba.prange(height):

@@ -4,10 +4,10 @@ import os
 from typing import BinaryIO, overload
 
 # Bytes searched at a time.
-_STRETCH = 1 << 20
+_CHUNK_SIZE = 1 << 20
 
 
-class FileBlock:
+class FileBytes:
     """A file's bytes, read as they are asked for: slices, single ones, and where others stand.
 
     A mapped file would do it too, but would count as this program's memory, and end it where the
@@ -20,7 +20,7 @@ class FileBlock:
     Examples
     --------
     >>> from io import BytesIO
-    >>> block = FileBlock(BytesIO(b"II*and so on"))
+    >>> block = FileBytes(BytesIO(b"II*and so on"))
     >>> len(block), block[0:3], block[-2:], block.find(b"so"), block.find(b"so", 0, 8)
     (12, b'II*', b'on', 7, -1)
     """
@@ -43,16 +43,16 @@ class FileBlock:
         self._file.seek(start)
         return self._file.read(max(0, stop - start))
 
-    def find(self, what: bytes, start: int = 0, end: int | None = None) -> int:
-        """Return where `what` first stands between two places, or -1; as `bytes.find`."""
+    def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> int:
+        """Return where `pattern` first stands between two places, or -1; as `bytes.find`."""
         start, end, _ = slice(start, end).indices(self._size)
-        while start + len(what) <= end:
+        while start + len(pattern) <= end:
             # Stretches overlap, so that nothing is missed where two meet.
-            found = self[start : min(end, start + _STRETCH + len(what) - 1)].find(what)
-            if found >= 0:
-                return start + found
-            start += _STRETCH
+            index = self[start : min(end, start + _CHUNK_SIZE + len(pattern) - 1)].find(pattern)
+            if index >= 0:
+                return start + index
+            start += _CHUNK_SIZE
         return -1
 
 
-Block = bytes | bytearray | FileBlock
+Bytes = bytes | bytearray | FileBytes

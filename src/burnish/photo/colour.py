@@ -11,35 +11,35 @@ from burnish.photo import matrix_profile as matrix
 Values = NDArray[np.float32]
 
 # Pixels converted at a time: enough for speed, few enough for the processor's cache.
-_STRIP = 1 << 16
+_STRIP_PIXELS = 1 << 16
 # A profile whose colours all lie this near to sRGB's is sRGB: some twenty variants are about, which
 # differ in rounding. The nearest stranger, sRGB primaries with a plain gamma 2.2, is 6 codes away.
-_SAME = 2 / 255
+_SRGB_TOLERANCE = 2 / 255
 
 
 @lru_cache(maxsize=8)
-def _parsed(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile | None:
+def _converter(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile | None:
     return matrix.parse(profile) or lut.parse(profile)
 
 
-def channels(profile: bytes) -> int | None:
+def channel_count(profile: bytes) -> int | None:
     """Count the channels of the profile's colours; None where burnish cannot use the profile.
 
     Usable is a profile for grey or RGB pictures that converts in both directions.
     """
-    usable = _parsed(profile)
-    return usable.channels if usable else None
+    converter = _converter(profile)
+    return converter.channels if converter else None
 
 
 @lru_cache(maxsize=8)
 def is_srgb(profile: bytes) -> bool:
     """Tell whether a usable profile means sRGB, by what it does and not by its name."""
-    usable = _parsed(profile)
-    if usable is None or usable.channels != 3:
+    converter = _converter(profile)
+    if converter is None or converter.channels != 3:
         return False
     steps = np.linspace(0, 1, 9, dtype=np.float32)
     cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
-    return bool(np.abs(usable.to_srgb(cube) - cube).max() < _SAME)
+    return bool(np.abs(converter.to_srgb(cube) - cube).max() < _SRGB_TOLERANCE)
 
 
 def to_srgb(device: Values, profile: bytes) -> tuple[Values, Values]:
@@ -47,39 +47,39 @@ def to_srgb(device: Values, profile: bytes) -> tuple[Values, Values]:
 
     Parameters
     ----------
-    device : H x W x channels of the profile, in [0, 1]; used up, as it becomes `beyond`
+    device : H x W x channels of the profile, in [0, 1]; used up, as it becomes `out_of_gamut`
 
     Returns
     -------
     pixels : H x W x 3, sRGB-encoded, in [0, 1]; colours outside sRGB are clipped
-    beyond : shape of `device`: what is to be added to `from_srgb(pixels)` to have `device` again
+    out_of_gamut : shape of `device`: what is to be added to `from_srgb(pixels)` to have `device` again
     """
-    usable = _usable(profile)
+    converter = _require_converter(profile)
     pixels = np.empty((*device.shape[:2], 3), np.float32)
-    to, beyond = pixels.reshape(-1, 3), device.reshape(-1, usable.channels)
-    for start in range(0, len(to), _STRIP):
-        strip = slice(start, start + _STRIP)
-        to[strip] = usable.to_srgb(beyond[strip])
-        beyond[strip] -= usable.from_srgb(to[strip])
+    srgb, out_of_gamut = pixels.reshape(-1, 3), device.reshape(-1, converter.channels)
+    for start in range(0, len(srgb), _STRIP_PIXELS):
+        strip = slice(start, start + _STRIP_PIXELS)
+        srgb[strip] = converter.to_srgb(out_of_gamut[strip])
+        out_of_gamut[strip] -= converter.from_srgb(srgb[strip])
     return pixels, device
 
 
-def from_srgb(pixels: Values, profile: bytes, beyond: Values | None) -> Values:
-    """Convert sRGB pixels, H x W x 3, to the profile's own values in [0, 1] and add `beyond`."""
-    usable = _usable(profile)
-    device = np.empty((*pixels.shape[:2], usable.channels), np.float32)
-    source, to = pixels.reshape(-1, 3), device.reshape(-1, usable.channels)
-    for start in range(0, len(to), _STRIP):
-        strip = slice(start, start + _STRIP)
-        to[strip] = usable.from_srgb(source[strip])
-    if beyond is not None:
-        device += beyond
+def from_srgb(pixels: Values, profile: bytes, out_of_gamut: Values | None) -> Values:
+    """Convert sRGB pixels, H x W x 3, to the profile's own values in [0, 1] and add `out_of_gamut`."""
+    converter = _require_converter(profile)
+    device = np.empty((*pixels.shape[:2], converter.channels), np.float32)
+    source, output = pixels.reshape(-1, 3), device.reshape(-1, converter.channels)
+    for start in range(0, len(output), _STRIP_PIXELS):
+        strip = slice(start, start + _STRIP_PIXELS)
+        output[strip] = converter.from_srgb(source[strip])
+    if out_of_gamut is not None:
+        device += out_of_gamut
         np.clip(device, 0, 1, out=device)
     return device
 
 
-def _usable(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile:
-    usable = _parsed(profile)
-    if usable is None:
-        raise ValueError("a profile that `channels` calls of no use")
-    return usable
+def _require_converter(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile:
+    converter = _converter(profile)
+    if converter is None:
+        raise ValueError("a profile that `channel_count` calls of no use")
+    return converter

@@ -7,19 +7,28 @@ its own.
 import struct
 from typing import BinaryIO
 
-from burnish.photo.byte_view import Block
-from burnish.photo.tiff_tags import EXIF, GPS, BrokenTagsError, Layout, header, insert, pack, read
+from burnish.photo.byte_view import Bytes
+from burnish.photo.tiff_tags import (
+    EXIF,
+    GPS,
+    BrokenTagsError,
+    TiffLayout,
+    insert_entries,
+    pack_ifd,
+    parse_header,
+    read_entries,
+)
 
 PREFIX = b"Exif\0\0"
 
 _ORIENTATION = 0x0112
 # What a picture file's first list says about the photo, not about how its pixels are stored:
 # description, make, model, software, date, artist, ratings, copyright, Windows' texts, lists.
-_ABOUT_THE_PHOTO = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298}
-_ABOUT_THE_PHOTO |= {*range(0x9C9B, 0x9CA0), EXIF, GPS}
+_PHOTO_TAGS = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298}
+_PHOTO_TAGS |= {*range(0x9C9B, 0x9CA0), EXIF, GPS}
 
 
-def upright(exif: bytes) -> bytes:
+def reset_exif_orientation(exif: bytes) -> bytes:
     """Set an EXIF block's orientation to 'as stored' and unlink its thumbnail.
 
     Nothing is moved, so that a maker's own notes, which may hold addresses, stay valid.
@@ -29,7 +38,7 @@ def upright(exif: bytes) -> bytes:
     BrokenTagsError : the block is damaged
     """
     block = bytearray(exif.removeprefix(PREFIX))
-    layout, offset = header(block)
+    layout, offset = parse_header(block)
     order = layout.order
     try:
         (count,) = struct.unpack_from(f"{order}H", block, offset)
@@ -43,21 +52,21 @@ def upright(exif: bytes) -> bytes:
     return PREFIX + bytes(block)
 
 
-def exif_of_tiff(tiff: Block) -> bytes | None:
+def read_tiff_exif(tiff: Bytes) -> bytes | None:
     """Gather a TIFF's entries about the photo into an EXIF block; None where there are none.
 
     Raises
     ------
     BrokenTagsError : the file's entries are damaged
     """
-    about = [entry for entry in read(tiff) if entry.tag in _ABOUT_THE_PHOTO]
-    if not about:
+    entries = [entry for entry in read_entries(tiff) if entry.tag in _PHOTO_TAGS]
+    if not entries:
         return None
-    layout = Layout(header(tiff)[0].order)
-    return PREFIX + layout.head(8) + pack(about, layout, 8)
+    layout = TiffLayout(parse_header(tiff)[0].order)
+    return PREFIX + layout.header_bytes(8) + pack_ifd(entries, layout, 8)
 
 
-def exif_into_tiff(file: BinaryIO, exif: bytes) -> None:
+def write_tiff_exif(file: BinaryIO, exif: bytes) -> None:
     """Write an EXIF block's entries about the photo into a TIFF, in place of those it has.
 
     Parameters
@@ -69,5 +78,5 @@ def exif_into_tiff(file: BinaryIO, exif: bytes) -> None:
     BrokenTagsError : the block is damaged, or the file has no room left
     """
     block = exif.removeprefix(PREFIX)
-    about = [entry for entry in read(block) if entry.tag in _ABOUT_THE_PHOTO]
-    insert(file, about, header(block)[0].order)
+    entries = [entry for entry in read_entries(block) if entry.tag in _PHOTO_TAGS]
+    insert_entries(file, entries, parse_header(block)[0].order)

@@ -19,7 +19,7 @@ class Format:
     depths : bits a channel that can be written, ascending; empty where burnish only reads it
     alpha : whether it holds transparency
     lossy : whether a quality is chosen when writing
-    side : the longest side that libvips writes, px
+    max_side : the longest side that libvips writes, px
     """
 
     name: str
@@ -28,7 +28,7 @@ class Format:
     depths: tuple[int, ...]
     alpha: bool = True
     lossy: bool = False
-    side: int = 10_000_000
+    max_side: int = 10_000_000
 
 
 # AVIF holds 16-bit pictures as 12 bits, the most it has.
@@ -40,12 +40,12 @@ FORMATS = {
         (8,),
         alpha=False,
         lossy=True,
-        side=65_500,
+        max_side=65_500,
     ),
     "png": Format("png", (".png",), "png", (8, 16)),
     "tiff": Format("tiff", (".tif", ".tiff"), "tiff", (8, 16, 32)),
-    "webp": Format("webp", (".webp",), "webp", (8,), lossy=True, side=16_383),
-    "avif": Format("avif", (".avif",), "heif", (8, 16), lossy=True, side=16_384),
+    "webp": Format("webp", (".webp",), "webp", (8,), lossy=True, max_side=16_383),
+    "avif": Format("avif", (".avif",), "heif", (8, 16), lossy=True, max_side=16_384),
     "heic": Format("heic", (".heic", ".heif"), "heif", ()),
     "gif": Format("gif", (".gif",), "gif", ()),
 }
@@ -59,7 +59,7 @@ _BY_EXTENSION = {ext: format for format in FORMATS.values() for ext in format.ex
 READABLE_EXTENSIONS = frozenset(_BY_EXTENSION)
 
 # The first brand of an ISO media file. 'mif1' and 'msf1' are any codec; HEVC is by far the usual.
-SEQUENCES = (b"avis", b"msf1", b"hevc", b"hevx")
+SEQUENCE_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 _BRANDS = {b"avif": "avif", b"avis": "avif"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic"
 )
@@ -88,7 +88,7 @@ def sniff(data: bytes) -> Format | None:
     return None
 
 
-def writable(name: str, where: str) -> Format:
+def writable_format(name: str, where: str) -> Format:
     """Return the format called `name`, by its name or an extension, that burnish can write.
 
     Raises
@@ -97,7 +97,7 @@ def writable(name: str, where: str) -> Format:
 
     Examples
     --------
-    >>> writable("jpg", "a.png").name, writable(".TIFF", "a.png").name
+    >>> writable_format("jpg", "a.png").name, writable_format(".TIFF", "a.png").name
     ('jpeg', 'tiff')
     """
     key = name.lower()
@@ -107,7 +107,7 @@ def writable(name: str, where: str) -> Format:
             where,
             expected=f"a format that burnish writes ({WRITABLE})",
             got=repr(name),
-            remedy=name_one_of(format for format in FORMATS.values() if format.depths),
+            remedy=suggest_formats(format for format in FORMATS.values() if format.depths),
         )
     return format
 
@@ -133,7 +133,7 @@ def check_writable(target: Path, depth: int | None = None) -> None:
     Traceback (most recent call last):
     burnish.errors.PhotoError: a.jpg: expected 8 bits a channel in jpeg, got 16; ...
     """
-    check_depth(writable(target.suffix, str(target)), depth, str(target))
+    check_depth(writable_format(target.suffix, str(target)), depth, str(target))
 
 
 def check_depth(format: Format, depth: int | None, where: str) -> None:
@@ -146,7 +146,7 @@ def check_depth(format: Format, depth: int | None, where: str) -> None:
         where,
         expected=f"{' or '.join(map(str, format.depths))} bits a channel in {format.name}",
         got=f"{depth}",
-        remedy=f"choose another depth, or {name_one_of(others)}",
+        remedy=f"choose another depth, or {suggest_formats(others)}",
     )
 
 
@@ -166,21 +166,21 @@ def check_known_depth(depth: int | None) -> None:
         )
 
 
-def name_one_of(formats: Iterable[Format]) -> str:
+def suggest_formats(formats: Iterable[Format]) -> str:
     """Say how another format is chosen, wherever burnish is used from.
 
     Examples
     --------
-    >>> name_one_of([FORMATS["png"], FORMATS["tiff"]])
+    >>> suggest_formats([FORMATS["png"], FORMATS["tiff"]])
     'name the output .png or .tif (in Python also format="png" or "tiff")'
     """
-    chosen = tuple(formats)
-    names = _either([f'"{format.name}"' for format in chosen])
+    choices = tuple(formats)
+    names = _join_or([f'"{format.name}"' for format in choices])
     return (
-        f"name the output {_either([format.extensions[0] for format in chosen])} "
+        f"name the output {_join_or([format.extensions[0] for format in choices])} "
         f"(in Python also format={names})"
     )
 
 
-def _either(words: list[str]) -> str:
+def _join_or(words: list[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

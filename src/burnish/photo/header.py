@@ -13,8 +13,8 @@ import pyvips
 
 from burnish.errors import PhotoError
 from burnish.photo import cicp as codepoints
-from burnish.photo.byte_view import Block, FileBlock
-from burnish.photo.formats import READABLE, SEQUENCES, Format, sniff
+from burnish.photo.byte_view import Bytes, FileBytes
+from burnish.photo.formats import READABLE, SEQUENCE_BRANDS, Format, sniff
 from burnish.photo.source_metadata import Depth
 from burnish.photo.tiff_tags import is_camera_raw
 
@@ -22,21 +22,21 @@ from burnish.photo.tiff_tags import is_camera_raw
 # few kilobytes can claim far more than any memory holds.
 MAX_PIXELS = 1_000_000_000
 # A picture of more pixels is edited on the disk if possible; see `photo.disk_photo`.
-HUGE = 50_000_000
+STREAMING_THRESHOLD = 50_000_000
 
 # Sample kind -> depth and type.
-SAMPLES: dict[str, tuple[Depth, type[np.generic]]] = {
+SAMPLE_TYPES: dict[str, tuple[Depth, type[np.generic]]] = {
     "uchar": (8, np.uint8),
     "ushort": (16, np.uint16),
     "float": (32, np.float32),
 }
-_COLOURS = {"b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband"}
+_INTERPRETATIONS = {"b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband"}
 # Bytes that tell every format from the others.
-_HEAD = 32
+_SIGNATURE_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class ImageHeader:
     """A picture file that is known and taken, but not decoded.
 
     Parameters
@@ -48,19 +48,19 @@ class Opened:
     """
 
     where: str
-    data: Block
+    data: Bytes
     format: Format
     image: pyvips.Image
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, once it is upright."""
-        on_its_side = orientation(self.image) >= 5
+        sideways = exif_orientation(self.image) >= 5
         width, height = self.image.width, self.image.height
-        return (height, width) if on_its_side else (width, height)
+        return (height, width) if sideways else (width, height)
 
 
-def content(source: str | Path | bytes) -> tuple[str, bytes]:
+def read_bytes(source: str | Path | bytes) -> tuple[str, bytes]:
     """Return what to call a source in messages, and its bytes; of no picture only the first.
 
     Raises
@@ -70,15 +70,15 @@ def content(source: str | Path | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         return "picture", source
     try:
-        _refuse_pipe(source)
+        _reject_pipe(source)
         with Path(source).open("rb") as file:
-            head = file.read(_HEAD)
-            return str(source), head + file.read() if sniff(head) else head
+            signature = file.read(_SIGNATURE_BYTES)
+            return str(source), signature + file.read() if sniff(signature) else signature
     except (OSError, ValueError) as error:
         raise _unreadable(source, error) from error
 
 
-def size(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def image_size(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Return a picture's width and height once it is upright; of a file only the header is read.
 
     Raises
@@ -86,13 +86,13 @@ def size(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> tuple[int,
     PhotoError : no picture, or one that burnish does not take
     """
     if isinstance(source, bytes):
-        return opened(*content(source), max_pixels).size
-    with peeked(source, max_pixels) as found:
-        return found.size
+        return open_image(*read_bytes(source), max_pixels).size
+    with open_header(source, max_pixels) as header:
+        return header.size
 
 
 @contextmanager
-def peeked(source: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Opened]:
+def open_header(source: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[ImageHeader]:
     """Open a picture file while the block runs; no more of it is read than what is asked for.
 
     Raises
@@ -101,17 +101,17 @@ def peeked(source: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Opened]
     """
     with ExitStack() as files:
         try:
-            _refuse_pipe(source)
+            _reject_pipe(source)
             # Opened twice, as each reader moves its own place in the file.
             file = files.enter_context(Path(source).open("rb"))
             stream = files.enter_context(Path(source).open("rb"))
-            found = opened(str(source), FileBlock(file), max_pixels, stream)
+            header = open_image(str(source), FileBytes(file), max_pixels, stream)
         except (OSError, ValueError) as error:
             raise _unreadable(source, error) from error
-        yield found
+        yield header
 
 
-def known(head: bytes, where: str) -> Format:
+def detect_format(head: bytes, where: str) -> Format:
     """Tell the format from a file's first bytes.
 
     Raises
@@ -129,9 +129,9 @@ def known(head: bytes, where: str) -> Format:
     return format
 
 
-def opened(
-    where: str, data: Block, max_pixels: int = MAX_PIXELS, stream: BinaryIO | None = None
-) -> Opened:
+def open_image(
+    where: str, data: Bytes, max_pixels: int = MAX_PIXELS, stream: BinaryIO | None = None
+) -> ImageHeader:
     """Open without decoding, and refuse what would be lost.
 
     Parameters
@@ -142,7 +142,7 @@ def opened(
     ------
     PhotoError : no picture, a broken file, or a picture that burnish does not take
     """
-    format = known(bytes(data[:_HEAD]), where)
+    format = detect_format(bytes(data[:_SIGNATURE_BYTES]), where)
     try:
         image = pyvips.Operation.call(
             f"{format.codec}load_{'source' if stream else 'buffer'}",
@@ -153,12 +153,12 @@ def opened(
             fail_on="warning" if format.name == "jpeg" else "error",
         )
     except pyvips.Error as error:
-        raise broken(format, where, error) from error
-    _refuse_what_would_be_lost(image, data, format, where, max_pixels)
-    return Opened(where, data, format, image)
+        raise decode_error(format, where, error) from error
+    _reject_unsupported(image, data, format, where, max_pixels)
+    return ImageHeader(where, data, format, image)
 
 
-def broken(format: Format, where: str, error: pyvips.Error) -> PhotoError:
+def decode_error(format: Format, where: str, error: pyvips.Error) -> PhotoError:
     """Say in words what libvips says of a file.
 
     It keeps one text for the whole process, and pyvips wipes that whenever it looks up an operation
@@ -166,26 +166,26 @@ def broken(format: Format, where: str, error: pyvips.Error) -> PhotoError:
     """
     # Its last line but for a plain 'load error' is the reason.
     lines = [line.strip() for line in str(error.detail).splitlines()]
-    telling = [line for line in lines if line and not line.endswith("load error")]
+    reasons = [line for line in lines if line and not line.endswith("load error")]
     return PhotoError(
         where,
         expected=f"a whole {format.name} file",
-        got=f"a broken or unsupported one ({telling[-1] if telling else 'no reason given'})",
+        got=f"a broken or unsupported one ({reasons[-1] if reasons else 'no reason given'})",
         remedy="open it elsewhere and save it again, or fetch the original",
     )
 
 
-def field(image: pyvips.Image, name: str) -> Any:
+def get_field(image: pyvips.Image, name: str) -> Any:
     """Return what the file says under this name, or None."""
     return image.get(name) if image.get_typeof(name) else None
 
 
-def orientation(image: pyvips.Image) -> int:
+def exif_orientation(image: pyvips.Image) -> int:
     """Return how the picture lies in its file, as EXIF counts: 1 is upright, 5 to 8 on its side."""
-    return field(image, "orientation") or 1
+    return get_field(image, "orientation") or 1
 
 
-def _refuse_pipe(source: str | Path) -> None:
+def _reject_pipe(source: str | Path) -> None:
     if stat.S_ISFIFO(Path(source).stat().st_mode):
         raise OSError(errno.EINVAL, "a pipe")  # to open it would wait for its writer
 
@@ -199,8 +199,8 @@ def _unreadable(source: str | Path, error: OSError | ValueError) -> PhotoError:
     )
 
 
-def _refuse_what_would_be_lost(
-    image: pyvips.Image, data: Block, format: Format, where: str, max_pixels: int
+def _reject_unsupported(
+    image: pyvips.Image, data: Bytes, format: Format, where: str, max_pixels: int
 ) -> None:
     expected = got = remedy = ""
     if image.width * image.height > max_pixels:
@@ -211,20 +211,20 @@ def _refuse_what_would_be_lost(
         expected = "a finished picture"
         got = "a camera's raw file, or a TIFF that starts with a preview"
         remedy = "develop or convert it to a plain TIFF first"
-    elif (pages := _pages(image, data, format)) != 1:
+    elif (pages := _page_count(image, data, format)) != 1:
         expected = "one picture in the file"
         got = f"{pages or 'several'} pages or frames"
         remedy = "split it into single pictures first"
-    elif (encoding := codepoints.hdr(data, format)) is not None:
+    elif (encoding := codepoints.hdr_encoding(data, format)) is not None:
         expected = "a picture of standard dynamic range"
         got = f"high dynamic range ({encoding})"
         remedy = "convert it to sRGB first"
-    elif image.interpretation not in _COLOURS or image.bands > 4:
+    elif image.interpretation not in _INTERPRETATIONS or image.bands > 4:
         expected = "grey or RGB, with or without alpha"
         got = f"{image.interpretation} with {image.bands} channels"
         # Its separation into inks would be lost, and no RGB file is its equal in print.
         remedy = "convert it to RGB first, with the profile of your choice"
-    elif image.format not in SAMPLES:
+    elif image.format not in SAMPLE_TYPES:
         expected = "8- or 16-bit integers or 32-bit floats"
         got = f"samples of the kind {image.format}"
         remedy = "convert it to 16 bits a channel first"
@@ -232,11 +232,11 @@ def _refuse_what_would_be_lost(
         raise PhotoError(where, expected=expected, got=got, remedy=remedy)
 
 
-def _pages(image: pyvips.Image, data: Block, format: Format) -> int:
+def _page_count(image: pyvips.Image, data: Bytes, format: Format) -> int:
     """Count the pages; 0 is an animation of unknown length."""
     # Of these two libvips reads one frame without a word.
     animated_png = format.name == "png" and data.find(b"acTL", 0, data.find(b"IDAT")) >= 0
-    animated_heif = format.codec == "heif" and data[8:12] in SEQUENCES
+    animated_heif = format.codec == "heif" and data[8:12] in SEQUENCE_BRANDS
     if animated_png or animated_heif:
         return 0
-    return field(image, "n-pages") or 1
+    return get_field(image, "n-pages") or 1

@@ -6,12 +6,12 @@ Here it always travels wrapped, as it lies in a JPEG, with whatever Photoshop pu
 import struct
 from typing import BinaryIO
 
-from burnish.photo.byte_view import Block
-from burnish.photo.tiff_tags import Entry, insert, read
+from burnish.photo.byte_view import Bytes
+from burnish.photo.tiff_tags import Entry, insert_entries, read_entries
 
 _PREFIX = b"Photoshop 3.0\0"
-_RECORDS = 0x0404
-_TAG, _UNDEFINED = 0x83BB, 7
+_IPTC_RESOURCE = 0x0404
+_IPTC_TAG, _UNDEFINED = 0x83BB, 7
 
 
 def wrap(records: bytes) -> bytes:
@@ -23,36 +23,43 @@ def wrap(records: bytes) -> bytes:
     b'records'
     """
     padding = b"\0" * (len(records) % 2)
-    return _PREFIX + struct.pack(">4sHHI", b"8BIM", _RECORDS, 0, len(records)) + records + padding
+    return (
+        _PREFIX
+        + struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(records))
+        + records
+        + padding
+    )
 
 
 def unwrap(block: bytes) -> bytes | None:
     """Find the records in a Photoshop block; None where it has none or is damaged."""
-    at = len(_PREFIX)
-    while block[at : at + 4] == b"8BIM" and at + 7 <= len(block):
-        (number,) = struct.unpack_from(">H", block, at + 4)
+    offset = len(_PREFIX)
+    while block[offset : offset + 4] == b"8BIM" and offset + 7 <= len(block):
+        (resource,) = struct.unpack_from(">H", block, offset + 4)
         # A name with its length before it, both together of even length.
-        at += 6 + (block[at + 6] + 2) // 2 * 2
-        size = int.from_bytes(block[at : at + 4], "big")
-        content = block[at + 4 : at + 4 + size]
-        if number == _RECORDS:
+        offset += 6 + (block[offset + 6] + 2) // 2 * 2
+        size = int.from_bytes(block[offset : offset + 4], "big")
+        content = block[offset + 4 : offset + 4 + size]
+        if resource == _IPTC_RESOURCE:
             return content if content and len(content) == size else None
-        at += 4 + (size + 1) // 2 * 2
+        offset += 4 + (size + 1) // 2 * 2
     return None
 
 
-def iptc_of_tiff(tiff: Block) -> bytes | None:
+def read_tiff_iptc(tiff: Bytes) -> bytes | None:
     """Return a TIFF's records, wrapped; None where there are none.
 
     Raises
     ------
     BrokenTagsError : the file's entries are damaged
     """
-    found = [entry.value for entry in read(tiff) if entry.tag == _TAG and entry.value]
-    return wrap(found[0]) if found else None
+    records = [
+        entry.value for entry in read_entries(tiff) if entry.tag == _IPTC_TAG and entry.value
+    ]
+    return wrap(records[0]) if records else None
 
 
-def iptc_into_tiff(file: BinaryIO, block: bytes) -> None:
+def write_tiff_iptc(file: BinaryIO, block: bytes) -> None:
     """Write a Photoshop block's records into a TIFF.
 
     Parameters
@@ -65,4 +72,4 @@ def iptc_into_tiff(file: BinaryIO, block: bytes) -> None:
     """
     records = unwrap(block)
     if records:
-        insert(file, [Entry(_TAG, _UNDEFINED, len(records), records)], "<")
+        insert_entries(file, [Entry(_IPTC_TAG, _UNDEFINED, len(records), records)], "<")

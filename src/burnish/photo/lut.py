@@ -37,14 +37,14 @@ def parse(profile: bytes) -> LutProfile | None:
     channels = _CHANNELS.get(profile[16:20])
     if channels is None:
         return None
-    taken = LutProfile(profile, channels)
+    converter = LutProfile(profile, channels)
     try:
         # Only the way out tells: on the way in libvips takes sRGB for what it cannot read.
-        taken.from_srgb(np.zeros((1, 3), np.float32))
-        taken.to_srgb(np.zeros((1, channels), np.float32))
+        converter.from_srgb(np.zeros((1, 3), np.float32))
+        converter.to_srgb(np.zeros((1, channels), np.float32))
     except pyvips.Error:
         return None
-    return taken
+    return converter
 
 
 def _srgb() -> bytes:
@@ -55,14 +55,14 @@ def _srgb() -> bytes:
 def _convert(values: Values, source: bytes, target: bytes) -> Values:
     codes = np.rint(values * np.float32(65535)).astype(np.uint16)[None]
     kind = "grey16" if codes.shape[2] == 1 else "rgb16"
-    image = _tagged(pyvips.Image.new_from_array(codes), source, interpretation=kind)
+    image = _with_profile(pyvips.Image.new_from_array(codes), source, interpretation=kind)
     lab = pyvips.Operation.call("icc_import", image, embedded=True, **_INTENT)
-    device = pyvips.Operation.call("icc_export", _tagged(lab, target), depth=16, **_INTENT)
+    device = pyvips.Operation.call("icc_export", _with_profile(lab, target), depth=16, **_INTENT)
     flat = np.frombuffer(device.write_to_memory(), np.uint16)
     return flat.reshape(len(values), device.bands) * np.float32(1 / 65535)
 
 
-def _tagged(image: pyvips.Image, profile: bytes, **changes: str) -> pyvips.Image:
+def _with_profile(image: pyvips.Image, profile: bytes, **changes: str) -> pyvips.Image:
     image = pyvips.Operation.call("copy", image, **changes)
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     return image

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from burnish.errors import PhotoError
-from burnish.files import check_free, writing
+from burnish.files import atomic_write, check_absent
 from burnish.photo import header, read, write
-from burnish.photo.formats import writable
-from burnish.photo.source_metadata import Origin
+from burnish.photo.formats import writable_format
+from burnish.photo.source_metadata import SourceMetadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Photo:
     ----------
     pixels : H x W x 3, RGB, sRGB-encoded; kept as float32, clipped to [0, 1], read-only
     alpha : H x W, 0 is transparent; kept likewise; None where the picture has none
-    origin : depth, format, profile, metadata: what the picture takes along to its next file
+    metadata : depth, format, profile, metadata: what the picture takes along to its next file
 
     Raises
     ------
@@ -37,13 +37,13 @@ class Photo:
 
     pixels: NDArray[np.float32]
     alpha: NDArray[np.float32] | None = None
-    origin: Origin = field(default_factory=Origin)
+    metadata: SourceMetadata = field(default_factory=SourceMetadata)
 
     def __post_init__(self) -> None:
-        pixels = _sane(self.pixels, "H x W x 3", "pixels")
+        pixels = _checked(self.pixels, "H x W x 3", "pixels")
         object.__setattr__(self, "pixels", pixels)
         if self.alpha is not None:
-            alpha = _sane(self.alpha, "{} x {}".format(*pixels.shape), "alpha")
+            alpha = _checked(self.alpha, "{} x {}".format(*pixels.shape), "alpha")
             object.__setattr__(self, "alpha", alpha)
 
     @property
@@ -96,7 +96,7 @@ class Photo:
         >>> Photo.size_of(Photo(np.full((2, 3, 3), 0.5)).encode("png"))
         (3, 2)
         """
-        return header.size(source, max_pixels)
+        return header.image_size(source, max_pixels)
 
     def with_pixels(self, pixels: ArrayLike) -> "Photo":
         """Return the same photo with new pixels of the same size, clipped to [0, 1].
@@ -118,8 +118,8 @@ class Photo:
         if array.shape != self.pixels.shape:
             raise PhotoError(
                 "pixels",
-                expected=_shape(self.pixels),
-                got=_shape(array),
+                expected=_shape_text(self.pixels),
+                got=_shape_text(array),
                 remedy="keep the photo's size",
             )
         return replace(self, pixels=array)
@@ -149,9 +149,9 @@ class Photo:
         -----
         UserWarning : the format cannot hold some of the metadata
         """
-        name = self.origin.format if format is None else format
+        name = self.metadata.format if format is None else format
         return write.encode(
-            self.pixels, self.alpha, self.origin, name, quality=quality, depth=depth
+            self.pixels, self.alpha, self.metadata, name, quality=quality, depth=depth
         )
 
     def save(
@@ -174,35 +174,39 @@ class Photo:
         UsageError : a depth that no format has, or a quality outside 1 to 100
         """
         target = Path(path)
-        check_free(target, overwrite=overwrite)
-        kind = writable(format or target.suffix, str(target))
-        if target.suffix.lower() not in kind.extensions:
+        check_absent(target, overwrite=overwrite)
+        target_format = writable_format(format or target.suffix, str(target))
+        if target.suffix.lower() not in target_format.extensions:
             raise PhotoError(
                 str(target),
-                expected=f"a name that ends like {kind.name}",
+                expected=f"a name that ends like {target_format.name}",
                 got=repr(target.suffix),
-                remedy=f"end it in {kind.extensions[0]}",
+                remedy=f"end it in {target_format.extensions[0]}",
             )
         data = write.encode(
             self.pixels,
             self.alpha,
-            self.origin,
-            kind.name,
+            self.metadata,
+            target_format.name,
             quality=quality,
             depth=depth,
             where=str(target),
         )
-        with writing(target, overwrite=overwrite) as file:
+        with atomic_write(target, overwrite=overwrite) as file:
             file.write(data)
         return target
 
 
-def _sane(values: ArrayLike, shape: str, name: str) -> NDArray[np.float32]:
+def _checked(values: ArrayLike, shape: str, name: str) -> NDArray[np.float32]:
     """Check and freeze: float32, finite, in [0, 1], contiguous, read-only."""
     array = np.asarray(values)
-    fits = array.ndim == 3 and array.shape[2] == 3 if name == "pixels" else _shape(array) == shape
-    if not fits or array.size == 0:
-        raise PhotoError(name, expected=shape, got=_shape(array), remedy="check the array's shape")
+    has_shape = (
+        array.ndim == 3 and array.shape[2] == 3 if name == "pixels" else _shape_text(array) == shape
+    )
+    if not has_shape or array.size == 0:
+        raise PhotoError(
+            name, expected=shape, got=_shape_text(array), remedy="check the array's shape"
+        )
     if array.dtype.kind != "f":
         raise PhotoError(
             name,
@@ -222,5 +226,5 @@ def _sane(values: ArrayLike, shape: str, name: str) -> NDArray[np.float32]:
     return array
 
 
-def _shape(array: NDArray[np.generic]) -> str:
+def _shape_text(array: NDArray[np.generic]) -> str:
     return " x ".join(map(str, array.shape)) or "a single number"

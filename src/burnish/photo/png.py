@@ -4,17 +4,17 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from burnish.photo.byte_view import Block
+from burnish.photo.byte_view import Bytes
 
 _SIGNATURE = 8
 # Where the chunk that must come first ends.
-HEADER = _SIGNATURE + 25
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+HEADER_END = _SIGNATURE + 25
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 # EXIF, XMP and the like, which travel as what they are.
-_NO_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")
+_METADATA_PREFIXES = (b"XML:com.adobe.xmp\0", b"Raw profile type ")
 
 
-def chunks(png: Block) -> Iterator[tuple[bytes, slice]]:
+def chunks(png: Bytes) -> Iterator[tuple[bytes, slice]]:
     """Give each chunk's kind and the place of its content; of a damaged file those before that."""
     at = _SIGNATURE
     while at + 8 <= len(png):
@@ -23,16 +23,16 @@ def chunks(png: Block) -> Iterator[tuple[bytes, slice]]:
         at += 12 + size
 
 
-def texts(png: Block) -> tuple[tuple[bytes, bytes], ...]:
+def text_chunks(png: Bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Return the text chunks (title, author, copyright, comment ...) as they stand."""
-    found = [(kind, bytes(png[place])) for kind, place in chunks(png) if kind in _TEXTS]
-    return tuple((kind, text) for kind, text in found if not text.startswith(_NO_TEXTS))
+    items = [(kind, bytes(png[place])) for kind, place in chunks(png) if kind in _TEXT_CHUNKS]
+    return tuple((kind, text) for kind, text in items if not text.startswith(_METADATA_PREFIXES))
 
 
-def packed(found: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def pack_chunks(items: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Return chunks as they stand in a file."""
-    result = b""
-    for kind, content in found:
+    output = b""
+    for kind, content in items:
         body = kind + content
-        result += struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-    return result
+        output += struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+    return output

@@ -10,19 +10,19 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.files import refused
+from burnish.files import write_error
 from burnish.photo.rectangle import Rectangle
-from burnish.photo.tiff_tags import Entry, Layout, pack
+from burnish.photo.tiff_tags import Entry, TiffLayout, pack_ifd
 
-_LAYOUT = Layout("<" if byteorder == "little" else ">", big=True)
-_HEAD = len(_LAYOUT.head(0))
+_LAYOUT = TiffLayout("<" if byteorder == "little" else ">", big=True)
+_HEADER_BYTES = len(_LAYOUT.header_bytes(0))
 # Rows that libvips reads at a time.
-_ROWS = 64
+_ROWS_PER_STRIP = 64
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 
 
 @dataclass(frozen=True, eq=False)
-class Scratch:
+class RawTiff:
     """A picture in a file, uncompressed, row after row.
 
     The file is a TIFF once `image` has been asked for: that is what libvips reads in pieces. A file
@@ -43,30 +43,30 @@ class Scratch:
     dtype: np.dtype[Any]
 
     @property
-    def size(self) -> int:
+    def nbytes(self) -> int:
         """Bytes of the numbers."""
-        return self.height * self._row
+        return self.height * self._row_bytes
 
-    def read(self, part: Rectangle) -> NDArray[Any]:
+    def read(self, rectangle: Rectangle) -> NDArray[Any]:
         """Return a rectangle, (rows, columns, bands).
 
         Raises
         ------
         OutputError : the file cannot be read
         """
-        height, width = part.size
+        height, width = rectangle.size
         values = np.empty((height, width, self.bands), self.dtype)
         try:
             # Whole rows lie together.
-            for rows, at in self._runs(part):
+            for rows, at in self._contiguous_runs(rectangle):
                 self.file.seek(at)
                 if self.file.readinto(values[rows].data.cast("B")) != values[rows].nbytes:  # type: ignore[attr-defined]
                     raise OSError("cut short by another program")
         except OSError as error:
-            raise refused(Path(self.file.name), error) from error
+            raise write_error(Path(self.file.name), error) from error
         return values
 
-    def write(self, part: Rectangle, values: NDArray[Any]) -> None:
+    def write(self, rectangle: Rectangle, values: NDArray[Any]) -> None:
         """Write a rectangle, (rows, columns, bands).
 
         Raises
@@ -75,11 +75,11 @@ class Scratch:
         """
         values = np.ascontiguousarray(values, self.dtype)
         try:
-            for rows, at in self._runs(part):
+            for rows, at in self._contiguous_runs(rectangle):
                 self.file.seek(at)
                 self.file.write(values[rows].data)
         except OSError as error:
-            raise refused(Path(self.file.name), error) from error
+            raise write_error(Path(self.file.name), error) from error
 
     def image(self) -> pyvips.Image:
         """Return the picture for libvips, which reads it from its first row to its last.
@@ -90,40 +90,43 @@ class Scratch:
         """
         try:
             self.file.seek(0)
-            self.file.write(_LAYOUT.head(_HEAD + self.size))
-            self.file.seek(_HEAD + self.size)
-            self.file.write(pack(self._entries(), _LAYOUT, _HEAD + self.size))
+            self.file.write(_LAYOUT.header_bytes(_HEADER_BYTES + self.nbytes))
+            self.file.seek(_HEADER_BYTES + self.nbytes)
+            self.file.write(pack_ifd(self._entries(), _LAYOUT, _HEADER_BYTES + self.nbytes))
             self.file.flush()
         except OSError as error:
-            raise refused(Path(self.file.name), error) from error
+            raise write_error(Path(self.file.name), error) from error
         self.file.seek(0)
         source = pyvips.Source.new_from_descriptor(self.file.fileno())
         loaded = pyvips.Operation.call("tiffload_source", source, access="sequential")
         image = pyvips.Operation.call("copy", loaded)
         for name in image.get_fields():
             # What there is of a file's, and not of every picture's.
-            if name in _OF_A_FILE:
+            if name in _FILE_FIELDS:
                 image.remove(name)
         return image
 
     @property
-    def _row(self) -> int:
+    def _row_bytes(self) -> int:
         return self.width * self.bands * self.dtype.itemsize
 
-    def _runs(self, part: Rectangle) -> list[tuple[slice, int]]:
+    def _contiguous_runs(self, rectangle: Rectangle) -> list[tuple[slice, int]]:
         """Return what lies together: rows of the rectangle, and where they begin in the file."""
         pixel = self.bands * self.dtype.itemsize
         starts = [
-            _HEAD + row * self._row + part.left * pixel for row in range(part.top, part.bottom)
+            _HEADER_BYTES + row * self._row_bytes + rectangle.left * pixel
+            for row in range(rectangle.top, rectangle.bottom)
         ]
-        if part.right - part.left == self.width:
+        if rectangle.right - rectangle.left == self.width:
             return [(slice(None), starts[0])]
         return [(slice(row, row + 1), start) for row, start in enumerate(starts)]
 
     def _entries(self) -> list[Entry]:
-        strips = -(-self.height // _ROWS)
-        offsets = [_HEAD + number * _ROWS * self._row for number in range(strips)]
-        ends = [*offsets[1:], _HEAD + self.size]
+        strips = -(-self.height // _ROWS_PER_STRIP)
+        offsets = [
+            _HEADER_BYTES + number * _ROWS_PER_STRIP * self._row_bytes for number in range(strips)
+        ]
+        ends = [*offsets[1:], _HEADER_BYTES + self.nbytes]
         counts = [end - start for start, end in zip(offsets, ends, strict=True)]
         colour = self.bands >= 3
         entries = [
@@ -134,7 +137,7 @@ class Scratch:
             _entry(262, _SHORT, 2 if colour else 1),
             _entry(273, _LONG8, *offsets),
             _entry(277, _SHORT, self.bands),
-            _entry(278, _LONG, _ROWS),
+            _entry(278, _LONG, _ROWS_PER_STRIP),
             _entry(279, _LONG8, *counts),
             _entry(339, _SHORT, *[3 if self.dtype.kind == "f" else 1] * self.bands),
         ]
@@ -143,7 +146,7 @@ class Scratch:
         return entries
 
 
-_OF_A_FILE = {"n-pages", "resolution-unit", "orientation", "bits-per-sample", "vips-loader"}
+_FILE_FIELDS = {"n-pages", "resolution-unit", "orientation", "bits-per-sample", "vips-loader"}
 
 
 def _entry(tag: int, kind: int, *values: int) -> Entry:

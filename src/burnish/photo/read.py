@@ -11,29 +11,29 @@ from numpy.typing import NDArray
 from burnish.errors import PhotoError, warn
 from burnish.photo import cicp as codepoints
 from burnish.photo import colour, png
-from burnish.photo.byte_view import Block
-from burnish.photo.exif import exif_of_tiff, upright
+from burnish.photo.byte_view import Bytes
+from burnish.photo.exif import read_tiff_exif, reset_exif_orientation
 from burnish.photo.formats import Format
 from burnish.photo.header import (
     MAX_PIXELS,
-    SAMPLES,
-    Opened,
-    broken,
-    content,
-    field,
-    opened,
-    orientation,
+    SAMPLE_TYPES,
+    ImageHeader,
+    decode_error,
+    exif_orientation,
+    get_field,
+    open_image,
+    read_bytes,
 )
-from burnish.photo.iptc import iptc_of_tiff
-from burnish.photo.source_metadata import Origin
+from burnish.photo.iptc import read_tiff_iptc
+from burnish.photo.source_metadata import SourceMetadata
 from burnish.photo.tiff_tags import BrokenTagsError
-from burnish.photo.xmp import upright_xmp
+from burnish.photo.xmp import reset_xmp_orientation
 from burnish.types import Pixels
 
 
 def read(
     source: str | Path | bytes, max_pixels: int = MAX_PIXELS
-) -> tuple[Pixels, Pixels | None, Origin]:
+) -> tuple[Pixels, Pixels | None, SourceMetadata]:
     """Read a picture file.
 
     Parameters
@@ -45,41 +45,43 @@ def read(
     -------
     pixels : H x W x 3, RGB, sRGB-encoded, in [0, 1]
     alpha : H x W in [0, 1], or None
-    origin : everything else
+    metadata : everything else
 
     Raises
     ------
     PhotoError : no picture, a broken one, or one that burnish does not take
     """
-    found = opened(*content(source), max_pixels)
-    image = found.image
+    header = open_image(*read_bytes(source), max_pixels)
+    image = header.image
     try:
-        flat = np.frombuffer(image.write_to_memory(), SAMPLES[image.format][1])
+        flat = np.frombuffer(image.write_to_memory(), SAMPLE_TYPES[image.format][1])
     except pyvips.Error as error:
-        raise broken(found.format, found.where, error) from error
+        raise decode_error(header.format, header.where, error) from error
     stored = flat.reshape(image.height, image.width, image.bands)
     if stored.dtype.kind == "f":
-        check_range(float(stored.min()), float(stored.max()), found.where)
-    origin = describe(found)
-    pixels, alpha, beyond = decoded(turned(stored, orientation(image)), origin.profile)
+        check_float_range(float(stored.min()), float(stored.max()), header.where)
+    metadata = read_metadata(header)
+    pixels, alpha, out_of_gamut = to_srgb_float(
+        apply_orientation(stored, exif_orientation(image)), metadata.profile
+    )
     for array in (pixels, alpha):
         if array is not None:
             array.flags.writeable = False
-    return pixels, alpha, replace(origin, beyond=beyond)
+    return pixels, alpha, replace(metadata, out_of_gamut=out_of_gamut)
 
 
-def turned(stored: NDArray[Any], lie: int) -> NDArray[Any]:
-    """Turn H x W x bands upright that lie as EXIF's orientation `lie` says."""
-    if lie >= 5:
+def apply_orientation(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn H x W x bands upright that lie as EXIF's orientation `orientation` says."""
+    if orientation >= 5:
         stored = stored.swapaxes(0, 1)
-    if lie in (3, 4, 7, 8):
+    if orientation in (3, 4, 7, 8):
         stored = stored[::-1]
-    if lie in (2, 3, 6, 7):
+    if orientation in (2, 3, 6, 7):
         stored = stored[:, ::-1]
     return stored
 
 
-def check_range(low: float, high: float, where: str) -> None:
+def check_float_range(low: float, high: float, where: str) -> None:
     """See that floats, of which the least and the largest are given, are in [0, 1].
 
     Raises
@@ -97,33 +99,33 @@ def check_range(low: float, high: float, where: str) -> None:
         )
 
 
-def describe(found: Opened) -> Origin:
+def read_metadata(header: ImageHeader) -> SourceMetadata:
     """Tell all but the pixels of a picture.
 
     Warns
     -----
     UserWarning : see `Photo.open`
     """
-    image, data, format, where = found.image, found.data, found.format, found.where
-    embedded = field(image, "icc-profile-data")
-    if embedded is None and codepoints.other_than_srgb(data, format):
+    image, data, format, where = header.image, header.data, header.format, header.where
+    embedded = get_field(image, "icc-profile-data")
+    if embedded is None and codepoints.is_non_srgb(data, format):
         warn(
             f"{where}: its colours are stated by numbers (cICP, gAMA or nclx) that are not sRGB's; "
             "without a profile they are taken as sRGB"
         )
-    return Origin(
-        format=_codec(image, format),
-        depth=SAMPLES[image.format][0],
+    return SourceMetadata(
+        format=_format_name(image, format),
+        depth=SAMPLE_TYPES[image.format][0],
         grey=image.bands < 3,
-        profile=_usable(embedded, 1 if image.bands < 3 else 3, where),
-        texts=png.texts(data) if format.name == "png" else (),
-        **_metadata(image, data, format, where),
-        subsampling=_subsampling(data) if format.name == "jpeg" else None,
+        profile=_usable_profile(embedded, 1 if image.bands < 3 else 3, where),
+        texts=png.text_chunks(data) if format.name == "png" else (),
+        **_metadata_blocks(image, data, format, where),
+        subsampling=_chroma_subsampling(data) if format.name == "jpeg" else None,
         lossless=format.name == "webp" and _is_lossless_webp(data),
     )
 
 
-def decoded(
+def to_srgb_float(
     codes: NDArray[Any], profile: bytes | None
 ) -> tuple[Pixels, Pixels | None, Pixels | None]:
     """Convert codes as they are stored, of a whole picture or a part of it.
@@ -131,32 +133,32 @@ def decoded(
     Parameters
     ----------
     codes : H x W x bands, alpha last: uint8, uint16, or float32 in [0, 1]
-    profile : as in `Origin`
+    profile : as in `SourceMetadata`
 
     Returns
     -------
     pixels : H x W x 3, RGB, sRGB-encoded, in [0, 1]
     alpha : H x W in [0, 1], or None
-    beyond : as in `Origin`
+    out_of_gamut : as in `SourceMetadata`
     """
     colours = 1 if codes.shape[2] < 3 else 3
-    top = 1 if codes.dtype.kind == "f" else np.iinfo(codes.dtype).max
+    max_code = 1 if codes.dtype.kind == "f" else np.iinfo(codes.dtype).max
     # A division rounds correctly, so that every code comes back; a factor 1/255 would not.
-    device = np.ascontiguousarray(np.divide(codes[:, :, :colours], top, dtype=np.float32))
+    device = np.ascontiguousarray(np.divide(codes[:, :, :colours], max_code, dtype=np.float32))
     alpha = None
     if codes.shape[2] > colours:
-        alpha = np.ascontiguousarray(np.divide(codes[:, :, colours], top, dtype=np.float32))
-    if colours < 3 and (profile is None or colour.channels(profile) == 3):
+        alpha = np.ascontiguousarray(np.divide(codes[:, :, colours], max_code, dtype=np.float32))
+    if colours < 3 and (profile is None or colour.channel_count(profile) == 3):
         device = np.repeat(device, 3, axis=2)
     if profile is None or colour.is_srgb(profile):
         return device, alpha, None
-    pixels, beyond = colour.to_srgb(device, profile)
-    return pixels, alpha, beyond
+    pixels, out_of_gamut = colour.to_srgb(device, profile)
+    return pixels, alpha, out_of_gamut
 
 
-def _usable(profile: bytes | None, colours: int, where: str) -> bytes | None:
+def _usable_profile(profile: bytes | None, colours: int, where: str) -> bytes | None:
     """Return the profile, if it is one for pictures of so many colours."""
-    count = 3 if profile is None else colour.channels(profile)
+    count = 3 if profile is None else colour.channel_count(profile)
     if count is None or count < colours:
         warn(
             f"{where}: the embedded colour profile is broken or does not fit; "
@@ -166,36 +168,38 @@ def _usable(profile: bytes | None, colours: int, where: str) -> bytes | None:
     return profile
 
 
-def _metadata(image: pyvips.Image, data: Block, format: Format, where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _metadata_blocks(
+    image: pyvips.Image, data: Bytes, format: Format, where: str
+) -> dict[str, Any]:
+    blocks: dict[str, Any] = {}
     try:
         if format.name == "tiff":
-            exif = exif_of_tiff(data)
-            found["iptc"] = iptc_of_tiff(data)
+            exif = read_tiff_exif(data)
+            blocks["iptc"] = read_tiff_iptc(data)
         else:
-            exif = field(image, "exif-data")
-            found["iptc"] = field(image, "iptc-data")
-        found["exif"] = upright(exif) if exif else None
+            exif = get_field(image, "exif-data")
+            blocks["iptc"] = get_field(image, "iptc-data")
+        blocks["exif"] = reset_exif_orientation(exif) if exif else None
     except BrokenTagsError as error:
         warn(f"{where}: unreadable EXIF is left out ({error})")
-    if xmp := field(image, "xmp-data"):
-        found["xmp"] = upright_xmp(xmp)
+    if xmp := get_field(image, "xmp-data"):
+        blocks["xmp"] = reset_xmp_orientation(xmp)
         if b"hdrgm:" in xmp:
             warn(f"{where}: the HDR gain map is left out; this is the standard-range picture")
     # libvips' way of saying that the file says nothing.
     if (image.xres, image.yres) != (1, 1):
-        found["resolution"] = (image.xres, image.yres)
-    return found
+        blocks["resolution"] = (image.xres, image.yres)
+    return blocks
 
 
-def _codec(image: pyvips.Image, format: Format) -> str:
+def _format_name(image: pyvips.Image, format: Format) -> str:
     """AVIF and HEIC share a container; the codec tells them apart."""
     if format.codec != "heif":
         return format.name
-    return "avif" if field(image, "heif-compression") == "av1" else "heic"
+    return "avif" if get_field(image, "heif-compression") == "av1" else "heic"
 
 
-def _subsampling(jpeg: Block) -> str | None:
+def _chroma_subsampling(jpeg: Bytes) -> str | None:
     """Read the chroma subsampling from the frame header; libvips knows 4:2:0 and 4:4:4 only."""
     at = 2
     while jpeg[at : at + 1] == b"\xff" and at + 4 <= len(jpeg):
@@ -208,7 +212,7 @@ def _subsampling(jpeg: Block) -> str | None:
     return None
 
 
-def _is_lossless_webp(data: Block) -> bool:
+def _is_lossless_webp(data: Bytes) -> bool:
     at = 12
     while at + 8 <= len(data) and data[at : at + 4] != b"VP8 ":
         if data[at : at + 4] == b"VP8L":

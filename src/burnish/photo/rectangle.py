@@ -24,7 +24,7 @@ class Rectangle:
         return height * width
 
     @property
-    def inside(self) -> tuple[slice, slice]:
+    def slices(self) -> tuple[slice, slice]:
         """What picks it out of an array.
 
         Examples

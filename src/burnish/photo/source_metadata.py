@@ -10,7 +10,7 @@ Depth = Literal[8, 16, 32]
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class SourceMetadata:
     """How a photo lay in its file. The defaults are those of a picture made in memory.
 
     Parameters
@@ -19,7 +19,7 @@ class Origin:
     depth : bits a channel: 8 or 16 (integers), or 32 (float)
     grey : one channel in the file, and so again when it is written
     profile : the embedded ICC profile where burnish can use it; None means sRGB
-    beyond : what sRGB cannot hold: the file's own values less what the sRGB pixels convert back
+    out_of_gamut : what sRGB cannot hold: the file's own values less what the sRGB pixels convert back
         to. H x W x channels of the profile, added again when writing; None where nothing was lost
     texts : the text chunks of a PNG (title, author, copyright ...): kind and content
     exif, xmp, iptc : metadata blocks, byte for byte but for orientation and thumbnail
@@ -32,7 +32,7 @@ class Origin:
     depth: Depth = 8
     grey: bool = False
     profile: bytes | None = field(default=None, repr=False)
-    beyond: NDArray[np.float32] | None = field(default=None, repr=False)
+    out_of_gamut: NDArray[np.float32] | None = field(default=None, repr=False)
     texts: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)

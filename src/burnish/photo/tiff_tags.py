@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from burnish.photo.byte_view import Block, FileBlock
+from burnish.photo.byte_view import Bytes, FileBytes
 
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005
 # Which entries point to a further list, by how deep the list is that they stand in.
-_POINTERS: tuple[tuple[int, ...], ...] = ((EXIF, GPS), (INTEROP,), ())
+_SUB_IFD_TAGS: tuple[tuple[int, ...], ...] = ((EXIF, GPS), (INTEROP,), ())
 _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 
 # Type -> bytes of one value, and bytes of what is swapped between byte orders.
 _SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZE |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
-_SWAPPED = _SIZE | {5: 4, 10: 4}
+_SWAP_UNIT = _SIZE | {5: 4, 10: 4}
 
 
 class BrokenTagsError(ValueError):
@@ -25,17 +25,17 @@ class BrokenTagsError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry; `value` is in its file's byte order, `below` the list that it points to."""
+    """One entry; `value` is in its file's byte order, `sub_ifd` the list that it points to."""
 
     tag: int
     kind: int
     count: int
     value: bytes
-    below: "tuple[Entry, ...]" = ()
+    sub_ifd: "tuple[Entry, ...]" = ()
 
 
 @dataclass(frozen=True)
-class Layout:
+class TiffLayout:
     """How lists are laid out: classic TIFF's and EXIF's, or BigTIFF's, whose addresses are longer.
 
     Parameters
@@ -48,34 +48,34 @@ class Layout:
     big: bool = False
 
     @property
-    def count(self) -> str:
+    def count_format(self) -> str:
         """How a list's number of entries is written."""
         return f"{self.order}{'Q' if self.big else 'H'}"
 
     @property
-    def address(self) -> str:
+    def offset_format(self) -> str:
         """How an address is written."""
         return f"{self.order}{'Q' if self.big else 'I'}"
 
     @property
-    def entry(self) -> str:
+    def entry_format(self) -> str:
         """How an entry is written: tag, kind, count, and a value or its address."""
         return f"{self.order}HH{'QQ' if self.big else 'II'}"
 
     @property
-    def room(self) -> int:
+    def inline_size(self) -> int:
         """Bytes that an entry itself has room for."""
         return 8 if self.big else 4
 
-    def head(self, first: int) -> bytes:
+    def header_bytes(self, first_ifd: int) -> bytes:
         """Return what a file begins with whose first list lies at an address."""
         mark = b"II" if self.order == "<" else b"MM"
         if self.big:
-            return mark + struct.pack(f"{self.order}HHHQ", 43, 8, 0, first)
-        return mark + struct.pack(f"{self.order}HI", 42, first)
+            return mark + struct.pack(f"{self.order}HHHQ", 43, 8, 0, first_ifd)
+        return mark + struct.pack(f"{self.order}HI", 42, first_ifd)
 
 
-def header(block: Block) -> tuple[Layout, int]:
+def parse_header(block: Bytes) -> tuple[TiffLayout, int]:
     """Return the layout and the address of the first list.
 
     Raises
@@ -84,79 +84,79 @@ def header(block: Block) -> tuple[Layout, int]:
 
     Examples
     --------
-    >>> header(b"MM" + bytes([0, 42, 0, 0, 0, 8]))
+    >>> parse_header(b"MM" + bytes([0, 42, 0, 0, 0, 8]))
     (Layout(order='>', big=False), 8)
     """
     order = {b"II": "<", b"MM": ">"}.get(bytes(block[:2]))
-    for layout in (Layout(order or "<"), Layout(order or "<", big=True)):
-        found = block[: len(layout.head(0))]
-        first = int.from_bytes(found[-layout.room :], "little" if order == "<" else "big")
-        if order and found == layout.head(first):
+    for layout in (TiffLayout(order or "<"), TiffLayout(order or "<", big=True)):
+        prefix = block[: len(layout.header_bytes(0))]
+        first = int.from_bytes(prefix[-layout.inline_size :], "little" if order == "<" else "big")
+        if order and prefix == layout.header_bytes(first):
             return layout, first
     raise BrokenTagsError("no TIFF header")
 
 
-def read(block: Block) -> list[Entry]:
+def read_entries(block: Bytes) -> list[Entry]:
     """Read the first list of a TIFF or EXIF block, and EXIF's lists below it.
 
     Raises
     ------
     BrokenTagsError : the block is damaged
     """
-    layout, offset = header(block)
+    layout, offset = parse_header(block)
     return _Reader(block, layout, 2 * len(block)).read(offset, depth=0)
 
 
 @dataclass
 class _Reader:
-    """Reads the lists of one block, at most `room` bytes of entries and values in all.
+    """Reads the lists of one block, at most `budget` bytes of entries and values in all.
 
     Addresses are free to lead to the same place again and again; without a limit a small file
     would take hours, or fill the memory. Twice the block's length leaves room for honest entries
     that share a value.
     """
 
-    block: Block
-    layout: Layout
-    room: int
+    block: Bytes
+    layout: TiffLayout
+    budget: int
 
     def read(self, offset: int, depth: int) -> list[Entry]:
         entries = []
-        followed = set()
+        visited = set()
         layout = self.layout
-        size, start = struct.calcsize(layout.entry), struct.calcsize(layout.count)
-        (count,) = struct.unpack(layout.count, self._value(offset, start))
+        size, start = struct.calcsize(layout.entry_format), struct.calcsize(layout.count_format)
+        (count,) = struct.unpack(layout.count_format, self._value(offset, start))
         for at in range(offset + start, offset + start + size * count, size):
             packed = self._value(at, size)
-            tag, kind, number, address = struct.unpack(layout.entry, packed)
+            tag, kind, number, address = struct.unpack(layout.entry_format, packed)
             if tag in (EXIF, GPS, INTEROP):
                 if layout.big and kind in (4, 13):  # An address of four bytes in a place of eight.
                     (address,) = struct.unpack(f"{layout.order}I", packed[-8:-4])
-                if tag in _POINTERS[depth] and tag not in followed:
-                    followed.add(tag)
-                    below = tuple(self.read(address, depth + 1))
-                    entries += [Entry(tag, 4, 1, b"", below)] if below else []
+                if tag in _SUB_IFD_TAGS[depth] and tag not in visited:
+                    visited.add(tag)
+                    sub_ifd = tuple(self.read(address, depth + 1))
+                    entries += [Entry(tag, 4, 1, b"", sub_ifd)] if sub_ifd else []
             elif kind in _SIZE:
                 length = number * _SIZE[kind]
                 value = (
-                    packed[-layout.room :][:length]
-                    if length <= layout.room
+                    packed[-layout.inline_size :][:length]
+                    if length <= layout.inline_size
                     else self._value(address, length)
                 )
                 entries.append(Entry(tag, kind, number, value))
         return entries
 
     def _value(self, start: int, size: int) -> bytes:
-        self.room -= size
-        if self.room < 0:
+        self.budget -= size
+        if self.budget < 0:
             raise BrokenTagsError("more entries and values than the file has room for")
         if start + size > len(self.block):
             raise BrokenTagsError("a value leads out of the file")
         return bytes(self.block[start : start + size])
 
 
-def pack(entries: Iterable[Entry], layout: Layout, at: int) -> bytes:
-    """Write one list for the address `at`, and behind it what does not fit into its entries.
+def pack_ifd(entries: Iterable[Entry], layout: TiffLayout, offset: int) -> bytes:
+    """Write one list for the address `offset`, and behind it what does not fit into its entries.
 
     Raises
     ------
@@ -164,33 +164,39 @@ def pack(entries: Iterable[Entry], layout: Layout, at: int) -> bytes:
     """
     entries = sorted(entries, key=lambda entry: entry.tag)
     heads, tail = bytearray(), bytearray()
-    tail_at = at + struct.calcsize(layout.count) + struct.calcsize(layout.entry) * len(entries)
-    tail_at += layout.room
+    tail_at = (
+        offset
+        + struct.calcsize(layout.count_format)
+        + struct.calcsize(layout.entry_format) * len(entries)
+    )
+    tail_at += layout.inline_size
     for entry in entries:
-        here = tail_at + len(tail)
+        value_offset = tail_at + len(tail)
         value = entry.value
-        if entry.below:
-            value = _address(layout, here)
-            tail += pack(entry.below, layout, here)
-        elif len(value) > layout.room:
-            value = _address(layout, here)
+        if entry.sub_ifd:
+            value = _pack_offset(layout, value_offset)
+            tail += pack_ifd(entry.sub_ifd, layout, value_offset)
+        elif len(value) > layout.inline_size:
+            value = _pack_offset(layout, value_offset)
             tail += entry.value
         tail += b"\0" * (len(tail) % 2)
-        kind = 16 if entry.below and layout.big else entry.kind
-        heads += struct.pack(layout.entry, entry.tag, kind, entry.count, 0)[: -layout.room]
-        heads += value.ljust(layout.room, b"\0")
-    last = bytes(layout.room)  # No list follows.
-    return struct.pack(layout.count, len(entries)) + bytes(heads) + last + bytes(tail)
+        kind = 16 if entry.sub_ifd and layout.big else entry.kind
+        heads += struct.pack(layout.entry_format, entry.tag, kind, entry.count, 0)[
+            : -layout.inline_size
+        ]
+        heads += value.ljust(layout.inline_size, b"\0")
+    last = bytes(layout.inline_size)  # No list follows.
+    return struct.pack(layout.count_format, len(entries)) + bytes(heads) + last + bytes(tail)
 
 
-def _address(layout: Layout, place: int) -> bytes:
+def _pack_offset(layout: TiffLayout, offset: int) -> bytes:
     try:
-        return struct.pack(layout.address, place)
+        return struct.pack(layout.offset_format, offset)
     except struct.error as error:
         raise BrokenTagsError("no room for more in a file of 4 GiB") from error
 
 
-def insert(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
+def insert_entries(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
     """Put entries, whose values have the byte order `order`, into a TIFF in place of its own.
 
     Parameters
@@ -201,14 +207,17 @@ def insert(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
     ------
     BrokenTagsError : not a TIFF, or one that has no room left
     """
-    tiff = FileBlock(file)
-    layout, _ = header(tiff)
-    new = {entry.tag: entry if order == layout.order else _swap(entry) for entry in entries}
-    merged = {entry.tag: entry for entry in read(tiff)} | new
+    tiff = FileBytes(file)
+    layout, _ = parse_header(tiff)
+    new = {entry.tag: entry if order == layout.order else _swap_bytes(entry) for entry in entries}
+    merged = {entry.tag: entry for entry in read_entries(tiff)} | new
     padding = -len(tiff) % 8  # BigTIFF's lists start on multiples of eight.
-    at = len(tiff) + padding
-    packed, head = pack(merged.values(), layout, at), layout.head(0)[: -layout.room]
-    head += _address(layout, at)
+    offset = len(tiff) + padding
+    packed, head = (
+        pack_ifd(merged.values(), layout, offset),
+        layout.header_bytes(0)[: -layout.inline_size],
+    )
+    head += _pack_offset(layout, offset)
     file.seek(0, os.SEEK_END)
     file.write(bytes(padding) + packed)
     # Last, so that what a failure leaves is the file as it was.
@@ -216,20 +225,20 @@ def insert(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
     file.write(head)
 
 
-def _swap(entry: Entry) -> Entry:
-    unit = _SWAPPED[entry.kind]
+def _swap_bytes(entry: Entry) -> Entry:
+    unit = _SWAP_UNIT[entry.kind]
     swapped = (entry.value[at : at + unit][::-1] for at in range(0, len(entry.value), unit))
-    below = tuple(_swap(inner) for inner in entry.below)
-    return Entry(entry.tag, entry.kind, entry.count, b"".join(swapped), below)
+    sub_ifd = tuple(_swap_bytes(inner) for inner in entry.sub_ifd)
+    return Entry(entry.tag, entry.kind, entry.count, b"".join(swapped), sub_ifd)
 
 
-def is_camera_raw(tiff: Block) -> bool:
+def is_camera_raw(tiff: Bytes) -> bool:
     """Tell whether a TIFF's first picture is only the preview of a camera's raw data."""
     if tiff[8:10] == b"CR":
         return True
     try:
-        layout, _ = header(tiff)
-        entries = {entry.tag: entry.value for entry in read(tiff)}
+        layout, _ = parse_header(tiff)
+        entries = {entry.tag: entry.value for entry in read_entries(tiff)}
     except BrokenTagsError:
         return False
     subfile = entries.get(_SUBFILE_TYPE, b"\0")

@@ -12,37 +12,41 @@ from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError, warn
 from burnish.photo import colour, header, png
-from burnish.photo.exif import exif_into_tiff
-from burnish.photo.formats import FORMATS, Format, check_depth, name_one_of, writable
-from burnish.photo.header import SAMPLES
-from burnish.photo.iptc import iptc_into_tiff
-from burnish.photo.source_metadata import Origin
+from burnish.photo.exif import write_tiff_exif
+from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
+from burnish.photo.header import SAMPLE_TYPES
+from burnish.photo.iptc import write_tiff_iptc
+from burnish.photo.source_metadata import SourceMetadata
 from burnish.photo.tiff_tags import BrokenTagsError
 from burnish.types import Pixels
 
 # Lossy files are written so well that the operator, not the codec, is what one sees.
-QUALITY = 95
+DEFAULT_QUALITY = 95
 
 
 # Bits a channel -> type.
-TYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
+DTYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
 # Sample kind -> how libvips calls grey and RGB pictures of it.
-_KINDS = {"uchar": ("b-w", "srgb"), "ushort": ("grey16", "rgb16"), "float": ("b-w", "scrgb")}
+_INTERPRETATIONS = {
+    "uchar": ("b-w", "srgb"),
+    "ushort": ("grey16", "rgb16"),
+    "float": ("b-w", "scrgb"),
+}
 # libvips' flags of what to write; without EXIF of the source's it would make up an empty one.
 _KEEP_EXIF, _KEEP_OTHERS = 1, 2 | 4 | 8
 # Rows rounded at a time.
-_ROWS = 64
+_STRIP_ROWS = 64
 # What libvips writes: EXIF of nearly 64 KiB with some entries of its own, in any format but TIFF,
 # where it is ours to write; XMP of this length into a JPEG.
-_LONGEST_EXIF, _LONGEST_XMP = 65_300, 60_000
+_MAX_EXIF_BYTES, _MAX_XMP_BYTES = 65_300, 60_000
 # Classic TIFF addresses 4 GiB; some is left for the tags.
-_CLASSIC_TIFF = 2**32 - 2**24
+_CLASSIC_TIFF_BYTES = 2**32 - 2**24
 
 
 def encode(
     pixels: Pixels,
     alpha: Pixels | None,
-    origin: Origin,
+    metadata: SourceMetadata,
     format: str,
     *,
     quality: int | None,
@@ -50,45 +54,47 @@ def encode(
     where: str = "picture",
 ) -> bytes:
     """Encode a photo as a file's content; `Photo.encode` tells what the arguments mean."""
-    target = writable(format, where)
+    target = writable_format(format, where)
     size = pixels.shape[1], pixels.shape[0]
-    check(size, target, quality, depth, where, alpha=alpha is not None)
-    codes = coded(pixels, alpha, origin, bits_of(origin, target, depth))
+    check_format(size, target, quality, depth, where, alpha=alpha is not None)
+    codes = to_codes(pixels, alpha, metadata, bits_per_channel(metadata, target, depth))
     with io.BytesIO() as file:
-        put(pyvips.Image.new_from_array(codes), origin, target, file, quality, where)
+        write_image(pyvips.Image.new_from_array(codes), metadata, target, file, quality, where)
         return file.getvalue()
 
 
-def bits_of(origin: Origin, target: Format, depth: int | None) -> int:
+def bits_per_channel(metadata: SourceMetadata, target: Format, depth: int | None) -> int:
     """Return the bits a channel that a photo is written with where `depth` is asked for."""
     # A source of 32 bits goes into a format of at most 16 as 16.
-    return depth or max(have for have in target.depths if have <= max(origin.depth, 8))
+    return depth or max(have for have in target.depths if have <= max(metadata.depth, 8))
 
 
-def coded(pixels: Pixels, alpha: Pixels | None, origin: Origin, bits: int) -> NDArray[Any]:
+def to_codes(
+    pixels: Pixels, alpha: Pixels | None, metadata: SourceMetadata, bits: int
+) -> NDArray[Any]:
     """Convert a whole picture, or a part of it, to the codes that are stored.
 
     Parameters
     ----------
     pixels, alpha : as in `Photo`
-    origin : its `beyond` is that of the same part
+    metadata : its `beyond` is that of the same part
 
     Returns
     -------
     H x W x bands, alpha last: uint8, uint16 or float32
     """
-    device = _device(pixels, origin)
+    device = _to_device(pixels, metadata)
     height, width, colours = device.shape
-    codes = np.empty((height, width, colours + (alpha is not None)), TYPES[bits])
-    _fill(codes[:, :, :colours], device, bits)
+    codes = np.empty((height, width, colours + (alpha is not None)), DTYPES[bits])
+    _quantise_into(codes[:, :, :colours], device, bits)
     if alpha is not None:
-        _fill(codes[:, :, colours], alpha, bits)
+        _quantise_into(codes[:, :, colours], alpha, bits)
     return codes
 
 
-def put(
+def write_image(
     image: pyvips.Image,
-    origin: Origin,
+    metadata: SourceMetadata,
     target: Format,
     file: BinaryIO,
     quality: int | None,
@@ -106,13 +112,13 @@ def put(
     PhotoError : the format does not hold the picture
     OSError : the disk is full
     """
-    _tell_what_stays_behind(origin, target, where)
-    image = _with_companions(image, origin, target)
-    at, between = _between(target, origin)
+    _warn_dropped_metadata(metadata, target, where)
+    image = _attach_metadata(image, metadata, target)
+    insert_at, extra = _extra_header(target, metadata)
     # libvips writes from where the file stands: room is left for what comes after the first bytes.
-    file.write(bytes(len(between)))
+    file.write(bytes(len(extra)))
     try:
-        _save(image, target, _options(target, origin, quality, image), origin, file)
+        _save(image, target, _save_options(target, metadata, quality, image), metadata, file)
     except pyvips.Error as error:
         if os.strerror(errno.ENOSPC) in error.detail:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
@@ -120,18 +126,18 @@ def put(
             where,
             expected=f"a picture that {target.name} can hold",
             got=f"{image.width} x {image.height}, refused: {' '.join(error.detail.split()[-12:])}",
-            remedy=name_one_of([FORMATS["png"], FORMATS["tiff"]]),
+            remedy=suggest_formats([FORMATS["png"], FORMATS["tiff"]]),
         ) from error
-    if between:
-        file.seek(len(between))
-        first = file.read(at)
+    if extra:
+        file.seek(len(extra))
+        start = file.read(insert_at)
         file.seek(0)
-        file.write(first + between)
+        file.write(start + extra)
     if target.name == "tiff":
-        _tags_into_tiff(file, origin, where)
+        _write_tiff_metadata(file, metadata, where)
 
 
-def check(
+def check_format(
     size: tuple[int, int],
     target: Format,
     quality: int | None,
@@ -155,14 +161,16 @@ def check(
             where,
             expected=f"a picture without transparency, as {target.name} has none",
             got="one with an alpha channel",
-            remedy=name_one_of(other for other in FORMATS.values() if other.alpha and other.depths),
+            remedy=suggest_formats(
+                other for other in FORMATS.values() if other.alpha and other.depths
+            ),
         )
-    if max(size) > target.side:
+    if max(size) > target.max_side:
         raise PhotoError(
             where,
-            expected=f"at most {target.side} pixels a side, the most of {target.name}",
+            expected=f"at most {target.max_side} pixels a side, the most of {target.name}",
             got=f"{size[0]} x {size[1]}",
-            remedy=name_one_of([FORMATS["png"], FORMATS["tiff"]]),
+            remedy=suggest_formats([FORMATS["png"], FORMATS["tiff"]]),
         )
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(
@@ -171,54 +179,55 @@ def check(
     check_depth(target, depth, where)
 
 
-def _tell_what_stays_behind(origin: Origin, target: Format, where: str) -> None:
-    left_out = {
-        "a text such as title or comment": origin.texts and target.name != "png",
-        "IPTC": origin.iptc and target.name not in ("jpeg", "tiff"),
-        "XMP": len(origin.xmp or b"") > _LONGEST_XMP and target.name == "jpeg",
-        "EXIF, or part of it,": len(origin.exif or b"") > _LONGEST_EXIF and target.name != "tiff",
+def _warn_dropped_metadata(metadata: SourceMetadata, target: Format, where: str) -> None:
+    dropped = {
+        "a text such as title or comment": metadata.texts and target.name != "png",
+        "IPTC": metadata.iptc and target.name not in ("jpeg", "tiff"),
+        "XMP": len(metadata.xmp or b"") > _MAX_XMP_BYTES and target.name == "jpeg",
+        "EXIF, or part of it,": len(metadata.exif or b"") > _MAX_EXIF_BYTES
+        and target.name != "tiff",
     }
-    for block, behind in left_out.items():
-        if behind:
-            warn(f"{where}: {block} is left out of the {target.name}")
+    for label, is_dropped in dropped.items():
+        if is_dropped:
+            warn(f"{where}: {label} is left out of the {target.name}")
 
 
-def _device(pixels: Pixels, origin: Origin) -> Pixels:
+def _to_device(pixels: Pixels, metadata: SourceMetadata) -> Pixels:
     """Convert to the file's own values, H x W x channels."""
     device = pixels
-    if origin.profile is not None and not colour.is_srgb(origin.profile):
-        device = colour.from_srgb(pixels, origin.profile, origin.beyond)
-    if origin.grey and device.shape[2] == 3:
+    if metadata.profile is not None and not colour.is_srgb(metadata.profile):
+        device = colour.from_srgb(pixels, metadata.profile, metadata.out_of_gamut)
+    if metadata.grey and device.shape[2] == 3:
         # In float64 the mean of three equal numbers is that number.
         device = device.mean(axis=2, dtype=np.float64, keepdims=True).astype(np.float32)
     return device
 
 
-def _fill(codes: NDArray[Any], values: Pixels, bits: int) -> None:
+def _quantise_into(codes: NDArray[Any], values: Pixels, bits: int) -> None:
     """Scale and round into `codes`, some rows at a time to spare a second float picture."""
     if bits == 32:
         codes[:] = values
         return
-    for start in range(0, len(values), _ROWS):
-        rows = slice(start, start + _ROWS)
+    for start in range(0, len(values), _STRIP_ROWS):
+        rows = slice(start, start + _STRIP_ROWS)
         codes[rows] = np.rint(values[rows] * np.float32(2**bits - 1))
 
 
-def _with_companions(image: pyvips.Image, origin: Origin, target: Format) -> pyvips.Image:
+def _attach_metadata(image: pyvips.Image, metadata: SourceMetadata, target: Format) -> pyvips.Image:
     colours = 3 if image.bands >= 3 else 1
     image = pyvips.Operation.call(
         "copy",
         image,
-        interpretation=_KINDS[image.format][colours == 3],
-        xres=origin.resolution[0],
-        yres=origin.resolution[1],
+        interpretation=_INTERPRETATIONS[image.format][colours == 3],
+        xres=metadata.resolution[0],
+        yres=metadata.resolution[1],
     )
     blobs = {
-        "icc-profile-data": origin.profile,
-        "exif-data": origin.exif,
-        "xmp-data": origin.xmp,
+        "icc-profile-data": metadata.profile,
+        "exif-data": metadata.exif,
+        "xmp-data": metadata.xmp,
         # libvips writes a quarter of it into a TIFF.
-        "iptc-data": origin.iptc if target.name != "tiff" else None,
+        "iptc-data": metadata.iptc if target.name != "tiff" else None,
     }
     for name, blob in blobs.items():
         if blob is not None:
@@ -226,24 +235,33 @@ def _with_companions(image: pyvips.Image, origin: Origin, target: Format) -> pyv
     return image
 
 
-def _options(
-    target: Format, origin: Origin, quality: int | None, image: pyvips.Image
+def _save_options(
+    target: Format, metadata: SourceMetadata, quality: int | None, image: pyvips.Image
 ) -> dict[str, Any]:
-    bits = SAMPLES[image.format][0]
-    chosen = QUALITY if quality is None else quality
+    bits = SAMPLE_TYPES[image.format][0]
+    effective_quality = DEFAULT_QUALITY if quality is None else quality
     match target.name:
         case "jpeg":
             # libvips has these two; anything between is written without loss of colour.
-            mode = "on" if origin.subsampling == "4:2:0" else "off"
+            mode = "on" if metadata.subsampling == "4:2:0" else "off"
             # Some hundredths smaller, but all of it in memory, several bytes a pixel.
-            optimize = image.width * image.height <= header.HUGE
-            return {"Q": chosen, "subsample_mode": mode, "optimize_coding": optimize}
+            optimize = image.width * image.height <= header.STREAMING_THRESHOLD
+            return {"Q": effective_quality, "subsample_mode": mode, "optimize_coding": optimize}
         case "webp":
-            lossless = origin.lossless and quality is None
+            lossless = metadata.lossless and quality is None
             # exact: the colour under full transparency stays.
-            return {"Q": chosen, "lossless": lossless, "exact": True, "smart_subsample": True}
+            return {
+                "Q": effective_quality,
+                "lossless": lossless,
+                "exact": True,
+                "smart_subsample": True,
+            }
         case "avif":
-            return {"Q": chosen, "compression": "av1", "bitdepth": 8 if bits == 8 else 12}
+            return {
+                "Q": effective_quality,
+                "compression": "av1",
+                "bitdepth": 8 if bits == 8 else 12,
+            }
         case "png":
             return {"bitdepth": bits, "filter": "all"}
         case _:
@@ -252,38 +270,42 @@ def _options(
                 "compression": "deflate",
                 # A predictor for floats exists, but few programs read it.
                 "predictor": "none" if bits == 32 else "horizontal",
-                "bigtiff": size > _CLASSIC_TIFF,
+                "bigtiff": size > _CLASSIC_TIFF_BYTES,
             }
 
 
-def _between(target: Format, origin: Origin) -> tuple[int, bytes]:
+def _extra_header(target: Format, metadata: SourceMetadata) -> tuple[int, bytes]:
     """Return what libvips leaves out near a file's beginning, and after how many bytes it goes."""
     if target.name == "png":
-        return png.HEADER, png.packed(origin.texts)
-    if target.name == "jpeg" and not origin.exif:  # Where there is EXIF, that has the resolution.
-        across, down = (min(round(value * 25.4), 65535) for value in origin.resolution)
-        body = b"JFIF\0" + struct.pack(">BBBHHBB", 1, 2, 1, across, down, 0, 0)
+        return png.HEADER_END, png.pack_chunks(metadata.texts)
+    if target.name == "jpeg" and not metadata.exif:  # Where there is EXIF, that has the resolution.
+        x_dpi, y_dpi = (min(round(value * 25.4), 65535) for value in metadata.resolution)
+        body = b"JFIF\0" + struct.pack(">BBBHHBB", 1, 2, 1, x_dpi, y_dpi, 0, 0)
         return 2, struct.pack(">HH", 0xFFE0, len(body) + 2) + body
     return 0, b""
 
 
 def _save(
-    image: pyvips.Image, target: Format, options: dict[str, Any], origin: Origin, file: BinaryIO
+    image: pyvips.Image,
+    target: Format,
+    options: dict[str, Any],
+    metadata: SourceMetadata,
+    file: BinaryIO,
 ) -> None:
-    options["keep"] = _KEEP_OTHERS | (_KEEP_EXIF if origin.exif else 0)
+    options["keep"] = _KEEP_OTHERS | (_KEEP_EXIF if metadata.exif else 0)
     if isinstance(file, io.BytesIO):
         file.write(pyvips.Operation.call(f"{target.codec}save_buffer", image, **options))
         return
     file.flush()
-    to = pyvips.Target.new_to_descriptor(file.fileno())
-    pyvips.Operation.call(f"{target.codec}save_target", image, to, **options)
+    output = pyvips.Target.new_to_descriptor(file.fileno())
+    pyvips.Operation.call(f"{target.codec}save_target", image, output, **options)
 
 
-def _tags_into_tiff(file: BinaryIO, origin: Origin, where: str) -> None:
+def _write_tiff_metadata(file: BinaryIO, metadata: SourceMetadata, where: str) -> None:
     try:
-        if origin.exif:
-            exif_into_tiff(file, origin.exif)
-        if origin.iptc:
-            iptc_into_tiff(file, origin.iptc)
+        if metadata.exif:
+            write_tiff_exif(file, metadata.exif)
+        if metadata.iptc:
+            write_tiff_iptc(file, metadata.iptc)
     except BrokenTagsError as error:
         warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})")

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 NAMESPACE = "urn:burnish:xmp#"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
-_NEW = b"""\
+_EMPTY_PACKET = b"""\
 <?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -22,12 +22,12 @@ _NEW = b"""\
 _SPACE = rb"(?<!\s)\s*"
 _VALUE = rb"""\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
 # A description with nothing in it but ours.
-_OURS = re.compile(
+_OWN_DESCRIPTION = re.compile(
     _SPACE + rb"<rdf:Description(?=[^<>]*urn:burnish:xmp#)"
     rb"(?:\s+(?:rdf:about|xmlns:\w+|burnish:\w+)" + _VALUE + rb")*\s*/>"
 )
 _PREFIX = re.compile(rb"""xmlns:(\w+)\s*=\s*["']urn:burnish:xmp#["']""")
-_END = re.compile(_SPACE + rb"</(\w+):RDF>")
+_RDF_END = re.compile(_SPACE + rb"</(\w+):RDF>")
 _ABOUT = re.compile(rb"""\brdf:about\s*=\s*("[^"<]*"|'[^'<]*')""")
 
 
@@ -35,18 +35,18 @@ class BrokenXmpError(ValueError):
     """The packet is not XMP that something can be added to."""
 
 
-def upright_xmp(xmp: bytes) -> bytes:
+def reset_xmp_orientation(xmp: bytes) -> bytes:
     """Set the orientation that XMP repeats to 'as stored'.
 
     Examples
     --------
-    >>> upright_xmp(b'tiff:Orientation="6"')
+    >>> reset_xmp_orientation(b'tiff:Orientation="6"')
     b'tiff:Orientation="1"'
     """
     return re.sub(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))[2-8]""", rb"\g<1>1", xmp)
 
 
-def with_property(xmp: bytes | None, name: str, value: str) -> bytes:
+def set_property(xmp: bytes | None, name: str, value: str) -> bytes:
     """Return the packet with this property of burnish's, in place of one that it has.
 
     Parameters
@@ -61,29 +61,29 @@ def with_property(xmp: bytes | None, name: str, value: str) -> bytes:
 
     Examples
     --------
-    >>> property_of(with_property(None, "Made", 'by "us" & <you>'), "Made")
+    >>> get_property(set_property(None, "Made", 'by "us" & <you>'), "Made")
     'by "us" & <you>'
     """
-    packet = _without(xmp or _NEW, name.encode())
-    end = _END.search(packet)
+    packet = _remove_property(xmp or _EMPTY_PACKET, name.encode())
+    end = _RDF_END.search(packet)
     if end is None:
         raise BrokenXmpError("no RDF that ends")
     # All descriptions of a packet speak of one thing.
     about = _ABOUT.search(packet)
     subject = about[1].decode("utf-8", "replace") if about else '""'
-    ours = (
+    description = (
         f"\n  <rdf:Description rdf:about={subject} xmlns:rdf={quoteattr(_RDF)} "
         f"xmlns:burnish={quoteattr(NAMESPACE)} burnish:{name}={quoteattr(value)}/>"
     )
-    result = packet[: end.start()] + ours.encode() + packet[end.start() :]
-    if property_of(result, name) != value:
+    updated = packet[: end.start()] + description.encode() + packet[end.start() :]
+    if get_property(updated, name) != value:
         raise BrokenXmpError("no packet of XML in UTF-8")
-    return result
+    return updated
 
 
-def _without(packet: bytes, name: bytes) -> bytes:
+def _remove_property(packet: bytes, name: bytes) -> bytes:
     """Leave a property of burnish's out, and what others wrote beside it as it is."""
-    packet = _OURS.sub(b"", packet)
+    packet = _OWN_DESCRIPTION.sub(b"", packet)
     for prefix in set(_PREFIX.findall(packet)):
         key = prefix + b":" + name
         attribute = rb"(<\w+:\w+(?:\s[^<>]*?)?)\s" + key + _VALUE
@@ -92,7 +92,7 @@ def _without(packet: bytes, name: bytes) -> bytes:
     return packet
 
 
-def property_of(xmp: bytes | None, name: str) -> str | None:
+def get_property(xmp: bytes | None, name: str) -> str | None:
     """Return the value of a property of burnish's; None where the packet has none or is broken.
 
     Another program may have written the packet anew, with the property as an element.
@@ -105,7 +105,7 @@ def property_of(xmp: bytes | None, name: str) -> str | None:
         return None
     key = f"{{{NAMESPACE}}}{name}"
     for description in root.iter(f"{{{_RDF}}}Description"):
-        found = description.get(key, description.findtext(key))
-        if found is not None:
-            return found
+        value = description.get(key, description.findtext(key))
+        if value is not None:
+            return value
     return None

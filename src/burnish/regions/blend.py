@@ -23,10 +23,10 @@ def blend(before: Pixels, after: Pixels, mask: NDArray[np.float32]) -> Pixels:
     >>> blend(before, after, np.array([[0, 0.25, 1]], np.float32))[..., 0]
     array([[0.  , 0.25, 1.  ]], dtype=float32)
     """
-    result = np.empty_like(before)
+    blended = np.empty_like(before)
     for start in range(0, len(before), _ROWS):
         rows = slice(start, start + _ROWS)
-        share = mask[rows, :, None]
-        mixed = before[rows] + share * (after[rows] - before[rows])
-        result[rows] = np.where(share == 1, after[rows], mixed)
-    return result
+        weight = mask[rows, :, None]
+        mixed = before[rows] + weight * (after[rows] - before[rows])
+        blended[rows] = np.where(weight == 1, after[rows], mixed)
+    return blended

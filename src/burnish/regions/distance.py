@@ -11,7 +11,7 @@ from burnish.types import BoolMask
 _TILE = 256
 
 
-def depth(mask: BoolMask, limit: float) -> NDArray[np.float32]:
+def distance_transform(mask: BoolMask, limit: float) -> NDArray[np.float32]:
     """Return how far each pixel of a mask is from the nearest that is not in it, 0 outside.
 
     Euclidean, between the pixels' middles, and exact up to `limit`, beyond which it is no more
@@ -22,7 +22,7 @@ def depth(mask: BoolMask, limit: float) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> depth(np.array([[0, 1, 1, 1]], bool), 2).tolist()
+    >>> distance_transform(np.array([[0, 1, 1, 1]], bool), 2).tolist()
     [[0.0, 1.0, 2.0, 3.0]]
     """
     reach = math.ceil(limit)
@@ -66,29 +66,29 @@ def _along_rows(mask: BoolMask, most: int) -> NDArray[np.int32]:
     return np.minimum(nearest, most)
 
 
-def grown(mask: BoolMask, radius: float) -> BoolMask:
+def dilate(mask: BoolMask, radius: float) -> BoolMask:
     """Add all pixels no farther than `radius`, px, from the mask.
 
     Examples
     --------
-    >>> grown(np.array([[0, 0, 1, 0, 0]], bool), 1).astype(int).tolist()
+    >>> dilate(np.array([[0, 0, 1, 0, 0]], bool), 1).astype(int).tolist()
     [[0, 1, 1, 1, 0]]
     """
-    return mask if radius <= 0 else depth(~mask, radius) <= radius
+    return mask if radius <= 0 else distance_transform(~mask, radius) <= radius
 
 
-def shrunk(mask: BoolMask, radius: float) -> BoolMask:
+def erode(mask: BoolMask, radius: float) -> BoolMask:
     """Take away all pixels no farther than `radius`, px, from one outside the mask.
 
     Examples
     --------
-    >>> shrunk(np.array([[0, 1, 1, 1, 0]], bool), 1).astype(int).tolist()
+    >>> erode(np.array([[0, 1, 1, 1, 0]], bool), 1).astype(int).tolist()
     [[0, 0, 1, 0, 0]]
     """
-    return mask if radius <= 0 else depth(mask, radius) > radius
+    return mask if radius <= 0 else distance_transform(mask, radius) > radius
 
 
-def feathered(mask: BoolMask, width: float) -> NDArray[np.float32]:
+def feather(mask: BoolMask, width: float) -> NDArray[np.float32]:
     """Let a mask come in over `width` pixels, all of them inside it.
 
     Returns
@@ -98,10 +98,12 @@ def feathered(mask: BoolMask, width: float) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> feathered(np.array([[0, 1, 1, 1, 1]], bool), 3).tolist()
+    >>> feather(np.array([[0, 1, 1, 1, 1]], bool), 3).tolist()
     [[0.0, 0.25, 0.5, 0.75, 1.0]]
     """
     if width <= 0:
         return mask.astype(np.float32)
-    ramp: NDArray[np.float32] = np.minimum(depth(mask, width + 1) / np.float32(width + 1), 1)
+    ramp: NDArray[np.float32] = np.minimum(
+        distance_transform(mask, width + 1) / np.float32(width + 1), 1
+    )
     return ramp

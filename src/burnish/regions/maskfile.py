@@ -10,11 +10,11 @@ from burnish.errors import PhotoError, UsageError
 from burnish.files import make_folder
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.photo.source_metadata import Origin
+from burnish.photo.source_metadata import SourceMetadata
 from burnish.types import Mask
 
 # A grey JPEG may be off by this much.
-_GREY = 3 / 255
+_GREY_TOLERANCE = 3 / 255
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MaskFile:
         ------
         PhotoError : no mask, none of its size, or a picture with colours and no transparency
         """
-        file = self._file(source)
+        file = self._path_for(source)
         photo = Photo.open(file)
         if photo.size != size:
             raise PhotoError(
@@ -45,7 +45,7 @@ class MaskFile:
             )
         if photo.alpha is not None and photo.alpha.min() < 1:
             return photo.alpha
-        if float((photo.pixels.max(axis=2) - photo.pixels.min(axis=2)).max()) > _GREY:
+        if float((photo.pixels.max(axis=2) - photo.pixels.min(axis=2)).max()) > _GREY_TOLERANCE:
             raise PhotoError(
                 str(file),
                 expected="a mask: a grey picture, or one with transparency",
@@ -55,7 +55,7 @@ class MaskFile:
         grey: Mask = photo.pixels[..., 1]
         return grey
 
-    def _file(self, source: Path | None) -> Path:
+    def _path_for(self, source: Path | None) -> Path:
         if not self.path.is_dir():
             return self.path
         stem = source.stem if source else ""
@@ -74,7 +74,7 @@ class MaskFile:
         )
 
 
-def mask_file(path: str | Path) -> MaskFile:
+def open_mask_file(path: str | Path) -> MaskFile:
     """Return a mask file that is there.
 
     Raises
@@ -83,7 +83,7 @@ def mask_file(path: str | Path) -> MaskFile:
 
     Examples
     --------
-    >>> mask_file("no/such.png")
+    >>> open_mask_file("no/such.png")
     Traceback (most recent call last):
     burnish.errors.UsageError: mask: expected a picture or a folder of them, got no/such.png, \
 which is not there; check the path
@@ -111,4 +111,4 @@ def save_mask(
     """
     make_folder(path.parent)
     grey = np.repeat(mask.astype(np.float32)[..., None], 3, axis=2)
-    Photo(grey, origin=Origin(grey=True)).save(path, overwrite=overwrite)
+    Photo(grey, metadata=SourceMetadata(grey=True)).save(path, overwrite=overwrite)

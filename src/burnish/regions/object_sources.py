@@ -12,7 +12,7 @@ from burnish.types import Pixels
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class DetectorSource:
     """A detector as a finder.
 
     Parameters
@@ -34,12 +34,12 @@ class Found:
         return self.detector.predict(pixels)
 
 
-def detector(
+def open_detector(
     name_or_path: str | Path = detector_file.DEFAULT,
     *,
     device: str = "auto",
     threads: int | None = None,
-) -> Found:
+) -> DetectorSource:
     """Open a detector: one that ships, by name, or a file.
 
     Raises
@@ -47,11 +47,11 @@ def detector(
     ModelError, UsageError, DeviceError : see `burnish.detection.detect.MaskRCNN.open`
     """
     opened = MaskRCNN.open(name_or_path, device=device, threads=threads)
-    sha256 = digest(detector_file.find(name_or_path))
-    return Found(opened.card.name, opened.card.classes, sha256, opened.device, opened)
+    sha256 = digest(detector_file.find_detector(name_or_path))
+    return DetectorSource(opened.card.name, opened.card.classes, sha256, opened.device, opened)
 
 
-def shipped(name: str, sha256: str | None) -> Found:
+def bundled_detector(name: str, sha256: str | None) -> DetectorSource:
     """Open a detector that a photo names: it is looked up, never opened as a path.
 
     Raises
@@ -62,16 +62,16 @@ def shipped(name: str, sha256: str | None) -> Found:
     -----
     UserWarning : it ships in another version
     """
-    ours = {found.stem: found for found in sorted(detector_file.SHIPPED.glob("*.onnx"))}
-    for stem, file in ours.items():
+    bundled = {found.stem: found for found in sorted(detector_file.BUNDLED.glob("*.onnx"))}
+    for stem, file in bundled.items():
         if digest(file) == sha256:
-            return detector(stem)
-    if name in ours:
+            return open_detector(stem)
+    if name in bundled:
         warn(
             f"the detector {name} is another version than the photo was made with; "
             "other objects may be found"
         )
-        return detector(name)
+        return open_detector(name)
     raise ModelError(
         name.replace("\n", " ")[:80],
         expected="a detector that comes with burnish",

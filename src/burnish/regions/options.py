@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from burnish.errors import UsageError
 
 if TYPE_CHECKING:
-    from burnish.regions.region import Finder, Region
+    from burnish.regions.region import ObjectSource, Region
 
 
 @dataclass(frozen=True)
-class RegionWish:
+class RegionOptions:
     """What is said of a region; None, empty or False where nothing is.
 
     Parameters
@@ -27,9 +27,9 @@ class RegionWish:
 
     Examples
     --------
-    >>> RegionWish().is_empty, RegionWish(only=("person",)).is_empty
+    >>> RegionOptions().is_empty, RegionOptions(only=("person",)).is_empty
     (True, False)
-    >>> RegionWish(only=("cat",), excepted=("dog",)).region()
+    >>> RegionOptions(only=("cat",), excepted=("dog",)).to_region()
     Traceback (most recent call last):
     burnish.errors.UsageError: --only, --except: expected one of the two, got both; drop one
     """
@@ -54,7 +54,7 @@ class RegionWish:
     feather: float | None = None
 
     @property
-    def of_objects(self) -> bool:
+    def selects_objects(self) -> bool:
         """Whether objects are asked for."""
         told = (self.only, self.excepted, self.detector, self.objects, self.numbers, self.clicks)
         limits = (self.min_score, self.min_area, self.max_area)
@@ -63,9 +63,9 @@ class RegionWish:
     @property
     def is_empty(self) -> bool:
         """Whether no region is asked for."""
-        return not self.of_objects and self.mask is None and self.box is None
+        return not self.selects_objects and self.mask is None and self.box is None
 
-    def region(
+    def to_region(
         self,
         selection: Mapping[str, Any] | None = None,
         edges: Mapping[str, Any] | None = None,
@@ -86,7 +86,7 @@ class RegionWish:
         ModelError, DeviceError : the detector cannot be had
         """
         from burnish.regions.edges import Edges
-        from burnish.regions.maskfile import mask_file
+        from burnish.regions.maskfile import open_mask_file
         from burnish.regions.region import Region
         from burnish.regions.select import Selection
 
@@ -98,18 +98,20 @@ class RegionWish:
                 got="none",
                 remedy="such as --only person, --click X,Y, --mask FILE or --box L,T,R,B",
             )
-        of_objects = self.of_objects or (self.is_empty and "classes" in (selection or {}))
+        of_objects = self.selects_objects or (self.is_empty and "classes" in (selection or {}))
         asked = {**(selection or {}), **self._selection()} if of_objects else self._selection()
         turned = {**(edges or {}), **self._edges()} if of_objects else self._edges()
         return Region(
             Selection(**asked),
             Edges(**turned) if turned else None,
-            self.finder(device=device, threads=threads) if of_objects else None,
-            mask_file(self.mask) if self.mask is not None else None,
+            self.open_object_source(device=device, threads=threads) if of_objects else None,
+            open_mask_file(self.mask) if self.mask is not None else None,
             invert=self.invert or bool(self.excepted),
         )
 
-    def finder(self, *, device: str = "auto", threads: int | None = None) -> "Finder":
+    def open_object_source(
+        self, *, device: str = "auto", threads: int | None = None
+    ) -> "ObjectSource":
         """Open what finds the objects.
 
         Raises
@@ -121,11 +123,11 @@ class RegionWish:
             from burnish.detection.objects_file import ObjectsFile
 
             return ObjectsFile.open(self.objects)
-        from burnish.regions.object_sources import detector
+        from burnish.regions.object_sources import open_detector
 
         if self.detector is None:
-            return detector(device=device, threads=threads)
-        return detector(self.detector, device=device, threads=threads)
+            return open_detector(device=device, threads=threads)
+        return open_detector(self.detector, device=device, threads=threads)
 
     def _check(self) -> None:
         for options, both in (

@@ -11,12 +11,12 @@ from burnish.detection.instances import Instances
 from burnish.errors import UsageError
 from burnish.regions.edges import Edges
 from burnish.regions.maskfile import MaskFile
-from burnish.regions.refine import edged, hardened
-from burnish.regions.select import Box, Selection, check_classes, chosen
+from burnish.regions.refine import binary_mask, soften_edges
+from burnish.regions.select import Box, Selection, check_classes, select_objects
 from burnish.types import Mask, Pixels
 
 
-class Finder(Protocol):
+class ObjectSource(Protocol):
     """Finds the objects of a picture: a detector, or a file that lists them."""
 
     @property
@@ -48,7 +48,7 @@ class Region:
     selection : which objects
     edges : what becomes of their edges; None is the default for objects, and leaves masks and
         boxes exactly as they are
-    finder : finds the objects
+    object_source : finds the objects
     mask : (H, W) floats in [0, 1] or bool, or a file or folder of files
     invert : everywhere but there
 
@@ -65,14 +65,14 @@ class Region:
 
     selection: Selection = field(default_factory=Selection)
     edges: Edges | None = None
-    finder: Finder | None = field(default=None, repr=False)
+    object_source: ObjectSource | None = field(default=None, repr=False)
     mask: NDArray[np.floating] | NDArray[np.bool_] | MaskFile | None = None
     invert: bool = False
 
     def __post_init__(self) -> None:
-        if self.finder is not None:
-            check_classes(self.selection.classes, self.finder.classes)
-        elif self.selection.of_objects:
+        if self.object_source is not None:
+            check_classes(self.selection.classes, self.object_source.classes)
+        elif self.selection.selects_objects:
             raise UsageError(
                 "region",
                 expected="a detector or a file of objects, as objects are asked for",
@@ -80,7 +80,7 @@ class Region:
                 remedy="name one",
             )
 
-    def of(self, pixels: Pixels, source: Path | None = None) -> Mask:
+    def compute_mask(self, pixels: Pixels, source: Path | None = None) -> Mask:
         """Return how much of an edit shows in each pixel.
 
         Shape: (H, W, 3) -> (H, W) float32 in [0, 1]; exactly 0 outside and exactly 1 in the core
@@ -95,46 +95,48 @@ class Region:
         MissingLibraryError : masks are to be refined, and OpenCV is not installed
         """
         where = str(source or "picture")
-        if self.finder is None:
-            return self._finish(self._drawn(pixels, source), None)
-        return self.among(self.finder.find(pixels, source), pixels, source, where=where)
+        if self.object_source is None:
+            return self._combine(self._base_mask(pixels, source), None)
+        return self.mask_from_instances(
+            self.object_source.find(pixels, source), pixels, source, source_name=where
+        )
 
-    def among(
+    def mask_from_instances(
         self,
-        found: Instances,
+        instances: Instances,
         pixels: Pixels,
         source: Path | None = None,
         *,
-        where: str = "picture",
+        source_name: str = "picture",
     ) -> Mask:
         """Return the same as `of`, of objects that were found already."""
-        indices = chosen(self.selection, found, where)
+        indices = select_objects(self.selection, instances, source_name)
         edges = self.edges or Edges()
-        objects = edged(hardened(found, indices, pixels, edges), edges)
-        drawn = self._drawn(pixels, source) if self.mask is not None else None
-        return self._finish(objects, drawn)
+        objects = soften_edges(binary_mask(instances, indices, pixels, edges), edges)
+        drawn = self._base_mask(pixels, source) if self.mask is not None else None
+        return self._combine(objects, drawn)
 
-    def _finish(self, mask: Mask, drawn: Mask | None) -> Mask:
+    def _combine(self, mask: Mask, drawn: Mask | None) -> Mask:
         if drawn is not None:
             mask = mask * drawn
         return 1 - mask if self.invert else mask
 
-    def _drawn(self, pixels: Pixels, source: Path | None) -> Mask:
+    def _base_mask(self, pixels: Pixels, source: Path | None) -> Mask:
         """Return the region that is no object: the mask, the box, or everything."""
         height, width = pixels.shape[:2]
         drawn = np.ones((height, width), np.float32)
         if isinstance(self.mask, MaskFile):
             drawn = self.mask.read((width, height), source)
         elif self.mask is not None:
-            drawn = _checked(self.mask, (width, height))
-        if self.finder is None and self.selection.box is not None:
-            drawn = drawn * _rectangle(self.selection.box, (width, height))
-        if self.finder is None and self.edges is not None:
-            drawn = edged(drawn >= self.edges.threshold, self.edges)
+            drawn = _validate_mask(self.mask, (width, height))
+        if self.object_source is None and self.selection.box is not None:
+            drawn = drawn * _box_mask(self.selection.box, (width, height))
+        if self.object_source is None and self.edges is not None:
+            drawn = soften_edges(drawn >= self.edges.threshold, self.edges)
         return drawn
 
 
-def _rectangle(box: Box, size: tuple[int, int]) -> Mask:
+def _box_mask(box: Box, size: tuple[int, int]) -> Mask:
     """Return 1 for pixels whose middles lie in a box, and 0 for the others."""
     columns, rows = (np.arange(length) + 0.5 for length in size)
     across = (columns > box[0]) & (columns < box[2])
@@ -142,7 +144,7 @@ def _rectangle(box: Box, size: tuple[int, int]) -> Mask:
     return np.outer(down, across).astype(np.float32)
 
 
-def _checked(mask: NDArray[np.floating] | NDArray[np.bool_], size: tuple[int, int]) -> Mask:
+def _validate_mask(mask: NDArray[np.floating] | NDArray[np.bool_], size: tuple[int, int]) -> Mask:
     """See that an array is a mask of its picture's size."""
     if mask.shape != size[::-1]:
         got = f"shape {mask.shape}"

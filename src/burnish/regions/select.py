@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.detection.instances import Instances, crop
+from burnish.detection.instances import Instances, mask_crop
 from burnish.errors import PhotoError, UsageError
 
 # Left, top, right, bottom, px.
 Box = tuple[float, float, float, float]
 # From here on a pixel belongs to an object.
-HALF = 0.5
+MASK_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Selection:
             )
 
     @property
-    def of_objects(self) -> bool:
+    def selects_objects(self) -> bool:
         """Whether anything is asked of objects; a box alone may be a plain rectangle."""
         return self != Selection(box=self.box)
 
 
-def check_classes(asked: Iterable[str], known: Sequence[str]) -> None:
+def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
     """See that classes are among those that a detector knows.
 
     Raises
@@ -85,11 +85,11 @@ def check_classes(asked: Iterable[str], known: Sequence[str]) -> None:
     burnish.errors.UsageError: persom: expected a class that the detector knows, got another; \
 did you mean person?
     """
-    for name in asked:
-        if name in known:
+    for name in names:
+        if name in available:
             continue
-        near = difflib.get_close_matches(name, known, n=1)
-        others = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        near = difflib.get_close_matches(name, available, n=1)
+        others = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "")
         raise UsageError(
             name or "''",
             expected="a class that the detector knows",
@@ -98,49 +98,51 @@ did you mean person?
         )
 
 
-def chosen(selection: Selection, found: Instances, where: str = "picture") -> list[int]:
-    """Return the places in `found` of the objects that are meant, the most certain first.
+def select_objects(
+    selection: Selection, instances: Instances, source_name: str = "picture"
+) -> list[int]:
+    """Return the places in `instances` of the objects that are meant, the most certain first.
 
     Parameters
     ----------
-    where : names the picture in messages
+    source_name : names the picture in messages
 
     Raises
     ------
     PhotoError : a number that is not in the list, or a click outside the picture or on no object
     """
     for number in selection.numbers:
-        if not 1 <= number <= len(found):
+        if not 1 <= number <= len(instances):
             raise PhotoError(
-                where,
-                expected=f"numbers from 1 to {len(found)}, the objects found",
+                source_name,
+                expected=f"numbers from 1 to {len(instances)}, the objects found",
                 got=f"{number}",
                 remedy="`burnish regions list PHOTO -o numbered.png` shows them",
             )
     left = [
         index
-        for index in range(len(found))
-        if (not selection.classes or found.labels[index] in selection.classes)
-        and float(found.scores[index]) >= selection.min_score
+        for index in range(len(instances))
+        if (not selection.classes or instances.labels[index] in selection.classes)
+        and float(instances.scores[index]) >= selection.min_score
         and (not selection.numbers or index + 1 in selection.numbers)
     ]
     areas = dict.fromkeys(left, 0)
     if selection.min_area > 0 or selection.max_area < 100 or selection.box or selection.clicks:
-        areas = {index: area(found, index) for index in left}
-    share = 100 / (found.size[0] * found.size[1])
+        areas = {index: mask_area(instances, index) for index in left}
+    share = 100 / (instances.size[0] * instances.size[1])
     left = [i for i in left if selection.min_area <= areas[i] * share <= selection.max_area]
     if selection.box is not None:
-        left = [i for i in left if 0 < areas[i] <= 2 * area(found, i, selection.box)]
+        left = [i for i in left if 0 < areas[i] <= 2 * mask_area(instances, i, selection.box)]
     if not selection.clicks:
         return left
-    hit = {_hit(found, left, areas, click, where) for click in selection.clicks}
+    hit = {_at_click(instances, left, areas, click, source_name) for click in selection.clicks}
     return [index for index in left if index in hit]
 
 
-def area(found: Instances, index: int, box: Box | None = None) -> int:
+def mask_area(instances: Instances, index: int, box: Box | None = None) -> int:
     """Count the pixels of an object, or those of them whose middles lie in a box."""
-    part, left, top = crop(found, index)
-    inside = part >= HALF
+    part, left, top = mask_crop(instances, index)
+    inside = part >= MASK_THRESHOLD
     if box is not None:
         columns = np.arange(inside.shape[1]) + left + 0.5
         rows = np.arange(inside.shape[0]) + top + 0.5
@@ -150,28 +152,28 @@ def area(found: Instances, index: int, box: Box | None = None) -> int:
     return int(np.count_nonzero(inside))
 
 
-def _hit(
-    found: Instances,
+def _at_click(
+    instances: Instances,
     left: Sequence[int],
     areas: dict[int, int],
     click: tuple[float, float],
-    where: str,
+    source_name: str,
 ) -> int:
     """Return the smallest object that has the pixel of a click: one may lie on another."""
     x, y = (int(np.floor(value)) for value in click)
     said = f"{click[0]:g},{click[1]:g}"
-    width, height = found.size
+    width, height = instances.size
     if not (0 <= x < width and 0 <= y < height):
         raise PhotoError(
-            where,
+            source_name,
             expected=f"a click inside its {width} x {height} pixels",
             got=said,
             remedy="count from the left upper corner",
         )
-    hits = [index for index in left if _has(found, index, x, y)]
+    hits = [index for index in left if _contains(instances, index, x, y)]
     if not hits:
         raise PhotoError(
-            where,
+            source_name,
             expected="a click on one of the objects meant",
             got=f"none at {said} among {len(left)}",
             remedy="`burnish regions list PHOTO -o numbered.png` shows them, or lower --min-score",
@@ -179,9 +181,9 @@ def _hit(
     return min(hits, key=lambda index: areas[index])
 
 
-def _has(found: Instances, index: int, x: int, y: int) -> bool:
-    part, left, top = crop(found, index)
+def _contains(instances: Instances, index: int, x: int, y: int) -> bool:
+    part, left, top = mask_crop(instances, index)
     row, column = y - top, x - left
     if not (0 <= row < part.shape[0] and 0 <= column < part.shape[1]):
         return False
-    return bool(part[row, column] >= HALF)
+    return bool(part[row, column] >= MASK_THRESHOLD)

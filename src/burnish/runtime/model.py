@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError, OutputError, UsageError
-from burnish.metrics import VISIBLE
+from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import ModelFile, read
+from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
 from burnish.photo.rectangle import Rectangle
 from burnish.runtime import model_registry as shelf
 from burnish.runtime import tiles
-from burnish.runtime.area_resize import shrink_rows
-from burnish.runtime.conditioning import context
-from burnish.runtime.coords import places
+from burnish.runtime.area_resize import area_resize_rows
+from burnish.runtime.conditioning import context_tensors
+from burnish.runtime.coords import normalised_coords
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.session import Session
-from burnish.runtime.session_cache import session
+from burnish.runtime.session_cache import get_session
 
 DEFAULT_MEMORY = 2**30
 
@@ -30,17 +30,17 @@ DEFAULT_MEMORY = 2**30
 # out, and what ONNX Runtime adds: channels filled up to blocks of 16. CAN24 (48 activations) on a
 # 4-megapixel picture peaked at 66 values a pixel, the input apart, on a CPU with AVX-512: 1.38. Two
 # U-shaped networks came to 1.2 and 1.4. Where it is too much after all, tiles are halved.
-_OVERHEAD = 1.4
-_ENDS = 2 * 3
+_ACTIVATION_OVERHEAD = 1.4
+_IO_VALUES = 2 * 3
 
 # Rows summed up at a time.
-_ROWS = 64
+_STRIP_ROWS = 64
 
 Progress = Callable[[float], None]
 # Returns a part of a picture, or room for one, and takes a part of a result: (rows, columns, 3)
 # float32.
-Take = Callable[[Rectangle], NDArray[np.float32]]
-Put = Callable[[Rectangle, NDArray[np.float32]], None]
+ReadRegion = Callable[[Rectangle], NDArray[np.float32]]
+WriteRegion = Callable[[Rectangle, NDArray[np.float32]], None]
 
 
 class Model:
@@ -69,13 +69,13 @@ class Model:
         engine: str = DEFAULT_ENGINE,
     ) -> None:
         self._file = file
-        self._how = (device, threads, engine)
+        self._session_options = (device, threads, engine)
         self.card: Card = file.card
         self.sha256 = file.sha256
         self.engine = engine
         # What cannot be had is missed now rather than at the first picture.
-        side = self.card.thumbnail
-        self.device = self._start({}, np.zeros((side, side, 3), np.float32)).device
+        side = self.card.thumbnail_size
+        self.device = self._session({}, np.zeros((side, side, 3), np.float32)).device
 
     @classmethod
     def open(
@@ -101,9 +101,9 @@ class Model:
         MissingLibraryError : the engine is not installed
         UsageError : `device`, `threads` or `engine` is none
         """
-        path = shelf.find(name_or_path).resolve()
+        path = shelf.find_model(name_or_path).resolve()
         state = path.stat()
-        return cls(_read(path, state.st_mtime_ns, state.st_size), device, threads, engine)
+        return cls(_read_cached(path, state.st_mtime_ns, state.st_size), device, threads, engine)
 
     def __call__(
         self,
@@ -111,7 +111,7 @@ class Model:
         params: Mapping[str, Value] | None = None,
         *,
         memory: int = DEFAULT_MEMORY,
-        progress: Progress | None = None,
+        on_progress: Progress | None = None,
         thumbnail: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Run the model on a picture, in tiles where the budget asks for it: the result is one.
@@ -122,7 +122,7 @@ class Model:
         ----------
         params : values of the model's sliders by name or keyword; the card's serve for the rest
         memory : bytes for the work on a tile, beside the picture and its result
-        progress : told the fraction done, up to 1, after each tile
+        on_progress : told the fraction done, up to 1, after each tile
         thumbnail : (S, S, 3) of the whole picture, S being the card's; None has it made. With one
             for all frames of a film, what a model decides by it does not flicker. A model that
             takes none leaves it
@@ -140,29 +140,38 @@ class Model:
             result = np.empty_like(pixels, order="C")
         except MemoryError as error:
             beside = f", and {12 * height * width // 2**20} MiB for the result"
-            raise self._starved(self._frame(height, width), beside) from error
+            raise self._out_of_memory(self._tile_grid(height, width), beside) from error
 
-        def take(part: Rectangle) -> NDArray[np.float32]:
-            return pixels[part.inside]
+        def read_region(part: Rectangle) -> NDArray[np.float32]:
+            return pixels[part.slices]
 
-        def room(part: Rectangle) -> NDArray[np.float32]:
-            return result[part.inside]
+        def allocate(part: Rectangle) -> NDArray[np.float32]:
+            return result[part.slices]
 
-        def put(part: Rectangle, made: NDArray[np.float32]) -> None:
+        def write_region(part: Rectangle, made: NDArray[np.float32]) -> None:
             pass  # it is there already
 
-        self._over(take, room, put, (height, width), params, memory, progress, thumbnail)
+        self._process_tiles(
+            read_region,
+            allocate,
+            write_region,
+            (height, width),
+            params,
+            memory,
+            on_progress,
+            thumbnail,
+        )
         return result
 
-    def over(
+    def process_tiles(
         self,
-        source: Take,
-        into: Put,
+        read_region: ReadRegion,
+        write_region: WriteRegion,
         size: tuple[int, int],
         params: Mapping[str, Value] | None = None,
         *,
         memory: int = DEFAULT_MEMORY,
-        progress: Progress | None = None,
+        on_progress: Progress | None = None,
     ) -> None:
         """Run the model on a picture that is in no array: parts are taken, results are given.
 
@@ -170,12 +179,12 @@ class Model:
 
         Parameters
         ----------
-        source : returns a part of the picture, (rows, columns, 3) float32 in [0, 1]; asked for
+        read_region : returns a part of the picture, (rows, columns, 3) float32 in [0, 1]; asked for
             parts that overlap, and for some of them twice
-        into : given a part of the result, of the same kind; all of them cover the picture. Where
+        write_region : given a part of the result, of the same kind; all of them cover the picture. Where
             memory runs out, some come again in other parts. Both run in this thread
         size : height and width of the picture, px
-        params, memory, progress : as in the call
+        params, memory, on_progress : as in the call
 
         Raises
         ------
@@ -193,17 +202,17 @@ class Model:
         True
         """
 
-        def checked(part: Rectangle) -> NDArray[np.float32]:
-            pixels = source(part)
+        def read_checked(part: Rectangle) -> NDArray[np.float32]:
+            pixels = read_region(part)
             _check_pixels(pixels)
             return pixels
 
-        def room(part: Rectangle) -> NDArray[np.float32]:
+        def allocate(part: Rectangle) -> NDArray[np.float32]:
             return np.empty((*part.size, 3), np.float32)
 
-        self._over(checked, room, into, size, params, memory, progress)
+        self._process_tiles(read_checked, allocate, write_region, size, params, memory, on_progress)
 
-    def smallest_memory(self, height: int, width: int) -> int:
+    def min_memory(self, height: int, width: int) -> int:
         """Return the smallest budget that a picture of this size can be run within.
 
         Parameters
@@ -219,11 +228,15 @@ class Model:
         >>> Model.open("l0-smoothing").smallest_memory(6000, 9000) < 2**26
         True
         """
-        return self._frame(height, width).smallest * self._bytes_per_pixel
+        return self._tile_grid(height, width).min_pixels * self._bytes_per_pixel
 
-    def _start(self, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None) -> Session:
+    def _session(
+        self, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None
+    ) -> Session:
         try:
-            return session(self._file, *self._how, context(self.card, params, thumbnail))
+            return get_session(
+                self._file, *self._session_options, context_tensors(self.card, params, thumbnail)
+            )
         except MemoryError as error:
             raise ModelError(
                 self.card.name,
@@ -232,59 +245,59 @@ class Model:
                 remedy="close other programs",
             ) from error
 
-    def _frame(self, height: int, width: int) -> tiles.Frame:
-        return tiles.Frame(height, width, self.card.halo, self.card.multiple)
+    def _tile_grid(self, height: int, width: int) -> tiles.TileGrid:
+        return tiles.TileGrid(height, width, self.card.halo, self.card.size_multiple)
 
     @property
     def _bytes_per_pixel(self) -> int:
-        return ceil(4 * (_OVERHEAD * self.card.activations_per_pixel + _ENDS))
+        return ceil(4 * (_ACTIVATION_OVERHEAD * self.card.peak_activations_per_pixel + _IO_VALUES))
 
-    def _mebibytes(self, frame: tiles.Frame) -> int:
-        return ceil(frame.smallest * self._bytes_per_pixel / 2**20)
+    def _min_mebibytes(self, grid: tiles.TileGrid) -> int:
+        return ceil(grid.min_pixels * self._bytes_per_pixel / 2**20)
 
-    def _over(
+    def _process_tiles(
         self,
-        source: Take,
-        room: Take,
-        into: Put,
+        read_region: ReadRegion,
+        allocate: ReadRegion,
+        write_region: WriteRegion,
         size: tuple[int, int],
         params: Mapping[str, Value] | None,
         memory: int,
-        progress: Progress | None,
+        on_progress: Progress | None,
         thumbnail: NDArray[np.float32] | None = None,
     ) -> None:
-        frame = self._frame(*size)
-        started = self._start(params or {}, self._thumbnail(source, frame, thumbnail))
-        limit = memory // self._bytes_per_pixel
-        if limit < frame.smallest:
+        grid = self._tile_grid(*size)
+        session = self._session(params or {}, self._thumbnail(read_region, grid, thumbnail))
+        max_pixels = memory // self._bytes_per_pixel
+        if max_pixels < grid.min_pixels:
             raise UsageError(
                 "memory",
-                expected=f"at least {self._mebibytes(frame)} MiB for {self.card.name}",
+                expected=f"at least {self._min_mebibytes(grid)} MiB for {self.card.name}",
                 got=f"{memory / 2**20:.1f} MiB",
                 remedy="allow more",
             )
-        top, lit = 0, False
-        while top < frame.full_height:
+        top, any_nonzero = 0, False
+        while top < grid.padded_height:
             try:
-                for tile in tiles.plan(frame, limit, top):
-                    inside = tiles.within(frame, tile.interior)
-                    made = room(inside)
-                    self._run(started, source, frame, tile, made)
-                    into(inside, made)
-                    lit = lit or bool(made.any())
-                    top = _done(tile, frame, top)
-                    if progress is not None:
-                        progress(_fraction(tile, frame))
+                for tile in tiles.plan_tiles(grid, max_pixels, top):
+                    inside = tiles.clip_to_image(grid, tile.core)
+                    output = allocate(inside)
+                    self._run_tile(session, read_region, grid, tile, output)
+                    write_region(inside, output)
+                    any_nonzero = any_nonzero or bool(output.any())
+                    top = _finished_rows(tile, grid, top)
+                    if on_progress is not None:
+                        on_progress(_progress_fraction(tile, grid))
             except MemoryError as error:
                 # Rows that are finished stay; the others are planned anew, in smaller tiles.
-                limit = self._halved(limit, frame, error)
-        if not lit:
-            self._check_black(source, frame)
+                max_pixels = self._halve_limit(max_pixels, grid, error)
+        if not any_nonzero:
+            self._check_black(read_region, grid)
 
     def _thumbnail(
-        self, source: Take, frame: tiles.Frame, given: NDArray[np.float32] | None
+        self, read_region: ReadRegion, grid: tiles.TileGrid, given: NDArray[np.float32] | None
     ) -> NDArray[np.float32] | None:
-        side = self.card.thumbnail
+        side = self.card.thumbnail_size
         if not side:
             return None
         if given is not None:
@@ -292,56 +305,56 @@ class Model:
             return given
 
         def rows(top: int, bottom: int) -> NDArray[np.float32]:
-            return source(Rectangle(top, bottom, 0, frame.width))
+            return read_region(Rectangle(top, bottom, 0, grid.width))
 
-        return shrink_rows(rows, frame.height, frame.width, side)
+        return area_resize_rows(rows, grid.height, grid.width, side)
 
-    def _run(
+    def _run_tile(
         self,
-        started: Session,
-        source: Take,
-        frame: tiles.Frame,
+        session: Session,
+        read_region: ReadRegion,
+        grid: tiles.TileGrid,
         tile: tiles.Tile,
         out: NDArray[np.float32],
     ) -> None:
         """Write what the model makes of a tile's interior, clipped to [0, 1]."""
-        pixels = source(tiles.within(frame, tile.source))
-        where = None
-        if self.card.places:
-            size = frame.height, frame.width
-            where = places(tile.source, size, frame.multiple)[np.newaxis]
-        started.run(pixels, tile.source.size, out, tiles.corner(tile), where)
+        pixels = read_region(tiles.clip_to_image(grid, tile.padded))
+        coords = None
+        if self.card.coords:
+            size = grid.height, grid.width
+            coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
+        session.run(pixels, tile.padded.size, out, tiles.core_offset(tile), coords)
         if not np.isfinite(out).all():
             raise OutputError(
                 self.card.name,
                 expected="a finite result",
-                got=f"values that are no numbers, in rows {tile.interior.top} to"
-                f" {tile.interior.bottom}, on {self.device}",
+                got=f"values that are no numbers, in rows {tile.core.top} to"
+                f" {tile.core.bottom}, on {self.device}",
                 remedy="run it on the cpu, and report the model if that does not help",
             )
         np.clip(out, 0, 1, out=out)
 
-    def _halved(self, limit: int, frame: tiles.Frame, error: MemoryError) -> int:
-        if limit <= frame.smallest:
-            raise self._starved(frame) from error
+    def _halve_limit(self, max_pixels: int, grid: tiles.TileGrid, error: MemoryError) -> int:
+        if max_pixels <= grid.min_pixels:
+            raise self._out_of_memory(grid) from error
         # Not from a limit that the picture does not reach: that would try the same tile again.
-        return max(min(limit, frame.full_height * frame.full_width) // 2, frame.smallest)
+        return max(min(max_pixels, grid.padded_height * grid.padded_width) // 2, grid.min_pixels)
 
-    def _starved(self, frame: tiles.Frame, beside: str = "") -> ModelError:
+    def _out_of_memory(self, grid: tiles.TileGrid, beside: str = "") -> ModelError:
         return ModelError(
             self.card.name,
-            expected=f"{self._mebibytes(frame)} MiB of free memory on {self.device}{beside}",
+            expected=f"{self._min_mebibytes(grid)} MiB of free memory on {self.device}{beside}",
             got="less",
             remedy="close other programs",
         )
 
-    def _check_black(self, source: Take, frame: tiles.Frame) -> None:
+    def _check_black(self, read_region: ReadRegion, grid: tiles.TileGrid) -> None:
         """Refuse a result that is black, unless the picture is black as well."""
         total = 0.0
-        for top in range(0, frame.height, _ROWS):
-            rows = Rectangle(top, min(top + _ROWS, frame.height), 0, frame.width)
-            total += float(source(rows).sum(dtype=np.float64))
-        if total / (3 * frame.height * frame.width) > VISIBLE:
+        for top in range(0, grid.height, _STRIP_ROWS):
+            rows = Rectangle(top, min(top + _STRIP_ROWS, grid.height), 0, grid.width)
+            total += float(read_region(rows).sum(dtype=np.float64))
+        if total / (3 * grid.height * grid.width) > MIN_VISIBLE_MEAN:
             raise OutputError(
                 self.card.name,
                 expected="a picture",
@@ -351,29 +364,29 @@ class Model:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, modified: int, size: int) -> ModelFile:
+def _read_cached(path: Path, modified: int, size: int) -> ModelFile:
     # `modified` and `size` are in the key so that a file written anew is read anew.
-    return read(path)
+    return read_model(path)
 
 
-def _done(tile: tiles.Tile, frame: tiles.Frame, top: int) -> int:
+def _finished_rows(tile: tiles.Tile, grid: tiles.TileGrid, top: int) -> int:
     """Return the row down to which all is finished: a row of tiles ends at the right border."""
-    return tile.interior.bottom if tile.interior.right == frame.full_width else top
+    return tile.core.bottom if tile.core.right == grid.padded_width else top
 
 
-def _fraction(tile: tiles.Tile, frame: tiles.Frame) -> float:
-    inside = tile.interior
-    above = inside.top * frame.full_width
+def _progress_fraction(tile: tiles.Tile, grid: tiles.TileGrid) -> float:
+    inside = tile.core
+    above = inside.top * grid.padded_width
     left = (inside.bottom - inside.top) * inside.right
-    return (above + left) / (frame.full_height * frame.full_width)
+    return (above + left) / (grid.padded_height * grid.padded_width)
 
 
-def _check_thumbnail(given: NDArray[np.float32], side: int) -> None:
-    if given.shape != (side, side, 3) or given.dtype != np.float32:
+def _check_thumbnail(thumbnail: NDArray[np.float32], side: int) -> None:
+    if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
         raise UsageError(
             "thumbnail",
             expected=f"shape {(side, side, 3)}, float32",
-            got=f"shape {given.shape}, {given.dtype}",
+            got=f"shape {thumbnail.shape}, {thumbnail.dtype}",
             remedy=f"make it with burnish.runtime.area_resize.shrink(pixels, {side})",
         )
 

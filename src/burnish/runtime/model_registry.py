@@ -6,15 +6,15 @@ from pathlib import Path
 from burnish.errors import ModelError
 from burnish.operators.registry import OPERATORS
 
-SHIPPED = Path(__file__).parent.parent / "models"
+BUNDLED = Path(__file__).parent.parent / "models"
 
 
-def names(folder: Path = SHIPPED) -> list[str]:
+def model_names(folder: Path = BUNDLED) -> list[str]:
     """Return the names of the models in a folder, sorted."""
     return sorted(path.stem for path in folder.glob("*.onnx"))
 
 
-def find(name_or_path: str | Path, folder: Path = SHIPPED) -> Path:
+def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
     """Return the file of a model.
 
     A `Path`, and a text with a slash or the ending ``.onnx``, is a path. Any other text is a name,
@@ -30,7 +30,7 @@ def find(name_or_path: str | Path, folder: Path = SHIPPED) -> Path:
 
     Examples
     --------
-    >>> find("no-such-model", folder=Path("empty"))
+    >>> find_model("no-such-model", folder=Path("empty"))
     Traceback (most recent call last):
     burnish.errors.ModelError: no-such-model: expected the name of a model or the path of an .onnx \
 file, got neither; there are no models yet
@@ -42,14 +42,14 @@ file, got neither; there are no models yet
         raise ModelError(
             str(path), expected="a model file", got="no such file", remedy="check the path"
         )
-    there = names(folder)
-    if name_or_path in there:
+    names = model_names(folder)
+    if name_or_path in names:
         return folder / f"{name_or_path}.onnx"
     raise ModelError(
         str(name_or_path),
         expected="the name of a model or the path of an .onnx file",
         got="neither",
-        remedy=_remedy(str(name_or_path), there),
+        remedy=_remedy(str(name_or_path), names),
     )
 
 
@@ -59,10 +59,10 @@ def _is_path(name_or_path: str | Path) -> bool:
     return "/" in name_or_path or "\\" in name_or_path or name_or_path.lower().endswith(".onnx")
 
 
-def _remedy(name: str, there: list[str]) -> str:
+def _remedy(name: str, names: list[str]) -> str:
     if name in OPERATORS:
         return f"no network has learnt it: --slow runs it, burnish train {name} learns one"
-    if not there:
+    if not names:
         return "there are no models yet"
-    near = difflib.get_close_matches(name, there, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(there)}"
+    close_matches = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close_matches[0]}?" if close_matches else f"there are {', '.join(names)}"

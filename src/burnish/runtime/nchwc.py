@@ -12,71 +12,80 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from burnish.modelfile.allowed_ops import constants
+from burnish.modelfile.allowed_ops import constant_tensors
 
-_HAS_BLOCKS = platform.machine() in ("x86_64", "AMD64")
+_IS_X86 = platform.machine() in ("x86_64", "AMD64")
 
 
-def keep_blocked(model: ModelProto) -> None:
+def keep_nchwc(model: ModelProto) -> None:
     """Put a convolution by one before every LeakyRelu of a sum with something enlarged, in place.
 
     Elsewhere than on x86 it leaves the graph as it is.
     """
-    if not _HAS_BLOCKS:
+    if not _IS_X86:
         return
     graph = model.graph
-    made_by = {name: node for node in graph.node for name in node.output}
-    known = constants(graph)
-    taken = {end.name for end in graph.input}.union(made_by, known)
+    producers = {name: node for node in graph.node for name in node.output}
+    constants = constant_tensors(graph)
+    used_names = {end.name for end in graph.input}.union(producers, constants)
     nodes = []
     for node in graph.node:
-        channels = _enlarged(node, made_by, known) if node.op_type == "LeakyRelu" else None
+        channels = (
+            _skip_sum_channels(node, producers, constants) if node.op_type == "LeakyRelu" else None
+        )
         if channels is not None:
-            ones, same = _free(f"{node.output[0]}.ones", taken), _free(node.input[0], taken)
+            kernel_name, output_name = (
+                _unused_name(f"{node.output[0]}.ones", used_names),
+                _unused_name(node.input[0], used_names),
+            )
             kernel = np.ones((channels, 1, 1, 1), np.float32)
-            graph.initializer.append(numpy_helper.from_array(kernel, ones))
-            nodes.append(helper.make_node("Conv", [node.input[0], ones], [same], group=channels))
-            node.input[0] = same
-            taken |= {ones, same}
+            graph.initializer.append(numpy_helper.from_array(kernel, kernel_name))
+            nodes.append(
+                helper.make_node(
+                    "Conv", [node.input[0], kernel_name], [output_name], group=channels
+                )
+            )
+            node.input[0] = output_name
+            used_names |= {kernel_name, output_name}
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _enlarged(
-    node: NodeProto, made_by: Mapping[str, NodeProto], known: Mapping[str, TensorProto]
+def _skip_sum_channels(
+    node: NodeProto, producers: Mapping[str, NodeProto], constants: Mapping[str, TensorProto]
 ) -> int | None:
     """Return the channels of a sum that a node takes, if one of its terms is enlarged."""
-    total = made_by.get(node.input[0])
+    total = producers.get(node.input[0])
     if total is None or total.op_type != "Add":
         return None
     for name in total.input:
-        term = made_by.get(name)
+        term = producers.get(name)
         if term is None or term.op_type != "Resize":
             continue
-        source = made_by.get(term.input[0])
-        channels = _channels(source, made_by, known) if source is not None else None
+        source = producers.get(term.input[0])
+        channels = _conv_channels(source, producers, constants) if source is not None else None
         # One alone may be added to many; more are as many as the sum has.
         if channels is not None and channels > 1:
             return channels
     return None
 
 
-def _channels(
-    node: NodeProto, made_by: Mapping[str, NodeProto], known: Mapping[str, TensorProto]
+def _conv_channels(
+    node: NodeProto, producers: Mapping[str, NodeProto], constants: Mapping[str, TensorProto]
 ) -> int | None:
     """Return the channels that a convolution by a stored kernel gives."""
     if node.op_type != "Conv":
         return None
     kernel = node.input[1]
-    maker = made_by.get(kernel)
-    if maker is not None and maker.op_type == "Cast":  # stored in fewer bits
-        kernel = maker.input[0]
-    return int(known[kernel].dims[0]) if kernel in known else None
+    producer = producers.get(kernel)
+    if producer is not None and producer.op_type == "Cast":  # stored in fewer bits
+        kernel = producer.input[0]
+    return int(constants[kernel].dims[0]) if kernel in constants else None
 
 
-def _free(name: str, taken: Collection[str]) -> str:
+def _unused_name(name: str, used_names: Collection[str]) -> str:
     """Return a name like this one that nothing bears."""
-    while name in taken:
+    while name in used_names:
         name += "'"
     return name

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
-from burnish.runtime.nchwc import keep_blocked
-from burnish.runtime.session import Array, Session, failure, reason
-from burnish.runtime.strip_pixel_shuffle import cut_gather, cut_spread
+from burnish.runtime.nchwc import keep_nchwc
+from burnish.runtime.session import Array, Session, engine_error, error_text
+from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_space_to_depth
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -18,24 +18,28 @@ if TYPE_CHECKING:
 _ARENA_BYTES = 2**30
 
 
-def start(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
+def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
     """Start a session, changing the graph as suits it; `name` is the model's, for messages.
 
     See `burnish.runtime.session_cache`.
     """
-    blocks = cut_gather(model), cut_spread(model)
-    if device == "cpu" or not _offers_cuda():
-        keep_blocked(model)
-    engine, chosen = begin(model.SerializeToString(), name, device, threads)
-    options = _run_options("cpu:0" if chosen == "cpu" else chosen.replace("cuda", "gpu"))
+    block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
+    if device == "cpu" or not _has_cuda():
+        keep_nchwc(model)
+    engine, actual_device = create_inference_session(
+        model.SerializeToString(), name, device, threads
+    )
+    options = _run_options(
+        "cpu:0" if actual_device == "cpu" else actual_device.replace("cuda", "gpu")
+    )
 
-    def infer(given: Mapping[str, Array], use: Callable[[Array], None]) -> None:
-        use(engine.run(None, given, options)[0])
+    def infer(inputs: Mapping[str, Array], on_output: Callable[[Array], None]) -> None:
+        on_output(engine.run(None, inputs, options)[0])
 
-    return Session(name, chosen, blocks, infer)
+    return Session(name, actual_device, block_sizes, infer)
 
 
-def begin(
+def create_inference_session(
     graph: bytes, name: str, device: str, threads: int | None
 ) -> tuple["InferenceSession", str]:
     """Have ONNX Runtime take a graph; return its own session, and the device that it runs on.
@@ -45,50 +49,50 @@ def begin(
     ModelError : ONNX Runtime does not take it
     DeviceError : the device was asked for by name and cannot be had
     """
-    offered = _offers_cuda()
-    if device.startswith("cuda") and not offered:
-        raise _unavailable(device, "an ONNX Runtime without CUDA")
-    if device == "cpu" or not offered:
-        return _on_cpu(graph, name, threads)
+    has_cuda = _has_cuda()
+    if device.startswith("cuda") and not has_cuda:
+        raise _device_error(device, "an ONNX Runtime without CUDA")
+    if device == "cpu" or not has_cuda:
+        return _cpu_session(graph, name, threads)
     try:
-        return _on_cuda(graph, device, threads)
+        return _cuda_session(graph, device, threads)
     except DeviceError:
         if device != "auto":
             raise
         # A CUDA build on a machine without a card is common. `Session.device` tells.
-        return _on_cpu(graph, name, threads)
+        return _cpu_session(graph, name, threads)
 
 
-def _offers_cuda() -> bool:
+def _has_cuda() -> bool:
     # 100 ms to import: only who runs a model pays.
     import onnxruntime
 
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def _on_cpu(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSession", str]:
+def _cpu_session(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSession", str]:
     try:
-        return _engine(graph, threads, "CPUExecutionProvider", {}), "cpu"
+        return _inference_session(graph, threads, "CPUExecutionProvider", {}), "cpu"
     except Exception as error:
         remedy = "update onnxruntime, or export the model anew"
-        raise failure(error, name, "a model that ONNX Runtime takes", remedy) from error
+        raise engine_error(error, name, "a model that ONNX Runtime takes", remedy) from error
 
 
-def _on_cuda(graph: bytes, device: str, threads: int | None) -> tuple["InferenceSession", str]:
+def _cuda_session(graph: bytes, device: str, threads: int | None) -> tuple["InferenceSession", str]:
     number = device.partition(":")[2] or "0"
     # TF32 keeps 10 bits of each number, fewer than a 16-bit picture has. Looking for the very best
     # algorithm at each new tile size takes longer than the tile.
     options = {"device_id": number, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
     try:
-        engine = _engine(graph, threads, "CUDAExecutionProvider", options)
+        engine = _inference_session(graph, threads, "CUDAExecutionProvider", options)
     except Exception as error:
-        raise _unavailable(device, reason(error)) from error
+        raise _device_error(device, error_text(error)) from error
     if engine.get_providers()[0] != "CUDAExecutionProvider":
-        raise _unavailable(device, f"only {', '.join(engine.get_providers())}")
+        raise _device_error(device, f"only {', '.join(engine.get_providers())}")
     return engine, f"cuda:{number}"
 
 
-def _engine(
+def _inference_session(
     graph: bytes, threads: int | None, provider: str, options: dict[str, str]
 ) -> "InferenceSession":
     import onnxruntime
@@ -144,7 +148,7 @@ def _run_options(arena: str) -> "RunOptions":
     return options
 
 
-def _unavailable(device: str, got: str) -> DeviceError:
+def _device_error(device: str, got: str) -> DeviceError:
     return DeviceError(
         f"device {device}",
         expected="an NVIDIA card and an ONNX Runtime that uses it",

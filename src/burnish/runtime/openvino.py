@@ -9,15 +9,15 @@ from typing import Any
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
-from burnish.modelfile.card import INPUT, PLACES
-from burnish.runtime.session import Array, Session, failure
-from burnish.runtime.strip_pixel_shuffle import cut_gather, cut_spread
+from burnish.modelfile.card import COORDS, INPUT
+from burnish.runtime.session import Array, Session, engine_error
+from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_space_to_depth
 
 # Rows or columns of what a graph takes. Much more, and sizes in bytes would not fit into 63 bits.
-MOST = 2**16
+MAX_SIDE = 2**16
 
 
-def start(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
+def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
     """Start a session, changing the graph as suits it; `name` is the model's, for messages.
 
     See `burnish.runtime.session_cache`.
@@ -38,28 +38,30 @@ def start(model: ModelProto, name: str, device: str, threads: int | None) -> Ses
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    blocks = cut_gather(model), cut_spread(model)
+    block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
     try:
-        compiled = openvino.Core().compile_model(_bounded(model, blocks[0]), "CPU", settings)
+        compiled = openvino.Core().compile_model(
+            _with_bounded_sizes(model, block_sizes[0]), "CPU", settings
+        )
         request = compiled.create_infer_request()
     except Exception as error:
         expected = "a model that ONNX Runtime folds and OpenVINO takes"
         remedy = "choose another --engine, or update openvino"
-        raise failure(error, name, expected, remedy) from error
-    turn = Lock()
+        raise engine_error(error, name, expected, remedy) from error
+    lock = Lock()
 
-    def infer(given: Mapping[str, Array], use: Callable[[Array], None]) -> None:
+    def infer(inputs: Mapping[str, Array], on_output: Callable[[Array], None]) -> None:
         # A request has one result, and one caller at a time. Run at once on one thread, a request
         # that has no memory (2026.4 at least) says nothing, and leaves the result of before.
-        with turn:
-            request.start_async(dict(given), share_inputs=True)
+        with lock:
+            request.start_async(dict(inputs), share_inputs=True)
             request.wait()
-            use(request.get_output_tensor().data)
+            on_output(request.get_output_tensor().data)
 
-    return Session(name, "cpu", blocks, infer)
+    return Session(name, "cpu", block_sizes, infer)
 
 
-def _bounded(model: ModelProto, block: int) -> Any:
+def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
     """Read a graph, whose image comes in blocks, for tiles of at most so many rows and columns.
 
     Without bounds OpenVINO (2026.4 at least) takes the largest integer for them; where cells are
@@ -69,14 +71,14 @@ def _bounded(model: ModelProto, block: int) -> Any:
     from openvino import Dimension, PartialShape
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
 
-    side, one = Dimension(1, MOST), Dimension(1)
+    side, one = Dimension(1, MAX_SIDE), Dimension(1)
     bounds = {
         INPUT: PartialShape([one, Dimension(3 * block**2), side, side]),
-        PLACES: PartialShape([one, side, side, Dimension(2)]),
+        COORDS: PartialShape([one, side, side, Dimension(2)]),
     }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        _fold(model, path)
+        _fold_constants(model, path)
         frontend = FrontEndManager().load_by_framework("onnx")
         loaded = frontend.load(str(path))
         for place in loaded.get_inputs():
@@ -85,7 +87,7 @@ def _bounded(model: ModelProto, block: int) -> Any:
         return frontend.convert(loaded)
 
 
-def _fold(model: ModelProto, path: Path) -> None:
+def _fold_constants(model: ModelProto, path: Path) -> None:
     """Write the graph with what holds for the picture worked out and folded into convolutions.
 
     ONNX Runtime does so whenever it takes a graph; what OpenVINO (2026.4 at least) is given it

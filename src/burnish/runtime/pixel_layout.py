@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def lay_in(
-    pixels: NDArray[np.float32], size: tuple[int, int], block: int = 1
-) -> NDArray[np.float32]:
+def pack(pixels: NDArray[np.float32], size: tuple[int, int], block: int = 1) -> NDArray[np.float32]:
     """Return a source as a network wants it, continued where it passes the picture's last pixels.
 
     Parameters
@@ -26,7 +24,7 @@ def lay_in(
 
     Examples
     --------
-    >>> lay_in(np.arange(12, dtype=np.float32).reshape(2, 2, 3), (2, 2), 2).ravel()
+    >>> pack(np.arange(12, dtype=np.float32).reshape(2, 2, 3), (2, 2), 2).ravel()
     array([ 0.,  3.,  6.,  9.,  1.,  4.,  7., 10.,  2.,  5.,  8., 11.],
           dtype=float32)
     """
@@ -34,7 +32,7 @@ def lay_in(
     channels = pixels.shape[2] * block**2
     planes = np.empty((1, channels, height // block, width // block), np.float32)
     for number, plane in enumerate(planes[0]):  # three times as fast as all at once
-        colour, row, column = _place(number, block)
+        colour, row, column = _offset(number, block)
         part = pixels[row::block, column::block, colour]
         rows, columns = part.shape
         plane[:rows, :columns] = part
@@ -44,7 +42,7 @@ def lay_in(
     return planes
 
 
-def lay_out(
+def unpack(
     planes: NDArray[np.float32],
     block: int,
     out: NDArray[np.float32],
@@ -63,19 +61,19 @@ def lay_out(
     Examples
     --------
     >>> pixels = np.empty((2, 2, 3), np.float32)
-    >>> lay_out(np.arange(12, dtype=np.float32).reshape(1, 12, 1, 1), 2, pixels)
+    >>> unpack(np.arange(12, dtype=np.float32).reshape(1, 12, 1, 1), 2, pixels)
     >>> pixels[..., 0]
     array([[0., 1.],
            [2., 3.]], dtype=float32)
     """
     part = planes[0, :, top // block :, left // block :]
     for number, plane in enumerate(part):
-        colour, row, column = _place(number, block)
-        into = out[row::block, column::block, colour]
-        into[...] = plane[: into.shape[0], : into.shape[1]]
+        colour, row, column = _offset(number, block)
+        target = out[row::block, column::block, colour]
+        target[...] = plane[: target.shape[0], : target.shape[1]]
 
 
-def _place(number: int, block: int) -> tuple[int, int, int]:
+def _offset(number: int, block: int) -> tuple[int, int, int]:
     """Return the colour, and the row and the column in a block, that a plane holds."""
     colour, place = divmod(number, block**2)
     return colour, *divmod(place, block)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError
-from burnish.modelfile.card import INPUT, PLACES
-from burnish.runtime.pixel_layout import lay_in, lay_out
+from burnish.modelfile.card import COORDS, INPUT
+from burnish.runtime.pixel_layout import pack, unpack
 
 Array = NDArray[np.float32]
 # Runs a graph on its inputs by name, and hands its result over; the result may be gone afterwards.
@@ -31,12 +31,12 @@ class Session:
     ----------
     name : the model's, for messages
     device : where it runs: "cpu" or "cuda:N", never "auto"
-    blocks : sides of the squares that the graph's image and its result are laid out in, px
+    block_sizes : sides of the squares that the graph's image and its result are laid out in, px
     """
 
     name: str
     device: str
-    blocks: tuple[int, int]
+    block_sizes: tuple[int, int]
     _infer: Infer
 
     def run(
@@ -44,48 +44,50 @@ class Session:
         pixels: Array,
         size: tuple[int, int],
         out: Array,
-        corner: tuple[int, int] = (0, 0),
-        places: Array | None = None,
+        core_offset: tuple[int, int] = (0, 0),
+        coords: Array | None = None,
     ) -> None:
         """Run the model on a source, and write a part of its result.
 
         Parameters
         ----------
-        pixels : (rows, columns, 3), what of the source lies in the picture; see `lay_in`
+        pixels : (rows, columns, 3), what of the source lies in the picture; see `pack`
         size : height and width of the source, px; multiples of the model's
         out : (height, width, 3), takes the part
-        corner : row and column where the part begins, multiples of the model's
-        places : (1, H / multiple, W / multiple, 2), for a model that takes them
+        core_offset : row and column where the part begins, multiples of the model's
+        coords : (1, H / multiple, W / multiple, 2), for a model that takes them
 
         Raises
         ------
         MemoryError : the device has not enough
         ModelError : the engine stopped for another reason
         """
-        gathered, spread = self.blocks
-        sides = tuple(side // spread for side in size)
+        input_block, output_block = self.block_sizes
+        sides = tuple(side // output_block for side in size)
 
-        def use(planes: Array) -> None:
-            if planes.shape != (1, out.shape[2] * spread**2, *sides):
+        def write_output(planes: Array) -> None:
+            if planes.shape != (1, out.shape[2] * output_block**2, *sides):
                 raise ValueError(f"one of shape {planes.shape}")
-            lay_out(planes, spread, out, *corner)
+            unpack(planes, output_block, out, *core_offset)
 
         try:
-            given = {INPUT: lay_in(pixels, size, gathered)}
-            self._infer(given if places is None else given | {PLACES: places}, use)
+            inputs = {INPUT: pack(pixels, size, input_block)}
+            self._infer(inputs if coords is None else inputs | {COORDS: coords}, write_output)
         except Exception as error:  # engines' classes share no base of their own
             expected = f"a result for {size[1]} x {size[0]} px"
             remedy = "get or export the model anew, or choose another --engine"
-            raise failure(error, self.name, expected, remedy) from error
+            raise engine_error(error, self.name, expected, remedy) from error
 
 
-def failure(error: Exception, where: str, expected: str, remedy: str) -> MemoryError | ModelError:
+def engine_error(
+    error: Exception, where: str, expected: str, remedy: str
+) -> MemoryError | ModelError:
     """Return what an engine's error means: that memory is out, or that it does not take a model."""
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
-        return MemoryError(f"{where}: {reason(error)}")
-    return ModelError(where, expected=expected, got=reason(error), remedy=remedy)
+        return MemoryError(f"{where}: {error_text(error)}")
+    return ModelError(where, expected=expected, got=error_text(error), remedy=remedy)
 
 
-def reason(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return the beginning of what an engine says of an error."""
     return str(error).strip()[:200] or type(error).__name__

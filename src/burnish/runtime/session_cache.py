@@ -8,12 +8,12 @@ from threading import Lock
 
 from burnish.errors import UsageError, missing_library
 from burnish.modelfile.reader import ModelFile
-from burnish.runtime.conditioning import Context, build_in
+from burnish.runtime.conditioning import Context, bind_constants
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
 from burnish.runtime.session import Session
 
 # A session holds the weights and little more; eight are enough to go back and forth between models.
-_KEPT = 8
+_MAX_SESSIONS = 8
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
@@ -22,7 +22,7 @@ _sessions: OrderedDict[tuple[object, ...], Session] = OrderedDict()
 _lock = Lock()
 
 
-def session(
+def get_session(
     file: ModelFile,
     device: str = "auto",
     threads: int | None = None,
@@ -46,26 +46,26 @@ def session(
     MissingLibraryError : the engine is not installed
     ModelError : the engine does not take the model
     """
-    check(device, threads, engine)
-    taken = context or {}
-    fingerprint = hashlib.sha256(b"".join(value.tobytes() for value in taken.values())).digest()
+    check_options(device, threads, engine)
+    tensors = context or {}
+    fingerprint = hashlib.sha256(b"".join(value.tobytes() for value in tensors.values())).digest()
     key = (file.sha256, fingerprint, device, threads, engine)
     with _lock:
         if key not in _sessions:
-            start = import_module(ENGINES[engine]).start
-            model = build_in(file.graph, taken)
+            create = import_module(ENGINES[engine]).create_session
+            model = bind_constants(file.graph, tensors)
             try:  # engines import their libraries as they start
-                _sessions[key] = start(model, file.card.name, device, threads)
+                _sessions[key] = create(model, file.card.name, device, threads)
             except ModuleNotFoundError as error:
-                raise missing_library(error).at(f"engine {engine}") from error
-            if len(_sessions) > _KEPT:
+                raise missing_library(error).with_context(f"engine {engine}") from error
+            if len(_sessions) > _MAX_SESSIONS:
                 _sessions.popitem(last=False)
         _sessions.move_to_end(key)
         return _sessions[key]
 
 
-def check(device: str, threads: int | None, engine: str) -> None:
-    """See that there can be such a session; see `session` for what is raised."""
+def check_options(device: str, threads: int | None, engine: str) -> None:
+    """See that there can be such a session; see `get_session` for what is raised."""
     if not _DEVICE.fullmatch(device):
         raise UsageError(
             "device",

@@ -6,13 +6,13 @@ from typing import cast
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from burnish.modelfile.allowed_ops import attributes, constants, numbers
+from burnish.modelfile.allowed_ops import attributes, constant_tensors, small_constant
 from burnish.modelfile.card import INPUT, OUTPUT
 
 COLOURS = 3
 
 
-def cut_gather(model: ModelProto) -> int:
+def strip_space_to_depth(model: ModelProto) -> int:
     """Take the SpaceToDepth of each colour off a graph's beginning, in place.
 
     Only where the graph, which is checked, looks at nothing else of its image, and joins the
@@ -20,17 +20,17 @@ def cut_gather(model: ModelProto) -> int:
 
     Returns
     -------
-    The block for `lay_in`; 1 where pixels are not gathered
+    The block for `pack`; 1 where pixels are not gathered
     """
     graph = model.graph
-    nodes = _gathering(graph)
+    nodes = _space_to_depth_nodes(graph)
     if not nodes:
         return 1
-    *cut, join = nodes
-    block = cast(int, attributes(cut[-1])["blocksize"])
+    *gathers, concat = nodes
+    block = cast(int, attributes(gathers[-1])["blocksize"])
     for node in graph.node:
         for number, name in enumerate(node.input):
-            if name == join.output[0]:
+            if name == concat.output[0]:
                 node.input[number] = INPUT
     for node in nodes:
         graph.node.remove(node)
@@ -40,33 +40,33 @@ def cut_gather(model: ModelProto) -> int:
     return block
 
 
-def _gathering(graph: GraphProto) -> list[NodeProto]:
+def _space_to_depth_nodes(graph: GraphProto) -> list[NodeProto]:
     """Return the nodes that gather all that a graph looks at of its image, the last one joining it.
 
-    Empty where it looks at something else, or joins it in another order than `lay_in` has.
+    Empty where it looks at something else, or joins it in another order than `pack` has.
     """
     readers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:
             readers[name].append(node)
-    known = constants(graph)
-    colours = readers[INPUT]
-    if [_colour(node, known) for node in colours] != [*range(COLOURS)]:
+    constants = constant_tensors(graph)
+    gathers = readers[INPUT]
+    if [_gathered_channel(node, constants) for node in gathers] != [*range(COLOURS)]:
         return []
-    followers = [_follower(node, "SpaceToDepth", readers) for node in colours]
+    followers = [_only_reader(node, "SpaceToDepth", readers) for node in gathers]
     deep = [node for node in followers if node is not None]
     if len(deep) != COLOURS or len({attributes(node)["blocksize"] for node in deep}) != 1:
         return []
     places = [node.output[0] for node in deep]
-    join = _follower(deep[0], "Concat", readers)
-    if join is None or list(join.input) != places or join.output[0] == OUTPUT:
+    concat = _only_reader(deep[0], "Concat", readers)
+    if concat is None or list(concat.input) != places or concat.output[0] == OUTPUT:
         return []
     if any(len(readers[place]) != 1 for place in places):
         return []
-    return [*colours, *deep, join]
+    return [*gathers, *deep, concat]
 
 
-def _follower(
+def _only_reader(
     node: NodeProto, operator: str, readers: Mapping[str, Sequence[NodeProto]]
 ) -> NodeProto | None:
     """Return the one node that reads what a node gives, if it is of this operator."""
@@ -74,31 +74,31 @@ def _follower(
     return found[0] if len(found) == 1 and found[0].op_type == operator else None
 
 
-def _colour(node: NodeProto, known: Mapping[str, TensorProto]) -> int | None:
+def _gathered_channel(node: NodeProto, constants: Mapping[str, TensorProto]) -> int | None:
     """Return the one channel that a node takes and keeps as such, if it does."""
     if node.op_type != "Gather":
         return None
-    stored = known.get(node.input[1])
-    index = numbers(stored)
+    stored = constants.get(node.input[1])
+    index = small_constant(stored)
     kept = stored is not None and list(stored.dims) == [1] and len(index) == 1
     return int(index[0]) if kept else None
 
 
-def cut_spread(model: ModelProto) -> int:
-    """Take the last DepthToSpace off a graph, in place; return its block for `lay_out`, or 1.
+def strip_depth_to_space(model: ModelProto) -> int:
+    """Take the last DepthToSpace off a graph, in place; return its block for `unpack`, or 1.
 
     Only one in torch's order is taken off, colour by colour, that spreads what the graph has made.
     """
     graph = model.graph
     last = next(node for node in graph.node if OUTPUT in node.output)
-    given = attributes(last)
-    if last.op_type != "DepthToSpace" or given.get("mode") != b"CRD":
+    node_attributes = attributes(last)
+    if last.op_type != "DepthToSpace" or node_attributes.get("mode") != b"CRD":
         return 1
     source = last.input[0]
     made = any(source in node.output for node in graph.node)
     if not made or any(OUTPUT in node.input for node in graph.node):
         return 1
-    block = cast(int, given["blocksize"])
+    block = cast(int, node_attributes["blocksize"])
     sizes = [None, COLOURS * block**2, None, None]
     graph.output[0].CopyFrom(helper.make_tensor_value_info(source, TensorProto.FLOAT, sizes))
     graph.node.remove(last)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from burnish.errors import ModelError
-from burnish.files import writing
+from burnish.files import atomic_write
 
 
 @dataclass
@@ -17,24 +17,24 @@ class Checkpoint:
     """The state between two steps. Batches have none: they follow from the step's number.
 
     `data` stands for the photos, the operator and the number of processes: settings name a folder,
-    and what lies in it may change. `turned` is the step at which the sliders' turn came.
+    and what lies in it may change. `slider_phase_start` is the step at which the sliders' turn came.
     """
 
     step: int
     seconds: float
     network: dict[str, Tensor]
-    average: dict[str, Tensor]
+    ema: dict[str, Tensor]
     optimiser: dict[str, Any]
-    settings: dict[str, Any]
+    config: dict[str, Any]
     data: str
-    turned: int | None = None
+    slider_phase_start: int | None = None
 
     def save(self, path: Path) -> None:
         """Write the file, in place of an older one: a kill leaves the old or the new."""
         # In memory first: of a full disk torch makes an error that says nothing of it.
         content = BytesIO()
         torch.save(vars(self), content)
-        with writing(path, overwrite=True) as file:
+        with atomic_write(path, overwrite=True) as file:
             file.write(content.getbuffer())
 
     @classmethod

@@ -8,43 +8,43 @@ import torch.distributed
 from torch import Tensor, nn
 
 # While the first process makes pairs, the others wait.
-PATIENCE = timedelta(days=7)
+TIMEOUT = timedelta(days=7)
 
 
-def join() -> tuple[int, int]:
+def init() -> tuple[int, int]:
     """Join the group that torchrun's environment describes; return this rank and how many."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
         return 0, 1
-    if not together():
-        torch.distributed.init_process_group("gloo", timeout=PATIENCE)
-    return torch.distributed.get_rank(), count
+    if not is_distributed():
+        torch.distributed.init_process_group("gloo", timeout=TIMEOUT)
+    return torch.distributed.get_rank(), world_size
 
 
-def together() -> bool:
+def is_distributed() -> bool:
     """Whether there is more than one process."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def wait() -> None:
+def barrier() -> None:
     """Wait until every process has come to this point."""
-    if together():
+    if is_distributed():
         torch.distributed.barrier()
 
 
-def leave() -> None:
+def shutdown() -> None:
     """Leave the group, if there is one."""
-    if together():
+    if is_distributed():
         torch.distributed.destroy_process_group()
 
 
-def agree(value: float) -> float:
+def broadcast(value: float) -> float:
     """Return the first process's value: clocks differ, decisions must not."""
-    if not together():
+    if not is_distributed():
         return value
-    shared = torch.tensor([value], dtype=torch.float64)
-    torch.distributed.broadcast(shared, src=0)
-    return float(shared)
+    tensor = torch.tensor([value], dtype=torch.float64)
+    torch.distributed.broadcast(tensor, src=0)
+    return float(tensor)
 
 
 def average_gradients(network: nn.Module) -> None:
@@ -58,7 +58,7 @@ def average_buffers(network: nn.Module) -> None:
 
 
 def _average(tensors: list[Tensor]) -> None:
-    if not together() or not tensors:
+    if not is_distributed() or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
     torch.distributed.all_reduce(flat)

@@ -11,9 +11,9 @@ from burnish.params import Value
 from burnish.training.pairs import Pair
 
 # The window of SSIM is so many pixels wide.
-LEAST_SIDE = 11
+MIN_SIDE = 11
 
-Filter = Callable[[NDArray[np.float32], Mapping[str, Value]], NDArray[np.float32]]
+ImageFunction = Callable[[NDArray[np.float32], Mapping[str, Value]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Report:
-    """The scores of a set of photos. `untouched` is the photo itself against the operator."""
+    """The scores of a set of photos. `identity` is the photo itself against the operator."""
 
     count: int
     megapixels: float
     mean: Score
     worst: Score
-    untouched: Score
+    identity: Score
 
 
-def score(result: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
+def score(output: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
     """Compare two pictures (H, W, 3) in [0, 1], both at least 11 x 11.
 
     SSIM is scikit-image's with Gaussian weights of sigma 1.5, as Wang et al. 2004 define it
@@ -44,9 +44,9 @@ def score(result: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
     """
     from skimage.metrics import structural_similarity
 
-    error = mse(result, target)
+    error = mse(output, target)
     ssim = structural_similarity(  # type: ignore[no-untyped-call]
-        result,
+        output,
         target,
         data_range=1.0,
         channel_axis=2,
@@ -58,22 +58,22 @@ def score(result: NDArray[np.float32], target: NDArray[np.float32]) -> Score:
 
 
 def evaluate(
-    apply: Filter, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None
+    apply: ImageFunction, pairs: Sequence[Pair], on_progress: Callable[[], None] = lambda: None
 ) -> Report:
     """Score `apply` on every pair: mean and worst, and the untouched photo beside them.
 
     Parameters
     ----------
     apply : (H, W, 3) float32 in [0, 1] and the operator's parameter values -> the same
-    tick : called after every photo
+    on_progress : called after every photo
     """
-    scores, untouched, pixels = [], [], []
+    scores, identity_scores, pixels = [], [], []
     for pair in pairs:
         before, after = pair.read()
         scores.append(score(np.clip(apply(before, pair.values), 0, 1), after))
-        untouched.append(score(before, after))
+        identity_scores.append(score(before, after))
         pixels.append(before.shape[0] * before.shape[1])
-        tick()
+        on_progress()
     return Report(
         count=len(scores),
         megapixels=float(np.mean(pixels)) / 1e6,
@@ -81,7 +81,7 @@ def evaluate(
         worst=Score(
             max(s.mse for s in scores), min(s.psnr for s in scores), min(s.ssim for s in scores)
         ),
-        untouched=_mean(untouched),
+        identity=_mean(identity_scores),
     )
 
 

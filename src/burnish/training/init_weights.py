@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from burnish.errors import UsageError
-from burnish.networks.conditioning import Bend
-from burnish.networks.network import SLIDING, Network
+from burnish.networks.conditioning import KernelDelta
+from burnish.networks.network import CONDITIONING_PREFIX, Network
 
 # What a network has for sliders or for a thumbnail alone, and changes nothing until it has learnt.
-_ADDED = (SLIDING, "glance.", "survey.")
+_OPTIONAL_PREFIXES = (CONDITIONING_PREFIX, "thumbnail_encoder.", "global_context.")
 
 
-def start_from(network: Network, weights: Mapping[str, NDArray[np.float32]], model: str) -> None:
+def init_from(network: Network, weights: Mapping[str, NDArray[np.float32]], model: str) -> None:
     """Give `network` the weights of a model, by name.
 
     What sliders or a thumbnail add is taken over where both have the same of it. Else it begins
@@ -30,14 +30,14 @@ def start_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mod
     ------
     UsageError : the model lacks a weight of the network's, or has it in another shape
     """
-    own = dict(network.named_parameters())
-    fitting = {
+    params = dict(network.named_parameters())
+    matching = {
         name: torch.from_numpy(weights[name])
-        for name, parameter in own.items()
+        for name, parameter in params.items()
         if name in weights and weights[name].shape == tuple(parameter.shape)
     }
-    unfit = [name for name in own if name not in fitting]
-    missing = [name for name in unfit if not name.startswith(_ADDED)]
+    unmatched = [name for name in params if name not in matching]
+    missing = [name for name in unmatched if not name.startswith(_OPTIONAL_PREFIXES)]
     if missing:
         raise UsageError(
             "--start-from",
@@ -46,11 +46,17 @@ def start_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mod
             remedy="choose its network or another model, or leave it out",
         )
     # A part is taken over whole or not at all: half of one would not be the identity.
-    anew = tuple(part for part in _ADDED if any(name.startswith(part) for name in unfit))
-    kept = {name: value for name, value in fitting.items() if not name.startswith(anew)}
-    network.load_state_dict(kept, strict=False)
+    fresh_prefixes = tuple(
+        prefix
+        for prefix in _OPTIONAL_PREFIXES
+        if any(name.startswith(prefix) for name in unmatched)
+    )
+    loaded = {
+        name: value for name, value in matching.items() if not name.startswith(fresh_prefixes)
+    }
+    network.load_state_dict(loaded, strict=False)
     # A model file has whole numbers there; a step of the optimiser is made for others.
-    for bend in network.modules():
-        if isinstance(bend, Bend):
-            found = bend.kernels.weight.detach().square().mean(dim=(0, 2, 3)).sqrt()
-            bend.scale(bend.spread / found.clamp_min(torch.finfo(torch.float16).tiny))
+    for delta in network.modules():
+        if isinstance(delta, KernelDelta):
+            basis_std = delta.basis.weight.detach().square().mean(dim=(0, 2, 3)).sqrt()
+            delta.rescale(delta.init_std / basis_std.clamp_min(torch.finfo(torch.float16).tiny))

@@ -14,8 +14,8 @@ from torch import Tensor
 MOMENTUM = 0.95
 # Of the iteration that brings singular values to about one, and how often it is done.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_ROUNDS = 5
-_TINY = 1e-7
+_NEWTON_SCHULZ_STEPS = 5
+_EPS = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
@@ -43,26 +43,26 @@ class Muon(torch.optim.Optimizer):
                 if not state:  # Called as PyTorch calls it, whose checkpoints fit.
                     state["momentum_buffer"] = torch.zeros_like(matrix)
                 momentum = state["momentum_buffer"].lerp_(matrix.grad, 1 - MOMENTUM)
-                update = orthogonal(torch.lerp(matrix.grad, momentum, MOMENTUM))
+                update = newton_schulz(torch.lerp(matrix.grad, momentum, MOMENTUM))
                 rows, columns = matrix.shape
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])
                 matrix.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
+def newton_schulz(matrix: Tensor) -> Tensor:
     """Bring a matrix's singular values to about one, by a polynomial of it (Newton, Schulz).
 
     Examples
     --------
-    >>> values = torch.linalg.svdvals(orthogonal(torch.diag(torch.tensor([1.0, 0.1, 0.01]))))
+    >>> values = torch.linalg.svdvals(newton_schulz(torch.diag(torch.tensor([1.0, 0.1, 0.01]))))
     >>> bool((values > 0.6).all() and (values < 1.3).all())
     True
     """
-    straight, cubed, fifth = _COEFFICIENTS
+    a, b, c = _COEFFICIENTS
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
-    found: Tensor = wide / wide.norm().clamp(min=_TINY)
-    for _ in range(_ROUNDS):
-        gram = found @ found.T
-        change = torch.addmm(gram, gram, gram, beta=cubed, alpha=fifth)
-        found = torch.addmm(found, change, found, beta=straight)
-    return found if wide is matrix else found.T
+    x: Tensor = wide / wide.norm().clamp(min=_EPS)
+    for _ in range(_NEWTON_SCHULZ_STEPS):
+        gram = x @ x.T
+        change = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.addmm(x, change, x, beta=a)
+    return x if wide is matrix else x.T

@@ -19,19 +19,19 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, PhotoError, UsageError, warn
-from burnish.files import digest, make_folder, writing
+from burnish.files import atomic_write, digest, make_folder
 from burnish.operators.operator import Operator
-from burnish.operators.threads import cores
-from burnish.operators.user_defined import Pairs, resolve
+from burnish.operators.threads import cpu_count
+from burnish.operators.user_defined import Pairs, find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.runtime.area_resize import THUMBNAIL, shrink
+from burnish.runtime.area_resize import THUMBNAIL_SIZE, area_resize
 
 # Raise it when what is written for equal keys changes.
-LAYOUT = 1
+CACHE_VERSION = 1
 # A size is worth a pair of its own when it is well below the photo's.
-WELL_BELOW = 0.8
+MAX_SIZE_RATIO = 0.8
 FULL_SCALE = 65535
 
 
@@ -62,7 +62,7 @@ class Pair:
     def thumbnail(self) -> NDArray[np.float32]:
         """The whole 'before' as a network's thumbnail, (S, S, 3)."""
         before: NDArray[np.float32] = self._array()[0].astype(np.float32)
-        return shrink(before, THUMBNAIL) / np.float32(FULL_SCALE)
+        return area_resize(before, THUMBNAIL_SIZE) / np.float32(FULL_SCALE)
 
     def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
         """Return before and after, (2, h, w, 3) float32 in [0, 1], or a crop of them."""
@@ -72,7 +72,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Job:
+class PairSpec:
     """What one pair is made from; small enough to send to another process."""
 
     operator: str
@@ -113,42 +113,44 @@ def cache_folder() -> Path:
     return Path(os.environ.get("BURNISH_CACHE") or Path(base, "burnish")) / "pairs"
 
 
-def sizes_of(
-    size: tuple[int, int], short_sides: Sequence[int], largest: int
+def training_sizes(
+    size: tuple[int, int], short_sides: Sequence[int], max_size: int
 ) -> list[tuple[int, int]]:
-    """Return the sizes at which a photo is learned: its own (at most `largest`), and smaller.
+    """Return the sizes at which a photo is learned: its own (at most `max_size`), and smaller.
 
     Examples
     --------
-    >>> sizes_of((1080, 1620), short_sides=(480, 1000), largest=2160)
+    >>> training_sizes((1080, 1620), short_sides=(480, 1000), max_size=2160)
     [(1080, 1620), (480, 720)]
     """
-    cap = min(1.0, largest / max(size))
-    own = (max(1, round(size[0] * cap)), max(1, round(size[1] * cap)))
-    sizes = [own]
+    cap = min(1.0, max_size / max(size))
+    full_size = (max(1, round(size[0] * cap)), max(1, round(size[1] * cap)))
+    sizes = [full_size]
     for short in sorted(short_sides, reverse=True):
-        if short <= WELL_BELOW * min(own):
-            factor = short / min(own)
-            sizes.append((max(1, round(own[0] * factor)), max(1, round(own[1] * factor))))
+        if short <= MAX_SIZE_RATIO * min(full_size):
+            factor = short / min(full_size)
+            sizes.append(
+                (max(1, round(full_size[0] * factor)), max(1, round(full_size[1] * factor)))
+            )
     return sizes
 
 
-def plan(
-    spec: str,
+def plan_pairs(
+    operator_name: str,
     values: dict[str, Value],
     photos: Sequence[Path],
     *,
     short_sides: Sequence[int],
-    largest: int,
+    max_size: int,
     cache: Path,
     sliders: Sequence[Param] = (),
-    draws: int = 0,
-) -> list[Job]:
+    slider_samples: int = 0,
+) -> list[PairSpec]:
     """List the pairs to make, each with its place in the cache.
 
     Parameters
     ----------
-    sliders, draws : each photo at each size also gives so many pairs at values of these parameters
+    sliders, slider_samples : each photo at each size also gives so many pairs at values of these parameters
         that are drawn at random, along their scales, from the photo and the size alone
 
     A folder of before/after photos is taken at its own size only: scaled down, its 'after' would
@@ -162,55 +164,65 @@ def plan(
     -----
     UserWarning : a photo that cannot be read is left out
     """
-    operator = resolve(spec)
+    operator = find_operator(operator_name)
     if isinstance(operator, Pairs):
-        befores: list[tuple[Path, Path | None]] = list(operator.pairs)
+        photo_pairs: list[tuple[Path, Path | None]] = list(operator.pairs)
         identity = "pairs"
-        short_sides, largest = (), 10**9
+        short_sides, max_size = (), 10**9
     else:
-        befores = [(photo, None) for photo in photos]
+        photo_pairs = [(photo, None) for photo in photos]
         identity = ""
-    jobs = []
-    for before, after in befores:
+    specs = []
+    for before, after in photo_pairs:
         try:
             width, height = Photo.size_of(before)
         except PhotoError as error:
             warn(f"left out: {error}")
             continue
         content = digest(before, *([after] if after else []))
-        for size in sizes_of((height, width), short_sides, largest):
-            for values_here in [values, *_drawn(values, sliders, draws, content, size)]:
+        for size in training_sizes((height, width), short_sides, max_size):
+            for pair_values in [
+                values,
+                *_sample_values(values, sliders, slider_samples, content, size),
+            ]:
                 if isinstance(operator, Operator):
-                    identity = operator.fingerprint(values_here)
-                key = hashlib.sha256(f"{LAYOUT} {identity} {content} {size}".encode()).hexdigest()
+                    identity = operator.fingerprint(pair_values)
+                key = hashlib.sha256(
+                    f"{CACHE_VERSION} {identity} {content} {size}".encode()
+                ).hexdigest()
                 target = cache / f"{key[:32]}.npy"
-                jobs.append(Job(spec, values_here, before, after, content, size, target))
-    if befores and not jobs:
-        raise _none_of(befores[0][0])
-    return jobs
+                specs.append(
+                    PairSpec(operator_name, pair_values, before, after, content, size, target)
+                )
+    if photo_pairs and not specs:
+        raise _no_readable_photos(photo_pairs[0][0])
+    return specs
 
 
-def _drawn(
+def _sample_values(
     values: dict[str, Value],
     sliders: Sequence[Param],
-    draws: int,
+    slider_samples: int,
     content: str,
     size: tuple[int, int],
 ) -> Iterator[dict[str, Value]]:
-    for draw in range(draws if sliders else 0):
-        seed = hashlib.sha256(f"{content} {size} {draw}".encode()).digest()
+    for index in range(slider_samples if sliders else 0):
+        seed = hashlib.sha256(f"{content} {size} {index}".encode()).digest()
         random = np.random.default_rng(list(seed))
-        yield values | {param.name: param.draw(float(random.random())) for param in sliders}
+        yield values | {param.name: param.at_fraction(float(random.random())) for param in sliders}
 
 
-def make(
-    jobs: Sequence[Job], *, processes: int | None = None, tick: Callable[[], None] = lambda: None
+def compute_pairs(
+    specs: Sequence[PairSpec],
+    *,
+    processes: int | None = None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> list[Pair]:
-    """Make the pairs that are not in the cache yet, in parallel; return those of `jobs`.
+    """Make the pairs that are not in the cache yet, in parallel; return those of `specs`.
 
     Parameters
     ----------
-    tick : called once for every finished pair, also for those found in the cache
+    on_progress : called once for every finished pair, also for those found in the cache
 
     Raises
     ------
@@ -221,56 +233,56 @@ def make(
     -----
     UserWarning : a photo that cannot be read to its end is left out
     """
-    _resolved.cache_clear()
-    for folder in {job.target.parent for job in jobs}:
+    _cached_operator.cache_clear()
+    for folder in {job.target.parent for job in specs}:
         make_folder(folder)
     # By target: a photo that is there twice, as one that is also held out, is made once.
-    missing = {job.target: job for job in jobs if not job.target.exists()}
-    for _ in range(len(jobs) - len(missing)):
-        tick()
-    said = set()
-    for complaint in _complaints([*missing.values()], processes or cores()):
-        if complaint and complaint not in said:  # once a photo rather than once a size
-            said.add(complaint)
-            warn(f"left out: {complaint}")
-        tick()
-    return made(jobs)
+    missing = {job.target: job for job in specs if not job.target.exists()}
+    for _ in range(len(specs) - len(missing)):
+        on_progress()
+    reported = set()
+    for problem in _run_jobs([*missing.values()], processes or cpu_count()):
+        if problem and problem not in reported:  # once a photo rather than once a size
+            reported.add(problem)
+            warn(f"left out: {problem}")
+        on_progress()
+    return load_pairs(specs)
 
 
-def made(jobs: Sequence[Job]) -> list[Pair]:
-    """Return the pairs of `jobs` that have been made.
+def load_pairs(specs: Sequence[PairSpec]) -> list[Pair]:
+    """Return the pairs of `specs` that have been made.
 
     Raises
     ------
     PhotoError : there are jobs, but no pair
     """
-    found = readable(jobs)
-    if jobs and not found:
-        raise _none_of(jobs[0].photo)
-    return [Pair(digest=job.digest, path=job.target, values=job.values) for job in found]
+    available = completed(specs)
+    if specs and not available:
+        raise _no_readable_photos(specs[0].photo)
+    return [Pair(digest=job.digest, path=job.target, values=job.values) for job in available]
 
 
-def readable(jobs: Sequence[Job]) -> list[Job]:
-    """Return those of `jobs`, once they have been done, whose photos could be read."""
-    return [job for job in jobs if job.target.exists()]
+def completed(specs: Sequence[PairSpec]) -> list[PairSpec]:
+    """Return those of `specs`, once they have been done, whose photos could be read."""
+    return [job for job in specs if job.target.exists()]
 
 
-def _none_of(photo: Path) -> PhotoError:
+def _no_readable_photos(photo: Path) -> PhotoError:
     return PhotoError(
         str(photo.parent), expected="photos that can be read", got="none", remedy="give others"
     )
 
 
-def _complaints(jobs: Sequence[Job], processes: int) -> Iterator[str | None]:
+def _run_jobs(specs: Sequence[PairSpec], processes: int) -> Iterator[str | None]:
     """Do the jobs, and give of each what is wrong with its photo, if anything is."""
-    if processes == 1 or len(jobs) < 2:
-        yield from map(_make_one, jobs)
+    if processes == 1 or len(specs) < 2:
+        yield from map(_compute_pair, specs)
         return
     # Spawned, not forked: a fork of a process with threads (libvips, torch) may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_limit_threads) as pool:
         try:
-            for future in as_completed([pool.submit(_make_one, job) for job in jobs]):
+            for future in as_completed([pool.submit(_compute_pair, job) for job in specs]):
                 yield future.result()
         except BrokenProcessPool as error:
             raise OperatorError(
@@ -285,40 +297,40 @@ def _complaints(jobs: Sequence[Job], processes: int) -> Iterator[str | None]:
             raise
 
 
-def _one_thread() -> None:
+def _limit_threads() -> None:
     """One process a core already keeps the machine busy."""
     os.environ["BURNISH_THREADS"] = "1"
 
 
 @lru_cache(maxsize=1)
-def _resolved(spec: str) -> Operator | Pairs:
+def _cached_operator(spec: str) -> Operator | Pairs:
     """Resolve once a run: a script may load a model of its own at its top."""
-    return resolve(spec)
+    return find_operator(spec)
 
 
-def _make_one(job: Job) -> str | None:
+def _compute_pair(spec: PairSpec) -> str | None:
     """Make a pair; return what is wrong with a photo of it that cannot be read."""
     try:
-        opened = [Photo.open(path).pixels for path in (job.photo, job.after) if path]
+        images = [Photo.open(path).pixels for path in (spec.photo, spec.after) if path]
     except PhotoError as error:
         return str(error)
-    before = resize(opened[0], job.size)
-    operator = _resolved(job.operator)
+    before = resize(images[0], spec.size)
+    operator = _cached_operator(spec.operator)
     if isinstance(operator, Pairs):
-        after = opened[1]
+        after = images[1]
         if after.shape != before.shape:
             raise PhotoError(
-                str(job.after),
+                str(spec.after),
                 expected=f"the size of its 'before', {before.shape[1]} x {before.shape[0]}",
                 got=f"{after.shape[1]} x {after.shape[0]}",
                 remedy="give pairs of equal size",
             )
     else:
         try:
-            after = operator.run(before, **job.values)
+            after = operator.run(before, **spec.values)
         except OperatorError as error:
-            raise error.at(f"{job.photo}: {error.where}") from error
-    _save(np.stack([before, after]), job.target)
+            raise error.with_context(f"{spec.photo}: {error.where}") from error
+    _save(np.stack([before, after]), spec.target)
     return None
 
 
@@ -329,11 +341,11 @@ def resize(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.flo
         return pixels
     image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels))
     scaled = image.resize(size[1] / width, vscale=size[0] / height, kernel="lanczos3")
-    result: NDArray[np.float32] = np.clip(scaled.numpy(), 0, 1)
-    return result
+    resized: NDArray[np.float32] = np.clip(scaled.numpy(), 0, 1)
+    return resized
 
 
 def _save(pair: NDArray[np.float32], target: Path) -> None:
     # Of two runs that make the same pair the later one wins: both are right.
-    with writing(target, overwrite=True) as file:
+    with atomic_write(target, overwrite=True) as file:
         np.save(file, np.rint(pair * FULL_SCALE).astype(np.uint16), allow_pickle=False)

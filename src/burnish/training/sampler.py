@@ -17,7 +17,7 @@ from torch import Tensor
 from burnish.errors import UsageError
 from burnish.params import Param
 from burnish.photo.rectangle import Rectangle
-from burnish.runtime.coords import places
+from burnish.runtime.coords import normalised_coords
 from burnish.training.pairs import Pair
 from burnish.types import Pixels
 
@@ -28,13 +28,13 @@ class Batch:
 
     ``context``: as a network takes it, values of sliders (1, sliders, 1, 1), the same for all
     crops, thumbnails (N, 3, S, S) and places (N, crop / block, crop / block, 2), or fewer of them.
-    ``share``: of the step's crops, these are so many.
+    ``weight``: of the step's crops, these are so many.
     """
 
     before: Tensor
     after: Tensor
     context: tuple[Tensor, ...] = ()
-    share: float = 1.0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,33 +44,33 @@ class Crop:
     before: Pixels
     after: Pixels
     thumbnail: Pixels
-    places: Pixels
+    coords: Pixels
 
-    def turned(self, quarters: int, *, mirrored: bool) -> Self:
+    def rotated(self, quarter_turns: int, *, mirrored: bool) -> Self:
         """Return it turned by so many quarters against the clock, then mirrored left to right."""
-        pictures = (self.before, self.after, self.thumbnail, self.places)
-        before, after, thumbnail, where = (np.rot90(picture, quarters) for picture in pictures)
-        for _ in range(quarters):  # (across, down) of a place that turns along
-            where = np.stack([where[..., 1], -where[..., 0]], axis=2)
+        arrays = (self.before, self.after, self.thumbnail, self.coords)
+        before, after, thumbnail, coords = (np.rot90(picture, quarter_turns) for picture in arrays)
+        for _ in range(quarter_turns):  # (across, down) of a place that turns along
+            coords = np.stack([coords[..., 1], -coords[..., 0]], axis=2)
         if mirrored:
-            pictures = (before, after, thumbnail, where)
-            before, after, thumbnail, where = (picture[:, ::-1] for picture in pictures)
-            where = where * np.array([-1, 1], np.float32)
-        return type(self)(before, after, thumbnail, where)
+            arrays = (before, after, thumbnail, coords)
+            before, after, thumbnail, coords = (picture[:, ::-1] for picture in arrays)
+            coords = coords * np.array([-1, 1], np.float32)
+        return type(self)(before, after, thumbnail, coords)
 
 
-class Batches:
+class CropSampler:
     """Draws crops from pairs, with flips and quarter turns.
 
     Parameters
     ----------
     pairs : what to draw from
-    beside : what else to draw from
+    extra : what else to draw from
     batch : crops a batch
     crop : side of a crop in pixels; pairs smaller than this are left out
     seed, rank : of the training, and of this process among several
     sliders : parameters whose values crops bring along
-    block : the side of the blocks whose places in its photo each crop brings along, and with them
+    coords_block : the side of the blocks whose places in its photo each crop brings along, and with them
         its photo's thumbnail, px; 0 for neither
 
     Raises
@@ -82,13 +82,13 @@ class Batches:
         self,
         pairs: Sequence[Pair],
         *,
-        beside: Sequence[Pair] = (),
+        extra: Sequence[Pair] = (),
         batch: int,
         crop: int,
         seed: int,
         rank: int = 0,
         sliders: Sequence[Param] = (),
-        block: int = 0,
+        coords_block: int = 0,
     ) -> None:
         large = [pair for pair in pairs if min(pair.size) >= crop]
         if not large:
@@ -103,31 +103,31 @@ class Batches:
         self.seed = seed
         self.rank = rank
         self.sliders = tuple(sliders)
-        self.block = block
-        unsaid = tuple(param.default for param in self.sliders)
+        self.coords_block = coords_block
+        defaults = tuple(param.default for param in self.sliders)
         # Pairs at the values that hold unsaid, and at others.
-        large += [pair for pair in beside if min(pair.size) >= crop]
+        large += [pair for pair in extra if min(pair.size) >= crop]
         self.pools = {
-            away: [pair for pair in large if (self._values(pair) != unsaid) == away]
+            away: [pair for pair in large if (self._values(pair) != defaults) == away]
             for away in (False, True)
         }
-        self.chances = {away: chances(pool) for away, pool in self.pools.items()}
+        self.sampling_weights = {away: sampling_weights(pool) for away, pool in self.pools.items()}
 
     @property
     def pairs(self) -> list[Pair]:
         """All that crops are drawn from."""
         return self.pools[False] + self.pools[True]
 
-    def at(self, step: int, *, away: bool = False) -> list[Batch]:
+    def batch_at(self, step: int, *, off_default: bool = False) -> list[Batch]:
         """Return one step's crops, those together that have equal values of the sliders.
 
         Parameters
         ----------
-        away : crops at drawn values of the sliders, rather than at those that hold unsaid
+        off_default : crops at drawn values of the sliders, rather than at those that hold unsaid
         """
         random = np.random.default_rng([self.seed, self.rank, step])
-        pairs = self.pools[away]
-        chosen = random.choice(len(pairs), size=self.batch, p=self.chances[away])
+        pairs = self.pools[off_default]
+        chosen = random.choice(len(pairs), size=self.batch, p=self.sampling_weights[off_default])
         groups: dict[tuple[float, ...], list[Crop]] = {}
         for index in chosen:
             crop = self._crop(pairs[index], random)
@@ -139,14 +139,14 @@ class Batches:
 
     def _batch(self, values: tuple[float, ...], crops: list[Crop]) -> Batch:
         context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
-        if self.block:
+        if self.coords_block:
             context.append(_planes([crop.thumbnail for crop in crops]))
-            context.append(torch.from_numpy(np.stack([crop.places for crop in crops])))
+            context.append(torch.from_numpy(np.stack([crop.coords for crop in crops])))
         return Batch(
             before=_planes([crop.before for crop in crops]),
             after=_planes([crop.after for crop in crops]),
             context=tuple(context),
-            share=len(crops) / self.batch,
+            weight=len(crops) / self.batch,
         )
 
     def _crop(self, pair: Pair, random: np.random.Generator) -> Crop:
@@ -154,23 +154,26 @@ class Batches:
         height, width = pair.size
         top = int(random.integers(height - self.crop + 1))
         left = int(random.integers(width - self.crop + 1))
-        part = Rectangle(top, top + self.crop, left, left + self.crop)
-        before, after = pair.read(*part.inside)
+        region = Rectangle(top, top + self.crop, left, left + self.crop)
+        before, after = pair.read(*region.slices)
         thumbnail = np.empty((0, 0, 3), np.float32)
-        where = np.empty((0, 0, 2), np.float32)
-        if self.block:
-            thumbnail, where = pair.thumbnail, places(part, pair.size, self.block)
-        crop = Crop(before, after, thumbnail, where)
-        return crop.turned(int(random.integers(4)), mirrored=bool(random.integers(2)))
+        coords = np.empty((0, 0, 2), np.float32)
+        if self.coords_block:
+            thumbnail, coords = (
+                pair.thumbnail,
+                normalised_coords(region, pair.size, self.coords_block),
+            )
+        crop = Crop(before, after, thumbnail, coords)
+        return crop.rotated(int(random.integers(4)), mirrored=bool(random.integers(2)))
 
 
-class Ahead:
+class Prefetcher:
     """Draws a step's batch while the one before is learnt."""
 
-    def __init__(self, batches: Batches) -> None:
-        self.batches = batches
+    def __init__(self, sampler: CropSampler) -> None:
+        self.sampler = sampler
         self.pool = ThreadPoolExecutor(1)
-        self.coming: tuple[int, bool, Future[list[Batch]]] | None = None
+        self.pending: tuple[int, bool, Future[list[Batch]]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -178,24 +181,24 @@ class Ahead:
     def __exit__(self, *error: object) -> None:
         self.pool.shutdown()
 
-    def take(self, step: int, *, away: bool) -> list[Batch]:
+    def get(self, step: int, *, off_default: bool) -> list[Batch]:
         """Return `Batches.at` of the arguments, and begin with the next step's."""
         batch = None
-        if self.coming is not None and self.coming[:2] == (step, away):
-            batch = self.coming[2].result()
-        next_one = self.pool.submit(self.batches.at, step + 1, away=away)
-        self.coming = step + 1, away, next_one
-        return batch or self.batches.at(step, away=away)
+        if self.pending is not None and self.pending[:2] == (step, off_default):
+            batch = self.pending[2].result()
+        future = self.pool.submit(self.sampler.batch_at, step + 1, off_default=off_default)
+        self.pending = step + 1, off_default, future
+        return batch or self.sampler.batch_at(step, off_default=off_default)
 
 
-def chances(pairs: Sequence[Pair]) -> NDArray[np.float64]:
+def sampling_weights(pairs: Sequence[Pair]) -> NDArray[np.float64]:
     """Return the chance of each pair: it grows with the root of its pixels.
 
     Large photos hold more to learn from, but small ones must not drown.
     """
     roots = np.sqrt([float(np.prod(pair.size)) for pair in pairs])
-    shares: NDArray[np.float64] = roots / roots.sum()
-    return shares
+    weights: NDArray[np.float64] = roots / roots.sum()
+    return weights
 
 
 def _planes(pictures: Sequence[Pixels]) -> Tensor:

@@ -14,76 +14,76 @@ from burnish.errors import UsageError
 from burnish.files import make_folder
 from burnish.networks.network import Network
 from burnish.networks.registry import build
-from burnish.operators.user_defined import Pairs, resolve
+from burnish.operators.user_defined import Pairs, find_operator
 from burnish.photo import Photo
 from burnish.photo.rectangle import Rectangle
 from burnish.training import distributed as processes
 from burnish.training import pairs
-from burnish.training.config import Settings
-from burnish.training.evaluation import LEAST_SIDE, score
-from burnish.training.init_weights import start_from
-from burnish.training.pairs import Job, Pair
-from burnish.training.sampler import Batches
-from burnish.training.synthetic import drawn
-from burnish.training.trainer import Moment, Training
-from burnish.training.validation import View, as_filter, groups, words
+from burnish.training.config import TrainConfig
+from burnish.training.evaluation import MIN_SIDE, score
+from burnish.training.init_weights import init_from
+from burnish.training.pairs import Pair, PairSpec
+from burnish.training.sampler import CropSampler
+from burnish.training.synthetic import write_synthetic
+from burnish.training.trainer import StepInfo, Trainer
+from burnish.training.validation import TileContext, as_callable, describe_photos, split_by_size
 
 # Where no photos are held out by name, one in so many is.
-HOLD_OUT = 10
+VALIDATION_INTERVAL = 10
 # An early look costs no more than this: a few photos, cut to this side.
-LOOK_PHOTOS = 8
-LOOK_SIDE = 384
+PREVIEW_PHOTOS = 8
+PREVIEW_SIDE = 384
 
 
-class Watch:
+class TrainCallbacks:
     """What a training tells whoever runs it; a face overrides what it wants to show."""
 
-    def begin(self, task: str, total: int) -> None:
+    def start(self, task: str, total: int) -> None:
         """Say that a task of `total` parts begins."""
 
-    def tick(self) -> None:
+    def advance(self) -> None:
         """Say that a part of the task is done."""
 
-    def moment(self, moment: Moment) -> None:
+    def on_step(self, info: StepInfo) -> None:
         """Say how the training stands; called after every step."""
 
-    def look(self, step: int, psnr: float, picture: Path) -> None:
+    def on_validation(self, step: int, psnr: float, preview: Path) -> None:
         """Say that an early evaluation found `psnr` dB on held-out photos."""
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainResult:
     """A trained network, frozen, and the photos held out to judge it on."""
 
-    settings: Settings
+    config: TrainConfig
     network: Network
-    unseen: Sequence[Pair]
-    held_out: str | Path
+    validation: Sequence[Pair]
+    validation_source: str | Path
     trained_on: str
     steps: int
     seconds: float
 
 
 def train(
-    settings: Settings,
+    config: TrainConfig,
     photos: str | Path | None,
-    held_out: str | Path | None,
-    folder: Path,
-    watch: Watch | None = None,
+    validation: str | Path | None,
+    run_dir: Path,
+    callbacks: TrainCallbacks | None = None,
     *,
-    start: Mapping[str, NDArray[np.float32]] | None = None,
+    initial_weights: Mapping[str, NDArray[np.float32]] | None = None,
     save_every: float = 60.0,
-) -> Result | None:
-    """Learn a network; an unfinished training of equal settings in `folder` is taken up.
+) -> TrainResult | None:
+    """Learn a network; an unfinished training of equal settings in `run_dir` is taken up.
 
     Parameters
     ----------
-    settings : what and how
+    config : what and how
     photos : folder of photos to learn from; None for an operator that is a folder of pairs
-    held_out : folder of photos to judge on, which are not trained on where `photos` has them too;
+    validation : folder of photos to judge on, which are not trained on where `photos` has them too;
         None holds out one photo in ten
-    folder : where checkpoint, log, settings and early pictures go
-    start : weights to begin with, by name; see `burnish.training.init_weights`
+    run_dir : where checkpoint, log, settings and early pictures go
+    initial_weights : weights to begin with, by name; see `burnish.training.init_weights`
     save_every : seconds between two checkpoints
 
     Returns
@@ -96,191 +96,204 @@ def train(
     PhotoError : none of the photos can be read
     OperatorError : the operator fails
     """
-    rank, count = processes.join()
-    watch = watch if watch and rank == 0 else Watch()
-    found = _plan(settings, pairs.find_photos(photos) if photos else [])
-    others = _plan(settings, pairs.find_photos(held_out)) if held_out else None
-    jobs, _ = _divide(settings, found, others, photos, held_out)  # said before hours of work
-    pictures = _drawn(settings, len({job.digest for job in jobs}))
+    rank, world_size = processes.init()
+    callbacks = callbacks if callbacks and rank == 0 else TrainCallbacks()
+    photo_specs = _plan(config, pairs.find_photos(photos) if photos else [])
+    validation_specs = _plan(config, pairs.find_photos(validation)) if validation else None
+    train_specs, _ = train_val_split(
+        config, photo_specs, validation_specs, photos, validation
+    )  # said before hours of work
+    synthetic_specs = _plan_synthetic(config, len({job.digest for job in train_specs}))
     if rank == 0:
-        make_folder(folder)
-        _make([*found, *pictures, *(others or [])], watch)
-    processes.wait()  # the first process makes the pairs, the others find them in the same cache
-    found, others = pairs.readable(found), None if others is None else pairs.readable(others)
-    jobs, judged = _divide(settings, found, others, photos, held_out)
-    learned, unseen, drawn_ones = pairs.made(jobs), pairs.made(judged), pairs.made(pictures)
-
-    torch.manual_seed(settings.seed)
-    network = build(settings.network, settings.slider_params, settings.thumbnail, settings.grey)
-    if start:
-        start_from(network, start, settings.start_from)
-    batches = Batches(
-        learned,
-        beside=drawn_ones,
-        batch=settings.batch,
-        crop=settings.crop,
-        seed=settings.seed,
-        rank=rank,
-        sliders=settings.slider_params,
-        block=network.survey_block,
+        make_folder(run_dir)
+        _compute([*photo_specs, *synthetic_specs, *(validation_specs or [])], callbacks)
+    processes.barrier()  # the first process makes the pairs, the others find them in the same cache
+    photo_specs, validation_specs = (
+        pairs.completed(photo_specs),
+        None if validation_specs is None else pairs.completed(validation_specs),
     )
-    data = _fingerprint([*learned, *drawn_ones, *unseen])
-    training = Training(settings, network, batches, folder, f"{data} {count}")
-    looks = Looks(training, unseen, folder, watch) if rank == 0 else None
-    if looks:
-        (folder / "settings.json").write_text(json.dumps(settings.to_json(), indent=2) + "\n")
-    training.run(looks or (lambda moment: None), save_every=save_every, main=rank == 0)
+    train_specs, val_specs = train_val_split(
+        config, photo_specs, validation_specs, photos, validation
+    )
+    train_pairs, val_pairs, synthetic_pairs = (
+        pairs.load_pairs(train_specs),
+        pairs.load_pairs(val_specs),
+        pairs.load_pairs(synthetic_specs),
+    )
+
+    torch.manual_seed(config.seed)
+    network = build(config.network, config.slider_params, config.global_context, config.grey)
+    if initial_weights:
+        init_from(network, initial_weights, config.init_from)
+    sampler = CropSampler(
+        train_pairs,
+        extra=synthetic_pairs,
+        batch=config.batch,
+        crop=config.crop,
+        seed=config.seed,
+        rank=rank,
+        sliders=config.slider_params,
+        coords_block=network.coords_block,
+    )
+    data = _fingerprint([*train_pairs, *synthetic_pairs, *val_pairs])
+    trainer = Trainer(config, network, sampler, run_dir, f"{data} {world_size}")
+    preview = Preview(trainer, val_pairs, run_dir, callbacks) if rank == 0 else None
+    if preview:
+        (run_dir / "settings.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
+    trainer.run(preview or (lambda moment: None), save_every=save_every, main=rank == 0)
     if rank != 0:
         return None
 
-    return Result(
-        settings=settings,
-        network=training.averaged(),
-        unseen=unseen,
-        held_out=held_out or photos or settings.operator,
-        trained_on=words(
-            [pair for pair in learned if min(pair.size) >= settings.crop],
-            photos or settings.operator,
+    return TrainResult(
+        config=config,
+        network=trainer.ema_network(),
+        validation=val_pairs,
+        validation_source=validation or photos or config.operator,
+        trained_on=describe_photos(
+            [pair for pair in train_pairs if min(pair.size) >= config.crop],
+            photos or config.operator,
         ),
-        steps=training.step,
-        seconds=training.seconds,
+        steps=trainer.step,
+        seconds=trainer.seconds,
     )
 
 
-def _fingerprint(found: Sequence[Pair]) -> str:
+def _fingerprint(train_pairs: Sequence[Pair]) -> str:
     """Tell whether a training that is taken up has the pairs that it had."""
-    return sha256(" ".join(pair.path.name for pair in found).encode()).hexdigest()
+    return sha256(" ".join(pair.path.name for pair in train_pairs).encode()).hexdigest()
 
 
-class Looks:
+class Preview:
     """Early evaluations: at every doubling of the steps and every tenth of the way."""
 
     def __init__(
-        self, training: Training, unseen: Sequence[Pair], folder: Path, watch: Watch
+        self, trainer: Trainer, validation: Sequence[Pair], folder: Path, callbacks: TrainCallbacks
     ) -> None:
-        self.training = training
-        self.pairs = groups(unseen)[0][1][:LOOK_PHOTOS]
-        self.sliders = [param.name for param in training.settings.slider_params]
+        self.trainer = trainer
+        self.pairs = split_by_size(validation)[0][1][:PREVIEW_PHOTOS]
+        self.sliders = [param.name for param in trainer.config.slider_params]
         self.folder = folder / "pictures"
         self.log = folder / "log.jsonl"
-        self.watch = watch
+        self.callbacks = callbacks
         self.next_step = 100
-        self.next_share = 0.1
+        self.next_progress = 0.1
         self.folder.mkdir(exist_ok=True)
-        while self.next_step <= training.step:
+        while self.next_step <= trainer.step:
             self.next_step *= 2
-        while self.next_share <= training.done:
-            self.next_share += 0.1
+        while self.next_progress <= trainer.progress:
+            self.next_progress += 0.1
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, info: StepInfo) -> None:
         """Hear of a step, and look if it is time to."""
-        self.watch.moment(moment)
-        if moment.step >= self.next_step or moment.done >= self.next_share:
-            self._look(moment)
-            self.next_step *= 2 if moment.step >= self.next_step else 1
-            self.next_share += 0.1 if moment.done >= self.next_share else 0
+        self.callbacks.on_step(info)
+        if info.step >= self.next_step or info.progress >= self.next_progress:
+            self._validate(info)
+            self.next_step *= 2 if info.step >= self.next_step else 1
+            self.next_progress += 0.1 if info.progress >= self.next_progress else 0
 
-    def _look(self, moment: Moment) -> None:
-        apply = as_filter(self.training.averaged(), self.sliders)
-        found = []
+    def _validate(self, info: StepInfo) -> None:
+        apply = as_callable(self.trainer.ema_network(), self.sliders)
+        psnrs = []
         for index, pair in enumerate(self.pairs):
-            part = _middle(pair)
-            before, after = pair.read(*part.inside)
-            result = np.clip(apply(before, pair.values, self._view(pair, part)), 0, 1)
-            found.append(score(result, after).psnr)
+            region = _centre(pair)
+            before, after = pair.read(*region.slices)
+            output = np.clip(apply(before, pair.values, self._context(pair, region)), 0, 1)
+            psnrs.append(score(output, after).psnr)
             if index == 0:
-                picture = self.folder / f"{moment.step:06d}.png"
-                beside = np.concatenate([before, after, result], axis=1)
-                Photo(pixels=beside).save(picture, overwrite=True)
-        psnr = float(np.mean(found))
+                preview = self.folder / f"{info.step:06d}.png"
+                side_by_side = np.concatenate([before, after, output], axis=1)
+                Photo(pixels=side_by_side).save(preview, overwrite=True)
+        psnr = float(np.mean(psnrs))
         with self.log.open("a") as log:
-            record = vars(moment) | {"psnr": moment.psnr, "held_out_psnr": psnr}
+            record = vars(info) | {"psnr": info.psnr, "held_out_psnr": psnr}
             log.write(json.dumps(record) + "\n")
-        self.watch.look(moment.step, psnr, picture)
+        self.callbacks.on_validation(info.step, psnr, preview)
 
-    def _view(self, pair: Pair, part: Rectangle) -> View | None:
-        takes_thumbnail = self.training.network.thumbnail
-        return View(part, pair.size, pair.thumbnail) if takes_thumbnail else None
+    def _context(self, pair: Pair, region: Rectangle) -> TileContext | None:
+        takes_thumbnail = self.trainer.network.thumbnail_size
+        return TileContext(region, pair.size, pair.thumbnail) if takes_thumbnail else None
 
 
-def _middle(pair: Pair) -> Rectangle:
+def _centre(pair: Pair) -> Rectangle:
     height, width = pair.size
-    top, left = max(0, (height - LOOK_SIDE) // 2), max(0, (width - LOOK_SIDE) // 2)
-    return Rectangle(top, min(top + LOOK_SIDE, height), left, min(left + LOOK_SIDE, width))
+    top, left = max(0, (height - PREVIEW_SIDE) // 2), max(0, (width - PREVIEW_SIDE) // 2)
+    return Rectangle(top, min(top + PREVIEW_SIDE, height), left, min(left + PREVIEW_SIDE, width))
 
 
-def _divide(
-    settings: Settings,
-    jobs: list[Job],
-    others: list[Job] | None,
+def train_val_split(
+    config: TrainConfig,
+    specs: list[PairSpec],
+    validation_specs: list[PairSpec] | None,
     photos: str | Path | None,
-    held_out: str | Path | None,
-) -> tuple[list[Job], list[Job]]:
+    validation: str | Path | None,
+) -> tuple[list[PairSpec], list[PairSpec]]:
     """Divide pairs into those to learn from and those to judge on; no photo is in both.
 
     Parameters
     ----------
-    jobs, others : of `photos` and of `held_out`; None holds out some of `jobs`
+    specs, validation_specs : of `photos` and of `validation`; None holds out some of `specs`
     """
-    if others is not None:
-        unseen = [job for job in others if _can_be_judged(job)]
-        kept_back = {job.digest for job in unseen}
-        learn = [job for job in jobs if job.digest not in kept_back]
-        if not unseen or not learn:
+    if validation_specs is not None:
+        val_specs = [job for job in validation_specs if _large_enough(job)]
+        val_digests = {job.digest for job in val_specs}
+        train_specs = [job for job in specs if job.digest not in val_digests]
+        if not val_specs or not train_specs:
             raise UsageError(
-                str(held_out),
-                expected=f"photos of {LEAST_SIDE} pixels or more, and others to train on",
-                got="none" if not unseen else "all of them",
+                str(validation),
+                expected=f"photos of {MIN_SIDE} pixels or more, and others to train on",
+                got="none" if not val_specs else "all of them",
                 remedy="hold out others, or leave --held-out away",
             )
-        return learn, unseen
+        return train_specs, val_specs
     # By content: a copy under another name is the same photo.
-    known = sorted({job.digest for job in jobs if _can_be_judged(job)})
-    if len(known) < 2:
+    digests = sorted({job.digest for job in specs if _large_enough(job)})
+    if len(digests) < 2:
         raise UsageError(
-            str(photos or settings.operator),
+            str(photos or config.operator),
             expected="at least 2 different photos, one of them to judge on, of "
-            f"{LEAST_SIDE} pixels or more",
-            got=str(len(known)),
+            f"{MIN_SIDE} pixels or more",
+            got=str(len(digests)),
             remedy="give more photos, or --held-out with others",
         )
-    kept_back = set(known[:: min(HOLD_OUT, len(known))])
+    val_digests = set(digests[:: min(VALIDATION_INTERVAL, len(digests))])
     return (
-        [job for job in jobs if job.digest not in kept_back],
-        [job for job in jobs if job.digest in kept_back and _can_be_judged(job)],
+        [job for job in specs if job.digest not in val_digests],
+        [job for job in specs if job.digest in val_digests and _large_enough(job)],
     )
 
 
-def _drawn(settings: Settings, photos: int) -> list[Job]:
+def _plan_synthetic(config: TrainConfig, photos: int) -> list[PairSpec]:
     """Plan the pictures that are learnt beside so many photos."""
-    operator = resolve(settings.operator)
+    operator = find_operator(config.operator)
     if isinstance(operator, Pairs):
         return []
     folder = pairs.cache_folder()
     make_folder(folder)
-    return _plan(settings, drawn(int(settings.drawn * photos), folder), short_sides=())
-
-
-def _can_be_judged(job: Job) -> bool:
-    return min(job.size) >= LEAST_SIDE
-
-
-def _plan(
-    settings: Settings, photos: list[Path], short_sides: tuple[int, ...] | None = None
-) -> list[Job]:
-    return pairs.plan(
-        settings.operator,
-        settings.params,
-        photos,
-        short_sides=settings.short_sides if short_sides is None else short_sides,
-        largest=settings.largest,
-        cache=pairs.cache_folder(),
-        sliders=settings.slider_params,
-        draws=settings.draws,
+    return _plan(
+        config, write_synthetic(int(config.synthetic_fraction * photos), folder), short_sides=()
     )
 
 
-def _make(jobs: Sequence[Job], watch: Watch) -> None:
-    watch.begin("making pairs", len(jobs))
-    tick: Callable[[], None] = watch.tick
-    pairs.make(jobs, tick=tick)
+def _large_enough(spec: PairSpec) -> bool:
+    return min(spec.size) >= MIN_SIDE
+
+
+def _plan(
+    config: TrainConfig, photos: list[Path], short_sides: tuple[int, ...] | None = None
+) -> list[PairSpec]:
+    return pairs.plan_pairs(
+        config.operator,
+        config.params,
+        photos,
+        short_sides=config.short_sides if short_sides is None else short_sides,
+        max_size=config.max_size,
+        cache=pairs.cache_folder(),
+        sliders=config.slider_params,
+        slider_samples=config.slider_samples,
+    )
+
+
+def _compute(specs: Sequence[PairSpec], callbacks: TrainCallbacks) -> None:
+    callbacks.start("making pairs", len(specs))
+    tick: Callable[[], None] = callbacks.advance
+    pairs.compute_pairs(specs, on_progress=tick)

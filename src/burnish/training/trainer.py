@@ -13,20 +13,20 @@ from torch import nn
 
 from burnish.errors import ModelError, UsageError
 from burnish.metrics import psnr
-from burnish.networks.network import Network, Statistics
+from burnish.networks.network import Network, NormMode
 from burnish.training import distributed as processes
 from burnish.training.checkpoint import Checkpoint
-from burnish.training.config import Settings
+from burnish.training.config import TrainConfig
 from burnish.training.optimiser import Optimiser
-from burnish.training.sampler import Ahead, Batch, Batches
+from burnish.training.sampler import Batch, CropSampler, Prefetcher
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a listener is told after every step. `done` runs from 0 to 1."""
+class StepInfo:
+    """What a listener is told after every step. `progress` runs from 0 to 1."""
 
     step: int
-    done: float
+    progress: float
     seconds: float
     loss: float
 
@@ -36,15 +36,15 @@ class Moment:
         return psnr(self.loss)
 
 
-class Training:
+class Trainer:
     """A network on its way from the identity to the operator.
 
     Parameters
     ----------
-    settings : how to train
+    config : how to train
     network : trained in place
-    batches : what to train on
-    folder : where the checkpoint lies; where there is one of equal settings, it is taken up
+    sampler : what to train on
+    run_dir : where the checkpoint lies; where there is one of equal settings, it is taken up
     data : stands for what is trained on; see `Checkpoint`
 
     Raises
@@ -53,39 +53,48 @@ class Training:
     """
 
     def __init__(
-        self, settings: Settings, network: Network, batches: Batches, folder: Path, data: str = ""
+        self,
+        config: TrainConfig,
+        network: Network,
+        sampler: CropSampler,
+        run_dir: Path,
+        data: str = "",
     ) -> None:
-        self.settings = settings
+        self.config = config
         self.data = data
         self.network = network.to(memory_format=torch.channels_last)
-        self.batches = batches
-        self.path = folder / "checkpoint.pt"
+        self.sampler = sampler
+        self.path = run_dir / "checkpoint.pt"
         self.step = 0
         self.seconds = 0.0
         self.loss = math.nan
         # The step at which the network was left as it is and its sliders' turn came.
-        self.turned: int | None = None
-        self.average = {name: value.clone() for name, value in network.state_dict().items()}
-        self.optimiser = Optimiser(settings.optimiser, self.network, settings.weight_decay)
+        self.slider_phase_start: int | None = None
+        self.ema = {name: value.clone() for name, value in network.state_dict().items()}
+        self.optimiser = Optimiser(config.optimiser, self.network, config.weight_decay)
         if self.path.exists():
             self._resume()
 
     @property
-    def done(self) -> float:
+    def progress(self) -> float:
         """The share of the training that is behind us, 0 to 1."""
-        if self.settings.steps is not None:
-            return min(1.0, self.step / self.settings.steps)
-        return min(1.0, self.seconds / (self.settings.budget or math.inf))
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        return min(1.0, self.seconds / (self.config.budget or math.inf))
 
-    def _phase(self, done: float) -> tuple[bool, float]:
+    def _phase(self, progress: float) -> tuple[bool, float]:
         """Tell whether it is the sliders' turn, and the share of that turn that is over."""
-        share = self.settings.slider_share if self.network.sliders else 0.0
-        start = 1 - share
-        return (True, (done - start) / share) if done >= start else (False, done / start)
+        fraction = self.config.slider_fraction if self.network.num_sliders else 0.0
+        start = 1 - fraction
+        return (
+            (True, (progress - start) / fraction)
+            if progress >= start
+            else (False, progress / start)
+        )
 
     def run(
         self,
-        listen: Callable[[Moment], None] = lambda moment: None,
+        callback: Callable[[StepInfo], None] = lambda moment: None,
         *,
         save_every: float = 60.0,
         main: bool = True,
@@ -94,30 +103,30 @@ class Training:
 
         Parameters
         ----------
-        listen : called after every step
+        callback : called after every step
         save_every : seconds between two checkpoints
         main : whether this process is the one that saves
         """
-        saved = time.perf_counter()
-        with Ahead(self.batches) as ahead:
-            while (done := processes.agree(self.done)) < 1:
+        last_save = time.perf_counter()
+        with Prefetcher(self.sampler) as prefetcher:
+            while (progress := processes.broadcast(self.progress)) < 1:
                 start = time.perf_counter()
-                sliding, _ = self._phase(done)
-                self._one_step(ahead.take(self.step, away=sliding), done)
+                slider_phase, _ = self._phase(progress)
+                self._one_step(prefetcher.get(self.step, off_default=slider_phase), progress)
                 self.seconds += time.perf_counter() - start
-                listen(Moment(self.step, self.done, self.seconds, self.loss))
-                if main and time.perf_counter() - saved > save_every:
+                callback(StepInfo(self.step, self.progress, self.seconds, self.loss))
+                if main and time.perf_counter() - last_save > save_every:
                     self.save()
-                    saved = time.perf_counter()
+                    last_save = time.perf_counter()
         if main:
             self.save()
 
-    def averaged(self) -> Network:
+    def ema_network(self) -> Network:
         """Return the network with the averaged weights and frozen statistics: what ships."""
         network = copy.deepcopy(self.network)
-        network.load_state_dict(self.average)
+        network.load_state_dict(self.ema)
         network.to(memory_format=torch.contiguous_format)
-        return network.use_statistics("frozen").eval()
+        return network.set_norm_mode("frozen").eval()
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -125,19 +134,19 @@ class Training:
             step=self.step,
             seconds=self.seconds,
             network=self.network.state_dict(),
-            average=self.average,
+            ema=self.ema,
             optimiser=self.optimiser.state_dict(),
-            settings=self.settings.to_json(),
+            config=self.config.to_json(),
             data=self.data,
-            turned=self.turned,
+            slider_phase_start=self.slider_phase_start,
         ).save(self.path)
 
     def _resume(self) -> None:
         checkpoint = Checkpoint.load(self.path)
-        theirs = checkpoint.settings | {"photos, operator or processes": checkpoint.data}
-        ours = self.settings.to_json() | {"photos, operator or processes": self.data}
-        if theirs != ours:
-            differing = [name for name in ours if theirs.get(name) != ours[name]]
+        saved = checkpoint.config | {"photos, operator or processes": checkpoint.data}
+        current = self.config.to_json() | {"photos, operator or processes": self.data}
+        if saved != current:
+            differing = [name for name in current if saved.get(name) != current[name]]
             raise UsageError(
                 str(self.path.parent),
                 expected="the training that began there",
@@ -154,27 +163,27 @@ class Training:
                 got="one of a network or optimiser with other numbers",
                 remedy="go on with the version that began it, or choose another --run-folder",
             ) from error
-        self.average = checkpoint.average
+        self.ema = checkpoint.ema
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
-        self.turned = checkpoint.turned
+        self.slider_phase_start = checkpoint.slider_phase_start
 
-    def _one_step(self, batches: Sequence[Batch], done: float) -> None:
-        settings = self.settings
-        statistics: Statistics = "batch" if done < settings.freeze_at else "frozen"
-        self.network.use_statistics(statistics).train()
-        sliding, share = self._phase(done)
-        if sliding and self.turned is None:
+    def _one_step(self, batches: Sequence[Batch], progress: float) -> None:
+        config = self.config
+        norm_mode: NormMode = "batch" if progress < config.freeze_norm_at else "frozen"
+        self.network.set_norm_mode(norm_mode).train()
+        slider_phase, phase_progress = self._phase(progress)
+        if slider_phase and self.slider_phase_start is None:
             # From here on the network is what ships, and only what sliders change is learnt: at
             # the values that hold unsaid it is as good as one without sliders.
-            self.network.load_state_dict(self.average)
-            self.turned = self.step
-        self.network.learn(sliders=sliding)
+            self.network.load_state_dict(self.ema)
+            self.slider_phase_start = self.step
+        self.network.set_trainable(sliders=slider_phase)
         loss = self._backward(batches)
-        nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        self.optimiser.step(rate(settings, share), sliders=sliding)
+        nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        self.optimiser.step(learning_rate(config, phase_progress), sliders=slider_phase)
         self.step += 1
-        self._average_weights()
-        self._follow(loss)
+        self._update_ema()
+        self._update_running_loss(loss)
 
     def _backward(self, batches: Sequence[Batch]) -> float:
         """Add up the gradients of a step's crops, and return the loss."""
@@ -182,7 +191,7 @@ class Training:
         total = 0.0
         for batch in batches:
             before = batch.before.to(memory_format=torch.channels_last)
-            loss = batch.share * F.mse_loss(self.network(before, *batch.context), batch.after)
+            loss = batch.weight * F.mse_loss(self.network(before, *batch.context), batch.after)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         processes.average_gradients(self.network)
@@ -196,34 +205,34 @@ class Training:
             )
         return total
 
-    def _average_weights(self) -> None:
+    def _update_ema(self) -> None:
         """Average exponentially, with a memory that grows: the start is soon forgotten."""
-        steps = self.step - (self.turned or 0)
-        memory = min(self.settings.averaging, (1 + steps) / (10 + steps))
+        steps = self.step - (self.slider_phase_start or 0)
+        decay = min(self.config.ema_decay, (1 + steps) / (10 + steps))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 # Statistics are averages already, and constants once they are frozen.
-                if ".normal." in name:
-                    self.average[name].copy_(value)
+                if ".norm." in name:
+                    self.ema[name].copy_(value)
                 else:
-                    self.average[name].lerp_(value, 1 - memory)
+                    self.ema[name].lerp_(value, 1 - decay)
 
-    def _follow(self, loss: float) -> None:
+    def _update_running_loss(self, loss: float) -> None:
         """Keep a running mean of the loss: single batches jump about."""
-        share = max(0.01, 1 / self.step)
-        self.loss = loss if math.isnan(self.loss) else self.loss + share * (loss - self.loss)
+        weight = max(0.01, 1 / self.step)
+        self.loss = loss if math.isnan(self.loss) else self.loss + weight * (loss - self.loss)
 
 
-def rate(settings: Settings, done: float) -> float:
-    """Return the learning rate where `done` of the training is over: up, then a cosine to zero.
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """Return the learning rate where `progress` of the training is over: up, then a cosine to zero.
 
     Examples
     --------
     >>> s = Settings("l0-smoothing", "can24", steps=1, peak_rate=1.0, warm_up=0.1)
-    >>> [round(rate(s, done), 3) for done in (0, 0.05, 0.1, 0.55, 1)]
+    >>> [round(learning_rate(s, done), 3) for done in (0, 0.05, 0.1, 0.55, 1)]
     [0.04, 0.52, 1.0, 0.5, 0.0]
     """
-    if done < settings.warm_up:
-        return settings.peak_rate * (0.04 + 0.96 * done / settings.warm_up)
-    fall = (done - settings.warm_up) / (1 - settings.warm_up)
-    return settings.peak_rate * 0.5 * (1 + math.cos(math.pi * fall))
+    if progress < config.warmup_fraction:
+        return config.max_lr * (0.04 + 0.96 * progress / config.warmup_fraction)
+    decay_progress = (progress - config.warmup_fraction) / (1 - config.warmup_fraction)
+    return config.max_lr * 0.5 * (1 + math.cos(math.pi * decay_progress))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.errors import FilmError
+from burnish.errors import VideoError
 from burnish.types import Pixels, Plane
-from burnish.video.probe import Film, check_frame, opened
+from burnish.video.probe import Video, check_frame, open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 # A mean over so many moments hardly depends on which; each costs decoding up to a group of frames.
-SAMPLES = 16
+SAMPLE_COUNT = 16
 
 
 @dataclass(frozen=True)
-class Taken:
+class DecodedFrame:
     """A frame that was decoded.
 
     Parameters
     ----------
     frame : its samples in planes, with all that goes with them
-    stamp : its time, in the film's time base
-    length : how long it shows, in the same
+    pts : its time, in the film's time base
+    duration : how long it shows, in the same
     """
 
     frame: "VideoFrame"
-    stamp: int
-    length: int
+    pts: int
+    duration: int
 
 
-def taken(film: Film, skip: int = 0) -> Iterator[tuple[Taken, Pixels]]:
+def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, Pixels]]:
     """Decode a film's frames, in the order they are shown.
 
     Shape: pixels (H, W, 3) float32, turned upright. Range: [0, 1]
@@ -49,62 +49,64 @@ def taken(film: Film, skip: int = 0) -> Iterator[tuple[Taken, Pixels]]:
 
     Raises
     ------
-    FilmError : the film cannot be read to its end, or a frame is not like the others
+    VideoError : the film cannot be read to its end, or a frame is not like the others
     """
     from av.video.reformatter import VideoReformatter
 
-    usual = round(1 / (film.rate * film.time_base))
+    default_duration = round(1 / (video.rate * video.time_base))
     reformatter = VideoReformatter()
-    before: int | None = None
-    with opened(film.path) as (container, stream):
+    previous_pts: int | None = None
+    with open_video(video.path) as (container, stream):
         for number, frame in enumerate(container.decode(stream)):
-            check_frame(film, frame)
-            if frame.pts is None or (before is not None and frame.pts <= before):
-                raise FilmError(
-                    str(film.path),
+            check_frame(video, frame)
+            if frame.pts is None or (previous_pts is not None and frame.pts <= previous_pts):
+                raise VideoError(
+                    str(video.path),
                     expected="frames with rising time stamps",
-                    got=f"{frame.pts} after {before} at frame {number}",
+                    got=f"{frame.pts} after {previous_pts} at frame {number}",
                     remedy="write them anew first: ffmpeg -fflags +genpts -i IN -c copy OUT",
                 )
-            before = frame.pts
+            previous_pts = frame.pts
             if number >= skip:
-                planar = in_planes(film, frame, reformatter)
-                pixels = upright(film, film.conversion.to_pixels(planes(planar)))
-                yield Taken(planar, frame.pts, frame.duration or usual), pixels
+                planar = to_planes(video, frame, reformatter)
+                pixels = apply_rotation(video, video.conversion.to_pixels(plane_arrays(planar)))
+                yield DecodedFrame(planar, frame.pts, frame.duration or default_duration), pixels
 
 
-def samples(film: Film, count: int = SAMPLES) -> Iterator[Pixels]:
+def sample_frames(video: Video, count: int = SAMPLE_COUNT) -> Iterator[Pixels]:
     """Give the pixels of frames that lie evenly over a film, fewer where it has fewer.
 
     Raises
     ------
-    FilmError : see `taken`
+    VideoError : see `decode_frames`
     """
     from av.video.reformatter import VideoReformatter
 
     reformatter = VideoReformatter()
-    seen: set[int | None] = set()
-    with opened(film.path) as (container, stream):
-        length = film.seconds if film.seconds is not None else _measured(container, stream)
+    seen_pts: set[int | None] = set()
+    with open_video(video.path) as (container, stream):
+        duration = (
+            video.duration if video.duration is not None else _scan_duration(container, stream)
+        )
         for number in range(count):
-            moment = film.start + length * (number + 0.5) / count
-            frame = _at(container, stream, int(moment / film.time_base))
-            if frame is None or frame.pts in seen:
+            time = video.start_time + duration * (number + 0.5) / count
+            frame = _seek(container, stream, int(time / video.time_base))
+            if frame is None or frame.pts in seen_pts:
                 continue
-            seen.add(frame.pts)
-            check_frame(film, frame)
-            planar = in_planes(film, frame, reformatter)
-            yield upright(film, film.conversion.to_pixels(planes(planar)))
-    if not seen:
-        raise FilmError(
-            str(film.path),
+            seen_pts.add(frame.pts)
+            check_frame(video, frame)
+            planar = to_planes(video, frame, reformatter)
+            yield apply_rotation(video, video.conversion.to_pixels(plane_arrays(planar)))
+    if not seen_pts:
+        raise VideoError(
+            str(video.path),
             expected="frames all over the film",
             got="none at any moment that was looked at",
             remedy="write its index anew first: ffmpeg -i IN -c copy OUT",
         )
 
 
-def put(film: Film, into: Taken, pixels: Pixels) -> "VideoFrame":
+def replace_pixels(video: Video, decoded: DecodedFrame, pixels: Pixels) -> "VideoFrame":
     """Give a frame other pixels, as they are stored; all else of it stays.
 
     Returns
@@ -113,28 +115,30 @@ def put(film: Film, into: Taken, pixels: Pixels) -> "VideoFrame":
     """
     from av.video.frame import PictureType
 
-    lying = np.rot90(pixels, -film.turn)
-    frame = into.frame
+    stored_pixels = np.rot90(pixels, -video.rotation)
+    frame = decoded.frame
     frame.make_writable()
-    for plane, new in zip(planes(frame), film.conversion.to_planes(lying), strict=True):
-        plane[...] = new
+    for plane, new_plane in zip(
+        plane_arrays(frame), video.conversion.to_planes(stored_pixels), strict=True
+    ):
+        plane[...] = new_plane
     # The encoder decides anew which frames stand by themselves.
     frame.pict_type = PictureType.NONE
     return frame
 
 
-def in_planes(film: Film, frame: "VideoFrame", reformatter: "VideoReformatter") -> "VideoFrame":
+def to_planes(video: Video, frame: "VideoFrame", reformatter: "VideoReformatter") -> "VideoFrame":
     """Return a frame in the film's layout: its samples as they are, in planes."""
-    if film.format == film.layout.format:
+    if video.source_format == video.pixel_format.format:
         return frame
-    if film.format.startswith("yuvj"):
+    if video.source_format.startswith("yuvj"):
         # The name says full range, and FFmpeg would make that narrow for one that does not.
         full = {"src_color_range": "JPEG", "dst_color_range": "JPEG"}
-        return reformatter.reformat(frame, format=film.layout.format, **full)  # type: ignore[arg-type]
-    return reformatter.reformat(frame, format=film.layout.format)
+        return reformatter.reformat(frame, format=video.pixel_format.format, **full)  # type: ignore[arg-type]
+    return reformatter.reformat(frame, format=video.pixel_format.format)
 
 
-def planes(frame: "VideoFrame") -> list[Plane]:
+def plane_arrays(frame: "VideoFrame") -> list[Plane]:
     """Return a planar frame's planes as arrays; they share the frame's memory."""
     views = []
     for plane in frame.planes:
@@ -145,26 +149,26 @@ def planes(frame: "VideoFrame") -> list[Plane]:
     return views
 
 
-def upright(film: Film, pixels: Pixels) -> Pixels:
+def apply_rotation(video: Video, pixels: Pixels) -> Pixels:
     """Turn pixels as the film says they are to be seen."""
-    return np.ascontiguousarray(np.rot90(pixels, film.turn)) if film.turn else pixels
+    return np.ascontiguousarray(np.rot90(pixels, video.rotation)) if video.rotation else pixels
 
 
-def _at(container: "InputContainer", stream: "VideoStream", stamp: int) -> "VideoFrame | None":
+def _seek(container: "InputContainer", stream: "VideoStream", pts: int) -> "VideoFrame | None":
     """Return the frame that shows at a moment; the first one after it where none does."""
-    container.seek(stamp, stream=stream, backward=True)
+    container.seek(pts, stream=stream, backward=True)
     shown = None
     for frame in container.decode(stream):
-        if shown is not None and frame.pts is not None and frame.pts > stamp:
+        if shown is not None and frame.pts is not None and frame.pts > pts:
             break
         shown = frame
     return shown
 
 
-def _measured(container: "InputContainer", stream: "VideoStream") -> float:
+def _scan_duration(container: "InputContainer", stream: "VideoStream") -> float:
     """Return the time of the last frame, by reading the film to its end without decoding it."""
-    last = 0
+    last_pts = 0
     for packet in container.demux(stream):
-        last = max(last, packet.pts or 0)
+        last_pts = max(last_pts, packet.pts or 0)
     assert stream.time_base is not None
-    return float((last - (stream.start_time or 0)) * stream.time_base)
+    return float((last_pts - (stream.start_time or 0)) * stream.time_base)

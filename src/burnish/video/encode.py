@@ -4,25 +4,25 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from burnish.errors import FilmError, warn
+from burnish.errors import VideoError, warn
 from burnish.video.formats import (
     CODECS,
     Codec,
-    Coding,
     Container,
-    check_coding,
+    EncodingOptions,
     check_crf,
-    codec_called,
+    check_encoding_options,
+    codec_by_name,
 )
-from burnish.video.pixel_format import layout_of
-from burnish.video.probe import Film
+from burnish.video.pixel_format import planar_format
+from burnish.video.probe import Video
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
 
 # PyAV's names of ProRes' profiles -> the encoder's.
-_PRORES = {
+_PRORES_PROFILES = {
     "Proxy": "proxy",
     "LT": "lt",
     "Standard": "standard",
@@ -48,59 +48,67 @@ class Encoding:
     format: str
 
 
-def settle(film: Film, coding: Coding, container: Container, where: str) -> Encoding:
+def choose_encoding(
+    video: Video, encoding_options: EncodingOptions, container: Container, output_name: str
+) -> Encoding:
     """Return how a film is to be encoded, and see that nothing is lost by it.
 
     Parameters
     ----------
-    where : the output, for messages
+    output_name : the output, for messages
 
     Raises
     ------
-    UsageError : see `check_coding`
-    FilmError : the codec does not hold the film's depth or chroma, or is not in this PyAV
+    UsageError : see `check_encoding_options`
+    VideoError : the codec does not hold the film's depth or chroma, or is not in this PyAV
 
     Warns
     -----
     UserWarning : another codec than the film's is taken, or captions are left out
     """
-    check_coding(coding, container, where)
-    name = film.codec if film.codec in container.codecs else container.codecs[0]
-    codec = codec_called(coding.codec) if coding.codec else CODECS[name]
-    if name != film.codec and not coding.codec:
+    check_encoding_options(encoding_options, container, output_name)
+    name = video.codec if video.codec in container.codecs else container.codecs[0]
+    codec = codec_by_name(encoding_options.codec) if encoding_options.codec else CODECS[name]
+    if name != video.codec and not encoding_options.codec:
         warn(
-            f"{film.path}: encoded as {name}, since burnish does not write {film.codec} into "
+            f"{video.path}: encoded as {name}, since burnish does not write {video.codec} into "
             f"{container.name}; --codec chooses another"
         )
-    if film.captions and not codec.captions:
-        warn(f"{film.path}: its closed captions are left out, which {codec.encoder} does not write")
-    check_crf(coding.crf, codec)
-    _check_held(film, codec, container, where)
-    options = dict(codec.options)
+    if video.has_captions and not codec.writes_captions:
+        warn(
+            f"{video.path}: its closed captions are left out, which {codec.encoder} does not write"
+        )
+    check_crf(encoding_options.crf, codec)
+    _check_codec(video, codec, container, output_name)
+    encoder_options = dict(codec.options)
     if codec.crf:
-        options["crf"] = str(codec.crf[1] if coding.crf is None else coding.crf)
-    if codec.name == "h264" and film.steady:
+        encoder_options["crf"] = str(
+            codec.crf[1] if encoding_options.crf is None else encoding_options.crf
+        )
+    if codec.name == "h264" and video.constant_rate:
         # Otherwise it tells players that frames may come at any tick of the time base.
-        options["x264-params"] = "force-cfr=1"
+        encoder_options["x264-params"] = "force-cfr=1"
     if codec.name == "prores":
-        wide = film.layout.across == 1
-        options["profile"] = _PRORES.get(film.profile or "", "4444" if wide else "hq")
-    return Encoding(codec, options, film.layout.format)
+        full_chroma = video.pixel_format.chroma_subsampling_x == 1
+        encoder_options["profile"] = _PRORES_PROFILES.get(
+            video.profile or "", "4444" if full_chroma else "hq"
+        )
+    return Encoding(codec, encoder_options, video.pixel_format.format)
 
 
-def configure(context: Any, film: Film, encoding: Encoding) -> None:
+def configure(context: Any, video: Video, encoding: Encoding) -> None:
     """Set an encoder, or the stream that has it, before it is opened."""
-    context.width, context.height = film.width, film.height
+    context.width, context.height = video.width, video.height
     context.pix_fmt = encoding.format
-    context.time_base = film.time_base
-    context.framerate = film.rate
-    context.sample_aspect_ratio = film.aspect or 0
-    context.color_primaries = film.colours.primaries
-    context.color_trc = film.colours.transfer
-    context.colorspace = film.colours.matrix
+    context.time_base = video.time_base
+    context.framerate = video.rate
+    context.sample_aspect_ratio = video.pixel_aspect or 0
+    context.color_primaries = video.colour_tags.primaries
+    context.color_trc = video.colour_tags.transfer
+    context.colorspace = video.colour_tags.matrix
     # Some formats said it by their name alone.
-    full = film.conversion.full and film.layout.kind == "yuv"
-    context.color_range = 2 if full else film.colours.range
+    full_range = video.conversion.full_range and video.pixel_format.kind == "yuv"
+    context.color_range = 2 if full_range else video.colour_tags.range
     context.options = dict(encoding.options)
     context.thread_count = 0
 
@@ -108,19 +116,19 @@ def configure(context: Any, film: Film, encoding: Encoding) -> None:
 class Encoder:
     """An encoder for one stretch of a film, which can be decoded by itself."""
 
-    def __init__(self, film: Film, encoding: Encoding) -> None:
+    def __init__(self, video: Video, encoding: Encoding) -> None:
         from av.codec.context import CodecContext, Flags
 
         # SVT-AV1 tells standard error of itself, and listens to nothing else.
         os.environ.setdefault("SVT_LOG", "1")
-        self._film = film
+        self._video = video
         self._context: CodecContext = CodecContext.create(encoding.codec.encoder, "w")
-        configure(self._context, film, encoding)
+        configure(self._context, video, encoding)
         # Parameter sets go to the head of the file, where containers want them.
         self._context.flags |= Flags.global_header
 
     @property
-    def header(self) -> bytes:
+    def extradata(self) -> bytes:
         """What it wants at the head of the file."""
         return self._context.extradata or b""
 
@@ -129,44 +137,51 @@ class Encoder:
 
         Raises
         ------
-        FilmError : the encoder fails
+        VideoError : the encoder fails
         """
         from av.error import FFmpegError
 
         if frame is not None:
-            frame.time_base = self._film.time_base
+            frame.time_base = self._video.time_base
         try:
             return self._context.encode(frame)  # type: ignore[attr-defined, no-any-return]
         except FFmpegError as error:
-            raise FilmError(
-                str(self._film.path),
+            raise VideoError(
+                str(self._video.path),
                 expected=f"that {self._context.name} takes its frames",
                 got=f"'{error}'",
                 remedy="choose another --codec",
             ) from error
 
 
-def _check_held(film: Film, codec: Codec, container: Container, where: str) -> None:
-    if codec.even and (film.width % film.layout.across or film.height % film.layout.down):
-        raise FilmError(
-            where,
+def _check_codec(video: Video, codec: Codec, container: Container, output_name: str) -> None:
+    if codec.even_size and (
+        video.width % video.pixel_format.chroma_subsampling_x
+        or video.height % video.pixel_format.chroma_subsampling_y
+    ):
+        raise VideoError(
+            output_name,
             expected=f"an even width and height for {codec.encoder}",
-            got=f"{film.width} x {film.height}",
+            got=f"{video.width} x {video.height}",
             remedy="choose --codec ffv1 (in .mkv), vp9 or av1",
         )
-    if film.layout.format in _formats(codec):
+    if video.pixel_format.format in _planar_formats(codec):
         return
-    others = [name for name in container.codecs if film.layout.format in _formats(CODECS[name])]
+    others = [
+        name
+        for name in container.codecs
+        if video.pixel_format.format in _planar_formats(CODECS[name])
+    ]
     remedy = f"choose --codec {' or '.join(others)}" if others else "name the output .mkv"
-    raise FilmError(
-        where,
-        expected=f"a codec that holds {film.layout.format}, as {film.path.name} is",
+    raise VideoError(
+        output_name,
+        expected=f"a codec that holds {video.pixel_format.format}, as {video.path.name} is",
         got=codec.encoder,
         remedy=remedy if others or container.name != "mkv" else "convert the film first",
     )
 
 
-def _formats(codec: Codec) -> set[str]:
+def _planar_formats(codec: Codec) -> set[str]:
     """Return the formats in planes that an encoder takes, none where this PyAV lacks it."""
     from av.codec import Codec as Library
     from av.codec.codec import UnknownCodecError
@@ -175,4 +190,4 @@ def _formats(codec: Codec) -> set[str]:
         names = [format.name for format in Library(codec.encoder, "w").video_formats or ()]
     except UnknownCodecError:
         return set()
-    return {name for name in names if (layout := layout_of(name)) and layout.format == name}
+    return {name for name in names if (layout := planar_format(name)) and layout.format == name}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from burnish.errors import FilmError, UsageError
+from burnish.errors import UsageError, VideoError
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,18 @@ class Codec:
     encoder : what FFmpeg calls the encoder
     crf : lowest, usual and highest quality number, lower being better; None where there is none
     options : how the encoder is set
-    captions : whether it writes closed captions that come with frames
-    even : whether it wants a size that chroma of half the size divides
-    others : other names that people know it by
+    writes_captions : whether it writes closed captions that come with frames
+    even_size : whether it wants a size that chroma of half the size divides
+    aliases : other names that people know it by
     """
 
     name: str
     encoder: str
     crf: tuple[int, int, int] | None = None
     options: dict[str, str] = field(default_factory=dict)
-    captions: bool = False
-    even: bool = False
-    others: tuple[str, ...] = ()
+    writes_captions: bool = False
+    even_size: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 # x265 and SVT-AV1 otherwise write to standard error by themselves.
@@ -38,27 +38,27 @@ CODECS = {
         "libx264",
         (0, 18, 51),
         {"preset": "medium"},
-        captions=True,
-        even=True,
-        others=("x264", "avc"),
+        writes_captions=True,
+        even_size=True,
+        aliases=("x264", "avc"),
     ),
     "hevc": Codec(
         "hevc",
         "libx265",
         (0, 20, 51),
         {"preset": "medium", "x265-params": "log-level=none", "a53cc": "1"},
-        captions=True,
-        even=True,
-        others=("h265", "x265"),
+        writes_captions=True,
+        even_size=True,
+        aliases=("h265", "x265"),
     ),
-    "av1": Codec("av1", "libsvtav1", (1, 24, 63), {"preset": "8"}, others=("svtav1",)),
+    "av1": Codec("av1", "libsvtav1", (1, 24, 63), {"preset": "8"}, aliases=("svtav1",)),
     # Without `b` its crf is a bound on a bit rate that nobody chose.
     "vp9": Codec("vp9", "libvpx-vp9", (0, 24, 63), {"b": "0", "row-mt": "1", "cpu-used": "4"}),
     "ffv1": Codec("ffv1", "ffv1", None, {"level": "3", "slicecrc": "1", "g": "1"}),
     "prores": Codec("prores", "prores_ks", None, {"vendor": "apl0"}),
 }
 _BY_NAME = {
-    name: codec for codec in CODECS.values() for name in (codec.name, codec.encoder, *codec.others)
+    name: codec for codec in CODECS.values() for name in (codec.name, codec.encoder, *codec.aliases)
 }
 
 
@@ -99,7 +99,7 @@ _BY_EXTENSION = {ext: c for c in CONTAINERS.values() for ext in c.extensions}
 
 
 @dataclass(frozen=True)
-class Coding:
+class EncodingOptions:
     """How films are to be encoded; what is None follows from the film.
 
     Parameters
@@ -113,21 +113,21 @@ class Coding:
 
 
 # As the film was, as far as that can be.
-AS_IT_WAS = Coding()
+SAME_AS_SOURCE = EncodingOptions()
 
 
-def is_called_film(path: Path) -> bool:
+def has_video_extension(path: Path) -> bool:
     """Tell whether a file's name is a film's; whether it is one, its content decides.
 
     Examples
     --------
-    >>> is_called_film(Path("trip/a.MOV")), is_called_film(Path("a.jpg"))
+    >>> has_video_extension(Path("trip/a.MOV")), has_video_extension(Path("a.jpg"))
     (True, False)
     """
     return path.suffix.lower() in _BY_EXTENSION and not path.name.startswith(".")
 
 
-def can_edit_films() -> bool:
+def can_edit_videos() -> bool:
     """Tell whether the library that reads and writes films is installed."""
     return find_spec("av") is not None
 
@@ -137,26 +137,26 @@ def is_container(name: str) -> bool:
     return name.lower() in CONTAINERS or f".{name.lower().lstrip('.')}" in _BY_EXTENSION
 
 
-def writable(name: str, where: str) -> Container:
+def writable_container(name: str, output_name: str) -> Container:
     """Return the kind of film called `name`, by its name or an extension, that burnish writes.
 
     Raises
     ------
-    FilmError : an unknown kind, or one that burnish only reads
+    VideoError : an unknown kind, or one that burnish only reads
 
     Examples
     --------
-    >>> writable(".M4V", "a.m4v").name
+    >>> writable_container(".M4V", "a.m4v").name
     'mp4'
-    >>> writable("avi", "a.avi")
+    >>> writable_container("avi", "a.avi")
     Traceback (most recent call last):
-    burnish.errors.FilmError: a.avi: expected a film that burnish writes (mp4, mov, mkv, webm), ...
+    burnish.errors.VideoError: a.avi: expected a film that burnish writes (mp4, mov, mkv, webm), ...
     """
     key = name.lower()
     container = CONTAINERS.get(key) or _BY_EXTENSION.get(f".{key.lstrip('.')}")
     if container is None or not container.muxer:
-        raise FilmError(
-            where,
+        raise VideoError(
+            output_name,
             expected=f"a film that burnish writes ({', '.join(WRITABLE)})",
             got=repr(name),
             remedy="choose --format mkv, which holds nearly everything, or name the output .mkv",
@@ -164,7 +164,7 @@ def writable(name: str, where: str) -> Container:
     return container
 
 
-def codec_called(name: str) -> Codec:
+def codec_by_name(name: str) -> Codec:
     """Return the codec of a name.
 
     Raises
@@ -173,7 +173,7 @@ def codec_called(name: str) -> Codec:
 
     Examples
     --------
-    >>> codec_called("H265").encoder
+    >>> codec_by_name("H265").encoder
     'libx265'
     """
     if (codec := _BY_NAME.get(name.lower())) is None:
@@ -186,29 +186,31 @@ def codec_called(name: str) -> Codec:
     return codec
 
 
-def check_coding(coding: Coding, container: Container, where: str) -> None:
+def check_encoding_options(
+    options: EncodingOptions, container: Container, output_name: str
+) -> None:
     """See that what is asked for can be, as far as it shows without the film.
 
     Raises
     ------
     UsageError : no such codec, one that the container does not hold, or a number that it has not
     """
-    if coding.codec is None:
-        _check_some_crf(coding.crf, container)
+    if options.codec is None:
+        _check_crf_range(options.crf, container)
         return
-    codec = codec_called(coding.codec)
+    codec = codec_by_name(options.codec)
     if codec.name not in container.codecs:
-        others = [c.name for c in CONTAINERS.values() if codec.name in c.codecs]
+        alternatives = [c.name for c in CONTAINERS.values() if codec.name in c.codecs]
         raise UsageError(
-            f"--codec {coding.codec}",
-            expected=f"{', '.join(container.codecs)} in {where}",
-            got=coding.codec,
-            remedy=f"choose one of them, or --format {' or '.join(others)}",
+            f"--codec {options.codec}",
+            expected=f"{', '.join(container.codecs)} in {output_name}",
+            got=options.codec,
+            remedy=f"choose one of them, or --format {' or '.join(alternatives)}",
         )
-    check_crf(coding.crf, codec)
+    check_crf(options.crf, codec)
 
 
-def _check_some_crf(crf: int | None, container: Container) -> None:
+def _check_crf_range(crf: int | None, container: Container) -> None:
     """See that a codec of the container has this quality number; which it will be, films tell."""
     ranges = [codec.crf for name in container.codecs if (codec := CODECS[name]).crf]
     if crf is None or any(low <= crf <= high for low, _, high in ranges):
@@ -231,10 +233,10 @@ def check_crf(crf: int | None, codec: Codec) -> None:
     """
     if crf is None or (codec.crf and codec.crf[0] <= crf <= codec.crf[2]):
         return
-    low, usual, high = codec.crf or (0, 0, 0)
+    low, default, high = codec.crf or (0, 0, 0)
     raise UsageError(
         f"--crf {crf}",
         expected=f"{low} to {high} for {codec.name}" if codec.crf else f"none for {codec.name}",
         got=f"{crf}",
-        remedy=f"leave it out for {usual}" if codec.crf else "leave it out",
+        remedy=f"leave it out for {default}" if codec.crf else "leave it out",
     )

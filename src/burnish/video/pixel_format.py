@@ -6,7 +6,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelFormat:
     """Planes of samples, the chroma ones perhaps of half the size.
 
     Parameters
@@ -14,23 +14,23 @@ class Layout:
     format : what FFmpeg calls it
     kind : brightness and two colour differences; brightness alone; or green, blue, red
     bits : of a sample, lowest first in 8 or 16
-    across, down : pixels that share a chroma sample, 1 or 2
+    chroma_subsampling_x, chroma_subsampling_y : pixels that share a chroma sample, 1 or 2
     """
 
     format: str
     kind: Literal["yuv", "gray", "gbr"]
     bits: int
-    across: int = 1
-    down: int = 1
+    chroma_subsampling_x: int = 1
+    chroma_subsampling_y: int = 1
 
     @property
-    def top(self) -> int:
+    def max_code(self) -> int:
         """The largest sample."""
         return (1 << self.bits) - 1
 
 
 # The same samples in another order, which FFmpeg brings into planes without a change.
-_SAME = {
+_PLANAR_EQUIVALENTS = {
     **{"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p"},
     **{"yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p"},
     **{"p010le": "yuv420p10le", "p210le": "yuv422p10le", "p410le": "yuv444p10le"},
@@ -38,11 +38,11 @@ _SAME = {
     **dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr"), "gbrp"),
     **{"rgb48le": "gbrp16le", "x2rgb10le": "gbrp10le", "gbrp10be": "gbrp10le"},
 }
-_PLANAR = re.compile(r"(?P<kind>yuv|gray|gbr)j?(?P<share>4\d\d)?p?(?P<bits>\d+)?(?:le)?")
-_SHARES = {None: (1, 1), "444": (1, 1), "422": (2, 1), "420": (2, 2), "440": (1, 2)}
+_PLANAR_NAME = re.compile(r"(?P<kind>yuv|gray|gbr)j?(?P<share>4\d\d)?p?(?P<bits>\d+)?(?:le)?")
+_SUBSAMPLING = {None: (1, 1), "444": (1, 1), "422": (2, 1), "420": (2, 2), "440": (1, 2)}
 
 
-def layout_of(format: str) -> Layout | None:
+def planar_format(format: str) -> PixelFormat | None:
     """Return the planes that a pixel format is worked on in; None where burnish takes it not.
 
     Formats with transparency are none, nor are those of which a sample is shared by four pixels
@@ -50,19 +50,19 @@ def layout_of(format: str) -> Layout | None:
 
     Examples
     --------
-    >>> layout_of("yuvj420p")
+    >>> planar_format("yuvj420p")
     Layout(format='yuv420p', kind='yuv', bits=8, across=2, down=2)
-    >>> layout_of("p010le").format, layout_of("yuva420p"), layout_of("pal8")
+    >>> planar_format("p010le").format, planar_format("yuva420p"), planar_format("pal8")
     ('yuv420p10le', None, None)
     """
-    name = _SAME.get(format, format)
-    parts = _PLANAR.fullmatch(name)
-    if parts is None or parts["share"] not in _SHARES:
+    name = _PLANAR_EQUIVALENTS.get(format, format)
+    parts = _PLANAR_NAME.fullmatch(name)
+    if parts is None or parts["share"] not in _SUBSAMPLING:
         return None
     if (parts["kind"] == "yuv") != (parts["share"] is not None):
         return None
-    across, down = _SHARES[parts["share"]]
+    across, down = _SUBSAMPLING[parts["share"]]
     kind: Literal["yuv", "gray", "gbr"] = "yuv"
     if parts["kind"] != "yuv":
         kind = "gray" if parts["kind"] == "gray" else "gbr"
-    return Layout(name.replace("yuvj", "yuv"), kind, int(parts["bits"] or 8), across, down)
+    return PixelFormat(name.replace("yuvj", "yuv"), kind, int(parts["bits"] or 8), across, down)

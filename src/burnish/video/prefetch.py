@@ -8,10 +8,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 # One in hand and one waiting: more would only be memory, as the slowest stage sets the pace.
-_WAITING = 2
+_QUEUE_SIZE = 2
 
 
-def ahead(items: Iterator[T], worker: Executor) -> Iterator[T]:
+def prefetch(items: Iterator[T], worker: Executor) -> Iterator[T]:
     """Give items that a worker makes, while it makes the next.
 
     Parameters
@@ -23,16 +23,16 @@ def ahead(items: Iterator[T], worker: Executor) -> Iterator[T]:
     --------
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor(1) as worker:
-    ...     list(ahead(iter("abc"), worker))
+    ...     list(prefetch(iter("abc"), worker))
     ['a', 'b', 'c']
     """
-    making = deque(worker.submit(next, items, None) for _ in range(_WAITING))
+    making = deque(worker.submit(next, items, None) for _ in range(_QUEUE_SIZE))
     while (item := making.popleft().result()) is not None:
         making.append(worker.submit(next, items, None))
         yield item
 
 
-class Behind:
+class BackgroundWriter:
     """Hands items to a worker, and waits where too many are on their way.
 
     Parameters
@@ -42,15 +42,15 @@ class Behind:
 
     def __init__(self, worker: Executor) -> None:
         self._worker = worker
-        self._under_way: deque[Future[object]] = deque()
+        self._pending: deque[Future[object]] = deque()
 
-    def hand(self, work: Callable[[], object]) -> None:
+    def submit(self, work: Callable[[], object]) -> None:
         """Have a piece of work done, after those before it; raises what one of those raised."""
-        if len(self._under_way) == _WAITING:
-            self._under_way.popleft().result()
-        self._under_way.append(self._worker.submit(work))
+        if len(self._pending) == _QUEUE_SIZE:
+            self._pending.popleft().result()
+        self._pending.append(self._worker.submit(work))
 
     def wait(self) -> None:
         """Wait for all of it; raises what one of them raised."""
-        while self._under_way:
-            self._under_way.popleft().result()
+        while self._pending:
+            self._pending.popleft().result()

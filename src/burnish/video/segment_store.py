@@ -22,40 +22,40 @@ from burnish.files import make_folder
 if TYPE_CHECKING:
     from av.packet import Packet
 
-_ABOUT = "film.json"
+_INFO_NAME = "film.json"
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredPacket:
     """A packet: its time stamp, in the film's time base; whether it stands by itself; its bytes."""
 
-    stamp: int
-    key: bool
+    pts: int
+    is_keyframe: bool
     size: int
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """A finished stretch of a film.
 
     Parameters
     ----------
-    frames : how many, a packet each
-    first, last : time stamps, in the film's time base
-    length : how long the last frame shows
-    header : what the encoder wants at the head of the file
+    frame_count : how many, a packet each
+    first_pts, last_pts : time stamps, in the film's time base
+    last_duration : how long the last frame shows
+    extradata : what the encoder wants at the head of the file
     packets : in the order they are decoded
     """
 
-    frames: int
-    first: int
-    last: int
-    length: int
-    header: bytes
-    packets: tuple[Kept, ...]
+    frame_count: int
+    first_pts: int
+    last_pts: int
+    last_duration: int
+    extradata: bytes
+    packets: tuple[StoredPacket, ...]
 
 
-class Scratch:
+class SegmentStore:
     """The folder with a film's finished stretches; entered, it is this run's alone.
 
     Parameters
@@ -69,25 +69,25 @@ class Scratch:
     """
 
     def __init__(self, target: Path, fingerprint: str) -> None:
-        self.folder = folder_of(target)
+        self.folder = store_folder(target)
         self._fingerprint = fingerprint
-        self.stretches: list[Stretch] = []
+        self.segments: list[Segment] = []
 
     def __enter__(self) -> Self:
         make_folder(self.folder)
         try:
-            self._about = (self.folder / _ABOUT).open("a+b")
+            self._info_file = (self.folder / _INFO_NAME).open("a+b")
             try:
-                _hold(self._about, self.folder)
-                self._about.seek(0)
-                if self._about.read() != self._fingerprint.encode():
-                    self._begin()
-                self.stretches = self._finished()
+                _lock(self._info_file, self.folder)
+                self._info_file.seek(0)
+                if self._info_file.read() != self._fingerprint.encode():
+                    self._reset()
+                self.segments = self._load_segments()
             except BaseException:
-                self._about.close()
+                self._info_file.close()
                 raise
         except OSError as error:
-            raise cannot_keep(self.folder, error) from error
+            raise store_error(self.folder, error) from error
         return self
 
     def __exit__(
@@ -96,72 +96,72 @@ class Scratch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._about.close()
+        self._info_file.close()
 
     @property
-    def frames(self) -> int:
+    def frame_count(self) -> int:
         """How many frames are finished."""
-        return sum(stretch.frames for stretch in self.stretches)
+        return sum(stretch.frame_count for stretch in self.segments)
 
     @property
-    def ticks(self) -> int:
+    def duration_ticks(self) -> int:
         """How long what is finished shows, in the film's time base."""
-        if not self.stretches:
+        if not self.segments:
             return 0
-        last = self.stretches[-1]
-        return last.last + last.length - self.stretches[0].first
+        last_segment = self.segments[-1]
+        return last_segment.last_pts + last_segment.last_duration - self.segments[0].first_pts
 
-    def writer(self) -> "Writer":
+    def new_segment(self) -> "SegmentWriter":
         """Begin the next stretch; it counts once it is finished."""
-        return Writer(self, self._path(len(self.stretches)))
+        return SegmentWriter(self, self._packet_path(len(self.segments)))
 
-    def contents(self) -> Iterator[tuple[Kept, bytes]]:
+    def read_packets(self) -> Iterator[tuple[StoredPacket, bytes]]:
         """Give all packets, in the order they are decoded."""
-        for number, stretch in enumerate(self.stretches):
-            with self._path(number).open("rb") as file:
-                for kept in stretch.packets:
-                    yield kept, file.read(kept.size)
+        for number, segment in enumerate(self.segments):
+            with self._packet_path(number).open("rb") as file:
+                for packet in segment.packets:
+                    yield packet, file.read(packet.size)
 
     def remove(self) -> None:
         """Remove the folder with all that is ours in it."""
-        self._about.close()
-        remove(self.folder)
+        self._info_file.close()
+        remove_store(self.folder)
 
-    def _begin(self) -> None:
-        for file in _ours(self.folder):
-            if file.name != _ABOUT:
+    def _reset(self) -> None:
+        for file in _store_files(self.folder):
+            if file.name != _INFO_NAME:
                 file.unlink()
-        self._about.truncate(0)
-        self._about.write(self._fingerprint.encode())
-        self._about.flush()
-        os.fsync(self._about.fileno())
+        self._info_file.truncate(0)
+        self._info_file.write(self._fingerprint.encode())
+        self._info_file.flush()
+        os.fsync(self._info_file.fileno())
 
-    def _finished(self) -> list[Stretch]:
-        stretches: list[Stretch] = []
-        while (index := self._path(len(stretches)).with_suffix(".json")).exists():
-            stretches.append(_read(index))
-        return stretches
+    def _load_segments(self) -> list[Segment]:
+        segments: list[Segment] = []
+        while (index := self._packet_path(len(segments)).with_suffix(".json")).exists():
+            segments.append(_read_segment(index))
+        return segments
 
-    def _path(self, number: int) -> Path:
+    def _packet_path(self, number: int) -> Path:
         return self.folder / f"{number:06}.packets"
 
 
-class Writer:
+class SegmentWriter:
     """Writes one stretch."""
 
-    def __init__(self, scratch: Scratch, path: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, store: SegmentStore, path: Path) -> None:
+        self._store = store
         self._path = path
         self._file = path.open("wb")
-        self._packets: list[Kept] = []
+        self._packets: list[StoredPacket] = []
 
     def add(self, packet: "Packet[Any]") -> None:
         """Append a packet."""
         assert packet.pts is not None
         self._file.write(bytes(packet))
-        self._packets.append(Kept(packet.pts, packet.is_keyframe, packet.size))
+        self._packets.append(StoredPacket(packet.pts, packet.is_keyframe, packet.size))
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Leave the stretch unfinished."""
         self._file.close()
         with suppress(OSError):
@@ -172,34 +172,36 @@ class Writer:
         """How many packets there are by now."""
         return len(self._packets)
 
-    def finish(self, *, first: int, last: int, length: int, header: bytes) -> None:
-        """Make the stretch count; see `Stretch`."""
+    def finish(
+        self, *, first_pts: int, last_pts: int, last_duration: int, extradata: bytes
+    ) -> None:
+        """Make the stretch count; see `Segment`."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         packets = tuple(self._packets)
-        stretch = Stretch(len(packets), first, last, length, header, packets)
-        fields = asdict(stretch) | {
-            "header": base64.b64encode(header).decode(),
-            "packets": [[kept.stamp, kept.key, kept.size] for kept in packets],
+        segment = Segment(len(packets), first_pts, last_pts, last_duration, extradata, packets)
+        fields = asdict(segment) | {
+            "header": base64.b64encode(extradata).decode(),
+            "packets": [[kept.pts, kept.is_keyframe, kept.size] for kept in packets],
         }
-        part = self._path.with_suffix(".part")
-        with part.open("w", encoding="ascii") as file:
+        temporary_path = self._path.with_suffix(".part")
+        with temporary_path.open("w", encoding="ascii") as file:
             json.dump(fields, file)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self._path.with_suffix(".json"))
-        self._scratch.stretches.append(stretch)
+        temporary_path.replace(self._path.with_suffix(".json"))
+        self._store.segments.append(segment)
 
 
-def folder_of(target: Path) -> Path:
+def store_folder(target: Path) -> Path:
     """Return the folder where what is finished of a film lies until all of it is."""
     # A name of its own length: one made from the target's could be too long.
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     return target.parent / f".burnish-{name}.film"
 
 
-def cannot_keep(folder: Path, error: OSError) -> OutputError:
+def store_error(folder: Path, error: OSError) -> OutputError:
     """Return what to tell a person whose disk does not take what is finished."""
     return OutputError(
         str(folder),
@@ -209,28 +211,28 @@ def cannot_keep(folder: Path, error: OSError) -> OutputError:
     )
 
 
-def remove(folder: Path) -> None:
+def remove_store(folder: Path) -> None:
     """Remove a folder of finished stretches, but for files in it that are not burnish's."""
-    for file in _ours(folder):
+    for file in _store_files(folder):
         with suppress(OSError):
             file.unlink()
     with suppress(OSError):
         folder.rmdir()
 
 
-def _ours(folder: Path) -> list[Path]:
+def _store_files(folder: Path) -> list[Path]:
     files = [file for kind in ("packets", "json", "part") for file in folder.glob(f"*.{kind}")]
     return sorted(files)
 
 
-def _read(index: Path) -> Stretch:
+def _read_segment(index: Path) -> Segment:
     fields = json.loads(index.read_text(encoding="ascii"))
-    packets = tuple(Kept(*packet) for packet in fields.pop("packets"))
+    packets = tuple(StoredPacket(*packet) for packet in fields.pop("packets"))
     header = base64.b64decode(fields.pop("header"))
-    return Stretch(**fields, header=header, packets=packets)
+    return Segment(**fields, extradata=header, packets=packets)
 
 
-def _hold(file: BinaryIO, folder: Path) -> None:
+def _lock(file: BinaryIO, folder: Path) -> None:
     """Take the folder for this process; the system gives it back when the process ends."""
     try:
         if sys.platform == "win32":

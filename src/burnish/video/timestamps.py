@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 
-def decoding_times(stamps: Sequence[int]) -> list[int]:
+def dts_from_pts(pts: Sequence[int]) -> list[int]:
     """Return a time to decode each packet at: rising, and never after it is shown.
 
     Stretches that were encoded apart each begin to decode before their first frame is shown, which
@@ -13,33 +13,36 @@ def decoding_times(stamps: Sequence[int]) -> list[int]:
 
     Parameters
     ----------
-    stamps : when each packet is shown, in the order they are decoded; no two alike
+    pts : when each packet is shown, in the order they are decoded; no two alike
 
     Examples
     --------
-    >>> decoding_times([0, 3, 1, 2, 7])
+    >>> dts_from_pts([0, 3, 1, 2, 7])
     [-1, 0, 1, 2, 3]
     """
-    shown = sorted(stamps)
-    place = {stamp: number for number, stamp in enumerate(shown)}
-    late = max((number - place[stamp] for number, stamp in enumerate(stamps)), default=0)
-    lead = shown[late] - shown[0] if late else 0
-    return [shown[n - late] if n >= late else shown[n] - lead for n in range(len(shown))]
+    display_order = sorted(pts)
+    rank = {value: number for number, value in enumerate(display_order)}
+    delay = max((number - rank[stamp] for number, stamp in enumerate(pts)), default=0)
+    lead = display_order[delay] - display_order[0] if delay else 0
+    return [
+        display_order[n - delay] if n >= delay else display_order[n] - lead
+        for n in range(len(display_order))
+    ]
 
 
-def lengths(stamps: Sequence[int], last: int) -> list[int]:
+def durations(pts: Sequence[int], last_duration: int) -> list[int]:
     """Return how long each frame shows: until the next one does.
 
     Parameters
     ----------
-    stamps : when each is shown, in any order
-    last : how long the last one does
+    pts : when each is shown, in any order
+    last_duration : how long the last one does
 
     Examples
     --------
-    >>> lengths([0, 3, 1, 2, 7], 5)
+    >>> durations([0, 3, 1, 2, 7], 5)
     [1, 4, 1, 1, 5]
     """
-    shown = sorted(stamps)
-    until = {now: then - now for now, then in pairwise(shown)}
-    return [until.get(stamp, last) for stamp in stamps]
+    display_order = sorted(pts)
+    duration_of = {now: then - now for now, then in pairwise(display_order)}
+    return [duration_of.get(value, last_duration) for value in pts]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.types import Plane
-from burnish.video.pixel_format import Layout
+from burnish.video.pixel_format import PixelFormat
 
 Floats = NDArray[np.float32]
 
 # Matrix coefficients of H.273 -> the shares of red and blue in brightness.
-SHARES = {
+LUMA_COEFFICIENTS = {
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
     5: (0.299, 0.114),
@@ -23,22 +23,22 @@ SHARES = {
     7: (0.212, 0.087),
     9: (0.2627, 0.0593),
 }
-UNSAID = 2
+UNSPECIFIED = 2
 
 
-def usual_matrix(width: int, height: int) -> int:
+def default_matrix(width: int, height: int) -> int:
     """Return the matrix that players take where a film says none: by its size.
 
     Examples
     --------
-    >>> usual_matrix(1280, 720), usual_matrix(720, 576)
+    >>> default_matrix(1280, 720), default_matrix(720, 576)
     (1, 6)
     """
     return 1 if width >= 1280 or height > 576 else 6
 
 
 @dataclass(frozen=True)
-class Conversion:
+class YuvConversion:
     """Between the planes of a frame and its pixels.
 
     Chroma samples that pixels share lie as H.264 and its successors have it where nothing is said:
@@ -47,15 +47,15 @@ class Conversion:
 
     Parameters
     ----------
-    layout : of the planes
-    matrix : a key of `SHARES`; of no account for RGB and grey
-    full : whether samples use the whole range, 0 to 2^bits - 1, or 16 to 235 (240 for chroma) of 8
+    pixel_format : of the planes
+    matrix : a key of `LUMA_COEFFICIENTS`; of no account for RGB and grey
+    full_range : whether samples use the whole range, 0 to 2^bits - 1, or 16 to 235 (240 for chroma) of 8
         bits and the like of more
     """
 
-    layout: Layout
+    pixel_format: PixelFormat
     matrix: int
-    full: bool
+    full_range: bool
 
     def to_pixels(self, planes: list[Plane]) -> Floats:
         """Return pixels, clipped to what RGB can show.
@@ -65,26 +65,29 @@ class Conversion:
         """
         height, width = planes[0].shape
         pixels = np.empty((height, width, 3), np.float32)
-        if self.layout.kind == "gbr":
+        if self.pixel_format.kind == "gbr":
             for plane, channel in zip(planes, (1, 2, 0), strict=True):
-                np.divide(plane, self.layout.top, out=pixels[..., channel], dtype=np.float32)
+                np.divide(
+                    plane, self.pixel_format.max_code, out=pixels[..., channel], dtype=np.float32
+                )
             return pixels
-        luma = _scaled(planes[0], *self._luma)
-        if self.layout.kind == "gray":
+        luma = _to_float(planes[0], *self._luma_scale)
+        if self.pixel_format.kind == "gray":
             np.clip(luma, 0, 1, out=luma)
             pixels[...] = luma[..., np.newaxis]
             return pixels
         blue, red = (
-            self._spread(_scaled(plane, *self._chroma), height, width) for plane in planes[1:]
+            self._upsample_chroma(_to_float(plane, *self._chroma_scale), height, width)
+            for plane in planes[1:]
         )
-        of_red, of_blue = SHARES[self.matrix]
-        of_green = 1 - of_red - of_blue
-        blue *= np.float32(2 * (1 - of_blue))  # B - Y
-        red *= np.float32(2 * (1 - of_red))  # R - Y
+        kr, kb = LUMA_COEFFICIENTS[self.matrix]
+        kg = 1 - kr - kb
+        blue *= np.float32(2 * (1 - kb))  # B - Y
+        red *= np.float32(2 * (1 - kr))  # R - Y
         np.add(luma, red, out=pixels[..., 0])
         np.add(luma, blue, out=pixels[..., 2])
-        red *= np.float32(-of_red / of_green)
-        blue *= np.float32(-of_blue / of_green)
+        red *= np.float32(-kr / kg)
+        blue *= np.float32(-kb / kg)
         red += blue
         np.add(luma, red, out=pixels[..., 1])
         return np.clip(pixels, 0, 1, out=pixels)
@@ -92,48 +95,50 @@ class Conversion:
     def to_planes(self, pixels: Floats) -> list[Plane]:
         """Return the planes, rounded to samples; see `to_pixels`."""
         red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
-        if self.layout.kind == "gbr":
-            return [self._samples(plane, self.layout.top, 0) for plane in (green, blue, red)]
+        if self.pixel_format.kind == "gbr":
+            return [
+                self._quantise(plane, self.pixel_format.max_code, 0) for plane in (green, blue, red)
+            ]
         # Grey has no matrix of its own, and its three channels are nearly alike.
-        of_red, of_blue = SHARES[self.matrix if self.layout.kind == "yuv" else 1]
+        kr, kb = LUMA_COEFFICIENTS[self.matrix if self.pixel_format.kind == "yuv" else 1]
         luma = green
-        luma *= np.float32(1 - of_red - of_blue)
-        luma += np.float32(of_red) * red
-        luma += np.float32(of_blue) * blue
+        luma *= np.float32(1 - kr - kb)
+        luma += np.float32(kr) * red
+        luma += np.float32(kb) * blue
         planes = []
-        if self.layout.kind == "yuv":
-            for colour, share in ((blue, of_blue), (red, of_red)):
+        if self.pixel_format.kind == "yuv":
+            for colour, coefficient in ((blue, kb), (red, kr)):
                 colour -= luma
-                colour *= np.float32(0.5 / (1 - share))
-                planes.append(self._samples(self._gathered(colour), *self._chroma))
-        return [self._samples(luma, *self._luma), *planes]
+                colour *= np.float32(0.5 / (1 - coefficient))
+                planes.append(self._quantise(self._downsample_chroma(colour), *self._chroma_scale))
+        return [self._quantise(luma, *self._luma_scale), *planes]
 
     @property
-    def _luma(self) -> tuple[float, float]:
+    def _luma_scale(self) -> tuple[float, float]:
         """What 1 is, and where 0 lies, in samples."""
-        step = 2 ** (self.layout.bits - 8)
-        return (self.layout.top, 0) if self.full else (219 * step, 16 * step)
+        step = 2 ** (self.pixel_format.bits - 8)
+        return (self.pixel_format.max_code, 0) if self.full_range else (219 * step, 16 * step)
 
     @property
-    def _chroma(self) -> tuple[float, float]:
-        step = 2 ** (self.layout.bits - 8)
-        return (self.layout.top if self.full else 224 * step), 128 * step
+    def _chroma_scale(self) -> tuple[float, float]:
+        step = 2 ** (self.pixel_format.bits - 8)
+        return (self.pixel_format.max_code if self.full_range else 224 * step), 128 * step
 
-    def _spread(self, plane: Floats, height: int, width: int) -> Floats:
+    def _upsample_chroma(self, plane: Floats, height: int, width: int) -> Floats:
         """Bring chroma to the size of the picture."""
-        if self.layout.down == 2:
-            plane = _between(plane)[:height]
-        if self.layout.across == 2:
-            plane = np.ascontiguousarray(_at_the_left(plane)[:, :width])
+        if self.pixel_format.chroma_subsampling_y == 2:
+            plane = _upsample_centred(plane)[:height]
+        if self.pixel_format.chroma_subsampling_x == 2:
+            plane = np.ascontiguousarray(_upsample_left(plane)[:, :width])
         return plane
 
-    def _gathered(self, plane: Floats) -> Floats:
+    def _downsample_chroma(self, plane: Floats) -> Floats:
         """Average chroma to the size that it is stored in."""
-        if self.layout.down == 2:
+        if self.pixel_format.chroma_subsampling_y == 2:
             if plane.shape[0] % 2:
                 plane = np.concatenate([plane, plane[-1:]])
             plane = (plane[0::2] + plane[1::2]) * np.float32(0.5)
-        if self.layout.across == 2:
+        if self.pixel_format.chroma_subsampling_x == 2:
             if plane.shape[1] % 2:
                 plane = np.concatenate([plane, plane[:, -1:]], axis=1)
             near = plane[:, 0::2] * 2
@@ -144,22 +149,22 @@ class Conversion:
             plane = near
         return plane
 
-    def _samples(self, plane: Floats, one: float, zero: float) -> Plane:
-        plane = plane * np.float32(one)
-        plane += np.float32(zero)
+    def _quantise(self, plane: Floats, scale: float, offset: float) -> Plane:
+        plane = plane * np.float32(scale)
+        plane += np.float32(offset)
         np.rint(plane, out=plane)
-        np.clip(plane, 0, self.layout.top, out=plane)
-        return plane.astype(np.uint8 if self.layout.bits == 8 else np.uint16)
+        np.clip(plane, 0, self.pixel_format.max_code, out=plane)
+        return plane.astype(np.uint8 if self.pixel_format.bits == 8 else np.uint16)
 
 
-def _scaled(plane: Plane, one: float, zero: float) -> Floats:
+def _to_float(plane: Plane, scale: float, offset: float) -> Floats:
     floats = plane.astype(np.float32)
-    floats -= np.float32(zero)
-    floats *= np.float32(1 / one)
+    floats -= np.float32(offset)
+    floats *= np.float32(1 / scale)
     return floats
 
 
-def _between(plane: Floats) -> Floats:
+def _upsample_centred(plane: Floats) -> Floats:
     """Double the rows, samples lying between two of them."""
     padded = np.concatenate([plane[:1], plane, plane[-1:]])
     padded *= np.float32(0.25)
@@ -170,7 +175,7 @@ def _between(plane: Floats) -> Floats:
     return rows
 
 
-def _at_the_left(plane: Floats) -> Floats:
+def _upsample_left(plane: Floats) -> Floats:
     """Double the columns, samples lying on the left one of two."""
     columns = np.empty((plane.shape[0], 2 * plane.shape[1]), np.float32)
     columns[:, 0::2] = plane

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from burnish.errors import UsageError
-from burnish.params import ColourParam, FileParam, settle
+from burnish.params import ColourParam, FileParam, resolve_params
 from burnish.regions.edits.adjust import adjusted
 from burnish.regions.edits.anonymise import hidden
-from burnish.regions.edits.background import background, covering
+from burnish.regions.edits.background import background, cover_resize
 from burnish.regions.edits.blur import blurred, gaussian
 from burnish.regions.edits.fill import filled
 from burnish.regions.edits.pixelate import pixelated
 from burnish.regions.edits.remove import removed
 from burnish.regions.edits.splash import greyed
-from burnish.regions.edits.srgb import decoded, encoded
+from burnish.regions.edits.srgb import from_linear, to_linear
 from burnish.regions.edits.table import EDITS
 
 ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is not installed")
@@ -30,8 +30,8 @@ def test_light_is_srgb_s():
     """scikit-image goes from linear light to XYZ by one matrix; grey tells the curve alone."""
     codes = np.linspace(0, 1, 1001).astype(np.float32)
     y = color.rgb2xyz(np.repeat(codes[:, None], 3, axis=1))[..., 1]
-    np.testing.assert_allclose(decoded(codes), y, atol=2e-6)
-    np.testing.assert_allclose(encoded(decoded(codes)), codes, atol=1e-6)
+    np.testing.assert_allclose(to_linear(codes), y, atol=2e-6)
+    np.testing.assert_allclose(from_linear(to_linear(codes)), codes, atol=1e-6)
 
 
 def test_splash_keeps_luminance_and_nothing_else(photo):
@@ -113,11 +113,11 @@ def test_fill_and_background_colour(photo):
 def test_a_background_image_covers_with_its_middle():
     image = np.zeros((10, 40, 3), np.float32)
     image[:, 15:25] = 1
-    np.testing.assert_array_equal(covering(image, (10, 10)), 1)
-    enlarged = covering(image, (20, 20))
+    np.testing.assert_array_equal(cover_resize(image, (10, 10)), 1)
+    enlarged = cover_resize(image, (20, 20))
     assert enlarged.shape == (20, 20, 3)
     assert enlarged[:, 3:17].min() > 0.9
-    np.testing.assert_array_equal(covering(image, (40, 10)), image)
+    np.testing.assert_array_equal(cover_resize(image, (40, 10)), image)
 
 
 def test_a_background_is_one_thing(photo):
@@ -188,12 +188,12 @@ def test_anonymise_is_its_methods(photo):
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_every_edit_of_the_table_runs_at_its_defaults(edit, photo):
     pixels, mask = photo
-    values = edit.settle({})
+    values = edit.resolve_params({})
     for param in edit.params:
         if isinstance(param, ColourParam):
             assert values[param.name] is None
         if isinstance(param, FileParam):
-            assert param.otherwise
+            assert param.default_text
     if edit.call:
         result = edit.prepared(values)(pixels, mask)
         assert result.shape == pixels.shape
@@ -202,11 +202,11 @@ def test_every_edit_of_the_table_runs_at_its_defaults(edit, photo):
 
 def test_no_edit_is_called_like_an_operator_or_a_network():
     from burnish.operators.registry import OPERATORS
-    from burnish.runtime.model_registry import names
+    from burnish.runtime.model_registry import model_names
 
-    assert not set(EDITS) & {*OPERATORS, *names()}
+    assert not set(EDITS) & {*OPERATORS, *model_names()}
 
 
 def test_a_method_that_there_is_none_of():
     with pytest.raises(UsageError, match="method: expected fill, blur or pixelate, got smudge"):
-        settle(EDITS["anonymise"].params, {"method": "smudge"}, of="anonymise")
+        resolve_params(EDITS["anonymise"].params, {"method": "smudge"}, owner="anonymise")

@@ -4,35 +4,40 @@ from pathlib import Path
 from typing import Any
 
 from burnish.detection import coco
-from burnish.detection.card import Measurement
-from burnish.detection.training.config import Settings
-from burnish.detection.training.job import Order, Watch, classes_of, learn
+from burnish.detection.card import CocoMetrics
+from burnish.detection.training.config import DetectorTrainConfig
+from burnish.detection.training.job import (
+    DetectorRequest,
+    DetectorTrainCallbacks,
+    annotated_classes,
+    run_request,
+)
 from burnish.errors import UsageError
 from burnish.training.config import parse_budget
 
-Pairs = tuple[tuple[Path, Path], ...]
+DatasetPaths = tuple[tuple[Path, Path], ...]
 
 
 def train_detector(
     *,
-    sets: Pairs,
-    held_out: Pairs,
+    datasets: DatasetPaths,
+    validation: DatasetPaths,
     classes: tuple[str, ...],
-    rest: str | None,
+    other_class: str | None,
     budget: str | None,
     steps: int | None,
-    run: Path | None,
+    run_dir: Path | None,
     output: Path,
-    watch: Watch,
-    chosen: dict[str, Any],
-    ordered: dict[str, Any],
-) -> tuple[Path, tuple[Measurement, ...]]:
+    callbacks: DetectorTrainCallbacks,
+    config_fields: dict[str, Any],
+    request_fields: dict[str, Any],
+) -> tuple[Path, tuple[CocoMetrics, ...]]:
     """Learn a detector as a person has asked for it.
 
     Parameters
     ----------
     classes : by default all categories of which there is an object
-    chosen, ordered : more fields of the settings and of the order
+    config_fields, request_fields : more fields of the settings and of the order
 
     Raises
     ------
@@ -47,22 +52,28 @@ def train_detector(
         raise UsageError(
             "--output", expected="a name that ends with .onnx", got=output.name, remedy="rename it"
         )
-    there = classes_of([coco.read(*pair) for pair in sets])
+    available = annotated_classes([coco.read_dataset(*pair) for pair in datasets])
     for name in classes:
-        if name not in there:
+        if name not in available:
             raise UsageError(
                 f"--class {name}",
                 expected="a category of which the COCO files have objects",
                 got="none of it",
-                remedy=f"there are {', '.join(there[:20])}",
+                remedy=f"there are {', '.join(available[:20])}",
             )
-    wanted = classes or (() if rest else there)
-    settings = Settings(
-        tuple(dict.fromkeys([*wanted, *([rest] if rest else [])])),
-        rest,
+    selected = classes or (() if other_class else available)
+    config = DetectorTrainConfig(
+        tuple(dict.fromkeys([*selected, *([other_class] if other_class else [])])),
+        other_class,
         steps=steps,
         budget=None if steps else parse_budget(budget or "30m"),
-        **chosen,
+        **config_fields,
     )
-    order = Order(sets, held_out, run=run or Path("runs") / output.stem, output=output, **ordered)
-    return learn(settings, order, watch)
+    request = DetectorRequest(
+        datasets,
+        validation,
+        run_dir=run_dir or Path("runs") / output.stem,
+        output=output,
+        **request_fields,
+    )
+    return run_request(config, request, callbacks)

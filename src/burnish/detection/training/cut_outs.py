@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from burnish.detection.resize import fit
+from burnish.detection.resize import resize
 from burnish.errors import UsageError
 from burnish.photo import Photo
 from burnish.types import BoolMask, Pixels
 
 # Larger ones are brought down: no picture that is learnt from is larger.
-_LARGEST = 400
+_MAX_SIDE = 400
 # An object that is hidden more than this is no example of itself any more.
-_VISIBLE = 0.1
+_MIN_VISIBLE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +36,20 @@ class Scene:
     masks: tuple[BoolMask, ...]
 
 
-def read_cut_outs(folder: str | Path, classes: Sequence[str], rest: str | None) -> list[CutOut]:
+def read_cut_outs(
+    folder: str | Path, classes: Sequence[str], other_class: str | None
+) -> list[CutOut]:
     """Read all pictures with alpha in a folder and below, in the order of their names.
 
-    One that lies in a folder called as a class is of that class, others are of class `rest`.
+    One that lies in a folder called as a class is of that class, others are of class `other_class`.
 
     Raises
     ------
     UsageError : there is none, or one belongs to no class
     """
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
-    found = [_read(path, classes, rest, Path(folder)) for path in paths]
-    cut_outs = [cut_out for cut_out in found if cut_out is not None]
+    loaded = [_read_cut_out(path, classes, other_class, Path(folder)) for path in paths]
+    cut_outs = [cut_out for cut_out in loaded if cut_out is not None]
     if not cut_outs:
         raise UsageError(
             str(folder),
@@ -61,12 +63,14 @@ def read_cut_outs(folder: str | Path, classes: Sequence[str], rest: str | None) 
 _SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".avif")
 
 
-def _read(path: Path, classes: Sequence[str], rest: str | None, folder: Path) -> CutOut | None:
+def _read_cut_out(
+    path: Path, classes: Sequence[str], other_class: str | None, folder: Path
+) -> CutOut | None:
     photo = Photo.open(path)
     if photo.alpha is None or not (photo.alpha > 0.5).any():
         return None
-    named = [part for part in path.relative_to(folder).parts[:-1] if part in classes]
-    label = named[-1] if named else rest
+    class_folders = [crop for crop in path.relative_to(folder).parts[:-1] if crop in classes]
+    label = class_folders[-1] if class_folders else other_class
     if label is None:
         raise UsageError(
             str(path),
@@ -76,13 +80,13 @@ def _read(path: Path, classes: Sequence[str], rest: str | None, folder: Path) ->
         )
     rows, columns = (np.flatnonzero((photo.alpha > 0.02).any(axis)) for axis in (1, 0))
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return _scaled(
+    return _scale(
         CutOut(label, photo.pixels[part], photo.alpha[part]),
-        min(1.0, _LARGEST / max(len(rows), len(columns))),
+        min(1.0, _MAX_SIDE / max(len(rows), len(columns))),
     )
 
 
-def paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Scene:
+def copy_paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Scene:
     """Put a cut-out somewhere into a scene, in front of all else.
 
     Its size, place, tilt, light and the softness of its edge are drawn; it is never enlarged by
@@ -97,53 +101,57 @@ def paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Scene:
     at random are enough.
     """
     height, width = scene.pixels.shape[:2]
-    own = max(cut_out.alpha.shape)
-    wanted = min(height, width) * 2 ** random.uniform(-3.2, -0.15)
-    moved = _scaled(cut_out, min(wanted / own, 1.33))
+    longest_side = max(cut_out.alpha.shape)
+    target_side = min(height, width) * 2 ** random.uniform(-3.2, -0.15)
+    transformed = _scale(cut_out, min(target_side / longest_side, 1.33))
     if random.random() < 0.5:
-        moved = CutOut(moved.label, moved.pixels[:, ::-1], moved.alpha[:, ::-1])
-    moved = _tilted(moved, random.normal(0, 8))
-    h, w = moved.alpha.shape
+        transformed = CutOut(
+            transformed.label, transformed.pixels[:, ::-1], transformed.alpha[:, ::-1]
+        )
+    transformed = _rotate(transformed, random.normal(0, 8))
+    h, w = transformed.alpha.shape
     top = int(random.integers(-h // 4, max(height - 3 * h // 4, -h // 4 + 1)))
     left = int(random.integers(-w // 4, max(width - 3 * w // 4, -w // 4 + 1)))
     rows = slice(max(top, 0), min(top + h, height))
     columns = slice(max(left, 0), min(left + w, width))
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return scene
-    inside = (
+    visible = (
         slice(rows.start - top, rows.stop - top),
         slice(columns.start - left, columns.stop - left),
     )
-    alpha = _softened(moved.alpha, random)[inside]
-    colours = moved.pixels[inside] * random.uniform(0.75, 1.2) * random.uniform(0.93, 1.07, 3)
+    alpha = _vary_edge(transformed.alpha, random)[visible]
+    colours = (
+        transformed.pixels[visible] * random.uniform(0.75, 1.2) * random.uniform(0.93, 1.07, 3)
+    )
     pixels = scene.pixels.copy()
-    behind = pixels[rows, columns]
-    pixels[rows, columns] = (behind + alpha[..., None] * (colours - behind)).clip(0, 1)
+    background = pixels[rows, columns]
+    pixels[rows, columns] = (background + alpha[..., None] * (colours - background)).clip(0, 1)
     covered = np.zeros((height, width), bool)
-    covered[rows, columns] = moved.alpha[inside] > 0.5
-    return _behind(Scene(pixels, scene.labels, scene.masks), covered, moved.label)
+    covered[rows, columns] = transformed.alpha[visible] > 0.5
+    return _occlude(Scene(pixels, scene.labels, scene.masks), covered, transformed.label)
 
 
-def _behind(scene: Scene, covered: BoolMask, label: str) -> Scene:
-    left = [mask & ~covered for mask in scene.masks]
-    kept = [
+def _occlude(scene: Scene, covered: BoolMask, label: str) -> Scene:
+    visible_masks = [mask & ~covered for mask in scene.masks]
+    indices = [
         index
-        for index, (before, after) in enumerate(zip(scene.masks, left, strict=True))
-        if after.sum() > max(_VISIBLE * before.sum(), 8)
+        for index, (before, after) in enumerate(zip(scene.masks, visible_masks, strict=True))
+        if after.sum() > max(_MIN_VISIBLE * before.sum(), 8)
     ]
-    labels = [scene.labels[index] for index in kept]
-    masks = [left[index] for index in kept]
+    labels = [scene.labels[index] for index in indices]
+    masks = [visible_masks[index] for index in indices]
     if covered.sum() > 32:
         labels, masks = [*labels, label], [*masks, covered]
     return Scene(scene.pixels, tuple(labels), tuple(masks))
 
 
-def _softened(alpha: Pixels, random: np.random.Generator) -> Pixels:
+def _vary_edge(alpha: Pixels, random: np.random.Generator) -> Pixels:
     """Blend as it is, with a harder edge, or with a softer one."""
-    way = random.integers(3)
-    if way == 0:
+    mode = random.integers(3)
+    if mode == 0:
         return alpha
-    if way == 1:
+    if mode == 1:
         hard: Pixels = ((alpha - 0.5) * 4 + 0.5).clip(0, 1)
         return hard
     image = pyvips.Image.new_from_memory(
@@ -153,29 +161,30 @@ def _softened(alpha: Pixels, random: np.random.Generator) -> Pixels:
     return np.minimum(soft.reshape(alpha.shape), 1)
 
 
-def _scaled(cut_out: CutOut, by: float) -> CutOut:
+def _scale(cut_out: CutOut, factor: float) -> CutOut:
     height, width = cut_out.alpha.shape
-    size = max(2, round(width * by)), max(2, round(height * by))
-    return _from_four(cut_out.label, fit(_as_four(cut_out), size))
+    size = max(2, round(width * factor)), max(2, round(height * factor))
+    return _from_rgba(cut_out.label, resize(_to_rgba(cut_out), size))
 
 
-def _tilted(cut_out: CutOut, degrees: float) -> CutOut:
-    four = _as_four(cut_out)
-    image = pyvips.Image.new_from_memory(four.data, four.shape[1], four.shape[0], 4, "float")
-    turned = image.rotate(degrees, background=[0, 0, 0, 0])
-    shape = turned.height, turned.width, 4
-    return _from_four(
-        cut_out.label, np.frombuffer(turned.write_to_memory(), np.float32).reshape(shape).clip(0, 1)
+def _rotate(cut_out: CutOut, degrees: float) -> CutOut:
+    rgba = _to_rgba(cut_out)
+    image = pyvips.Image.new_from_memory(rgba.data, rgba.shape[1], rgba.shape[0], 4, "float")
+    rotated = image.rotate(degrees, background=[0, 0, 0, 0])
+    shape = rotated.height, rotated.width, 4
+    return _from_rgba(
+        cut_out.label,
+        np.frombuffer(rotated.write_to_memory(), np.float32).reshape(shape).clip(0, 1),
     )
 
 
-def _as_four(cut_out: CutOut) -> Pixels:
+def _to_rgba(cut_out: CutOut) -> Pixels:
     """Return colours weighted with alpha, and alpha: what may be averaged."""
     alpha = cut_out.alpha[..., None]
     return np.ascontiguousarray(np.concatenate([cut_out.pixels * alpha, alpha], 2), np.float32)
 
 
-def _from_four(label: str, four: Pixels) -> CutOut:
-    alpha = four[..., 3]
-    pixels: Pixels = (four[..., :3] / np.maximum(alpha, 1e-3)[..., None]).clip(0, 1)
+def _from_rgba(label: str, rgba: Pixels) -> CutOut:
+    alpha = rgba[..., 3]
+    pixels: Pixels = (rgba[..., :3] / np.maximum(alpha, 1e-3)[..., None]).clip(0, 1)
     return CutOut(label, pixels, alpha)

@@ -14,36 +14,41 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from burnish.detection.training.efficientnet_lite import MEAN, STD, TAP_CHANNELS, Lite0
-from burnish.detection.training.heads import Heads
-from burnish.detection.training.mask_iou import MaskScore
-from burnish.detection.training.network import MaskNetwork, Proposer
+from burnish.detection.training.efficientnet_lite import (
+    FEATURE_CHANNELS,
+    MEAN,
+    STD,
+    EfficientNetLite0,
+)
+from burnish.detection.training.heads import DetectionHeads
+from burnish.detection.training.mask_iou import MaskIoUHead
+from burnish.detection.training.network import MaskRCNNModule, TracingRPN
 
 
 @dataclass(frozen=True)
-class Layout:
+class DetectorSpec:
     """A kind of detector.
 
     Parameters
     ----------
-    shorter, longer : a picture is brought to this shorter side, px, unless its longer side would
+    min_size, max_size : a picture is brought to this shorter side, px, unless its longer side would
         exceed the other
     build : number of classes -> an untrained network
     """
 
     name: str
-    shorter: int
-    longer: int
-    build: Callable[[int], MaskNetwork]
+    min_size: int
+    max_size: int
+    build: Callable[[int], MaskRCNNModule]
 
 
-class Pyramid(nn.Module):
+class BackboneWithFPN(nn.Module):
     """A backbone and a feature pyramid on it, with one more level for large objects."""
 
-    def __init__(self, body: nn.Module, taken: list[int], channels: int) -> None:
+    def __init__(self, body: nn.Module, in_channels: list[int], out_channels: int) -> None:
         super().__init__()
         self.body = body
-        self.fpn = FeaturePyramidNetwork(taken, channels, LastLevelMaxPool())
+        self.fpn = FeaturePyramidNetwork(in_channels, out_channels, LastLevelMaxPool())
 
     def forward(self, image: Tensor) -> "OrderedDict[str, Tensor]":
         """Return maps by name: "0", "1", "2" and "pool"."""
@@ -52,25 +57,27 @@ class Pyramid(nn.Module):
 
 
 # Of the light detector: channels of pyramid and heads, and width of the box head.
-_CHANNELS = 96
-_HIDDEN = 384
-_ANCHORS = ((16, 24), (40, 60), (90, 130), (180, 260))
-_RATIOS = (0.5, 1.0, 2.0)
+_FPN_CHANNELS = 96
+_BOX_HEAD_DIM = 384
+_ANCHOR_SIZES = ((16, 24), (40, 60), (90, 130), (180, 260))
+_ASPECT_RATIOS = (0.5, 1.0, 2.0)
 
 
-def light(classes: int, *, mask_score: bool = False, edges: float = 0.0) -> MaskNetwork:
+def lite_mask_rcnn(
+    classes: int, *, mask_iou_head: bool = False, edge_loss_weight: float = 0.0
+) -> MaskRCNNModule:
     """Build the light detector: EfficientNet-Lite0, few channels, few proposals.
 
     Parameters
     ----------
     classes : how many, the background not counted
-    mask_score : whether a head tells how well each mask fits
-    edges : weight of the edge agreement loss in training
+    mask_iou_head : whether a head tells how well each mask fits
+    edge_loss_weight : weight of the edge agreement loss in training
     """
-    anchors = AnchorGenerator(_ANCHORS, (_RATIOS,) * len(_ANCHORS))
-    rpn = Proposer(
+    anchors = AnchorGenerator(_ANCHOR_SIZES, (_ASPECT_RATIOS,) * len(_ANCHOR_SIZES))
+    rpn = TracingRPN(
         anchors,
-        RPNHead(_CHANNELS, anchors.num_anchors_per_location()[0]),
+        RPNHead(_FPN_CHANNELS, anchors.num_anchors_per_location()[0]),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=128,
@@ -79,10 +86,10 @@ def light(classes: int, *, mask_score: bool = False, edges: float = 0.0) -> Mask
         post_nms_top_n={"training": 300, "testing": 120},
         nms_thresh=0.7,
     )
-    heads = Heads(
-        _pool(7),
-        TwoMLPHead(_CHANNELS * 7 * 7, _HIDDEN),
-        FastRCNNPredictor(_HIDDEN, classes + 1),
+    heads = DetectionHeads(
+        _roi_align(7),
+        TwoMLPHead(_FPN_CHANNELS * 7 * 7, _BOX_HEAD_DIM),
+        FastRCNNPredictor(_BOX_HEAD_DIM, classes + 1),
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.5,
         batch_size_per_image=64,
@@ -91,42 +98,50 @@ def light(classes: int, *, mask_score: bool = False, edges: float = 0.0) -> Mask
         score_thresh=0.05,
         nms_thresh=0.5,
         detections_per_img=50,
-        mask_roi_pool=_pool(14),
-        mask_head=MaskRCNNHeads(_CHANNELS, [_CHANNELS] * 3, 1),
-        mask_predictor=MaskRCNNPredictor(_CHANNELS, _CHANNELS, classes + 1),
+        mask_roi_pool=_roi_align(14),
+        mask_head=MaskRCNNHeads(_FPN_CHANNELS, [_FPN_CHANNELS] * 3, 1),
+        mask_predictor=MaskRCNNPredictor(_FPN_CHANNELS, _FPN_CHANNELS, classes + 1),
     )
     # Masks begin undecided: the backbone's large features would decide at random.
     nn.init.normal_(heads.mask_predictor.mask_fcn_logits.weight, std=1e-3)
-    heads.add(MaskScore(_CHANNELS, classes + 1) if mask_score else None, edges)
-    body = Pyramid(Lite0(), TAP_CHANNELS, _CHANNELS)
-    return MaskNetwork(body, rpn, heads, MEAN, STD)
+    heads.configure(
+        MaskIoUHead(_FPN_CHANNELS, classes + 1) if mask_iou_head else None, edge_loss_weight
+    )
+    body = BackboneWithFPN(EfficientNetLite0(), FEATURE_CHANNELS, _FPN_CHANNELS)
+    return MaskRCNNModule(body, rpn, heads, MEAN, STD)
 
 
-def _pool(side: int) -> MultiScaleRoIAlign:
+def _roi_align(side: int) -> MultiScaleRoIAlign:
     # Objects of half the usual size lie on the middle level: the pictures are small.
     return MultiScaleRoIAlign(["0", "1", "2"], side, 2, canonical_scale=112)
 
 
-def full(classes: int) -> MaskNetwork:
+def resnet50_mask_rcnn(classes: int) -> MaskRCNNModule:
     """Build torchvision's maskrcnn_resnet50_fpn_v2, its parts under the same names.
 
     Parameters
     ----------
     classes : how many, the background not counted
     """
-    theirs = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=classes + 1)
+    torchvision_model = maskrcnn_resnet50_fpn_v2(
+        weights=None, weights_backbone=None, num_classes=classes + 1
+    )
     # The very modules of torchvision, with this project's methods.
-    rpn: Any = theirs.rpn
-    rpn.__class__ = Proposer
-    heads: Any = theirs.roi_heads
-    heads.__class__ = Heads
+    rpn: Any = torchvision_model.rpn
+    rpn.__class__ = TracingRPN
+    heads: Any = torchvision_model.roi_heads
+    heads.__class__ = DetectionHeads
     heads.add(None)
-    return MaskNetwork(
-        theirs.backbone, rpn, heads, theirs.transform.image_mean, theirs.transform.image_std
+    return MaskRCNNModule(
+        torchvision_model.backbone,
+        rpn,
+        heads,
+        torchvision_model.transform.image_mean,
+        torchvision_model.transform.image_std,
     )
 
 
-LAYOUTS = {
-    "light": Layout("light", 320, 480, light),
-    "full": Layout("full", 800, 1333, full),
+DETECTORS = {
+    "light": DetectorSpec("light", 320, 480, lite_mask_rcnn),
+    "full": DetectorSpec("full", 800, 1333, resnet50_mask_rcnn),
 }

@@ -9,7 +9,7 @@ _SOBEL = torch.tensor(
 )
 
 
-def edge_agreement(predicted: Tensor, true: Tensor) -> Tensor:
+def edge_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """Return the mean squared difference of two sets of masks' Sobel derivatives.
 
     Shape: (N, h, w) and (N, h, w), both in [0, 1] -> (); zero where N is
@@ -24,11 +24,11 @@ def edge_agreement(predicted: Tensor, true: Tensor) -> Tensor:
     --------
     >>> step = torch.zeros(1, 5, 5)
     >>> step[:, :, 3:] = 1
-    >>> edge_agreement(step, step).item(), edge_agreement(step, torch.zeros(1, 5, 5)).item()
+    >>> edge_loss(step, step).item(), edge_loss(step, torch.zeros(1, 5, 5)).item()
     (0.0, 5.333333492279053)
     """
     if not len(predicted):
         return predicted.sum()
     filters = _SOBEL.to(predicted)
-    ours, theirs = (F.conv2d(mask[:, None], filters) for mask in (predicted, true))
-    return F.mse_loss(ours, theirs)
+    predicted_edges, true_edges = (F.conv2d(mask[:, None], filters) for mask in (predicted, true))
+    return F.mse_loss(predicted_edges, true_edges)

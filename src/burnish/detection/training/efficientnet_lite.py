@@ -20,14 +20,14 @@ _STAGES = (
     (3, 1, 6, 320, 1),
 )
 # The last blocks at strides of 8, 16 and 32, and their channels.
-_TAPS = {4: "0", 10: "1", 15: "2"}
-TAP_CHANNELS = [40, 112, 320]
+_FEATURE_BLOCKS = {4: "0", 10: "1", 15: "2"}
+FEATURE_CHANNELS = [40, 112, 320]
 # The weights were learnt on (0..255 - 127) / 128.
 MEAN = (127 / 255,) * 3
 STD = (128 / 255,) * 3
 
 
-class Convolution(nn.Sequential):
+class ConvBNReLU6(nn.Sequential):
     """A convolution, its normaliser, and a rectifier up to 6 unless `linear`.
 
     Shape: (N, C, H, W) -> (N, D, H / stride, W / stride), for H and W that stride divides
@@ -35,16 +35,16 @@ class Convolution(nn.Sequential):
 
     def __init__(
         self,
-        taken: int,
-        given: int,
+        in_channels: int,
+        out_channels: int,
         kernel: int,
         stride: int = 1,
         groups: int = 1,
         *,
         linear: bool = False,
     ) -> None:
-        conv = nn.Conv2d(taken, given, kernel, stride, groups=groups, bias=False)
-        layers: list[nn.Module] = [conv, nn.BatchNorm2d(given, eps=1e-3)]
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+        layers: list[nn.Module] = [conv, nn.BatchNorm2d(out_channels, eps=1e-3)]
         super().__init__(*layers, *([] if linear else [nn.ReLU6(inplace=True)]))
         # As TensorFlow pads: what is odd goes below and to the right.
         before = (kernel - stride) // 2
@@ -57,16 +57,22 @@ class Convolution(nn.Sequential):
         return result
 
 
-class Block(nn.Module):
+class InvertedResidual(nn.Module):
     """An inverted residual: widen, filter each channel by itself, narrow."""
 
-    def __init__(self, taken: int, given: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int
+    ) -> None:
         super().__init__()
-        wide = taken * expansion
-        self.expand = Convolution(taken, wide, 1) if expansion > 1 else nn.Identity()
-        self.depthwise = Convolution(wide, wide, kernel, stride, groups=wide)
-        self.project = Convolution(wide, given, 1, linear=True)
-        self.residual = stride == 1 and taken == given
+        hidden_channels = in_channels * expansion
+        self.expand = (
+            ConvBNReLU6(in_channels, hidden_channels, 1) if expansion > 1 else nn.Identity()
+        )
+        self.depthwise = ConvBNReLU6(
+            hidden_channels, hidden_channels, kernel, stride, groups=hidden_channels
+        )
+        self.project = ConvBNReLU6(hidden_channels, out_channels, 1, linear=True)
+        self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, input: Tensor) -> Tensor:
         """Widen, filter, narrow, and add what came in where it fits."""
@@ -74,7 +80,7 @@ class Block(nn.Module):
         return input + result if self.residual else result
 
 
-class Lite0(nn.Module):
+class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 up to its last block.
 
     Shape: (N, 3, H, W) -> {"0": (N, 40, H/8, W/8), "1": (N, 112, H/16, W/16),
@@ -83,27 +89,31 @@ class Lite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Convolution(3, 32, 3, 2)
+        self.stem = ConvBNReLU6(3, 32, 3, 2)
         blocks = []
-        taken = 32
-        for kernel, stride, expansion, given, repeats in _STAGES:
+        in_channels = 32
+        for kernel, stride, expansion, out_channels, repeats in _STAGES:
             for index in range(repeats):
-                blocks.append(Block(taken, given, kernel, 1 if index else stride, expansion))
-                taken = given
+                blocks.append(
+                    InvertedResidual(
+                        in_channels, out_channels, kernel, 1 if index else stride, expansion
+                    )
+                )
+                in_channels = out_channels
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, input: Tensor) -> "OrderedDict[str, Tensor]":
         """Return the feature maps by name."""
-        taps: OrderedDict[str, Tensor] = OrderedDict()
+        feature_maps: OrderedDict[str, Tensor] = OrderedDict()
         features = self.stem(input)
         for index, block in enumerate(self.blocks):
             features = block(features)
-            if index in _TAPS:
-                taps[_TAPS[index]] = features
-        return taps
+            if index in _FEATURE_BLOCKS:
+                feature_maps[_FEATURE_BLOCKS[index]] = features
+        return feature_maps
 
 
-def load_imagenet(backbone: Lite0, path: Path) -> None:
+def load_imagenet_weights(backbone: EfficientNetLite0, path: Path) -> None:
     """Load ImageNet weights in the naming of the package efficientnet-lite-pytorch.
 
     Raises
@@ -111,8 +121,8 @@ def load_imagenet(backbone: Lite0, path: Path) -> None:
     ModelError : the file holds no such weights
     """
     try:
-        theirs = torch.load(path, weights_only=True, map_location="cpu")
-        backbone.load_state_dict(_renamed(theirs))
+        state_dict = torch.load(path, weights_only=True, map_location="cpu")
+        backbone.load_state_dict(_convert_names(state_dict))
     except Exception as error:  # torch raises a dozen kinds for a file that is not its own
         raise ModelError(
             str(path),
@@ -122,14 +132,14 @@ def load_imagenet(backbone: Lite0, path: Path) -> None:
         ) from error
 
 
-def _renamed(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
-    ours = {}
-    for name, value in theirs.items():
+def _convert_names(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    converted = {}
+    for name, value in state_dict.items():
         parts = name.split(".")
         if parts[0] == "_conv_stem":
-            ours[f"stem.0.{parts[1]}"] = value
+            converted[f"stem.0.{parts[1]}"] = value
         elif parts[0] == "_bn0":
-            ours[f"stem.1.{parts[1]}"] = value
+            converted[f"stem.1.{parts[1]}"] = value
         elif parts[0] == "_blocks":
             layer = {
                 "_expand_conv": "expand.0",
@@ -139,5 +149,5 @@ def _renamed(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
                 "_bn1": "depthwise.1",
                 "_bn2": "project.1",
             }[parts[2]]
-            ours[f"blocks.{parts[1]}.{layer}.{parts[3]}"] = value
-    return ours
+            converted[f"blocks.{parts[1]}.{layer}.{parts[3]}"] = value
+    return converted

@@ -14,53 +14,53 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from burnish.detection import detector_file
-from burnish.detection.card import CARD_KEY, INPUT, OUTPUTS, STEPS, DetectorCard
-from burnish.detection.training.fuse import fuse
-from burnish.detection.training.network import MaskNetwork
+from burnish.detection.card import CARD_KEY, INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
+from burnish.detection.training.fuse import fuse_batchnorm
+from burnish.detection.training.network import MaskRCNNModule
 from burnish.errors import ModelError, OutputError
-from burnish.files import check_free, writing
-from burnish.modelfile.weight_dtypes import narrow
+from burnish.files import atomic_write, check_absent
+from burnish.modelfile.weight_dtypes import downcast_weights
 
 # The newest that the tracing exporter writes for torchvision's operators without loss.
 OPSET = 17
 # Height and width, px: where the export is compared with torch.
-_SIZES = ((96, 128), (150, 101))
+_TEST_SIZES = ((96, 128), (150, 101))
 # Apart by more than this is another network: convolutions add in another order than torch's.
 BOX_TOLERANCE = 0.05
 TOLERANCE = 2e-3
 # So many must agree: a wrong graph has none or few in common.
-_AGREE = 0.9
+_MIN_AGREEMENT = 0.9
 
 Values = NDArray[Any]
 
 
-class _Whole(nn.Module):
+class ExportWrapper(nn.Module):
     """A network with the ends of a detector's graph; labels count from 0."""
 
-    def __init__(self, network: MaskNetwork) -> None:
+    def __init__(self, network: MaskRCNNModule) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        found, proposed = self.network.find(image)
+        detections, proposals = self.network.detect(image)
         return (
-            found.boxes,
-            found.labels - 1,
-            found.scores,
-            found.masks,
-            found.chosen,
-            proposed.anchors,
-            proposed.proposals,
-            proposed.objectness,
+            detections.boxes,
+            detections.labels - 1,
+            detections.scores,
+            detections.masks,
+            detections.proposal_indices,
+            proposals.anchors,
+            proposals.proposals,
+            proposals.objectness,
         )
 
 
 def export(
-    network: MaskNetwork,
+    network: MaskRCNNModule,
     card: DetectorCard,
     path: str | Path,
     *,
-    half: bool = False,
+    fp16: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Write a detector's file, or write nothing.
@@ -72,7 +72,7 @@ def export(
     ----------
     network : is left as it is
     path : ends with ``.onnx``
-    half : round kernels to what 16 bits hold, and store them so
+    fp16 : round kernels to what 16 bits hold, and store them so
 
     Raises
     ------
@@ -84,46 +84,46 @@ def export(
         raise OutputError(
             str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
         )
-    check_free(target, overwrite=overwrite)
+    check_absent(target, overwrite=overwrite)
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    fuse(frozen)
-    if half:
-        _round(frozen)
-    whole = _Whole(frozen).eval()  # or the exporter hands it back in training
-    model = _graph(whole, card)
-    if half:
-        narrow(model)
+    fuse_batchnorm(frozen)
+    if fp16:
+        _round_weights_to_fp16(frozen)
+    wrapper = ExportWrapper(frozen).eval()  # or the exporter hands it back in training
+    model = _trace_to_onnx(wrapper, card)
+    if fp16:
+        downcast_weights(model)
     model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
     data = model.SerializeToString(deterministic=True)
-    detector_file.parse(data, where=target.name)
-    _check_same(data, whole, card)
-    with writing(target, overwrite=overwrite) as file:
+    detector_file.parse(data, source=target.name)
+    _check_against_torch(data, wrapper, card)
+    with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
 
 
-def _round(network: nn.Module) -> None:
+def _round_weights_to_fp16(network: nn.Module) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim >= 2:
                 parameter.copy_(parameter.half().float())
 
 
-def _graph(whole: _Whole, card: DetectorCard) -> ModelProto:
+def _trace_to_onnx(wrapper: ExportWrapper, card: DetectorCard) -> ModelProto:
     content: Any = BytesIO()
     example = torch.rand(3, 128, 160, generator=torch.Generator().manual_seed(0))
-    counted = {name: {0: name} for name in (*OUTPUTS, *STEPS)}
+    dynamic_axes = {name: {0: name} for name in (*OUTPUTS, *TRACE_OUTPUTS)}
     try:
         # The tracer warns of each size that it meets; whether they are free is tested afterwards.
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                whole,
+                wrapper,
                 (example,),
                 content,
                 input_names=[INPUT],
-                output_names=[*OUTPUTS, *STEPS],
-                dynamic_axes={INPUT: {1: "height", 2: "width"}, **counted},
+                output_names=[*OUTPUTS, *TRACE_OUTPUTS],
+                dynamic_axes={INPUT: {1: "height", 2: "width"}, **dynamic_axes},
                 opset_version=OPSET,
                 dynamo=False,
             )
@@ -141,32 +141,34 @@ def _graph(whole: _Whole, card: DetectorCard) -> ModelProto:
     return model
 
 
-def _check_same(data: bytes, whole: _Whole, card: DetectorCard) -> None:
+def _check_against_torch(data: bytes, wrapper: ExportWrapper, card: DetectorCard) -> None:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
-    names = (*OUTPUTS, *STEPS)
-    for height, width in _SIZES:
+    names = (*OUTPUTS, *TRACE_OUTPUTS)
+    for height, width in _TEST_SIZES:
         image = generator.random((3, height, width), dtype=np.float32)
-        theirs = dict(zip(names, session.run([*names], {INPUT: image}), strict=True))
+        onnx_outputs = dict(zip(names, session.run([*names], {INPUT: image}), strict=True))
         with torch.no_grad():
-            found = whole(torch.from_numpy(image))
-        ours = {name: part.numpy() for name, part in zip(names, found, strict=True)}
+            outputs = wrapper(torch.from_numpy(image))
+        torch_outputs = {name: part.numpy() for name, part in zip(names, outputs, strict=True)}
         for parts in (("anchors",), ("proposals", "objectness"), OUTPUTS):
-            share = agreement([ours[name] for name in parts], [theirs[name] for name in parts])
-            if share < _AGREE:
+            fraction = matching_fraction(
+                [torch_outputs[name] for name in parts], [onnx_outputs[name] for name in parts]
+            )
+            if fraction < _MIN_AGREEMENT:
                 raise ModelError(
                     card.name,
                     expected=f"torch's {parts[0]}",
-                    got=f"{100 * (1 - share):.0f} % others at {width} x {height} px",
+                    got=f"{100 * (1 - fraction):.0f} % others at {width} x {height} px",
                     remedy="report the network: its export is wrong",
                 )
 
 
-def agreement(ours: list[Values], theirs: list[Values]) -> float:
+def matching_fraction(ours: list[Values], theirs: list[Values]) -> float:
     """Return the share of rows that two answers have in common, whatever their order.
 
     Of rows with equal scores either may come first, and overlapping ones then suppress each other
@@ -179,22 +181,26 @@ def agreement(ours: list[Values], theirs: list[Values]) -> float:
     Examples
     --------
     >>> boxes = np.array([[0, 0, 4, 4], [2, 2, 8, 8]], np.float32)
-    >>> agreement([boxes], [boxes[::-1]]), agreement([boxes], [boxes[:1]])
+    >>> matching_fraction([boxes], [boxes[::-1]]), matching_fraction([boxes], [boxes[:1]])
     (1.0, 0.5)
     """
     most = max(len(ours[0]), len(theirs[0]))
     if not most:
         return 1.0
-    same = np.zeros((len(ours[0]), len(theirs[0])), bool)
+    matches = np.zeros((len(ours[0]), len(theirs[0])), bool)
     for row, box in enumerate(ours[0]):
         near = np.flatnonzero(np.abs(theirs[0] - box).max(1) <= BOX_TOLERANCE)
         for other in near:
             pairs = zip(ours[1:], theirs[1:], strict=True)
-            same[row, other] = all(np.abs(a[row] - b[other]).max() <= TOLERANCE for a, b in pairs)
-    return float(min(same.any(1).sum(), same.any(0).sum()) / most)
+            matches[row, other] = all(
+                np.abs(a[row] - b[other]).max() <= TOLERANCE for a, b in pairs
+            )
+    return float(min(matches.any(1).sum(), matches.any(0).sum()) / most)
 
 
-def recard(source: Path, card: DetectorCard, target: Path, *, overwrite: bool = False) -> Path:
+def rewrite_card(
+    source: Path, card: DetectorCard, target: Path, *, overwrite: bool = False
+) -> Path:
     """Write a detector's file again with another card, and return its path.
 
     Raises
@@ -206,7 +212,7 @@ def recard(source: Path, card: DetectorCard, target: Path, *, overwrite: bool = 
     del model.metadata_props[:]
     model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
     data = model.SerializeToString(deterministic=True)
-    detector_file.parse(data, where=target.name)
-    with writing(target, overwrite=overwrite) as file:
+    detector_file.parse(data, source=target.name)
+    with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target

@@ -4,13 +4,13 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def fuse(network: nn.Module) -> None:
+def fuse_batchnorm(network: nn.Module) -> None:
     """Build normalisers into the convolutions before them, in place; they must be in evaluation.
 
     Examples
     --------
     >>> layers = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).eval()
-    >>> fuse(layers)
+    >>> fuse_batchnorm(layers)
     >>> layers
     Sequential(
       (0): Conv2d(1, 2, kernel_size=(1, 1), stride=(1, 1))

@@ -11,62 +11,64 @@ import torch
 
 import burnish
 from burnish.detection import coco
-from burnish.detection.card import Measurement, build_card
-from burnish.detection.coco import CocoSet
-from burnish.detection.training.config import Settings
+from burnish.detection.card import CocoMetrics, build_card
+from burnish.detection.coco import CocoDataset
+from burnish.detection.training.config import DetectorTrainConfig
 from burnish.detection.training.cut_outs import CutOut, read_cut_outs
-from burnish.detection.training.dataset import Examples
-from burnish.detection.training.detectors import light
-from burnish.detection.training.efficientnet_lite import load_imagenet
-from burnish.detection.training.export import export, recard
-from burnish.detection.training.network import MaskNetwork
+from burnish.detection.training.dataset import DetectionDataset
+from burnish.detection.training.detectors import lite_mask_rcnn
+from burnish.detection.training.efficientnet_lite import load_imagenet_weights
+from burnish.detection.training.export import export, rewrite_card
+from burnish.detection.training.network import MaskRCNNModule
 from burnish.detection.training.synthesize import background_photos
-from burnish.detection.training.trainer import Training
+from burnish.detection.training.trainer import DetectorTrainer
 from burnish.errors import UsageError
-from burnish.files import check_free
+from burnish.files import check_absent
 
 
-class Watch:
+class DetectorTrainCallbacks:
     """What a training tells whoever runs it; a face overrides what it wants to show."""
 
-    def begin(self, task: str, total: int) -> None:
+    def start(self, task: str, total: int) -> None:
         """Say that a task of `total` parts begins."""
 
-    def tick(self) -> None:
+    def advance(self) -> None:
         """Say that a part of the task is done."""
 
-    def moment(self, moment: Any) -> None:
+    def on_step(self, step_info: Any) -> None:
         """Say how the training stands; called after every step, see `train.Moment`."""
 
 
 @dataclass(frozen=True)
-class Order:
+class DetectorRequest:
     """What to learn from and where to put it.
 
     Parameters
     ----------
-    sets, held_out : COCO files and their photos' folders, to learn from and to judge on
-    backgrounds : a folder of photos in which there is nothing to find
-    cut_outs : a folder of pictures of objects with alpha, pasted into the photos
+    datasets, validation : COCO files and their photos' folders, to learn from and to judge on
+    background_dir : a folder of photos in which there is nothing to find
+    cut_out_dir : a folder of pictures of objects with alpha, pasted into the photos
     weights : ImageNet weights of the backbone; without them it begins at random
-    run : folder of the checkpoint
+    run_dir : folder of the checkpoint
     """
 
-    sets: tuple[tuple[Path, Path], ...]
-    held_out: tuple[tuple[Path, Path], ...]
-    backgrounds: Path | None
-    cut_outs: Path | None
+    datasets: tuple[tuple[Path, Path], ...]
+    validation: tuple[tuple[Path, Path], ...]
+    background_dir: Path | None
+    cut_out_dir: Path | None
     weights: Path | None
-    run: Path
+    run_dir: Path
     output: Path
     overwrite: bool = False
     title: str = "Objects in photos"
-    abilities: str = "Not stated."
+    description: str = "Not stated."
     licence: str = "unstated"
     save_every: float = 60.0
 
 
-def learn(settings: Settings, order: Order, watch: Watch) -> tuple[Path, tuple[Measurement, ...]]:
+def run_request(
+    config: DetectorTrainConfig, request: DetectorRequest, callbacks: DetectorTrainCallbacks
+) -> tuple[Path, tuple[CocoMetrics, ...]]:
     """Train a light detector, judge it, and write its file.
 
     Raises
@@ -75,116 +77,130 @@ def learn(settings: Settings, order: Order, watch: Watch) -> tuple[Path, tuple[M
     OutputError : the output is in the way
     ModelError : the weights are none, or the training fails
     """
-    check_free(order.output, overwrite=order.overwrite)
-    sets = [coco.read(*pair) for pair in order.sets]
-    unseen = [coco.read(*pair) for pair in order.held_out]
-    _check_apart(sets, unseen)
-    backgrounds = background_photos(order.backgrounds) if order.backgrounds else []
+    check_absent(request.output, overwrite=request.overwrite)
+    datasets = [coco.read_dataset(*pair) for pair in request.datasets]
+    validation = [coco.read_dataset(*pair) for pair in request.validation]
+    _check_disjoint(datasets, validation)
+    backgrounds = background_photos(request.background_dir) if request.background_dir else []
     cut_outs = (
-        read_cut_outs(order.cut_outs, settings.classes, settings.rest) if order.cut_outs else []
+        read_cut_outs(request.cut_out_dir, config.classes, config.other_class)
+        if request.cut_out_dir
+        else []
     )
-    examples = Examples(settings, sets, backgrounds, cut_outs)
-    training = Training(
-        settings,
-        start(settings, order.weights),
-        examples,
-        order.run,
-        pretrained=order.weights is not None,
-        data=_digest(sets, backgrounds, cut_outs, order.weights),
+    dataset = DetectionDataset(config, datasets, backgrounds, cut_outs)
+    trainer = DetectorTrainer(
+        config,
+        init_network(config, request.weights),
+        dataset,
+        request.run_dir,
+        pretrained=request.weights is not None,
+        data_hash=_data_hash(datasets, backgrounds, cut_outs, request.weights),
     )
-    watch.begin("training", 0)
-    training.run(watch.moment, save_every=order.save_every)
-    return _publish(settings, order, training, unseen, watch)
+    callbacks.start("training", 0)
+    trainer.run(callbacks.on_step, save_every=request.save_every)
+    return _export_and_evaluate(config, request, trainer, validation, callbacks)
 
 
-def start(settings: Settings, weights: Path | None) -> MaskNetwork:
+def init_network(config: DetectorTrainConfig, weights: Path | None) -> MaskRCNNModule:
     """Build the light detector that a training begins with; it follows from the seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = light(len(settings.classes), mask_score=settings.mask_score, edges=settings.edges)
+        torch.manual_seed(config.seed)
+        network = lite_mask_rcnn(
+            len(config.classes),
+            mask_iou_head=config.mask_iou_head,
+            edge_loss_weight=config.edge_loss_weight,
+        )
     if weights is not None:
         body: Any = network.backbone.body
-        load_imagenet(body, weights)
+        load_imagenet_weights(body, weights)
     return network
 
 
-def classes_of(sets: Sequence[CocoSet]) -> tuple[str, ...]:
+def annotated_classes(datasets: Sequence[CocoDataset]) -> tuple[str, ...]:
     """Return the categories of which there is an object, in the files' order."""
-    there = {found.label for each in sets for p in each.pictures for found in p.objects}
-    named = dict.fromkeys(name for each in sets for name in each.categories)
-    return tuple(name for name in named if name in there)
+    present = {found.label for each in datasets for p in each.images for found in p.annotations}
+    categories = dict.fromkeys(name for each in datasets for name in each.categories)
+    return tuple(name for name in categories if name in present)
 
 
-def _publish(
-    settings: Settings, order: Order, training: Training, unseen: list[CocoSet], watch: Watch
-) -> tuple[Path, tuple[Measurement, ...]]:
+def _export_and_evaluate(
+    config: DetectorTrainConfig,
+    request: DetectorRequest,
+    trainer: DetectorTrainer,
+    validation: list[CocoDataset],
+    callbacks: DetectorTrainCallbacks,
+) -> tuple[Path, tuple[CocoMetrics, ...]]:
     """Judge the file that was exported, not the network, and say on its card what came out."""
     # What judges needs the other extra libraries, and a training may go without.
     from burnish.detection.detect import MaskRCNN
-    from burnish.detection.training.calibrate import calibrate
-    from burnish.detection.training.evaluate import look, measure
+    from burnish.detection.training.calibrate import fit_calibration
+    from burnish.detection.training.evaluate import evaluate_detections, run_detector
 
-    network = training.averaged()
+    network = trainer.ema_network()
     fields: dict[str, Any] = {
-        "name": _slug(order.output.stem),
-        "title": order.title,
+        "name": _slugify(request.output.stem),
+        "title": request.title,
         "network": "light",
-        "classes": settings.classes,
-        "rest": settings.rest,
-        "shorter": settings.canvas,
-        "longer": settings.canvas * 3 // 2,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "measured": (),
-        "training": _noted(settings, order, training),
-        "abilities": order.abilities,
-        "licence": order.licence,
+        "classes": config.classes,
+        "other_class": config.other_class,
+        "min_size": config.image_size,
+        "max_size": config.image_size * 3 // 2,
+        "parameter_count": sum(parameter.numel() for parameter in network.parameters()),
+        "metrics": (),
+        "training": _training_record(config, request, trainer),
+        "description": request.description,
+        "licence": request.licence,
         "burnish_version": burnish.__version__,
     }
-    plain = export(
-        network, build_card(**fields), order.run / "plain.onnx", half=True, overwrite=True
+    uncalibrated = export(
+        network, build_card(**fields), request.run_dir / "plain.onnx", fp16=True, overwrite=True
     )
-    detector = MaskRCNN.open(plain, device="cpu")
-    measured, seen = [], []
-    for each in unseen:
-        watch.begin(f"judging on {each.source.stem}", len(each.pictures))
-        looked = look(detector, each, watch.tick)
-        measured.append(measure(looked, each, detector.card))
-        seen.append((looked, each))
-    if seen:
-        fields["calibration"] = calibrate(seen, detector.card)
-    fields["measured"] = tuple(measured)
+    detector = MaskRCNN.open(uncalibrated, device="cpu")
+    metrics, evaluations = [], []
+    for each in validation:
+        callbacks.start(f"judging on {each.source.stem}", len(each.images))
+        detections = run_detector(detector, each, callbacks.advance)
+        metrics.append(evaluate_detections(detections, each, detector.card))
+        evaluations.append((detections, each))
+    if evaluations:
+        fields["calibration"] = fit_calibration(evaluations, detector.card)
+    fields["metrics"] = tuple(metrics)
     return (
-        recard(plain, build_card(**fields), order.output, overwrite=order.overwrite),
-        tuple(measured),
+        rewrite_card(
+            uncalibrated, build_card(**fields), request.output, overwrite=request.overwrite
+        ),
+        tuple(metrics),
     )
 
 
-def _noted(settings: Settings, order: Order, training: Training) -> dict[str, Any]:
-    return settings.to_json() | {
-        "steps": training.step,
-        "seconds": round(training.seconds),
-        "photos": [pair[0].name for pair in order.sets],
-        "backgrounds": order.backgrounds.name if order.backgrounds else None,
-        "cut_outs": order.cut_outs.name if order.cut_outs else None,
-        "weights": order.weights.name if order.weights else None,
+def _training_record(
+    config: DetectorTrainConfig, request: DetectorRequest, trainer: DetectorTrainer
+) -> dict[str, Any]:
+    return config.to_json() | {
+        "steps": trainer.step,
+        "seconds": round(trainer.seconds),
+        "photos": [pair[0].name for pair in request.datasets],
+        "backgrounds": request.background_dir.name if request.background_dir else None,
+        "cut_outs": request.cut_out_dir.name if request.cut_out_dir else None,
+        "weights": request.weights.name if request.weights else None,
     }
 
 
-def _slug(stem: str) -> str:
+def _slugify(stem: str) -> str:
     letters = "".join(c if c.isascii() and c.isalnum() else "-" for c in stem.lower())
     return letters.strip("-")[:64] or "detector"
 
 
-def _check_apart(sets: list[CocoSet], unseen: list[CocoSet]) -> None:
+def _check_disjoint(datasets: list[CocoDataset], validation: list[CocoDataset]) -> None:
     """See that no photo is both learnt from and judged on, under whatever name."""
-    learnt = {
+    training_photos = {
         hashlib.sha256(picture.path.read_bytes()).digest(): picture.path
-        for each in sets
-        for picture in each.pictures
+        for each in datasets
+        for picture in each.images
     }
-    for each in unseen:
-        for picture in each.pictures:
-            if hashlib.sha256(picture.path.read_bytes()).digest() in learnt:
+    for each in validation:
+        for picture in each.images:
+            if hashlib.sha256(picture.path.read_bytes()).digest() in training_photos:
                 raise UsageError(
                     str(each.source),
                     expected="photos that are not trained on",
@@ -193,14 +209,17 @@ def _check_apart(sets: list[CocoSet], unseen: list[CocoSet]) -> None:
                 )
 
 
-def _digest(
-    sets: list[CocoSet], backgrounds: list[Path], cut_outs: list[CutOut], weights: Path | None
+def _data_hash(
+    datasets: list[CocoDataset],
+    backgrounds: list[Path],
+    cut_outs: list[CutOut],
+    weights: Path | None,
 ) -> str:
     """Stand for all that is learnt from, so that a training is not taken up with other photos."""
     digest = hashlib.sha256()
-    for each in sets:
+    for each in datasets:
         digest.update(each.source.read_bytes())
-        for picture in each.pictures:
+        for picture in each.images:
             digest.update(picture.path.read_bytes())
     for path in [*backgrounds, *([weights] if weights else [])]:
         digest.update(path.read_bytes())

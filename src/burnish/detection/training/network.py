@@ -10,13 +10,13 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
-from burnish.detection.training.heads import Found, Heads, Size, Target, suppress
+from burnish.detection.training.heads import DetectionHeads, Detections, Size, Target, batched_nms
 
 # All strides of the feature maps divide it.
-MULTIPLE = 32
+SIZE_MULTIPLE = 32
 
 
-class Proposed(NamedTuple):
+class Proposals(NamedTuple):
     """What the first stage makes of a picture: all anchors, and the best of them, refined.
 
     ``anchors`` (A, 4) px, ``proposals`` (P, 4) px, ``objectness`` (P,) in [0, 1].
@@ -27,10 +27,10 @@ class Proposed(NamedTuple):
     objectness: Tensor
 
 
-class Proposer(RegionProposalNetwork):
+class TracingRPN(RegionProposalNetwork):
     """torchvision's region proposal network, which also tells how it came to its proposals."""
 
-    def propose(self, padded: Tensor, size: Size, features: dict[str, Tensor]) -> Proposed:
+    def forward_traced(self, padded: Tensor, size: Size, features: dict[str, Tensor]) -> Proposals:
         """Propose regions of one picture, (1, 3, H, W), whose height and width is `size`."""
         objectness, deltas = self.head(list(features.values()))
         anchors = self.anchor_generator(ImageList(padded, [size]), list(features.values()))
@@ -41,13 +41,13 @@ class Proposer(RegionProposalNetwork):
         levels = torch.cat([torch.full((n,), level) for level, n in enumerate(counts)])[best]
         boxes = clip_boxes_to_image(decoded[best], size)
         scores = flat.view(-1)[best].sigmoid()
-        real = remove_small_boxes(boxes, self.min_size)
-        boxes, scores, levels = boxes[real], scores[real], levels[real]
-        kept = suppress(boxes, scores, levels, self.nms_thresh, size)[: self.post_nms_top_n()]
-        return Proposed(anchors[0], boxes[kept], scores[kept])
+        not_empty = remove_small_boxes(boxes, self.min_size)
+        boxes, scores, levels = boxes[not_empty], scores[not_empty], levels[not_empty]
+        indices = batched_nms(boxes, scores, levels, self.nms_thresh, size)[: self.post_nms_top_n()]
+        return Proposals(anchors[0], boxes[indices], scores[indices])
 
 
-class MaskNetwork(nn.Module):
+class MaskRCNNModule(nn.Module):
     """Mask R-CNN: a pyramid of features, proposals, and heads.
 
     He, Gkioxari, Dollár, Girshick: Mask R-CNN, ICCV 2017, doi:10.1109/ICCV.2017.322.
@@ -61,8 +61,8 @@ class MaskNetwork(nn.Module):
     def __init__(
         self,
         backbone: nn.Module,
-        rpn: Proposer,
-        roi_heads: Heads,
+        rpn: TracingRPN,
+        roi_heads: DetectionHeads,
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
@@ -82,31 +82,33 @@ class MaskNetwork(nn.Module):
         targets : ``boxes`` (N, 4) px, ``labels`` (N,) from 1, ``masks`` (N, H, W)
         """
         height, width = (max(image.shape[side] for image in images) for side in (1, 2))
-        height, width = (-(-length // MULTIPLE) * MULTIPLE for length in (height, width))
-        batch = torch.stack([_padded(self._normal(i), height, width) for i in images])
+        height, width = (-(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE for length in (height, width))
+        batch = torch.stack([_pad(self._normalise(i), height, width) for i in images])
         features = self.backbone(batch)
         sizes = [(image.shape[1], image.shape[2]) for image in images]
-        proposals, first = self.rpn(ImageList(batch, sizes), features, targets)
+        proposals, rpn_losses = self.rpn(ImageList(batch, sizes), features, targets)
         losses = {
-            "objectness": first["loss_objectness"],
-            "proposal": first["loss_rpn_box_reg"],
+            "objectness": rpn_losses["loss_objectness"],
+            "proposal": rpn_losses["loss_rpn_box_reg"],
         }
         return losses | self.roi_heads.losses(features, proposals, (height, width), targets)
 
-    def find(self, image: Tensor) -> tuple[Found, Proposed]:
+    def detect(self, image: Tensor) -> tuple[Detections, Proposals]:
         """Find objects in one picture, (3, H, W) in [0, 1]; boxes in its pixels."""
         height, width = image.shape[-2], image.shape[-1]
-        below, right = (-height) % MULTIPLE, (-width) % MULTIPLE
-        padded = F.pad(self._normal(image)[None], (0, right, 0, below))
+        below, right = (-height) % SIZE_MULTIPLE, (-width) % SIZE_MULTIPLE
+        padded = F.pad(self._normalise(image)[None], (0, right, 0, below))
         features = self.backbone(padded)
-        proposed = self.rpn.propose(padded, (height, width), features)
-        whole = padded.shape[-2], padded.shape[-1]
-        found = self.roi_heads.find(features, proposed.proposals, (height, width), whole)
-        return found, proposed
+        proposals = self.rpn.forward_traced(padded, (height, width), features)
+        padded_size = padded.shape[-2], padded.shape[-1]
+        detections = self.roi_heads.detect(
+            features, proposals.proposals, (height, width), padded_size
+        )
+        return detections, proposals
 
-    def _normal(self, image: Tensor) -> Tensor:
+    def _normalise(self, image: Tensor) -> Tensor:
         return (image - self.mean) / self.std
 
 
-def _padded(image: Tensor, height: int, width: int) -> Tensor:
+def _pad(image: Tensor, height: int, width: int) -> Tensor:
     return F.pad(image, (0, width - image.shape[2], 0, height - image.shape[1]))

@@ -9,57 +9,60 @@ from typing import Any
 import numpy as np
 
 from burnish.detection import rle
-from burnish.detection.resize import fit
-from burnish.detection.training.cut_outs import CutOut, Scene, paste
+from burnish.detection.resize import resize
+from burnish.detection.training.cut_outs import CutOut, Scene, copy_paste
 from burnish.errors import OutputError, UsageError
-from burnish.files import make_folder, writing
+from burnish.files import atomic_write, make_folder
 from burnish.photo import Photo
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
-def compose(
+def synthesize_dataset(
     cut_outs: Sequence[CutOut],
-    backgrounds: Path,
-    folder: Path,
+    background_dir: Path,
+    output_dir: Path,
     *,
     count: int,
     size: tuple[int, int] = (480, 320),
-    most: int = 5,
+    max_objects: int = 5,
     seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Path:
     """Write composites and `instances.json` into a new folder, and return the file's path.
 
     Parameters
     ----------
-    backgrounds : a folder of photos; a part of one is drawn for each composite
+    background_dir : a folder of photos; a part of one is drawn for each composite
     count : how many composites
     size : their width and height, px
-    most : how many cut-outs are pasted into one, at most
+    max_objects : how many cut-outs are pasted into one, at most
 
     Raises
     ------
     OutputError : the folder is there already and not empty, or cannot be written to
     UsageError : see `background_photos`
     """
-    photos = background_photos(backgrounds)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    photos = background_photos(background_dir)
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
         raise OutputError(
-            str(folder), expected="a new folder", got="one that is in use", remedy="choose another"
+            str(output_dir),
+            expected="a new folder",
+            got="one that is in use",
+            remedy="choose another",
         )
-    make_folder(folder)
+    make_folder(output_dir)
     classes = sorted({cut_out.label for cut_out in cut_outs})
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index in range(1, count + 1):
         random = np.random.default_rng((seed, index))
-        pixels = _part(Photo.open(photos[index % len(photos)]).pixels, size, random)
+        pixels = _random_crop(Photo.open(photos[index % len(photos)]).pixels, size, random)
         scene = Scene(pixels, (), ())
-        for _ in range(random.integers(1, most + 1)):
-            scene = paste(scene, cut_outs[int(random.integers(len(cut_outs)))], random)
+        for _ in range(random.integers(1, max_objects + 1)):
+            scene = copy_paste(scene, cut_outs[int(random.integers(len(cut_outs)))], random)
         name = f"{index:05}.png"
-        Photo(scene.pixels).save(folder / name)
+        Photo(scene.pixels).save(output_dir / name)
         images.append({"id": index, "file_name": name, "width": size[0], "height": size[1]})
         for label, mask in zip(scene.labels, scene.masks, strict=True):
             annotations.append(
@@ -71,30 +74,30 @@ def compose(
                     "iscrowd": 0,
                 }
             )
-        tick()
+        on_progress()
     categories = [{"id": index, "name": name} for index, name in enumerate(classes, 1)]
-    target = folder / "instances.json"
+    target = output_dir / "instances.json"
     content = BytesIO(
         json.dumps(
             {"images": images, "annotations": annotations, "categories": categories}
         ).encode()
     )
-    with writing(target) as file:
+    with atomic_write(target) as file:
         file.write(content.getbuffer())
     return target
 
 
-def _part(
+def _random_crop(
     pixels: "np.ndarray[Any, np.dtype[np.float32]]",
     size: tuple[int, int],
     random: np.random.Generator,
 ) -> "np.ndarray[Any, np.dtype[np.float32]]":
     """Cut a part of the size's shape out of a photo, half of it or more, and bring it to size."""
     height, width = pixels.shape[:2]
-    by = min(width / size[0], height / size[1]) * random.uniform(0.5, 1)
-    w, h = min(width, max(1, round(size[0] * by))), min(height, max(1, round(size[1] * by)))
+    scale = min(width / size[0], height / size[1]) * random.uniform(0.5, 1)
+    w, h = min(width, max(1, round(size[0] * scale))), min(height, max(1, round(size[1] * scale)))
     top, left = int(random.integers(height - h + 1)), int(random.integers(width - w + 1))
-    return fit(pixels[top : top + h, left : left + w], size)
+    return resize(pixels[top : top + h, left : left + w], size)
 
 
 def background_photos(folder: Path) -> list[Path]:
@@ -105,7 +108,7 @@ def background_photos(folder: Path) -> list[Path]:
     UsageError : there is no such folder, or no photo in it
     """
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+        photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
     except OSError as error:
         raise UsageError(
             str(folder),
@@ -113,6 +116,6 @@ def background_photos(folder: Path) -> list[Path]:
             got=(error.strerror or str(error)).lower(),
             remedy="check the path",
         ) from error
-    if not found:
+    if not photos:
         raise UsageError(str(folder), expected="photos", got="none", remedy="choose another folder")
-    return found
+    return photos

@@ -8,18 +8,18 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
 
 import burnish
 from burnish.detection.card import build_card
-from burnish.detection.training.detectors import LAYOUTS, full
+from burnish.detection.training.detectors import DETECTORS, resnet50_mask_rcnn
 from burnish.detection.training.export import export
-from burnish.detection.training.network import MaskNetwork
+from burnish.detection.training.network import MaskRCNNModule
 from burnish.errors import ModelError, UsageError
-from burnish.files import check_free
+from burnish.files import check_absent
 
 # torchvision's names of COCO's 91 numbers; the first is the background, and some mean nothing.
-_NAMES: list[str] = MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.meta["categories"]
-_NOTHING = "N/A"
+_CATEGORIES: list[str] = MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.meta["categories"]
+_UNUSED = "N/A"
 
 
-def export_full(
+def export_resnet50(
     weights: Path | None, output: Path, *, download: bool = False, overwrite: bool = False
 ) -> Path:
     """Write a detector's file of torchvision's weights, and return its path.
@@ -42,49 +42,49 @@ def export_full(
             got="neither" if weights is None else "both",
             remedy="give one of the two",
         )
-    check_free(output, overwrite=overwrite)
-    network = full(len(_NAMES) - 1)
-    load(network, weights)
-    layout = LAYOUTS["full"]
+    check_absent(output, overwrite=overwrite)
+    network = resnet50_mask_rcnn(len(_CATEGORIES) - 1)
+    load_weights(network, weights)
+    spec = DETECTORS["full"]
     card = build_card(
         name="full",
         title="Mask R-CNN of torchvision (maskrcnn_resnet50_fpn_v2)",
         network="full",
-        classes=classes(),
-        shorter=layout.shorter,
-        longer=layout.longer,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        measured=(),
+        classes=class_names(),
+        min_size=spec.min_size,
+        max_size=spec.max_size,
+        parameter_count=sum(parameter.numel() for parameter in network.parameters()),
+        metrics=(),
         training={"weights": weights.name if weights else "COCO_V1 of torchvision"},
-        abilities="The 80 categories of COCO. Not measured here.",
+        description="The 80 categories of COCO. Not measured here.",
         licence="as that of the weights",
         burnish_version=burnish.__version__,
     )
     return export(network, card, output, overwrite=overwrite)
 
 
-def classes() -> tuple[str, ...]:
+def class_names() -> tuple[str, ...]:
     """Return the 90 classes; those that COCO does not use are told apart by their number.
 
     Examples
     --------
-    >>> classes()[:2], classes()[11]
+    >>> class_names()[:2], class_names()[11]
     (('person', 'bicycle'), 'unused 12')
     """
     return tuple(
-        f"unused {number}" if name == _NOTHING else name
-        for number, name in enumerate(_NAMES[1:], 1)
+        f"unused {number}" if name == _UNUSED else name
+        for number, name in enumerate(_CATEGORIES[1:], 1)
     )
 
 
-def load(network: MaskNetwork, weights: Path | None) -> None:
+def load_weights(network: MaskRCNNModule, weights: Path | None) -> None:
     """Load weights into the full network: from a file, or torchvision's own from the network.
 
     Raises
     ------
     ModelError : they cannot be had, or are those of another network
     """
-    where = str(weights or "torchvision's weights")
+    source = str(weights or "torchvision's weights")
     try:
         state: dict[str, Any] = (
             torch.load(weights, weights_only=True, map_location="cpu")
@@ -94,7 +94,7 @@ def load(network: MaskNetwork, weights: Path | None) -> None:
         network.load_state_dict(state)
     except Exception as error:  # torch raises a dozen kinds for a file that is not its own
         raise ModelError(
-            where,
+            source,
             expected="a state dictionary of torchvision's maskrcnn_resnet50_fpn_v2",
             got=f"{type(error).__name__}: {str(error)[:160]}",
             remedy="give torchvision's own weights, MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1",

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.regions.edits.srgb import LUMINANCE, decoded, encoded
+from burnish.regions.edits.srgb import LUMINANCE, from_linear, to_linear
 from burnish.types import Pixels
 
 
@@ -27,8 +27,8 @@ def adjusted(
     """
     if exposure == 0 and saturation == 1:
         return pixels
-    light = decoded(pixels) * np.float32(2**exposure)
+    light = to_linear(pixels) * np.float32(2**exposure)
     if saturation != 1:
         grey = (light @ LUMINANCE)[..., None]
         light = (grey + np.float32(saturation) * (light - grey)).clip(0)
-    return encoded(light).clip(0, 1)
+    return from_linear(light).clip(0, 1)

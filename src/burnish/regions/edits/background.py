@@ -48,16 +48,16 @@ def background(
     if colour is not None:
         return np.broadcast_to(colour, pixels.shape)
     if image is not None:
-        return covering(image, (pixels.shape[1], pixels.shape[0]))
+        return cover_resize(image, (pixels.shape[1], pixels.shape[0]))
     return blurred(pixels, (mask == 0).astype(np.float32), size)
 
 
-def covering(image: Pixels, size: tuple[int, int]) -> Pixels:
+def cover_resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Scale a picture until it covers `size` (width, height, px), and take its middle.
 
     Examples
     --------
-    >>> covering(np.ones((4, 8, 3), np.float32), (3, 2)).shape
+    >>> cover_resize(np.ones((4, 8, 3), np.float32), (3, 2)).shape
     (2, 3, 3)
     """
     width, height = size

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import burnish.params
 from burnish.errors import missing_library
-from burnish.operators.operator import argument
+from burnish.operators.operator import to_argument
 from burnish.params import AnyParam, Value
 
 if TYPE_CHECKING:
@@ -26,32 +26,32 @@ class RegionEdit:
     ----------
     name : as typed on the command line
     about : what it does, a sentence without its full stop
-    call : address ``module:function`` of (pixels, mask, and the params' keywords) -> pixels, the
+    function : address ``module:function`` of (pixels, mask, and the params' keywords) -> pixels, the
         picture that is shown; "" makes the rest transparent instead
     params : what a person may turn
-    outside : whether it shows outside the region rather than inside
-    keeps : whether colours that sRGB cannot hold stay as they were: only where what is shown is
+    applies_outside : whether it shows outside the region rather than inside
+    keeps_out_of_gamut : whether colours that sRGB cannot hold stay as they were: only where what is shown is
         the photo itself, in other tones
-    edges : defaults other than those of `Edges`
-    forgets : whether the photo's metadata is left out
-    selection : defaults other than those of `Selection`
+    edge_defaults : defaults other than those of `Edges`
+    strips_metadata : whether the photo's metadata is left out
+    selection_defaults : defaults other than those of `Selection`
     """
 
     name: str
     about: str
-    call: str
+    function: str
     params: tuple[AnyParam, ...] = ()
-    outside: bool = False
-    keeps: bool = False
-    edges: Mapping[str, Any] = field(default_factory=dict)
-    forgets: bool = False
-    selection: Mapping[str, Any] = field(default_factory=dict)
+    applies_outside: bool = False
+    keeps_out_of_gamut: bool = False
+    edge_defaults: Mapping[str, Any] = field(default_factory=dict)
+    strips_metadata: bool = False
+    selection_defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def settle(self, given: Mapping[str, Value]) -> dict[str, Value]:
+    def resolve_params(self, given: Mapping[str, Value]) -> dict[str, Value]:
         """Return a checked value for every parameter, by name; see `burnish.params.settle`."""
-        return burnish.params.settle(self.params, given, of=self.name)
+        return burnish.params.resolve_params(self.params, given, owner=self.name)
 
-    def prepared(self, values: Mapping[str, Value]) -> "Shown":
+    def prepare(self, values: Mapping[str, Value]) -> "Shown":
         """Return the function of pixels and mask at these values; files are read now.
 
         Raises
@@ -59,10 +59,12 @@ class RegionEdit:
         MissingLibraryError : a library that it needs is not installed
         PhotoError : a picture given as a parameter cannot be read
         """
-        module, _, name = self.call.partition(":")
+        module, _, name = self.function.partition(":")
         try:
             function: Callable[..., Any] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
-            raise missing_library(error, "retouch").at(f"regions {self.name}") from error
-        keywords = {param.keyword: argument(param, values[param.name]) for param in self.params}
+            raise missing_library(error, "retouch").with_context(f"regions {self.name}") from error
+        keywords = {
+            param.argument_name: to_argument(param, values[param.name]) for param in self.params
+        }
         return lambda pixels, mask: function(pixels, mask, **keywords)

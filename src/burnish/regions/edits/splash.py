@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.regions.edits.srgb import LUMINANCE, decoded, encoded
+from burnish.regions.edits.srgb import LUMINANCE, from_linear, to_linear
 from burnish.types import Pixels
 
 
@@ -23,5 +23,5 @@ def greyed(pixels: Pixels, mask: NDArray[np.float32]) -> Pixels:
     >>> greyed(blue, np.zeros((1, 1), np.float32)).round(2)
     array([[[0.3, 0.3, 0.3]]], dtype=float32)
     """
-    grey = encoded(decoded(pixels) @ LUMINANCE)
+    grey = from_linear(to_linear(pixels) @ LUMINANCE)
     return np.repeat(grey[..., None], 3, axis=2)

@@ -8,24 +8,24 @@ from burnish.types import Pixels
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
-def decoded(pixels: Pixels) -> Pixels:
+def to_linear(pixels: Pixels) -> Pixels:
     """Return sRGB-encoded values as linear light; both in [0, 1].
 
     Examples
     --------
-    >>> decoded(np.array([0, 0.5, 1], np.float32)).round(3)
+    >>> to_linear(np.array([0, 0.5, 1], np.float32)).round(3)
     array([0.   , 0.214, 1.   ], dtype=float32)
     """
     power = ((pixels + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
     return np.where(pixels <= np.float32(0.04045), pixels / np.float32(12.92), power)
 
 
-def encoded(light: Pixels) -> Pixels:
+def from_linear(light: Pixels) -> Pixels:
     """Return linear light, from 0 up, as sRGB-encoded values; what is above 1 stays above it.
 
     Examples
     --------
-    >>> encoded(np.array([0, 0.214, 1], np.float32)).round(3)
+    >>> from_linear(np.array([0, 0.214, 1], np.float32)).round(3)
     array([0. , 0.5, 1. ], dtype=float32)
     """
     root = np.float32(1.055) * light ** np.float32(1 / 2.4) - np.float32(0.055)

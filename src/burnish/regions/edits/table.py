@@ -11,13 +11,13 @@ EDITS = {
         RegionEdit(
             name="splash",
             about="Colour splash: objects keep their colours, all around them becomes grey",
-            call="burnish.regions.edits.splash:greyed",
-            outside=True,
+            function="burnish.regions.edits.splash:greyed",
+            applies_outside=True,
         ),
         RegionEdit(
             name="blur",
             about="Blur objects; colours around them do not enter",
-            call="burnish.regions.edits.blur:blurred",
+            function="burnish.regions.edits.blur:blurred",
             params=(
                 Param(
                     "size",
@@ -33,7 +33,7 @@ EDITS = {
         RegionEdit(
             name="pixelate",
             about="Turn objects into blocks of one colour each",
-            call="burnish.regions.edits.pixelate:pixelated",
+            function="burnish.regions.edits.pixelate:pixelated",
             params=(
                 Param(
                     "size",
@@ -49,13 +49,13 @@ EDITS = {
         RegionEdit(
             name="fill",
             about="Fill objects with one colour",
-            call="burnish.regions.edits.fill:filled",
-            params=(ColourParam("colour", _FILLED, otherwise="black"),),
+            function="burnish.regions.edits.fill:filled",
+            params=(ColourParam("colour", _FILLED, default_text="black"),),
         ),
         RegionEdit(
             name="background",
             about="Keep objects, and blur all around them or put a colour or a picture there",
-            call="burnish.regions.edits.background:background",
+            function="burnish.regions.edits.background:background",
             params=(
                 Param(
                     "size",
@@ -66,21 +66,23 @@ EDITS = {
                     scale="log",
                     unit="% of the longer side",
                 ),
-                ColourParam("colour", "stands in place of the blur", otherwise="none"),
-                FileParam("image", "stands in place of the blur", kind="photo", otherwise="none"),
+                ColourParam("colour", "stands in place of the blur", default_text="none"),
+                FileParam(
+                    "image", "stands in place of the blur", kind="photo", default_text="none"
+                ),
             ),
-            outside=True,
+            applies_outside=True,
         ),
         RegionEdit(
             name="cut-out",
             about="Keep objects, and make all around them transparent",
-            call="",
-            outside=True,
+            function="",
+            applies_outside=True,
         ),
         RegionEdit(
             name="remove",
             about="Take objects out, and paint what is around over the place",
-            call="burnish.regions.edits.remove:removed",
+            function="burnish.regions.edits.remove:removed",
             params=(
                 ChoiceParam(
                     "method",
@@ -91,12 +93,12 @@ EDITS = {
                 ),
             ),
             # The rim of an object, its own blur and a little shadow, has to go too.
-            edges={"grow": 4, "feather": 2},
+            edge_defaults={"grow": 4, "feather": 2},
         ),
         RegionEdit(
             name="adjust",
             about="Change the exposure and the saturation of objects",
-            call="burnish.regions.edits.adjust:adjusted",
+            function="burnish.regions.edits.adjust:adjusted",
             params=(
                 Param(
                     "exposure",
@@ -114,8 +116,8 @@ EDITS = {
                     high=4,
                 ),
             ),
-            keeps=True,
-            edges={"feather": 2},
+            keeps_out_of_gamut=True,
+            edge_defaults={"feather": 2},
         ),
         RegionEdit(
             name="anonymise",
@@ -123,7 +125,7 @@ EDITS = {
             "The filling leaves nothing behind; light blur and blocks are weak protection, which "
             "can sometimes be undone. Metadata goes too. Look at every result: a detector misses "
             "some",
-            call="burnish.regions.edits.anonymise:hidden",
+            function="burnish.regions.edits.anonymise:hidden",
             params=(
                 ChoiceParam(
                     "method",
@@ -131,7 +133,7 @@ EDITS = {
                     choices=("fill", "blur", "pixelate"),
                     default="fill",
                 ),
-                ColourParam("colour", _FILLED, otherwise="black"),
+                ColourParam("colour", _FILLED, default_text="black"),
                 Param(
                     "size",
                     "blurs more, or makes larger blocks",
@@ -142,9 +144,9 @@ EDITS = {
                     unit="% of the longer side",
                 ),
             ),
-            edges={"refine": False, "threshold": 0.25, "margin": 8, "feather": 0},
-            forgets=True,
-            selection={"classes": ("person",), "min_score": 0.1},
+            edge_defaults={"refine": False, "threshold": 0.25, "margin": 8, "feather": 0},
+            strips_metadata=True,
+            selection_defaults={"classes": ("person",), "min_score": 0.1},
         ),
     )
 }
