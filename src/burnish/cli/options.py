@@ -1,11 +1,14 @@
-"""Options that several commands share; those of operators are derived from their parameters."""
+"""Options that several commands share, and `expand`, which makes options of a dataclass."""
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
@@ -36,6 +39,133 @@ Engine = Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)}: what runs th
 def complete_operator(incomplete: str) -> list[str]:
     """Offer the names of networks and operators to a shell that completes a command."""
     return sorted(name for name in {*OPERATORS, *model_names()} if name.startswith(incomplete))
+
+
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace each dataclass argument of a command by one option per field.
+
+    The command receives an instance of the dataclass. If the argument has a default instance, its
+    values are the options' defaults; otherwise the fields' own defaults are. Typer reads the
+    options from the signature of the returned function.
+
+    The metadata of a field describes its option:
+
+    - ``help`` : help text (required)
+    - ``flags`` : names [default: the field's name, ``--like-this``]
+    - ``min``, ``max`` : range of a number, both ends included
+    - ``metavar`` : placeholder for the value in the help
+    - ``panel`` : section of the help
+    - ``type`` : type that Typer parses [default: the field's own, with list for tuple; an option
+      of a list may be repeated]
+    - ``parse`` : function from what Typer parsed to the field's value; not called for None and
+      for an empty list
+    """
+    signature = inspect.signature(command)
+    groups: dict[str, Any] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if is_dataclass(parameter.annotation):
+            groups[name] = parameter.annotation
+            parameters += _options(parameter)
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{f.name: _parse(f, values.pop(f.name)) for f in fields(group)})
+        command(**values)
+
+    wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapped
+
+
+def params_class(name: str, params: Sequence[AnyParam], panel: str | None = None) -> type[Any]:
+    """Return a dataclass for `expand` with one field per parameter.
+
+    A field has the parameter's argument name; its value is None unless the option is given.
+    """
+    columns = [(p.argument_name, _param_type(p), _param_field(p, panel)) for p in params]
+    return make_dataclass(name, columns, frozen=True)
+
+
+def param_help(param: AnyParam) -> str:
+    """Return the help text of a parameter's option: effect, range and default."""
+    default = f" [default: {param.default_text}]" if param.default_text else ""
+    return f"{param.description[:1].upper()}{param.description[1:]}; {param.range}.{default}"
+
+
+def _param_type(param: AnyParam) -> Any:
+    if isinstance(param, Param):
+        return float | None
+    return Path | None if isinstance(param, FileParam) else str | None
+
+
+def _param_field(param: AnyParam, panel: str | None) -> Any:
+    metadata = {"flags": (param.option,), "help": param_help(param), "panel": panel}
+    return field(default=None, metadata=metadata)
+
+
+def _options(group: inspect.Parameter) -> list[inspect.Parameter]:
+    """Return the options of a dataclass argument, as keyword parameters of the command."""
+    hints = get_type_hints(group.annotation)
+    options = []
+    for f in fields(group.annotation):
+        default = f.default if group.default is group.empty else getattr(group.default, f.name)
+        kind = f.metadata.get("type", hints[f.name])
+        if get_origin(kind) is tuple:
+            kind = list[get_args(kind)[0]]  # type: ignore[misc]
+        if get_origin(kind) is list:
+            default, kind = list(default) or None, kind | None
+        options.append(
+            inspect.Parameter(
+                f.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=group.empty if default is MISSING else default,
+                annotation=Annotated[kind, _typer_option(f)],
+            )
+        )
+    return options
+
+
+def _typer_option(f: Field[Any]) -> Any:
+    metadata = f.metadata
+    return typer.Option(
+        *metadata.get("flags", (f"--{f.name.replace('_', '-')}",)),
+        help=metadata["help"],
+        metavar=metadata.get("metavar"),
+        min=metadata.get("min"),
+        max=metadata.get("max"),
+        rich_help_panel=metadata.get("panel"),
+    )
+
+
+def _parse(f: Field[Any], value: Any) -> Any:
+    parse = f.metadata.get("parse")
+    if value is None or value == []:
+        return () if f.default == () else value
+    if parse:
+        return parse(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose help lists the options of a panel in a section of their own."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the options without a panel, and then each panel."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                kind = "Arguments" if param.param_type_name == "argument" else "Options"
+                panel = getattr(param, "rich_help_panel", None) or kind
+                sections.setdefault(panel, []).append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 def with_operator_params(command: Callable[..., None]) -> Callable[..., None]:
@@ -107,9 +237,3 @@ def _help(uses: list[tuple[str, AnyParam]]) -> str:
     if others:
         return f"Of {', '.join(name for name, _ in uses)}: see `burnish operators show NAME`."
     return f"{operator}: {param_help(param)}"
-
-
-def param_help(param: AnyParam) -> str:
-    """Say what a parameter takes, what holds otherwise and what it does."""
-    default = f", default {param.default_text}" if param.default_text else ""
-    return f"{param.range}{default}; {param.description}."
