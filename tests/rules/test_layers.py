@@ -1,16 +1,15 @@
-"""Imports go one way: a module may import only from its own stage and earlier ones."""
+"""Imports go one way: a module imports only from its own stage and earlier ones."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 SOURCE = Path(__file__).parents[2] / "src" / "burnish"
-
 STAGES = (
     "errors",
     "types",
     "progress",
+    "prefetch",
     "params",
     "files",
     "metrics",
@@ -29,65 +28,74 @@ STAGES = (
     "evaluation",
     "cli",
 )
-# Applying a model needs no torch: only these stages may import it.
+# Applying a model needs no torch: only these stages import it.
 TORCH = {"networks", "export", "training", "detection/training"}
-MODULES = sorted(SOURCE.rglob("*.py"))
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
 
 
-def stage(parts: tuple[str, ...]) -> int | None:
-    """The place of a module on the road; None for the package itself."""
-    if not parts or parts[0] in ("__init__", "__main__"):
-        return None
-    return STAGES.index(parts[0])
+def modules() -> Iterator[tuple[Path, str, ast.Module]]:
+    """Yield each module's path below the package, its text and its syntax tree."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        text = path.read_text()
+        yield path.relative_to(SOURCE), text, ast.parse(text)
 
 
-def parts_of(path: Path) -> tuple[str, ...]:
-    return path.relative_to(SOURCE).with_suffix("").parts
-
-
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            assert node.level == 0, "a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_go_one_way(path):
-    own = stage(parts_of(path))
-    if own is None:
-        own = len(STAGES)
-    for name in imports(path):
-        parts = tuple(name.split("."))
-        if parts[0] == "burnish" and len(parts) > 1 and parts[1] != "__version__":
-            theirs = stage(parts[1:])
-            assert theirs is not None, f"{path} imports the package through its front door"
-            assert theirs <= own, f"{path} imports {name}, which comes later"
+def stage_index(parts: tuple[str, ...]) -> int:
+    """Return the position of a module among the stages; the package itself comes last."""
+    return len(STAGES) if parts[0] in ("__init__", "__main__") else STAGES.index(parts[0])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_torch_stays_where_networks_are_made(path):
-    relative = path.relative_to(SOURCE)
-    if {relative.parts[0], str(relative), str(relative.parent)} & TORCH:
-        return
-    assert not {n for n in imports(path) if n.partition(".")[0] == "torch"}
+def test_imports_go_one_way():
+    offenders = []
+    for path, _, tree in modules():
+        own = stage_index(path.with_suffix("").parts)
+        for name in imported_names(tree):
+            package, *parts = name.split(".")
+            if package != "burnish" or not parts or parts[0] == "__version__":
+                continue
+            if parts[0] not in STAGES or stage_index(tuple(parts)) > own:
+                offenders.append(f"{path} imports {name}")
+    assert offenders == []
+
+
+def test_torch_is_imported_only_where_networks_are_trained():
+    offenders = [
+        f"{path} imports {name}"
+        for path, _, tree in modules()
+        if not {path.parts[0], str(path.parent)} & TORCH
+        for name in imported_names(tree)
+        if name.partition(".")[0] == "torch"
+    ]
+    assert offenders == []
 
 
 def test_every_folder_is_a_stage():
-    folders = {path.name for path in SOURCE.iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders - {"models", "samples"} <= set(STAGES)
+    folders = {path.name for path in SOURCE.iterdir() if path.is_dir()}
+    assert folders - {"__pycache__", "models", "samples"} <= set(STAGES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_files_and_functions_stay_small(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= 400
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            body = node.body[1:] if ast.get_docstring(node) else node.body
-            lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
-            assert lines <= 50, f"{node.name} has {lines} lines"
+def test_files_are_small():
+    assert [
+        str(path) for path, text, _ in modules() if len(text.splitlines()) > MAX_FILE_LINES
+    ] == []
+
+
+def test_functions_are_small():
+    offenders = []
+    for path, _, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                if body and body[-1].end_lineno - body[0].lineno >= MAX_FUNCTION_LINES:
+                    offenders.append(f"{path}: {node.name}")
+    assert offenders == []
