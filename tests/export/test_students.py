@@ -12,7 +12,7 @@ import torch
 
 from burnish.errors import ModelError
 from burnish.export.onnx_export import export
-from burnish.modelfile.costs import graph_costs
+from burnish.modelfile.graph_costs import graph_costs
 from burnish.modelfile.reader import read_model
 from burnish.modelfile.receptive_field import receptive_field
 from burnish.networks.registry import NETWORKS, build

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from burnish.modelfile.card import CARD_KEY, Card, card_json
+from burnish.modelfile.card import Card
 
 Graph = onnx.GraphProto
 FREE: Sequence[str | int] = ("batch", 3, "height", "width")
@@ -73,12 +73,12 @@ def graph() -> Graph:
 def pack(card: Card) -> Callable[..., bytes]:
     """Return a function from a graph to a model file's bytes."""
 
-    def pack(graph: Graph, text: str | None = card_json(card), opset: int = 18) -> bytes:
+    def pack(graph: Graph, text: str | None = card.model_dump_json(), opset: int = 18) -> bytes:
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
         )
         if text is not None:
-            model.metadata_props.add(key=CARD_KEY, value=text)
+            model.metadata_props.add(key=Card.metadata_key, value=text)
         return model.SerializeToString()
 
     return pack

@@ -6,17 +6,17 @@ import jsonschema
 import pytest
 
 from burnish.errors import ModelError
-from burnish.modelfile.card import Card, build_card, card_json, card_schema, parse_card
+from burnish.modelfile.card import Card, card_schema
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "card.schema.json"
 
 
 def changed(card: Card, **changes: Any) -> str:
-    return json.dumps(json.loads(card_json(card)) | changes)
+    return json.dumps(json.loads(card.model_dump_json()) | changes)
 
 
 def test_card_comes_back_from_its_json(card: Card) -> None:
-    assert parse_card(card_json(card), "soft.onnx") == card
+    assert Card.parse(card.model_dump_json(), "soft.onnx") == card
 
 
 def test_committed_schema_is_current() -> None:
@@ -25,7 +25,7 @@ def test_committed_schema_is_current() -> None:
 
 def test_schema_accepts_a_card_and_refuses_a_wrong_one(card: Card) -> None:
     schema = json.loads(card_schema())
-    jsonschema.validate(json.loads(card_json(card)), schema)
+    jsonschema.validate(json.loads(card.model_dump_json()), schema)
     with pytest.raises(jsonschema.ValidationError, match="-1 is less"):
         jsonschema.validate(json.loads(changed(card, halo=-1)), schema)
 
@@ -52,7 +52,7 @@ def test_schema_accepts_a_card_and_refuses_a_wrong_one(card: Card) -> None:
 )
 def test_wrong_field_is_named_in_one_line(card: Card, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(ModelError) as caught:
-        parse_card(changed(card, **changes), "soft.onnx")
+        Card.parse(changed(card, **changes), "soft.onnx")
     assert f"got {named}" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
@@ -60,9 +60,9 @@ def test_wrong_field_is_named_in_one_line(card: Card, changes: dict[str, Any], n
 
 def test_built_card_is_the_card_and_a_wrong_field_is_named(card: Card) -> None:
     fields = card.model_dump()
-    assert build_card(**fields) == card
+    assert Card.build(**fields) == card
     with pytest.raises(ModelError) as caught:
-        build_card(**fields | {"licence": "two\nlines"})
+        Card.build(**fields | {"licence": "two\nlines"})
     assert str(caught.value).startswith("card of soft: expected fields as")
     assert "got licence = 'two\\nlines' (String should match" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -72,27 +72,27 @@ def test_built_card_is_the_card_and_a_wrong_field_is_named(card: Card) -> None:
 def test_missing_field_is_named(card: Card, missing: str) -> None:
     fields = {name: value for name, value in card.model_dump().items() if name != missing}
     with pytest.raises(ModelError, match=f"got {missing} = .*Field required"):
-        build_card(**fields)
+        Card.build(**fields)
 
 
 def test_value_outside_its_range_is_refused(card: Card) -> None:
-    param = json.loads(card_json(card))["params"][0] | {"value": 2}
+    param = json.loads(card.model_dump_json())["params"][0] | {"value": 2}
     with pytest.raises(ModelError, match=r"value lies outside 0\.01 to 1"):
-        parse_card(changed(card, params=[param]), "soft.onnx")
+        Card.parse(changed(card, params=[param]), "soft.onnx")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "NaN", "[" * 10_000])
 def test_text_that_is_no_card_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match="a valid model card"):
-        parse_card(text, "soft.onnx")
+        Card.parse(text, "soft.onnx")
 
 
 def test_not_a_number_is_refused(card: Card) -> None:
-    text = card_json(card).replace('"psnr_mean":40.5', '"psnr_mean":NaN')
+    text = card.model_dump_json().replace('"psnr_mean":40.5', '"psnr_mean":NaN')
     with pytest.raises(ModelError, match="model card"):
-        parse_card(text, "soft.onnx")
+        Card.parse(text, "soft.onnx")
 
 
 def test_huge_card_is_refused_unread(card: Card) -> None:
     with pytest.raises(ModelError, match="at most 65536 bytes"):
-        parse_card(changed(card, training={"log": "x" * 70_000}), "soft.onnx")
+        Card.parse(changed(card, training={"log": "x" * 70_000}), "soft.onnx")

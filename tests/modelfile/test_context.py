@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from burnish.errors import ModelError
 from burnish.modelfile import io_spec as ends
 from burnish.modelfile.allowed_ops import context_tensor_names
-from burnish.modelfile.card import Card, card_json, parse_card
-from burnish.modelfile.costs import graph_costs
+from burnish.modelfile.card import Card
+from burnish.modelfile.graph_costs import graph_costs
 from burnish.modelfile.reader import parse_model
 from burnish.modelfile.receptive_field import receptive_field
 
@@ -38,7 +38,7 @@ def with_card(card: Card, sliders: int = 0, thumbnail: int = 0, *, places: bool 
     params = [SLIDER | {"name": f"s{number}"} for number in range(sliders)]
     changes: dict[str, Any] = {"params": params, "thumbnail_size": thumbnail, "coords": places}
     changes["peak_activations_per_pixel"] = 12 if places else 6
-    return json.dumps(json.loads(card_json(card)) | changes)
+    return json.dumps(json.loads(card.model_dump_json()) | changes)
 
 
 def take(graph: Graph, name: str, *sizes: int | str, element: int = TensorProto.FLOAT) -> None:
@@ -369,9 +369,9 @@ def test_places_are_of_any_tile(graph: Graph, pack: Pack, sizes: tuple[int | str
 
 
 def test_card_says_what_its_graph_takes(card: Card) -> None:
-    plain = parse_card(with_card(card), "soft.onnx")
+    plain = Card.parse(with_card(card), "soft.onnx")
     assert (plain.sliders, plain.context_shapes, plain.thumbnail_size) == ((), {}, 0)
-    rich = parse_card(with_card(card, 2, 32), "soft.onnx")
+    rich = Card.parse(with_card(card, 2, 32), "soft.onnx")
     assert [param.name for param in rich.sliders] == ["s0", "s1"]
     assert rich.context_shapes == {"params": (2, 1, 1), "thumbnail": (3, 32, 32)}
     assert list(rich.context_shapes) == ["params", "thumbnail"]
@@ -379,32 +379,32 @@ def test_card_says_what_its_graph_takes(card: Card) -> None:
 
 def test_places_need_a_thumbnail_to_look_in(card: Card) -> None:
     with pytest.raises(ModelError, match="looked up in a thumbnail, and it takes none"):
-        parse_card(with_card(card, places=True), "soft.onnx")
+        Card.parse(with_card(card, places=True), "soft.onnx")
 
 
 def test_only_sliders_count_as_what_the_graph_takes(card: Card) -> None:
-    fields = json.loads(card_json(card))
+    fields = json.loads(card.model_dump_json())
     fixed = SLIDER | {"name": "kappa", "slider": False}
-    mixed = parse_card(json.dumps(fields | {"params": [fixed, SLIDER]}), "soft.onnx")
+    mixed = Card.parse(json.dumps(fields | {"params": [fixed, SLIDER]}), "soft.onnx")
     assert [param.name for param in mixed.sliders] == ["lambda"]
     assert mixed.context_shapes == {"params": (1, 1, 1)}
 
 
 def test_a_card_s_value_is_what_holds_unsaid(card: Card) -> None:
-    fields = json.loads(card_json(card))
+    fields = json.loads(card.model_dump_json())
     text = json.dumps(fields | {"params": [SLIDER | {"value": 0.5}]})
-    param = parse_card(text, "soft.onnx").params[0].as_param()
+    param = Card.parse(text, "soft.onnx").params[0].as_param()
     assert (param.default, param.low, param.high, param.scale) == (0.5, 0.01, 1, "log")
 
 
 def test_a_log_scale_down_to_zero_is_refused(card: Card) -> None:
-    fields = json.loads(card_json(card)) | {"params": [SLIDER | {"low": 0}]}
+    fields = json.loads(card.model_dump_json()) | {"params": [SLIDER | {"low": 0}]}
     with pytest.raises(ModelError, match="a log scale needs a range above 0"):
-        parse_card(json.dumps(fields), "soft.onnx")
+        Card.parse(json.dumps(fields), "soft.onnx")
 
 
 @pytest.mark.parametrize("side", [-1, 257, 64.5, "64"])
 def test_a_thumbnail_of_no_such_size_is_refused(card: Card, side: object) -> None:
-    fields = json.loads(card_json(card)) | {"thumbnail_size": side}
+    fields = json.loads(card.model_dump_json()) | {"thumbnail_size": side}
     with pytest.raises(ModelError, match="got thumbnail"):
-        parse_card(json.dumps(fields), "soft.onnx")
+        Card.parse(json.dumps(fields), "soft.onnx")

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile.costs import GraphCosts, graph_costs
+from burnish.modelfile.graph_costs import GraphCosts, graph_costs
 from burnish.modelfile.reader import parse_model
 
 Pack = Callable[..., bytes]

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
 from burnish.modelfile import reader as reader
-from burnish.modelfile.card import CARD_KEY, Card, card_json
+from burnish.modelfile.card import Card
 from burnish.modelfile.reader import parse_model, read_model
 
 Pack = Callable[..., bytes]
@@ -86,7 +86,7 @@ def test_no_card_two_cards_and_a_broken_card(graph: Graph, pack: Pack, card: Car
     assert "one model card" in refusal(pack(graph, text=None))
     assert "a valid model card" in refusal(pack(graph, text="{}"))
     model = onnx.load_model_from_string(pack(graph))
-    model.metadata_props.add(key=CARD_KEY, value=card_json(card))
+    model.metadata_props.add(key=Card.metadata_key, value=card.model_dump_json())
     assert "soft.onnx" in refusal(model.SerializeToString())
 
 
@@ -203,7 +203,7 @@ def test_graph_whose_sizes_contradict_is_refused(graph: Graph, pack: Pack) -> No
 def test_halo_that_is_less_than_the_graph_sees_is_refused(
     graph: Graph, pack: Pack, card: Card
 ) -> None:
-    text = card_json(card.model_copy(update={"halo": 0}))
+    text = card.model_copy(update={"halo": 0}).model_dump_json()
     assert "a halo of 0 px, as its card says, got a graph that needs 1" in refusal(
         pack(graph, text=text)
     )

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from burnish.modelfile.card import CARD_KEY, Card, card_json
+from burnish.modelfile.card import Card
 
 Make = Callable[..., Path]
 
@@ -57,7 +57,7 @@ def make(tmp_path: Path) -> Make:
             burnish_version="0.1.0",
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-        model.metadata_props.add(key=CARD_KEY, value=card_json(card))
+        model.metadata_props.add(key=Card.metadata_key, value=card.model_dump_json())
         path = tmp_path / f"{name}.onnx"
         onnx.save(model, path)
         return path

@@ -21,10 +21,11 @@ from burnish.export.onnx_ops import TRANSLATIONS
 from burnish.export.verify import verify_card
 from burnish.files import atomic_write, check_absent
 from burnish.modelfile import reader as read
-from burnish.modelfile.card import CARD_KEY, COORDS, INPUT, OUTPUT, PARAMS, Card, card_json
-from burnish.modelfile.costs import graph_costs
+from burnish.modelfile.card import COORDS, INPUT, OUTPUT, PARAMS, Card
+from burnish.modelfile.graph_costs import graph_costs
+from burnish.modelfile.onnx_file import embed_card
 from burnish.modelfile.receptive_field import receptive_field
-from burnish.modelfile.weight_dtypes import downcast_weights
+from burnish.modelfile.weights import downcast_weights
 
 # 18 is the oldest set that the exporter writes without converting; runtimes have it since 2023.
 OPSET = 18
@@ -61,8 +62,7 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     check_absent(target, overwrite=overwrite)
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     model = _to_onnx(frozen, card)
-    model.metadata_props.add(key=CARD_KEY, value=card_json(card))
-    data = model.SerializeToString(deterministic=True)
+    data = embed_card(model, card)
     read.parse_model(data, filename=target.name)
     verify_card(
         frozen,

@@ -5,7 +5,7 @@ from torch import nn
 
 from burnish.errors import ModelError
 from burnish.modelfile.card import Card
-from burnish.modelfile.costs import GraphCosts
+from burnish.modelfile.graph_costs import GraphCosts
 
 
 def verify_card(network: nn.Module, card: Card, costs: GraphCosts, receptive_field: int) -> None:

@@ -1,12 +1,12 @@
-"""Operators that look near, wherever in a picture they are: the only ones a graph may have.
+"""The operators that a graph may consist of: local ones, each with its rules.
 
-Built of nothing else, a graph can be tiled, its sizes follow from the picture's size alone, and
-memory grows as the picture does. So there is no arithmetic on shapes, no control flow, nothing
-that looks at the whole picture, and all but the tensors made from the picture are weights.
+A graph of these operators can be tiled exactly, its sizes follow from the image's size, and its
+memory grows in proportion to the image. Hence there is no arithmetic on shapes, no control flow and
+no operator that reads the whole image. All tensors are either computed from the image or constant.
 
-One more kind there is: what holds for a whole picture, its context, made from parameter values and
-from a thumbnail. It is small, the same for every tile, and may be looked at as a whole. Where it
-meets the picture it is one number a channel, or it is looked up at the places of the tile's blocks.
+Context tensors are the exception. They are computed from `params` and `thumbnail` alone, are small
+and the same for every tile, and may be reduced as a whole. They meet the image as one number per
+channel, or a `GridSample` reads them at `coords`.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,18 +18,18 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 from burnish.modelfile.card import COORDS, INPUT
 from burnish.modelfile.io_spec import inputs
-from burnish.modelfile.refusal import reject
+from burnish.modelfile.onnx_file import reject
 
-# No number that places something (a kernel's size, a dilation, a pad) needs to be larger.
+# The largest kernel size, dilation, pad and so on.
 MAX_INTEGER = 2**16
 MAX_SCALE = 64
 
 _CHANNEL_AXIS = (1, -3)
-# `SAME` places a window by the picture's size: not as in a tile.
+# With auto_pad, the position of a window depends on the image's size, and differs in a tile.
 _NO_AUTO_PAD: dict[str, Collection[object]] = {"auto_pad": (None, b"NOTSET")}
 
-# Operator -> the values an attribute may have, where some of them look far or depend on the
-# picture's size. None: the attribute is left out, and ONNX's default holds.
+# The permitted values of attributes, by operator. None: the attribute may be absent, with the
+# default of ONNX. Attributes that are not listed are free.
 _ATTRIBUTE_RULES: dict[str, Mapping[str, Collection[object]]] = {
     "Add": {},
     "AveragePool": _NO_AUTO_PAD,
@@ -70,44 +70,41 @@ _ATTRIBUTE_RULES: dict[str, Mapping[str, Collection[object]]] = {
     "Sub": {},
     "Tanh": {},
 }
-# Only the context is looked at as a whole.
+# Allowed on context tensors only.
 _GLOBAL_OPS = frozenset(
     ["GlobalAveragePool", "GlobalMaxPool", "Log", "ReduceMax", "ReduceMean", "Reshape"]
 )
 ALLOWED_OPS = frozenset(_ATTRIBUTE_RULES) | _GLOBAL_OPS
 
-# Takes what holds for the whole picture to the places of a tile's blocks.
+# Reads a context tensor at the coords of a tile's blocks.
 SAMPLE_OP = "GridSample"
-
-# These give weights, whatever the picture.
+# The outputs of these are weights.
 WEIGHT_OPS = frozenset(["Cast", "Constant"])
-# Here tensors made from the picture may meet; elsewhere one goes in, and all else is weights.
+# These take several computed tensors; other operators take one, and constants.
 MULTI_INPUT_OPS = frozenset(["Add", "Concat", "Div", "Mul", "Sub"])
-# Here the picture may meet its context.
+# These take an image tensor and a context tensor.
 CONTEXT_OPS = MULTI_INPUT_OPS - {"Concat"}
 
 
 def check_ops(model: ModelProto, filename: str) -> None:
-    """Hold every node against the rules; operators are among `ALLOWED_OPS` already.
+    """Check every node against the rules; its operator is one of `ALLOWED_OPS` already.
 
     Raises
     ------
-    ModelError : a node may look far, or make sizes that do not follow from the picture's
+    ModelError : a node reads more than a neighbourhood, or its sizes are not fixed multiples of
+        the image's
     """
-    known = constant_tensors(model.graph)
+    constants = constant_tensors(model.graph)
     tile_inputs, context = _graph_inputs(model.graph)
     image_tensors = set(tile_inputs)
     for node in model.graph.node:
         _check_attributes(node, filename)
         if node.op_type == "Constant":
-            if node.output[0] not in known:
-                attribute_names = ", ".join(repr(each.name[:80]) for each in node.attribute[:1])
-                reject(
-                    filename, "constants that are tensors", attribute_names or "one without a value"
-                )
+            if node.output[0] not in constants:
+                reject(filename, "a Constant has no tensor as its value")
             continue
         if node.op_type == "Cast":
-            _check_cast(node, known, filename)
+            _check_cast(node, constants, filename)
             continue
         from_image = not image_tensors.isdisjoint(node.input)
         if node.op_type == SAMPLE_OP or COORDS in tile_inputs.intersection(node.input):
@@ -117,32 +114,22 @@ def check_ops(model: ModelProto, filename: str) -> None:
         _check_inputs(node, image_tensors, context, filename)
         if from_image:
             _check_image_op(node, context, filename)
-        _check_constant_inputs(node, known, filename)
+        _check_constant_inputs(node, constants, filename)
         (image_tensors if from_image else context).update(filter(None, node.output))
 
 
 def context_tensor_names(graph: GraphProto) -> set[str]:
-    """Return the names of the tensors that hold for the whole picture; the graph is checked."""
+    """Return the names of the context tensors of a checked graph."""
     image_tensors, context = _graph_inputs(graph)
     for node in graph.node:
         if node.op_type not in WEIGHT_OPS:
-            (context if image_tensors.isdisjoint(node.input) else image_tensors).update(
-                filter(None, node.output)
-            )
+            from_image = not image_tensors.isdisjoint(node.input)
+            (image_tensors if from_image else context).update(filter(None, node.output))
     return context
 
 
-def _graph_inputs(graph: GraphProto) -> tuple[set[str], set[str]]:
-    """Return the inputs that differ from tile to tile, and those that hold for the whole.
-
-    A weight or a result may be called like one of them, and is none.
-    """
-    names = {end.name for end in inputs(graph)}
-    return names & {INPUT, COORDS}, names - {INPUT, COORDS}
-
-
 def constant_tensors(graph: GraphProto) -> dict[str, TensorProto]:
-    """Return the weights and other constants by name."""
+    """Return the weights and other constants of a graph by name."""
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         for value in node.attribute[:1] if node.op_type == "Constant" else ():
@@ -152,32 +139,39 @@ def constant_tensors(graph: GraphProto) -> dict[str, TensorProto]:
 
 
 def attributes(node: NodeProto) -> dict[str, object]:
-    """Return a node's attributes by name."""
+    """Return the attributes of a node by name."""
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
 
 def small_constant(tensor: TensorProto | None) -> NDArray[np.float64]:
-    """Return the numbers of a constant that places something; none of another."""
+    """Return the numbers of a constant such as pads or scales; empty if it has more than eight."""
     dtypes = (TensorProto.FLOAT, TensorProto.INT64)
     if tensor is None or tensor.data_type not in dtypes or prod(tensor.dims) > 8:
         return np.zeros(0)
     try:
         return numpy_helper.to_array(tensor).astype(np.float64).reshape(-1)
-    except ValueError:  # As many numbers as it says it has not.
+    except ValueError:  # The data is shorter or longer than the shape says.
         return np.zeros(0)
+
+
+def _graph_inputs(graph: GraphProto) -> tuple[set[str], set[str]]:
+    """Return the names of the inputs that differ from tile to tile, and of the context's."""
+    names = {value.name for value in inputs(graph)}
+    return names & {INPUT, COORDS}, names - {INPUT, COORDS}
 
 
 def _check_attributes(node: NodeProto, filename: str) -> None:
     node_attributes = attributes(node)
-    for name, values in _ATTRIBUTE_RULES.get(node.op_type, {}).items():
-        if node_attributes.get(name) not in values:
-            got = f"{node.op_type} with {name} {node_attributes.get(name, 'left out')}"
-            reject(filename, "operators that look near", got[:120])
+    for name, allowed in _ATTRIBUTE_RULES.get(node.op_type, {}).items():
+        if node_attributes.get(name) not in allowed:
+            value = f"{node_attributes.get(name, 'left out')}"[:80]
+            reject(filename, f"{node.op_type} with {name} {value} is not allowed")
     if node.op_type != "Constant":
         for name, value in node_attributes.items():
             for number in value if isinstance(value, list) else [value]:
                 if isinstance(number, int) and abs(number) > MAX_INTEGER:
-                    reject(filename, f"{name[:80]} of at most {MAX_INTEGER}", f"{number}")
+                    problem = f"{node.op_type} has {name[:80]} {number}, beyond {MAX_INTEGER}"
+                    reject(filename, problem)
 
 
 def _check_inputs(
@@ -185,69 +179,64 @@ def _check_inputs(
 ) -> None:
     computed = [name in image_tensors or name in context for name in node.input]
     if not (any(computed) if node.op_type in MULTI_INPUT_OPS else computed[0]):
-        reject(filename, "weights that are stored", f"{node.op_type} that computes some")
+        reject(filename, f"{node.op_type} computes weights, which have to be stored")
     if node.op_type == "Conv" and node.input[1] in context:
-        computed[1] = False  # a kernel may hold for the whole picture
+        computed[1] = False  # A kernel may be computed from the context.
     if node.op_type not in MULTI_INPUT_OPS and any(computed[1:]):
-        reject(filename, "weights and sizes that are constant", f"{node.op_type} by computed ones")
+        reject(filename, f"{node.op_type} has computed weights or sizes")
     if len(node.output) > 1 and node.op_type != "Split":
-        reject(filename, "one output", f"{node.op_type} with {len(node.output)}")
+        reject(filename, f"{node.op_type} has {len(node.output)} outputs, not one")
 
 
 def _check_sample(
     node: NodeProto, tile_inputs: Collection[str], context: Collection[str], filename: str
 ) -> None:
-    """Check that places serve to look up in what holds for the whole picture, and nothing else."""
+    """Check that `coords` is only used to sample a context tensor, and that nothing else is."""
     source, *coords = node.input
-    if (
-        node.op_type != SAMPLE_OP
-        or source not in context
-        or coords != [COORDS]
-        or COORDS not in tile_inputs
-    ):
-        expected = f"{SAMPLE_OP} of what holds for the whole picture, at {COORDS}"
-        reject(filename, expected, f"{node.op_type} of {[name[:40] for name in node.input[:4]]}")
+    valid = node.op_type == SAMPLE_OP and source in context and coords == [COORDS]
+    if not valid or COORDS not in tile_inputs:
+        operands = [name[:40] for name in node.input[:4]]
+        problem = f"{node.op_type} of {operands} is not {SAMPLE_OP} of a context tensor at {COORDS}"
+        reject(filename, problem)
 
 
-def _check_cast(node: NodeProto, known: Mapping[str, TensorProto], filename: str) -> None:
-    """Check that what is cast is a stored weight, and no number that places something."""
-    weight = known.get(node.input[0])
+def _check_cast(node: NodeProto, constants: Mapping[str, TensorProto], filename: str) -> None:
+    """Check that a Cast only widens a stored weight."""
+    weight = constants.get(node.input[0])
     if weight is None or weight.data_type not in (TensorProto.FLOAT16, TensorProto.INT8):
-        reject(filename, "Cast of weights stored in 16 or 8 bits", "Cast of something else")
+        reject(filename, "a Cast is applied to something else than a float16 or int8 weight")
 
 
 def _check_image_op(node: NodeProto, context: Collection[str], filename: str) -> None:
-    """Check a node that works on the picture."""
+    """Check a node that takes an image tensor."""
     if node.op_type in _GLOBAL_OPS:
-        reject(filename, "operators that look near", f"{node.op_type} of the picture")
+        reject(filename, f"{node.op_type} of the image is not local")
     kernel = node.input[1] if node.op_type == "Conv" else None
     context_inputs = [name for name in node.input if name in context and name != kernel]
     if node.op_type not in CONTEXT_OPS and context_inputs:
-        reject(
-            filename, "what holds for the whole picture to scale or shift", f"{node.op_type} by it"
-        )
+        reject(filename, f"{node.op_type} takes the image and a context tensor")
 
 
 def _check_constant_inputs(
-    node: NodeProto, known: Mapping[str, TensorProto], filename: str
+    node: NodeProto, constants: Mapping[str, TensorProto], filename: str
 ) -> None:
-    """Check the numbers that newer operator sets take as inputs rather than attributes."""
+    """Check the pads, scales and ranges that operators take as inputs."""
     if node.op_type not in ("Pad", "Resize", "Slice"):
         return
-    values = [small_constant(known.get(name)) for name in node.input]
+    values = [small_constant(constants.get(name)) for name in node.input]
     present = [bool(name) for name in node.input] + [False] * 4
     if node.op_type == "Slice":
         valid = present[3] and values[3].size == 1 and values[3][0] in _CHANNEL_AXIS
-        expected = "Slice of channels"
+        rule = "a Slice has to be along channels"
     elif node.op_type == "Pad":
-        numbers = values[1]
-        valid = not present[3] and numbers.size == 8 and not numbers[[0, 1, 4, 5]].any()
-        valid = valid and bool((np.abs(numbers) <= MAX_INTEGER).all())
-        expected = f"Pad of at most {MAX_INTEGER} rows and columns"
+        pads = values[1]
+        valid = not present[3] and pads.size == 8 and not pads[[0, 1, 4, 5]].any()
+        valid = valid and bool((np.abs(pads) <= MAX_INTEGER).all())
+        rule = f"a Pad has to add at most {MAX_INTEGER} rows and columns"
     else:
-        numbers = values[2] if present[2] else np.zeros(0)
-        valid = not present[3] and numbers.size == 4 and (numbers[:2] == 1).all()
-        valid = valid and bool(((numbers > 1 / MAX_INTEGER) & (numbers <= MAX_SCALE)).all())
-        expected = f"Resize of rows and columns by constant factors of at most {MAX_SCALE}"
+        scales = values[2] if present[2] else np.zeros(0)
+        valid = not present[3] and scales.size == 4 and (scales[:2] == 1).all()
+        valid = valid and bool(((scales > 1 / MAX_INTEGER) & (scales <= MAX_SCALE)).all())
+        rule = f"a Resize has to scale rows and columns by constants of at most {MAX_SCALE}"
     if not valid:
-        reject(filename, expected, f"{node.op_type} by others")
+        reject(filename, rule)

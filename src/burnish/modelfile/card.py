@@ -1,11 +1,11 @@
-"""The model card: everything a model says about itself, as JSON in the file's metadata.
+"""The model card: a model's description, as JSON text in the metadata of its file.
 
-A card may come from a stranger, so every field is bounded, and text that a terminal may show holds
-no control characters.
+A file may come from a stranger. Every field is bounded, and text holds no control characters that
+could steer a terminal.
 """
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,14 +20,13 @@ from pydantic import (
 from burnish.errors import ModelError
 from burnish.params import Param
 
-CARD_KEY = "burnish.card"
-# What a model file's graph calls its ends.
+# Names of the graph's inputs and of its output.
 INPUT = "image"
-OUTPUT = "result"
-# What else a graph may take, that holds for a whole picture.
 PARAMS = "params"
 THUMBNAIL = "thumbnail"
 COORDS = "coords"
+OUTPUT = "result"
+
 MAX_CARD_BYTES = 64 * 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -39,7 +38,64 @@ Similarity = Annotated[float, Field(ge=-1, le=1)]
 
 
 class StrictModel(BaseModel):
+    """A pydantic model that is immutable and takes no unknown field and no NaN."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class BaseCard(StrictModel):
+    """Base of the cards of models and of detectors.
+
+    Attributes
+    ----------
+    metadata_key : the key of the card in the metadata of an ONNX file
+    """
+
+    metadata_key: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str, filename: str) -> Self:
+        """Read a card from its JSON text. Types are strict: "1" is not a number.
+
+        Parameters
+        ----------
+        filename : names the file in messages
+
+        Raises
+        ------
+        ModelError : the text is too long or not JSON, or a field is missing, unknown or invalid
+        """
+        remedy = "get the file again from its maker, or export it again with burnish"
+        size = len(text.encode())
+        if size > MAX_CARD_BYTES:
+            problem = f"its card has {size} bytes, more than {MAX_CARD_BYTES}"
+            raise ModelError(filename, problem, remedy)
+        try:
+            return cls.model_validate_json(text, strict=True)
+        except ValidationError as error:
+            problem = f"its card is not valid: {first_error(error)}"
+            raise ModelError(filename, problem, remedy) from error
+
+    @classmethod
+    def build(cls, **fields: Any) -> Self:
+        """Make a card from its fields.
+
+        Raises
+        ------
+        ModelError : a field is missing, unknown or invalid; the first such field is named
+
+        Examples
+        --------
+        >>> Card.build(name="My Model")
+        Traceback (most recent call last):
+        burnish.errors.ModelError: card of My Model: name = My Model (String should match pattern \
+'^[a-z0-9][a-z0-9._-]{0,63}$'); correct the field
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            name = _abbreviated(fields.get("name", "a model"))
+            raise ModelError(f"card of {name}", first_error(error), "correct the field") from error
 
 
 class Paper(StrictModel):
@@ -52,17 +108,17 @@ class Paper(StrictModel):
 
 
 class CardParam(StrictModel):
-    """One of the operator's parameters: the value this network has learnt, or the range."""
+    """A parameter of the operator, fixed at one value or adjustable over a range."""
 
     name: Slug
     effect: Text
     value: float = Field(
-        description="what it has learnt; for a slider, what holds where nothing is said"
+        description="the value that the network was trained for; a slider's default value"
     )
     slider: bool = Field(
         default=False,
-        description="whether it has learnt all from low to high: the graph's input `params` takes"
-        " the sliders' values, in the order and the units of the card",
+        description="whether the network was trained for all values from low to high: the graph's"
+        " input `params` has the sliders' values, in the order and the units of the card",
     )
     low: float
     high: float
@@ -72,7 +128,7 @@ class CardParam(StrictModel):
     integer: bool = False
 
     def as_param(self) -> Param:
-        """Return it as a person may turn it, its learnt value being what holds unsaid."""
+        """Return the parameter with the card's value as its default."""
         return Param(**self.model_dump(exclude={"value", "default", "slider"}), default=self.value)
 
     @model_validator(mode="after")
@@ -86,25 +142,25 @@ class CardParam(StrictModel):
 
 
 class FixedParam(StrictModel):
-    """What else the operator was given when this network learnt it: a colour or a file."""
+    """A parameter of the operator that is no number: a colour or a file."""
 
     name: Slug
     effect: Text
     value: Text | None = Field(
-        description="a colour as #rrggbb, or the file's name; null where none was given"
+        description="a colour as #rrggbb, or the file's name; null if it was not set"
     )
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        default=None, description="of the file"
+        default=None, description="SHA-256 of the file"
     )
 
 
 class Measurement(StrictModel):
-    """How close the network comes to its operator on photos it was not trained on.
+    """Similarity of the network's output to its operator's, on photos it was not trained on.
 
-    ``untouched`` compares the photo before with the operator's result: what doing nothing scores.
+    ``identity_psnr_mean`` is the score of the unchanged photo, as a baseline.
     """
 
-    photos: Text = Field(description="which photos, in words")
+    photos: Text = Field(description="a description of the photos")
     count: int = Field(ge=1)
     megapixels_mean: float = Field(gt=0)
     mse_mean: float = Field(ge=0, le=1)
@@ -115,8 +171,8 @@ class Measurement(StrictModel):
     identity_psnr_mean: Decibel
 
 
-class Card(StrictModel):
-    """What a model file says about itself.
+class Card(BaseCard):
+    """The card of a model: a network that approximates an operator.
 
     Examples
     --------
@@ -126,9 +182,11 @@ class Card(StrictModel):
     ...     peak_activations_per_pixel=48, parameter_count=37219, metrics=(), training={},
     ...     licence="MIT", burnish_version="0.1.0",
     ... )
-    >>> parse_card(card_json(card), where="soft.onnx") == card
+    >>> Card.parse(card.model_dump_json(), "soft.onnx") == card
     True
     """
+
+    metadata_key: ClassVar[str] = "burnish.card"
 
     schema_version: Literal[1] = 1
     name: Slug
@@ -142,8 +200,8 @@ class Card(StrictModel):
     halo: int = Field(
         ge=0,
         le=4096,
-        description="px: an input pixel farther away than this, by row or column, cannot change a"
-        " result pixel, and one at this distance can",
+        description="px: radius of the receptive field. An input pixel at this distance, by row or"
+        " column, can change an output pixel; one farther away cannot",
     )
     size_multiple: int = Field(
         ge=1, le=64, description="px: height and width are multiples of this"
@@ -152,24 +210,27 @@ class Card(StrictModel):
         default=0,
         ge=0,
         le=256,
-        description="px: side of the graph's input `thumbnail`, the whole picture averaged down"
-        " to a square; 0 where it takes none",
+        description="px: side of the graph's input `thumbnail`, the whole image averaged down"
+        " to a square; 0 if the graph has no such input",
     )
     coords: bool = Field(
         default=False,
-        description="whether the graph's input `places` takes where the centre of each block of"
-        " `multiple` px lies in the whole picture: across and down, from -1 to 1",
+        description="whether the graph has the input `coords`: the centre of each block of"
+        " `size_multiple` px, as x and y from -1 to 1 over the whole image",
     )
-    macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds a pixel")
+    macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds per pixel")
     peak_activations_per_pixel: int = Field(
-        ge=1, le=4096, description="most float32 values a pixel has at once, the input apart"
+        ge=1,
+        le=4096,
+        description="largest number of float32 values per pixel in memory at once, without the"
+        " input image",
     )
     parameter_count: int = Field(
-        ge=0, le=10**9, description="how many numbers the network has learnt"
+        ge=0, le=10**9, description="number of trained parameters of the network"
     )
     metrics: tuple[Measurement, ...] = Field(max_length=32)
     training: dict[str, JsonValue] = Field(
-        max_length=64, description="settings, photos, steps, seconds: as the trainer noted them"
+        max_length=64, description="settings, photos, steps and seconds, as the trainer wrote them"
     )
     licence: Text
     burnish_version: Text
@@ -177,7 +238,7 @@ class Card(StrictModel):
     @model_validator(mode="after")
     def _coords_need_thumbnail(self) -> Self:
         if self.coords and not self.thumbnail_size:
-            raise ValueError("places are looked up in a thumbnail, and it takes none")
+            raise ValueError("coords need a thumbnail, and there is none")
         return self
 
     @property
@@ -187,7 +248,7 @@ class Card(StrictModel):
 
     @property
     def context_shapes(self) -> dict[str, tuple[int, int, int]]:
-        """What holds for a whole picture: the graph's input -> channels, height, width."""
+        """Channels, height and width of each input that describes the whole image."""
         shapes = {}
         if self.sliders:
             shapes[PARAMS] = (len(self.sliders), 1, 1)
@@ -196,71 +257,19 @@ class Card(StrictModel):
         return shapes
 
 
-def card_json(card: Card) -> str:
-    """Return the card as the JSON text that goes into a model file."""
-    return card.model_dump_json()
-
-
-def parse_card(text: str, filename: str) -> Card:
-    """Read a card's JSON text; a number in quotes is not a number.
-
-    Raises
-    ------
-    ModelError : too long, no JSON, or a field is missing, unknown or not as it must be
-    """
-    size = len(text.encode())
-    if size > MAX_CARD_BYTES:
-        raise _card_error(
-            filename, f"a model card of at most {MAX_CARD_BYTES} bytes", f"{size} bytes"
-        )
-    try:
-        return Card.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        raise _card_error(filename, "a valid model card", first_error(error)) from error
-
-
-def build_card(**fields: Any) -> Card:
-    """Make a card from its fields, for whoever makes a model.
-
-    Raises
-    ------
-    ModelError : a field is missing, unknown or not as it must be; the first such field is named
-
-    Examples
-    --------
-    >>> build_card(name="My Model")
-    Traceback (most recent call last):
-    burnish.errors.ModelError: card of My Model: expected fields as docs/card.schema.json has \
-them, got name = My Model (String should match pattern '^[a-z0-9][a-z0-9._-]{0,63}$'); correct it
-    """
-    try:
-        return Card(**fields)
-    except ValidationError as error:
-        raise ModelError(
-            f"card of {_abbreviated(fields.get('name', 'a model'))}",
-            expected="fields as docs/card.schema.json has them",
-            got=first_error(error),
-            remedy="correct it",
-        ) from error
-
-
 def card_schema() -> str:
-    """Return the card's JSON schema as text, the content of docs/card.schema.json."""
+    """Return the JSON schema of a card, the content of docs/card.schema.json."""
     return json.dumps(Card.model_json_schema(), indent=2) + "\n"
 
 
 def first_error(error: ValidationError) -> str:
-    """Say which field of a card is wrong first, and how."""
+    """Return the first invalid field of a card, its value and the reason, on one line."""
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "the whole"
+    field = ".".join(str(part) for part in first["loc"]) or "the card"
     return f"{field} = {_abbreviated(first['input'])} ({_abbreviated(first['msg'])})"
 
 
 def _abbreviated(value: object) -> str:
-    # A stranger's value: repr() disarms control characters, and 80 of it are enough to recognise.
+    # repr() escapes control characters in a stranger's text.
     text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _card_error(filename: str, expected: str, got: str) -> ModelError:
-    return ModelError(filename, expected=expected, got=got, remedy="get or export the model anew")

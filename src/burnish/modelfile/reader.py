@@ -1,19 +1,26 @@
-"""Read a model file, and trust none of it before it is judged."""
+"""Read a model file, and check it before anything in it is run."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from burnish.errors import ModelError
-from burnish.modelfile.card import Card, parse_card
-from burnish.modelfile.refusal import reject
+from burnish.modelfile.card import Card
 
 MAX_FILE_BYTES = 256 * 2**20
+MAX_NODES = 1000
+OPSETS = range(13, 22)
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file that has been judged: its card, its bytes, and what identifies them."""
+    """A checked model file.
+
+    Attributes
+    ----------
+    card : the model's description
+    graph : the bytes of the file
+    sha256 : of these bytes, hexadecimal
+    """
 
     card: Card
     graph: bytes
@@ -21,76 +28,58 @@ class ModelFile:
 
 
 def read_model(path: str | Path) -> ModelFile:
-    """Read and judge a model file. Nothing in it is run.
+    """Read and check a model file.
 
     Raises
     ------
-    ModelError : there is no such file, it is too large, no ONNX, not self-contained, has no valid
-        card, or breaks the rules in docs/model-file.md
+    ModelError : the file is missing, unreadable or too large, or breaks a rule of
+        docs/model-file.md
     """
-    filename = str(path)
-    return parse_model(_read_bytes(Path(path), filename), filename)
+    # Importing onnx takes 130 ms, which the command line need not spend.
+    from burnish.modelfile.onnx_file import read_bytes
+
+    return parse_model(read_bytes(Path(path), MAX_FILE_BYTES), str(path))
 
 
 def parse_model(data: bytes, filename: str) -> ModelFile:
-    """Judge a model file's bytes; `filename` names them in messages.
+    """Check the bytes of a model file.
+
+    Parameters
+    ----------
+    filename : names the file in messages
 
     Raises
     ------
-    ModelError : see `read_model`
+    ModelError : the bytes break a rule of docs/model-file.md
     """
-    # onnx takes 130 ms to import: only who opens a model pays.
-    from burnish.modelfile import costs, graph
-    from burnish.modelfile import io_spec as ends
-    from burnish.modelfile import receptive_field as sight
+    from burnish.modelfile import io_spec, onnx_file
+    from burnish.modelfile.allowed_ops import ALLOWED_OPS, check_ops
+    from burnish.modelfile.graph_costs import graph_costs
+    from burnish.modelfile.receptive_field import receptive_field
 
-    model = graph.parse_graph(data, filename)
-    card = parse_card(graph.card_text(model, filename), filename)
-    if ends.context_shapes(model.graph) != card.context_shapes:
-        reject(
-            filename,
-            f"inputs {card.context_shapes}, as its card says",
-            f"{ends.context_shapes(model.graph)}",
-        )
-    if ends.takes_coords(model.graph) != card.coords:
-        reject(filename, f"places {card.coords}, as its card says", f"{not card.coords}")
-    _check_stated(
-        filename,
-        f"{card.peak_activations_per_pixel} values a pixel",
-        costs.graph_costs(model, card.size_multiple, filename).peak_activations_per_pixel,
-        card.peak_activations_per_pixel,
+    model = onnx_file.load_onnx(data, filename)
+    card = onnx_file.read_card(model, Card, filename)
+    onnx_file.check_graph(
+        model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES
     )
-    _check_stated(
-        filename,
-        f"a halo of {card.halo} px",
-        sight.receptive_field(model, card.size_multiple, card.halo, filename),
-        card.halo,
-    )
+    io_spec.check_io(model.graph, filename)
+    check_ops(model, filename)
+    stated_and_found = {
+        "context inputs": (card.context_shapes, io_spec.context_shapes(model.graph)),
+        "coords": (card.coords, io_spec.takes_coords(model.graph)),
+    }
+    for name, (stated, found) in stated_and_found.items():
+        if stated != found:
+            onnx_file.reject(filename, f"its card states {name} {stated}, its graph has {found}")
+    costs = graph_costs(model, card.size_multiple, filename)
+    stated_and_needed = {
+        "peak_activations_per_pixel": (
+            card.peak_activations_per_pixel,
+            costs.peak_activations_per_pixel,
+        ),
+        "halo": (card.halo, receptive_field(model, card.size_multiple, card.halo, filename)),
+    }
+    for name, (stated, needed) in stated_and_needed.items():
+        if needed > stated:
+            onnx_file.reject(filename, f"its card states {name} {stated}, its graph needs {needed}")
     return ModelFile(card, data, sha256(data).hexdigest())
-
-
-def _check_stated(filename: str, statement: str, measured: int, stated: int) -> None:
-    if measured > stated:
-        reject(filename, f"{statement}, as its card says", f"a graph that needs {measured}")
-
-
-def _read_bytes(path: Path, filename: str) -> bytes:
-    def unreadable(got: str, cause: Exception | None = None) -> ModelError:
-        error = ModelError(
-            filename,
-            expected=f"a readable .onnx file of at most {MAX_FILE_BYTES // 2**20} MiB",
-            got=got,
-            remedy="see `burnish models list` for the models there are",
-        )
-        error.__cause__ = cause
-        return error
-
-    try:
-        if not path.is_file():  # Also keeps from waiting on a pipe for ever.
-            raise unreadable("a folder or device" if path.exists() else "no such file")
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise unreadable(f"{size / 2**20:.0f} MiB")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise unreadable(str(error)) from error

@@ -1,7 +1,7 @@
-"""How far a result pixel can see, told from the graph alone.
+"""The receptive field of a graph, computed from its structure without running it.
 
-For each row (and column) of each tensor, the first and last row of the picture that it depends on:
-from the picture through every node to the result. A tile whose halo is as wide holds all of them.
+For each row, and each column, of every tensor, the first and last row of the image that it depends
+on is propagated from the image to the output. A halo of that width makes tiles exact.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -22,41 +22,43 @@ from burnish.modelfile.allowed_ops import (
     small_constant,
 )
 from burnish.modelfile.card import INPUT, OUTPUT
-from burnish.modelfile.refusal import reject
-from burnish.modelfile.shapes import Shapes, tensor_shapes
+from burnish.modelfile.graph_costs import Shapes, tensor_shapes
+from burnish.modelfile.onnx_file import reject
 
 _Indices = NDArray[np.int64]
+# For each row of a tensor, the first and the last row of the image that it depends on.
 _Interval = tuple[_Indices, _Indices]
+# For each row of an output, the first and the last row of the input, and the step between taps.
 _Window = tuple[_Indices, _Indices, int]
 
 _ROW_AXIS, _COLUMN_AXIS = 2, 3
-# A window of more is taken to see everything, where it cannot be told by its ends.
+# Windows of more taps behind a reflecting border are taken to depend on the whole image.
 _MAX_TAPS = 128
 
 _ROUNDING: dict[bytes, Callable[[NDArray[Any]], NDArray[Any]]] = {
     b"floor": np.floor,
     b"ceil": np.ceil,
-    b"round_prefer_floor": lambda place: np.ceil(place - 0.5),
-    b"round_prefer_ceil": lambda place: np.floor(place + 0.5),
+    b"round_prefer_floor": lambda index: np.ceil(index - 0.5),
+    b"round_prefer_ceil": lambda index: np.floor(index + 0.5),
 }
 
 
 def receptive_field(model: ModelProto, size_multiple: int, halo: int, filename: str) -> int:
-    """Return how far a result pixel can see, in px, by row or by column.
+    """Return the radius of the receptive field in px, by row or by column.
 
-    The structure is asked, not the weights: one that happens to be zero hides nothing. Exact up to
-    twice `halo`; where it is more, some number above `halo`.
+    The radius is exact up to twice `halo`; a larger one is only known to exceed `halo`. Weights are
+    not considered, so that a zero in a kernel does not make it smaller.
 
     Raises
     ------
-    ModelError : sizes do not fit together, or tensors of different resolution meet
+    ModelError : sizes do not fit together, or an operator takes tensors of different resolutions
     """
-    # In a picture this large something beyond the halo lies inside it, and is seen.
+    # The image is so large that it contains pixels beyond the halo.
     side = size_multiple * ceil((2 * halo + 64) / size_multiple)
     shapes = tensor_shapes(model, side, side, size_multiple, filename)
-    known = constant_tensors(model.graph)
+    constants = constant_tensors(model.graph)
     return max(
-        _receptive_field_along(model, shapes, known, axis, filename)
+        _receptive_field_along(model, shapes, constants, axis, filename)
         for axis in (_ROW_AXIS, _COLUMN_AXIS)
     )
 
@@ -64,7 +66,7 @@ def receptive_field(model: ModelProto, size_multiple: int, halo: int, filename: 
 def _receptive_field_along(
     model: ModelProto,
     shapes: Shapes,
-    known: Mapping[str, TensorProto],
+    constants: Mapping[str, TensorProto],
     axis: int,
     filename: str,
 ) -> int:
@@ -73,35 +75,33 @@ def _receptive_field_along(
     intervals: dict[str, _Interval] = {INPUT: (rows, rows)}
     for node in model.graph.node:
         if node.op_type == SAMPLE_OP:
-            intervals[node.output[0]] = _sampled_interval(shapes[node.output[0]][axis], len(rows))
+            output = node.output[0]
+            intervals[output] = _sampled_interval(shapes[output][axis], len(rows))
             continue
         sources = [intervals[name] for name in dict.fromkeys(node.input) if name in intervals]
-        if not sources:  # weights, and what holds for the whole picture
+        if not sources:  # The node computes weights or context tensors.
             continue
         _check_broadcast(node, context, shapes, filename)
         if len({len(first) for first, _ in sources}) > 1:
-            reject(
-                filename, "tensors of one resolution where they meet", f"{node.op_type} of several"
-            )
+            reject(filename, f"{node.op_type} takes tensors of different resolutions")
         first = reduce(np.minimum, [source[0] for source in sources])
         last = reduce(np.maximum, [source[1] for source in sources])
         if node.op_type not in MULTI_INPUT_OPS:
-            first, last = _propagate(first, last, _window(node, shapes, known, axis))
+            first, last = _propagate(first, last, _window(node, shapes, constants, axis))
         for name in filter(None, node.output):
             if len(shapes[name]) != 4 or shapes[name][axis] != len(first):
-                reject(
-                    filename, "tensors of batch x channels x rows x columns", f"{shapes[name][:8]}"
-                )
+                shape = shapes[name][:8]
+                reject(filename, f"{node.op_type} gives {shape}, not batch x 3 x height x width")
             intervals[name] = (first, last)
     first, last = intervals[OUTPUT]
     return max(0, int((rows - first).max()), int((last - rows).max()))
 
 
 def _sampled_interval(blocks: int, rows: int) -> _Interval:
-    """Return what a value that is looked up for each block depends on.
+    """Return the interval of a sampled context value, for each block.
 
-    Nothing of the picture, but a tile has such values for its own blocks alone. So whoever looks
-    from one block to another needs a halo as wide: as far as the nearest row of that block.
+    It depends on no pixel, but a tile samples the context only for its own blocks. An operator that
+    reads a neighbouring block therefore needs a halo that reaches the nearest row of that block.
     """
     block = rows // blocks
     start = block * np.arange(blocks)
@@ -111,77 +111,73 @@ def _sampled_interval(blocks: int, rows: int) -> _Interval:
 def _check_broadcast(
     node: NodeProto, context: Collection[str], shapes: Shapes, filename: str
 ) -> None:
-    """See that what holds for the whole picture has no places where it meets the picture."""
+    """Check that a context tensor that meets the image is one number per channel."""
     kernel = node.input[1] if node.op_type == "Conv" else None
     for name in node.input:
-        if (
-            name in context
-            and name != kernel
-            and (len(shapes[name]) != 4 or shapes[name][2:] != (1, 1))
-        ):
-            reject(filename, "one number a channel for the whole picture", f"{shapes[name][:8]}")
+        if name in context and name != kernel:
+            shape = shapes[name]
+            if len(shape) != 4 or shape[2:] != (1, 1):
+                problem = f"a context tensor of shape {shape[:8]} meets the image; only one number"
+                reject(filename, f"{problem} per channel may")
 
 
 def _propagate(first: _Indices, last: _Indices, window: _Window) -> _Interval:
-    """Return the first and last row of the picture that each output row depends on."""
+    """Return the intervals of an output from its input's and from the window of each row."""
     start, end, step = window
-    # A window beyond the border sees nothing there, or pixels repeated from within.
-    inside = [np.clip(place, 0, len(first) - 1) for place in (start, end)]
+    # Beyond the border there is nothing, or pixels repeated from inside.
+    clipped_start, clipped_end = (np.clip(index, 0, len(first) - 1) for index in (start, end))
     if (np.diff(first) >= 0).all() and (np.diff(last) >= 0).all():
-        return first[inside[0]], last[inside[1]]
-    # Behind a border that reflects, the farthest need not be at a window's end.
-    taps = range(0, int((end - start).max()) + 1, step)
-    if len(taps) > _MAX_TAPS:
+        return first[clipped_start], last[clipped_end]
+    # After a reflecting border the extreme need not be at the end of a window.
+    offsets = range(0, int((end - start).max()) + 1, step)
+    if len(offsets) > _MAX_TAPS:
         return np.full_like(start, first.min()), np.full_like(start, last.max())
-    seen = [np.clip(np.minimum(start + tap, end), 0, len(first) - 1) for tap in taps]
+    taps = [np.clip(np.minimum(start + offset, end), 0, len(first) - 1) for offset in offsets]
     return (
-        reduce(np.minimum, [first[place] for place in seen]),
-        reduce(np.maximum, [last[place] for place in seen]),
+        reduce(np.minimum, [first[tap] for tap in taps]),
+        reduce(np.maximum, [last[tap] for tap in taps]),
     )
 
 
 def _window(
-    node: NodeProto, shapes: Shapes, known: Mapping[str, TensorProto], axis: int
+    node: NodeProto, shapes: Shapes, constants: Mapping[str, TensorProto], axis: int
 ) -> _Window:
-    """Return the first and last input row that each output row sees, and the step between."""
     index = np.arange(shapes[node.output[0]][axis])
     node_attributes = cast(dict[str, Any], attributes(node))
     if node.op_type in ("AveragePool", "Conv", "MaxPool"):
         along = axis - 2
-        kernel = (
-            shapes[node.input[1]][2:] if node.op_type == "Conv" else node_attributes["kernel_shape"]
-        )
-        start = (
-            index * node_attributes.get("strides", (1, 1))[along]
-            - node_attributes.get("pads", (0, 0))[along]
-        )
+        is_conv = node.op_type == "Conv"
+        kernel = shapes[node.input[1]][2:] if is_conv else node_attributes["kernel_shape"]
+        stride = node_attributes.get("strides", (1, 1))[along]
+        start = index * stride - node_attributes.get("pads", (0, 0))[along]
         step = node_attributes.get("dilations", (1, 1))[along]
         return start, start + step * (kernel[along] - 1), step
     if node.op_type == "DepthToSpace":
-        return index // node_attributes["blocksize"], index // node_attributes["blocksize"], 1
+        start = index // node_attributes["blocksize"]
+        return start, start, 1
     if node.op_type == "SpaceToDepth":
         start = index * node_attributes["blocksize"]
         return start, start + node_attributes["blocksize"] - 1, 1
     if node.op_type == "Pad":
-        start = index - int(small_constant(known[node.input[1]])[axis])
+        start = index - int(small_constant(constants[node.input[1]])[axis])
         if node_attributes.get("mode") == b"reflect":
-            most = shapes[node.input[0]][axis] - 1
-            start = most - np.abs(most - np.abs(start))
+            last = shapes[node.input[0]][axis] - 1
+            start = last - np.abs(last - np.abs(start))
         return start, start, 1
     if node.op_type == "Resize":
-        return *_resize_window(
-            index, node_attributes, float(small_constant(known[node.input[2]])[axis])
-        ), 1
+        scale = float(small_constant(constants[node.input[2]])[axis])
+        return *_resize_window(index, node_attributes, scale), 1
     return index, index, 1
 
 
 def _resize_window(
     index: _Indices, node_attributes: dict[str, Any], scale: float
 ) -> tuple[_Indices, _Indices]:
-    half = node_attributes.get("coordinate_transformation_mode", b"half_pixel") == b"half_pixel"
-    exact: NDArray[Any] = (index + 0.5) / scale - 0.5 if half else index / scale
+    mode = node_attributes.get("coordinate_transformation_mode", b"half_pixel")
+    exact: NDArray[Any] = (index + 0.5) / scale - 0.5 if mode == b"half_pixel" else index / scale
     if node_attributes.get("mode", b"nearest") == b"nearest":
-        start = end = _ROUNDING[node_attributes.get("nearest_mode", b"round_prefer_floor")](exact)
+        rounding = _ROUNDING[node_attributes.get("nearest_mode", b"round_prefer_floor")]
+        start = end = rounding(exact)
     else:
         start, end = np.floor(exact), np.ceil(exact)
     return start.astype(np.int64), end.astype(np.int64)

@@ -12,9 +12,8 @@ from burnish.export.fold_batchnorm import fold
 from burnish.export.onnx_export import export
 from burnish.export.quantise import round_weights_to_fp16
 from burnish.files import digest
-from burnish.modelfile.card import Card, CardParam, FixedParam, Measurement, Paper, build_card
+from burnish.modelfile.card import Card, CardParam, FixedParam, Measurement, Paper
 from burnish.networks.network import Network
-from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
 from burnish.training import distributed as processes
@@ -77,24 +76,22 @@ def _card(
 ) -> Card:
     config = result.config
     operator = find_operator(config.operator)
-    paper = operator.paper if isinstance(operator, Operator) else None
-    params = operator.params if isinstance(operator, Operator) else ()
     sliders = {param.name: param for param in config.slider_params}
     kind, source, _ = config.operator.partition(":")
-    return build_card(
+    return Card.build(
         name=request.name,
         # The mark keeps an operator of one's own from passing for one of ours.
         operator=f"{kind}:{operator.name}" if source else operator.name,
-        title=operator.title if isinstance(operator, Operator) else f"pairs of {operator.name}",
-        paper=Paper(title=paper.title, doi=paper.doi) if paper else None,
+        title=operator.title,
+        paper=operator.paper and Paper(title=operator.paper.title, doi=operator.paper.doi),
         params=tuple(
             _card_param(sliders.get(param.name, param), config.params[param.name], sliders)
-            for param in params
+            for param in operator.params
             if isinstance(param, Param)
         ),
         fixed_params=tuple(
             _fixed_param(param, config.params[param.name])
-            for param in params
+            for param in operator.params
             if isinstance(param, ColourParam | FileParam)
         ),
         network=config.network,

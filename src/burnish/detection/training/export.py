@@ -19,7 +19,7 @@ from burnish.detection.training.fuse import fuse_batchnorm
 from burnish.detection.training.network import MaskRCNNModule
 from burnish.errors import ModelError, OutputError
 from burnish.files import atomic_write, check_absent
-from burnish.modelfile.weight_dtypes import downcast_weights
+from burnish.modelfile.weights import downcast_weights
 
 # The newest that the tracing exporter writes for torchvision's operators without loss.
 OPSET = 17
