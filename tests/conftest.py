@@ -3,20 +3,43 @@ import os
 import sys
 from dataclasses import asdict
 
+# Each pytest-xdist worker uses one thread: set before NumPy and torch read it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
 
 from burnish.cli.app import main
-from burnish.detection import rle
+from burnish.detection.coco import encode_mask
 from burnish.detection.instances import Instances
 from burnish.photo import Photo
 
-# What lands is judged by examples that are the same each time; people's runs look for new ones.
+# CI uses the same examples each time; local runs look for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
+
+# CPU seconds from which a test has to be marked slow. The mark is for tests over five seconds; the
+# margin keeps a slower machine from failing the run.
+SLOW_SECONDS = 10.0
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and its finished children."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Fail a test that takes long and is not marked slow."""
+    start = cpu_seconds()
+    result = yield
+    seconds = cpu_seconds() - start
+    if seconds > SLOW_SECONDS and not pyfuncitem.get_closest_marker("slow"):
+        pytest.fail(f"took {seconds:.0f} s of CPU time: mark it slow or make it faster")
+    return result
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +205,7 @@ def shapes(tmp_path_factory):
                     "id": len(annotations) + 1,
                     "image_id": index,
                     "category_id": 1 + (label == "box"),
-                    "segmentation": {"size": [SIDE, SIDE], "counts": rle.encode(mask)},
+                    "segmentation": encode_mask(mask),
                     "iscrowd": 0,
                 }
             )
