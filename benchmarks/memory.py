@@ -18,7 +18,7 @@ from burnish.evaluation.demo import SAMPLE
 
 # The command line with the number of pixels that a photo may have in memory given first.
 RUN = (
-    "import sys; from burnish.photo import header; header.HUGE = int(float(sys.argv.pop(1))); "
+    "import sys; from burnish.photo import header; header.STREAMING_THRESHOLD = int(float(sys.argv.pop(1))); "
     "from burnish.cli.app import main; main()"
 )
 ROADS = {"memory": "inf", "disk": "0"}

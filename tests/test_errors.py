@@ -1,4 +1,4 @@
-"""What an error says is one line that a terminal shows as it is."""
+"""Errors: the message is one printable line, and errors can be pickled."""
 
 import pickle
 
@@ -8,7 +8,7 @@ from burnish.errors import ModelError
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("text", "printed"),
     [
         ("two\nlines\tand   blanks", "two lines and blanks"),
         ("\x1b[2Jgone", "\\x1b[2Jgone"),
@@ -17,7 +17,15 @@ from burnish.errors import ModelError
         ("Grüße 写真 'quoted' back\\slash", "Grüße 写真 'quoted' back\\slash"),
     ],
 )
-def test_a_message_is_one_printable_line(given: str, shown: str) -> None:
-    error = ModelError(given, expected="a model", got=given, remedy="try another")
-    assert str(error) == f"{shown}: expected a model, got {shown}; try another"
+def test_message_is_one_printable_line(text: str, printed: str) -> None:
+    error = ModelError(text, f"the model is {text}", "choose another")
+    assert str(error) == f"{printed}: the model is {printed}; choose another"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_message_of_expected_and_got() -> None:
+    error = ModelError("--size", expected="1 to 9", got="12", remedy="choose a smaller one")
+    assert str(error) == "--size: expected 1 to 9, got 12; choose a smaller one"
+    assert (
+        str(error.with_context("width")) == "width: expected 1 to 9, got 12; choose a smaller one"
+    )

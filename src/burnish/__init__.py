@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public name -> where it lives. No folder may be called like one of them: importing a module
-# binds its name here. Loaded on first use, so that `import burnish` costs nothing.
+# Public name -> its module, imported on first use so that `import burnish` is fast. No submodule
+# may have one of these names, because importing it would bind the name here.
 _PUBLIC = {
     "BurnishError": "burnish.errors",
     "Model": "burnish.runtime.model",

@@ -1,4 +1,4 @@
-"""Where the command `burnish` begins, and `python -m burnish`, which is how torchrun starts it."""
+"""Entry point of the command `burnish` and of `python -m burnish`, which torchrun starts."""
 
 import sys
 
@@ -6,7 +6,7 @@ from burnish.errors import INTERRUPTED
 
 
 def main() -> None:
-    """Run the command line. What it needs takes a moment to load: Ctrl-C is heard then, too."""
+    """Run the command line; Ctrl-C is handled while its modules are imported, too."""
     try:
         from burnish.cli.app import main as run
 

@@ -1,4 +1,4 @@
-"""One small hierarchy. A message says where, what was expected, what came and what to do."""
+"""Errors: each message is one line with the place, the problem and a remedy."""
 
 import sys
 import warnings
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What a command ends with that Ctrl-C stopped: 128 and the number of the signal.
+# Exit code of a command that Ctrl-C stopped: 128 plus the number of the signal.
 INTERRUPTED = 130
 
 
@@ -67,34 +67,36 @@ def _escaped(character: str) -> str:
 
 
 class PhotoError(BurnishError):
-    """A picture cannot be read, written or converted."""
+    """A photo cannot be read, written or converted."""
 
 
 class VideoError(BurnishError):
-    """A film cannot be read or written, or something in it would be lost."""
+    """A video cannot be read, or cannot be written without loss of a stream or property."""
 
 
 class OperatorError(BurnishError):
-    """A slow operator failed, or gave something that is not a picture."""
+    """A reference operator failed, or did not return an image."""
 
 
 class OutputError(BurnishError):
-    """A result would overwrite something, collide, or is not sane."""
+    """An output cannot be written, would overwrite a file, or is implausible."""
 
 
 class UsageError(BurnishError, ValueError):
-    """A name, option or parameter is not one that burnish takes."""
+    """An unknown name, option or parameter, or a value outside its range."""
 
     exit_code = 2
 
 
 @contextmanager
 def as_usage_error() -> Iterator[None]:
-    """Let what cannot be written be wrong usage: it was asked for, and no file is to blame.
+    """Re-raise PhotoError and VideoError as UsageError.
+
+    For outputs that are impossible as requested, where no input file is at fault.
 
     Raises
     ------
-    UsageError : in the place of PhotoError and VideoError, in the same words
+    UsageError : with the message of the PhotoError or VideoError
     """
     try:
         yield
@@ -124,7 +126,7 @@ def write_error(path: object, error: OSError | ValueError) -> OutputError:
 
 
 def warn(message: str) -> None:
-    """Warn, with the first caller outside of burnish as the place."""
+    """Issue a UserWarning that points to the first caller outside of burnish."""
     depth = 2
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("burnish"):
@@ -134,24 +136,24 @@ def warn(message: str) -> None:
 
 
 class ModelError(BurnishError):
-    """A model file is missing, broken, untrustworthy or does not fit."""
+    """A model file is missing, damaged, unsafe or unsuitable."""
 
     exit_code = 3
 
 
 class DeviceError(BurnishError):
-    """A device that was asked for cannot be had."""
+    """A requested device is not available."""
 
     exit_code = 3
 
 
 class MissingLibraryError(BurnishError):
-    """An optional library that this needs is not installed."""
+    """A required optional library is not installed."""
 
     exit_code = 3
 
 
-# Library -> the extra of burnish that brings it.
+# Library -> the extra of burnish that installs it.
 EXTRAS = {
     "PyOpenColorIO": "operators",
     "av": "video",
@@ -170,15 +172,15 @@ EXTRAS = {
 
 
 def missing_library(error: ModuleNotFoundError, extra: str | None = None) -> MissingLibraryError:
-    """Return what to tell a person about a library that is not installed; other errors pass.
+    """Return the error to raise for an optional library that is not installed.
 
     Parameters
     ----------
-    extra : the extra to name, where another than the one of `EXTRAS` brings the library too
+    extra : the extra to name [default: that of `EXTRAS`]
 
     Raises
     ------
-    ModuleNotFoundError : the same, where the library belongs to no extra: a bug, not a choice
+    ModuleNotFoundError : `error` itself if the library belongs to no extra, which is a bug
     """
     library = (error.name or "").partition(".")[0]
     if library not in EXTRAS:
@@ -186,7 +188,6 @@ def missing_library(error: ModuleNotFoundError, extra: str | None = None) -> Mis
     extra = extra or EXTRAS[library]
     return MissingLibraryError(
         "this command",
-        expected=f"the library {library}",
-        got="an installation without it",
-        remedy=f"install burnish with its extra '{extra}': pip install '.[{extra}]' in the clone",
+        f"the library {library} is not installed",
+        f"install burnish with its extra '{extra}': pip install '.[{extra}]' in the clone",
     )

@@ -1,4 +1,4 @@
-"""Files put in place at one stroke: whole or not at all, and over another one only where asked."""
+"""Write files atomically: complete or not at all, and never over an existing one unasked."""
 
 import errno
 import hashlib
@@ -11,99 +11,89 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from burnish.errors import OutputError
+from burnish.errors import OutputError, reason, write_error
 
-# How a file is called while it is written, and how long ago one was written to that nobody writes.
-_PARTIAL_AFFIXES = ".burnish-", ".part"
+# Prefix and suffix of temporary files, and the age in seconds after which one counts as abandoned.
+_PREFIX, _SUFFIX = ".burnish-", ".part"
 _STALE_SECONDS = 3600
 
 
 def check_absent(target: Path, *, overwrite: bool) -> None:
-    """Refuse a target that is in the way, before the work rather than after it.
-
-    A link that leads nowhere is in the way too. A folder, a device or a pipe is,
-    whatever `overwrite` says.
+    """Check that `target` may be written, before any work is done for it.
 
     Raises
     ------
-    OutputError : the target exists and `overwrite` is not set, or is no file
+    OutputError : the target exists, even as a dangling link, and `overwrite` is not set; or it is
+        a folder, a device or a pipe
     """
     if not os.path.lexists(target):
         return
     if target.is_dir():
-        raise OutputError(
-            str(target), expected="a file", got="a folder", remedy="name a file in it"
-        )
+        raise OutputError(str(target), "the output is a folder", "name a file in it")
     if target.exists() and not target.is_file():
-        raise OutputError(
-            str(target), expected="a file", got="a device or pipe", remedy="name a file"
-        )
+        raise OutputError(str(target), "the output is a device or a pipe", "name a file")
     if not overwrite:
         raise _already_exists(target)
 
 
 def check_not_input(target: Path, inputs: Iterable[Path]) -> None:
-    """Refuse a target that is one of the files that are read, whatever it is called.
+    """Check that `target` is none of the input files, under whatever name.
 
     Raises
     ------
-    OutputError : it is
+    OutputError : the target is an input
     """
     for file in inputs:
         if target.exists() and file.exists() and target.samefile(file):
             raise OutputError(
-                str(target),
-                expected="an output that is no input",
-                got=f"{file} itself",
-                remedy="choose another output",
+                str(target), f"the output is the input {file}", "choose another output"
             )
 
 
 def digest(*files: Path) -> str:
-    """Return the SHA-256 of the files' bytes, one after another, in hexadecimal."""
+    """Return the SHA-256 of the concatenated files, in hexadecimal."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, unless it is there.
+    """Create a folder and its parents, unless they exist.
 
     Raises
     ------
-    OutputError : it cannot be made
+    OutputError : the folder cannot be created
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise OutputError(
             str(folder),
-            expected="a folder that can be made",
-            got=(getattr(error, "strerror", None) or str(error)).lower(),
-            remedy="choose another place for the output",
+            f"the folder cannot be created: {reason(error)}",
+            "choose another place for the output",
         ) from error
 
 
 def remove_stale_partials(folder: Path) -> None:
-    """Remove what a killed run left half written in a folder, if nothing has touched it for long.
+    """Remove temporary files that a killed run left in a folder over an hour ago.
 
-    What cannot be listed or removed stays.
+    Files that cannot be listed or removed are ignored.
     """
     with suppress(OSError):
-        for partial in folder.glob(f"{_PARTIAL_AFFIXES[0]}*{_PARTIAL_AFFIXES[1]}"):
+        for partial in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
             if time.time() - partial.stat().st_mtime > _STALE_SECONDS:
                 partial.unlink()
 
 
 @contextmanager
 def atomic_write(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """Open a file that becomes `target` when the block ends, and nothing where it fails.
+    """Open a file that becomes `target` when the block ends; if the block fails, nothing changes.
 
-    It is written beside the target, flushed to the disk, and then takes the name. Where that is a
-    link, the link goes and what it leads to stays.
+    The file is written beside the target, flushed to disk, and then renamed. If the target is a
+    link, the link is replaced and the file that it points to is kept.
 
     Raises
     ------
-    OutputError : the target exists and `overwrite` is not set, also where it came up meanwhile;
-        or it cannot be written
+    OutputError : the target exists and `overwrite` is not set, even if it was created during the
+        block; or it cannot be written
 
     Examples
     --------
@@ -118,13 +108,13 @@ def atomic_write(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]
 
 @contextmanager
 def atomic_path(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give the path of an empty file to write, which becomes `target` when the block ends.
+    """Yield the path of an empty file that becomes `target` when the block ends.
 
-    For libraries that open files themselves; see `atomic_write` for the rest.
+    This is `atomic_write` for libraries that open files themselves.
     """
     check_absent(target, overwrite=overwrite)
     if "\0" in str(target):
-        # Python's own error for it is of another kind than those of the disk.
+        # Python raises a ValueError for this name; report it like an error of the disk.
         raise write_error(target, OSError(errno.EINVAL, "a zero byte in the name"))
     partial = _partial_path(target.parent)
     try:
@@ -145,13 +135,13 @@ def atomic_path(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def temporary_file(folder: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading and writing that is gone when the block ends.
+    """Open a file for reading and writing that is removed when the block ends.
 
-    What a killed run leaves of it, `remove_stale_partials` removes.
+    If the process is killed, `remove_stale_partials` removes the file later.
 
     Raises
     ------
-    OutputError : it cannot be made
+    OutputError : the file cannot be created
 
     Examples
     --------
@@ -174,37 +164,35 @@ def temporary_file(folder: Path) -> Iterator[BinaryIO]:
 
 
 def check_disk_space(folder: Path, size: int, contents: str) -> None:
-    """See that the disk has room for so many bytes.
+    """Check that the disk of a folder has `size` bytes free.
 
     Parameters
     ----------
-    folder : need not be there yet
-    contents : what they are, in words
+    folder : a folder that need not exist yet
+    contents : description of the data, for the message
 
     Raises
     ------
-    OutputError : it has less
+    OutputError : less space is free
     """
-    existing = next(
-        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
-    )
+    ancestors = (folder.absolute(), *folder.absolute().parents)
+    existing = next(path for path in ancestors if path.exists())
     free = shutil.disk_usage(existing).free
     if size > free:
         raise OutputError(
             str(existing),
-            expected=f"room for {contents}, {size / 2**20:,.0f} MiB",
-            got=f"{free / 2**20:,.0f} MiB free",
-            remedy="make room, or choose another -o",
+            f"no space for {contents}: {size / 2**20:,.0f} MiB needed, {free / 2**20:,.0f} free",
+            "free some space, or choose another -o",
         )
 
 
 def _partial_path(folder: Path) -> Path:
-    """Return a new name, of its own length: one made from a target's could be too long."""
-    return folder / f"{_PARTIAL_AFFIXES[0]}{secrets.token_hex(8)}{_PARTIAL_AFFIXES[1]}"
+    """Return a random name of fixed length; one derived from the target's could be too long."""
+    return folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
 
 
 def _rename_exclusive(partial: Path, target: Path) -> None:
-    """Give `partial` the name `target` unless that is taken; nobody can come in between."""
+    """Rename atomically, and fail if the target exists."""
     try:
         target.hardlink_to(partial)
     except FileExistsError as error:
@@ -214,7 +202,7 @@ def _rename_exclusive(partial: Path, target: Path) -> None:
 
 
 def _rename_without_links(partial: Path, target: Path) -> None:
-    """Take the name first, then fill it: FAT and some network drives have no hard links."""
+    """Reserve the name, then replace it: FAT and some network drives have no hard links."""
     try:
         target.open("xb").close()
     except FileExistsError as error:
@@ -229,17 +217,6 @@ def _rename_without_links(partial: Path, target: Path) -> None:
 def _already_exists(target: Path) -> OutputError:
     return OutputError(
         str(target),
-        expected="a new file",
-        got="one that exists",
-        remedy="use --overwrite (overwrite=True), or another output",
-    )
-
-
-def write_error(target: Path, error: OSError) -> OutputError:
-    """Return what to tell a person about a file that could not be written."""
-    return OutputError(
-        str(target),
-        expected="a folder that can be written to",
-        got=(error.strerror or str(error)).lower(),
-        remedy="check the folder, its permissions and the room on the disk",
+        "the file exists already",
+        "use --overwrite (overwrite=True), or another output",
     )

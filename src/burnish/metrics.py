@@ -1,37 +1,38 @@
-"""Fidelity: how close one picture comes to another."""
+"""Metrics: how close an image comes to a target."""
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-# Equal pictures are infinitely close; no JSON holds that, and no eye needs more.
+from burnish.types import Pixels
+
+# dB. Equal images have an infinite PSNR, which JSON cannot hold.
 MAX_PSNR = 120.0
 
-# An average below one step of an 8-bit picture is a photo of the night; black may be right for it.
+# A mean below one 8-bit code is a photo of the night, for which black may be right.
 MIN_VISIBLE_MEAN = 1 / 255
 
 
-def mse(output: NDArray[np.float32], target: NDArray[np.float32]) -> float:
-    """Mean squared error of two pictures of one shape, in double precision."""
+def mse(output: Pixels, target: Pixels) -> float:
+    """Return the mean squared error of two images of equal shape, in double precision."""
     return float(np.mean(np.square(output.astype(np.float64) - target)))
 
 
 def psnr(mean_squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error, the peak being 1; at most 120.
+    """Return the peak signal-to-noise ratio in dB for a peak of 1, at most `MAX_PSNR`.
 
     Examples
     --------
     >>> psnr(0.01), psnr(0)
     (20.0, 120.0)
     """
-    return (
-        min(MAX_PSNR, -10 * math.log10(mean_squared_error)) if mean_squared_error > 0 else MAX_PSNR
-    )
+    if not mean_squared_error > 0:
+        return MAX_PSNR
+    return min(MAX_PSNR, -10 * math.log10(mean_squared_error))
 
 
-def went_black(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
-    """Tell whether a picture became all black that was not, which no operator means to do.
+def went_black(before: Pixels, after: Pixels) -> bool:
+    """Return whether a visible image became entirely black, which no operator intends.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Params: everything a person may turn, described once; every face derives its controls from it."""
+"""Parameters: each is described once, and command line, Python API and docs are derived from it."""
 
 import keyword
 import math
@@ -11,19 +11,19 @@ from typing import Literal
 
 from burnish.errors import UsageError
 
-# What a parameter can be: a number, a colour as #rrggbb, a file's path, or None for 'not said'.
+# A number, a colour as #rrggbb, the path of a file, or None if it is not set.
 Value = float | str | None
 
 
 @dataclass(frozen=True)
 class _BaseParam:
-    """A name, and the sentence that says what it does.
+    """The name and description that every kind of parameter has.
 
     Parameters
     ----------
-    name : the paper's name, lower case; the command line's option is ``--name``
-    effect : what a larger value does (a number), or what it is (a colour, a file): a sentence
-        without its full stop
+    name : the paper's name in lower case; the command line option is ``--name``
+    effect : what a larger value does (for a number), or what it is (for a colour or a file), as a
+        clause without a full stop
     """
 
     name: str
@@ -31,32 +31,37 @@ class _BaseParam:
 
     @property
     def argument_name(self) -> str:
-        """The Python keyword: the name, with PEP 8's underscore where Python reserves it."""
+        """Name of the Python argument; a reserved word gets PEP 8's trailing underscore."""
         name = self.name.replace("-", "_")
         return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def option(self) -> str:
-        """The command line's option."""
+        """Name of the command line option."""
         return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def description(self) -> str:
+        """The effect as a clause without a full stop."""
+        return self.effect
 
 
 @dataclass(frozen=True)
 class Param(_BaseParam):
-    """One number that a person may turn.
+    """A number.
 
     Parameters
     ----------
-    default : used where nothing is said
+    default : the default value
     low, high : the range, both ends included
-    scale : how a slider moves, and how training draws values
+    scale : scale of sliders, and of the values drawn for training
     unit : physical unit, or "" for a pure number
-    integer : whether it is a whole number
+    integer : only whole numbers are allowed
 
     Examples
     --------
     >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
-    >>> p.keyword, p.option
+    >>> p.argument_name, p.option
     ('lambda_', '--lambda')
     >>> p.check(0.5)
     Traceback (most recent call last):
@@ -78,58 +83,63 @@ class Param(_BaseParam):
 
     @property
     def range(self) -> str:
-        """The range in words, with its unit."""
+        """The range as text, with its unit."""
         prefix = "a whole number, " if self.integer else ""
         return f"{prefix}{self.low:g} to {self.high:g}{f' {self.unit}' if self.unit else ''}"
 
     @property
     def default_text(self) -> str:
-        """What holds where nothing is said, in words."""
+        """The default value, as text."""
         return f"{self.default:g}"
 
     @property
     def description(self) -> str:
-        """What it does, as a sentence without its full stop."""
+        """The effect as a clause without a full stop."""
         return f"a larger value {self.effect}"
 
     def check(self, value: Value) -> float:
-        """Return `value` as a float, or raise UsageError where it is no number in the range."""
-        number = math.nan  # as text is, also where it spells one
+        """Return `value` as a float.
+
+        Raises
+        ------
+        UsageError : the value is not a number, or outside the range
+        """
+        number = math.nan  # for text too, even if it spells a number
         if isinstance(value, Real):
-            # NumPy's numbers too, taken as they print: the float32 0.2 is a little more.
+            # A NumPy number counts as its printed value: the float32 0.2 is slightly above 0.2.
             number = float(str(value) if hasattr(value, "dtype") else value)
         if not self.low <= number <= self.high or (self.integer and number != int(number)):
-            raise UsageError(
-                self.name,
-                expected=self.range,
-                got=f"{value}" if isinstance(value, Real) else f"{value!r}, which is no number",
-                remedy="choose a value in the range",
-            )
+            if isinstance(value, Real):
+                got, remedy = f"{value}", "choose a value in the range"
+            else:
+                got, remedy = f"{value!r}", "give a number"
+            raise UsageError(self.name, expected=self.range, got=got, remedy=remedy)
         return number
 
     def at_fraction(self, fraction: float) -> float:
-        """Return the value at a share of the way, 0 to 1, along the parameter's scale.
+        """Return the value at a fraction, 0 to 1, of the range on the parameter's scale.
 
         Examples
         --------
-        >>> Param("lambda", "x", default=0.02, low=0.002, high=0.2, scale="log").draw(0.5)
+        >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
+        >>> p.at_fraction(0.5)
         0.02
         """
         if self.scale == "log":
             value = self.low * (self.high / self.low) ** fraction
         else:
             value = self.low + (self.high - self.low) * fraction
-        value = float(f"{value:.6g}")  # a value that can be typed again
+        value = float(f"{value:.6g}")  # short enough to be typed again
         return float(min(max(round(value) if self.integer else value, self.low), self.high))
 
 
 @dataclass(frozen=True)
 class ColourParam(_BaseParam):
-    """A colour that a person may choose.
+    """A colour.
 
     Parameters
     ----------
-    default_text : what holds where none is chosen, in words
+    default_text : what the operator does if no colour is set
 
     Examples
     --------
@@ -142,41 +152,36 @@ class ColourParam(_BaseParam):
     default: None = None
     range = "a colour as #rrggbb"
 
-    @property
-    def description(self) -> str:
-        """What it does, as a sentence without its full stop."""
-        return self.effect
-
     def check(self, value: Value) -> str | None:
-        """Return a colour in lower case, or raise UsageError where it is none."""
+        """Return the colour in lower case, or None if it is not set.
+
+        Raises
+        ------
+        UsageError : the value is not a colour
+        """
         if value is None:
             return None
         if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-            raise UsageError(
-                self.name,
-                expected=self.range,
-                got=f"{value}",
-                remedy="two hexadecimal digits each for red, green and blue, such as '#e8eef2'",
-            )
+            remedy = "give two hexadecimal digits each for red, green and blue, such as '#e8eef2'"
+            raise UsageError(self.name, expected=self.range, got=f"{value}", remedy=remedy)
         return value.lower()
 
 
 @dataclass(frozen=True)
 class FileParam(_BaseParam):
-    """A file that an operator works with.
+    """A file.
 
     Parameters
     ----------
-    kind : a photo, given to the operator as its pixels; or a .cube file, given as its path
-    default_text : what holds where none is given, in words; "" where one has to be given
-    sample : the file among the package's samples that serves where none is given, if one does
+    kind : "photo", passed to the operator as pixels; or "cube", a .cube file passed as its path
+    default_text : what the operator uses if no file is set; "" if a file is required
+    sample : name of the file among the package's samples that is the default, or ""
 
     Examples
     --------
     >>> FileParam("lut", "holds the look", kind="cube").check("no/such.cube")
     Traceback (most recent call last):
-    burnish.errors.UsageError: lut: expected a .cube file, got no/such.cube, which is no file; \
-name another
+    burnish.errors.UsageError: lut: there is no file no/such.cube; choose a .cube file
     """
 
     kind: Literal["photo", "cube"]
@@ -186,25 +191,23 @@ name another
 
     @property
     def range(self) -> str:
-        """What it has to be, in words."""
+        """The kind of file, as text."""
         return {"photo": "a photo", "cube": "a .cube file"}[self.kind]
 
-    @property
-    def description(self) -> str:
-        """What it does, as a sentence without its full stop."""
-        return self.effect
-
     def check(self, value: Value) -> str | None:
-        """Return the path as text, or raise UsageError where one is missing or is no file."""
-        if value is None and self.default_text:
-            return None
-        if not isinstance(value, str | Path):
-            got, remedy = "none" if value is None else f"{value}", f"name one with {self.option}"
-        elif not Path(value).is_file():
-            got, remedy = f"{value}, which is no file", "name another"
-        else:
-            return str(value)
-        raise UsageError(self.name, expected=self.range, got=got, remedy=remedy)
+        """Return the path as text, or None for the default.
+
+        Raises
+        ------
+        UsageError : a required file is missing, or the path is not a file
+        """
+        if value is None:
+            if self.default_text:
+                return None
+            raise UsageError(self.name, f"{self.range} is required", f"give one with {self.option}")
+        if not isinstance(value, str | Path) or not Path(value).is_file():
+            raise UsageError(self.name, f"there is no file {value}", f"choose {self.range}")
+        return str(value)
 
 
 @dataclass(frozen=True)
@@ -214,12 +217,12 @@ class ChoiceParam(_BaseParam):
     Parameters
     ----------
     choices : the words
-    default : the one that holds where none is said
+    default : the default word
 
     Examples
     --------
-    >>> way = ChoiceParam("method", "is how it is done", choices=("fill", "blur"), default="fill")
-    >>> way.check(None), way.check("blur")
+    >>> method = ChoiceParam("method", "is the method", choices=("fill", "blur"), default="fill")
+    >>> method.check(None), method.check("blur")
     ('fill', 'blur')
     """
 
@@ -228,21 +231,21 @@ class ChoiceParam(_BaseParam):
 
     @property
     def range(self) -> str:
-        """The words."""
+        """The choices, as text."""
         return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
 
     @property
     def default_text(self) -> str:
-        """What holds where nothing is said."""
+        """The default word."""
         return self.default
 
-    @property
-    def description(self) -> str:
-        """What it does, as a sentence without its full stop."""
-        return self.effect
-
     def check(self, value: Value) -> str:
-        """Return the word, or raise UsageError where it is none of them."""
+        """Return the word, or the default if it is not set.
+
+        Raises
+        ------
+        UsageError : the value is not one of the choices
+        """
         if value is None:
             return self.default
         if value not in self.choices:
@@ -258,15 +261,20 @@ AnyParam = Param | ColourParam | FileParam | ChoiceParam
 def resolve_params(
     params: Iterable[AnyParam], values: Mapping[str, Value], owner: str
 ) -> dict[str, Value]:
-    """Check the values in `values` (by name or keyword; None is 'not said') and add the defaults.
+    """Check parameter values and add the defaults.
 
     Parameters
     ----------
-    owner : whose parameters they are, for the message
+    values : by name or argument name; None means not set
+    owner : the operator or edit that has these parameters, for the message
+
+    Returns
+    -------
+    the value of every parameter, by name
 
     Raises
     ------
-    UsageError : an unknown name, a value outside its range, or a file that has to be given
+    UsageError : an unknown name, a value outside its range, or a required file that is missing
 
     Examples
     --------
@@ -274,19 +282,15 @@ def resolve_params(
     >>> resolve_params([p], {}, "blur"), resolve_params([p], {"radius": 4}, "blur")
     ({'radius': 3.0}, {'radius': 4.0})
     """
-    by_keyword = {param.argument_name: param for param in params}
-    by_name = {param.name: param for param in by_keyword.values()}
+    by_argument = {param.argument_name: param for param in params}
+    by_name = {param.name: param for param in by_argument.values()}
     chosen = {}
     for key, value in values.items():
         if value is None:
             continue
-        param = by_name.get(key) or by_keyword.get(key)
+        param = by_name.get(key) or by_argument.get(key)
         if param is None:
-            raise UsageError(
-                owner,
-                expected=f"parameters among {', '.join(by_name)}" if by_name else "no parameters",
-                got=key,
-                remedy="leave it out, or choose one of them" if by_name else "leave it out",
-            )
+            remedy = f"choose from {', '.join(by_name)}" if by_name else "leave it out"
+            raise UsageError(owner, f"there is no parameter {key}", remedy)
         chosen[param.name] = value
     return {name: param.check(chosen.get(name, param.default)) for name, param in by_name.items()}

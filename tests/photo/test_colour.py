@@ -1,4 +1,4 @@
-"""Colour profiles: right in sRGB, and nothing lost on the way there and back."""
+"""Colour profiles: conversion to sRGB is correct, and the round trip is lossless."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ PRIMARIES = {
     "adobe": ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
     "prophoto": ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)),
 }
-# As profiles hold them, in 256ths.
+# Rounded to 1/256, as profiles store them.
 GAMMA = {"srgb": 563 / 256, "p3": 563 / 256, "adobe": 563 / 256, "prophoto": 461 / 256}
 D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array(
@@ -32,7 +32,7 @@ WIDE = ["p3", "adobe", "prophoto"]
 
 
 def to_xyz(name: str) -> np.ndarray:
-    """Make the matrix from linear RGB to XYZ under D50, from the primaries."""
+    """Return the matrix from linear RGB to XYZ under D50, computed from the primaries."""
     white = np.array([0.3457, 0.3585] if name == "prophoto" else [0.3127, 0.3290])
     columns = np.array([(x / y, 1, (1 - x - y) / y) for x, y in (*PRIMARIES[name], white)]).T
     matrix = columns[:, :3] * np.linalg.solve(columns[:, :3], columns[:, 3])
@@ -96,8 +96,8 @@ def read_tiff(data: bytes) -> np.ndarray:
     return tifffile.imread(io.BytesIO(data))
 
 
-def saturated(dtype: type, size: int = 40) -> np.ndarray:
-    """Make all kinds of colours, many at the gamut's very edge."""
+def random_colours(dtype: type, size: int = 40) -> np.ndarray:
+    """Return random colours, half of them at the edge of the gamut."""
     rng = np.random.default_rng(0)
     values = rng.random((size, size, 3))
     values[: size // 2] = np.clip(values[: size // 2] * 3 - 1, 0, 1)
@@ -108,8 +108,8 @@ def saturated(dtype: type, size: int = 40) -> np.ndarray:
 
 @pytest.mark.parametrize("name", WIDE)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_an_identity_edit_returns_the_very_same_values(name, dtype):
-    values = saturated(dtype)
+def test_round_trip_wide_gamut_is_exact(name, dtype):
+    values = random_colours(dtype)
     photo = Photo.open(tiff(values, rgb_profile(name)))
     assert photo.metadata.profile == rgb_profile(name)
     back = read_tiff(photo.with_pixels(photo.pixels).encode())
@@ -121,7 +121,7 @@ def test_an_identity_edit_returns_the_very_same_values(name, dtype):
 
 @given(st.sampled_from(WIDE), st.integers(1, 5), st.integers(1, 5), st.integers(0, 999))
 @settings(deadline=None, max_examples=25)
-def test_identity_edits_of_any_picture_with_alpha(name, height, width, seed):
+def test_round_trip_wide_gamut_with_alpha_is_exact(name, height, width, seed):
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 4), np.uint8)
     photo = Photo.open(tiff(values, rgb_profile(name)))
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
@@ -129,8 +129,8 @@ def test_identity_edits_of_any_picture_with_alpha(name, height, width, seed):
 
 @pytest.mark.parametrize("name", WIDE)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_srgb_pixels_agree_with_the_formula(name, dtype):
-    values = saturated(dtype, 100)
+def test_open_wide_gamut_equals_formula(name, dtype):
+    values = random_colours(dtype, 100)
     linear = (values / np.iinfo(dtype).max) ** GAMMA[name]
     srgb = linear @ np.linalg.solve(to_xyz("srgb"), to_xyz(name)).T
     inside = ((srgb > 0.001) & (srgb < 0.999)).all(axis=-1)
@@ -141,33 +141,33 @@ def test_srgb_pixels_agree_with_the_formula(name, dtype):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_an_edit_is_seen_through_the_profile(name):
-    photo = Photo.open(tiff(saturated(np.uint16), rgb_profile(name)))
+def test_edit_wide_gamut_is_stored_in_profile(name):
+    photo = Photo.open(tiff(random_colours(np.uint16), rgb_profile(name)))
     grey = photo.with_pixels(np.full_like(photo.pixels, 0.5))
     inner = Photo.open(tiff(np.full((4, 4, 3), 30000, np.uint16), rgb_profile(name)))
     edited = Photo.open(inner.with_pixels(np.full_like(inner.pixels, 0.25)).encode())
     np.testing.assert_allclose(edited.pixels, 0.25, atol=1 / 255)
-    # Saturated colours keep what lies beyond sRGB, so an edit there is softened, never lost.
+    # Out-of-gamut differences are added again, so an edit of saturated colours is softened.
     assert np.abs(Photo.open(grey.encode()).pixels - photo.pixels).mean() > 0.1
 
 
-def test_wide_colours_travel_beyond_srgb():
+def test_open_out_of_gamut_colour_keeps_difference():
     photo = Photo.open(tiff(np.array([[[0, 255, 0]]], np.uint8), rgb_profile("prophoto")))
     assert photo.pixels.min() >= 0
     assert photo.pixels.max() <= 1
     assert np.abs(photo.metadata.out_of_gamut).max() > 0.1
 
 
-def test_display_p3_of_another_maker_agrees_with_another_library():
+def test_open_display_p3_equals_littlecms():
     profile = pyvips.Operation.call("profile_load", "p3")
-    values = saturated(np.uint8, 100)
+    values = random_colours(np.uint8, 100)
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     relative = ImageCms.Intent.RELATIVE_COLORIMETRIC
     transform = ImageCms.buildTransform(
         source, ImageCms.createProfile("sRGB"), "RGB", "RGB", renderingIntent=relative
     )
-    wanted = np.asarray(ImageCms.applyTransform(Image.fromarray(values), transform)) / 255
-    assert np.abs(Photo.open(tiff(values, profile)).pixels - wanted).max() * 255 < 1.5
+    expected = np.asarray(ImageCms.applyTransform(Image.fromarray(values), transform)) / 255
+    assert np.abs(Photo.open(tiff(values, profile)).pixels - expected).max() * 255 < 1.5
 
 
 CURVES = {
@@ -192,48 +192,48 @@ CURVES = {
 
 
 @pytest.mark.parametrize("kind", CURVES)
-def test_every_kind_of_curve(kind):
-    tag, wanted = CURVES[kind]
+def test_parse_curve_type_equals_formula(kind):
+    tag, expected = CURVES[kind]
     profile = matrix.parse(icc(b"GRAY", {b"kTRC": tag}))
     x = np.linspace(0, 1, 301, dtype=np.float32)[:, None]
     srgb = profile.to_srgb(x)
-    np.testing.assert_allclose(srgb, srgb_encode(wanted(x)).repeat(3, 1), atol=3e-4)
+    np.testing.assert_allclose(srgb, srgb_encode(expected(x)).repeat(3, 1), atol=3e-4)
     np.testing.assert_allclose(profile.to_srgb(profile.from_srgb(srgb)), srgb, atol=3e-4)
 
 
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8), st.booleans())
 @settings(deadline=None, max_examples=60)
-def test_a_damaged_profile_is_converted_with_or_refused(at, garbage, short):
+def test_parse_damaged_profile_converts_or_returns_none(at, garbage, short):
     profile = bytearray(rgb_profile("p3"))
     at %= len(profile)
     profile[at : at + len(garbage)] = garbage
     damaged = matrix.parse(bytes(profile[:at] if short else profile))
     values = np.random.default_rng(0).random((9, 3), np.float32)
     if damaged is not None:
-        there = damaged.to_srgb(values)
-        back = damaged.from_srgb(there)
-        for array in (there, back):
+        srgb = damaged.to_srgb(values)
+        device = damaged.from_srgb(srgb)
+        for array in (srgb, device):
             assert 0 <= array.min() <= array.max() <= 1
 
 
-def test_profiles_of_tables_are_left_to_libvips():
+def test_parse_lookup_tables_returns_none():
     tags = {b"A2B0": b"mft2" + bytes(60), b"wtpt": xyz(D50)}
     assert matrix.parse(icc(b"RGB ", tags)) is None
 
 
 @pytest.mark.parametrize("name", ["srgb", "p3", "adobe"])
-def test_both_ways_to_convert_agree(name):
-    values = saturated(np.float32).reshape(-1, 3)
-    ours, theirs = matrix.parse(rgb_profile(name)), lut.parse(rgb_profile(name))
-    np.testing.assert_allclose(ours.to_srgb(values), theirs.to_srgb(values), atol=2 / 255)
-    difference = np.abs(ours.from_srgb(values) - theirs.from_srgb(values))
+def test_matrix_and_lut_conversion_agree(name):
+    values = random_colours(np.float32).reshape(-1, 3)
+    own, vips = matrix.parse(rgb_profile(name)), lut.parse(rgb_profile(name))
+    np.testing.assert_allclose(own.to_srgb(values), vips.to_srgb(values), atol=2 / 255)
+    difference = np.abs(own.from_srgb(values) - vips.from_srgb(values))
     assert difference.mean() * 255 < 0.1
 
 
-def test_an_identity_edit_is_exact_by_way_of_libvips_too(monkeypatch):
-    taken = lut.parse(rgb_profile("adobe"))
-    monkeypatch.setattr(colour, "_converter", lambda profile: taken)
-    values = saturated(np.uint16)
+def test_round_trip_through_libvips_is_exact(monkeypatch):
+    converter = lut.parse(rgb_profile("adobe"))
+    monkeypatch.setattr(colour, "_converter", lambda profile: converter)
+    values = random_colours(np.uint16)
     photo = Photo.open(tiff(values, rgb_profile("adobe") + b"by libvips"))
     assert photo.metadata.out_of_gamut is not None
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
@@ -247,8 +247,8 @@ SRGB = {
 
 @pytest.mark.parametrize("maker", SRGB)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_an_srgb_profile_changes_no_value(maker, dtype):
-    values = saturated(dtype)
+def test_open_srgb_profile_keeps_codes(maker, dtype):
+    values = random_colours(dtype)
     photo = Photo.open(tiff(values, SRGB[maker]))
     scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
     np.testing.assert_array_equal(photo.pixels, (values / scale).astype(np.float32))
@@ -259,23 +259,23 @@ def test_an_srgb_profile_changes_no_value(maker, dtype):
 
 
 @pytest.mark.parametrize("name", PRIMARIES)
-def test_near_is_not_the_same(name):
-    # sRGB's primaries with a plain gamma are the nearest of all.
+def test_is_srgb_other_profile_is_false(name):
+    # "srgb" has a plain gamma here, and is the nearest to sRGB of all.
     assert not colour.is_srgb(rgb_profile(name))
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "avif"])
-def test_the_profile_is_embedded_again(format):
+def test_encode_embeds_profile(format):
     profile = rgb_profile("adobe")
-    photo = Photo.open(tiff(saturated(np.uint8), profile))
+    photo = Photo.open(tiff(random_colours(np.uint8), profile))
     written = photo.encode(format)
     assert Photo.open(written).metadata.profile == profile
     with Image.open(io.BytesIO(written)) as image:
         assert image.info["icc_profile"] == profile
 
 
-def test_untagged_is_srgb_and_stays_untagged():
-    values = saturated(np.uint8)
+def test_open_without_profile_is_srgb_and_embeds_none():
+    values = random_colours(np.uint8)
     photo = Photo.open(tiff(values, None))
     assert photo.metadata.profile is None
     np.testing.assert_array_equal(photo.pixels, (values / 255).astype(np.float32))
@@ -284,19 +284,19 @@ def test_untagged_is_srgb_and_stays_untagged():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_grey_profile(dtype):
+def test_open_grey_profile_equals_formula(dtype):
     top = np.iinfo(dtype).max
     values = np.linspace(0, top, 64).astype(dtype).reshape(8, 8)
     photo = Photo.open(tiff(values, grey_profile(1.8)))
-    wanted = srgb_encode((values / top) ** 1.8)
-    np.testing.assert_allclose(photo.pixels, wanted[..., None].repeat(3, 2), atol=0.1 / 255)
+    expected = srgb_encode((values / top) ** 1.8)
+    np.testing.assert_allclose(photo.pixels, expected[..., None].repeat(3, 2), atol=0.1 / 255)
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
     half = Photo.open(photo.with_pixels(photo.pixels * 0 + 0.5).encode("png"))
     assert half.metadata.grey
     np.testing.assert_allclose(half.pixels, 0.5, atol=1 / 255)
 
 
-def test_grey_with_an_rgb_profile():
+def test_open_grey_with_rgb_profile_round_trips():
     values = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
     photo = Photo.open(tiff(values, rgb_profile("adobe")))
     assert photo.pixels.shape == (8, 8, 3)
@@ -311,28 +311,28 @@ CMYK = pyvips.Operation.call("profile_load", "cmyk")
     [b"rubbish" * 50, rgb_profile("p3")[:300], grey_profile(2.2), CMYK],
     ids=["rubbish", "truncated", "grey", "cmyk"],
 )
-def test_a_profile_of_no_use_is_left_out_with_a_warning(profile):
-    values = saturated(np.uint8)
-    with pytest.warns(UserWarning, match="picture: the embedded colour profile is broken") as said:
+def test_open_unusable_profile_warns_and_drops_it(profile):
+    values = random_colours(np.uint8)
+    with pytest.warns(UserWarning, match="image: .*profile") as caught:
         photo = Photo.open(tiff(values, profile))
-    assert len(said) == 1
-    assert said[0].filename == __file__
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
     assert photo.metadata.profile is None
     np.testing.assert_array_equal(read_tiff(photo.encode()), values)
 
 
-def test_good_profiles_give_no_warning():
+def test_open_usable_profile_gives_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        photo = Photo.open(tiff(saturated(np.uint8), rgb_profile("p3")))
+        photo = Photo.open(tiff(random_colours(np.uint8), rgb_profile("p3")))
     assert photo.metadata.profile is not None
 
 
 @pytest.mark.parametrize("name", ["p3", "prophoto"])
 @pytest.mark.parametrize("kind", [matrix, lut])
-def test_a_pixel_is_converted_the_same_whatever_its_neighbours(name, kind):
+def test_conversion_of_part_equals_part_of_conversion(name, kind):
     profile = kind.parse(rgb_profile(name))
-    values = saturated(np.float32, 61).reshape(-1, 3)
+    values = random_colours(np.float32, 61).reshape(-1, 3)
     whole = profile.to_srgb(values), profile.from_srgb(values)
     for count in (1, 7, 64, 1000):
         part = values[100 : 100 + count]

@@ -1,4 +1,4 @@
-"""Metadata: kept in every format, upright, without the thumbnail; damaged blocks do no harm."""
+"""Metadata is kept in every format, with orientation reset and without the thumbnail."""
 
 import io
 import struct
@@ -40,7 +40,7 @@ def file(format: str, **options: object) -> bytes:
         return out.getvalue()
 
 
-def check(data: bytes) -> None:
+def check_exif(data: bytes) -> None:
     with Image.open(io.BytesIO(data)) as image:
         block = image.getexif()
         assert image.size == (16, 24)
@@ -57,15 +57,15 @@ def check(data: bytes) -> None:
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
 @pytest.mark.parametrize("source", ["jpeg", "png", "tiff", "webp", "avif"])
-def test_exif_with_position_goes_from_any_format_to_any(source, target):
+def test_encode_exif_with_gps_is_kept_in_any_format(source, target):
     first = Photo.open(file(source, exif=exif().tobytes()))
     written = first.encode(target)
-    check(written)
-    check(Photo.open(written).encode(target))
+    check_exif(written)
+    check_exif(Photo.open(written).encode(target))
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
-def test_a_photo_without_exif_gets_none(target):
+def test_encode_without_exif_writes_none(target):
     photo = Photo.open(file("jpeg"))
     assert photo.metadata.exif is None
     written = Photo.open(photo.encode(target))
@@ -73,11 +73,11 @@ def test_a_photo_without_exif_gets_none(target):
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "tiff", "webp", "avif"])
-def test_xmp_is_kept_upright(target):
+def test_encode_xmp_is_kept_with_orientation_reset(target):
     written = Photo.open(file("jpeg", xmp=XMP)).encode(target)
-    again = Photo.open(written).metadata.xmp
-    assert b'dc:title="Sommer"' in again
-    assert b'tiff:Orientation="1"' in again
+    xmp = Photo.open(written).metadata.xmp
+    assert b'dc:title="Sommer"' in xmp
+    assert b'tiff:Orientation="1"' in xmp
 
 
 @pytest.mark.parametrize(
@@ -89,22 +89,22 @@ def test_xmp_is_kept_upright(target):
         (b"no tiff:Orientation 6", b"no tiff:Orientation 6"),
     ],
 )
-def test_xmp_orientation(before, after):
+def test_reset_xmp_orientation_replaces_only_the_value(before, after):
     assert reset_xmp_orientation(before) == after
 
 
 @pytest.mark.parametrize("target", ["png", "webp", "avif"])
-def test_metadata_that_a_format_cannot_hold_is_named(target):
+def test_encode_iptc_unsupported_by_format_warns(target):
     photo = Photo.open(file("jpeg"))
     captioned = replace(photo, metadata=replace(photo.metadata, iptc=wrap(b"records")))
-    with pytest.warns(UserWarning, match=f"picture: IPTC is left out of the {target}") as said:
+    with pytest.warns(UserWarning, match=f"image: IPTC .*{target}") as caught:
         written = captioned.encode(target)
-    assert said[0].filename == __file__
+    assert caught[0].filename == __file__
     assert Photo.open(written).metadata.iptc is None
 
 
 @pytest.mark.parametrize("length", [60_000, 60_001])
-def test_long_xmp_is_kept_in_a_jpeg_or_named(length):
+def test_encode_jpeg_with_long_xmp_keeps_it_or_warns(length):
     xmp = b"<x:xmpmeta>".ljust(length - 12, b"y") + b"</x:xmpmeta>"
     photo = Photo.open(file("jpeg"))
     photo = replace(photo, metadata=replace(photo.metadata, xmp=xmp))
@@ -112,11 +112,11 @@ def test_long_xmp_is_kept_in_a_jpeg_or_named(length):
     if length == 60_000:
         assert Photo.open(photo.encode("jpeg")).metadata.xmp == xmp
     else:
-        with pytest.warns(UserWarning, match="XMP is left out of the jpeg"):
+        with pytest.warns(UserWarning, match="XMP .*jpeg"):
             assert Photo.open(photo.encode("jpeg")).metadata.xmp is None
 
 
-def test_a_makers_long_notes_are_kept():
+def test_encode_jpeg_with_40_kb_maker_note_keeps_it():
     block = exif()
     block.get_ifd(EXIF)[NOTE] = b"n" * 40_000
     written = Photo.open(file("jpeg", exif=block.tobytes())).encode()
@@ -125,7 +125,7 @@ def test_a_makers_long_notes_are_kept():
 
 
 @pytest.mark.parametrize("length", [64_000, 66_000])
-def test_longer_notes_are_kept_or_named(length):
+def test_encode_jpeg_with_long_maker_note_keeps_it_or_warns(length):
     block = exif()
     block.get_ifd(EXIF)[NOTE] = b"n" * length
     photo = Photo.open(file("tiff", exif=block.tobytes()))
@@ -133,19 +133,19 @@ def test_longer_notes_are_kept_or_named(length):
     if length == 64_000:
         assert b"n" * length in Photo.open(photo.encode("jpeg")).metadata.exif
     else:
-        with pytest.warns(UserWarning, match="EXIF, or part of it, is left out of the jpeg"):
+        with pytest.warns(UserWarning, match="EXIF.*jpeg"):
             photo.encode("jpeg")
 
 
-def test_a_gain_map_is_not_lost_silently():
+def test_open_hdr_gain_map_warns():
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r hdrgm:Version="1.0"/></x:xmpmeta>'
-    with pytest.warns(UserWarning, match="picture: the HDR gain map is left out"):
+    with pytest.warns(UserWarning, match="image: .*gain map"):
         photo = Photo.open(file("jpeg", xmp=xmp))
     assert photo.size == (24, 16)
 
 
 @pytest.mark.parametrize("target", ["jpeg", "tiff"])
-def test_iptc_is_kept(target):
+def test_encode_iptc_is_kept(target):
     caption = b"\x1c\x02\x78\x00\x05hello"
     block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(caption)) + caption
     segment = b"Photoshop 3.0\0" + block
@@ -156,7 +156,7 @@ def test_iptc_is_kept(target):
     assert b"hello" in Photo.open(photo.encode(target)).metadata.iptc
 
 
-def test_iptc_goes_from_tiff_to_jpeg():
+def test_encode_iptc_from_tiff_is_kept_in_jpeg():
     photo = Photo.open(Photo.open(file("png")).encode("tiff"))
     records = b"\x1c\x02\x78\x00\x05hello"
     with io.BytesIO(photo.encode()) as out:
@@ -167,7 +167,7 @@ def test_iptc_goes_from_tiff_to_jpeg():
     assert Photo.open(tiff).metadata.iptc == wrap(records)
 
 
-def test_iptc_is_found_behind_other_photoshop_resources():
+def test_unwrap_skips_other_photoshop_resources():
     others = b"8BIM\x04\x0a\x03abc\0\0\0\x01\x01\0" + b"8BIM\x03\xed\0\0\0\0\0\x02ok"
     block = wrap(b"records")
     assert unwrap(block[:14] + others + block[14:]) == b"records"
@@ -176,8 +176,8 @@ def test_iptc_is_found_behind_other_photoshop_resources():
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_the_thumbnail_goes_and_the_rest_stays_in_place(order):
-    # One list with an orientation, and a second, the thumbnail's, behind it.
+def test_reset_exif_orientation_unlinks_thumbnail_and_moves_nothing(order):
+    # An IFD with an orientation, followed by the IFD of the thumbnail.
     mark = b"II*\0" if order == "<" else b"MM\0*"
     one = struct.pack(f"{order}HHHIHHI", 1, ORIENTATION, 3, 1, 6, 0, 26)
     two = struct.pack(f"{order}HHHIII", 1, 0x0201, 4, 1, 44, 0)
@@ -193,7 +193,7 @@ def test_the_thumbnail_goes_and_the_rest_stays_in_place(order):
 
 
 @pytest.mark.parametrize("target", ["jpeg", "tiff"])
-def test_exif_of_the_other_byte_order_goes_into_tiff(target):
+def test_encode_big_endian_exif_is_kept(target):
     values = struct.pack(">HHHI4sHHIII", 2, MAKE, 2, 4, b"Abc\0", EXPOSURE, 5, 1, 38, 0)
     block = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + values + struct.pack(">II", 1, 250)
     written = Photo.open(file("jpeg", exif=block)).encode(target)
@@ -201,9 +201,9 @@ def test_exif_of_the_other_byte_order_goes_into_tiff(target):
         assert image.getexif()[MAKE] == "Abc"
 
 
-def test_damaged_exif_is_left_out_with_a_warning():
+def test_open_damaged_exif_warns_and_drops_it():
     data = file("png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")
-    with pytest.warns(UserWarning, match="unreadable EXIF is left out"):
+    with pytest.warns(UserWarning, match="EXIF"):
         photo = Photo.open(data)
     assert photo.metadata.exif is None
     assert photo.size == (24, 16)
@@ -211,11 +211,11 @@ def test_damaged_exif_is_left_out_with_a_warning():
 
 @given(st.binary(max_size=200), st.sampled_from([b"II*\0", b"MM\0*"]))
 @settings(deadline=None, max_examples=200)
-def test_hostile_blocks_end_in_an_answer_or_in_broken_tags(body, mark):
+def test_arbitrary_block_returns_or_raises_broken_tags(body, mark):
     for block in (mark + body, mark + b"\x08\0\0\0" + body, mark + b"\0\0\0\x08" + body):
-        for work in (reset_exif_orientation, read_tiff_exif, tags.is_camera_raw):
+        for function in (reset_exif_orientation, read_tiff_exif, tags.is_camera_raw):
             try:
-                answer = work(block)
+                result = function(block)
             except tags.BrokenTagsError:
                 continue
-            assert answer is None or isinstance(answer, bytes | bool)
+            assert result is None or isinstance(result, bytes | bool)

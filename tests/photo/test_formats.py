@@ -1,4 +1,4 @@
-"""The table of formats."""
+"""File formats: names, extensions, detection, and checks of outputs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,51 +20,52 @@ from burnish.photo.formats import (
 
 
 @pytest.mark.parametrize("format", FORMATS.values(), ids=lambda format: format.name)
-def test_every_name_and_extension_finds_its_format_unless_it_is_only_read(format):
+def test_writable_format_by_any_name_or_extension(format):
     for name in (format.name, format.name.upper(), *format.extensions, format.extensions[0][1:]):
         if format.depths:
             assert writable_format(name, "x") is format
         else:
-            with pytest.raises(PhotoError, match=f"x: .*{WRITABLE}"):
+            with pytest.raises(PhotoError, match=WRITABLE):
                 writable_format(name, "x")
 
 
-def test_words_name_every_format():
+def test_readable_and_writable_list_all_formats():
     assert READABLE == "jpeg, png, tiff, webp, avif, heic, gif"
     assert WRITABLE == "jpeg, png, tiff, webp, avif"
 
 
-def test_no_extension_belongs_to_two_formats():
+def test_extensions_are_unique():
     extensions = [ext for format in FORMATS.values() for ext in format.extensions]
     assert len(extensions) == len(set(extensions))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x18ftypmp42", b"BM"])
-def test_strangers_are_none(data):
+def test_sniff_other_content_returns_none(data):
     assert sniff(data) is None
 
 
 @pytest.mark.parametrize("name", ["", ".", "bmp", "jpeg2000", ".svg"])
-def test_unknown_names(name):
-    with pytest.raises(PhotoError, match="expected a format that burnish writes"):
+def test_writable_format_unknown_name_raises(name):
+    with pytest.raises(PhotoError, match=WRITABLE) as caught:
         writable_format(name, "x")
+    assert caught.value.where == "x"
 
 
-def test_readable_extensions_are_those_that_are_read():
-    wanted = ".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .avif .heic .heif .gif"
-    assert set(wanted.split()) == READABLE_EXTENSIONS
+def test_readable_extensions_list_all_extensions():
+    expected = ".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .avif .heic .heif .gif"
+    assert set(expected.split()) == READABLE_EXTENSIONS
 
 
 @pytest.mark.parametrize("depth", [None, 8, 7, 12, 16, 32])
 @pytest.mark.parametrize(
     "name", ["A.JPEG", "a.png", "ü.tif", "a.b.webp", "a.avif", "a.heic", "a.gif", "a.bmp", "a"]
 )
-def test_what_is_refused_early_is_refused_late_in_the_same_words(tmp_path, name, depth):
+def test_check_writable_raises_the_error_of_save(tmp_path, name, depth):
     target = tmp_path / name
 
-    def outcome(work: Callable[[], object]) -> str:
+    def outcome(function: Callable[[], object]) -> str:
         try:
-            work()
+            function()
         except BurnishError as error:
             return repr(error)
         return "fine"
@@ -75,14 +76,14 @@ def test_what_is_refused_early_is_refused_late_in_the_same_words(tmp_path, name,
     assert target.exists() == (early == "fine")
 
 
-def test_an_impossible_depth_is_wrong_usage():
-    with pytest.raises(UsageError, match="expected 8, 16 or 32 bits a channel, got 7"):
+def test_check_writable_depth_of_no_format_raises_usage_error():
+    with pytest.raises(UsageError, match=r"8, 16 or 32 .* 7"):
         check_writable(Path("a.png"), 7)
-    with pytest.raises(PhotoError, match=r"a\.jpg: expected 8 bits .* got 32; .* output \.tif \("):
+    with pytest.raises(PhotoError, match=r"8 bits .* 32; .* \.tif "):
         check_writable(Path("a.jpg"), 32)
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.heic", "a"])
-def test_the_remedy_is_one_that_everybody_has(name):
-    with pytest.raises(PhotoError, match=r"name the output \.jpg, .* \(in Python also format="):
+def test_check_writable_remedy_names_extension_and_keyword(name):
+    with pytest.raises(PhotoError, match=r"\.jpg, .*format="):
         check_writable(Path(name))

@@ -1,4 +1,4 @@
-"""The size without decoding: what `open` gives, from the header alone."""
+"""Headers: the size that `Photo.open` returns, and its errors, without decoding."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -38,25 +38,25 @@ def no_decoding(monkeypatch):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", [format for format in FORMATS if format != "gif"])
-def test_the_size_is_that_of_the_opened_photo(tmp_path, format, orientation):
-    path = tmp_path / "picture"
+def test_size_of_equals_size_of_open_photo(tmp_path, format, orientation):
+    path = tmp_path / "image"
     path.write_bytes(encoded(format, orientation))
-    wanted = (90, 120) if orientation >= 5 else (120, 90)
-    assert Photo.open(path).size == wanted
-    assert Photo.size_of(path) == Photo.size_of(str(path)) == wanted
-    assert Photo.size_of(path.read_bytes()) == wanted
+    expected = (90, 120) if orientation >= 5 else (120, 90)
+    assert Photo.open(path).size == expected
+    assert Photo.size_of(path) == Photo.size_of(str(path)) == expected
+    assert Photo.size_of(path.read_bytes()) == expected
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_nothing_is_decoded(tmp_path, no_decoding, format):
+def test_size_of_decodes_nothing(tmp_path, no_decoding, format):
     path = tmp_path / "ü 写.dat"
     path.write_bytes(encoded(format))
     assert Photo.size_of(path) == (120, 90)
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff"])
-def test_what_follows_the_header_is_not_missed(tmp_path, format):
-    path = tmp_path / "picture"
+def test_size_of_truncated_file_needs_only_header(tmp_path, format):
+    path = tmp_path / "image"
     path.write_bytes(encoded(format, orientation=6, width=400, height=300)[:2000])
     assert Photo.size_of(path) == Photo.size_of(path.read_bytes()) == (300, 400)
     with pytest.raises(PhotoError, match="broken"):
@@ -82,7 +82,7 @@ def raw() -> bytes:
         return file.getvalue()
 
 
-REFUSED = {
+UNSUPPORTED = {
     "empty": b"",
     "text": b"hello, world",
     "svg": b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
@@ -94,30 +94,30 @@ REFUSED = {
 } | {f"animated {format}": animation(format) for format in ("png", "gif", "webp", "tiff", "avif")}
 
 
-@pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
-def test_what_open_refuses_is_refused_in_the_same_words(tmp_path, data):
-    path = tmp_path / "picture"
+@pytest.mark.parametrize("data", UNSUPPORTED.values(), ids=UNSUPPORTED)
+def test_size_of_unsupported_file_raises_the_error_of_open(tmp_path, data):
+    path = tmp_path / "image"
     path.write_bytes(data)
     for source in (path, data):
-        with pytest.raises(PhotoError) as opening:
+        with pytest.raises(PhotoError) as open_error:
             Photo.open(source)
-        with pytest.raises(PhotoError) as measuring:
+        with pytest.raises(PhotoError) as size_error:
             Photo.size_of(source)
-        assert str(measuring.value) == str(opening.value)
+        assert str(size_error.value) == str(open_error.value)
 
 
-def test_the_pixel_limit_holds(tmp_path):
+def test_size_of_above_max_pixels_raises(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(encoded("png"))
     assert Photo.size_of(path, max_pixels=120 * 90) == (120, 90)
-    with pytest.raises(PhotoError, match=r"in Python: Photo\.open\(\.\.\., max_pixels=\.\.\.\)"):
+    with pytest.raises(PhotoError, match="max_pixels"):
         Photo.size_of(path, max_pixels=120 * 90 - 1)
     assert header.MAX_PIXELS == 10**9
 
 
-def test_missing_file_folder_and_impossible_name(tmp_path):
+def test_size_of_unreadable_path_raises(tmp_path):
     for path in (tmp_path / "none.png", tmp_path, "a\0b.png"):
-        with pytest.raises(PhotoError, match="expected a picture file") as caught:
+        with pytest.raises(PhotoError, match="cannot be read") as caught:
             Photo.size_of(path)
         assert caught.value.where == str(path)
         assert str(path).replace("\0", "\\x00") in str(caught.value)
@@ -125,8 +125,8 @@ def test_missing_file_folder_and_impossible_name(tmp_path):
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="no list of open files")
-def test_no_file_stays_open(tmp_path, format):
-    path = tmp_path / "picture"
+def test_size_of_closes_files(tmp_path, format):
+    path = tmp_path / "image"
     path.write_bytes(encoded(format))
     before = len(list(OPEN_FILES.iterdir()))
     for _ in range(20):
@@ -134,26 +134,26 @@ def test_no_file_stays_open(tmp_path, format):
     assert len(list(OPEN_FILES.iterdir())) <= before + 2
 
 
-def encode_one(_):
+def encode_photo(_):
     Photo.open(encoded("png")).encode("jpeg")
 
 
-def lay_out_one(folder):
+def write_raw_tiff(folder):
     with temporary_file(folder) as file:
         RawTiff(file, 4, 5, 3, np.dtype(np.uint8)).image()
 
 
-def scale_one(_):
+def resize_photo(_):
     resize(np.ones((8, 6, 3), np.float32), (3, 4))
 
 
-def convert_one(_):
+def parse_profile(_):
     lut.parse(pyvips.Operation.call("profile_load", "srgb"))
 
 
-# libvips keeps the text of an error for the process, not for a thread.
-@pytest.mark.parametrize("other", [encode_one, lay_out_one, scale_one, convert_one])
-def test_why_a_file_is_refused_is_told_whatever_runs_beside(tmp_path, other):
+# libvips keeps one error text for the whole process, not one for each thread.
+@pytest.mark.parametrize("other", [encode_photo, write_raw_tiff, resize_photo, parse_profile])
+def test_decode_error_text_survives_work_of_other_threads(tmp_path, other):
     done = Event()
 
     def until_done():
@@ -161,11 +161,11 @@ def test_why_a_file_is_refused_is_told_whatever_runs_beside(tmp_path, other):
             other(tmp_path)
 
     with ThreadPoolExecutor() as pool:
-        beside = pool.submit(until_done)
+        background = pool.submit(until_done)
         try:
             for _ in range(4000):
                 with pytest.raises(PhotoError, match="VipsJpeg: premature end of JPEG image"):
                     header.open_image("cut.jpg", b"\xff\xd8\xff\xe0 half")
         finally:
             done.set()
-        beside.result()
+        background.result()

@@ -1,4 +1,4 @@
-"""Scratch files: as an array in memory, and as the picture that other programs see."""
+"""`RawTiff` behaves like an array, and is a valid TIFF for libvips and tifffile."""
 
 import numpy as np
 import pytest
@@ -31,28 +31,28 @@ def rectangles(draw, height, width):
 
 @given(st.data(), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.sampled_from(KINDS))
 @settings(deadline=None, max_examples=60)
-def test_rectangles_are_those_of_an_array(tmp_path_factory, data, height, width, bands, dtype):
-    wanted = np.zeros((height, width, bands), dtype)
+def test_rectangles_equal_those_of_array(tmp_path_factory, data, height, width, bands, dtype):
+    expected = np.zeros((height, width, bands), dtype)
     with temporary_file(tmp_path_factory.getbasetemp()) as file:
-        picture = RawTiff(file, height, width, bands, np.dtype(dtype))
-        picture.write(Rectangle(0, height, 0, width), wanted)
+        tiff = RawTiff(file, height, width, bands, np.dtype(dtype))
+        tiff.write(Rectangle(0, height, 0, width), expected)
         for seed in range(4):
             part = data.draw(rectangles(height, width))
-            wanted[part.slices] = noise(wanted[part.slices].shape, dtype, seed)
-            picture.write(part, wanted[part.slices])
+            expected[part.slices] = noise(expected[part.slices].shape, dtype, seed)
+            tiff.write(part, expected[part.slices])
             other = data.draw(rectangles(height, width))
-            np.testing.assert_array_equal(picture.read(other), wanted[other.slices])
+            np.testing.assert_array_equal(tiff.read(other), expected[other.slices])
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", KINDS)
-def test_it_is_a_picture_to_libvips_and_to_others(tmp_path, dtype, bands):
+def test_image_is_tiff_for_libvips_and_tifffile(tmp_path, dtype, bands):
     values = noise((150, 31, bands), dtype)
     with temporary_file(tmp_path) as file:
-        picture = RawTiff(file, 150, 31, bands, np.dtype(dtype))
-        picture.write(Rectangle(0, 150, 0, 31), values)
-        image = picture.image()
-        # Nothing of a file's comes along that would go into the next one.
+        tiff = RawTiff(file, 150, 31, bands, np.dtype(dtype))
+        tiff.write(Rectangle(0, 150, 0, 31), values)
+        image = tiff.image()
+        # No field of the temporary file may be written into the output.
         fields = pyvips.Image.new_from_array(values).get_fields()
         assert set(image.get_fields()) == {*fields, "vips-sequential"}
         np.testing.assert_array_equal(image.numpy().reshape(values.shape), values)
@@ -60,10 +60,10 @@ def test_it_is_a_picture_to_libvips_and_to_others(tmp_path, dtype, bands):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_another_program_cut_short(tmp_path):
+def test_read_truncated_file_raises(tmp_path):
     with temporary_file(tmp_path) as file:
-        picture = RawTiff(file, 4, 5, 3, np.dtype(np.uint8))
-        picture.write(Rectangle(0, 4, 0, 5), np.zeros((4, 5, 3), np.uint8))
+        tiff = RawTiff(file, 4, 5, 3, np.dtype(np.uint8))
+        tiff.write(Rectangle(0, 4, 0, 5), np.zeros((4, 5, 3), np.uint8))
         file.truncate(40)
         with pytest.raises(OutputError, match="cut short"):
-            picture.read(Rectangle(0, 4, 0, 5))
+            tiff.read(Rectangle(0, 4, 0, 5))

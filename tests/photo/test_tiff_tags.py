@@ -1,4 +1,4 @@
-"""Lists of entries: hostile ones end soon."""
+"""IFDs: round trips, and hostile ones, whose reading must end soon."""
 
 import io
 import struct
@@ -36,7 +36,7 @@ def tree(entries: list[Entry] | tuple[Entry, ...]) -> list:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_what_is_packed_is_read_again(order):
+def test_read_entries_of_packed_ifd_returns_them(order):
     note = Entry(NOTE, 7, 9, b"nine byte")
     inner = Entry(EXIF, 4, 1, b"", (note, Entry(INTEROP, 4, 1, b"", (Entry(1, 2, 4, b"R98\0"),))))
     entries = [Entry(MAKE, 2, 4, b"Abc\0"), inner, Entry(GPS, 4, 1, b"", (Entry(1, 2, 2, b"N\0"),))]
@@ -51,8 +51,8 @@ def test_what_is_packed_is_read_again(order):
         assert read_entries(file.getvalue()) == entries
 
 
-def test_each_pointer_is_followed_once_a_list():
-    # Followed each time, a file of three such lists is read for hours: 200 x 200 x 200 entries.
+def test_read_entries_follows_repeated_pointer_once():
+    # Followed each time, three such IFDs would take hours: 200 x 200 x 200 entries.
     count = 200
     size = len(entry_list(*[(MAKE, 2, 1, 0)] * count))
     second, third = 8 + size, 8 + 2 * size
@@ -62,32 +62,32 @@ def test_each_pointer_is_followed_once_a_list():
     assert tree(read_entries(block)) == [(EXIF, [(INTEROP, [(MAKE, [])] * count)])]
 
 
-def test_all_lists_share_one_budget():
-    # Each pointer leads to this very list, which is so read four times.
+def test_read_entries_beyond_budget_raises():
+    # Each pointer points back to this IFD, which is therefore read four times.
     pointers = [pointer(tag, 8) for tag in (EXIF, GPS, INTEROP)]
     block = HEADER + entry_list(*pointers, *[(MAKE, 2, 1, 0)] * 100)
-    with pytest.raises(BrokenTagsError, match="more entries and values than"):
+    with pytest.raises(BrokenTagsError, match="exceed"):
         read_entries(block)
     assert len(read_entries(block + bytes(3 * len(block)))) == 102
 
 
-def test_values_count_too():
+def test_read_entries_counts_values_in_budget():
     block = HEADER + entry_list(*[(MAKE, 2, 60_000, 0)] * 5000)
-    with pytest.raises(BrokenTagsError, match="more entries and values than"):
+    with pytest.raises(BrokenTagsError, match="exceed"):
         read_tiff_exif(block)
 
 
-def test_two_entries_may_share_a_value():
+def test_read_entries_accepts_shared_value():
     block = HEADER + entry_list((MAKE, 2, 100, 38), (NOTE, 2, 100, 38)) + b"x" * 100
     assert [entry.value for entry in read_entries(block)] == [b"x" * 100] * 2
 
 
-def test_a_value_outside_the_file():
-    with pytest.raises(BrokenTagsError, match="leads out of the file"):
+def test_read_entries_value_outside_file_raises():
+    with pytest.raises(BrokenTagsError, match="outside"):
         read_entries(HEADER + entry_list((MAKE, 2, 20, 1000)) + b"\0" * 100)
 
 
-def test_a_loop_of_lists_ends():
+def test_read_entries_loop_of_ifds_ends():
     loop = struct.pack("<HHHIII", 1, EXIF, 4, 1, 8, 0)
     block = b"II*\0\x08\0\0\0" + loop
     assert read_entries(block) == []

@@ -1,4 +1,4 @@
-"""XMP of other programs keeps every byte, and ours is found again whoever wrote it since."""
+"""XMP: packets of other programs keep every byte, and burnish's property survives rewriting."""
 
 import re
 import shutil
@@ -18,90 +18,92 @@ THEIRS = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <rdf:Description rdf:about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:title="Sommer"/>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
-# What XML 1.0 can hold.
+# Text that XML 1.0 can contain.
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"]))
 
 
 @given(TEXT)
-def test_any_text_comes_back(text):
-    assert get_property(set_property(None, "Made", text), "Made") == text
-    assert get_property(set_property(THEIRS, "Made", text), "Made") == text
+def test_get_property_returns_any_text(text):
+    assert get_property(set_property(None, "History", text), "History") == text
+    assert get_property(set_property(THEIRS, "History", text), "History") == text
 
 
-def test_the_packet_of_another_program_is_kept_byte_for_byte():
-    once = set_property(THEIRS, "Made", "one")
+def test_set_property_keeps_other_packet_byte_for_byte():
+    once = set_property(THEIRS, "History", "one")
     assert re.sub(rb"\s*<rdf:Description[^<]*burnish[^<]*/>", b"", once) == THEIRS
     assert b'rdf:about="uuid:1" xmlns:rdf' in once
-    twice = set_property(once, "Made", "two")
-    assert get_property(twice, "Made") == "two"
+    twice = set_property(once, "History", "two")
+    assert get_property(twice, "History") == "two"
     assert len(twice) == len(once)
 
 
-def test_it_is_found_where_another_program_made_an_element_of_it():
+def test_get_property_reads_element():
     packet = THEIRS.replace(
         b"</rdf:RDF>",
-        b'<rdf:Description xmlns:b="urn:burnish:xmp#"><b:Made>so</b:Made></rdf:Description>'
+        b'<rdf:Description xmlns:b="urn:burnish:xmp#"><b:History>so</b:History></rdf:Description>'
         b"</rdf:RDF>",
     )
-    assert get_property(packet, "Made") == "so"
+    assert get_property(packet, "History") == "so"
 
 
 @pytest.mark.parametrize("packet", [b"", b"<x/>", b"<rdf:RDF>", b"\xff\xfe<\0", b"</rdf:RDF>"])
-def test_a_broken_packet_is_told(packet):
-    assert get_property(packet, "Made") is None
+def test_broken_packet_raises_or_returns_none(packet):
+    assert get_property(packet, "History") is None
     if packet:
         with pytest.raises(BrokenXmpError):
-            set_property(packet, "Made", "x")
+            set_property(packet, "History", "x")
 
 
-def test_a_packet_in_another_encoding_is_told():
+def test_set_property_in_utf_16_raises():
     with pytest.raises(BrokenXmpError):
-        set_property(THEIRS.decode().encode("utf-16"), "Made", "x")
+        set_property(THEIRS.decode().encode("utf-16"), "History", "x")
 
 
-def test_it_is_well_formed():
-    root = ElementTree.fromstring(set_property(None, "Made", "'<&>\""))
+def test_set_property_makes_well_formed_packet():
+    root = ElementTree.fromstring(set_property(None, "History", "'<&>\""))
     assert root.tag == "{adobe:ns:meta/}xmpmeta"
 
 
-def test_exiftool_reads_it_and_passes_it_on(tmp_path):
+def test_exiftool_reads_and_copies_property(tmp_path):
     if not shutil.which("exiftool"):
         pytest.skip("exiftool is not installed")
     from burnish.photo import Photo
 
     source, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
     image = Image.fromarray(np.full((8, 8, 3), 90, np.uint8))
-    image.save(source, xmp=set_property(None, "Made", '["so"]'))
+    image.save(source, xmp=set_property(None, "History", '["so"]'))
     image.save(other)
-    read = subprocess.run(["exiftool", "-s3", "-XMP:Made", source], capture_output=True, text=True)
+    read = subprocess.run(
+        ["exiftool", "-s3", "-XMP:History", source], capture_output=True, text=True
+    )
     assert read.stdout.strip() == '["so"]'
     copy = ["exiftool", "-q", "-tagsFromFile", source, "-XMP", other]
     subprocess.run(copy, check=True, capture_output=True)
-    assert get_property(Photo.open(source).metadata.xmp, "Made") == '["so"]'
+    assert get_property(Photo.open(other).metadata.xmp, "History") == '["so"]'
 
 
 @pytest.mark.parametrize("quote", [b'"', b"'"])
-def test_what_another_program_wrote_beside_ours_is_kept(quote):
+def test_set_property_keeps_attributes_next_to_it(quote):
     compact = (
         b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf="
         b"'http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about=''"
         b" xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmlns:burnish='urn:burnish:xmp#'"
-        b" xmp:Rating='5' burnish:Made='one' xmp:Label='Red'/></rdf:RDF></x:xmpmeta>"
+        b" xmp:Rating='5' burnish:History='one' xmp:Label='Red'/></rdf:RDF></x:xmpmeta>"
     ).replace(b"'", quote)
-    changed = set_property(compact, "Made", "two")
-    assert get_property(changed, "Made") == "two"
-    assert changed.count(b"Made") == 1
-    without = compact.replace(b" burnish:Made='one'".replace(b"'", quote), b"")
-    assert re.sub(rb"\s*<rdf:Description[^<]*Made[^<]*/>", b"", changed) == without
+    changed = set_property(compact, "History", "two")
+    assert get_property(changed, "History") == "two"
+    assert changed.count(b"History") == 1
+    without = compact.replace(b" burnish:History='one'".replace(b"'", quote), b"")
+    assert re.sub(rb"\s*<rdf:Description[^<]*History[^<]*/>", b"", changed) == without
 
 
-def test_one_that_another_program_made_an_element_of_gives_way():
+def test_set_property_replaces_element():
     packet = THEIRS.replace(
         b"</rdf:RDF>",
-        b"<rdf:Description xmlns:b='urn:burnish:xmp#'><b:Made>so</b:Made></rdf:Description>"
+        b"<rdf:Description xmlns:b='urn:burnish:xmp#'><b:History>so</b:History></rdf:Description>"
         b"</rdf:RDF>",
     )
-    changed = set_property(packet, "Made", "otherwise")
-    assert get_property(changed, "Made") == "otherwise"
-    assert b"<b:Made>" not in changed
+    changed = set_property(packet, "History", "otherwise")
+    assert get_property(changed, "History") == "otherwise"
+    assert b"<b:History>" not in changed
     assert b'dc:title="Sommer"' in changed

@@ -1,3 +1,3 @@
-"""The one image type, and reading and writing it: what is lost or kept is decided here."""
+"""The image type `Photo`, and reading and writing it with colour profile, depth and metadata."""
 
 from burnish.photo.photo import Photo as Photo

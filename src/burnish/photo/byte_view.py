@@ -1,4 +1,4 @@
-"""Block: bytes to look things up in, in memory or in a file of which only parts are read."""
+"""Random access to bytes, in memory or in a file that is read in parts."""
 
 import os
 from typing import BinaryIO, overload
@@ -8,20 +8,20 @@ _CHUNK_SIZE = 1 << 20
 
 
 class FileBytes:
-    """A file's bytes, read as they are asked for: slices, single ones, and where others stand.
+    """The bytes of a file, read on demand by index, slice and search.
 
-    A mapped file would do it too, but would count as this program's memory, and end it where the
-    file is cut short meanwhile.
+    A memory map would count as memory of the process, and the process would end with a bus error
+    if another program cuts the file short.
 
     Parameters
     ----------
-    file : open for reading; it is left at another place
+    file : open for reading; its position changes
 
     Examples
     --------
     >>> from io import BytesIO
-    >>> block = FileBytes(BytesIO(b"II*and so on"))
-    >>> len(block), block[0:3], block[-2:], block.find(b"so"), block.find(b"so", 0, 8)
+    >>> data = FileBytes(BytesIO(b"II*and so on"))
+    >>> len(data), data[0:3], data[-2:], data.find(b"so"), data.find(b"so", 0, 8)
     (12, b'II*', b'on', 7, -1)
     """
 
@@ -44,10 +44,10 @@ class FileBytes:
         return self._file.read(max(0, stop - start))
 
     def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> int:
-        """Return where `pattern` first stands between two places, or -1; as `bytes.find`."""
+        """Return the lowest index of `pattern` between start and end, or -1, like `bytes.find`."""
         start, end, _ = slice(start, end).indices(self._size)
         while start + len(pattern) <= end:
-            # Stretches overlap, so that nothing is missed where two meet.
+            # Chunks overlap, so that a match across their border is found.
             index = self[start : min(end, start + _CHUNK_SIZE + len(pattern) - 1)].find(pattern)
             if index >= 0:
                 return start + index

@@ -1,19 +1,17 @@
-"""A file's own colours to sRGB and back again, nothing lost on the way."""
+"""Convert between the colours of a file's profile and sRGB, without losing out-of-gamut colours."""
 
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from burnish.photo import lut
 from burnish.photo import matrix_profile as matrix
+from burnish.types import Pixels
 
-Values = NDArray[np.float32]
-
-# Pixels converted at a time: enough for speed, few enough for the processor's cache.
+# Pixels converted at a time: few enough for the processor's cache.
 _STRIP_PIXELS = 1 << 16
-# A profile whose colours all lie this near to sRGB's is sRGB: some twenty variants are about, which
-# differ in rounding. The nearest stranger, sRGB primaries with a plain gamma 2.2, is 6 codes away.
+# Largest difference from sRGB, in any colour, of a profile that counts as sRGB. The roughly twenty
+# variants of sRGB differ in rounding. sRGB primaries with a plain gamma of 2.2 differ by 6/255.
 _SRGB_TOLERANCE = 2 / 255
 
 
@@ -23,9 +21,9 @@ def _converter(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile | None:
 
 
 def channel_count(profile: bytes) -> int | None:
-    """Count the channels of the profile's colours; None where burnish cannot use the profile.
+    """Return a profile's number of channels, or None if burnish cannot use the profile.
 
-    Usable is a profile for grey or RGB pictures that converts in both directions.
+    A usable profile is for grey or RGB images and converts in both directions.
     """
     converter = _converter(profile)
     return converter.channels if converter else None
@@ -33,7 +31,7 @@ def channel_count(profile: bytes) -> int | None:
 
 @lru_cache(maxsize=8)
 def is_srgb(profile: bytes) -> bool:
-    """Tell whether a usable profile means sRGB, by what it does and not by its name."""
+    """Return whether a usable profile converts like sRGB, whatever its name."""
     converter = _converter(profile)
     if converter is None or converter.channels != 3:
         return False
@@ -42,17 +40,17 @@ def is_srgb(profile: bytes) -> bool:
     return bool(np.abs(converter.to_srgb(cube) - cube).max() < _SRGB_TOLERANCE)
 
 
-def to_srgb(device: Values, profile: bytes) -> tuple[Values, Values]:
+def to_srgb(device: Pixels, profile: bytes) -> tuple[Pixels, Pixels]:
     """Convert a file's own values to sRGB.
 
     Parameters
     ----------
-    device : H x W x channels of the profile, in [0, 1]; used up, as it becomes `out_of_gamut`
+    device : H x W x channels of the profile, in [0, 1]; overwritten with `out_of_gamut`
 
     Returns
     -------
     pixels : H x W x 3, sRGB-encoded, in [0, 1]; colours outside sRGB are clipped
-    out_of_gamut : shape of `device`: what is to be added to `from_srgb(pixels)` to have `device` again
+    out_of_gamut : shape of `device`: the difference between `device` and `from_srgb(pixels)`
     """
     converter = _require_converter(profile)
     pixels = np.empty((*device.shape[:2], 3), np.float32)
@@ -64,14 +62,19 @@ def to_srgb(device: Values, profile: bytes) -> tuple[Values, Values]:
     return pixels, device
 
 
-def from_srgb(pixels: Values, profile: bytes, out_of_gamut: Values | None) -> Values:
-    """Convert sRGB pixels, H x W x 3, to the profile's own values in [0, 1] and add `out_of_gamut`."""
+def from_srgb(pixels: Pixels, profile: bytes, out_of_gamut: Pixels | None) -> Pixels:
+    """Convert sRGB pixels, H x W x 3, to a profile's own values, and add `out_of_gamut`.
+
+    Returns
+    -------
+    H x W x channels of the profile, in [0, 1]
+    """
     converter = _require_converter(profile)
     device = np.empty((*pixels.shape[:2], converter.channels), np.float32)
-    source, output = pixels.reshape(-1, 3), device.reshape(-1, converter.channels)
-    for start in range(0, len(output), _STRIP_PIXELS):
+    srgb, output = pixels.reshape(-1, 3), device.reshape(-1, converter.channels)
+    for start in range(0, len(srgb), _STRIP_PIXELS):
         strip = slice(start, start + _STRIP_PIXELS)
-        output[strip] = converter.from_srgb(source[strip])
+        output[strip] = converter.from_srgb(srgb[strip])
     if out_of_gamut is not None:
         device += out_of_gamut
         np.clip(device, 0, 1, out=device)
@@ -81,5 +84,5 @@ def from_srgb(pixels: Values, profile: bytes, out_of_gamut: Values | None) -> Va
 def _require_converter(profile: bytes) -> matrix.MatrixProfile | lut.LutProfile:
     converter = _converter(profile)
     if converter is None:
-        raise ValueError("a profile that `channel_count` calls of no use")
+        raise ValueError("the profile cannot be used; see `channel_count`")
     return converter

@@ -1,4 +1,4 @@
-"""Spool: a picture too large for memory, decoded into a file and taken from there in parts."""
+"""Photos too large for memory: decoded into a temporary file and read from it in parts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,19 +25,19 @@ from burnish.photo.source_metadata import SourceMetadata
 from burnish.photo.write import to_codes
 from burnish.types import Pixels
 
-# Bytes decoded at a time. The C library keeps several times as much; of a picture on its side the
-# strips are columns, of which thin ones would take long to write.
+# Bytes decoded at a time; libvips keeps several times as much. If the image is stored sideways,
+# strips become columns, and thin columns take long to write.
 _STRIP_BYTES, _SIDEWAYS_STRIP_BYTES = 1 << 21, 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
 class DiskPhoto:
-    """A photo in a file: what `Photo` is in memory, and equal to it in every part.
+    """A photo on disk. Each part of it equals the same part of the `Photo` in memory.
 
     Parameters
     ----------
-    codes : as the source stores them, upright, alpha last
-    metadata : but for `beyond`, which is worked out for each part anew
+    codes : the stored codes, upright, alpha last
+    metadata : without `out_of_gamut`, which is computed for each part
     """
 
     codes: RawTiff
@@ -48,19 +48,19 @@ class DiskPhoto:
         return to_srgb_float(self.codes.read(rectangle), self.metadata.profile)[0]
 
     def to_codes(self, rectangle: Rectangle, pixels: Pixels, bits: int) -> NDArray[Any]:
-        """Return new pixels of a rectangle as the codes to store, with the photo's alpha."""
+        """Return the codes to store for new pixels of a rectangle, with the photo's alpha."""
         _, alpha, out_of_gamut = to_srgb_float(self.codes.read(rectangle), self.metadata.profile)
         return to_codes(pixels, alpha, replace(self.metadata, out_of_gamut=out_of_gamut), bits)
 
 
 @contextmanager
 def decode_to_disk(source: Path, folder: Path) -> Iterator[DiskPhoto]:
-    """Decode a picture into a file in `folder`, which is there while the block runs.
+    """Decode a photo into a temporary file in `folder`, which is removed when the block ends.
 
     Raises
     ------
-    PhotoError : as `Photo.open` raises it
-    OutputError : the file cannot be written
+    PhotoError : as for `Photo.open`
+    OutputError : the temporary file cannot be written
     """
     with temporary_file(folder) as file:
         with open_header(source) as header:
@@ -83,12 +83,10 @@ def _decode(header: ImageHeader, target: RawTiff) -> None:
             height = min(rows, image.height - top)
             flat = np.frombuffer(region.fetch(0, top, image.width, height), target.dtype)
             strip = flat.reshape(height, image.width, image.bands)
-            target.write(
-                _upright_rectangle(image, orientation, top, top + height),
-                apply_orientation(strip, orientation),
-            )
+            rectangle = _upright_rectangle(image, orientation, top, top + height)
+            target.write(rectangle, apply_orientation(strip, orientation))
             if target.dtype.kind == "f":
-                # What is no number stays in these two.
+                # Both propagate NaN.
                 low, high = np.minimum(low, strip.min()), np.maximum(high, strip.max())
     except pyvips.Error as error:
         raise decode_error(header.format, header.where, error) from error
@@ -97,7 +95,7 @@ def _decode(header: ImageHeader, target: RawTiff) -> None:
 
 
 def _upright_rectangle(image: pyvips.Image, orientation: int, top: int, bottom: int) -> Rectangle:
-    """Return where stored rows are in the upright picture."""
+    """Return the position of stored rows in the upright image."""
     rows, columns = (top, bottom), (0, image.width)
     height, width = image.height, image.width
     if orientation >= 5:

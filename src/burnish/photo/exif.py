@@ -1,6 +1,6 @@
-"""EXIF on the byte level: turn it upright, and carry it into and out of TIFF files.
+"""EXIF blocks: reset the orientation, and convert to and from the entries of a TIFF.
 
-libvips reads and writes EXIF blocks in every format but TIFF, which keeps the same entries among
+libvips reads and writes EXIF blocks in every format but TIFF, which keeps EXIF's entries among
 its own.
 """
 
@@ -22,16 +22,16 @@ from burnish.photo.tiff_tags import (
 PREFIX = b"Exif\0\0"
 
 _ORIENTATION = 0x0112
-# What a picture file's first list says about the photo, not about how its pixels are stored:
-# description, make, model, software, date, artist, ratings, copyright, Windows' texts, lists.
+# Tags of an image file's first IFD that describe the photo and not the storage of its pixels:
+# description, make, model, software, date, artist, ratings, copyright, Windows' texts, sub-IFDs.
 _PHOTO_TAGS = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298}
 _PHOTO_TAGS |= {*range(0x9C9B, 0x9CA0), EXIF, GPS}
 
 
 def reset_exif_orientation(exif: bytes) -> bytes:
-    """Set an EXIF block's orientation to 'as stored' and unlink its thumbnail.
+    """Set an EXIF block's orientation to 1 (upright) and unlink its thumbnail.
 
-    Nothing is moved, so that a maker's own notes, which may hold addresses, stay valid.
+    No byte is moved, so that offsets in maker notes stay valid.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def reset_exif_orientation(exif: bytes) -> bytes:
 
 
 def read_tiff_exif(tiff: Bytes) -> bytes | None:
-    """Gather a TIFF's entries about the photo into an EXIF block; None where there are none.
+    """Return an EXIF block of a TIFF's entries about the photo, or None if it has none.
 
     Raises
     ------
@@ -67,15 +67,15 @@ def read_tiff_exif(tiff: Bytes) -> bytes | None:
 
 
 def write_tiff_exif(file: BinaryIO, exif: bytes) -> None:
-    """Write an EXIF block's entries about the photo into a TIFF, in place of those it has.
+    """Replace a TIFF's entries about the photo by those of an EXIF block.
 
     Parameters
     ----------
-    file : see `burnish.photo.tiff_tags.insert`
+    file : as for `burnish.photo.tiff_tags.insert_entries`
 
     Raises
     ------
-    BrokenTagsError : the block is damaged, or the file has no room left
+    BrokenTagsError : the block is damaged, or the file would exceed its size limit
     """
     block = exif.removeprefix(PREFIX)
     entries = [entry for entry in read_entries(block) if entry.tag in _PHOTO_TAGS]

@@ -1,4 +1,4 @@
-"""The file formats burnish reads and writes, and what each can hold."""
+"""The file formats that burnish reads and writes, and the capabilities of each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from burnish.errors import PhotoError, UsageError
 
 @dataclass(frozen=True)
 class Format:
-    """One file format.
+    """A file format.
 
     Parameters
     ----------
     name : canonical name, lower case
-    extensions : the file names' ends, lower case with the dot, the usual one first
-    codec : how libvips calls what reads and writes it; nothing else is ever called
-    depths : bits a channel that can be written, ascending; empty where burnish only reads it
-    alpha : whether it holds transparency
-    lossy : whether a quality is chosen when writing
-    max_side : the longest side that libvips writes, px
+    extensions : file name extensions, lower case with the dot, the usual one first
+    codec : prefix of libvips' load and save operations
+    depths : bits a channel that can be written, ascending; empty if burnish only reads the format
+    alpha : whether it supports transparency
+    lossy : whether it is written with a quality
+    max_side : longest side that libvips writes, px
     """
 
     name: str
@@ -31,7 +31,7 @@ class Format:
     max_side: int = 10_000_000
 
 
-# AVIF holds 16-bit pictures as 12 bits, the most it has.
+# AVIF stores 16-bit images as 12 bits, its maximum.
 FORMATS = {
     "jpeg": Format(
         "jpeg",
@@ -49,16 +49,16 @@ FORMATS = {
     "heic": Format("heic", (".heic", ".heif"), "heif", ()),
     "gif": Format("gif", (".gif",), "gif", ()),
 }
-# Bits a channel that there are at all; 32 is float.
+# All bit depths a channel; 32 is float.
 DEPTHS = (8, 16, 32)
 READABLE = ", ".join(FORMATS)
 WRITABLE = ", ".join(name for name, format in FORMATS.items() if format.depths)
 
 _BY_EXTENSION = {ext: format for format in FORMATS.values() for ext in format.extensions}
-# By which photos are found in a folder. Whether a file is a photo, its content decides.
+# Used to find photos in a folder. The format of a file is detected from its content.
 READABLE_EXTENSIONS = frozenset(_BY_EXTENSION)
 
-# The first brand of an ISO media file. 'mif1' and 'msf1' are any codec; HEVC is by far the usual.
+# Major brands of ISO media files. 'mif1' and 'msf1' allow any codec, which is nearly always HEVC.
 SEQUENCE_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 _BRANDS = {b"avif": "avif", b"avis": "avif"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic"
@@ -66,7 +66,7 @@ _BRANDS = {b"avif": "avif", b"avis": "avif"} | dict.fromkeys(
 
 
 def sniff(data: bytes) -> Format | None:
-    """Tell a picture's format from its first bytes; None where it is none that burnish reads.
+    """Return a file's format from its first bytes, or None if burnish does not read it.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def sniff(data: bytes) -> Format | None:
 
 
 def writable_format(name: str, where: str) -> Format:
-    """Return the format called `name`, by its name or an extension, that burnish can write.
+    """Return the format with this name or extension.
 
     Raises
     ------
@@ -103,28 +103,24 @@ def writable_format(name: str, where: str) -> Format:
     key = name.lower()
     format = FORMATS.get(key) or _BY_EXTENSION.get(f".{key.lstrip('.')}")
     if format is None or not format.depths:
-        raise PhotoError(
-            where,
-            expected=f"a format that burnish writes ({WRITABLE})",
-            got=repr(name),
-            remedy=suggest_formats(format for format in FORMATS.values() if format.depths),
-        )
+        remedy = suggest_formats(format for format in FORMATS.values() if format.depths)
+        raise PhotoError(where, f"burnish writes {WRITABLE}, not {name!r}", remedy)
     return format
 
 
 def check_writable(target: Path, depth: int | None = None) -> None:
-    """Refuse an output that cannot be written, before any work is done for it.
+    """Check that an output can be written, before any work is done for it.
 
-    What depends on the photo, such as transparency, only shows when it is written.
+    Properties of the photo, such as transparency, are checked when it is written.
 
     Parameters
     ----------
-    depth : bits a channel; None leaves them to the photo and the format
+    depth : bits a channel; None if the photo and the format decide
 
     Raises
     ------
-    PhotoError : an extension of no format that burnish writes, or a depth that the format lacks
-    UsageError : a depth that no format has
+    PhotoError : burnish does not write the extension's format, or the format lacks the depth
+    UsageError : no format has the depth
 
     Examples
     --------
@@ -137,7 +133,7 @@ def check_writable(target: Path, depth: int | None = None) -> None:
 
 
 def check_depth(format: Format, depth: int | None, where: str) -> None:
-    """Refuse a depth that the format cannot hold; the errors are those of `check_writable`."""
+    """Check that a format has a depth; raises as `check_writable`."""
     check_known_depth(depth)
     if depth is None or depth in format.depths:
         return
@@ -151,11 +147,11 @@ def check_depth(format: Format, depth: int | None, where: str) -> None:
 
 
 def check_known_depth(depth: int | None) -> None:
-    """Refuse a depth that no format holds.
+    """Check that at least one format has a depth.
 
     Raises
     ------
-    UsageError : it is none of 8, 16 and 32
+    UsageError : the depth is not 8, 16 or 32
     """
     if depth is not None and depth not in DEPTHS:
         raise UsageError(
@@ -167,7 +163,7 @@ def check_known_depth(depth: int | None) -> None:
 
 
 def suggest_formats(formats: Iterable[Format]) -> str:
-    """Say how another format is chosen, wherever burnish is used from.
+    """Return a remedy that names other formats, for the command line and for Python.
 
     Examples
     --------
@@ -175,11 +171,9 @@ def suggest_formats(formats: Iterable[Format]) -> str:
     'name the output .png or .tif (in Python also format="png" or "tiff")'
     """
     choices = tuple(formats)
+    extensions = _join_or([format.extensions[0] for format in choices])
     names = _join_or([f'"{format.name}"' for format in choices])
-    return (
-        f"name the output {_join_or([format.extensions[0] for format in choices])} "
-        f"(in Python also format={names})"
-    )
+    return f"name the output {extensions} (in Python also format={names})"
 
 
 def _join_or(words: list[str]) -> str:

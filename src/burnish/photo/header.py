@@ -1,4 +1,4 @@
-"""A picture file, opened but not decoded: what it is, how large, and whether burnish takes it."""
+"""Open an image file without decoding it: its format, its size, and whether burnish accepts it."""
 
 import errno
 import stat
@@ -11,40 +11,40 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyvips
 
-from burnish.errors import PhotoError
-from burnish.photo import cicp as codepoints
+from burnish.errors import PhotoError, read_error
 from burnish.photo.byte_view import Bytes, FileBytes
-from burnish.photo.formats import READABLE, SEQUENCE_BRANDS, Format, sniff
+from burnish.photo.container import hdr_encoding, is_animation
+from burnish.photo.formats import READABLE, Format, sniff
 from burnish.photo.source_metadata import Depth
 from burnish.photo.tiff_tags import is_camera_raw
 
-# The most pixels of a picture unless asked otherwise: 1 gigapixel, 12 GB as float32. A file of a
-# few kilobytes can claim far more than any memory holds.
+# Default limit: 1 gigapixel, 12 GB as float32. A file of a few kilobytes can declare far more
+# pixels than fit into memory.
 MAX_PIXELS = 1_000_000_000
-# A picture of more pixels is edited on the disk if possible; see `photo.disk_photo`.
+# Photos with more pixels are edited on disk if the edit works on tiles; see `disk_photo`.
 STREAMING_THRESHOLD = 50_000_000
 
-# Sample kind -> depth and type.
+# libvips' band format -> bits a channel and NumPy type.
 SAMPLE_TYPES: dict[str, tuple[Depth, type[np.generic]]] = {
     "uchar": (8, np.uint8),
     "ushort": (16, np.uint16),
     "float": (32, np.float32),
 }
 _INTERPRETATIONS = {"b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband"}
-# Bytes that tell every format from the others.
+# Bytes at the beginning of a file that identify its format.
 _SIGNATURE_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
-    """A picture file that is known and taken, but not decoded.
+    """An image file that was checked and opened, but not decoded.
 
     Parameters
     ----------
-    where : what to call it in messages
-    data : its bytes, to look things up in
-    format : told from its first bytes
-    image : what decodes it, from its first row to its last
+    where : name of the file in messages
+    data : its bytes
+    format : detected from its first bytes
+    image : decodes the file sequentially, from the first row to the last
     """
 
     where: str
@@ -54,36 +54,38 @@ class ImageHeader:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, once it is upright."""
-        sideways = exif_orientation(self.image) >= 5
+        """Width and height in pixels of the upright image."""
         width, height = self.image.width, self.image.height
+        sideways = exif_orientation(self.image) >= 5
         return (height, width) if sideways else (width, height)
 
 
 def read_bytes(source: str | Path | bytes) -> tuple[str, bytes]:
-    """Return what to call a source in messages, and its bytes; of no picture only the first.
+    """Return a source's name for messages, and its bytes.
+
+    If the file is not an image, only its first bytes are read.
 
     Raises
     ------
-    PhotoError : a file that cannot be read
+    PhotoError : the file cannot be read
     """
     if isinstance(source, bytes):
-        return "picture", source
+        return "image", source
     try:
         _reject_pipe(source)
         with Path(source).open("rb") as file:
             signature = file.read(_SIGNATURE_BYTES)
             return str(source), signature + file.read() if sniff(signature) else signature
     except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from error
+        raise read_error(source, error) from error
 
 
 def image_size(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Return a picture's width and height once it is upright; of a file only the header is read.
+    """Return the width and height of the upright image. Only the header of a file is read.
 
     Raises
     ------
-    PhotoError : no picture, or one that burnish does not take
+    PhotoError : not an image, or one that burnish does not accept
     """
     if isinstance(source, bytes):
         return open_image(*read_bytes(source), max_pixels).size
@@ -93,54 +95,36 @@ def image_size(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> tupl
 
 @contextmanager
 def open_header(source: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[ImageHeader]:
-    """Open a picture file while the block runs; no more of it is read than what is asked for.
+    """Open an image file while the block runs, reading only the parts that are used.
 
     Raises
     ------
-    PhotoError : no picture, or one that burnish does not take
+    PhotoError : not an image, or one that burnish does not accept
     """
     with ExitStack() as files:
         try:
             _reject_pipe(source)
-            # Opened twice, as each reader moves its own place in the file.
+            # Opened twice: libvips and `FileBytes` each need a file position of their own.
             file = files.enter_context(Path(source).open("rb"))
             stream = files.enter_context(Path(source).open("rb"))
             header = open_image(str(source), FileBytes(file), max_pixels, stream)
         except (OSError, ValueError) as error:
-            raise _unreadable(source, error) from error
+            raise read_error(source, error) from error
         yield header
-
-
-def detect_format(head: bytes, where: str) -> Format:
-    """Tell the format from a file's first bytes.
-
-    Raises
-    ------
-    PhotoError : none that burnish reads
-    """
-    format = sniff(head)
-    if format is None:
-        raise PhotoError(
-            where,
-            expected=f"a picture ({READABLE})",
-            got="an empty file" if not head else "something else",
-            remedy="convert it to one of these formats first",
-        )
-    return format
 
 
 def open_image(
     where: str, data: Bytes, max_pixels: int = MAX_PIXELS, stream: BinaryIO | None = None
 ) -> ImageHeader:
-    """Open without decoding, and refuse what would be lost.
+    """Open an image without decoding it, and reject one that cannot be kept without loss.
 
     Parameters
     ----------
-    stream : a file to decode from, if not from `data`
+    stream : a file to decode from [default: `data`]
 
     Raises
     ------
-    PhotoError : no picture, a broken file, or a picture that burnish does not take
+    PhotoError : not an image, a damaged file, or an image that burnish does not accept
     """
     format = detect_format(bytes(data[:_SIGNATURE_BYTES]), where)
     try:
@@ -148,7 +132,7 @@ def open_image(
             f"{format.codec}load_{'source' if stream else 'buffer'}",
             pyvips.Source.new_from_descriptor(stream.fileno()) if stream else data,
             access="sequential",
-            # JPEG decoders only *warn* when they fill damaged parts with garbage; for the other
+            # A JPEG decoder only warns when it fills damaged parts with garbage. In the other
             # formats a warning is about an unknown tag or the like.
             fail_on="warning" if format.name == "jpeg" else "error",
         )
@@ -158,85 +142,80 @@ def open_image(
     return ImageHeader(where, data, format, image)
 
 
-def decode_error(format: Format, where: str, error: pyvips.Error) -> PhotoError:
-    """Say in words what libvips says of a file.
+def detect_format(signature: bytes, where: str) -> Format:
+    """Return the format of a file from its first bytes.
 
-    It keeps one text for the whole process, and pyvips wipes that whenever it looks up an operation
-    as an image's method. So nothing that may run while a photo is opened calls one that way.
+    Raises
+    ------
+    PhotoError : not a format that burnish reads
     """
-    # Its last line but for a plain 'load error' is the reason.
+    format = sniff(signature)
+    if format is None:
+        problem = "not an image that burnish reads" if signature else "the file is empty"
+        raise PhotoError(where, problem, f"convert it to {READABLE} first")
+    return format
+
+
+def decode_error(format: Format, where: str, error: pyvips.Error) -> PhotoError:
+    """Return the error to raise when libvips cannot decode a file.
+
+    libvips keeps one error text for the whole process, and pyvips clears it when it looks up an
+    operation as a method of an image. Code that may run while a photo is opened therefore uses
+    `pyvips.Operation.call`.
+    """
+    # The reason is in the last line that is not a plain "load error".
     lines = [line.strip() for line in str(error.detail).splitlines()]
     reasons = [line for line in lines if line and not line.endswith("load error")]
     return PhotoError(
         where,
-        expected=f"a whole {format.name} file",
-        got=f"a broken or unsupported one ({reasons[-1] if reasons else 'no reason given'})",
-        remedy="open it elsewhere and save it again, or fetch the original",
+        f"the {format.name} file is broken or unsupported "
+        f"({reasons[-1] if reasons else 'no reason given'})",
+        "open it elsewhere and save it again, or get the original",
     )
 
 
 def get_field(image: pyvips.Image, name: str) -> Any:
-    """Return what the file says under this name, or None."""
+    """Return a metadata field, or None if it is absent."""
     return image.get(name) if image.get_typeof(name) else None
 
 
 def exif_orientation(image: pyvips.Image) -> int:
-    """Return how the picture lies in its file, as EXIF counts: 1 is upright, 5 to 8 on its side."""
+    """Return the EXIF orientation: 1 is upright, 5 to 8 are stored sideways."""
     return get_field(image, "orientation") or 1
 
 
 def _reject_pipe(source: str | Path) -> None:
     if stat.S_ISFIFO(Path(source).stat().st_mode):
-        raise OSError(errno.EINVAL, "a pipe")  # to open it would wait for its writer
-
-
-def _unreadable(source: str | Path, error: OSError | ValueError) -> PhotoError:
-    return PhotoError(
-        str(source),
-        expected="a picture file",
-        got=(getattr(error, "strerror", None) or str(error)).lower(),
-        remedy="check the path and its permissions",
-    )
+        raise OSError(errno.EINVAL, "a pipe")  # opening it would wait for its writer
 
 
 def _reject_unsupported(
     image: pyvips.Image, data: Bytes, format: Format, where: str, max_pixels: int
 ) -> None:
-    expected = got = remedy = ""
     if image.width * image.height > max_pixels:
-        expected = f"at most {max_pixels:,} pixels"
-        got = f"{image.width} x {image.height}"
-        remedy = "scale it down first, or in Python: Photo.open(..., max_pixels=...)"
-    elif format.name == "tiff" and is_camera_raw(data):
-        expected = "a finished picture"
-        got = "a camera's raw file, or a TIFF that starts with a preview"
+        raise PhotoError(
+            where,
+            expected=f"at most {max_pixels:,} pixels",
+            got=f"{image.width} x {image.height}",
+            remedy="scale it down first, or in Python: Photo.open(..., max_pixels=...)",
+        )
+    pages = 0 if is_animation(data, format) else get_field(image, "n-pages") or 1
+    problem = remedy = ""
+    if format.name == "tiff" and is_camera_raw(data):
+        problem = "a camera's raw file, or a TIFF that starts with a preview"
         remedy = "develop or convert it to a plain TIFF first"
-    elif (pages := _page_count(image, data, format)) != 1:
-        expected = "one picture in the file"
-        got = f"{pages or 'several'} pages or frames"
-        remedy = "split it into single pictures first"
-    elif (encoding := codepoints.hdr_encoding(data, format)) is not None:
-        expected = "a picture of standard dynamic range"
-        got = f"high dynamic range ({encoding})"
+    elif pages != 1:
+        problem = f"the file has {pages or 'several'} pages or frames"
+        remedy = "split it into single images first"
+    elif (encoding := hdr_encoding(data, format)) is not None:
+        problem = f"high dynamic range ({encoding}) is not supported"
         remedy = "convert it to sRGB first"
     elif image.interpretation not in _INTERPRETATIONS or image.bands > 4:
-        expected = "grey or RGB, with or without alpha"
-        got = f"{image.interpretation} with {image.bands} channels"
-        # Its separation into inks would be lost, and no RGB file is its equal in print.
+        problem = f"not grey or RGB, but {image.interpretation} with {image.bands} channels"
+        # CMYK is not converted: its separation into inks would be lost.
         remedy = "convert it to RGB first, with the profile of your choice"
     elif image.format not in SAMPLE_TYPES:
-        expected = "8- or 16-bit integers or 32-bit floats"
-        got = f"samples of the kind {image.format}"
+        problem = f"samples of type {image.format} are not supported"
         remedy = "convert it to 16 bits a channel first"
-    if expected:
-        raise PhotoError(where, expected=expected, got=got, remedy=remedy)
-
-
-def _page_count(image: pyvips.Image, data: Bytes, format: Format) -> int:
-    """Count the pages; 0 is an animation of unknown length."""
-    # Of these two libvips reads one frame without a word.
-    animated_png = format.name == "png" and data.find(b"acTL", 0, data.find(b"IDAT")) >= 0
-    animated_heif = format.codec == "heif" and data[8:12] in SEQUENCE_BRANDS
-    if animated_png or animated_heif:
-        return 0
-    return get_field(image, "n-pages") or 1
+    if problem:
+        raise PhotoError(where, problem, remedy)

@@ -1,6 +1,6 @@
-"""IPTC, the press agencies' captions: bare records in TIFF, wrapped in a Photoshop block in JPEG.
+"""IPTC captions: bare records in TIFF, wrapped in a Photoshop block in JPEG.
 
-Here it always travels wrapped, as it lies in a JPEG, with whatever Photoshop put beside it.
+This package keeps them wrapped, as in a JPEG, together with Photoshop's other resources.
 """
 
 import struct
@@ -15,7 +15,7 @@ _IPTC_TAG, _UNDEFINED = 0x83BB, 7
 
 
 def wrap(records: bytes) -> bytes:
-    """Wrap bare records into a Photoshop block.
+    """Wrap bare records in a Photoshop block.
 
     Examples
     --------
@@ -23,20 +23,16 @@ def wrap(records: bytes) -> bytes:
     b'records'
     """
     padding = b"\0" * (len(records) % 2)
-    return (
-        _PREFIX
-        + struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(records))
-        + records
-        + padding
-    )
+    head = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, len(records))
+    return _PREFIX + head + records + padding
 
 
 def unwrap(block: bytes) -> bytes | None:
-    """Find the records in a Photoshop block; None where it has none or is damaged."""
+    """Return the records in a Photoshop block, or None if it has none or is damaged."""
     offset = len(_PREFIX)
     while block[offset : offset + 4] == b"8BIM" and offset + 7 <= len(block):
         (resource,) = struct.unpack_from(">H", block, offset + 4)
-        # A name with its length before it, both together of even length.
+        # A Pascal string, padded to an even length, precedes the size.
         offset += 6 + (block[offset + 6] + 2) // 2 * 2
         size = int.from_bytes(block[offset : offset + 4], "big")
         content = block[offset + 4 : offset + 4 + size]
@@ -47,16 +43,15 @@ def unwrap(block: bytes) -> bytes | None:
 
 
 def read_tiff_iptc(tiff: Bytes) -> bytes | None:
-    """Return a TIFF's records, wrapped; None where there are none.
+    """Return a TIFF's records, wrapped, or None if it has none.
 
     Raises
     ------
     BrokenTagsError : the file's entries are damaged
     """
-    records = [
-        entry.value for entry in read_entries(tiff) if entry.tag == _IPTC_TAG and entry.value
-    ]
-    return wrap(records[0]) if records else None
+    values = (entry.value for entry in read_entries(tiff) if entry.tag == _IPTC_TAG)
+    records = next(filter(None, values), None)
+    return wrap(records) if records else None
 
 
 def write_tiff_iptc(file: BinaryIO, block: bytes) -> None:
@@ -64,11 +59,11 @@ def write_tiff_iptc(file: BinaryIO, block: bytes) -> None:
 
     Parameters
     ----------
-    file : see `burnish.photo.tiff_tags.insert`
+    file : as for `burnish.photo.tiff_tags.insert_entries`
 
     Raises
     ------
-    BrokenTagsError : the file has no room left
+    BrokenTagsError : the file would exceed its size limit
     """
     records = unwrap(block)
     if records:

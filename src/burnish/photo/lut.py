@@ -1,17 +1,16 @@
-"""Colour profiles of any kind, such as scanners' and printers' tables, through libvips."""
+"""Colour profiles of any kind, such as the tables of scanners and printers, through libvips."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pyvips
-from numpy.typing import NDArray
 
-Values = NDArray[np.float32]
+from burnish.types import Pixels
 
-# Relative colorimetric keeps every colour that both spaces have; black-point compensation keeps
-# shadows apart where the profile's black is not zero. Lab in floating point lies in between,
-# because a single 16-bit transform from profile to profile is interpolated so coarsely in the dark
-# that it errs by more than ten 8-bit codes.
+# The relative colorimetric intent keeps every colour that both spaces have. Black-point
+# compensation keeps shadows apart if the profile's black is not zero. The conversion goes through
+# floating-point Lab: a single 16-bit transform between profiles errs by over ten 8-bit codes in
+# the darks.
 _INTENT = {"intent": "relative", "black_point_compensation": True, "pcs": "lab"}
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3}
 
@@ -23,23 +22,23 @@ class LutProfile:
     profile: bytes
     channels: int
 
-    def to_srgb(self, device: Values) -> Values:
+    def to_srgb(self, device: Pixels) -> Pixels:
         """Convert N x channels in [0, 1] to N x 3, clipped to sRGB."""
         return _convert(device, self.profile, _srgb())
 
-    def from_srgb(self, pixels: Values) -> Values:
+    def from_srgb(self, pixels: Pixels) -> Pixels:
         """Convert N x 3 in [0, 1] to N x channels, clipped."""
         return _convert(pixels, _srgb(), self.profile)
 
 
 def parse(profile: bytes) -> LutProfile | None:
-    """Take a profile; None where libvips cannot convert with it in both directions."""
+    """Return a converter, or None if libvips cannot convert with the profile both ways."""
     channels = _CHANNELS.get(profile[16:20])
     if channels is None:
         return None
     converter = LutProfile(profile, channels)
     try:
-        # Only the way out tells: on the way in libvips takes sRGB for what it cannot read.
+        # A broken profile fails only as the target. As the source, libvips replaces it by sRGB.
         converter.from_srgb(np.zeros((1, 3), np.float32))
         converter.to_srgb(np.zeros((1, channels), np.float32))
     except pyvips.Error:
@@ -52,7 +51,7 @@ def _srgb() -> bytes:
     return profile
 
 
-def _convert(values: Values, source: bytes, target: bytes) -> Values:
+def _convert(values: Pixels, source: bytes, target: bytes) -> Pixels:
     codes = np.rint(values * np.float32(65535)).astype(np.uint16)[None]
     kind = "grey16" if codes.shape[2] == 1 else "rgb16"
     image = _with_profile(pyvips.Image.new_from_array(codes), source, interpretation=kind)

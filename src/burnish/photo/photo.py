@@ -1,4 +1,4 @@
-"""The one image type: float32 sRGB pixels, and all that travels beside them."""
+"""The image type: float32 sRGB pixels with alpha and the metadata of the source file."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,17 +11,18 @@ from burnish.files import atomic_write, check_absent
 from burnish.photo import header, read, write
 from burnish.photo.formats import writable_format
 from burnish.photo.source_metadata import SourceMetadata
+from burnish.types import Pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture in memory.
+    """An image in memory.
 
     Parameters
     ----------
-    pixels : H x W x 3, RGB, sRGB-encoded; kept as float32, clipped to [0, 1], read-only
-    alpha : H x W, 0 is transparent; kept likewise; None where the picture has none
-    metadata : depth, format, profile, metadata: what the picture takes along to its next file
+    pixels : H x W x 3, RGB, sRGB-encoded; stored as float32, clipped to [0, 1], read-only
+    alpha : H x W, 0 is transparent; stored likewise; None if the image has none
+    metadata : format, depth, profile and metadata of the source file, used again when writing
 
     Raises
     ------
@@ -30,13 +31,13 @@ class Photo:
     Examples
     --------
     >>> photo = Photo(np.full((2, 3, 3), 0.5))
-    >>> again = Photo.open(photo.encode("png"))
-    >>> again.size, again.origin.depth, (again.pixels[0, 0] * 255).tolist()
+    >>> reopened = Photo.open(photo.encode("png"))
+    >>> reopened.size, reopened.metadata.depth, (reopened.pixels[0, 0] * 255).tolist()
     ((3, 2), 8, [128.0, 128.0, 128.0])
     """
 
-    pixels: NDArray[np.float32]
-    alpha: NDArray[np.float32] | None = None
+    pixels: Pixels
+    alpha: Pixels | None = None
     metadata: SourceMetadata = field(default_factory=SourceMetadata)
 
     def __post_init__(self) -> None:
@@ -53,23 +54,23 @@ class Photo:
 
     @classmethod
     def open(cls, source: str | Path | bytes, *, max_pixels: int = header.MAX_PIXELS) -> "Photo":
-        """Read a picture file: JPEG, PNG, TIFF, WebP, AVIF, GIF, and HEIC where libvips has it.
+        """Read an image file: JPEG, PNG, TIFF, WebP, AVIF, GIF, and HEIC if libvips supports it.
 
-        It is turned upright, and converted to sRGB with its embedded profile (no profile means
-        sRGB); an sRGB picture keeps its exact code values. The content, not the name, decides the
-        format. Grey becomes three equal channels.
+        The image is rotated upright and converted to sRGB with its embedded profile; without a
+        profile it is taken as sRGB. An sRGB image keeps its exact code values. The format is
+        detected from the content, not from the name. Grey becomes three equal channels.
 
-        Refused in words are files of several pages or frames, CMYK and other inks, camera raw
-        files, and floats outside [0, 1].
+        Files of several pages or frames, CMYK and other inks, camera raw files, high dynamic range
+        and floats outside [0, 1] are rejected.
 
         Parameters
         ----------
-        source : a path, or a file's content
-        max_pixels : a picture that claims more is refused before it is decoded
+        source : a path, or the content of a file
+        max_pixels : an image that declares more pixels is rejected before it is decoded
 
         Raises
         ------
-        PhotoError : no picture, a broken one, or one that burnish does not take
+        PhotoError : not an image, a damaged one, or one that burnish does not accept
 
         Warns
         -----
@@ -82,14 +83,13 @@ class Photo:
     def size_of(
         source: str | Path | bytes, *, max_pixels: int = header.MAX_PIXELS
     ) -> tuple[int, int]:
-        """Return the width and height that `open` would give, without decoding the picture.
+        """Return the width and height of the photo that `open` returns, without decoding it.
 
-        Of a file only the header is read, so that thousands of photos are planned in seconds. A
-        picture that is damaged farther on does not show here.
+        Only the header of a file is read, so damage farther on is not noticed.
 
         Raises
         ------
-        PhotoError : as `open` raises it
+        PhotoError : as for `open`
 
         Examples
         --------
@@ -99,11 +99,11 @@ class Photo:
         return header.image_size(source, max_pixels)
 
     def with_pixels(self, pixels: ArrayLike) -> "Photo":
-        """Return the same photo with new pixels of the same size, clipped to [0, 1].
+        """Return the photo with new pixels of the same size, clipped to [0, 1].
 
         Raises
         ------
-        PhotoError : another shape, integers, or not finite
+        PhotoError : pixels of another shape, of integers, or not finite
 
         Examples
         --------
@@ -112,7 +112,7 @@ class Photo:
         [[[1.0, 1.0, 1.0]]]
         >>> photo.with_pixels(np.full((1, 1, 3), np.nan))
         Traceback (most recent call last):
-        burnish.errors.PhotoError: pixels: expected finite numbers, got others; check its maker
+        burnish.errors.PhotoError: pixels: some values are not finite; check their source
         """
         array = np.asarray(pixels)
         if array.shape != self.pixels.shape:
@@ -127,27 +127,27 @@ class Photo:
     def encode(
         self, format: str | None = None, *, quality: int | None = None, depth: int | None = None
     ) -> bytes:
-        """Return the photo as a file's content.
+        """Return the photo as the content of a file.
 
-        The embedded profile is converted back to and embedded again, and colours that sRGB cannot
-        hold return as they were. Metadata is kept as far as the format holds it.
+        The pixels are converted back to the embedded profile, which is embedded again, and
+        out-of-gamut colours are restored. Metadata is kept as far as the format supports it.
 
         Parameters
         ----------
-        format : jpeg, png, tiff, webp or avif; the source's own where nothing is said
-        quality : 1 to 100, 95 where nothing is said, for JPEG, WebP and AVIF; the other formats are
-            lossless and have none. A WebP that was lossless stays so unless a quality is given.
-        depth : 8, 16 or 32 (float) bits a channel; where nothing is said the source's, or the most
-            below it that the format holds (JPEG and WebP 8; AVIF stores 16 as 12)
+        format : "jpeg", "png", "tiff", "webp" or "avif" [default: the source's]
+        quality : 1 to 100, for JPEG, WebP and AVIF [default: 95]. Other formats are lossless and
+            ignore it. A lossless WebP stays lossless unless a quality is given.
+        depth : 8, 16 or 32 (float) bits a channel [default: the source's, or the format's next
+            lower one]. JPEG and WebP have 8; AVIF stores 16 as 12.
 
         Raises
         ------
-        PhotoError : the format cannot hold the photo: alpha into JPEG, a depth that it lacks
+        PhotoError : the format cannot store the photo: alpha in JPEG, or a depth that it lacks
         UsageError : a depth that no format has, or a quality outside 1 to 100
 
         Warns
         -----
-        UserWarning : the format cannot hold some of the metadata
+        UserWarning : the format cannot store some of the metadata
         """
         name = self.metadata.format if format is None else format
         return write.encode(
@@ -163,14 +163,14 @@ class Photo:
         depth: int | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Write the photo to a file, whole or not at all, and return its path.
+        """Write the photo to a file atomically, and return its path.
 
-        The arguments are those of `encode`, but the format is that of the file's extension.
+        The arguments are those of `encode`, but the default format is that of the extension.
 
         Raises
         ------
         OutputError : the file exists and `overwrite` is not set, or it cannot be written
-        PhotoError : the format cannot hold the photo: alpha into JPEG, a depth that it lacks
+        PhotoError : the format cannot store the photo: alpha in JPEG, or a depth that it lacks
         UsageError : a depth that no format has, or a quality outside 1 to 100
         """
         target = Path(path)
@@ -179,9 +179,8 @@ class Photo:
         if target.suffix.lower() not in target_format.extensions:
             raise PhotoError(
                 str(target),
-                expected=f"a name that ends like {target_format.name}",
-                got=repr(target.suffix),
-                remedy=f"end it in {target_format.extensions[0]}",
+                f"the extension {target.suffix!r} does not fit {target_format.name}",
+                f"use the extension {target_format.extensions[0]}",
             )
         data = write.encode(
             self.pixels,
@@ -197,12 +196,13 @@ class Photo:
         return target
 
 
-def _checked(values: ArrayLike, shape: str, name: str) -> NDArray[np.float32]:
-    """Check and freeze: float32, finite, in [0, 1], contiguous, read-only."""
+def _checked(values: ArrayLike, shape: str, name: str) -> Pixels:
+    """Return a float32, finite, contiguous, read-only array in [0, 1]."""
     array = np.asarray(values)
-    has_shape = (
-        array.ndim == 3 and array.shape[2] == 3 if name == "pixels" else _shape_text(array) == shape
-    )
+    if name == "pixels":
+        has_shape = array.ndim == 3 and array.shape[2] == 3
+    else:
+        has_shape = _shape_text(array) == shape
     if not has_shape or array.size == 0:
         raise PhotoError(
             name, expected=shape, got=_shape_text(array), remedy="check the array's shape"
@@ -216,10 +216,10 @@ def _checked(values: ArrayLike, shape: str, name: str) -> NDArray[np.float32]:
         )
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise PhotoError(name, expected="finite numbers", got="others", remedy="check its maker")
+        raise PhotoError(name, "some values are not finite", "check their source")
     if low < 0 or high > 1:
         array = np.clip(array, 0, 1)
-    # What the reader made is frozen already and taken as it is; of anything else a copy is kept.
+    # Arrays from `read` are read-only already and are not copied.
     if array.flags.writeable or not array.flags.c_contiguous or array.dtype != np.float32:
         array = np.array(array, np.float32, order="C")
     array.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Any picture file to float32 sRGB pixels, and all that travels beside them."""
+"""Read an image file into float32 sRGB pixels, alpha and metadata."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +9,14 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, warn
-from burnish.photo import cicp as codepoints
-from burnish.photo import colour, png
+from burnish.photo import colour
 from burnish.photo.byte_view import Bytes
+from burnish.photo.container import (
+    chroma_subsampling,
+    is_lossless_webp,
+    is_non_srgb,
+    text_chunks,
+)
 from burnish.photo.exif import read_tiff_exif, reset_exif_orientation
 from burnish.photo.formats import Format
 from burnish.photo.header import (
@@ -34,22 +39,22 @@ from burnish.types import Pixels
 def read(
     source: str | Path | bytes, max_pixels: int = MAX_PIXELS
 ) -> tuple[Pixels, Pixels | None, SourceMetadata]:
-    """Read a picture file.
+    """Read an image file.
 
     Parameters
     ----------
-    source : a path, or a file's content
-    max_pixels : a picture that claims more is refused before it is decoded
+    source : a path, or the content of a file
+    max_pixels : an image that declares more pixels is rejected before it is decoded
 
     Returns
     -------
-    pixels : H x W x 3, RGB, sRGB-encoded, in [0, 1]
-    alpha : H x W in [0, 1], or None
-    metadata : everything else
+    pixels : H x W x 3, RGB, sRGB-encoded, in [0, 1], read-only
+    alpha : H x W in [0, 1], read-only; or None
+    metadata : all other properties of the file
 
     Raises
     ------
-    PhotoError : no picture, a broken one, or one that burnish does not take
+    PhotoError : not an image, a damaged one, or one that burnish does not accept
     """
     header = open_image(*read_bytes(source), max_pixels)
     image = header.image
@@ -57,13 +62,12 @@ def read(
         flat = np.frombuffer(image.write_to_memory(), SAMPLE_TYPES[image.format][1])
     except pyvips.Error as error:
         raise decode_error(header.format, header.where, error) from error
-    stored = flat.reshape(image.height, image.width, image.bands)
-    if stored.dtype.kind == "f":
-        check_float_range(float(stored.min()), float(stored.max()), header.where)
+    codes = flat.reshape(image.height, image.width, image.bands)
+    if codes.dtype.kind == "f":
+        check_float_range(float(codes.min()), float(codes.max()), header.where)
     metadata = read_metadata(header)
-    pixels, alpha, out_of_gamut = to_srgb_float(
-        apply_orientation(stored, exif_orientation(image)), metadata.profile
-    )
+    upright = apply_orientation(codes, exif_orientation(image))
+    pixels, alpha, out_of_gamut = to_srgb_float(upright, metadata.profile)
     for array in (pixels, alpha):
         if array is not None:
             array.flags.writeable = False
@@ -71,7 +75,7 @@ def read(
 
 
 def apply_orientation(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn H x W x bands upright that lie as EXIF's orientation `orientation` says."""
+    """Return an upright view of H x W x bands that are stored with an EXIF orientation."""
     if orientation >= 5:
         stored = stored.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -82,53 +86,53 @@ def apply_orientation(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def check_float_range(low: float, high: float, where: str) -> None:
-    """See that floats, of which the least and the largest are given, are in [0, 1].
+    """Check that the smallest and the largest float of an image are in [0, 1].
 
     Raises
     ------
-    PhotoError : they are not
+    PhotoError : a value is outside [0, 1] or not finite
     """
-    # Neither clipping nor stretching is a guess to make for somebody: it may be linear light.
+    # The values may be linear light, so neither clipping nor scaling would be a safe guess.
     if not (low >= 0 and high <= 1):
         finite = np.isfinite([low, high]).all()
         raise PhotoError(
             where,
             expected="floats from 0 to 1",
-            got=f"{low:g} to {high:g}" if finite else "infinite or undefined ones",
-            remedy="bring it to that range first (sRGB-encoded, not linear light)",
+            got=f"{low:g} to {high:g}" if finite else "infinite or undefined values",
+            remedy="bring them into that range first (sRGB-encoded, not linear light)",
         )
 
 
 def read_metadata(header: ImageHeader) -> SourceMetadata:
-    """Tell all but the pixels of a picture.
+    """Return a file's properties other than its pixels, without `out_of_gamut`.
 
     Warns
     -----
-    UserWarning : see `Photo.open`
+    UserWarning : as for `Photo.open`
     """
     image, data, format, where = header.image, header.data, header.format, header.where
-    embedded = get_field(image, "icc-profile-data")
-    if embedded is None and codepoints.is_non_srgb(data, format):
+    profile = get_field(image, "icc-profile-data")
+    if profile is None and is_non_srgb(data, format):
         warn(
-            f"{where}: its colours are stated by numbers (cICP, gAMA or nclx) that are not sRGB's; "
-            "without a profile they are taken as sRGB"
+            f"{where}: the file declares colours other than sRGB (by cICP, gAMA or nclx) but has "
+            "no profile; the colours are taken as sRGB"
         )
     return SourceMetadata(
         format=_format_name(image, format),
         depth=SAMPLE_TYPES[image.format][0],
         grey=image.bands < 3,
-        profile=_usable_profile(embedded, 1 if image.bands < 3 else 3, where),
-        texts=png.text_chunks(data) if format.name == "png" else (),
+        profile=_usable_profile(profile, 1 if image.bands < 3 else 3, where),
+        texts=text_chunks(data) if format.name == "png" else (),
         **_metadata_blocks(image, data, format, where),
-        subsampling=_chroma_subsampling(data) if format.name == "jpeg" else None,
-        lossless=format.name == "webp" and _is_lossless_webp(data),
+        subsampling=chroma_subsampling(data) if format.name == "jpeg" else None,
+        lossless=format.name == "webp" and is_lossless_webp(data),
     )
 
 
 def to_srgb_float(
     codes: NDArray[Any], profile: bytes | None
 ) -> tuple[Pixels, Pixels | None, Pixels | None]:
-    """Convert codes as they are stored, of a whole picture or a part of it.
+    """Convert the stored codes of an image, or of a part of it, to sRGB.
 
     Parameters
     ----------
@@ -143,7 +147,7 @@ def to_srgb_float(
     """
     colours = 1 if codes.shape[2] < 3 else 3
     max_code = 1 if codes.dtype.kind == "f" else np.iinfo(codes.dtype).max
-    # A division rounds correctly, so that every code comes back; a factor 1/255 would not.
+    # Division rounds correctly, so that every code is restored; multiplying by 1/255 does not.
     device = np.ascontiguousarray(np.divide(codes[:, :, :colours], max_code, dtype=np.float32))
     alpha = None
     if codes.shape[2] > colours:
@@ -157,9 +161,9 @@ def to_srgb_float(
 
 
 def _usable_profile(profile: bytes | None, colours: int, where: str) -> bytes | None:
-    """Return the profile, if it is one for pictures of so many colours."""
-    count = 3 if profile is None else colour.channel_count(profile)
-    if count is None or count < colours:
+    """Return the profile if it is usable for an image with this number of colour channels."""
+    channels = 3 if profile is None else colour.channel_count(profile)
+    if channels is None or channels < colours:
         warn(
             f"{where}: the embedded colour profile is broken or does not fit; "
             "it is left out and the colours are taken as sRGB"
@@ -185,38 +189,15 @@ def _metadata_blocks(
     if xmp := get_field(image, "xmp-data"):
         blocks["xmp"] = reset_xmp_orientation(xmp)
         if b"hdrgm:" in xmp:
-            warn(f"{where}: the HDR gain map is left out; this is the standard-range picture")
-    # libvips' way of saying that the file says nothing.
+            warn(f"{where}: the HDR gain map is left out; the standard-range image is used")
+    # libvips sets 1 pixel per millimetre if the file states no resolution.
     if (image.xres, image.yres) != (1, 1):
         blocks["resolution"] = (image.xres, image.yres)
     return blocks
 
 
 def _format_name(image: pyvips.Image, format: Format) -> str:
-    """AVIF and HEIC share a container; the codec tells them apart."""
+    """Return the format's name; AVIF and HEIC share a container and differ by the codec."""
     if format.codec != "heif":
         return format.name
     return "avif" if get_field(image, "heif-compression") == "av1" else "heic"
-
-
-def _chroma_subsampling(jpeg: Bytes) -> str | None:
-    """Read the chroma subsampling from the frame header; libvips knows 4:2:0 and 4:4:4 only."""
-    at = 2
-    while jpeg[at : at + 1] == b"\xff" and at + 4 <= len(jpeg):
-        marker, size = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        # Frame headers, but for the three numbers among theirs that mean something else.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            names = {0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0", 0x12: "4:4:0", 0x41: "4:1:1"}
-            return names.get(jpeg[at + 11]) if jpeg[at + 9] == 3 else None
-        at += 2 + size
-    return None
-
-
-def _is_lossless_webp(data: Bytes) -> bool:
-    at = 12
-    while at + 8 <= len(data) and data[at : at + 4] != b"VP8 ":
-        if data[at : at + 4] == b"VP8L":
-            return True
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8 + size + size % 2
-    return False

@@ -1,11 +1,11 @@
-"""Rectangle: a part of a picture."""
+"""Rectangles within images."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, the ends left out, in px."""
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` in px, the ends excluded."""
 
     top: int
     bottom: int
@@ -19,18 +19,18 @@ class Rectangle:
 
     @property
     def area(self) -> int:
-        """Pixels inside."""
+        """Number of pixels."""
         height, width = self.size
         return height * width
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """What picks it out of an array.
+        """Index of the rectangle in an array.
 
         Examples
         --------
         >>> import numpy as np
-        >>> np.arange(12).reshape(3, 4)[Rectangle(1, 3, 0, 2).inside].tolist()
+        >>> np.arange(12).reshape(3, 4)[Rectangle(1, 3, 0, 2).slices].tolist()
         [[4, 5], [8, 9]]
         """
         return slice(self.top, self.bottom), slice(self.left, self.right)

@@ -1,4 +1,4 @@
-"""Lists of tagged entries, which TIFF files and EXIF blocks are made of: read, pack, insert."""
+"""Image file directories (IFDs), which make up TIFF files and EXIF blocks: read, pack, insert."""
 
 import os
 import struct
@@ -9,23 +9,31 @@ from typing import BinaryIO
 from burnish.photo.byte_view import Bytes, FileBytes
 
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005
-# Which entries point to a further list, by how deep the list is that they stand in.
+# Tags that point to a sub-IFD, by nesting depth.
 _SUB_IFD_TAGS: tuple[tuple[int, ...], ...] = ((EXIF, GPS), (INTEROP,), ())
 _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 
-# Type -> bytes of one value, and bytes of what is swapped between byte orders.
+# Type -> bytes of one value.
 _SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_SIZE |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
+_SIZE |= {16: 8, 17: 8, 18: 8}  # BigTIFF's types
+# Type -> bytes of a unit that is swapped between byte orders; rationals consist of two.
 _SWAP_UNIT = _SIZE | {5: 4, 10: 4}
 
 
 class BrokenTagsError(ValueError):
-    """The entries are not what a file can hold."""
+    """The IFDs are damaged, or do not fit into a file."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry; `value` is in its file's byte order, `sub_ifd` the list that it points to."""
+    """One entry of an IFD.
+
+    Parameters
+    ----------
+    tag, kind, count : tag, type and number of values, as in TIFF 6.0
+    value : the encoded values, in the byte order of the file
+    sub_ifd : the entries of the IFD that this entry points to
+    """
 
     tag: int
     kind: int
@@ -36,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class TiffLayout:
-    """How lists are laid out: classic TIFF's and EXIF's, or BigTIFF's, whose addresses are longer.
+    """Binary layout of IFDs: of classic TIFF and EXIF, or of BigTIFF, which has 64-bit offsets.
 
     Parameters
     ----------
@@ -49,26 +57,26 @@ class TiffLayout:
 
     @property
     def count_format(self) -> str:
-        """How a list's number of entries is written."""
+        """Struct format of an IFD's number of entries."""
         return f"{self.order}{'Q' if self.big else 'H'}"
 
     @property
     def offset_format(self) -> str:
-        """How an address is written."""
+        """Struct format of a file offset."""
         return f"{self.order}{'Q' if self.big else 'I'}"
 
     @property
     def entry_format(self) -> str:
-        """How an entry is written: tag, kind, count, and a value or its address."""
+        """Struct format of an entry: tag, type, count, and values or their offset."""
         return f"{self.order}HH{'QQ' if self.big else 'II'}"
 
     @property
     def inline_size(self) -> int:
-        """Bytes that an entry itself has room for."""
+        """Largest size in bytes of values that are stored in the entry itself."""
         return 8 if self.big else 4
 
     def header_bytes(self, first_ifd: int) -> bytes:
-        """Return what a file begins with whose first list lies at an address."""
+        """Return the header of a file whose first IFD is at this offset."""
         mark = b"II" if self.order == "<" else b"MM"
         if self.big:
             return mark + struct.pack(f"{self.order}HHHQ", 43, 8, 0, first_ifd)
@@ -76,7 +84,7 @@ class TiffLayout:
 
 
 def parse_header(block: Bytes) -> tuple[TiffLayout, int]:
-    """Return the layout and the address of the first list.
+    """Return the layout and the offset of the first IFD.
 
     Raises
     ------
@@ -85,7 +93,7 @@ def parse_header(block: Bytes) -> tuple[TiffLayout, int]:
     Examples
     --------
     >>> parse_header(b"MM" + bytes([0, 42, 0, 0, 0, 8]))
-    (Layout(order='>', big=False), 8)
+    (TiffLayout(order='>', big=False), 8)
     """
     order = {b"II": "<", b"MM": ">"}.get(bytes(block[:2]))
     for layout in (TiffLayout(order or "<"), TiffLayout(order or "<", big=True)):
@@ -97,7 +105,7 @@ def parse_header(block: Bytes) -> tuple[TiffLayout, int]:
 
 
 def read_entries(block: Bytes) -> list[Entry]:
-    """Read the first list of a TIFF or EXIF block, and EXIF's lists below it.
+    """Return the entries of the first IFD of a TIFF or EXIF block, with EXIF's sub-IFDs.
 
     Raises
     ------
@@ -109,10 +117,10 @@ def read_entries(block: Bytes) -> list[Entry]:
 
 @dataclass
 class _Reader:
-    """Reads the lists of one block, at most `budget` bytes of entries and values in all.
+    """Reads the IFDs of a block, at most `budget` bytes of entries and values in all.
 
-    Addresses are free to lead to the same place again and again; without a limit a small file
-    would take hours, or fill the memory. Twice the block's length leaves room for honest entries
+    Offsets may point to the same position again and again. Without a limit, a small file could
+    take hours to read or fill the memory. A budget of twice the block's size allows for entries
     that share a value.
     """
 
@@ -125,12 +133,12 @@ class _Reader:
         visited = set()
         layout = self.layout
         size, start = struct.calcsize(layout.entry_format), struct.calcsize(layout.count_format)
-        (count,) = struct.unpack(layout.count_format, self._value(offset, start))
-        for at in range(offset + start, offset + start + size * count, size):
-            packed = self._value(at, size)
+        (count,) = struct.unpack(layout.count_format, self._read_bytes(offset, start))
+        for position in range(offset + start, offset + start + size * count, size):
+            packed = self._read_bytes(position, size)
             tag, kind, number, address = struct.unpack(layout.entry_format, packed)
             if tag in (EXIF, GPS, INTEROP):
-                if layout.big and kind in (4, 13):  # An address of four bytes in a place of eight.
+                if layout.big and kind in (4, 13):  # a 32-bit offset in a field of 8 bytes
                     (address,) = struct.unpack(f"{layout.order}I", packed[-8:-4])
                 if tag in _SUB_IFD_TAGS[depth] and tag not in visited:
                     visited.add(tag)
@@ -141,37 +149,33 @@ class _Reader:
                 value = (
                     packed[-layout.inline_size :][:length]
                     if length <= layout.inline_size
-                    else self._value(address, length)
+                    else self._read_bytes(address, length)
                 )
                 entries.append(Entry(tag, kind, number, value))
         return entries
 
-    def _value(self, start: int, size: int) -> bytes:
+    def _read_bytes(self, start: int, size: int) -> bytes:
         self.budget -= size
         if self.budget < 0:
-            raise BrokenTagsError("more entries and values than the file has room for")
+            raise BrokenTagsError("entries and values exceed the size of the file")
         if start + size > len(self.block):
-            raise BrokenTagsError("a value leads out of the file")
+            raise BrokenTagsError("an offset points outside the file")
         return bytes(self.block[start : start + size])
 
 
 def pack_ifd(entries: Iterable[Entry], layout: TiffLayout, offset: int) -> bytes:
-    """Write one list for the address `offset`, and behind it what does not fit into its entries.
+    """Encode an IFD for a file offset, followed by the values that its entries cannot hold.
 
     Raises
     ------
-    BrokenTagsError : an address has no room for where something would lie
+    BrokenTagsError : an offset exceeds the layout's limit
     """
     entries = sorted(entries, key=lambda entry: entry.tag)
     heads, tail = bytearray(), bytearray()
-    tail_at = (
-        offset
-        + struct.calcsize(layout.count_format)
-        + struct.calcsize(layout.entry_format) * len(entries)
-    )
-    tail_at += layout.inline_size
+    size, start = struct.calcsize(layout.entry_format), struct.calcsize(layout.count_format)
+    tail_offset = offset + start + size * len(entries) + layout.inline_size
     for entry in entries:
-        value_offset = tail_at + len(tail)
+        value_offset = tail_offset + len(tail)
         value = entry.value
         if entry.sub_ifd:
             value = _pack_offset(layout, value_offset)
@@ -181,46 +185,42 @@ def pack_ifd(entries: Iterable[Entry], layout: TiffLayout, offset: int) -> bytes
             tail += entry.value
         tail += b"\0" * (len(tail) % 2)
         kind = 16 if entry.sub_ifd and layout.big else entry.kind
-        heads += struct.pack(layout.entry_format, entry.tag, kind, entry.count, 0)[
-            : -layout.inline_size
-        ]
-        heads += value.ljust(layout.inline_size, b"\0")
-    last = bytes(layout.inline_size)  # No list follows.
-    return struct.pack(layout.count_format, len(entries)) + bytes(heads) + last + bytes(tail)
+        head = struct.pack(layout.entry_format, entry.tag, kind, entry.count, 0)
+        heads += head[: -layout.inline_size] + value.ljust(layout.inline_size, b"\0")
+    no_next_ifd = bytes(layout.inline_size)
+    return struct.pack(layout.count_format, len(entries)) + bytes(heads) + no_next_ifd + bytes(tail)
 
 
 def _pack_offset(layout: TiffLayout, offset: int) -> bytes:
     try:
         return struct.pack(layout.offset_format, offset)
     except struct.error as error:
-        raise BrokenTagsError("no room for more in a file of 4 GiB") from error
+        raise BrokenTagsError("the file would exceed 4 GiB") from error
 
 
 def insert_entries(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
-    """Put entries, whose values have the byte order `order`, into a TIFF in place of its own.
+    """Add entries to the first IFD of a TIFF, replacing entries with the same tags.
 
     Parameters
     ----------
-    file : open for reading and writing. A new list is written at its end, whatever its size
+    file : open for reading and writing; the new IFD is appended
+    order : byte order of the entries' values, in struct's notation
 
     Raises
     ------
-    BrokenTagsError : not a TIFF, or one that has no room left
+    BrokenTagsError : not a TIFF, or the file would exceed 4 GiB
     """
     tiff = FileBytes(file)
     layout, _ = parse_header(tiff)
     new = {entry.tag: entry if order == layout.order else _swap_bytes(entry) for entry in entries}
     merged = {entry.tag: entry for entry in read_entries(tiff)} | new
-    padding = -len(tiff) % 8  # BigTIFF's lists start on multiples of eight.
+    padding = -len(tiff) % 8  # BigTIFF's IFDs start at multiples of 8.
     offset = len(tiff) + padding
-    packed, head = (
-        pack_ifd(merged.values(), layout, offset),
-        layout.header_bytes(0)[: -layout.inline_size],
-    )
-    head += _pack_offset(layout, offset)
+    packed = pack_ifd(merged.values(), layout, offset)
+    head = layout.header_bytes(0)[: -layout.inline_size] + _pack_offset(layout, offset)
     file.seek(0, os.SEEK_END)
     file.write(bytes(padding) + packed)
-    # Last, so that what a failure leaves is the file as it was.
+    # The header is written last, so that a failure before it leaves the old IFD in use.
     file.seek(0)
     file.write(head)
 
@@ -233,7 +233,7 @@ def _swap_bytes(entry: Entry) -> Entry:
 
 
 def is_camera_raw(tiff: Bytes) -> bool:
-    """Tell whether a TIFF's first picture is only the preview of a camera's raw data."""
+    """Return whether a TIFF's first image is only the preview of a camera's raw data."""
     if tiff[8:10] == b"CR":
         return True
     try:
@@ -241,6 +241,6 @@ def is_camera_raw(tiff: Bytes) -> bool:
         entries = {entry.tag: entry.value for entry in read_entries(tiff)}
     except BrokenTagsError:
         return False
-    subfile = entries.get(_SUBFILE_TYPE, b"\0")
-    reduced = int.from_bytes(subfile, "little" if layout.order == "<" else "big") & 1
-    return bool(reduced) or _DNG_VERSION in entries
+    subfile_type = entries.get(_SUBFILE_TYPE, b"\0")
+    is_reduced = int.from_bytes(subfile_type, "little" if layout.order == "<" else "big") & 1
+    return bool(is_reduced) or _DNG_VERSION in entries

@@ -1,4 +1,4 @@
-"""Float32 sRGB pixels, and all that travels beside them, back into a file's content."""
+"""Encode float32 sRGB pixels, alpha and metadata as an image file."""
 
 import errno
 import io
@@ -11,7 +11,8 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError, warn
-from burnish.photo import colour, header, png
+from burnish.photo import colour, header
+from burnish.photo.container import PNG_HEADER_BYTES, pack_chunks
 from burnish.photo.exif import write_tiff_exif
 from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
 from burnish.photo.header import SAMPLE_TYPES
@@ -20,26 +21,25 @@ from burnish.photo.source_metadata import SourceMetadata
 from burnish.photo.tiff_tags import BrokenTagsError
 from burnish.types import Pixels
 
-# Lossy files are written so well that the operator, not the codec, is what one sees.
+# High enough that compression artefacts do not hide the operator's effect.
 DEFAULT_QUALITY = 95
 
-
-# Bits a channel -> type.
+# Bits a channel -> NumPy type.
 DTYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float32}
-# Sample kind -> how libvips calls grey and RGB pictures of it.
+# libvips' band format -> its interpretations for grey and RGB.
 _INTERPRETATIONS = {
     "uchar": ("b-w", "srgb"),
     "ushort": ("grey16", "rgb16"),
     "float": ("b-w", "scrgb"),
 }
-# libvips' flags of what to write; without EXIF of the source's it would make up an empty one.
+# libvips' flags for the metadata to write. With the EXIF flag, it writes an EXIF block of its own
+# if the image has none.
 _KEEP_EXIF, _KEEP_OTHERS = 1, 2 | 4 | 8
 # Rows rounded at a time.
 _STRIP_ROWS = 64
-# What libvips writes: EXIF of nearly 64 KiB with some entries of its own, in any format but TIFF,
-# where it is ours to write; XMP of this length into a JPEG.
+# Limits of libvips: EXIF in all formats except TIFF, where burnish writes it; and XMP in JPEG.
 _MAX_EXIF_BYTES, _MAX_XMP_BYTES = 65_300, 60_000
-# Classic TIFF addresses 4 GiB; some is left for the tags.
+# Pixel bytes that fit into a classic TIFF of 4 GiB, with room for the tags.
 _CLASSIC_TIFF_BYTES = 2**32 - 2**24
 
 
@@ -51,33 +51,33 @@ def encode(
     *,
     quality: int | None,
     depth: int | None,
-    where: str = "picture",
+    where: str = "image",
 ) -> bytes:
-    """Encode a photo as a file's content; `Photo.encode` tells what the arguments mean."""
+    """Encode a photo as the content of a file; `Photo.encode` describes the arguments."""
     target = writable_format(format, where)
     size = pixels.shape[1], pixels.shape[0]
     check_format(size, target, quality, depth, where, alpha=alpha is not None)
     codes = to_codes(pixels, alpha, metadata, bits_per_channel(metadata, target, depth))
     with io.BytesIO() as file:
-        write_image(pyvips.Image.new_from_array(codes), metadata, target, file, quality, where)
+        image = pyvips.Image.new_from_array(codes)
+        write_image(image, metadata, target, file, quality, where)
         return file.getvalue()
 
 
 def bits_per_channel(metadata: SourceMetadata, target: Format, depth: int | None) -> int:
-    """Return the bits a channel that a photo is written with where `depth` is asked for."""
-    # A source of 32 bits goes into a format of at most 16 as 16.
-    return depth or max(have for have in target.depths if have <= max(metadata.depth, 8))
+    """Return the bits a channel to write: `depth`, or the most up to the source's that fit."""
+    return depth or max(bits for bits in target.depths if bits <= max(metadata.depth, 8))
 
 
 def to_codes(
     pixels: Pixels, alpha: Pixels | None, metadata: SourceMetadata, bits: int
 ) -> NDArray[Any]:
-    """Convert a whole picture, or a part of it, to the codes that are stored.
+    """Convert an image, or a part of it, to the codes that are stored.
 
     Parameters
     ----------
     pixels, alpha : as in `Photo`
-    metadata : its `beyond` is that of the same part
+    metadata : with the `out_of_gamut` of the same part
 
     Returns
     -------
@@ -100,33 +100,33 @@ def write_image(
     quality: int | None,
     where: str,
 ) -> None:
-    """Write codes, and all that belongs to them, as a picture file.
+    """Write codes and metadata as an image file.
 
     Parameters
     ----------
-    image : of nothing but codes; taken from its first row to its last
-    file : empty, open for reading and writing: in memory, or a file that libvips writes to itself
+    image : the codes without metadata; read sequentially
+    file : empty, open for reading and writing: in memory, or with a descriptor for libvips
 
     Raises
     ------
-    PhotoError : the format does not hold the picture
+    PhotoError : the format cannot store the image
     OSError : the disk is full
     """
     _warn_dropped_metadata(metadata, target, where)
     image = _attach_metadata(image, metadata, target)
     insert_at, extra = _extra_header(target, metadata)
-    # libvips writes from where the file stands: room is left for what comes after the first bytes.
+    # libvips writes at the file's position. The gap takes the extra bytes afterwards.
     file.write(bytes(len(extra)))
     try:
         _save(image, target, _save_options(target, metadata, quality, image), metadata, file)
     except pyvips.Error as error:
         if os.strerror(errno.ENOSPC) in error.detail:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        reason = " ".join(error.detail.split()[-12:])
         raise PhotoError(
             where,
-            expected=f"a picture that {target.name} can hold",
-            got=f"{image.width} x {image.height}, refused: {' '.join(error.detail.split()[-12:])}",
-            remedy=suggest_formats([FORMATS["png"], FORMATS["tiff"]]),
+            f"{target.name} cannot store {image.width} x {image.height} pixels ({reason})",
+            suggest_formats([FORMATS["png"], FORMATS["tiff"]]),
         ) from error
     if extra:
         file.seek(len(extra))
@@ -146,7 +146,7 @@ def check_format(
     *,
     alpha: bool,
 ) -> None:
-    """Refuse a picture that a format cannot hold.
+    """Check that a format can store an image.
 
     Parameters
     ----------
@@ -154,38 +154,36 @@ def check_format(
 
     Raises
     ------
-    PhotoError, UsageError : see `Photo.encode`
+    PhotoError, UsageError : as for `Photo.encode`
     """
     if alpha and not target.alpha:
-        raise PhotoError(
-            where,
-            expected=f"a picture without transparency, as {target.name} has none",
-            got="one with an alpha channel",
-            remedy=suggest_formats(
-                other for other in FORMATS.values() if other.alpha and other.depths
-            ),
-        )
+        others = (other for other in FORMATS.values() if other.alpha and other.depths)
+        problem = f"{target.name} cannot store the photo's transparency"
+        raise PhotoError(where, problem, suggest_formats(others))
     if max(size) > target.max_side:
         raise PhotoError(
             where,
-            expected=f"at most {target.max_side} pixels a side, the most of {target.name}",
+            expected=f"at most {target.max_side} pixels a side in {target.name}",
             got=f"{size[0]} x {size[1]}",
             remedy=suggest_formats([FORMATS["png"], FORMATS["tiff"]]),
         )
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(
-            "quality", expected="1 to 100", got=f"{quality}", remedy="95 is the default"
+            "quality",
+            expected="1 to 100",
+            got=f"{quality}",
+            remedy=f"choose a value in the range [default: {DEFAULT_QUALITY}]",
         )
     check_depth(target, depth, where)
 
 
 def _warn_dropped_metadata(metadata: SourceMetadata, target: Format, where: str) -> None:
+    exif_size, xmp_size = len(metadata.exif or b""), len(metadata.xmp or b"")
     dropped = {
         "a text such as title or comment": metadata.texts and target.name != "png",
         "IPTC": metadata.iptc and target.name not in ("jpeg", "tiff"),
-        "XMP": len(metadata.xmp or b"") > _MAX_XMP_BYTES and target.name == "jpeg",
-        "EXIF, or part of it,": len(metadata.exif or b"") > _MAX_EXIF_BYTES
-        and target.name != "tiff",
+        "XMP": xmp_size > _MAX_XMP_BYTES and target.name == "jpeg",
+        "EXIF, or part of it,": exif_size > _MAX_EXIF_BYTES and target.name != "tiff",
     }
     for label, is_dropped in dropped.items():
         if is_dropped:
@@ -198,13 +196,13 @@ def _to_device(pixels: Pixels, metadata: SourceMetadata) -> Pixels:
     if metadata.profile is not None and not colour.is_srgb(metadata.profile):
         device = colour.from_srgb(pixels, metadata.profile, metadata.out_of_gamut)
     if metadata.grey and device.shape[2] == 3:
-        # In float64 the mean of three equal numbers is that number.
+        # In float64 the mean of three equal float32 values is exact.
         device = device.mean(axis=2, dtype=np.float64, keepdims=True).astype(np.float32)
     return device
 
 
 def _quantise_into(codes: NDArray[Any], values: Pixels, bits: int) -> None:
-    """Scale and round into `codes`, some rows at a time to spare a second float picture."""
+    """Scale and round into `codes`, in strips, to avoid a second float image."""
     if bits == 32:
         codes[:] = values
         return
@@ -214,11 +212,10 @@ def _quantise_into(codes: NDArray[Any], values: Pixels, bits: int) -> None:
 
 
 def _attach_metadata(image: pyvips.Image, metadata: SourceMetadata, target: Format) -> pyvips.Image:
-    colours = 3 if image.bands >= 3 else 1
     image = pyvips.Operation.call(
         "copy",
         image,
-        interpretation=_INTERPRETATIONS[image.format][colours == 3],
+        interpretation=_INTERPRETATIONS[image.format][image.bands >= 3],
         xres=metadata.resolution[0],
         yres=metadata.resolution[1],
     )
@@ -226,7 +223,7 @@ def _attach_metadata(image: pyvips.Image, metadata: SourceMetadata, target: Form
         "icc-profile-data": metadata.profile,
         "exif-data": metadata.exif,
         "xmp-data": metadata.xmp,
-        # libvips writes a quarter of it into a TIFF.
+        # libvips writes only a quarter of the IPTC block into a TIFF.
         "iptc-data": metadata.iptc if target.name != "tiff" else None,
     }
     for name, blob in blobs.items():
@@ -242,43 +239,38 @@ def _save_options(
     effective_quality = DEFAULT_QUALITY if quality is None else quality
     match target.name:
         case "jpeg":
-            # libvips has these two; anything between is written without loss of colour.
+            # libvips writes 4:2:0 or 4:4:4. All other sources get 4:4:4, which loses no colour.
             mode = "on" if metadata.subsampling == "4:2:0" else "off"
-            # Some hundredths smaller, but all of it in memory, several bytes a pixel.
+            # Saves a few percent, but holds the whole image in memory at several bytes a pixel.
             optimize = image.width * image.height <= header.STREAMING_THRESHOLD
             return {"Q": effective_quality, "subsample_mode": mode, "optimize_coding": optimize}
         case "webp":
-            lossless = metadata.lossless and quality is None
-            # exact: the colour under full transparency stays.
             return {
                 "Q": effective_quality,
-                "lossless": lossless,
-                "exact": True,
+                "lossless": metadata.lossless and quality is None,
+                "exact": True,  # keeps the colour of transparent pixels
                 "smart_subsample": True,
             }
         case "avif":
-            return {
-                "Q": effective_quality,
-                "compression": "av1",
-                "bitdepth": 8 if bits == 8 else 12,
-            }
+            depth = 8 if bits == 8 else 12
+            return {"Q": effective_quality, "compression": "av1", "bitdepth": depth}
         case "png":
             return {"bitdepth": bits, "filter": "all"}
         case _:
             size = image.width * image.height * image.bands * bits // 8
             return {
                 "compression": "deflate",
-                # A predictor for floats exists, but few programs read it.
+                # Few programs read the predictor for floats.
                 "predictor": "none" if bits == 32 else "horizontal",
                 "bigtiff": size > _CLASSIC_TIFF_BYTES,
             }
 
 
 def _extra_header(target: Format, metadata: SourceMetadata) -> tuple[int, bytes]:
-    """Return what libvips leaves out near a file's beginning, and after how many bytes it goes."""
+    """Return bytes that libvips leaves out of a file's beginning, and their position in it."""
     if target.name == "png":
-        return png.HEADER_END, png.pack_chunks(metadata.texts)
-    if target.name == "jpeg" and not metadata.exif:  # Where there is EXIF, that has the resolution.
+        return PNG_HEADER_BYTES, pack_chunks(metadata.texts)
+    if target.name == "jpeg" and not metadata.exif:  # EXIF would contain the resolution.
         x_dpi, y_dpi = (min(round(value * 25.4), 65535) for value in metadata.resolution)
         body = b"JFIF\0" + struct.pack(">BBBHHBB", 1, 2, 1, x_dpi, y_dpi, 0, 0)
         return 2, struct.pack(">HH", 0xFFE0, len(body) + 2) + body

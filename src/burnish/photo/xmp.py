@@ -1,6 +1,6 @@
-"""XMP on the byte level: turn it upright, and keep a property of burnish's own in it.
+"""XMP packets: reset the orientation, and read and set properties of burnish's own.
 
-The packet of another program stays as it is, byte for byte; ours is one more description in it.
+The packet of another program is kept byte for byte. burnish adds an rdf:Description of its own.
 XMP is ISO 16684-1.
 """
 
@@ -18,10 +18,11 @@ _EMPTY_PACKET = b"""\
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
-# From its beginning only, or a long run would be looked through from each of its characters.
+# White space from its first character on. Without the lookbehind, the search would start again at
+# each character of a long run.
 _SPACE = rb"(?<!\s)\s*"
 _VALUE = rb"""\s*=\s*(?:"[^"<]*"|'[^'<]*')"""
-# A description with nothing in it but ours.
+# An rdf:Description that contains only burnish's properties.
 _OWN_DESCRIPTION = re.compile(
     _SPACE + rb"<rdf:Description(?=[^<>]*urn:burnish:xmp#)"
     rb"(?:\s+(?:rdf:about|xmlns:\w+|burnish:\w+)" + _VALUE + rb")*\s*/>"
@@ -32,11 +33,11 @@ _ABOUT = re.compile(rb"""\brdf:about\s*=\s*("[^"<]*"|'[^'<]*')""")
 
 
 class BrokenXmpError(ValueError):
-    """The packet is not XMP that something can be added to."""
+    """The packet is not XMP in UTF-8, so that no property can be added."""
 
 
 def reset_xmp_orientation(xmp: bytes) -> bytes:
-    """Set the orientation that XMP repeats to 'as stored'.
+    """Set the orientation that XMP repeats from EXIF to 1 (upright).
 
     Examples
     --------
@@ -47,7 +48,7 @@ def reset_xmp_orientation(xmp: bytes) -> bytes:
 
 
 def set_property(xmp: bytes | None, name: str, value: str) -> bytes:
-    """Return the packet with this property of burnish's, in place of one that it has.
+    """Return the packet with a property of burnish's, which replaces an earlier one.
 
     Parameters
     ----------
@@ -61,14 +62,14 @@ def set_property(xmp: bytes | None, name: str, value: str) -> bytes:
 
     Examples
     --------
-    >>> get_property(set_property(None, "Made", 'by "us" & <you>'), "Made")
+    >>> get_property(set_property(None, "History", 'by "us" & <you>'), "History")
     'by "us" & <you>'
     """
     packet = _remove_property(xmp or _EMPTY_PACKET, name.encode())
     end = _RDF_END.search(packet)
     if end is None:
-        raise BrokenXmpError("no RDF that ends")
-    # All descriptions of a packet speak of one thing.
+        raise BrokenXmpError("the RDF has no end tag")
+    # All descriptions in a packet have the same subject.
     about = _ABOUT.search(packet)
     subject = about[1].decode("utf-8", "replace") if about else '""'
     description = (
@@ -77,12 +78,12 @@ def set_property(xmp: bytes | None, name: str, value: str) -> bytes:
     )
     updated = packet[: end.start()] + description.encode() + packet[end.start() :]
     if get_property(updated, name) != value:
-        raise BrokenXmpError("no packet of XML in UTF-8")
+        raise BrokenXmpError("the packet is not XML in UTF-8")
     return updated
 
 
 def _remove_property(packet: bytes, name: bytes) -> bytes:
-    """Leave a property of burnish's out, and what others wrote beside it as it is."""
+    """Remove a property of burnish's, and keep the text of other programs next to it."""
     packet = _OWN_DESCRIPTION.sub(b"", packet)
     for prefix in set(_PREFIX.findall(packet)):
         key = prefix + b":" + name
@@ -93,9 +94,9 @@ def _remove_property(packet: bytes, name: bytes) -> bytes:
 
 
 def get_property(xmp: bytes | None, name: str) -> str | None:
-    """Return the value of a property of burnish's; None where the packet has none or is broken.
+    """Return a property of burnish's, or None if the packet lacks it or is broken.
 
-    Another program may have written the packet anew, with the property as an element.
+    The property may be an attribute, or an element if another program rewrote the packet.
     """
     if xmp is None:
         return None

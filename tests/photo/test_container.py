@@ -1,4 +1,4 @@
-"""Colours that are stated by numbers are said or refused, never dropped in silence."""
+"""Colours that a file declares by code points give a warning or an error, and are never ignored."""
 
 import io
 import struct
@@ -52,25 +52,25 @@ HDR = [png(cICP=bytes([9, 16, 0, 1])), png(cICP=bytes([9, 18, 0, 1])), avif(9, 1
 
 
 @pytest.mark.parametrize("data", SRGB)
-def test_srgb_is_taken_without_a_word(data):
+def test_open_declared_srgb_gives_no_warning(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Photo.open(data).size == (12, 9)
 
 
 @pytest.mark.parametrize("data", OTHERS)
-def test_other_colours_are_taken_as_srgb_and_that_is_said(data):
-    with pytest.warns(UserWarning, match="stated by numbers .* taken as sRGB"):
+def test_open_declared_other_colours_warns(data):
+    with pytest.warns(UserWarning, match="sRGB"):
         assert Photo.open(data).size == (12, 9)
 
 
 @pytest.mark.parametrize("data", HDR)
-def test_high_dynamic_range_is_refused(data):
-    with pytest.raises(PhotoError, match=r"got high dynamic range \((PQ|HLG)\)"):
+def test_open_high_dynamic_range_raises(data):
+    with pytest.raises(PhotoError, match=r"PQ|HLG"):
         Photo.open(data)
 
 
-def test_a_profile_speaks_for_itself():
+def test_open_profile_beside_gamma_gives_no_warning():
     from PIL import ImageCms
 
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

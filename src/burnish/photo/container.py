@@ -1,0 +1,125 @@
+"""Details of image files that libvips does not report, read from the bytes of the files."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from burnish.photo.byte_view import Bytes
+from burnish.photo.formats import SEQUENCE_BRANDS, Format
+
+_PNG_SIGNATURE_BYTES = 8
+# Bytes of a PNG's signature and its first chunk, IHDR.
+PNG_HEADER_BYTES = _PNG_SIGNATURE_BYTES + 25
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+# Text chunks that hold XMP or EXIF, which libvips reads.
+_METADATA_PREFIXES = (b"XML:com.adobe.xmp\0", b"Raw profile type ")
+
+# Transfer functions of high dynamic range in ITU-T H.273, https://www.itu.int/rec/T-REC-H.273.
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+# Primaries and transfer functions of H.273 that mean sRGB or "unspecified". Encoders write the
+# transfer functions of BT.709 and BT.601 (1, 6) for images in sRGB.
+_SRGB_PRIMARIES = (1, 2)
+_SRGB_TRANSFERS = (1, 2, 6, 13)
+# Values of PNG's gAMA chunk, in 1/100,000, that mean sRGB.
+_SRGB_GAMMA = range(45000, 46000)
+
+
+def text_chunks(png: Bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return a PNG's text chunks (title, author, copyright, ...) as pairs of type and content."""
+    items = [(kind, bytes(png[content])) for kind, content in _chunks(png) if kind in _TEXT_CHUNKS]
+    return tuple(item for item in items if not item[1].startswith(_METADATA_PREFIXES))
+
+
+def pack_chunks(items: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Encode PNG chunks, given as pairs of type and content."""
+    packed = b""
+    for kind, content in items:
+        body = kind + content
+        packed += struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+    return packed
+
+
+def is_animation(data: Bytes, format: Format) -> bool:
+    """Return whether a file is an animated PNG or an HEIF image sequence.
+
+    libvips reads one frame of these without a warning.
+    """
+    if format.name == "png":
+        return data.find(b"acTL", 0, data.find(b"IDAT")) >= 0
+    return format.codec == "heif" and data[8:12] in SEQUENCE_BRANDS
+
+
+def hdr_encoding(data: Bytes, format: Format) -> str | None:
+    """Return the high-dynamic-range encoding that a file declares, "PQ" or "HLG", or None."""
+    code_points = _code_points(data, format)
+    return _HDR_TRANSFERS.get(code_points[1]) if code_points else None
+
+
+def is_non_srgb(data: Bytes, format: Format) -> bool:
+    """Return whether a file without a profile declares colours other than sRGB.
+
+    PNG declares them in cICP and gAMA chunks, AVIF and HEIC in nclx boxes.
+    """
+    code_points = _code_points(data, format)
+    if code_points:
+        return code_points[0] not in _SRGB_PRIMARIES or code_points[1] not in _SRGB_TRANSFERS
+    if format.name != "png" or _chunk(data, b"sRGB") is not None:
+        return False
+    gamma = _chunk(data, b"gAMA")
+    return gamma is not None and int.from_bytes(gamma[:4], "big") not in _SRGB_GAMMA
+
+
+def chroma_subsampling(jpeg: Bytes) -> str | None:
+    """Return a JPEG's chroma subsampling, such as "4:2:2", from its frame header, or None.
+
+    libvips distinguishes only 4:2:0 and 4:4:4.
+    """
+    offset = 2
+    while jpeg[offset : offset + 1] == b"\xff" and offset + 4 <= len(jpeg):
+        marker = jpeg[offset + 1]
+        # The markers of frame headers, without DHT, JPG and DAC, whose codes lie among them.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            names = {0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0", 0x12: "4:4:0", 0x41: "4:1:1"}
+            return names.get(jpeg[offset + 11]) if jpeg[offset + 9] == 3 else None
+        offset += 2 + int.from_bytes(jpeg[offset + 2 : offset + 4], "big")
+    return None
+
+
+def is_lossless_webp(webp: Bytes) -> bool:
+    """Return whether a WebP's image is in a lossless (VP8L) chunk."""
+    offset = 12
+    while offset + 8 <= len(webp) and webp[offset : offset + 4] != b"VP8 ":
+        if webp[offset : offset + 4] == b"VP8L":
+            return True
+        size = int.from_bytes(webp[offset + 4 : offset + 8], "little")
+        offset += 8 + size + size % 2
+    return False
+
+
+def _code_points(data: Bytes, format: Format) -> tuple[int, int] | None:
+    """Return the H.273 code points of primaries and transfer function."""
+    if format.name == "png":
+        chunk = _chunk(data, b"cICP")
+        return (chunk[0], chunk[1]) if chunk and len(chunk) >= 2 else None
+    offset = data.find(b"colrnclx") if format.codec == "heif" else -1
+    if offset < 0:
+        return None
+    fields = data[offset + 8 : offset + 12]
+    return int.from_bytes(fields[:2], "big"), int.from_bytes(fields[2:4], "big")
+
+
+def _chunk(png: Bytes, name: bytes) -> bytes | None:
+    """Return the content of a chunk that precedes the pixels of a PNG, or None."""
+    for kind, content in _chunks(png):
+        if kind in (name, b"IDAT"):
+            return bytes(png[content]) if kind == name else None
+    return None
+
+
+def _chunks(png: Bytes) -> Iterator[tuple[bytes, slice]]:
+    """Yield the type and the content's position of each chunk, up to the first damaged one."""
+    offset = _PNG_SIGNATURE_BYTES
+    while offset + 8 <= len(png):
+        size = int.from_bytes(png[offset : offset + 4], "big")
+        yield bytes(png[offset + 4 : offset + 8]), slice(offset + 8, offset + 8 + size)
+        offset += 12 + size
