@@ -126,7 +126,10 @@ def open_image(
     ------
     PhotoError : not an image, a damaged file, or an image that burnish does not accept
     """
-    format = detect_format(bytes(data[:_SIGNATURE_BYTES]), where)
+    format = sniff(bytes(data[:_SIGNATURE_BYTES]))
+    if format is None:
+        problem = "not an image that burnish reads" if len(data) else "the file is empty"
+        raise PhotoError(where, problem, f"convert it to {READABLE} first")
     try:
         image = pyvips.Operation.call(
             f"{format.codec}load_{'source' if stream else 'buffer'}",
@@ -140,20 +143,6 @@ def open_image(
         raise decode_error(format, where, error) from error
     _reject_unsupported(image, data, format, where, max_pixels)
     return ImageHeader(where, data, format, image)
-
-
-def detect_format(signature: bytes, where: str) -> Format:
-    """Return the format of a file from its first bytes.
-
-    Raises
-    ------
-    PhotoError : not a format that burnish reads
-    """
-    format = sniff(signature)
-    if format is None:
-        problem = "not an image that burnish reads" if signature else "the file is empty"
-        raise PhotoError(where, problem, f"convert it to {READABLE} first")
-    return format
 
 
 def decode_error(format: Format, where: str, error: pyvips.Error) -> PhotoError:
