@@ -13,13 +13,14 @@ INTERRUPTED = 130
 class BurnishError(Exception):
     """Base class of all errors that burnish raises on purpose.
 
-    The message is one line: where it happened, the problem, and what to do about it.
+    The message is one line: the place, the problem and a remedy.
 
     Parameters
     ----------
     where : the file, option or parameter at fault
-    problem : what is wrong. Alternatively `expected` and `got`, which read "expected X, got Y"
-    remedy : what the user can do
+    problem : the problem, as a clause. Alternatively `expected` and `got`, which print
+        "expected X, got Y"
+    remedy : advice to the user, as an imperative clause
 
     Attributes
     ----------

@@ -22,8 +22,8 @@ class _BaseParam:
     Parameters
     ----------
     name : the paper's name in lower case; the command line option is ``--name``
-    effect : what a larger value does (for a number), or what it is (for a colour or a file), as a
-        clause without a full stop
+    effect : a clause without a subject and a full stop: the effect of a larger value (for a
+        number), or a definition (for a colour, a file or a choice)
     """
 
     name: str
@@ -139,7 +139,7 @@ class ColourParam(_BaseParam):
 
     Parameters
     ----------
-    default_text : what the operator does if no colour is set
+    default_text : the behaviour if no colour is set
 
     Examples
     --------
@@ -174,7 +174,7 @@ class FileParam(_BaseParam):
     Parameters
     ----------
     kind : "photo", passed to the operator as pixels; or "cube", a .cube file passed as its path
-    default_text : what the operator uses if no file is set; "" if a file is required
+    default_text : the behaviour if no file is set; "" if a file is required
     sample : name of the file among the package's samples that is the default, or ""
 
     Examples
