@@ -1,28 +1,52 @@
-"""The command line: which commands there are, and what an error ends with."""
+"""The command line: its commands, and how a command ends with an error."""
 
 import sys
 import warnings
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import burnish
-from burnish.cli.apply import apply
-from burnish.cli.compare import compare
-from burnish.cli.cube import cube
-from burnish.cli.datasets import photos
-from burnish.cli.demo import demo
-from burnish.cli.doctor import doctor
-from burnish.cli.evaluate import evaluate
-from burnish.cli.man import man
-from burnish.cli.models import models
-from burnish.cli.operators import operators
-from burnish.cli.regions import regions
-from burnish.cli.replay import again
-from burnish.cli.train import train
 from burnish.errors import INTERRUPTED, BurnishError, missing_library
 
+# Command -> the module in burnish.cli whose `app` has it.
+_MODULES = {
+    "apply": "apply",
+    "replay": "replay",
+    "compare": "evaluation",
+    "evaluate": "evaluation",
+    "train": "train",
+    "cube": "operators",
+    "demo": "doctor",
+    "doctor": "doctor",
+    "models": "models",
+    "operators": "operators",
+    "datasets": "datasets",
+    "regions": "regions",
+}
+
+
+class Commands(TyperGroup):
+    """The top-level commands. Each is imported when it is used, so that a command starts fast."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, or None if there is none of that name."""
+        # An error message suggests similar names from `self.commands`.
+        for name in [cmd_name] if cmd_name in _MODULES else _MODULES:
+            if name not in self.commands:
+                module = import_module(f"burnish.cli.{_MODULES[name]}")
+                self.commands[name] = typer.main.get_group(module.app).commands[name]
+        return self.commands.get(cmd_name)
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -47,19 +71,11 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Slow photo operators, learned by small networks that run fast on an ordinary CPU."""
+    """Apply slow photo operators with small neural networks that run fast on an ordinary CPU."""
 
 
-for command in (apply, again, compare, train, evaluate, cube, demo, doctor, man):
-    app.command()(command)
-app.add_typer(models, name="models")
-app.add_typer(operators, name="operators")
-app.add_typer(photos, name="photos")
-app.add_typer(regions, name="regions")
-
-
-def _print_warning(message: Warning | str, *where: Any, **more: Any) -> None:
-    """Say a warning in one line; where in the code it arose tells a user nothing."""
+def _print_warning(message: Warning | str, *details: Any, **more: Any) -> None:
+    """Print a warning in one line, without its place in the code."""
     print(f"burnish: warning: {message}", file=sys.stderr)
 
 
@@ -69,7 +85,7 @@ def _exit_with(error: BurnishError) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; every error burnish raises on purpose is one line on stderr."""
+    """Run the command line. A BurnishError becomes one line on stderr and an exit code."""
     warnings.showwarning = _print_warning
     try:
         app()
@@ -77,7 +93,7 @@ def main() -> None:
         _exit_with(error)
     except ModuleNotFoundError as error:
         _exit_with(missing_library(error))
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # Typer turned Ctrl-C into it
+    except SystemExit as error:
+        if error.code == INTERRUPTED:  # Typer turns Ctrl-C into this exit code
             print("burnish: interrupted", file=sys.stderr)
         raise

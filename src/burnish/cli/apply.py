@@ -1,57 +1,53 @@
-"""`burnish apply`: a network, or the slow operator itself, over photos, films and folders."""
+"""`burnish apply`: run a network or a reference operator over photos, videos and folders."""
 
 from typing import Annotated
 
 import typer
 
-from burnish.cli.batch_options import BatchOptions, with_batch_options
-from burnish.cli.options import (
-    Device,
-    Engine,
-    Photos,
-    Threads,
-    complete_operator,
-    with_operator_params,
-)
+from burnish.cli.batch import BatchOptions
+from burnish.cli.operator_options import OperatorCommand, operator_params
+from burnish.cli.options import Device, Engine, OperatorOrModel, Photos, Threads, expand
 from burnish.cli.region_options import MaskOutput, SaveMask, with_region_options
-from burnish.params import Value
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 
+app = typer.Typer(rich_markup_mode=None)
 
-@with_batch_options
+
+@app.command(cls=OperatorCommand)
+@expand
 @with_region_options
-@with_operator_params
 def apply(
-    operator: Annotated[
-        str,
-        typer.Argument(
-            help="An operator's name, or a model file (.onnx).", autocompletion=complete_operator
-        ),
-    ],
+    context: typer.Context,
+    operator: OperatorOrModel,
     photos: Photos,
     slow: Annotated[
-        bool, typer.Option("--slow", help="Run the slow operator itself, also one of your own.")
+        bool, typer.Option("--slow", help="Run the reference operator instead of a network.")
     ] = False,
-    *,
-    batch: BatchOptions,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
-    save_mask: SaveMask = None,
-    params: dict[str, Value],
+    *,
+    batch: BatchOptions,
     where: RegionOptions,
+    save_mask: SaveMask = None,
 ) -> None:
-    """Apply an operator to photos and films. All that is in the files is kept, or it is said."""
+    """Apply an operator to photos and videos.
+
+    Metadata, colour profile and bit depth are kept; a warning names anything that cannot be.
+
+    `burnish apply OPERATOR --help` also lists the parameters of that operator.
+    """
     from burnish.cli.batch import collect_paths, run
     from burnish.editing.edit import load_edit
 
+    params = operator_params(context)
     edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     if where != RegionOptions() or save_mask is not None:
-        from burnish.editing.masked import masked_edit
+        from burnish.editing.masked import MaskedEdit
 
         keeping = MaskOutput(save_mask, photos, batch)
-        edit = masked_edit(
+        edit = MaskedEdit(
             edit, where.to_region(device=device, threads=threads), keeping.mask_writer()
         )
     run(edit, photos, batch, collect_paths(operator, params, where, save_mask))

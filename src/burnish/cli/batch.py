@@ -1,36 +1,103 @@
-"""A run: an edit over photos and films, with progress, records and exit code."""
+"""Run an edit over photos and videos, with progress, one record per file and an exit code."""
 
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from burnish.cli.batch_options import BatchOptions
-from burnish.cli.interruption import GracefulInterrupt
+from burnish.editing.naming import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError
+from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
-    from burnish.editing.batch import WriteOptions
     from burnish.editing.edit import Edit
     from burnish.editing.outcome import Outcome
     from burnish.editing.plan import OutputOptions, Plan
 
-# How the standard streams are named where a file would be.
+# File name that stands for standard input and standard output.
 STREAM = Path("-")
-# Leads to the file that a shell has put there, if one.
+# The file, if any, that the shell redirects to standard input.
 _STANDARD_INPUT = Path("/dev/stdin")
 
 
+def _option(default: Any, help: str, *flags: str, **metadata: Any) -> Any:
+    """Return a dataclass field that `burnish.cli.options.expand` makes an option of."""
+    if flags:
+        metadata["flags"] = flags
+    return field(default=default, metadata={"help": help, "panel": "Output", **metadata})
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Where outputs are written and how, and what the run prints."""
+
+    output: str | None = _option(
+        None,
+        "A file for one input, a folder (FOLDER/) for several, or - for standard output. "
+        "[default: PHOTO.OPERATOR.EXT beside each input]",
+        "-o",
+        "--output",
+    )
+    name: str = _option(DEFAULT_NAME, "Template for the names of outputs in a folder.")
+    format: str | None = _option(
+        None, "Output format, such as png or mkv. [default: same as the input]"
+    )
+    recursive: bool = _option(
+        False, "Include subfolders; -o FOLDER keeps their tree.", "-r", "--recursive"
+    )
+    overwrite: bool = _option(False, "Replace existing outputs.")
+    skip_existing: bool = _option(False, "Skip inputs whose output exists.")
+    dry_run: bool = _option(False, "Print what would be done, and do nothing.")
+    quality: int | None = _option(
+        None, "Quality of JPEG, WebP and AVIF. [default: 95]", min=1, max=100
+    )
+    depth: int | None = _option(
+        None, "Bits per channel of photos: 8, 16 or 32. [default: same as the input]"
+    )
+    codec: str | None = _option(
+        None,
+        "Video codec: h264, hevc, av1, vp9, ffv1 or prores. [default: same as the input]",
+    )
+    crf: int | None = _option(
+        None,
+        "Video quality; lower is better. [default: 18 for h264, 20 for hevc, 24 for av1 and vp9]",
+    )
+    json_output: bool = _option(False, "Print one JSON object per file on stdout.", "--json")
+    quiet: bool = _option(False, "Print errors only.", "-q", "--quiet")
+
+    def output_options(self, reserved: Sequence[Path]) -> "OutputOptions":
+        """Return the options that the plan of a run follows.
+
+        Parameters
+        ----------
+        reserved : other files that the command reads or writes; no output may replace them
+        """
+        from burnish.editing.plan import OutputOptions
+
+        return OutputOptions(
+            output=self.output,
+            name=self.name,
+            format=self.format,
+            recursive=self.recursive,
+            overwrite=self.overwrite,
+            skip_existing=self.skip_existing,
+            quality=self.quality,
+            depth=self.depth,
+            encoding_options=EncodingOptions(self.codec, self.crf),
+            reserved=reserved,
+        )
+
+
 def collect_paths(*values: object) -> tuple[Path, ...]:
-    """Return all that may be a file's name among what a command was given.
+    """Return all values that may be file names: paths and strings.
 
     Parameters
     ----------
-    values : paths and texts, also in lists, mappings and dataclasses; all else is left out
+    values : lists, mappings and dataclasses are searched; other types are ignored
     """
     paths: list[Path] = []
     for value in values:
@@ -48,140 +115,123 @@ def collect_paths(*values: object) -> tuple[Path, ...]:
 def run(
     edit: "Edit", photos: list[Path], batch: BatchOptions, reserved: Sequence[Path] = ()
 ) -> None:
-    """Do an edit over photos and folders, or from and to the standard streams; end with its code.
+    """Edit photos and folders, or standard input to standard output, and set the exit code.
 
     Parameters
     ----------
-    reserved : other files of the command, read or written: no result replaces one
+    reserved : other files that the command reads or writes; no output may replace them
 
     Raises
     ------
-    BurnishError : nothing was begun: see `burnish.editing.plan.plan`
+    BurnishError : the plan is not possible, see `burnish.editing.plan.plan`; nothing is written
     """
-    from burnish.editing.batch import WriteOptions, dry_run
+    from burnish.cli.progress import EditProgress, GracefulInterrupt
+    from burnish.editing.batch import WriteOptions, dry_run, run_batch
     from burnish.editing.out_of_core import scratch_bytes
-    from burnish.editing.plan import plan
+    from burnish.editing.plan import plan as plan_outputs
 
-    wish = batch.output_options(reserved)
+    options = batch.output_options(reserved)
     if STREAM in photos or batch.output == str(STREAM):
-        _run_stream(edit, photos, wish, batch)
+        _run_stream(edit, photos, options, batch)
         return
-    how = WriteOptions.from_output_options(wish)
-    work = plan(photos, edit.name, wish, lambda photo: scratch_bytes(edit, photo, wish.depth))
-    json_output, quiet = batch.json_output, batch.quiet
+    plan = plan_outputs(
+        photos, edit.name, options, lambda photo: scratch_bytes(edit, photo, options.depth)
+    )
     counts = Counter[str]()
-    pixels = 0.0
-    if batch.dry_run:
-        for outcome in dry_run(edit, work.files):
-            counts[outcome.status] += 1
-            _print_outcome(outcome, json_output=json_output, quiet=quiet)
-        interrupted = False
-    else:
-        counts, pixels, interrupted = _run_plan(
-            edit, work, how, json_output=json_output, quiet=quiet
-        )
-    if not quiet and (len(work.files) > 1 or work.ignored or work.earlier_outputs):
-        print(_summary(counts, work, pixels), file=sys.stderr)
-    if interrupted:
+    speed = 0.0
+    with GracefulInterrupt() as interrupt:
+        if batch.dry_run:
+            for outcome in dry_run(edit, plan.files):
+                counts[outcome.status] += 1
+                _print_outcome(outcome, batch)
+        else:
+            progress = EditProgress(len(plan.files), edit.device, interrupt, hidden=batch.quiet)
+            write_options = WriteOptions.from_output_options(options)
+            with progress:
+                for outcome in run_batch(edit, plan.files, write_options, progress):
+                    progress.finish_file(outcome.megapixels or 0)
+                    counts[outcome.status] += 1
+                    _print_outcome(outcome, batch)
+            speed = progress.megapixels_per_second
+    if not batch.quiet and (len(plan.files) > 1 or plan.ignored or plan.earlier_outputs):
+        print(_summary(counts, plan, speed), file=sys.stderr)
+    if interrupt.interrupted:
         raise typer.Exit(INTERRUPTED)
     if counts["failed"]:
         raise typer.Exit(BurnishError.exit_code)
 
 
-def _run_plan(
-    edit: "Edit", plan: "Plan", how: "WriteOptions", *, json_output: bool, quiet: bool
-) -> tuple[Counter[str], float, bool]:
-    """Run the batch; return how many photos came to what, megapixels a second, and Ctrl-C."""
-    from burnish.cli.progress import EditingProgress
-    from burnish.editing.batch import run_batch as run_batch
-
-    counts = Counter[str]()
-    with (
-        GracefulInterrupt() as interruption,
-        EditingProgress(plan.files, edit.device, interruption, hidden=quiet) as progress,
-    ):
-        for outcome in run_batch(edit, plan.files, how, progress):
-            progress.end(outcome.megapixels or 0)
-            counts[outcome.status] += 1
-            _print_outcome(outcome, json_output=json_output, quiet=quiet)
-    return counts, progress.pace, interruption.interrupted
-
-
 def _run_stream(
-    edit: "Edit", photos: list[Path], wish: "OutputOptions", batch: BatchOptions
+    edit: "Edit", photos: list[Path], options: "OutputOptions", batch: BatchOptions
 ) -> None:
-    """Read one photo from a file or standard input, and write it to a file or standard output."""
+    """Edit one photo from a file or standard input to a file or standard output."""
     from burnish.editing.photo import edit_photo
     from burnish.editing.plan import check_stream, output_path
     from burnish.photo import Photo
 
-    to_stream = wish.output == str(STREAM)
+    to_stream = options.output == str(STREAM)
     conflicts = {
         f"{len(photos)} photos": len(photos) != 1,
-        "no -o": not wish.output,
+        "no -o": not options.output,
         "--dry-run": batch.dry_run,
         "--json": batch.json_output,
     }
-    if any(conflicts.values()):
-        raise UsageError(
-            "-",
-            expected="one photo, -o, and neither --dry-run nor --json",
-            got=next(what for what, so in conflicts.items() if so),
-            remedy="such as: burnish apply OPERATOR - -o - < in.jpg > out.jpg",
-        )
+    for conflict, present in conflicts.items():
+        if present:
+            raise UsageError(
+                "-",
+                f"a stream takes one photo and -o, without --dry-run and --json, got {conflict}",
+                "for example: burnish apply OPERATOR - -o - < in.jpg > out.jpg",
+            )
     if to_stream and sys.stdout.isatty():
-        raise UsageError(
-            "-o -", expected="a file or a pipe", got="a terminal", remedy="send it on: > photo.jpg"
-        )
+        raise UsageError("-o -", "standard output is a terminal", "redirect it: > photo.jpg")
     [source] = photos
     target = None
     if to_stream:
-        check_stream(source, wish)
+        check_stream(source, options)
     else:
-        reserved = [*wish.reserved, *([_STANDARD_INPUT] if source == STREAM else [])]
-        target = output_path(source, edit.name, replace(wish, reserved=reserved))
+        reserved = [*options.reserved, *([_STANDARD_INPUT] if source == STREAM else [])]
+        target = output_path(source, edit.name, replace(options, reserved=reserved))
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
-    result = edit_photo(edit, photo, source=None if source == STREAM else source)
+    edited = edit_photo(edit, photo, source=None if source == STREAM else source)
     if target is not None:
-        result.save(target, quality=wish.quality, depth=wish.depth, overwrite=wish.overwrite)
+        edited.save(
+            target, quality=options.quality, depth=options.depth, overwrite=options.overwrite
+        )
         return
-    data = result.encode(wish.format, quality=wish.quality, depth=wish.depth)
+    data = edited.encode(options.format, quality=options.quality, depth=options.depth)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
-def _summary(counts: Counter[str], plan: "Plan", megapixels_per_second: float) -> str:
-    """Say how many are done, and how many are not and why."""
-    photos = len(plan.files)
-    films = sum(step.is_video for step in plan.files)
-    noun = " and ".join(
-        name for name, so in (("photos", films < photos), ("films", films > 0)) if so
-    )
-    if counts["planned"]:
-        parts = [f"{counts['planned']} of {photos} {noun} to do"]
-    else:
-        parts = [f"{counts['done']} of {photos} {noun} done"]
+def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
+    """Return one line with the number of files by status; `speed` is in megapixels per second."""
+    total = len(plan.files)
+    videos = sum(file.is_video for file in plan.files)
+    nouns = [*(["photos"] if videos < total else []), *(["videos"] if videos else [])]
+    first, verb = ("planned", "to do") if counts["planned"] else ("done", "done")
+    parts = [f"{counts[first]} of {total} {' and '.join(nouns)} {verb}"]
     parts += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
-    unfinished = photos - sum(counts[status] for status in ("planned", "done", "skipped", "failed"))
+    unfinished = total - sum(counts[status] for status in ("planned", "done", "skipped", "failed"))
     if unfinished:
-        parts.append(f"{unfinished} not begun or not finished")
+        parts.append(f"{unfinished} unfinished")
     if plan.earlier_outputs:
-        parts.append(f"{plan.earlier_outputs} passed over as results of an earlier run")
+        parts.append(f"{plan.earlier_outputs} ignored as outputs of an earlier run")
     if plan.ignored:
-        parts.append(f"{plan.ignored} other files passed over")
-    if megapixels_per_second:
-        parts.append(f"{megapixels_per_second:.2f} megapixels a second")
+        parts.append(f"{plan.ignored} other files ignored")
+    if speed:
+        parts.append(f"{speed:.2f} megapixels per second")
     return ", ".join(parts)
 
 
-def _print_outcome(outcome: "Outcome", *, json_output: bool, quiet: bool) -> None:
+def _print_outcome(outcome: "Outcome", batch: BatchOptions) -> None:
     if outcome.status == "failed":
         print(f"burnish: {outcome.reason}", file=sys.stderr)
     elif outcome.status == "interrupted" and outcome.reason:
         print(f"burnish: {outcome.input}: interrupted; {outcome.reason}", file=sys.stderr)
-    if json_output:
+    if batch.json_output:
         typer.echo(outcome.model_dump_json())
-    elif quiet or outcome.output is None:
+    elif batch.quiet or outcome.output is None:
         return
     elif outcome.status == "done":
         frames = f", {outcome.frames} frames" if outcome.frames is not None else ""

@@ -1,4 +1,4 @@
-"""`burnish photos`: public photo collections, made into folders to train and test on."""
+"""`burnish datasets`: make training and test folders from public photo collections."""
 
 import json
 import sys
@@ -14,34 +14,39 @@ if TYPE_CHECKING:
     from burnish.datasets.collection import Collection
     from burnish.datasets.plan import DatasetOptions
 
-photos = typer.Typer(
+app = typer.Typer(rich_markup_mode=None)
+datasets = typer.Typer(
     no_args_is_help=True,
-    help="Folders to train and test on, from public photo collections: fivek DIR, raise DIR.",
+    rich_markup_mode=None,
+    help="Make training and test folders from photo collections: fivek DIR, raise DIR.",
 )
+app.add_typer(datasets, name="datasets")
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder the collection lies in.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the collection.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")]
 Sizes = Annotated[
     list[str] | None,
     typer.Option(
         "--size",
-        help="Short side in pixels, or random (320 to 1440); may be given several times. "
-        "By default 480, 1080 and random.",
+        help="Shorter side in pixels, or random (320 to 1440); may be repeated. "
+        "[default: 480, 1080, random]",
     ),
 ]
 Splits = Annotated[
     list[str] | None,
-    typer.Option("--split", help="train or test; by default both."),
+    typer.Option("--split", help="train or test. [default: both]"),
 ]
 TestList = Annotated[
     Path | None,
-    typer.Option(help="A file that names the photos to test on, one a line, or a .csv of RAISE's."),
+    typer.Option(
+        help="File with the names of the test photos, one per line, or a .csv file of RAISE."
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The random sizes follow from it.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many photos of each split.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random sizes.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Maximum number of photos per split.")]
 
 
-@photos.command("fivek")
+@datasets.command("fivek")
 def fivek(
     folder: Folder,
     output: Output,
@@ -49,8 +54,8 @@ def fivek(
     expert: Annotated[
         list[str] | None,
         typer.Option(
-            help="A to E: write pairs, the photo before and after this expert, instead of photos "
-            "alone; may be given several times."
+            help="A to E: write pairs of photos, before and after this expert's edits; may be "
+            "repeated. [default: photos without edits]"
         ),
     ] = None,
     split: Splits = None,
@@ -59,12 +64,12 @@ def fivek(
     limit: Limit = None,
     json_output: JsonOutput = False,
 ) -> None:
-    """Develop MIT-Adobe FiveK's photos; goes on where an interrupted run stopped."""
+    """Develop the raw photos of MIT-Adobe FiveK. An interrupted run resumes."""
     from burnish.datasets.fivek import find
     from burnish.datasets.plan import DatasetOptions
 
     experts = "".join(dict.fromkeys("".join(expert or ()).upper()))
-    order = DatasetOptions(
+    options = DatasetOptions(
         output,
         sizes=tuple(size or DatasetOptions.sizes),
         splits=tuple(split or DatasetOptions.splits),
@@ -73,10 +78,10 @@ def fivek(
         seed=seed,
         limit=limit,
     )
-    _write(find(folder, experts), order, json_output=json_output)
+    _write(find(folder, experts), options, json_output=json_output)
 
 
-@photos.command("raise")
+@datasets.command("raise")
 def raise2015(
     folder: Folder,
     output: Output,
@@ -87,11 +92,11 @@ def raise2015(
     limit: Limit = None,
     json_output: JsonOutput = False,
 ) -> None:
-    """Develop RAISE's photos; goes on where an interrupted run stopped."""
+    """Develop the raw photos of RAISE. An interrupted run resumes."""
     from burnish.datasets.plan import DatasetOptions
     from burnish.datasets.raise2015 import find
 
-    order = DatasetOptions(
+    options = DatasetOptions(
         output,
         sizes=tuple(size or DatasetOptions.sizes),
         splits=tuple(split or DatasetOptions.splits),
@@ -99,47 +104,39 @@ def raise2015(
         seed=seed,
         limit=limit,
     )
-    _write(find(folder), order, json_output=json_output)
+    _write(find(folder), options, json_output=json_output)
 
 
-def _write(collection: "Collection", order: "DatasetOptions", *, json_output: bool) -> None:
-    """Plan, say so, do it with a bar, and say what there is now."""
-    from rich.console import Console
-    from rich.progress import track
-
+def _write(collection: "Collection", options: "DatasetOptions", *, json_output: bool) -> None:
+    """Plan the folders, write them with a progress bar, and print them."""
+    from burnish.cli.progress import ConsoleProgress
     from burnish.datasets.folders import write_photos
     from burnish.datasets.plan import plan_dataset, prepare_output
 
-    found = plan_dataset(collection, order)
-    counts = ", ".join(f"{count} to {split}" for split, count in found.photos.items())
-    missing = sum(len(job.targets) for job in found.jobs)
+    plan = plan_dataset(collection, options)
+    counts = ", ".join(f"{count} {split}" for split, count in plan.photos.items())
+    missing = sum(len(job.targets) for job in plan.jobs)
     print(
-        f"{collection.name}: {counts}; {missing} to make, {found.existing} there", file=sys.stderr
+        f"{collection.name}: {counts}; {missing} to write, {plan.existing} exist", file=sys.stderr
     )
-    prepare_output(found, order.output)
-    console = Console(file=sys.stderr)
-    outcomes = track(
-        write_photos(found.jobs),
-        "developing",
-        total=len(found.jobs),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    prepare_output(plan, options.output)
     failed = []
-    for outcome in outcomes:
-        for warning in outcome.warnings:
-            print(f"burnish: warning: {warning}", file=sys.stderr)
-        if outcome.error:
-            failed.append({"photo": str(outcome.job.photo), "reason": outcome.error})
-            print(f"burnish: {outcome.error}", file=sys.stderr)
+    with ConsoleProgress(plain=False) as progress:
+        progress.start("developing", len(plan.jobs))
+        for outcome in write_photos(plan.jobs):
+            progress.advance()
+            for warning in outcome.warnings:
+                progress.message(f"burnish: warning: {warning}")
+            if outcome.error:
+                failed.append({"photo": str(outcome.job.photo), "reason": outcome.error})
+                progress.message(f"burnish: {outcome.error}")
     if json_output:
-        folders = {str(folder): count for folder, count in found.folders.items()}
-        record = {"photos": found.photos, "folders": folders, "failed": failed}
+        folders = {str(folder): count for folder, count in plan.folders.items()}
+        record = {"photos": plan.photos, "folders": folders, "failed": failed}
         typer.echo(json.dumps(record, indent=2))
     else:
-        for folder in found.folders:
+        for folder in plan.folders:
             typer.echo(str(folder))
     if failed:
-        print(f"{len(failed)} of {len(found.jobs)} photos failed", file=sys.stderr)
+        print(f"{len(failed)} of {len(plan.jobs)} photos failed", file=sys.stderr)
         raise typer.Exit(BurnishError.exit_code)

@@ -1,15 +1,33 @@
-"""`burnish doctor`: versions, engines, devices, and a self-test."""
+"""`burnish doctor` and `burnish demo`: check an installation, and try it on a sample photo."""
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from burnish.cli.options import JsonOutput, Threads
+from burnish.cli.options import JsonOutput, Overwrite, Threads
 from burnish.errors import DeviceError
 
+app = typer.Typer(rich_markup_mode=None)
 
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The folder to write into.", file_okay=False)
+    ] = Path(),
+    overwrite: Overwrite = False,
+) -> None:
+    """Smooth a sample photo, and write a before/after image of it."""
+    from burnish.evaluation.demo import demonstrate
+
+    for path in demonstrate(output, overwrite=overwrite):
+        typer.echo(str(path))
+
+
+@app.command()
 def doctor(
     bench: Annotated[
         bool, typer.Option("--bench", help="Time every model on every engine instead.")
@@ -17,7 +35,7 @@ def doctor(
     threads: Threads = None,
     json_output: JsonOutput = False,
 ) -> None:
-    """Print versions, engines and devices, and run a self-test; or time the models here."""
+    """Print versions, engines and devices, and run a self-test."""
     if bench:
         _bench(threads, json_output=json_output)
         return

@@ -1,4 +1,4 @@
-"""`burnish models`: which networks are at hand, and what their cards say."""
+"""`burnish models`: the bundled networks and their cards."""
 
 import json
 from typing import Annotated, Any
@@ -7,7 +7,11 @@ import typer
 
 from burnish.cli.options import JsonOutput
 
-models = typer.Typer(no_args_is_help=True, help="The networks at hand: list, show NAME.")
+app = typer.Typer(rich_markup_mode=None)
+models = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The bundled networks: list, show NAME."
+)
+app.add_typer(models, name="models")
 
 
 @models.command("list")

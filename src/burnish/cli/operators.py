@@ -1,12 +1,14 @@
-"""`burnish operators`: which slow operators there are, and what can be turned on them."""
+"""`burnish operators` and `burnish cube`: the reference operators and their parameters."""
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.options import JsonOutput
+from burnish.cli.operator_options import OperatorCommand, operator_params
+from burnish.cli.options import JsonOutput, Overwrite, complete_operator
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
@@ -19,7 +21,11 @@ KINDS: dict[type[AnyParam], str] = {
     ChoiceParam: "choice",
 }
 
-operators = typer.Typer(no_args_is_help=True, help="The slow operators: list, show NAME.")
+app = typer.Typer(rich_markup_mode=None)
+operators = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The reference operators: list, show NAME."
+)
+app.add_typer(operators, name="operators")
 
 
 @operators.command("list")
@@ -51,6 +57,36 @@ def show_operator(
     for param in operator.params:
         otherwise = f", default {param.default_text}" if param.default_text else ""
         typer.echo(f"  {param.option:<16}{param.range}{otherwise}; {param.description}")
+
+
+@app.command(cls=OperatorCommand)
+def cube(
+    context: typer.Context,
+    operator: Annotated[
+        str,
+        typer.Argument(
+            help="Name of an operator, or one of your own.", autocompletion=complete_operator
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write, FILE.cube.")],
+    size: Annotated[int, typer.Option(help="Colours along each side of the table.")] = 33,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write an operator that maps colours, pixel by pixel, as a .cube LUT for other programs.
+
+    `burnish cube OPERATOR --help` also lists the parameters of that operator.
+    """
+    from burnish.cli.batch import collect_paths
+    from burnish.editing.cube import write_cube
+    from burnish.files import check_no_input
+
+    params = operator_params(context)
+    check_no_input(output, collect_paths(params))
+    table = write_cube(operator, output, params=params, size=size, overwrite=overwrite)
+    typer.echo(
+        f"{table.path}  {table.size} colours per side; between them at most "
+        f"{255 * table.error:.2f} of 255 from the operator"
+    )
 
 
 def _record(operator: Operator) -> dict[str, Any]:

@@ -15,30 +15,35 @@ from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model_registry import model_names
 
-# Whether a photo can be read is found out one by one, so that the others are done.
+# `readable=False`: each file is opened later, so that one that cannot be read stops no other.
 Photos = Annotated[
     list[Path],
     typer.Argument(
-        help="Photos, films, and folders of them; - is a photo on standard input.", readable=False
+        help="Photos, videos, and folders of them; - for a photo on standard input.",
+        readable=False,
     ),
 ]
-Recursive = Annotated[
-    bool, typer.Option("-r", "--recursive", help="Take folders below as well; -o keeps the tree.")
-]
+Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Include subfolders.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda or cuda:N. One asked for by name is used or fails.")
+    str, typer.Option(help="auto, cpu, cuda or cuda:N; an error if the named one is missing.")
 ]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; by default one a core.", show_default=False)
-]
-Engine = Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)}: what runs the network.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")]
+Engine = Annotated[str, typer.Option(help=f"What runs the network: {' or '.join(ENGINES)}.")]
 
 
 def complete_operator(incomplete: str) -> list[str]:
-    """Offer the names of networks and operators to a shell that completes a command."""
+    """Return the names of networks and operators with a prefix, for shell completion."""
     return sorted(name for name in {*OPERATORS, *model_names()} if name.startswith(incomplete))
+
+
+OperatorOrModel = Annotated[
+    str,
+    typer.Argument(
+        help="Name of an operator, or a model file (.onnx).", autocompletion=complete_operator
+    ),
+]
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from burnish.cli.batch_options import BatchOptions, with_batch_options
-from burnish.cli.options import Device, Photos, Threads, copy_signature, param_help, param_option
+from burnish.cli.batch import BatchOptions
+from burnish.cli.options import (
+    Device,
+    Photos,
+    Threads,
+    copy_signature,
+    expand,
+    param_help,
+    param_option,
+)
 from burnish.cli.region_options import MaskOutput, SaveMask, with_region_options
 from burnish.params import Value
 from burnish.regions.edits.edit import RegionEdit
@@ -54,9 +62,7 @@ def make_command(edit: RegionEdit) -> Callable[..., None]:
         run(
             _build_edit(edit, where, more, keeping, device, threads),
             photos,
-            replace(
-                batch, format=batch.format or _default_format(edit, photos, batch.output)
-            ),
+            replace(batch, format=batch.format or _default_format(edit, photos, batch.output)),
             collect_paths(more, where, save_mask),
         )
 
@@ -69,7 +75,7 @@ def _dressed(edit: RegionEdit, command: Callable[..., None]) -> Callable[..., No
     command.__doc__ = f"{edit.about}."
     defaults = {**edit.selection_defaults, **edit.edge_defaults}
     defaults["only"] = defaults.pop("classes", None)
-    return with_batch_options(with_region_options(_with_own(edit, command), defaults))
+    return expand(with_region_options(_with_own(edit, command), defaults))
 
 
 def _build_edit(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from burnish.cli.batch_options import BatchOptions
+from burnish.cli.batch import BatchOptions
 from burnish.cli.options import copy_signature, param_help, param_option
 from burnish.errors import UsageError, as_usage_error
 from burnish.files import check_absent

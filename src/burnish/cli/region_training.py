@@ -1,30 +1,30 @@
-"""`burnish regions train|evaluate|export|compose|explain`: making and looking into detectors."""
+"""`burnish regions train|evaluate|export|synthesize|explain`: train and examine detectors."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from burnish.cli.options import Device, JsonOutput, Overwrite, Threads
+from burnish.errors import UsageError
 
 if TYPE_CHECKING:
     from burnish.detection.card import CocoMetrics
 
 Coco = Annotated[
-    list[Path], typer.Option("--coco", help="COCO file of instances; may be repeated.")
+    list[Path], typer.Option("--coco", help="COCO file with instances; may be repeated.")
 ]
 Images = Annotated[
     list[Path],
-    typer.Option("--images", help="Folder of its photos; once for each --coco, in that order."),
+    typer.Option("--images", help="Folder of its photos; one for each --coco, in that order."),
 ]
-Detector = Annotated[str, typer.Argument(help="A detector's name, or an .onnx file.")]
+Detector = Annotated[str, typer.Argument(help="Name of a detector, or an .onnx file.")]
 
 
 def register(group: typer.Typer) -> None:
-    """Enter these commands into a group."""
-    for command in (train, evaluate, export, compose, explain):
+    """Add the commands to a group."""
+    for command in (train, evaluate, export, synthesize, explain):
         group.command()(command)
 
 
@@ -32,108 +32,108 @@ def train(
     coco: Coco,
     images: Images,
     output: Annotated[Path, typer.Option("-o", "--output", help="The detector's file, .onnx.")],
-    held_out_coco: Annotated[
-        list[Path] | None, typer.Option(help="COCO file to judge on; may be repeated.")
+    val_coco: Annotated[
+        list[Path] | None, typer.Option(help="COCO file to validate on; may be repeated.")
     ] = None,
-    held_out_images: Annotated[
-        list[Path] | None, typer.Option(help="Folder of its photos; once for each.")
+    val_images: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of its photos; one for each --val-coco, in that order."),
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="A category to tell apart; may be repeated. All by default."),
+        typer.Option("--class", help="A category to detect; may be repeated. [default: all]"),
     ] = None,
-    rest: Annotated[
+    other_class: Annotated[
         str | None,
-        typer.Option(help="One more class, that stands for all other categories and cut-outs."),
+        typer.Option(help="One more class, for all other categories and cut-outs."),
     ] = None,
     cut_outs: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of pictures of objects with alpha, pasted into the photos; those in a "
-            "folder called as a class are of that class."
+            help="Folder of images of objects with alpha, which are pasted into the photos. Those "
+            "in a subfolder with the name of a class belong to that class."
         ),
     ] = None,
     backgrounds: Annotated[
-        Path | None, typer.Option(help="Folder of photos in which there is nothing to find.")
+        Path | None, typer.Option(help="Folder of photos without any objects.")
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="ImageNet weights of EfficientNet-Lite0; at random without them."),
+        typer.Option(help="ImageNet weights of EfficientNet-Lite0. [default: random weights]"),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="How long to train: 30m, 1h30m. By default 30m.")
+        str | None, typer.Option(help="Training time, such as 1h30m. [default: 30m]")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Train so many steps instead of a budget.")
+        int | None, typer.Option(min=1, help="Number of training steps, instead of a budget.")
     ] = None,
-    run_folder: Annotated[
-        Path | None, typer.Option(help="Folder for the checkpoint; runs/NAME by default.")
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder for the checkpoint. [default: runs/NAME]")
     ] = None,
-    canvas: Annotated[
-        int, typer.Option(min=64, max=1024, help="Shorter side of what it looks at, in pixels.")
+    image_size: Annotated[
+        int, typer.Option(min=64, max=1024, help="Side of the training images in pixels.")
     ] = 320,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 2,
-    peak_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 6e-4,
-    edges: Annotated[
-        float, typer.Option(min=0, help="Weight of the edge agreement loss; 0 for none.")
+    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 2,
+    max_lr: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
+    edge_loss_weight: Annotated[
+        float, typer.Option(min=0, help="Weight of the edge agreement loss; 0 disables it.")
     ] = 0.0,
-    mask_score: Annotated[
-        bool, typer.Option(help="Whether a head learns how well each mask fits.")
+    mask_iou_head: Annotated[
+        bool, typer.Option(help="Whether to train a head that predicts the IoU of each mask.")
     ] = False,
-    paste: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of pictures that cut-outs are pasted into.")
+    copy_paste_prob: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Probability that cut-outs are pasted into an image."),
     ] = 0.8,
-    seed: Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
-    title: Annotated[str, typer.Option(help="Said on its card.")] = "Objects in photos",
-    abilities: Annotated[
-        str, typer.Option(help="What it can do and what it cannot, said on its card.")
+    title: Annotated[str, typer.Option(help="Title, for the card.")] = "Objects in photos",
+    description: Annotated[
+        str, typer.Option(help="Abilities and limits of the detector, for its card.")
     ] = "Not stated.",
     licence: Annotated[
-        str, typer.Option(help="Who may use the detector, said on its card.")
+        str, typer.Option(help="Who may use the detector, for its card.")
     ] = "unstated",
     overwrite: Overwrite = False,
 ) -> None:
-    """Learn a light Mask R-CNN from outlined photos; resumes an interrupted run."""
-    from burnish.cli.regions_progress import DetectorProgress
-    from burnish.detection.training.command import train_detector
+    """Train a light Mask R-CNN on annotated photos. An interrupted training resumes."""
+    from burnish.cli.progress import ConsoleProgress
+    from burnish.detection.training.config import DetectorRequest, DetectorTrainConfig
+    from burnish.detection.training.job import train_detector
+    from burnish.training.config import parse_budget
 
-    with DetectorProgress(sys.stderr) as progress:
-        path, measured = train_detector(
-            datasets=_pair_files(coco, images, "--coco", "--images"),
-            validation=_pair_files(
-                held_out_coco or [], held_out_images or [], "--held-out-coco", "--held-out-images"
-            ),
+    request = DetectorRequest(
+        datasets=_pair_files(coco, images, "--coco", "--images"),
+        validation=_pair_files(val_coco or [], val_images or [], "--val-coco", "--val-images"),
+        output=output,
+        config=DetectorTrainConfig(
             classes=tuple(classes or ()),
-            other_class=rest,
-            budget=budget,
+            other_class=other_class,
             steps=steps,
-            run_dir=run_folder,
-            output=output,
-            callbacks=progress,
-            config_fields={
-                "image_size": canvas,
-                "batch_size": batch,
-                "max_lr": peak_rate,
-                "edge_loss_weight": edges,
-                "mask_iou_head": mask_score,
-                "copy_paste_prob": paste,
-                "seed": seed,
-            },
-            request_fields={
-                "cut_out_dir": cut_outs,
-                "background_dir": backgrounds,
-                "weights": weights,
-                "save_every": save_every,
-                "title": title,
-                "description": abilities,
-                "licence": licence,
-                "overwrite": overwrite,
-            },
-        )
+            budget=parse_budget(budget) if budget else None,
+            image_size=image_size,
+            batch_size=batch,
+            max_lr=max_lr,
+            edge_loss_weight=edge_loss_weight,
+            mask_iou_head=mask_iou_head,
+            copy_paste_prob=copy_paste_prob,
+            seed=seed,
+        ),
+        run_dir=run_dir,
+        background_dir=backgrounds,
+        cut_out_dir=cut_outs,
+        weights=weights,
+        save_every=save_every,
+        title=title,
+        description=description,
+        licence=licence,
+        overwrite=overwrite,
+    )
+    with ConsoleProgress() as progress:
+        path, metrics = train_detector(request, progress)
     typer.echo(f"{path}")
-    for measurement in measured:
-        _print_measurement(measurement)
+    for metric in metrics:
+        _print_metrics(metric)
 
 
 def evaluate(
@@ -144,26 +144,24 @@ def evaluate(
     threads: Threads = None,
     json_output: JsonOutput = False,
 ) -> None:
-    """Judge a detector on outlined photos: the twelve numbers of COCO, for boxes and masks."""
-    from burnish.cli.task_progress import TaskProgress
-    from burnish.detection import coco as files
+    """Evaluate a detector on annotated photos: COCO's twelve metrics, for boxes and for masks."""
+    from burnish.cli.progress import ConsoleProgress
+    from burnish.detection.coco import read_dataset
     from burnish.detection.detect import MaskRCNN
-    from burnish.detection.training.evaluate import evaluate_detections, run_detector
+    from burnish.detection.training.evaluate import evaluate_detector
 
-    opened = MaskRCNN.open(detector, device=device, threads=threads)
-    sets = [files.read_dataset(*pair) for pair in _pair_files(coco, images, "--coco", "--images")]
-    results = []
-    for each in sets:
-        with TaskProgress(sys.stderr) as progress:
-            progress.start(f"judging on {each.source.name}", len(each.images))
-            results.append(
-                evaluate_detections(run_detector(opened, each, progress.advance), each, opened.card)
-            )
+    loaded = MaskRCNN.open(detector, device=device, threads=threads)
+    datasets = [read_dataset(*pair) for pair in _pair_files(coco, images, "--coco", "--images")]
+    metrics = []
+    with ConsoleProgress() as progress:
+        for dataset in datasets:
+            progress.start(f"evaluating on {dataset.source.name}", len(dataset.images))
+            metrics.append(evaluate_detector(loaded, dataset, progress.advance))
     if json_output:
-        typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
+        typer.echo(json.dumps([metric.model_dump() for metric in metrics], indent=2))
         return
-    for result in results:
-        _print_measurement(result)
+    for metric in metrics:
+        _print_metrics(metric)
 
 
 def export(
@@ -175,40 +173,40 @@ def export(
         Path, typer.Option("-o", "--output", help="The detector's file, .onnx.")
     ] = Path("detector.onnx"),
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch torchvision's COCO weights first, 186 MB.")
+        bool, typer.Option("--download", help="Download torchvision's COCO weights first (186 MB).")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a detector's file of torchvision's full Mask R-CNN, for COCO's 80 categories."""
+    """Export torchvision's Mask R-CNN, with COCO's 80 categories, as a detector's file."""
     from burnish.detection.training.torchvision_weights import export_resnet50
 
     typer.echo(export_resnet50(weights, output, download=download, overwrite=overwrite))
 
 
-def compose(
-    cut_outs: Annotated[Path, typer.Option(help="Folder of pictures of objects with alpha.")],
+def synthesize(
+    cut_outs: Annotated[Path, typer.Option(help="Folder of images of objects with alpha.")],
     backgrounds: Annotated[Path, typer.Option(help="Folder of photos to paste them into.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")],
-    count: Annotated[int, typer.Option(min=1, help="How many composites.")] = 100,
+    count: Annotated[int, typer.Option(min=1, help="Number of composites.")] = 100,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="A class whose cut-outs lie in a folder of that name."),
+        typer.Option("--class", help="A class with cut-outs in a subfolder of that name."),
     ] = None,
-    rest: Annotated[str, typer.Option(help="The class of all others.")] = "object",
+    other_class: Annotated[str, typer.Option(help="The class of all others.")] = "object",
     width: Annotated[int, typer.Option(min=64, help="In pixels.")] = 480,
     height: Annotated[int, typer.Option(min=64, help="In pixels.")] = 320,
-    seed: Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
 ) -> None:
-    """Paste cut-outs into photos; writes composites and a COCO file with their exact outlines."""
-    from burnish.cli.task_progress import TaskProgress
+    """Paste cut-outs into photos, and write the composites with a COCO file of their outlines."""
+    from burnish.cli.progress import ConsoleProgress
     from burnish.detection.training.cut_outs import read_cut_outs
-    from burnish.detection.training.synthesize import synthesize_dataset as composed
+    from burnish.detection.training.synthesize import synthesize_dataset
 
-    read = read_cut_outs(cut_outs, [*(classes or []), rest], rest)
-    with TaskProgress(sys.stderr) as progress:
-        progress.start("composing", count)
-        path = composed(
-            read,
+    loaded = read_cut_outs(cut_outs, [*(classes or []), other_class], other_class)
+    with ConsoleProgress() as progress:
+        progress.start("compositing", count)
+        path = synthesize_dataset(
+            loaded,
             backgrounds,
             output,
             count=count,
@@ -222,7 +220,7 @@ def compose(
 def explain(
     photo: Annotated[Path, typer.Argument(help="A photo.", readable=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page, an .html file.")],
-    detector: Annotated[str, typer.Option(help="A detector's name, or an .onnx file.")] = "light",
+    detector: Annotated[str, typer.Option(help="Name of a detector, or an .onnx file.")] = "light",
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="The lowest score that is shown.")
     ] = 0.3,
@@ -230,28 +228,25 @@ def explain(
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show how a detector came to what it found: anchors, proposals, boxes and masks, on a page."""
+    """Show the steps of a detection on a page: anchors, proposals, boxes and masks."""
     from burnish.detection.detect import MaskRCNN
-    from burnish.detection.training.explain import write_explanation as explained
-    from burnish.files import check_absent, check_not_input
+    from burnish.detection.training.explain import write_explanation
+    from burnish.files import check_absent, check_no_input
 
     check_absent(output, overwrite=overwrite)
-    check_not_input(output, [photo, Path(detector)])
-    opened = MaskRCNN.open(detector, device=device, threads=threads)
-    typer.echo(explained(opened, photo, output, threshold=threshold, overwrite=overwrite))
+    check_no_input(output, [photo, Path(detector)])
+    loaded = MaskRCNN.open(detector, device=device, threads=threads)
+    typer.echo(write_explanation(loaded, photo, output, threshold=threshold, overwrite=overwrite))
 
 
 def _pair_files(
-    files: list[Path], folders: list[Path], one: str, other: str
+    files: list[Path], folders: list[Path], file_option: str, folder_option: str
 ) -> tuple[tuple[Path, Path], ...]:
-    from burnish.errors import UsageError
-
     if len(files) != len(folders):
         raise UsageError(
-            f"{one} and {other}",
-            expected="as many folders as files",
-            got=f"{len(files)} and {len(folders)}",
-            remedy=f"give {other} once for each {one}, in the same order",
+            folder_option,
+            f"{len(folders)} folders for {len(files)} files of {file_option}",
+            f"give {folder_option} once for each {file_option}, in the same order",
         )
     return tuple(zip(files, folders, strict=True))
 
@@ -262,17 +257,15 @@ _COCO_METRICS = (
 )
 
 
-def _print_measurement(measured: "CocoMetrics") -> None:
-    typer.echo(
-        f"{measured.dataset}: {measured.photo_count} photos, {measured.object_count} objects"
-    )
+def _print_metrics(metrics: "CocoMetrics") -> None:
+    typer.echo(f"{metrics.dataset}: {metrics.photo_count} photos, {metrics.object_count} objects")
     typer.echo(f"{'':12}{'boxes':>8}{'masks':>8}")
-    for name, box, mask in zip(_COCO_METRICS, measured.box, measured.mask, strict=True):
+    for name, box, mask in zip(_COCO_METRICS, metrics.box, metrics.mask, strict=True):
         typer.echo(f"{name:12}{_percent(box)}{_percent(mask)}")
-    for name, mask in measured.mask_ap_by_class.items():
-        typer.echo(f"AP of masks, {name}: {_percent(mask).strip()}")
+    for name, mask in metrics.mask_ap_by_class.items():
+        typer.echo(f"mask AP of {name}: {_percent(mask).strip()}")
 
 
 def _percent(fraction: float) -> str:
-    """Write a share in percent; there is none where no object is of the kind."""
+    """Return a fraction in percent, or a dash for the -1 that stands for an undefined metric."""
     return f"{100 * fraction:8.1f}" if fraction >= 0 else f"{'-':>8}"

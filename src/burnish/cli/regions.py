@@ -2,12 +2,15 @@
 
 import typer
 
-from burnish.cli import region_edits, region_list
-from burnish.cli import region_training as regions_learning
+from burnish.cli import region_edits, region_list, region_training
 
+app = typer.Typer(rich_markup_mode=None)
 regions = typer.Typer(
-    no_args_is_help=True, help="Objects in photos: what there is, edits that keep to it, detectors."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Objects in photos: what there is, edits that keep to it, detectors.",
 )
 region_list.register(regions)
 region_edits.register(regions)
-regions_learning.register(regions)
+region_training.register(regions)
+app.add_typer(regions, name="regions")

@@ -1,32 +1,57 @@
-"""`burnish again`: what was done to one photo, done to others."""
+"""`burnish replay`: repeat the edits of one photo or video on others."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from burnish.cli.batch_options import BatchOptions, with_batch_options
-from burnish.cli.options import Device, Engine, Photos, Threads, with_operator_params
-from burnish.params import Value
-from burnish.regions.options import RegionOptions
+from burnish.cli.batch import BatchOptions
+from burnish.cli.operator_options import OperatorCommand, find_params, operator_params
+from burnish.cli.options import Device, Engine, Photos, Threads, expand
+from burnish.errors import UsageError
+from burnish.operators.registry import OPERATORS
+from burnish.params import AnyParam
 from burnish.runtime.engines import DEFAULT_ENGINE
 
+app = typer.Typer(rich_markup_mode=None)
 
-@with_batch_options
-@with_operator_params
-def again(
-    made: Annotated[
-        Path, typer.Argument(help="A photo or film that burnish made, and that says how.")
-    ],
+
+class ReplayCommand(OperatorCommand):
+    """A command that takes the parameters of all operators in the history of a file."""
+
+    operator_arguments = ("edited",)
+
+    def find_params(self, spec: str) -> Sequence[AnyParam]:
+        """Return the parameters of the operators that a file was edited with."""
+        from burnish.editing.history import read_history
+        from burnish.regions.edits.table import EDITS
+        from burnish.runtime.model_registry import model_names
+
+        params: list[AnyParam] = []
+        for name in (record.operator for record in read_history(Path(spec))):
+            if name in EDITS:
+                params += EDITS[name].params
+            elif name in OPERATORS or name in model_names():
+                params += find_params(name)
+            else:  # never opened as a path: the file may come from a stranger
+                raise UsageError(name, "is not an operator of burnish", "name its model file")
+        return params
+
+
+@app.command(cls=ReplayCommand)
+@expand
+def replay(
+    context: typer.Context,
+    edited: Annotated[Path, typer.Argument(help="A photo or video that burnish edited.")],
     photos: Photos,
-    batch: BatchOptions,
     model: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="The file of a network that does not come with burnish."),
+        typer.Option(help="The file of a network that does not ship with burnish; repeatable."),
     ] = None,
     detector: Annotated[
         str | None,
-        typer.Option(help="The file of a detector that does not come with burnish."),
+        typer.Option(help="The file of a detector that does not ship with burnish."),
     ] = None,
     objects: Annotated[
         Path | None, typer.Option(help="The file of objects that a region was taken from.")
@@ -38,24 +63,31 @@ def again(
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
     *,
-    params: dict[str, Value],
+    batch: BatchOptions,
 ) -> None:
-    """Do to photos and films what was done to the first: operators, values, networks, order."""
+    """Repeat the edits of one photo or video on others.
+
+    EDITED names the operators, their order, parameters and networks. A parameter given here
+    replaces its recorded value; `burnish replay EDITED --help` lists them.
+    """
     from burnish.cli.batch import collect_paths, run
     from burnish.editing.history import read_history
-    from burnish.editing.replay import replay as repeat
+    from burnish.editing.replay import replay as load_replay
+    from burnish.regions.options import RegionOptions
 
-    finding = RegionOptions(detector=detector, objects=objects)
-    edit = repeat(
-        read_history(made),
+    params = operator_params(context)
+    options = RegionOptions(detector=detector, objects=objects)
+    source = None
+    if options.selects_objects:
+        source = options.open_object_source(device=device, threads=threads)
+    edit = load_replay(
+        read_history(edited),
         params,
         models=model or (),
-        finder=finding.open_object_source(device=device, threads=threads)
-        if finding.selects_objects
-        else None,
+        finder=source,
         mask=mask,
         device=device,
         threads=threads,
         engine=engine,
     )
-    run(edit, photos, batch, collect_paths(made, model, params, detector, objects, mask))
+    run(edit, photos, batch, collect_paths(edited, model, params, detector, objects, mask))

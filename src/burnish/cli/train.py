@@ -1,138 +1,137 @@
-"""`burnish train`: learn a network from an operator or from pairs of photos."""
+"""`burnish train`: train a network on an operator or on pairs of photos."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from burnish.cli.options import Overwrite, with_operator_params
+from burnish.cli.operator_options import OperatorCommand, operator_params
+from burnish.cli.options import Overwrite
 from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
-from burnish.params import Value
 from burnish.training.config import TrainConfig
 
+app = typer.Typer(rich_markup_mode=None)
 
-@with_operator_params
+
+@app.command(cls=OperatorCommand)
 def train(
+    context: typer.Context,
     operator: Annotated[
         str,
         typer.Argument(
-            help="An operator's name, python:module:function, 'command:prog {input} {output}' or "
+            help="Name of an operator, python:module:function, 'command:prog {input} {output}' or "
             "pairs:FOLDER (with before/ and after/)."
         ),
     ],
     photos: Annotated[
-        Path | None, typer.Option(help="Folder of photos to learn from (not for pairs:).")
+        Path | None, typer.Option(help="Folder of training photos (not for pairs:).")
     ] = None,
-    held_out: Annotated[
+    validation: Annotated[
         Path | None,
-        typer.Option(help="Folder of photos to judge on; by default one photo in ten is held out."),
+        typer.Option(help="Folder of validation photos. [default: one in ten of --photos]"),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The model file; NAME.onnx by default.")
+        Path | None,
+        typer.Option("-o", "--output", help="The model file. [default: OPERATOR.onnx]"),
     ] = None,
     network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")] = DEFAULT_NETWORK,
     slider: Annotated[
         list[str] | None,
         typer.Option(
-            help="A parameter to learn over its whole range, or NAME=LOW:HIGH; may be repeated."
+            metavar="NAME[=LOW:HIGH]",
+            help="A parameter that stays adjustable, over its whole range or a part of it; "
+            "may be repeated.",
         ),
     ] = None,
-    thumbnail: Annotated[
+    global_context: Annotated[
         bool | None,
         typer.Option(
-            "--thumbnail/--no-thumbnail",
-            help="Whether the network sees the whole photo, small; by default for operators that "
-            "look far.",
-            show_default=False,
+            "--global-context/--no-global-context",
+            help="Whether the network also sees a thumbnail of the whole photo. "
+            "[default: for operators that need it]",
         ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="How long to train: 30m, 1h30m. By default 30m.")
+        str | None, typer.Option(help="Training time, such as 1h30m. [default: 30m]")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Train so many steps instead of a budget.")
+        int | None, typer.Option(min=1, help="Number of training steps, instead of a budget.")
     ] = None,
-    start_from: Annotated[
+    init_from: Annotated[
         str | None,
         typer.Option(
-            help="A model of the same network to go on from, by name or as an .onnx file; by "
-            "default from random weights."
+            help="Name or .onnx file of a model of the same network to start from. "
+            "[default: random weights]"
         ),
     ] = None,
-    run_folder: Annotated[
+    run_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder for checkpoint, log and early pictures; runs/NAME by default."),
+        typer.Option(help="Folder for checkpoint, log and previews. [default: runs/NAME]"),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Crops a step; by default as suits the network.")
+        int | None, typer.Option(min=1, help="Crops per step. [default: set by the network]")
     ] = None,
     crop: Annotated[
         int | None,
-        typer.Option(min=16, help="Side of a crop in pixels; by default as suits the network."),
+        typer.Option(min=16, help="Side of a crop in pixels. [default: set by the network]"),
     ] = None,
-    peak_rate: Annotated[
+    max_lr: Annotated[
         float | None,
-        typer.Option(min=0, help="The highest learning rate; by default as suits the network."),
+        typer.Option(min=0, help="Peak learning rate. [default: set by the network]"),
     ] = None,
-    draws: Annotated[
-        int,
-        typer.Option(min=1, help="Random values of the sliders that each photo is learnt at."),
+    slider_samples: Annotated[
+        int, typer.Option(min=1, help="Random slider values at which each photo is computed.")
     ] = TrainConfig.slider_samples,
-    slider_share: Annotated[
+    slider_fraction: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="The share of the training, at its end, that is the sliders'."
+            min=0, max=1, help="Fraction of the training, at its end, that trains the sliders."
         ),
     ] = TrainConfig.slider_fraction,
-    drawn: Annotated[
+    synthetic: Annotated[
         float,
         typer.Option(
             min=0,
             max=1,
-            help="Drawn pictures, of flat areas, slopes and plain shapes, to learn for each photo.",
+            help="Synthetic images (flat areas, gradients, plain shapes) per training photo.",
         ),
     ] = TrainConfig.synthetic_fraction,
-    short_side: Annotated[
+    size: Annotated[
         list[int] | None,
         typer.Option(
             min=16,
-            help="Each photo is also learnt at this shorter side, in pixels; may be repeated. "
-            f"By default {', '.join(map(str, TrainConfig.short_sides))}.",
+            help="Train on each photo at this shorter side in pixels, too; may be repeated. "
+            f"[default: {', '.join(map(str, TrainConfig.short_sides))}]",
         ),
     ] = None,
-    largest: Annotated[
-        int, typer.Option(min=16, help="Bring photos down to this longer side first, in pixels.")
+    max_size: Annotated[
+        int, typer.Option(min=16, help="Shrink photos to this longer side in pixels first.")
     ] = TrainConfig.max_size,
     seed: Annotated[
-        int, typer.Option(min=0, help="Every random choice follows from it.")
+        int, typer.Option(min=0, help="Seed of all random choices.")
     ] = TrainConfig.seed,
-    save_every: Annotated[
-        float, typer.Option(min=0, help="Seconds between two checkpoints.")
-    ] = 60.0,
-    licence: Annotated[
-        str, typer.Option(help="Who may use the model, said on its card.")
-    ] = "unstated",
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
+    licence: Annotated[str, typer.Option(help="Who may use the model, for its card.")] = "unstated",
     overwrite: Overwrite = False,
-    *,
-    params: dict[str, Value],
 ) -> None:
-    """Learn a network from an operator; resumes an interrupted run.
+    """Train a network on an operator. An interrupted training resumes.
+
+    `burnish train OPERATOR --help` also lists the parameters of that operator.
 
     Several processes: torchrun --nproc-per-node N -m burnish train ...
     """
-    from burnish.cli.training_progress import TrainingProgress
+    from burnish.cli.progress import ConsoleProgress
     from burnish.runtime.model_registry import find_model
     from burnish.training.pipeline import train_and_export
     from burnish.training.request import validate_request
 
-    order = validate_request(
+    request = validate_request(
         operator,
-        params=params,
+        params=operator_params(context),
         photos=photos,
-        validation=held_out,
+        validation=validation,
         output=output,
-        run_dir=run_folder,
+        run_dir=run_dir,
         overwrite=overwrite,
         licence=licence,
         save_every=save_every,
@@ -140,26 +139,26 @@ def train(
         budget=budget,
         steps=steps,
         sliders=slider or (),
-        global_context=thumbnail,
-        init_from=find_model(start_from) if start_from else None,
-        draws=draws,
-        slider_share=slider_share,
-        drawn=drawn,
-        short_sides=tuple(short_side) if short_side else None,
-        largest=largest,
+        global_context=global_context,
+        init_from=find_model(init_from) if init_from else None,
+        slider_samples=slider_samples,
+        slider_fraction=slider_fraction,
+        synthetic_fraction=synthetic,
+        short_sides=tuple(size) if size else None,
+        max_size=max_size,
         batch=batch,
         crop=crop,
-        peak_rate=peak_rate,
+        max_lr=max_lr,
         seed=seed,
     )
-    with TrainingProgress(sys.stderr) as progress:
-        published = train_and_export(order, progress)
-    if published is None:  # another process of the same training has the result
+    with ConsoleProgress() as progress:
+        model = train_and_export(request, progress)
+    if model is None:  # only the first of several processes has the model
         return
-    typer.echo(f"{published.path}")
-    for judgement in published.validation:
-        report = judgement.report
+    typer.echo(f"{model.path}")
+    for validated in model.validation:
+        report = validated.report
         typer.echo(
-            f"{report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst, untouched "
-            f"{report.identity.psnr:.2f}: {judgement.photos}"
+            f"{report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst, unedited "
+            f"{report.identity.psnr:.2f}: {validated.photos}"
         )
