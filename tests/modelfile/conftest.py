@@ -1,4 +1,4 @@
-"""A valid model made with onnx alone, so that each test can break one thing about it."""
+"""A valid model file made with onnx alone, so that each test can break one thing in it."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,10 +7,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from burnish.errors import ModelError
 from burnish.modelfile.card import Card
+from burnish.modelfile.reader import parse_model
 
 Graph = onnx.GraphProto
-FREE: Sequence[str | int] = ("batch", 3, "height", "width")
+FREE_SHAPE: Sequence[str | int] = ("batch", 3, "height", "width")
 
 
 @pytest.fixture
@@ -63,22 +65,38 @@ def graph() -> Graph:
     return helper.make_graph(
         [helper.make_node("Conv", ["image", "weight"], ["result"], pads=[1, 1, 1, 1])],
         "soft",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, FREE)],
-        [helper.make_tensor_value_info("result", TensorProto.FLOAT, FREE)],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, FREE_SHAPE)],
+        [helper.make_tensor_value_info("result", TensorProto.FLOAT, FREE_SHAPE)],
         [numpy_helper.from_array(weight, "weight")],
     )
 
 
 @pytest.fixture
-def pack(card: Card) -> Callable[..., bytes]:
-    """Return a function from a graph to a model file's bytes."""
+def model_bytes(card: Card) -> Callable[..., bytes]:
+    """Return a function from a graph to the bytes of a model file."""
 
-    def pack(graph: Graph, text: str | None = card.model_dump_json(), opset: int = 18) -> bytes:
+    def model_bytes(
+        graph: Graph, card_text: str | None = card.model_dump_json(), opset: int = 18
+    ) -> bytes:
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
         )
-        if text is not None:
-            model.metadata_props.add(key=Card.metadata_key, value=text)
+        if card_text is not None:
+            model.metadata_props.add(key=Card.metadata_key, value=card_text)
         return model.SerializeToString()
 
-    return pack
+    return model_bytes
+
+
+@pytest.fixture
+def rejection() -> Callable[[bytes], str]:
+    """Return a function from the bytes of an invalid file to the message, which is one line."""
+
+    def rejection(data: bytes) -> str:
+        with pytest.raises(ModelError) as caught:
+            parse_model(data, "soft.onnx")
+        assert caught.value.where == "soft.onnx"
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return rejection

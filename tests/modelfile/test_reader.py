@@ -12,23 +12,19 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile import reader as reader
+from burnish.modelfile import reader
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import parse_model, read_model
 
-Pack = Callable[..., bytes]
+ModelBytes = Callable[..., bytes]
+Rejection = Callable[[bytes], str]
 Graph = onnx.GraphProto
 
 
-def refusal(data: bytes) -> str:
-    with pytest.raises(ModelError) as caught:
-        parse_model(data, "soft.onnx")
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_valid_file_is_read(tmp_path: Path, graph: Graph, pack: Pack, card: Card) -> None:
-    data = pack(graph)
+def test_read_model_returns_card_bytes_and_hash(
+    tmp_path: Path, graph: Graph, model_bytes: ModelBytes, card: Card
+) -> None:
+    data = model_bytes(graph)
     path = tmp_path / "söft.onnx"
     path.write_bytes(data)
     file = read_model(path)
@@ -37,7 +33,7 @@ def test_valid_file_is_read(tmp_path: Path, graph: Graph, pack: Pack, card: Card
     assert file.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_reading_needs_no_torch_and_importing_no_onnx() -> None:
+def test_import_of_reader_loads_no_torch_and_no_onnx() -> None:
     code = "import burnish.modelfile.reader, sys; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -46,59 +42,67 @@ def test_reading_needs_no_torch_and_importing_no_onnx() -> None:
     assert not {"torch", "onnx", "onnxruntime"} & set(loaded)
 
 
-def test_missing_file_folder_and_large_file(
+def test_read_model_rejects_missing_file_folder_and_large_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelError, match="no such file"):
         read_model(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="a folder"):
+    with pytest.raises(ModelError, match="folder"):
         read_model(tmp_path)
-    (tmp_path / "large.onnx").write_bytes(bytes(2000))
-    monkeypatch.setattr(reader, "MAX_FILE_BYTES", 1000)
-    with pytest.raises(ModelError, match="of at most"):
+    (tmp_path / "large.onnx").write_bytes(bytes(2**21))
+    monkeypatch.setattr(reader, "MAX_FILE_BYTES", 2**20)
+    with pytest.raises(ModelError, match="2 MiB, more than 1 MiB"):
         read_model(tmp_path / "large.onnx")
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_bytes(seed: int) -> None:
-    assert "soft.onnx" in refusal(np.random.default_rng(seed).bytes(500))
+def test_random_bytes_are_rejected(rejection: Rejection, seed: int) -> None:
+    assert rejection(np.random.default_rng(seed).bytes(500))
 
 
-def test_no_bytes() -> None:
-    assert "expected" in refusal(b"")
+def test_empty_file_is_rejected(rejection: Rejection) -> None:
+    assert rejection(b"")
 
 
-def test_truncated_anywhere(graph: Graph, pack: Pack) -> None:
-    data = pack(graph)
-    messages = [refusal(data[:end]) for end in range(0, len(data) - 1, 7)]
+def test_file_truncated_anywhere_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
+    data = model_bytes(graph)
+    messages = [rejection(data[:end]) for end in range(0, len(data) - 1, 7)]
     assert len(messages) > 100
 
 
-def test_pickle_and_torch_archive(tmp_path: Path) -> None:
-    assert "an ONNX model" in refusal(pickle.dumps({"weights": [1.0, 2.0]}))
+def test_pickle_and_torch_archive_are_rejected(tmp_path: Path, rejection: Rejection) -> None:
+    assert "not an ONNX model" in rejection(pickle.dumps({"weights": [1.0, 2.0]}))
     archive = tmp_path / "model.pt"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("archive/data.pkl", pickle.dumps([1]))
-    assert "an ONNX model" in refusal(archive.read_bytes())
+    assert "not an ONNX model" in rejection(archive.read_bytes())
 
 
-def test_no_card_two_cards_and_a_broken_card(graph: Graph, pack: Pack, card: Card) -> None:
-    assert "one model card" in refusal(pack(graph, text=None))
-    assert "a valid model card" in refusal(pack(graph, text="{}"))
-    model = onnx.load_model_from_string(pack(graph))
+def test_file_needs_exactly_one_valid_card(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection, card: Card
+) -> None:
+    assert "0 entries burnish.card" in rejection(model_bytes(graph, card_text=None))
+    assert "card is not valid" in rejection(model_bytes(graph, card_text="{}"))
+    model = onnx.load_model_from_string(model_bytes(graph))
     model.metadata_props.add(key=Card.metadata_key, value=card.model_dump_json())
-    assert "soft.onnx" in refusal(model.SerializeToString())
+    assert rejection(model.SerializeToString())
 
 
-def test_external_data_is_refused(graph: Graph, pack: Pack) -> None:
+def test_external_weight_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
     weight = graph.initializer[0]
     weight.ClearField("raw_data")
     weight.data_location = TensorProto.EXTERNAL
     weight.external_data.add(key="location", value="../../../../etc/passwd")
-    assert "weights inside the file" in refusal(pack(graph))
+    assert "in another file" in rejection(model_bytes(graph))
 
 
-def test_external_data_in_a_constant_is_refused(graph: Graph, pack: Pack) -> None:
+def test_external_constant_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
     weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3, 3, 3, 3])
     weight.data_location = TensorProto.EXTERNAL
     weight.external_data.add(key="location", value="/etc/passwd")
@@ -107,7 +111,7 @@ def test_external_data_in_a_constant_is_refused(graph: Graph, pack: Pack) -> Non
     nodes = [constant, *graph.node]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
-    assert "weights inside the file" in refusal(pack(graph))
+    assert "in another file" in rejection(model_bytes(graph))
 
 
 @pytest.mark.parametrize(
@@ -115,72 +119,83 @@ def test_external_data_in_a_constant_is_refused(graph: Graph, pack: Pack) -> Non
     [("Conv", "com.evil"), ("FusedConv", "com.microsoft"), ("Loop", ""), ("If", ""), ("Scan", "")]
     + [(op, "") for op in ("ConstantOfShape", "Expand", "Tile", "Range", "Softmax")],
 )
-def test_other_operators_are_refused(graph: Graph, pack: Pack, op: str, domain: str) -> None:
+def test_other_operator_or_domain_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection, op: str, domain: str
+) -> None:
     graph.node[0].op_type, graph.node[0].domain = op, domain
-    assert op in refusal(pack(graph))
+    assert op in rejection(model_bytes(graph))
 
 
-def test_other_domain_functions_and_sets_are_refused(graph: Graph, pack: Pack) -> None:
-    model = onnx.load_model_from_string(pack(graph))
+def test_other_operator_sets_and_local_functions_are_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
+    model = onnx.load_model_from_string(model_bytes(graph))
     model.opset_import.append(helper.make_opsetid("com.evil", 1))
-    assert "com.evil" in refusal(model.SerializeToString())
-    model = onnx.load_model_from_string(pack(graph))
+    assert "com.evil" in rejection(model.SerializeToString())
+    model = onnx.load_model_from_string(model_bytes(graph))
     model.functions.add(name="f", domain="local")
-    assert "one plain graph" in refusal(model.SerializeToString())
-    assert "ai.onnx 9" in refusal(pack(graph, opset=9))
-    assert "ai.onnx 99" in refusal(pack(graph, opset=99))
+    assert "functions" in rejection(model.SerializeToString())
+    assert "ai.onnx 9" in rejection(model_bytes(graph, opset=9))
+    assert "ai.onnx 99" in rejection(model_bytes(graph, opset=99))
 
 
-def test_graph_hidden_in_an_allowed_node_is_refused(graph: Graph, pack: Pack) -> None:
-    inner = Graph()
-    inner.CopyFrom(graph)
-    graph.node[0].attribute.append(helper.make_attribute("body", inner))
-    assert "only operators" in refusal(pack(graph))
+def test_subgraph_in_an_allowed_node_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
+    subgraph = Graph()
+    subgraph.CopyFrom(graph)
+    graph.node[0].attribute.append(helper.make_attribute("body", subgraph))
+    assert "'Conv' is not allowed" in rejection(model_bytes(graph))
 
 
-@pytest.mark.parametrize("end", ["input", "output"])
+@pytest.mark.parametrize("direction", ["input", "output"])
 @pytest.mark.parametrize(
-    ("name", "element", "dims"),
+    ("name", "dtype", "dims", "words"),
     [
-        ("other", TensorProto.FLOAT, ["b", 3, "h", "w"]),
-        (None, TensorProto.UINT8, ["b", 3, "h", "w"]),
-        (None, TensorProto.FLOAT, ["b", 4, "h", "w"]),
-        (None, TensorProto.FLOAT, ["b", 3, 480, 640]),
-        (None, TensorProto.FLOAT, [8, 3, "h", "w"]),
-        (None, TensorProto.FLOAT, ["b", "h", "w"]),
+        ("other", TensorProto.FLOAT, ["b", 3, "h", "w"], "['other']"),
+        (None, TensorProto.UINT8, ["b", 3, "h", "w"], "UINT8, not float32"),
+        (None, TensorProto.FLOAT, ["b", 4, "h", "w"], "[None, 4, None, None]"),
+        (None, TensorProto.FLOAT, ["b", 3, 480, 640], "[None, 3, 480, 640]"),
+        (None, TensorProto.FLOAT, [8, 3, "h", "w"], "[8, 3, None, None]"),
+        (None, TensorProto.FLOAT, ["b", "h", "w"], "[None, None, None]"),
     ],
 )
-def test_other_ends_are_refused(
-    graph: Graph, pack: Pack, end: str, name: str | None, element: int, dims: list[str | int]
+def test_other_input_or_output_is_rejected(
+    graph: Graph,
+    model_bytes: ModelBytes,
+    rejection: Rejection,
+    direction: str,
+    name: str | None,
+    dtype: int,
+    dims: list[str | int],
+    words: str,
 ) -> None:
-    ends = getattr(graph, end)
-    right = ends[0].name
+    value = getattr(graph, direction)[0]
+    original_name = value.name
     if name:
-        port = getattr(graph.node[0], end)
-        port[0] = name
-    ends[0].CopyFrom(helper.make_tensor_value_info(name or right, element, dims))
-    said = f"{right}: batch x 3 x height x width"
-    if element != TensorProto.FLOAT:
-        said = f"{right}: float32, got UINT8"
-    elif name:
-        said = {"input": "the input image", "output": "one output, result, got ['other']"}[end]
-    assert said in refusal(pack(graph))
+        getattr(graph.node[0], direction)[0] = name
+    value.CopyFrom(helper.make_tensor_value_info(name or original_name, dtype, dims))
+    message = rejection(model_bytes(graph))
+    assert original_name in message
+    assert words in message
 
 
-def test_two_inputs_are_refused(graph: Graph, pack: Pack) -> None:
+def test_unknown_second_input_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
     graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
-    assert "the input image, and params, thumbnail and with it places at most" in refusal(
-        pack(graph)
-    )
+    assert "its inputs are ['image', 'mask']" in rejection(model_bytes(graph))
 
 
-def test_result_of_another_size_is_refused(graph: Graph, pack: Pack) -> None:
+def test_output_of_another_size_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
     graph.node[0].attribute[0].CopyFrom(helper.make_attribute("pads", [0, 0, 0, 0]))
-    assert "a result of 3 x 8191 x 8191, got 3 x 8189 x 8189" in refusal(pack(graph))
+    assert "3 x 8191 x 8191 is 3 x 8189 x 8189" in rejection(model_bytes(graph))
 
 
-def test_graph_that_needs_more_memory_than_its_card_says_is_refused(
-    graph: Graph, pack: Pack
+def test_card_that_understates_memory_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
 ) -> None:
     wide = numpy_helper.from_array(np.zeros((500, 3, 1, 1), np.float32), "wide")
     narrow = numpy_helper.from_array(np.zeros((3, 500, 1, 1), np.float32), "narrow")
@@ -188,49 +203,55 @@ def test_graph_that_needs_more_memory_than_its_card_says_is_refused(
     graph.initializer.extend([wide, narrow])
     graph.node.append(helper.make_node("Conv", ["image", "wide"], ["many"]))
     graph.node.append(helper.make_node("Conv", ["many", "narrow"], ["result"]))
-    assert "expected 3 values a pixel, as its card says, got a graph that needs 503" in refusal(
-        pack(graph)
-    )
+    message = rejection(model_bytes(graph))
+    assert "peak_activations_per_pixel 3" in message
+    assert "503" in message
 
 
-def test_graph_whose_sizes_contradict_is_refused(graph: Graph, pack: Pack) -> None:
+def test_graph_with_contradicting_sizes_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
     graph.initializer.append(numpy_helper.from_array(np.ones((1, 5, 1, 1), np.float32), "five"))
     graph.node[0].output[0] = "three"
     graph.node.append(helper.make_node("Add", ["three", "five"], ["result"]))
-    assert "sizes fit together" in refusal(pack(graph))
+    assert "do not fit together" in rejection(model_bytes(graph))
 
 
-def test_halo_that_is_less_than_the_graph_sees_is_refused(
-    graph: Graph, pack: Pack, card: Card
+def test_card_that_understates_the_halo_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection, card: Card
 ) -> None:
     text = card.model_copy(update={"halo": 0}).model_dump_json()
-    assert "a halo of 0 px, as its card says, got a graph that needs 1" in refusal(
-        pack(graph, text=text)
-    )
+    assert "halo 0, its graph needs 1" in rejection(model_bytes(graph, card_text=text))
 
 
-def test_many_nodes_and_many_links_are_refused(graph: Graph, pack: Pack) -> None:
+def test_too_many_nodes_or_edges_are_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
     graph.node.append(helper.make_node("Concat", ["image"] * 1000, ["many"], axis=1))
-    assert "at most 128 inputs and outputs a node, got 1001" in refusal(pack(graph))
+    assert "1001 inputs and outputs" in rejection(model_bytes(graph))
     del graph.node[1:]
     graph.node.extend(helper.make_node("Relu", ["image"], [f"r{i}"]) for i in range(1000))
-    assert "at most 1000 nodes, got 1001" in refusal(pack(graph))
+    assert "1001 nodes" in rejection(model_bytes(graph))
 
 
-def test_card_that_is_no_text_is_refused(graph: Graph, pack: Pack) -> None:
-    data = pack(graph).replace(b"Softening", b"Softenin\xff")
-    assert "a model card in UTF-8" in refusal(data)
+def test_card_that_is_not_utf8_is_rejected(
+    graph: Graph, model_bytes: ModelBytes, rejection: Rejection
+) -> None:
+    data = model_bytes(graph).replace(b"Softening", b"Softenin\xff")
+    assert "not UTF-8" in rejection(data)
 
 
-def test_damage_anywhere_is_told_in_words_or_harmless(graph: Graph, pack: Pack) -> None:
-    data = pack(graph)
+def test_a_damaged_byte_raises_model_error_or_is_harmless(
+    graph: Graph, model_bytes: ModelBytes
+) -> None:
+    data = model_bytes(graph)
     random = np.random.default_rng(5)
-    refused = 0
+    rejected = 0
     for _ in range(400):
         damaged = bytearray(data)
         damaged[random.integers(len(data))] = random.integers(256)
         try:
             parse_model(bytes(damaged), "soft.onnx")
         except ModelError as error:
-            refused += "soft.onnx: expected" in str(error)
-    assert refused > 100
+            rejected += error.where == "soft.onnx"
+    assert rejected > 100
