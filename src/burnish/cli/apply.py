@@ -7,7 +7,7 @@ import typer
 from burnish.cli.batch import BatchOptions
 from burnish.cli.operator_options import OperatorCommand, operator_params
 from burnish.cli.options import Device, Engine, OperatorOrModel, Photos, Threads, expand
-from burnish.cli.region_options import MaskOutput, SaveMask, with_region_options
+from burnish.cli.region_options import MaskOutput, SaveMask
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 
@@ -16,7 +16,6 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command(cls=OperatorCommand)
 @expand
-@with_region_options
 def apply(
     context: typer.Context,
     operator: OperatorOrModel,
@@ -29,7 +28,7 @@ def apply(
     engine: Engine = DEFAULT_ENGINE,
     *,
     batch: BatchOptions,
-    where: RegionOptions,
+    region: RegionOptions,
     save_mask: SaveMask = None,
 ) -> None:
     """Apply an operator to photos and videos.
@@ -43,11 +42,10 @@ def apply(
 
     params = operator_params(context)
     edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
-    if where != RegionOptions() or save_mask is not None:
+    if region != RegionOptions() or save_mask is not None:
         from burnish.editing.masked import MaskedEdit
+        from burnish.regions.region import open_region
 
-        keeping = MaskOutput(save_mask, photos, batch)
-        edit = MaskedEdit(
-            edit, where.to_region(device=device, threads=threads), keeping.mask_writer()
-        )
-    run(edit, photos, batch, collect_paths(operator, params, where, save_mask))
+        opened = open_region(region, device=device, threads=threads)
+        edit = MaskedEdit(edit, opened, MaskOutput(save_mask, photos, batch).mask_writer())
+    run(edit, photos, batch, collect_paths(operator, params, region, save_mask))

@@ -1,4 +1,4 @@
-"""`burnish regions`: what is in photos, edits that show there or do not, and detectors."""
+"""`burnish regions`: list the objects in photos, edit them, and train detectors."""
 
 import typer
 
@@ -8,7 +8,7 @@ app = typer.Typer(rich_markup_mode=None)
 regions = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Objects in photos: what there is, edits that keep to it, detectors.",
+    help="List and edit the objects in photos, and train detectors.",
 )
 region_list.register(regions)
 region_edits.register(regions)

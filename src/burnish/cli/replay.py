@@ -25,7 +25,7 @@ class ReplayCommand(OperatorCommand):
     def find_params(self, spec: str) -> Sequence[AnyParam]:
         """Return the parameters of the operators that a file was edited with."""
         from burnish.editing.history import read_history
-        from burnish.regions.edits.table import EDITS
+        from burnish.regions.registry import EDITS
         from burnish.runtime.model_registry import model_names
 
         params: list[AnyParam] = []
@@ -79,12 +79,14 @@ def replay(
     options = RegionOptions(detector=detector, objects=objects)
     source = None
     if options.selects_objects:
-        source = options.open_object_source(device=device, threads=threads)
+        from burnish.regions.object_sources import open_object_source
+
+        source = open_object_source(options, device=device, threads=threads)
     edit = load_replay(
         read_history(edited),
         params,
         models=model or (),
-        finder=source,
+        object_source=source,
         mask=mask,
         device=device,
         threads=threads,

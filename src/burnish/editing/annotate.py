@@ -1,17 +1,15 @@
-"""Numbered: a photo with its objects outlined and numbered, so that one can be asked for."""
+"""Draw the outlines and numbers of objects over an image."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from burnish.detection.instances import Instances, mask_crop
+from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_crop
 from burnish.editing.bitmap_font import render_text
 from burnish.regions.distance import erode
-from burnish.regions.select import MASK_THRESHOLD
-from burnish.types import Pixels
+from burnish.types import BoolMask, Pixels
 
-# Colours that are told apart, also on photos; the next object gets the next one.
+# Distinguishable colours; objects take them in turn.
 _COLOURS = np.array(
     [
         (1.0, 0.35, 0.2),
@@ -23,18 +21,18 @@ _COLOURS = np.array(
     ],
     np.float32,
 )
-# How much of its colour lies over an object.
+# Opacity of the colour over an object.
 _TINT = np.float32(0.35)
 
 
 def annotate(pixels: Pixels, instances: Instances, numbers: Sequence[int]) -> Pixels:
-    """Draw objects over a photo: tinted, outlined, each with its number in its middle.
+    """Tint and outline objects, and write their numbers in their centres.
 
     Shape: (H, W, 3) -> (H, W, 3)
 
     Parameters
     ----------
-    numbers : what each object is called
+    numbers : the number of each object
 
     Examples
     --------
@@ -46,34 +44,34 @@ def annotate(pixels: Pixels, instances: Instances, numbers: Sequence[int]) -> Pi
     canvas = pixels.copy()
     scale = max(1, round(max(pixels.shape[:2]) / 400))
     for index in range(len(instances)):
-        part, left, top = mask_crop(instances, index)
-        inside = part >= MASK_THRESHOLD
-        place = canvas[top : top + part.shape[0], left : left + part.shape[1]]
+        mask, left, top = mask_crop(instances, index)
+        inside = mask >= MASK_THRESHOLD
+        window = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
         colour = _COLOURS[(numbers[index] - 1) % len(_COLOURS)]
-        place[inside] += _TINT * (colour - place[inside])
-        place[inside & ~erode(inside, scale)] = colour
-    # Numbers last, so that none is under another object.
+        window[inside] += _TINT * (colour - window[inside])
+        window[inside & ~erode(inside, scale)] = colour
+    # Numbers come last, so that no object covers them.
     occupied = np.zeros(pixels.shape[:2], bool)
     for index in range(len(instances)):
         left, top, right, bottom = instances.boxes[index]
-        middle = (left + right) / 2, (top + bottom) / 2
-        _draw_label(canvas, occupied, str(numbers[index]), middle, scale)
+        centre = (left + right) / 2, (top + bottom) / 2
+        _draw_label(canvas, occupied, str(numbers[index]), centre, scale)
     return canvas
 
 
 def _draw_label(
-    canvas: Pixels, occupied: NDArray[np.bool_], text: str, middle: tuple[float, float], scale: int
+    canvas: Pixels, occupied: BoolMask, text: str, centre: tuple[float, float], scale: int
 ) -> None:
-    """Write in black on white, as near to a place as the picture and other numbers leave room."""
+    """Write black on white, as close to a point as the border and other labels permit."""
     ink = np.pad(render_text(text)[:, :-1], 2).repeat(scale, axis=0).repeat(scale, axis=1)
     height, width = ink.shape
-    for away in (0, 1, -1, 2, -2, 3, -3):
-        top = middle[1] - height / 2 + away * height
+    for line in (0, 1, -1, 2, -2, 3, -3):
+        top = centre[1] - height / 2 + line * height
         top = int(np.clip(top, 0, max(0, canvas.shape[0] - height)))
-        left = int(np.clip(middle[0] - width / 2, 0, max(0, canvas.shape[1] - width)))
-        place = slice(top, top + height), slice(left, left + width)
-        if not occupied[place].any():
+        left = int(np.clip(centre[0] - width / 2, 0, max(0, canvas.shape[1] - width)))
+        window = slice(top, top + height), slice(left, left + width)
+        if not occupied[window].any():
             break
-    occupied[place] = True
-    rows, columns = canvas[place].shape[:2]
-    canvas[place] = 1 - ink[:rows, :columns, None]
+    occupied[window] = True
+    rows, columns = canvas[window].shape[:2]
+    canvas[window] = 1 - ink[:rows, :columns, None]

@@ -1,9 +1,9 @@
-"""Labels on pictures, in letters of our own: a fresh machine may have no fonts at all."""
+"""A bitmap font for labels on images, since a machine may have no fonts installed."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Five columns, seven rows; each number is a row, its highest bit the leftmost column.
+# Seven rows of five pixels per glyph. The highest bit of a row is its leftmost pixel.
 _GLYPHS = {
     "a": (0, 0, 14, 1, 15, 17, 15),
     "b": (16, 16, 30, 17, 17, 17, 30),
@@ -53,11 +53,15 @@ GLYPH_HEIGHT = 7
 
 
 def render_text(text: str) -> NDArray[np.float32]:
-    """Draw `text` as ink, 1 on 0, one column apart; letters that there are none of raise KeyError.
+    """Draw text as ones on zeros, with an empty column after each glyph.
 
     Returns
     -------
     ndarray of shape (7, 6 * len(text)), float32
+
+    Raises
+    ------
+    KeyError : the font does not have a character
 
     Examples
     --------

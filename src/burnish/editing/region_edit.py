@@ -1,13 +1,12 @@
-"""RegionEditing: an edit that is made of a region, over photos, films and arrays."""
+"""Edits that need a region, applied to images, photos and videos."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.editing.edit import Edit, FrameEdit, Progress, SampleFrames
+from burnish.editing.edit import Edit, FrameEdit, OnProgress, SampleFrames
 from burnish.editing.history import record_edit
 from burnish.editing.masked import MaskWriter, check_video, compute_mask, photos_only, unchanged
 from burnish.editing.region_record import describe_region, region_fingerprint
@@ -17,175 +16,157 @@ from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.colour import channel_count
 from burnish.photo.source_metadata import SourceMetadata
-from burnish.regions.blend import blend
-from burnish.regions.edits.edit import RegionEdit
-from burnish.regions.region import Region
+from burnish.regions.region import Region, blend
+from burnish.regions.registry import RegionEdit
 from burnish.regions.video_region import VideoRegion
 from burnish.types import Mask, Pixels
 
-if TYPE_CHECKING:
-    from burnish.regions.edits.edit import Shown
 
-
-def region_edit(
-    edit: RegionEdit,
-    params: Mapping[str, Value],
-    region: Region,
-    mask_writer: MaskWriter | None = None,
-    *,
-    strip_metadata: bool | None = None,
-) -> Edit:
-    """Return the edit that one of `burnish.regions.edits.table` makes of a region.
+class RegionEditor(Edit):
+    """Applies one of the edits of `burnish.regions.registry` to a region.
 
     Parameters
     ----------
-    params : parameter values by name or keyword
-    mask_writer : keeps the masks too
-    strip_metadata : leave the photo's metadata out; None does as the edit does by itself
+    edit : the edit
+    params : parameter values by name or argument name
+    region : the region
+    mask_writer : writes the masks of photos, if given
+    strip_metadata : leave out the photo's metadata [default: as the edit does]
 
     Raises
     ------
     UsageError : an unknown parameter, or a value outside its range
-    PhotoError : a picture given as a parameter cannot be read; when it is run also what
-        `Region.of` raises, and where nothing is found and all else would go
-    MissingLibraryError : a library that it needs is not installed
+    PhotoError : an image given as a parameter cannot be read
+    MissingLibraryError : a library that the edit needs is not installed
+
+    Notes
+    -----
+    Errors of `Region.compute_mask` are raised when the edit runs. If the region is empty, edits
+    outside of it raise PhotoError, since they would replace the whole photo.
     """
-    values = edit.resolve_params(params)
-    shown = edit.prepare(values) if edit.function else None
-    work = _RegionEditor(
-        edit,
-        shown,
-        region,
-        mask_writer,
-        edit.strips_metadata if strip_metadata is None else strip_metadata,
-    )
 
-    def identity() -> str:
+    def __init__(
+        self,
+        edit: RegionEdit,
+        params: Mapping[str, Value],
+        region: Region,
+        mask_writer: MaskWriter | None = None,
+        *,
+        strip_metadata: bool | None = None,
+    ) -> None:
+        values = edit.resolve_params(params)
+        record = record_edit(edit.name, values, edit.params).model_copy(
+            update={"slow": False, "region": describe_region(region)}
+        )
+        super().__init__(edit.name, getattr(region.object_source, "device", "cpu"), [record])
+        self.stateful = region.object_source is not None
+        self._edit = edit
+        self._function = edit.prepare(values) if edit.function else None
+        self._region = region
+        self._mask_writer = mask_writer
+        self._strip_metadata = edit.strips_metadata if strip_metadata is None else strip_metadata
         files = [values[param.name] for param in edit.params if isinstance(param, FileParam)]
-        contents = [digest(Path(str(file))) for file in files if file is not None]
-        return "\n".join([region_fingerprint(region), *contents])
+        self._files = [Path(str(file)) for file in files if file is not None]
 
-    step = record_edit(edit.name, values, edit.params)
-    step = step.model_copy(update={"slow": False, "where": describe_region(region)})
-    device = getattr(region.object_source, "default_device", "cpu")
-    return Edit(
-        edit.name,
-        work.run,
-        device,
-        (step,),
-        prepare_video=work.prepare_video,
-        stateful=region.object_source is not None,
-        fingerprint=identity,
-        apply_to_photo=work.apply_to_photo,
-    )
-
-
-@dataclass(frozen=True)
-class _RegionEditor:
-    """What is done to arrays, photos and films."""
-
-    edit: RegionEdit
-    function: "Shown | None"
-    region: Region
-    mask_writer: MaskWriter | None
-    strip_metadata: bool
-
-    def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        mask = self.region.compute_mask(pixels)
-        self._check_not_empty(mask, "picture")
+    def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
+        """Edit the region of an image."""
+        mask = self._region.compute_mask(pixels)
+        self._check_not_empty(mask, "image")
         return self._blend(pixels, mask) if mask.any() else pixels
 
-    def apply_to_photo(self, photo: Photo, source: Path | None, progress: Progress | None) -> Photo:
-        where = str(source or "picture")
-        mask = compute_mask(self.region, photo, source, self.mask_writer)
-        self._check_not_empty(mask, where)
-        if self.strip_metadata:
+    def edit_photo(
+        self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
+    ) -> Photo:
+        """Edit the region of a photo, and write its mask."""
+        name = str(source or "photo")
+        mask = compute_mask(self._region, photo, source, self._mask_writer)
+        self._check_not_empty(mask, name)
+        if self._strip_metadata:
             photo = _without_metadata(photo)
         if not mask.any():
-            return unchanged(photo, self.region, source)
-        if self.function is None:
+            return unchanged(photo, self._region, source)
+        if self._function is None:
             return _with_alpha(photo, mask)
-        result = photo.with_pixels(self._blend(photo.pixels, mask))
-        return (
-            result
-            if self.edit.keeps_out_of_gamut
-            else _with_new_colours(result, self._applied_mask(mask), where)
-        )
+        edited = photo.with_pixels(self._blend(photo.pixels, mask))
+        if self._edit.keeps_out_of_gamut:
+            return edited
+        return _with_new_colours(edited, self._edit_mask(mask), name)
 
-    def prepare_video(self, samples: SampleFrames) -> FrameEdit:
-        check_video(self.region, self.mask_writer)
-        if self.function is None:
-            raise photos_only(self.edit.name)
-        if self.strip_metadata:
-            warn("the metadata of a film is kept; remove it by other means")
-        state = VideoRegion(self.region)
+    def frame_edit(self, samples: SampleFrames) -> FrameEdit:
+        """Return the function for the frames of one video."""
+        check_video(self._region, self._mask_writer)
+        if self._function is None:
+            raise photos_only(self._edit.name)
+        if self._strip_metadata:
+            warn("the metadata of a video is kept; remove it by other means")
+        video_region = VideoRegion(self._region)
 
-        def frame(pixels: Pixels, number: int, seconds: float) -> Pixels:
-            mask = state.compute_mask(pixels, number)
-            # Where nothing is found, all of a picture is around it.
-            return self._blend(pixels, mask) if self.edit.applies_outside or mask.any() else pixels
+        def edit_frame(pixels: Pixels, index: int, seconds: float) -> Pixels:
+            mask = video_region.compute_mask(pixels, index)
+            # With an empty mask, an edit outside the region applies to the whole frame.
+            return self._blend(pixels, mask) if self._edit.applies_outside or mask.any() else pixels
 
-        return frame
+        return edit_frame
 
-    def _applied_mask(self, mask: Mask) -> Mask:
-        """Return where the edit shows."""
-        return 1 - mask if self.edit.applies_outside else mask
+    def fingerprint(self) -> str:
+        """Return the fingerprints of the region and of files among the parameters."""
+        return "\n".join([region_fingerprint(self._region), *map(digest, self._files)])
+
+    def _edit_mask(self, mask: Mask) -> Mask:
+        return 1 - mask if self._edit.applies_outside else mask
 
     def _blend(self, pixels: Pixels, mask: Mask) -> Pixels:
-        if self.function is None:
+        if self._function is None:
             raise UsageError(
-                self.edit.name,
-                expected="a picture with room for transparency: a file's path or bytes",
-                got="an array or a PIL image",
-                remedy="give its mask as alpha yourself, or write a file first",
+                self._edit.name,
+                "an array or a PIL image has no transparency to write to",
+                "pass a file's path or bytes, or use the mask as alpha",
             )
-        return blend(pixels, self.function(pixels, mask), self._applied_mask(mask))
+        return blend(pixels, self._function(pixels, mask), self._edit_mask(mask))
 
-    def _check_not_empty(self, mask: Mask, where: str) -> None:
-        """Refuse to do away with a whole photo."""
-        if self.edit.applies_outside and not mask.any():
+    def _check_not_empty(self, mask: Mask, name: str) -> None:
+        if self._edit.applies_outside and not mask.any():
             raise PhotoError(
-                where,
-                expected="a region to keep",
-                got="none, as nothing is found",
-                remedy="choose other objects, or lower --min-score",
+                name,
+                "the region is empty, so nothing of the photo would be kept",
+                "choose other objects, or lower --min-score",
             )
 
 
 def _without_metadata(photo: Photo) -> Photo:
-    """Leave out all that may tell of the photo what its pixels no longer do."""
-    bare = SourceMetadata()
-    return replace(
-        photo,
-        metadata=replace(
-            photo.metadata, exif=bare.exif, xmp=bare.xmp, iptc=bare.iptc, texts=bare.texts
-        ),
+    """Return the photo without metadata that may show or describe its former content."""
+    empty = SourceMetadata()
+    metadata = replace(
+        photo.metadata, exif=empty.exif, xmp=empty.xmp, iptc=empty.iptc, texts=empty.texts
     )
+    return replace(photo, metadata=metadata)
 
 
-def _with_new_colours(photo: Photo, where: Mask, name: str) -> Photo:
-    """Let go of what lay beyond sRGB, and of grey, where pixels are no longer the photo's own."""
-    origin = photo.metadata
-    if origin.out_of_gamut is not None:
-        origin = replace(origin, out_of_gamut=origin.out_of_gamut * (1 - where)[..., None])
-    coloured = origin.grey and bool((np.ptp(photo.pixels, axis=2) > 0).any())
-    if coloured and origin.profile is not None and channel_count(origin.profile) == 1:
+def _with_new_colours(photo: Photo, mask: Mask, name: str) -> Photo:
+    """Update the metadata of a photo whose pixels were replaced inside a mask.
+
+    Its colours outside sRGB are dropped there, and a grey photo with colours is no longer grey.
+    """
+    metadata = photo.metadata
+    if metadata.out_of_gamut is not None:
+        out_of_gamut = metadata.out_of_gamut * (1 - mask)[..., None]
+        metadata = replace(metadata, out_of_gamut=out_of_gamut)
+    coloured = metadata.grey and bool((np.ptp(photo.pixels, axis=2) > 0).any())
+    if coloured and metadata.profile is not None and channel_count(metadata.profile) == 1:
         raise PhotoError(
             name,
-            expected="grey for a grey photo with a profile of its own",
-            got="colours",
-            remedy="choose a grey, or convert the photo to sRGB first",
+            "the embedded grey profile has no colours",
+            "choose a grey, or convert the photo to sRGB first",
         )
-    return replace(photo, metadata=replace(origin, grey=origin.grey and not coloured))
+    return replace(photo, metadata=replace(metadata, grey=metadata.grey and not coloured))
 
 
 def _with_alpha(photo: Photo, mask: Mask) -> Photo:
-    """Make all outside transparent, and leave no colour there."""
+    """Make everything outside a mask transparent, and set its colour to black."""
     alpha = mask if photo.alpha is None else mask * photo.alpha
-    seen = (mask > 0)[..., None]
-    kept = replace(photo, pixels=np.where(seen, photo.pixels, np.float32(0)), alpha=alpha)
-    if kept.metadata.out_of_gamut is None:
-        return kept
-    return replace(
-        kept, metadata=replace(kept.metadata, out_of_gamut=kept.metadata.out_of_gamut * seen)
-    )
+    visible = (mask > 0)[..., None]
+    metadata = photo.metadata
+    if metadata.out_of_gamut is not None:
+        metadata = replace(metadata, out_of_gamut=metadata.out_of_gamut * visible)
+    pixels = np.where(visible, photo.pixels, np.float32(0))
+    return replace(photo, pixels=pixels, alpha=alpha, metadata=metadata)

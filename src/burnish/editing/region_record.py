@@ -1,79 +1,50 @@
-"""Where: what a photo keeps of the region that an edit shows in, and the region again from it."""
+"""The description of a region in the history of an edited file."""
 
+from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic.dataclasses import dataclass
 
 from burnish.errors import UsageError
 from burnish.files import digest
-from burnish.regions.edges import Edges
 from burnish.regions.maskfile import MaskFile, open_mask_file
+from burnish.regions.options import RegionOptions
 from burnish.regions.region import ObjectSource, Region
-from burnish.regions.select import Selection
 
 
-class RegionRecord(BaseModel):
-    """A region, as far as it can be told without the photo.
+@dataclass(frozen=True)
+class RegionRecord(RegionOptions):
+    """A region as kept in the history of an edited file.
+
+    `detector`, `objects` and `mask` are names here. They are never opened as paths, since the file
+    may come from a stranger.
 
     Parameters
     ----------
-    classes, min_score, min_area, max_area, numbers, clicks, box : see `Selection`
-    refine, threshold, margin, grow, shrink, feather : see `Edges`; None where nothing was said
-    invert : see `Region`
-    detector : the name of what found the objects, or of the file that listed them
-    listed : whether it was such a file
-    sha256 : of the detector's file
-    mask : the name of the mask's file, or "an array"
+    sha256 : SHA-256 of the detector's file
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    classes: tuple[str, ...] = ()
-    min_score: float = Selection.min_score
-    min_area: float = 0
-    max_area: float = 100
-    numbers: tuple[int, ...] = ()
-    clicks: tuple[tuple[float, float], ...] = ()
-    box: tuple[float, float, float, float] | None = None
-    refine: bool | None = None
-    threshold: float | None = None
-    margin: float | None = None
-    grow: float | None = None
-    shrink: float | None = None
-    feather: float | None = None
-    invert: bool = False
-    detector: str | None = None
-    listed: bool = False
     sha256: str | None = None
-    mask: str | None = None
-
-
-_SELECTION = ("classes", "min_score", "min_area", "max_area", "numbers", "clicks", "box")
-_EDGES = ("refine", "threshold", "margin", "grow", "shrink", "feather")
 
 
 def describe_region(region: Region) -> RegionRecord:
-    """Describe a region."""
-    mask = None
-    if isinstance(region.mask, MaskFile):
-        mask = region.mask.path.name
-    elif region.mask is not None:
-        mask = "an array"
-    finder = region.object_source
-    return RegionRecord(
-        **{name: getattr(region.selection, name) for name in _SELECTION},
-        **{name: getattr(region.edges, name) for name in _EDGES if region.edges is not None},
-        invert=region.invert,
-        detector=finder.name if finder else None,
-        listed=finder is not None and finder.sha256 is None,
-        sha256=finder.sha256 if finder else None,
-        mask=mask,
-    )
+    """Return the record of a region."""
+    options, source = region.options, region.object_source
+    values = {f.name: getattr(options, f.name) for f in fields(RegionOptions)}
+    if source is not None:
+        # All values, so that the record does not depend on this version's defaults.
+        values = {name: options.value(name) for name in values}
+    values |= {"detector": None, "objects": None, "mask": None}
+    if source is not None:
+        values["objects" if source.sha256 is None else "detector"] = source.name
+    if region.mask is not None:
+        values["mask"] = region.mask.path.name if isinstance(region.mask, MaskFile) else "an array"
+    return RegionRecord(**values, sha256=source.sha256 if source else None)
 
 
 def region_fingerprint(region: Region) -> str:
-    """Return a text that changes where the region could, beyond what `describe_region` tells."""
+    """Return a text that identifies the content of a region's mask, which its record lacks."""
     if isinstance(region.mask, MaskFile):
         return digest(region.mask.path) if region.mask.path.is_file() else ""
     return "" if region.mask is None else sha256(region.mask.tobytes()).hexdigest()
@@ -85,40 +56,36 @@ def restore_region(
     object_source: ObjectSource | None = None,
     mask: str | Path | None = None,
 ) -> Region:
-    """Return the region that was described.
+    """Return the region of a record.
 
     Parameters
     ----------
-    object_source, mask : what finds the objects, and the mask, in place of those that were used, if any
+    object_source, mask : source of the objects and mask to use instead of the recorded ones
 
     Raises
     ------
-    UsageError : the mask, or the file of objects, has to be named anew
-    ModelError : the detector is none that ships
+    UsageError : the record has a mask or a file of objects, and none is given
+    ModelError : the recorded detector is not a bundled one
     """
     if record.mask is not None and mask is None:
-        raise _missing_file("--mask", record.mask, "a photo keeps no more than its name")
-    if record.listed and object_source is None:
-        raise _missing_file(
-            "--objects", str(record.detector), "a photo keeps no more than its name"
-        )
-    if record.detector is None:
+        raise _missing_file("--mask", record.mask.name)
+    if record.objects is not None and object_source is None:
+        raise _missing_file("--objects", record.objects.name)
+    if record.detector is None and record.objects is None:
         object_source = None
     elif object_source is None:
         from burnish.regions.object_sources import bundled_detector
 
-        object_source = bundled_detector(record.detector, record.sha256)
-    edges = {name: getattr(record, name) for name in _EDGES if getattr(record, name) is not None}
-    return Region(
-        selection=Selection(**{name: getattr(record, name) for name in _SELECTION}),
-        edges=Edges(**edges) if edges else None,
-        object_source=object_source,
-        mask=open_mask_file(mask) if record.mask is not None and mask is not None else None,
-        invert=record.invert,
-    )
+        object_source = bundled_detector(str(record.detector), record.sha256)
+    values = {f.name: getattr(record, f.name) for f in fields(RegionOptions)}
+    options = replace(RegionOptions(**values), detector=None, objects=None, mask=None)
+    mask_file = open_mask_file(mask) if record.mask is not None and mask is not None else None
+    return Region(options, object_source, mask_file)
 
 
-def _missing_file(option: str, name: str, why: str) -> UsageError:
+def _missing_file(option: str, name: str) -> UsageError:
     return UsageError(
-        option, expected=f"{name}, which the edit was given", got="none", remedy=f"name it: {why}"
+        option,
+        f"the edit used {name}, and a photo keeps no more than its name",
+        "name the file with this option",
     )

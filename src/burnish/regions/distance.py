@@ -1,22 +1,26 @@
-"""Distance: how deep inside a mask a pixel lies, and masks grown and shrunk by it."""
+"""Distances inside a binary mask, and masks dilated, eroded and feathered by them.
+
+OpenCV's exact distance transform gives the same values, but OpenCV is optional, and every soft edge
+needs this one.
+"""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.types import BoolMask
+from burnish.types import BoolMask, Mask
 
-# What is worked on at a time fits the processor's cache.
+# Side of the tiles, px. A tile fits into the processor's cache, and most of them hold no edge.
 _TILE = 256
 
 
-def distance_transform(mask: BoolMask, limit: float) -> NDArray[np.float32]:
-    """Return how far each pixel of a mask is from the nearest that is not in it, 0 outside.
+def distance_transform(mask: BoolMask, limit: float) -> Mask:
+    """Return the distance of each pixel in a mask from the nearest pixel outside it; 0 outside.
 
-    Euclidean, between the pixels' middles, and exact up to `limit`, beyond which it is no more
-    than said to be beyond: some number larger. Beyond the picture's border there is nothing, so an
-    object that runs out of the picture has no edge there.
+    The distance is Euclidean, between centres of pixels, and exact up to `limit`. Farther pixels
+    get any number above `limit`. The image's border is no edge, so an object that reaches it is not
+    softened there.
 
     Shape: (H, W) -> (H, W), px
 
@@ -27,43 +31,45 @@ def distance_transform(mask: BoolMask, limit: float) -> NDArray[np.float32]:
     """
     reach = math.ceil(limit)
     side = max(_TILE, 2 * reach)
-    deep = np.empty(mask.shape, np.float32)
+    distances = np.empty(mask.shape, np.float32)
     for top in range(0, mask.shape[0], side):
         for left in range(0, mask.shape[1], side):
-            start = max(0, top - reach), max(0, left - reach)
-            around = mask[start[0] : top + side + reach, start[1] : left + side + reach]
-            inner = (slice(top - start[0], None), slice(left - start[1], None))
-            tile = deep[top : top + side, left : left + side]
-            # Most of a picture is far from any edge.
-            if around.all():
+            y, x = max(0, top - reach), max(0, left - reach)
+            padded = mask[y : top + side + reach, x : left + side + reach]
+            tile = distances[top : top + side, left : left + side]
+            core = (
+                slice(top - y, top - y + tile.shape[0]),
+                slice(left - x, left - x + tile.shape[1]),
+            )
+            if padded.all():
                 tile[:] = reach + 1
-            elif around[inner][: tile.shape[0], : tile.shape[1]].any():
-                tile[:] = _depth(around, reach)[inner][: tile.shape[0], : tile.shape[1]]
+            elif padded[core].any():
+                tile[:] = _tile_distances(padded, reach)[core]
             else:
                 tile[:] = 0
-    return deep
+    return distances
 
 
-def _depth(mask: BoolMask, reach: int) -> NDArray[np.float32]:
-    along = _along_rows(mask, reach + 1)
-    squares = along * along
+def _tile_distances(mask: BoolMask, reach: int) -> Mask:
+    """Minimise the distance along columns over the squared distances along rows."""
+    squares = _row_distances(mask, reach + 1) ** 2
     nearest = squares.copy()
     for step in range(1, min(reach, len(mask) - 1) + 1):
         np.minimum(nearest[step:], squares[:-step] + step * step, out=nearest[step:])
         np.minimum(nearest[:-step], squares[step:] + step * step, out=nearest[:-step])
-    deep: NDArray[np.float32] = np.sqrt(nearest, dtype=np.float32)
-    return deep
+    distances: Mask = np.sqrt(nearest, dtype=np.float32)
+    return distances
 
 
-def _along_rows(mask: BoolMask, most: int) -> NDArray[np.int32]:
-    """Return the distance to the nearest pixel of the same row that is outside, at most `most`."""
+def _row_distances(mask: BoolMask, limit: int) -> NDArray[np.int32]:
+    """Return the distance to the nearest pixel of the same row outside the mask, up to `limit`."""
     width = mask.shape[1]
-    place = np.arange(width, dtype=np.int32)
-    before = np.maximum.accumulate(np.where(mask, np.int32(-most), place), axis=1)
-    after = np.where(mask, np.int32(width - 1 + most), place)
+    x = np.arange(width, dtype=np.int32)
+    before = np.maximum.accumulate(np.where(mask, np.int32(-limit), x), axis=1)
+    after = np.where(mask, np.int32(width - 1 + limit), x)
     after = np.minimum.accumulate(after[:, ::-1], axis=1)[:, ::-1]
-    nearest: NDArray[np.int32] = np.minimum(place - before, after - place)
-    return np.minimum(nearest, most)
+    nearest: NDArray[np.int32] = np.minimum(x - before, after - x)
+    return np.minimum(nearest, limit)
 
 
 def dilate(mask: BoolMask, radius: float) -> BoolMask:
@@ -78,7 +84,7 @@ def dilate(mask: BoolMask, radius: float) -> BoolMask:
 
 
 def erode(mask: BoolMask, radius: float) -> BoolMask:
-    """Take away all pixels no farther than `radius`, px, from one outside the mask.
+    """Remove all pixels no farther than `radius`, px, from a pixel outside the mask.
 
     Examples
     --------
@@ -88,13 +94,13 @@ def erode(mask: BoolMask, radius: float) -> BoolMask:
     return mask if radius <= 0 else distance_transform(mask, radius) > radius
 
 
-def feather(mask: BoolMask, width: float) -> NDArray[np.float32]:
-    """Let a mask come in over `width` pixels, all of them inside it.
+def feather(mask: BoolMask, width: float) -> Mask:
+    """Add a soft edge of `width` pixels inside a mask.
 
     Returns
     -------
-    ndarray of shape (H, W), float32: 0 outside, rising with the distance from there, and 1 from
-    `width` + 1 pixels away on
+    ndarray of shape (H, W), float32: 0 outside, rising with the distance from outside, and 1 from
+    `width` + 1 pixels on
 
     Examples
     --------
@@ -103,7 +109,5 @@ def feather(mask: BoolMask, width: float) -> NDArray[np.float32]:
     """
     if width <= 0:
         return mask.astype(np.float32)
-    ramp: NDArray[np.float32] = np.minimum(
-        distance_transform(mask, width + 1) / np.float32(width + 1), 1
-    )
+    ramp: Mask = np.minimum(distance_transform(mask, width + 1) / np.float32(width + 1), 1)
     return ramp

@@ -1,4 +1,4 @@
-"""Mask files: any grey picture, or a picture's transparency, as a mask; and masks written."""
+"""Read and write mask files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,46 +11,48 @@ from burnish.files import make_folder
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.photo.source_metadata import SourceMetadata
-from burnish.types import Mask
+from burnish.types import BoolMask, Mask
 
-# A grey JPEG may be off by this much.
+# Largest difference between the channels of an image that counts as grey, as JPEG is not exact.
 _GREY_TOLERANCE = 3 / 255
 
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask for a photo, or a folder with a mask for each of several, called like the photo."""
+    """A mask file, or a folder that holds one mask per photo, with the photo's name."""
 
     path: Path
 
     def read(self, size: tuple[int, int], source: Path | None = None) -> Mask:
-        """Return the mask of the photo `source`: (H, W) float32, 0 to 1.
+        """Return the mask of a photo: (H, W) float32 in [0, 1].
+
+        A file with transparency is a mask by its alpha channel, any other by its grey values.
 
         Parameters
         ----------
         size : the photo's width and height, px
+        source : the photo's file, whose name selects the mask in a folder
 
         Raises
         ------
-        PhotoError : no mask, none of its size, or a picture with colours and no transparency
+        PhotoError : no mask, a mask of another size, or an image with colours and no transparency
         """
         file = self._path_for(source)
         photo = Photo.open(file)
         if photo.size != size:
             raise PhotoError(
                 str(file),
-                expected=f"a mask of its photo's size, {size[0]} x {size[1]}",
+                expected=f"a mask of the photo's size, {size[0]} x {size[1]}",
                 got=f"{photo.size[0]} x {photo.size[1]}",
-                remedy="make it from the photo itself, turned upright",
+                remedy="make the mask from the photo, in its upright orientation",
             )
         if photo.alpha is not None and photo.alpha.min() < 1:
             return photo.alpha
         if float((photo.pixels.max(axis=2) - photo.pixels.min(axis=2)).max()) > _GREY_TOLERANCE:
             raise PhotoError(
                 str(file),
-                expected="a mask: a grey picture, or one with transparency",
-                got="a picture with colours",
-                remedy="white means wholly inside, black outside",
+                "a mask is grey or has transparency, but this image is in colour",
+                "use white for inside and black for outside",
             )
         grey: Mask = photo.pixels[..., 1]
         return grey
@@ -67,47 +69,39 @@ class MaskFile:
         if len(files) == 1:
             return files[0]
         raise PhotoError(
-            str(source or "picture"),
-            expected=f"one mask in {self.path} that is called like it",
+            str(source or "image"),
+            expected=f"one mask of that name in {self.path}",
             got=" and ".join(file.name for file in files) or "none",
-            remedy=f"such as {stem or 'photo'}.png",
+            remedy=f"name it like the photo, such as {stem or 'photo'}.png",
         )
 
 
 def open_mask_file(path: str | Path) -> MaskFile:
-    """Return a mask file that is there.
+    """Return an existing mask file or folder of masks.
 
     Raises
     ------
-    UsageError : it is not
+    UsageError : the path does not exist
 
     Examples
     --------
     >>> open_mask_file("no/such.png")
     Traceback (most recent call last):
-    burnish.errors.UsageError: mask: expected a picture or a folder of them, got no/such.png, \
-which is not there; check the path
+    burnish.errors.UsageError: mask: no/such.png does not exist; check the path
     """
     file = Path(path)
     if not file.exists():
-        raise UsageError(
-            "mask",
-            expected="a picture or a folder of them",
-            got=f"{path}, which is not there",
-            remedy="check the path",
-        )
+        raise UsageError("mask", f"{path} does not exist", "check the path")
     return MaskFile(file)
 
 
-def save_mask(
-    mask: NDArray[np.floating] | NDArray[np.bool_], path: Path, *, overwrite: bool
-) -> None:
-    """Write a mask as a grey picture, white inside, 8 bits.
+def save_mask(mask: NDArray[np.floating] | BoolMask, path: Path, *, overwrite: bool) -> None:
+    """Write a mask as an 8-bit grey image, white inside.
 
     Raises
     ------
     OutputError : the file exists and `overwrite` is not set, or it cannot be written
-    PhotoError : an extension of no format that burnish writes
+    PhotoError : burnish does not write the format of the extension
     """
     make_folder(path.parent)
     grey = np.repeat(mask.astype(np.float32)[..., None], 3, axis=2)

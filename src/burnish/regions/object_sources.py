@@ -1,26 +1,32 @@
-"""Finders: what finds the objects of a picture, opened by name."""
+"""Sources of the objects of a region, opened by name."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burnish.detection import detector_file
+from burnish.detection.coco import ObjectsFile
 from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import Detector, Instances
 from burnish.errors import ModelError, warn
 from burnish.files import digest
+from burnish.regions.options import RegionOptions
 from burnish.types import Pixels
+
+if TYPE_CHECKING:
+    from burnish.regions.region import ObjectSource
 
 
 @dataclass(frozen=True, eq=False)
 class DetectorSource:
-    """A detector as a finder.
+    """A detector as a source of objects.
 
     Parameters
     ----------
-    name : how it is called, which is never a path
-    classes : what it knows
-    sha256 : of its file
-    device : what it runs on, in words
+    name : name of the detector, never a path
+    classes : class names that it knows
+    sha256 : SHA-256 of its file
+    device : the device it runs on, as text
     """
 
     name: str
@@ -30,8 +36,24 @@ class DetectorSource:
     detector: Detector = field(repr=False)
 
     def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
-        """Find objects in a picture."""
+        """Return the objects of an image."""
         return self.detector.predict(pixels)
+
+
+def open_object_source(
+    options: RegionOptions, *, device: str = "auto", threads: int | None = None
+) -> "ObjectSource":
+    """Open the objects file or the detector that region options name.
+
+    Raises
+    ------
+    UsageError : the file of objects cannot be read
+    ModelError, DeviceError : the detector or the device is not available
+    """
+    if options.objects is not None:
+        return ObjectsFile.open(options.objects)
+    name = detector_file.DEFAULT if options.detector is None else options.detector
+    return open_detector(name, device=device, threads=threads)
 
 
 def open_detector(
@@ -40,41 +62,41 @@ def open_detector(
     device: str = "auto",
     threads: int | None = None,
 ) -> DetectorSource:
-    """Open a detector: one that ships, by name, or a file.
+    """Open a bundled detector by name, or a detector file.
 
     Raises
     ------
     ModelError, UsageError, DeviceError : see `burnish.detection.detect.MaskRCNN.open`
     """
-    opened = MaskRCNN.open(name_or_path, device=device, threads=threads)
+    detector = MaskRCNN.open(name_or_path, device=device, threads=threads)
     sha256 = digest(detector_file.find_detector(name_or_path))
-    return DetectorSource(opened.card.name, opened.card.classes, sha256, opened.device, opened)
+    card = detector.card
+    return DetectorSource(card.name, card.classes, sha256, detector.device, detector)
 
 
 def bundled_detector(name: str, sha256: str | None) -> DetectorSource:
-    """Open a detector that a photo names: it is looked up, never opened as a path.
+    """Open the detector that an edited photo names, which is never opened as a path.
 
     Raises
     ------
-    ModelError : none of that name ships
+    ModelError : no bundled detector has that name
 
     Warns
     -----
-    UserWarning : it ships in another version
+    UserWarning : the bundled detector is another version
     """
-    bundled = {found.stem: found for found in sorted(detector_file.BUNDLED.glob("*.onnx"))}
+    bundled = {file.stem: file for file in sorted(detector_file.BUNDLED.glob("*.onnx"))}
     for stem, file in bundled.items():
         if digest(file) == sha256:
             return open_detector(stem)
     if name in bundled:
         warn(
-            f"the detector {name} is another version than the photo was made with; "
-            "other objects may be found"
+            f"the photo was edited with another version of the detector {name}, which may have "
+            "found other objects"
         )
         return open_detector(name)
     raise ModelError(
         name.replace("\n", " ")[:80],
-        expected="a detector that comes with burnish",
-        got="another",
-        remedy="name its file with --detector",
+        "no bundled detector has this name",
+        "name its file with --detector",
     )

@@ -1,155 +1,269 @@
-"""Wish: a region in the words of a command line, and the region from them."""
+"""The options of a region: which part of an image an edit applies to.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+The fields of `RegionOptions` describe every option once. The command line and the history kept in
+edited files are derived from them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from burnish.errors import UsageError
 
-if TYPE_CHECKING:
-    from burnish.regions.region import ObjectSource, Region
+# Left, top, right, bottom, px.
+Box = tuple[float, float, float, float]
+# X and y, px.
+Point = tuple[float, float]
+
+
+def parse_classes(texts: Sequence[str]) -> tuple[str, ...]:
+    """Split comma-separated lists of class names.
+
+    Raises
+    ------
+    UsageError : the lists hold no name
+
+    Examples
+    --------
+    >>> parse_classes(["cat, dog", "person"])
+    ('cat', 'dog', 'person')
+    """
+    names = tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+    if not names:
+        raise UsageError("--only, --exclude", expected="class names", got="none", remedy="name one")
+    return names
+
+
+def parse_clicks(texts: Sequence[str]) -> tuple[Point, ...]:
+    """Parse points given as ``X,Y`` in pixels."""
+    return tuple(_parse_numbers("--click", text, "X,Y") for text in texts)
+
+
+def parse_box(text: str) -> Box:
+    """Parse a rectangle given as ``L,T,R,B`` in pixels."""
+    return _parse_numbers("--box", text, "L,T,R,B")
+
+
+def _parse_numbers(option: str, text: str, form: str) -> Any:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != len(form.split(",")) or not all(abs(number) < 1e9 for number in numbers):
+        raise UsageError(
+            option,
+            expected=f"{form} in pixels",
+            got=text,
+            remedy="give numbers with commas between them, counted from the upper left corner",
+        )
+    return numbers
+
+
+def _option(help: str, unset: Any = None, **metadata: Any) -> Any:
+    """Return a field with the metadata that `burnish.cli.options.expand` reads.
+
+    The field's own default, `unset`, marks an option that is not given. The value that then holds
+    is `default` in the metadata. `kind` is "object" for a condition on objects and "edge" for a
+    change to the edges of masks.
+    """
+    if "default" in metadata:
+        help = f"{help} [default: {metadata['default']:g}]"
+    return field(default=unset, metadata={"help": help, "panel": "Regions", **metadata})
 
 
 @dataclass(frozen=True)
 class RegionOptions:
-    """What is said of a region; None, empty or False where nothing is.
+    """Which part of an image an edit applies to.
+
+    An option that is not given is None, False or (). Every condition on objects narrows the
+    selection; several classes, numbers or clicks are alternatives.
 
     Parameters
     ----------
-    only, excepted : classes that are the region, or are not
-    detector : name or file of a detector, by default the one that ships
-    objects : a file of instances in COCO's JSON, in place of a detector
-    min_score, min_area, max_area, numbers, clicks, box : see `Selection`
-    mask : a file or a folder of files
-    invert : everywhere but there
-    refine, threshold, margin, grow, shrink, feather : see `Edges`
+    only, exclude : classes of objects that the edit applies to, or leaves out
+    detector : name or file of a detector [default: the one that comes with burnish]
+    objects : COCO JSON file of objects, used instead of a detector
+    min_score : smallest score of an object, 0 to 1 [default: 0.5]
+    min_area, max_area : range of an object's area, % of the image [default: 0, 100]
+    numbers : positions in the list of all objects, from 1, by descending score
+    clicks : points (x, y), px; each selects the smallest object there
+    box : (left, top, right, bottom), px; selects the objects with at least half their area inside.
+        If no other option selects objects, the region is the box itself
+    mask : a mask file, or a folder with one mask per photo
+    invert : apply the edit everywhere else
+    refine : fit masks to the edges in the photo [default: masks coarser than the photo]
+    threshold : smallest mask value of a pixel in the region, 0.01 to 1 [default: 0.5]
+    margin : growth of each object, 0 to 100 % of its size, which is the side of a square with the
+        area of its box [default: 0]
+    grow, shrink : change of the region's width at every edge, 0 to 1000 px; `grow` comes first
+        [default: 0]
+    feather : width of the soft edge, which lies inside the region, 0 to 1000 px [default: 1]
+
+    Raises
+    ------
+    UsageError : a value is outside its range, or two options exclude each other
 
     Examples
     --------
-    >>> RegionOptions().is_empty, RegionOptions(only=("person",)).is_empty
-    (True, False)
-    >>> RegionOptions(only=("cat",), excepted=("dog",)).to_region()
+    >>> RegionOptions(only=("person",)).value("min_score")
+    0.5
+    >>> RegionOptions(min_score=2)
     Traceback (most recent call last):
-    burnish.errors.UsageError: --only, --except: expected one of the two, got both; drop one
+    burnish.errors.UsageError: min_score: expected 0 to 1, got 2; choose a value in the range
     """
 
-    only: tuple[str, ...] = ()
-    excepted: tuple[str, ...] = ()
-    detector: str | None = None
-    objects: Path | None = None
-    min_score: float | None = None
-    min_area: float | None = None
-    max_area: float | None = None
-    numbers: tuple[int, ...] = ()
-    clicks: tuple[tuple[float, float], ...] = ()
-    box: tuple[float, float, float, float] | None = None
-    mask: Path | None = None
-    invert: bool = False
-    refine: bool | None = None
-    threshold: float | None = None
-    margin: float | None = None
-    grow: float | None = None
-    shrink: float | None = None
-    feather: float | None = None
+    only: tuple[str, ...] = _option(
+        "Apply the edit only to objects of these classes, such as person.",
+        (),
+        metavar="CLASS[,CLASS]",
+        parse=parse_classes,
+        kind="object",
+    )
+    exclude: tuple[str, ...] = _option(
+        "Apply the edit everywhere except to objects of these classes.",
+        (),
+        metavar="CLASS[,CLASS]",
+        parse=parse_classes,
+        kind="object",
+    )
+    detector: str | None = _option(
+        "Detector that finds the objects. [default: the one that comes with burnish]",
+        metavar="NAME or FILE",
+        kind="object",
+    )
+    objects: Path | None = _option(  # noqa: RUF009
+        "Read the objects from a COCO JSON file, by the photos' names.",
+        metavar="FILE",
+        kind="object",
+    )
+    min_score: float | None = _option(
+        "Ignore objects with a lower detector score.", default=0.5, min=0, max=1, kind="object"
+    )
+    min_area: float | None = _option(
+        "Ignore objects smaller than this, in % of the image.",
+        default=0,
+        min=0,
+        max=100,
+        kind="object",
+    )
+    max_area: float | None = _option(
+        "Ignore objects larger than this, in % of the image.",
+        default=100,
+        min=0,
+        max=100,
+        kind="object",
+    )
+    numbers: tuple[int, ...] = _option(
+        "Select the object with this number in `burnish regions list`; may be repeated.",
+        (),
+        flags=("--number",),
+        kind="object",
+    )
+    clicks: tuple[tuple[float, float], ...] = _option(
+        "Select the smallest object at this pixel; may be repeated.",
+        (),
+        flags=("--click",),
+        metavar="X,Y",
+        type=list[str],
+        parse=parse_clicks,
+        kind="object",
+    )
+    box: tuple[float, float, float, float] | None = _option(
+        "Select objects with at least half their area in this rectangle, px. Without other "
+        "conditions on objects, the rectangle itself is the region.",
+        metavar="L,T,R,B",
+        type=str | None,
+        parse=parse_box,
+    )
+    mask: Path | None = _option(  # noqa: RUF009
+        "Mask of the photo's size: a grey image, white inside, or an image with transparency. A "
+        "folder holds one mask per photo, with the photo's name.",
+        metavar="FILE or FOLDER",
+    )
+    invert: bool = _option("Apply the edit everywhere except in the region.", False)
+    refine: bool | None = _option(
+        "Fit masks to the edges in the photo. [default: masks coarser than the photo]",
+        flags=("--refine/--no-refine",),
+        kind="edge",
+    )
+    threshold: float | None = _option(
+        "Smallest mask value of a pixel in the region; a larger one makes regions smaller.",
+        default=0.5,
+        min=0.01,
+        max=1,
+        kind="edge",
+    )
+    margin: float | None = _option(
+        "Grow each object by this much, in % of its own size.",
+        default=0,
+        min=0,
+        max=100,
+        kind="edge",
+    )
+    grow: float | None = _option("Grow the region, px.", default=0, min=0, max=1000, kind="edge")
+    shrink: float | None = _option(
+        "Shrink the region, px, after --grow.", default=0, min=0, max=1000, kind="edge"
+    )
+    feather: float | None = _option(
+        "Width of the soft edge inside the region, px.", default=1, min=0, max=1000, kind="edge"
+    )
+
+    def __post_init__(self) -> None:
+        for option in fields(RegionOptions):
+            value, low = getattr(self, option.name), option.metadata.get("min")
+            if value is not None and low is not None and not low <= value <= option.metadata["max"]:
+                raise UsageError(
+                    option.name,
+                    expected=f"{low:g} to {option.metadata['max']:g}",
+                    got=f"{value}",
+                    remedy="choose a value in the range",
+                )
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise UsageError(
+                "box",
+                f"{','.join(f'{edge:g}' for edge in self.box)} is not a rectangle",
+                "give left, top, right, bottom, such as 10,20,200,300",
+            )
+        for one, other in (("only", "exclude"), ("exclude", "invert"), ("detector", "objects")):
+            if getattr(self, one) and getattr(self, other):
+                raise UsageError(
+                    f"--{one}, --{other}", "these options exclude each other", "drop one of them"
+                )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of `only` or of `exclude`."""
+        return self.only or self.exclude
 
     @property
     def selects_objects(self) -> bool:
-        """Whether objects are asked for."""
-        told = (self.only, self.excepted, self.detector, self.objects, self.numbers, self.clicks)
-        limits = (self.min_score, self.min_area, self.max_area)
-        return any(told) or any(limit is not None for limit in limits)
+        """Whether an option is given that refers to objects. A box alone does not."""
+        return self._gives("object")
 
     @property
-    def is_empty(self) -> bool:
-        """Whether no region is asked for."""
-        return not self.selects_objects and self.mask is None and self.box is None
+    def changes_edges(self) -> bool:
+        """Whether an option is given that changes the edge of a mask."""
+        return self._gives("edge")
 
-    def to_region(
-        self,
-        selection: Mapping[str, Any] | None = None,
-        edges: Mapping[str, Any] | None = None,
-        *,
-        device: str = "auto",
-        threads: int | None = None,
-    ) -> "Region":
-        """Return the region.
+    def _gives(self, kind: str) -> bool:
+        options = [f for f in fields(RegionOptions) if f.metadata.get("kind") == kind]
+        return any(getattr(self, f.name) != f.default for f in options)
 
-        Parameters
-        ----------
-        selection, edges : defaults of `Selection` and `Edges` where objects are the region
-        device, threads : of the detector
+    def value(self, name: str) -> Any:
+        """Return the value of an option, or its default if it is not given."""
+        value = getattr(self, name)
+        return self.__dataclass_fields__[name].metadata.get("default") if value is None else value
 
-        Raises
-        ------
-        UsageError : no region, words that contradict one another, or a value outside its range
-        ModelError, DeviceError : the detector cannot be had
+    def with_defaults(self, defaults: Mapping[str, Any]) -> "RegionOptions":
+        """Return the options with other defaults for those that are not given.
+
+        Examples
+        --------
+        >>> RegionOptions(feather=0).with_defaults({"feather": 2, "grow": 4}).grow
+        4
         """
-        from burnish.regions.edges import Edges
-        from burnish.regions.maskfile import open_mask_file
-        from burnish.regions.region import Region
-        from burnish.regions.select import Selection
-
-        self._check()
-        if self.is_empty and "classes" not in (selection or {}):
-            raise UsageError(
-                "region",
-                expected="objects, a mask or a box",
-                got="none",
-                remedy="such as --only person, --click X,Y, --mask FILE or --box L,T,R,B",
-            )
-        of_objects = self.selects_objects or (self.is_empty and "classes" in (selection or {}))
-        asked = {**(selection or {}), **self._selection()} if of_objects else self._selection()
-        turned = {**(edges or {}), **self._edges()} if of_objects else self._edges()
-        return Region(
-            Selection(**asked),
-            Edges(**turned) if turned else None,
-            self.open_object_source(device=device, threads=threads) if of_objects else None,
-            open_mask_file(self.mask) if self.mask is not None else None,
-            invert=self.invert or bool(self.excepted),
-        )
-
-    def open_object_source(
-        self, *, device: str = "auto", threads: int | None = None
-    ) -> "ObjectSource":
-        """Open what finds the objects.
-
-        Raises
-        ------
-        UsageError : the file of objects cannot be read
-        ModelError, DeviceError : the detector cannot be had
-        """
-        if self.objects is not None:
-            from burnish.detection.objects_file import ObjectsFile
-
-            return ObjectsFile.open(self.objects)
-        from burnish.regions.object_sources import open_detector
-
-        if self.detector is None:
-            return open_detector(device=device, threads=threads)
-        return open_detector(self.detector, device=device, threads=threads)
-
-    def _check(self) -> None:
-        for options, both in (
-            ("--only, --except", self.only and self.excepted),
-            ("--except, --invert", self.excepted and self.invert),
-            ("--detector, --objects", self.detector and self.objects),
-        ):
-            if both:
-                raise UsageError(options, expected="one of the two", got="both", remedy="drop one")
-
-    def _selection(self) -> dict[str, Any]:
-        said = {
-            "classes": self.only or self.excepted,
-            "min_score": self.min_score,
-            "min_area": self.min_area,
-            "max_area": self.max_area,
-            "numbers": self.numbers,
-            "clicks": self.clicks,
-            "box": self.box,
-        }
-        return {name: value for name, value in said.items() if value not in (None, ())}
-
-    def _edges(self) -> dict[str, Any]:
-        names = ("refine", "threshold", "margin", "grow", "shrink", "feather")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        unset = {f.name for f in fields(RegionOptions) if getattr(self, f.name) == f.default}
+        if self.classes:
+            unset -= {"only", "exclude"}
+        return replace(self, **{name: defaults[name] for name in unset & defaults.keys()})

@@ -1,10 +1,8 @@
-"""Film: a region over the frames of a film, in order; each film has one of its own."""
+"""A region over the frames of a video, in order."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from burnish.detection.instances import Instances
 from burnish.detection.tracker import TrackerConfig, TrackerState, update_tracks
@@ -12,23 +10,24 @@ from burnish.errors import UsageError
 from burnish.regions.maskfile import MaskFile
 from burnish.regions.region import Region
 from burnish.regions.select import select_objects
-from burnish.types import Pixels
+from burnish.types import Mask, Pixels
 
-# Of the least score: an object that is followed stays so down to here, so that one whose score
-# wavers does not blink.
+# A tracked object is kept while its score exceeds this fraction of min_score. The hysteresis
+# prevents flicker.
 _HYSTERESIS = 0.5
 
 
 @dataclass
 class VideoRegion:
-    """What a region is in a film. Its objects are followed from frame to frame.
+    """A region of one video, whose objects are tracked from frame to frame.
 
-    Clicks and numbers mean objects of the first frame, and those objects from then on.
+    Clicks and numbers select objects of the first frame, which are then tracked.
 
     Parameters
     ----------
     region : as for a photo
-    tracker_config : how objects are followed; `begin` is the selection's least score
+    tracker_config : options of the tracker; `new_track_score` is replaced by the region's least
+        score
     """
 
     region: Region
@@ -36,57 +35,56 @@ class VideoRegion:
     tracks: TrackerState = field(default_factory=TrackerState, init=False)
     _track_ids: frozenset[int] | None = field(default=None, init=False)
 
-    def compute_mask(self, pixels: Pixels, frame_index: int = 0) -> NDArray[np.float32]:
-        """Return how much of an edit shows in each pixel of the next frame; see `Region.of`.
+    def compute_mask(self, pixels: Pixels, frame_index: int = 0) -> Mask:
+        """Return the weight of an edit at each pixel of the next frame; see `Region.compute_mask`.
 
         Parameters
         ----------
-        frame_index : of the frame; only at the first call it matters
+        frame_index : index of the frame, used at the first call only
 
         Raises
         ------
-        UsageError : clicks or numbers, and the first frame that is seen is not the film's
+        UsageError : clicks or numbers are given, and the first call is not for frame 0
         """
         if isinstance(self.region.mask, MaskFile):
             mask = self.region.mask.read((pixels.shape[1], pixels.shape[0]))
             self.region = replace(self.region, mask=mask)
-        finder, selection = self.region.object_source, self.region.selection
-        if finder is None:
+        if self.region.object_source is None:
             return self.region.compute_mask(pixels)
-        found = finder.find(pixels)
-        followed = [
-            index
-            for index in range(len(found))
-            if float(found.scores[index]) >= _HYSTERESIS * selection.min_score
-            and (not selection.classes or found.labels[index] in selection.classes)
-        ]
-        how = replace(self.tracker_config, new_track_score=selection.min_score)
-        if self._track_ids is None and (selection.clicks or selection.numbers):
+        instances = self.region.object_source.find(pixels)
+        options = self.region.options
+        min_score = options.value("min_score")
+        config = replace(self.tracker_config, new_track_score=min_score)
+        if self._track_ids is None and (options.clicks or options.numbers):
             if frame_index:
                 raise UsageError(
-                    "a film",
-                    expected="its first frame, where clicks and numbers mean objects",
-                    got=f"one that is taken up at frame {frame_index}",
-                    remedy="begin it anew: remove the hidden folder beside the output",
+                    f"frame {frame_index}",
+                    "cannot resume here: --click and --number refer to the first frame",
+                    "delete the hidden folder next to the output to start again",
                 )
-            self.tracks = update_tracks(TrackerState(), found, how)
-            self._remember_selected(select_objects(selection, found), found)
+            self.tracks = update_tracks(TrackerState(), instances, config)
+            selected = select_objects(options, instances)
+            self._track_ids = self._ids_of(instances.select(selected))
         else:
-            self.tracks = update_tracks(self.tracks, found.select(followed), how)
-        kept = self.tracks.instances(found.size)
+            candidates = [
+                index
+                for index in range(len(instances))
+                if float(instances.scores[index]) >= _HYSTERESIS * min_score
+                and (not options.classes or instances.labels[index] in options.classes)
+            ]
+            self.tracks = update_tracks(self.tracks, instances.select(candidates), config)
+        tracked = self.tracks.instances(instances.size)
         if self._track_ids is not None:
-            kept = kept.select(self._indices_of(self._track_ids))
-        left = replace(selection, min_score=0.0, clicks=(), numbers=())
-        return replace(self.region, selection=left).mask_from_instances(kept, pixels)
+            ids = self._track_ids
+            tracked = tracked.select([i for i, t in enumerate(self.tracks.tracks) if t.id in ids])
+        # The score, clicks and numbers are applied already.
+        remaining = replace(options, min_score=0, clicks=(), numbers=())
+        return replace(self.region, options=remaining).mask_from_instances(tracked, pixels)
 
-    def _remember_selected(self, indices: Iterable[int], found: Instances) -> None:
-        """Remember who is meant by the clicks and numbers of the first frame."""
-        boxes = [found.boxes[index] for index in indices]
-        self._track_ids = frozenset(
+    def _ids_of(self, instances: Instances) -> frozenset[int]:
+        """Return the ids of the tracks that were started from objects of this frame."""
+        return frozenset(
             track.id
             for track in self.tracks.tracks
-            if any(np.array_equal(track.box, box) for box in boxes)
+            if any(np.array_equal(track.box, box) for box in instances.boxes)
         )
-
-    def _indices_of(self, meant: frozenset[int]) -> list[int]:
-        return [i for i, track in enumerate(self.tracks.tracks) if track.id in meant]

@@ -1,0 +1,211 @@
+"""The edits that need a region. Commands, Python API and docs are derived from this table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import burnish.params
+from burnish.errors import missing_library
+from burnish.operators.operator import to_argument
+from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param, Value
+
+if TYPE_CHECKING:
+    from burnish.types import Mask, Pixels
+
+
+@dataclass(frozen=True)
+class RegionEdit:
+    """An edit that needs a region.
+
+    Parameters
+    ----------
+    name : name on the command line and in Python
+    about : description, a sentence without its full stop
+    function : address ``module:function``. The function takes pixels, the mask of the region and
+        the parameters as keywords, and returns an image that is blended with the photo. "" makes
+        everything outside the region transparent instead
+    params : the parameters
+    applies_outside : the image is shown outside the region instead of inside
+    keeps_out_of_gamut : colours outside sRGB keep their excess, because the image is the photo in
+        other tones
+    strips_metadata : the photo's metadata is left out
+    region_defaults : defaults for the options of a region of objects, by name
+    """
+
+    name: str
+    about: str
+    function: str
+    params: tuple[AnyParam, ...] = ()
+    applies_outside: bool = False
+    keeps_out_of_gamut: bool = False
+    strips_metadata: bool = False
+    region_defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve_params(self, params: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a checked value for every parameter; see `burnish.params.resolve_params`."""
+        return burnish.params.resolve_params(self.params, params, owner=self.name)
+
+    def prepare(self, values: Mapping[str, Value]) -> "Callable[[Pixels, Mask], Pixels]":
+        """Return the function with its parameters set; files are read now.
+
+        Raises
+        ------
+        MissingLibraryError : a library that it needs is not installed
+        PhotoError : an image given as a parameter cannot be read
+        """
+        module, _, name = self.function.partition(":")
+        try:
+            function: Callable[..., Any] = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise missing_library(error, "retouch").with_context(f"regions {self.name}") from error
+        keywords = {p.argument_name: to_argument(p, values[p.name]) for p in self.params}
+        return lambda pixels, mask: function(pixels, mask, **keywords)
+
+
+_PERCENT = "% of the longer side"
+
+
+def _blur_size(default: float) -> Param:
+    return Param(
+        "size",
+        "blurs more: standard deviation of the Gaussian",
+        default=default,
+        low=0.05,
+        high=20,
+        scale="log",
+        unit=_PERCENT,
+    )
+
+
+_FILL_COLOUR = ColourParam("colour", "is the colour of the filling", default_text="black")
+
+EDITS = {
+    edit.name: edit
+    for edit in (
+        RegionEdit(
+            name="splash",
+            about="Colour splash: keep objects in colour and turn everything else grey",
+            function="burnish.regions.edits:greyscale",
+            applies_outside=True,
+        ),
+        RegionEdit(
+            name="blur",
+            about="Blur objects, without colours from around them",
+            function="burnish.regions.retouch:blur",
+            params=(_blur_size(1),),
+        ),
+        RegionEdit(
+            name="pixelate",
+            about="Replace objects by blocks of their mean colour",
+            function="burnish.regions.edits:pixelate",
+            params=(
+                Param(
+                    "size",
+                    "makes larger blocks: side of a block",
+                    default=2,
+                    low=0.1,
+                    high=50,
+                    scale="log",
+                    unit=_PERCENT,
+                ),
+            ),
+        ),
+        RegionEdit(
+            name="fill",
+            about="Fill objects with one colour",
+            function="burnish.regions.edits:fill",
+            params=(_FILL_COLOUR,),
+        ),
+        RegionEdit(
+            name="background",
+            about="Keep objects, and blur everything else or replace it by a colour or an image",
+            function="burnish.regions.retouch:background",
+            params=(
+                _blur_size(1.5),
+                ColourParam("colour", "replaces the background", default_text="none"),
+                FileParam("image", "replaces the background", kind="photo", default_text="none"),
+            ),
+            applies_outside=True,
+        ),
+        RegionEdit(
+            name="cut-out",
+            about="Keep objects, and make everything else transparent",
+            function="",
+            applies_outside=True,
+        ),
+        RegionEdit(
+            name="remove",
+            about="Remove objects, and paint their place over from the surroundings",
+            function="burnish.regions.retouch:inpaint",
+            params=(
+                ChoiceParam(
+                    "method",
+                    "extends colours inwards (smooth) or copies patches, slowly (texture)",
+                    choices=("smooth", "texture"),
+                    default="smooth",
+                ),
+            ),
+            # The blurred rim of an object and the shadow next to it have to go too.
+            region_defaults={"grow": 4, "feather": 2},
+        ),
+        RegionEdit(
+            name="adjust",
+            about="Change the exposure and the saturation of objects",
+            function="burnish.regions.edits:adjust",
+            params=(
+                Param(
+                    "exposure",
+                    "is brighter; 1 doubles the light",
+                    default=0,
+                    low=-6,
+                    high=6,
+                    unit="stops",
+                ),
+                Param(
+                    "saturation",
+                    "is more colourful; 0 gives grey",
+                    default=1,
+                    low=0,
+                    high=4,
+                ),
+            ),
+            keeps_out_of_gamut=True,
+            region_defaults={"feather": 2},
+        ),
+        RegionEdit(
+            name="anonymise",
+            about="Cover people, and remove metadata. The filling leaves nothing of the photo; "
+            "blur and blocks are weak protection, which can sometimes be undone. The defaults "
+            "cover rather too much than too little. Check every output, as detectors miss people",
+            function="burnish.regions.edits:anonymise",
+            params=(
+                ChoiceParam(
+                    "method",
+                    "is the kind of cover",
+                    choices=("fill", "blur", "pixelate"),
+                    default="fill",
+                ),
+                _FILL_COLOUR,
+                Param(
+                    "size",
+                    "blurs more, or makes larger blocks",
+                    default=3,
+                    low=0.5,
+                    high=50,
+                    scale="log",
+                    unit=_PERCENT,
+                ),
+            ),
+            strips_metadata=True,
+            region_defaults={
+                "only": ("person",),
+                "min_score": 0.1,
+                "refine": False,
+                "threshold": 0.25,
+                "margin": 8,
+                "feather": 0,
+            },
+        ),
+    )
+}
