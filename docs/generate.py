@@ -6,7 +6,8 @@ A test compares what is committed with what this makes.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,11 @@ strengthens contrast strengthens errors with it: multi-scale tone 1.5, 2 and 8; 
 detail 2.5, 3 and 6; dark channel dehazing 1.5 and 4; pencil drawing 1.5 and 2; photographic style
 2.5 and 2. One shows more than that: non-local dehazing, patterns of up to 6 and grain of up to 4.
 There, run the operator itself where it matters: `burnish apply --slow`.
+"""
+
+CLI_INTRODUCTION = """\
+`burnish apply OPERATOR --help` also lists the parameters of that operator, as
+[operators.md](operators.md) does. Options and arguments may come in any order.
 """
 
 
@@ -300,42 +306,70 @@ def machine(circumstances: Any) -> str:
 
 
 def cli_page() -> str:
-    """Describe every command and its options."""
+    """Describe every command; options that several commands share are listed once."""
     root = typer.main.get_command(app)
-    parts = [NOTE, "# Command line\n", f"{root.epilog}\n"]
-    for name, command in commands(root, "burnish"):
-        parts.append(f"## {name}\n\n{first_line(command.help)}\n")
-        rows = [row(param) for param in command.params if param.name != "help"]
-        parts.append("| | |\n|---|---|\n" + "\n".join(rows) + "\n" if rows else "")
+    leaves = list(commands(root, "burnish"))
+    uses = Counter(row(param) for _, command in leaves for param in command.params)
+    shared: dict[str, dict[str, str]] = {}
+    for param in (param for _, command in leaves for param in command.params):
+        if uses[row(param)] > 1 and param.param_type_name == "option":
+            shared.setdefault(section(param), {})[row(param)] = label(param)
+    parts = [NOTE, "# Command line\n", f"{root.epilog}\n", CLI_INTRODUCTION]
+    for title, rows in shared.items():
+        parts.append(f"## {title}\n\n{table(rows)}")
+    for name, command in leaves:
+        parts.append(f"## {name}\n\n{one_line(command.help)}\n")
+        own = [p for p in command.params if row(p) not in shared.get(section(p), {})]
+        parts.append(table(map(row, own)) if own else "")
+        present = {row(param) for param in command.params}
+        also = []
+        for title, rows in shared.items():
+            names = [name for text, name in rows.items() if text in present]
+            also += [f"the {title.lower()}"] if len(names) > 8 else names
+        parts.append(f"Also: {', '.join(also)}.\n" if also else "")
     return "\n".join(part for part in parts if part)
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Walk the tree of commands, leaves only."""
-    children = getattr(command, "commands", None)
-    if not children:
+    if not hasattr(command, "list_commands"):
         yield name, command
         return
-    for child_name, child in children.items():
-        yield from commands(child, f"{name} {child_name}")
+    for child in command.list_commands(None):
+        yield from commands(command.get_command(None, child), f"{name} {child}")
+
+
+def section(param: Any) -> str:
+    """Return the heading under which a shared option is listed."""
+    panel = getattr(param, "rich_help_panel", None)
+    return f"{panel.removesuffix('s')} options" if panel else "General options"
+
+
+def label(param: Any) -> str:
+    """Return the names of an argument or option."""
+    if param.param_type_name == "argument":
+        return f"`{param.name.upper()}`"
+    options = [*param.opts, *param.secondary_opts]
+    return ", ".join(f"`{option}`" for option in sorted(options, key=len))
 
 
 def row(param: Any) -> str:
     """Describe one argument or option."""
-    if param.param_type_name == "argument":
-        label = f"`{param.name.upper()}`"
-    else:
-        label = ", ".join(f"`{option}`" for option in sorted(param.opts, key=len))
     default = param.default if isinstance(param.default, int | float | str | Path) else None
-    shown = "" if default in (None, False, "") or param.required else f" Default: `{default}`."
+    shown = "" if default in (None, False, "") or param.required else f" [default: {default}]"
     if not param.help:
         raise ValueError(f"{param.name} has no help")
-    return f"| {label} | {first_line(param.help)}{shown} |"
+    return f"| {label(param)} | {one_line(param.help)}{shown} |"
 
 
-def first_line(text: str) -> str:
-    """Return a help text's first paragraph on one line, safe in a table."""
-    return " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
+def table(rows: Iterable[str]) -> str:
+    """Return a table of two columns without a header."""
+    return "\n".join(["| | |", "|---|---|", *rows]) + "\n"
+
+
+def one_line(text: str) -> str:
+    """Return a help text on one line, safe in a table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what it prints, writes and ends with."""
+"""The command line from end to end: outputs, messages and exit codes."""
 
 import json
 import shutil
@@ -26,13 +26,13 @@ def read(path):
         return np.asarray(image)
 
 
-def test_version(burnish):
+def test_version_option_prints_the_version(burnish):
     import burnish as package
 
     assert burnish("--version") == (0, f"burnish {package.__version__}\n", "")
 
 
-def test_interrupted_before_its_commands_are_loaded_it_ends_like_any_other():
+def test_ctrl_c_while_modules_load_exits_with_130():
     code = """
 import sys
 
@@ -54,14 +54,14 @@ main()
 @pytest.mark.parametrize(
     "arguments", [["polish"], ["apply"], ["apply", "l0-smoothing", "--glow"], ["models", "sho"]]
 )
-def test_wrong_usage(burnish, arguments):
+def test_wrong_usage_prints_the_usage(burnish, arguments):
     code, out, err = burnish(*arguments)
     assert (code, out) == (2, "")
     assert "Usage" in err
 
 
-def test_apply_writes_beside_the_photo(burnish, tmp_path):
-    # A real photo: the smallest that the network was trained on are larger than our drawn ones.
+def test_apply_writes_next_to_the_photo(burnish, tmp_path):
+    # A real photo, since the synthetic ones are smaller than those of the training.
     shutil.copy(SAMPLE, tmp_path / "a.jpg")
     code, out, _ = burnish("apply", "l0-smoothing", tmp_path / "a.jpg")
     assert code == 0
@@ -72,7 +72,7 @@ def test_apply_writes_beside_the_photo(burnish, tmp_path):
     assert np.mean((result - smooth) ** 2) < np.mean((photo - smooth) ** 2) / 2
 
 
-def test_apply_slow_is_the_operator(burnish, photos):
+def test_apply_slow_runs_the_reference_operator(burnish, photos):
     assert burnish("apply", "--slow", "l0-smoothing", photos / "1.png", "--lambda", "0.1")[0] == 0
     result = read(photos / "1.l0-smoothing.png").astype(np.float32) / 255
     photo = read(photos / "1.png").astype(np.float32) / 255
@@ -80,7 +80,7 @@ def test_apply_slow_is_the_operator(burnish, photos):
     np.testing.assert_allclose(result, expected, atol=0.5 / 255 + 1e-6)
 
 
-def test_an_operator_of_ones_own_works_from_day_one(burnish, photos, tmp_path):
+def test_apply_slow_runs_a_python_function(burnish, photos, tmp_path):
     (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
     spec = f"python:{tmp_path / 'mine.py'}:negative"
     assert burnish("apply", "--slow", spec, photos / "1.png")[0] == 0
@@ -88,16 +88,17 @@ def test_an_operator_of_ones_own_works_from_day_one(burnish, photos, tmp_path):
     np.testing.assert_array_equal(result, 255 - read(photos / "1.png"))
     code, _, err = burnish("apply", spec, photos / "2.png")
     assert code == 2
-    assert "add --slow to run it as it is, or learn it: burnish train" in err
+    assert "--slow" in err
+    assert "burnish train" in err
 
 
-def test_nothing_is_overwritten(burnish, photos):
+def test_apply_overwrites_only_with_the_option(burnish, photos):
     target = photos / "1.l0-smoothing.png"
     target.write_bytes(b"precious")
     code, _, err = burnish("apply", "l0-smoothing", photos / "1.png")
     assert code == 1
     assert err.count("\n") == 1
-    assert "use --overwrite" in err
+    assert "--overwrite" in err
     assert target.read_bytes() == b"precious"
     assert burnish("apply", "l0-smoothing", photos / "1.png", "--skip-existing")[0] == 0
     assert target.read_bytes() == b"precious"
@@ -105,7 +106,7 @@ def test_nothing_is_overwritten(burnish, photos):
     assert read(target).shape == (40, 56, 3)
 
 
-def test_a_bad_photo_does_not_stop_the_rest(burnish, photos, tmp_path):
+def test_bad_photo_does_not_stop_the_others(burnish, photos, tmp_path):
     broken = photos / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 half")
     out = tmp_path / "out"
@@ -114,13 +115,12 @@ def test_a_bad_photo_does_not_stop_the_rest(burnish, photos, tmp_path):
         "-o", out,
     )  # fmt: skip
     assert code == 1
-    complaints = [line for line in err.splitlines() if line.startswith("burnish: ")]
-    assert len(complaints) == 2
+    assert sum(line.startswith("burnish: ") for line in err.splitlines()) == 2
     assert "2 of 4 photos done, 2 failed" in err
     assert sorted(p.name for p in out.iterdir()) == ["0.l0-smoothing.png", "1.l0-smoothing.png"]
 
 
-def test_json_is_one_object_a_photo(burnish, photos):
+def test_json_prints_one_object_per_photo(burnish, photos):
     code, out, err = burnish(
         "apply", "l0-smoothing", photos / "0.png", photos / "gone.png", "--json", "-q"
     )
@@ -129,7 +129,7 @@ def test_json_is_one_object_a_photo(burnish, photos):
     assert (first["status"], second["status"]) == ("done", "failed")
     assert first["device"] == "cpu"
     assert first["megapixels"] == 40 * 56 / 1e6
-    [step] = first["steps"]
+    [step] = first["history"]
     assert (step["operator"], step["params"]["lambda"]) == ("l0-smoothing", 0.02)
     assert len(step["model"]) == 64
     schema = json.loads(APPLY_SCHEMA.read_text())
@@ -140,52 +140,31 @@ def test_json_is_one_object_a_photo(burnish, photos):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "complaint"),
+    ("arguments", "code", "where", "word"),
     [
-        (["no-such-model", "{}"], 3, "no-such-model: expected the name of a model"),
-        (["l0-smothing", "{}"], 3, "did you mean l0-smoothing?"),
-        (["kuwahara", "{}"], 3, "--slow runs it, burnish train kuwahara learns one"),
-        (["l0-smoothing", "{}", "--kappa", "3"], 2, "which model l0-smoothing was trained at"),
-        (["l0-smoothing", "{}", "--slow", "--lambda", "9"], 2, "lambda: expected 0.002 to 0.2"),
-        (["l0-smoothing", "{}", "--device", "cuda:7"], 3, "cuda:7"),
-        (["l0-smoothing", "{}", "--device", "gpu"], 2, "gpu"),
-        (["l0-smoothing", "{}", "-o", "{}"], 2, "expected an output that is no input"),
-        (["l0-smoothing", "{}", "{}"], 2, "expected a result of its own"),
-        (["l0-smoothing", "{}", "--format", "bmp"], 2, "expected a format that burnish writes"),
-        (["l0-smoothing", "{}", "--depth", "7"], 2, "expected 8, 16 or 32 bits a channel, got 7"),
+        (["no-such-model", "{}"], 3, "no-such-model", "model"),
+        (["l0-smothing", "{}"], 3, "l0-smothing", "l0-smoothing?"),
+        (["kuwahara", "{}"], 3, "kuwahara", "burnish train kuwahara"),
+        (["l0-smoothing", "{}", "--kappa", "3"], 2, "kappa", "trained"),
+        (["l0-smoothing", "{}", "--slow", "--lambda", "9"], 2, "lambda", "0.002 to 0.2"),
+        (["l0-smoothing", "{}", "--device", "cuda:7"], 3, "", "cuda:7"),
+        (["l0-smoothing", "{}", "--device", "gpu"], 2, "", "gpu"),
+        (["l0-smoothing", "{}", "-o", "{}"], 2, "", "input"),
+        (["l0-smoothing", "{}", "{}"], 2, "", "1.png"),
+        (["l0-smoothing", "{}", "--format", "bmp"], 2, "", "bmp"),
+        (["l0-smoothing", "{}", "--depth", "7"], 2, "--depth", "8, 16 or 32"),
     ],
 )
-def test_one_line_and_the_right_exit_code(burnish, photos, arguments, code, complaint):
+def test_error_is_one_line_with_its_exit_code(burnish, photos, arguments, code, where, word):
     photo = str(photos / "1.png")
-    got, out, err = burnish("apply", *(a.format(photo) for a in arguments))
-    assert (got, out) == (code, "")
-    assert err.startswith("burnish: ")
-    assert err.count("\n") == 1
-    assert complaint in err
+    actual, out, err = burnish("apply", *(a.format(photo) for a in arguments))
+    assert (actual, out, err.count("\n")) == (code, "", 1)
+    assert err.startswith(f"burnish: {where}")
+    assert word in err
     assert sorted(p.name for p in photos.iterdir()) == [f"{i}.png" for i in range(6)]
 
 
-def test_compare(burnish, photos, tmp_path):
-    target = tmp_path / "sheet.png"
-    code, out, _ = burnish("compare", "l0-smoothing", photos / "1.png", "-o", target, "--json")
-    assert code == 0
-    found = json.loads(out)
-    assert 10 < found["untouched_psnr"] < 60
-    assert 10 < found["psnr"] < 60
-    assert found["slow_seconds"] > 0
-    sheet = read(target)
-    assert sheet.shape[1] == 3 * 56 + 2 * 8
-    np.testing.assert_array_equal(sheet[:40, :56], read(photos / "1.png"))
-    assert burnish("compare", "l0-smoothing", photos / "1.png", "-o", target)[0] == 1
-
-
-def test_compare_with_a_folder_is_one_line(burnish, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, out, err = burnish("compare", "l0-smoothing", ".")
-    assert (code, out, err.count("\n")) == (1, "", 1)
-
-
-def test_a_refused_order_makes_no_folder(burnish, photos, tmp_path, monkeypatch):
+def test_rejected_training_makes_no_folder(burnish, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, _ = burnish(
         "train", "l0-smoothing", "--photos", photos, "--budget", "soon", "-o", "new/x.onnx"
@@ -194,7 +173,7 @@ def test_a_refused_order_makes_no_folder(burnish, photos, tmp_path, monkeypatch)
     assert not (tmp_path / "new").exists()
 
 
-def test_demo(burnish, tmp_path):
+def test_demo_writes_a_photo_and_a_comparison(burnish, tmp_path):
     code, out, _ = burnish("demo", "-o", tmp_path)
     assert code == 0
     written = [tmp_path / "coffee.l0-smoothing.jpg", tmp_path / "coffee.before-after.png"]
@@ -203,7 +182,7 @@ def test_demo(burnish, tmp_path):
     assert burnish("demo", "-o", tmp_path)[0] == 1
 
 
-def test_doctor_times_every_model_on_every_engine(burnish):
+def test_doctor_bench_times_every_model_on_every_engine(burnish):
     code, out, _ = burnish("doctor", "--bench", "--threads", "1", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0
@@ -212,7 +191,7 @@ def test_doctor_times_every_model_on_every_engine(burnish):
     assert all(0 < row["least"] <= row["median"] <= row["most"] for row in rows)
 
 
-def test_doctor(burnish):
+def test_doctor_passes_its_self_test(burnish):
     code, out, _ = burnish("doctor", "--json")
     assert code == 0
     found = json.loads(out)
@@ -224,7 +203,7 @@ def test_doctor(burnish):
     assert "ok" in burnish("doctor")[1]
 
 
-def test_models(burnish):
+def test_models_list_and_show_the_cards(burnish):
     assert "l0-smoothing" in burnish("models", "list")[1]
     card = json.loads(burnish("models", "show", "l0-smoothing", "--json")[1])
     assert card["operator"] == "l0-smoothing"
@@ -233,7 +212,7 @@ def test_models(burnish):
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_operators(burnish, name):
+def test_operators_list_and_show_the_parameters(burnish, name):
     assert name in burnish("operators", "list")[1]
     shown = burnish("operators", "show", name)[1]
     record = json.loads(burnish("operators", "show", name, "--json")[1])
@@ -243,42 +222,31 @@ def test_operators(burnish, name):
         assert param.range in shown
 
 
-def test_every_parameter_of_every_operator_is_an_option(burnish):
-    help_text = " ".join(burnish("apply", "--help")[1].split())
-    for operator in OPERATORS.values():
-        for param in operator.params:
-            assert f" {param.option} " in help_text
-            assert operator.name in help_text
-
-
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "word"),
     [
-        (["l0-smoothing"], "expected a folder of photos, got none"),
+        (["l0-smoothing"], "--photos"),
         (["l0-smoothing", "--photos", "{}", "--budget", "soon"], "--budget"),
-        (
-            ["l0-smoothing", "--photos", "{}", "--network", "gan"],
-            "one of fast, best, guided, grid, can24, can32",
-        ),
-        (["l0-smoothing", "--photos", "{}", "--lambda", "3"], "expected 0.002 to 0.2"),
-        (["l0-smoothing", "--photos", "{}/nowhere", "--steps", "1"], "no such folder"),
-        (["l1-smoothing", "--photos", "{}"], "did you mean l0-smoothing"),
-        (["l0-smoothing", "--photos", "{}", "-o", "x.bin"], "a name that ends in .onnx"),
-        (["l0-smoothing", "--photos", "{}", "--licence", " "], "--licence: expected words"),
-        (["pairs:{}", "--photos", "{}"], "expected a folder with before/ and after/"),
+        (["l0-smoothing", "--photos", "{}", "--network", "gan"], "can24"),
+        (["l0-smoothing", "--photos", "{}", "--lambda", "3"], "0.002 to 0.2"),
+        (["l0-smoothing", "--photos", "{}/nowhere", "--steps", "1"], "nowhere"),
+        (["l1-smoothing", "--photos", "{}"], "l0-smoothing?"),
+        (["l0-smoothing", "--photos", "{}", "-o", "x.bin"], ".onnx"),
+        (["l0-smoothing", "--photos", "{}", "--licence", " "], "--licence"),
+        (["pairs:{}", "--photos", "{}"], "before/"),
     ],
 )
-def test_train_checks_before_it_works(burnish, photos, tmp_path, monkeypatch, arguments, complaint):
+def test_train_checks_its_arguments_first(burnish, photos, tmp_path, monkeypatch, arguments, word):
     monkeypatch.chdir(tmp_path)
     code, _, err = burnish("train", *(a.format(photos) for a in arguments))
     assert code == 2
-    assert complaint in err
+    assert word in err
     assert err.splitlines()[-1].startswith("burnish: ")
 
 
 @pytest.fixture
-def before_and_after(photos, tmp_path):
-    """Pairs whose 'after' is the negative."""
+def pair_folder(photos, tmp_path):
+    """A folder of pairs: photos before, and their negatives after."""
     folder = tmp_path / "pairs"
     for side in ("before", "after"):
         (folder / side).mkdir(parents=True)
@@ -289,19 +257,19 @@ def before_and_after(photos, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("option", ["--photos", "--held-out", "--lambda"])
-def test_pairs_are_what_they_are(burnish, before_and_after, photos, option):
+@pytest.mark.parametrize("option", ["--photos", "--validation", "--lambda"])
+def test_train_on_pairs_rejects_other_sources(burnish, pair_folder, photos, option):
     value = "0.1" if option == "--lambda" else photos
-    code, _, err = burnish("train", f"pairs:{before_and_after}", option, value)
-    assert code == 2
-    assert f"{option.removeprefix('--') if option == '--lambda' else option}: expected none" in err
+    code, _, err = burnish("train", f"pairs:{pair_folder}", option, value)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"burnish: {option}: ")
 
 
 @pytest.mark.slow
-def test_train_from_pairs(burnish, before_and_after, tmp_path, monkeypatch):
+def test_train_on_pairs_writes_a_model(burnish, pair_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = burnish(
-        "train", f"pairs:{before_and_after}", "--steps", "2", "--crop", "32", "-o", "x.onnx"
+        "train", f"pairs:{pair_folder}", "--steps", "2", "--crop", "32", "-o", "x.onnx"
     )
     assert code == 0, err
     card = json.loads(burnish("models", "show", "x.onnx", "--json")[1])
@@ -310,7 +278,7 @@ def test_train_from_pairs(burnish, before_and_after, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_train_then_apply(burnish, photos, tmp_path, monkeypatch):
+def test_trained_model_can_be_applied(burnish, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def darker(rgb):\n    return rgb / 2\n")
     code, out, err = burnish(
@@ -329,4 +297,4 @@ def test_train_then_apply(burnish, photos, tmp_path, monkeypatch):
         "train", "python:mine.py:darker", "--photos", photos, "-o", "darker.onnx"
     )
     assert code == 1
-    assert "use --overwrite" in err
+    assert "--overwrite" in err

@@ -1,4 +1,4 @@
-"""Sliders on the command line: what is refused before the work, and that they turn."""
+"""Sliders on the command line."""
 
 import json
 
@@ -16,96 +16,96 @@ def read(path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "where", "word"),
     [
-        (["--slider", "radius"], "--slider: expected one of lambda, kappa, got 'radius'"),
-        (["--slider", "lambda=0.01:0.9"], "expected lambda=LOW:HIGH within 0.002 to 0.2"),
-        (["--slider", "lambda=0.1:0.01"], "give two numbers, the lower one first"),
-        (["--slider", "lambda=0.1:0.1"], "give two numbers, the lower one first"),
-        (["--slider", "lambda=weak:strong"], "got 'lambda=weak:strong'"),
-        (["--slider", "lambda=0.01"], "got 'lambda=0.01'"),
-        (["--slider", "lambda="], "got 'lambda='"),
-        (["--slider", "lambda=0.05:0.1"], "--slider lambda: expected a range around 0.02"),
-        (
-            ["--slider", "lambda=0.01:0.1", "--lambda", "0.2"],
-            "expected a range around 0.2, what holds where nothing is said, got 0.01 to 0.1",
-        ),
-        (["--slider", "lambda", "--network", "can24"], "for sliders or a thumbnail, got can24"),
-        (["--thumbnail", "--network", "can32"], "for sliders or a thumbnail, got can32"),
+        (["--slider", "radius"], "--slider", "lambda, kappa"),
+        (["--slider", "lambda=0.01:0.9"], "--slider", "0.002 to 0.2"),
+        (["--slider", "lambda=0.1:0.01"], "--slider", "lambda=0.1:0.01"),
+        (["--slider", "lambda=0.1:0.1"], "--slider", "lambda=0.1:0.1"),
+        (["--slider", "lambda=weak:strong"], "--slider", "lambda=weak:strong"),
+        (["--slider", "lambda=0.01"], "--slider", "lambda=0.01"),
+        (["--slider", "lambda="], "--slider", "lambda="),
+        (["--slider", "lambda=0.05:0.1"], "--slider lambda", "0.02"),
+        (["--slider", "lambda=0.01:0.1", "--lambda", "0.2"], "--slider lambda", "0.2"),
+        (["--slider", "lambda", "--network", "can24"], "--network", "can24"),
+        (["--global-context", "--network", "can32"], "--network", "can32"),
     ],
 )
-def test_slider_that_cannot_be_learnt_is_refused_first(
-    burnish, photos, tmp_path, monkeypatch, arguments, complaint
+def test_slider_that_cannot_be_trained_is_rejected_first(
+    burnish, photos, tmp_path, monkeypatch, arguments, where, word
 ):
     monkeypatch.chdir(tmp_path)
-    order = ["train", "l0-smoothing", "--photos", photos, "--steps", "1", "-o", "new/x.onnx"]
-    code, out, err = burnish(*order, *arguments)
-    assert (code, out) == (2, "")
-    assert err.startswith("burnish: ")
-    assert err.count("\n") == 1
-    assert complaint in err
+    train = ["train", "l0-smoothing", "--photos", photos, "--steps", "1", "-o", "new/x.onnx"]
+    code, out, err = burnish(*train, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"burnish: {where}")
+    assert word in err
     assert not (tmp_path / "new").exists()
 
 
-def test_an_operator_of_ones_own_has_no_slider(burnish, photos, tmp_path, monkeypatch):
+def test_slider_of_a_python_function_is_rejected(burnish, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
     spec = f"python:{tmp_path / 'mine.py'}:negative"
     code, _, err = burnish("train", spec, "--photos", photos, "--slider", "strength")
-    assert code == 2
-    assert "expected none, as there is nothing to turn, got 'strength'" in err
+    assert (code, err.count("\n")) == (2, 1)
+    assert "strength" in err
 
 
-def test_apply_turns_the_sliders(burnish, photos, slider_model, tmp_path):
-    results = []
+def test_apply_sets_the_sliders_of_a_model(burnish, photos, slider_model, tmp_path):
+    outputs = []
     for value in ("0.003", "0.15"):
         target = tmp_path / f"{value}.png"
-        done = burnish("apply", slider_model, photos / "1.png", "--lambda", value, "-o", target)
-        assert done[0] == 0, done[2]
-        results.append(read(target))
+        code, _, err = burnish(
+            "apply", slider_model, photos / "1.png", "--lambda", value, "-o", target
+        )
+        assert code == 0, err
+        outputs.append(read(target))
         expected = Model.open(slider_model)(read(photos / "1.png"), {"lambda": float(value)})
-        np.testing.assert_allclose(results[-1], expected, atol=0.5 / 255 + 1e-5)
-    assert np.abs(results[0] - results[1]).max() > 2 / 255
+        np.testing.assert_allclose(outputs[-1], expected, atol=0.5 / 255 + 1e-5)
+    assert np.abs(outputs[0] - outputs[1]).max() > 2 / 255
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "word"),
     [
-        (["--lambda", "0.3"], "lambda: expected 0.002 to 0.2, got 0.3"),
-        (["--sigma", "3"], "got sigma"),
-        (["--engine", "abacus"], "engine: expected onnxruntime or openvino, got 'abacus'"),
+        (["--lambda", "0.3"], "0.002 to 0.2"),
+        (["--sigma", "3"], "--sigma"),
+        (["--engine", "abacus"], "abacus"),
     ],
 )
-def test_apply_refuses_what_the_model_has_not_learnt(
-    burnish, photos, slider_model, arguments, complaint
+def test_apply_rejects_a_value_that_the_model_was_not_trained_at(
+    burnish, photos, slider_model, arguments, word
 ):
     code, out, err = burnish("apply", slider_model, photos / "1.png", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert complaint in err
+    assert word in err
 
 
-def test_compare_sets_operator_and_network_alike(burnish, photos, slider_model, tmp_path):
-    found = []
+def test_compare_sets_the_parameters_of_operator_and_network(
+    burnish, photos, slider_model, tmp_path
+):
+    records = []
     for value in (0.003, 0.15):
         target = tmp_path / f"{value}.png"
         code, out, err = burnish(
             "compare", slider_model, photos / "1.png", "--lambda", value, "-o", target, "--json"
         )
         assert code == 0, err
-        found.append(json.loads(out))
+        records.append(json.loads(out))
         sheet, photo = read(target), read(photos / "1.png")
         slow = OPERATORS["l0-smoothing"].run(photo, lambda_=value)
         fast = Model.open(slider_model)(photo, {"lambda": value})
-        for index, picture in enumerate((photo, slow, fast)):
-            place = slice(index * (56 + 8), index * (56 + 8) + 56)
-            np.testing.assert_allclose(sheet[:40, place], picture, atol=0.5 / 255 + 1e-5)
+        for index, image in enumerate((photo, slow, fast)):
+            columns = slice(index * (56 + 8), index * (56 + 8) + 56)
+            np.testing.assert_allclose(sheet[:40, columns], image, atol=0.5 / 255 + 1e-5)
         error = np.mean((fast.astype(np.float64) - slow) ** 2)
-        assert found[-1]["psnr"] == pytest.approx(-10 * np.log10(error), abs=0.01)
-    assert found[0]["untouched_psnr"] > found[1]["untouched_psnr"] + 1
+        assert records[-1]["psnr"] == pytest.approx(-10 * np.log10(error), abs=0.01)
+    assert records[0]["untouched_psnr"] > records[1]["untouched_psnr"] + 1
 
 
-def test_compare_refuses_a_value_that_was_not_learnt(burnish, photos):
+def test_compare_rejects_a_value_that_the_model_was_not_trained_at(burnish, photos):
     code, out, err = burnish("compare", "l0-smoothing", photos / "1.png", "--kappa", "3")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "which model l0-smoothing was trained at" in err
+    assert err.startswith("burnish: kappa")
     assert sorted(path.name for path in photos.iterdir()) == [f"{i}.png" for i in range(6)]

@@ -46,6 +46,8 @@ def apply(
         from burnish.editing.masked import MaskedEdit
         from burnish.regions.region import open_region
 
-        opened = open_region(region, device=device, threads=threads)
-        edit = MaskedEdit(edit, opened, MaskOutput(save_mask, photos, batch).mask_writer())
+        masks = MaskOutput(save_mask, photos, batch)
+        edit = MaskedEdit(
+            edit, open_region(region, device=device, threads=threads), masks.mask_writer()
+        )
     run(edit, photos, batch, collect_paths(operator, params, region, save_mask))

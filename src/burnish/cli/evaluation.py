@@ -133,8 +133,7 @@ def evaluate(
             device=device,
             threads=threads,
             engine=engine,
-            on_task=progress.start,
-            on_progress=progress.advance,
+            progress=progress,
         )
     if json_output:
         typer.echo(json.dumps([dataclasses.asdict(table) for table in tables], indent=2))

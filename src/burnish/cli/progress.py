@@ -5,12 +5,12 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from rich import progress as bars
 from rich.console import Console
 
-from burnish.progress import Progress
+from burnish.training.callbacks import StepInfo, TrainCallbacks
 
 if TYPE_CHECKING:
     from burnish.editing.plan import PlannedFile
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL = 30.0
 
 
-class ConsoleProgress(Progress):
+class ConsoleProgress(TrainCallbacks):
     """Show tasks, one after another.
 
     Parameters
@@ -73,14 +73,12 @@ class ConsoleProgress(Progress):
         self._last_line = time.monotonic()
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def on_step(self, info: Any) -> None:
+    def on_step(self, info: StepInfo) -> None:
         """Show a training's step; its total number of steps is an estimate."""
         if self._description != "training":
             self.start("training")
         note = f"loss {info.loss:.6f}"
-        if hasattr(info, "psnr"):
-            note += f"  {info.psnr:.2f} dB"
-        for name, loss in getattr(info, "loss_terms", {}).items():
+        for name, loss in info.loss_terms.items():
             note += f"  {name} {loss:.3f}"
         total = round(info.step / info.progress) if info.progress else None
         self._bar.update(self._task, completed=info.step, total=total, note=note)

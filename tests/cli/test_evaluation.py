@@ -1,0 +1,47 @@
+"""`burnish compare` and `burnish evaluate`."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+MODEL = "l0-smoothing"
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_evaluate_prints_a_table_and_json(photos, burnish):
+    code, text, _ = burnish("evaluate", MODEL, "--photos", photos)
+    assert code == 0
+    assert "slow operator" in text
+    (table,) = json.loads(burnish("evaluate", MODEL, "--photos", photos, "--json")[1])
+    assert [row["name"] for row in table["scores"]][1:] == [MODEL, "slow operator"]
+
+
+def test_evaluate_on_a_folder_without_photos_fails(tmp_path, burnish):
+    code, _, err = burnish("evaluate", MODEL, "--photos", tmp_path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"burnish: {tmp_path}")
+
+
+def test_compare_writes_three_images_side_by_side(burnish, photos, tmp_path):
+    target = tmp_path / "sheet.png"
+    code, out, _ = burnish("compare", "l0-smoothing", photos / "1.png", "-o", target, "--json")
+    assert code == 0
+    record = json.loads(out)
+    assert 10 < record["untouched_psnr"] < 60
+    assert 10 < record["psnr"] < 60
+    assert record["slow_seconds"] > 0
+    sheet = read(target)
+    assert sheet.shape[1] == 3 * 56 + 2 * 8
+    np.testing.assert_array_equal(sheet[:40, :56], read(photos / "1.png"))
+    assert burnish("compare", "l0-smoothing", photos / "1.png", "-o", target)[0] == 1
+
+
+def test_compare_with_a_folder_is_one_line(burnish, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = burnish("compare", "l0-smoothing", ".")
+    assert (code, out, err.count("\n")) == (1, "", 1)

@@ -1,0 +1,137 @@
+"""Options of the operator among a command's arguments: help, parsing and completion."""
+
+import sys
+
+import pytest
+import typer
+
+from burnish.cli.app import app
+from burnish.operators.registry import OPERATORS
+
+
+def help_text(burnish, *arguments):
+    code, out, _ = burnish(*arguments, "--help")
+    assert code == 0
+    return " ".join(out.split())
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_help_of_an_operator_lists_its_parameters_only(burnish, name):
+    text = help_text(burnish, "apply", name)
+    own = {param.option: param for param in OPERATORS[name].params}
+    for param in own.values():
+        assert f" {param.option} <" in text
+        assert f"{param.range}." in text
+        assert not param.default_text or f"[default: {param.default_text}]" in text
+    others = {param.option for operator in OPERATORS.values() for param in operator.params}
+    assert not any(f" {option} <" in text for option in others - own.keys())
+
+
+@pytest.mark.parametrize("command", ["apply", "compare", "evaluate", "train", "cube", "replay"])
+def test_help_without_an_operator_lists_no_parameter(burnish, command):
+    text = help_text(burnish, command)
+    assert f"`burnish {command} " in text
+    assert "Parameters of the operator" not in text
+    assert "--lambda" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "tv-l1"],
+        ["compare", "tv-l1"],
+        ["evaluate", "tv-l1", "--photos", "photos"],
+        ["cube", "tv-l1"],
+        ["apply", "rudin-osher-fatemi-best"],
+    ],
+)
+def test_help_of_each_command_lists_the_parameters(burnish, arguments):
+    assert "Parameters of the operator: --lambda <" in help_text(burnish, *arguments)
+
+
+def test_help_of_a_model_file_shows_the_values_of_its_card(burnish, slider_model):
+    text = help_text(burnish, "apply", slider_model)
+    assert "--lambda <" in text
+    assert "--kappa <" in text
+
+
+def test_help_of_replay_lists_the_parameters_of_the_history(burnish, photos, tmp_path):
+    edited = tmp_path / "edited.png"
+    assert burnish("apply", "l0-smoothing", photos / "1.png", "-o", edited)[0] == 0
+    assert "--lambda <" in help_text(burnish, "replay", edited)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["l0-smoothing", "{photo}", "--lambda", "0.05", "-o", "{target}"],
+        ["--lambda", "0.05", "l0-smoothing", "-o", "{target}", "{photo}"],
+        ["-o", "{target}", "l0-smoothing", "--lambda=0.05", "{photo}"],
+        ["--lambda=0.05", "-q", "-o", "{target}", "--", "l0-smoothing", "{photo}"],
+    ],
+)
+def test_options_and_arguments_come_in_any_order(burnish, photos, tmp_path, order):
+    photo, target, expected = photos / "1.png", tmp_path / "x.png", tmp_path / "expected.png"
+    code, _, err = burnish("apply", *(a.format(photo=photo, target=target) for a in order))
+    assert code == 0, err
+    assert burnish("apply", "l0-smoothing", photo, "--lambda", "0.05", "-o", expected)[0] == 0
+    assert target.read_bytes() == expected.read_bytes()
+    assert burnish("apply", "l0-smoothing", photo, "-o", expected, "--overwrite")[0] == 0
+    assert target.read_bytes() != expected.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "operator",
+    ["l0-smoothing", "{model}", "python:mine.py:negative", "command:cp {input} {output}"],
+)
+def test_option_of_another_operator_names_its_operators(
+    burnish, photos, slider_model, tmp_path, monkeypatch, operator
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
+    name = operator.replace("{model}", str(slider_model))
+    code, out, err = burnish("apply", "--slow", name, photos / "1.png", "--sigma-range", "3")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("burnish: --sigma-range: ")
+    assert "bilateral, rolling-guidance" in err
+
+
+@pytest.mark.parametrize("name", ["l0-smothing", "no.onnx"])
+def test_unknown_operator_with_an_option_is_reported_by_name(burnish, photos, name):
+    code, out, err = burnish("apply", name, photos / "1.png", "--lambda", "0.05")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith(f"burnish: {name}: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "absent"),
+    [
+        ("burnish ap", "apply", "replay"),
+        ("burnish apply l0", "l0-smoothing", "tv-l1"),
+        ("burnish cube lu", "lut", "l0-smoothing"),
+        ("burnish apply l0-smoothing --", "--kappa", "--sigma"),
+        ("burnish apply l0-smoothing --", "--feather", "--sigma"),
+        ("burnish apply bilateral photo.jpg --sig", "--sigma-range", "--kappa"),
+        ("burnish apply --", "--overwrite", "--kappa"),
+        ("burnish train tv-l1 --photos p --la", "--lambda", "--kappa"),
+        ("burnish compare l0-smoothing --ka", "--kappa", "--sigma"),
+        ("burnish evaluate l0-smoothing --ka", "--kappa", "--sigma"),
+        ("burnish cube lut --l", "--lut", "--kappa"),
+    ],
+)
+def test_bash_completion_offers_the_options_of_the_operator(
+    monkeypatch, capfd, line, offered, absent
+):
+    monkeypatch.setenv("_BURNISH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    monkeypatch.setattr(sys, "argv", ["burnish"])
+    with pytest.raises(SystemExit):
+        typer.main.get_command(app).main(args=[], prog_name="burnish")
+    words = capfd.readouterr().out.split()
+    assert offered in words
+    assert absent not in words
+
+
+def test_completion_can_be_installed(burnish):
+    assert "--install-completion" in help_text(burnish)
