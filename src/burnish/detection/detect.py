@@ -1,4 +1,4 @@
-"""Detect: an exported Mask R-CNN on a photo, with ONNX Runtime and nothing else."""
+"""Run an exported Mask R-CNN on photos, with ONNX Runtime."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, Calibration, D
 from burnish.detection.instances import Instances
 from burnish.detection.resize import fitted_size, resize
 from burnish.errors import ModelError, UsageError
-from burnish.runtime import session_cache as sessions
+from burnish.runtime import engines
 from burnish.runtime.onnx_runtime import create_inference_session
 from burnish.types import Pixels
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DetectionTrace:
-    """How a detector came to what it found, in the photo's pixels.
+    """The intermediate results of a detector, in the photo's pixels.
 
     Parameters
     ----------
-    anchors : (A, 4), the places and shapes it begins with
-    proposals : (P, 4), the best of them, refined once, the most likely first
-    objectness : (P,), how likely each holds anything, 0 to 1
-    proposal_indices : (N,), which proposal each instance was refined from
+    anchors : (A, 4) float32, all anchor boxes: left, top, right, bottom
+    proposals : (P, 4) float32, the proposals of the first stage, sorted by descending objectness
+    objectness : (P,) float32, the probability that a proposal holds an object
+    proposal_indices : (N,), the proposal from which each instance was refined
     """
 
-    anchors: Pixels
-    proposals: Pixels
-    objectness: Pixels
+    anchors: NDArray[np.float32]
+    proposals: NDArray[np.float32]
+    objectness: NDArray[np.float32]
     proposal_indices: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class MaskRCNN:
-    """A detector, ready to look at photos.
+    """A detector that is ready to run.
 
     Parameters
     ----------
-    device : where it runs: ``cpu`` or ``cuda:N``
+    device : the device it runs on, "cpu" or "cuda:N"
     """
 
     card: DetectorCard
@@ -59,22 +59,21 @@ class MaskRCNN:
         device: str = "auto",
         threads: int | None = None,
     ) -> Self:
-        """Open a detector: one that ships, by name, or a file.
+        """Open a bundled detector, by name, or any detector, by path.
 
         Parameters
         ----------
-        device : "auto" (CUDA where it can be had, else the CPU), "cpu", "cuda" or "cuda:N"
-        threads : how many CPU threads work on a photo; None leaves it to the engine
+        device : "auto" (CUDA if it is available, otherwise the CPU), "cpu", "cuda" or "cuda:N"
+        threads : number of CPU threads [default: chosen by ONNX Runtime]
 
         Raises
         ------
-        ModelError : there is no such detector, or the file is none that burnish runs
-        UsageError : `device` or `threads` is nothing of the above
-        DeviceError : the device cannot be had
+        ModelError : there is no such detector, or its file is not valid
+        UsageError : `device` or `threads` is not valid
+        DeviceError : the device is not available
         """
-        sessions.check_options(device, threads, "onnxruntime")
-        path = detector_file.find_detector(name_or_path)
-        file = detector_file.read(path)
+        engines.check_options(device, threads, "onnxruntime")
+        file = detector_file.read(detector_file.find_detector(name_or_path))
         session, resolved_device = create_inference_session(
             file.graph, str(name_or_path), device, threads
         )
@@ -85,90 +84,86 @@ class MaskRCNN:
 
         Raises
         ------
-        UsageError : the pixels are of another shape
-        ModelError : the engine stopped, or what came is no detector's answer
+        UsageError : the pixels have another shape
+        ModelError : the network failed, or its output is not valid
         """
         return self._predict(pixels, OUTPUTS)[0]
 
     def explain(self, pixels: Pixels) -> tuple[Instances, DetectionTrace]:
-        """Find objects, and tell how; see `predict`."""
+        """Find objects as `predict` does, and return the intermediate results too."""
         instances, outputs, scale = self._predict(pixels, (*OUTPUTS, *TRACE_OUTPUTS))
-        proposal_indices, anchors, proposals, objectness = (outputs[name] for name in TRACE_OUTPUTS)
-        return instances, DetectionTrace(
-            anchors * scale, proposals * scale, objectness, proposal_indices
+        trace = DetectionTrace(
+            outputs["anchors"] * scale,
+            outputs["proposals"] * scale,
+            outputs["objectness"],
+            outputs["proposal_indices"],
         )
+        return instances, trace
 
     def _predict(
         self, pixels: Pixels, output_names: tuple[str, ...]
-    ) -> tuple[Instances, dict[str, Any], Pixels]:
+    ) -> tuple[Instances, dict[str, Any], NDArray[np.float32]]:
+        """Return the instances, the raw outputs and the scale of their boxes."""
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-            raise UsageError(
-                "pixels",
-                expected="H x W x 3",
-                got=" x ".join(map(str, pixels.shape)),
-                remedy="give an RGB picture",
-            )
+            shape = " x ".join(map(str, pixels.shape))
+            raise UsageError("pixels", expected="H x W x 3", got=shape, remedy="give an RGB image")
         size = pixels.shape[1], pixels.shape[0]
         resized = resize(pixels, fitted_size(size, self.card.min_size, self.card.max_size))
-        outputs = self._run_session(
-            np.ascontiguousarray(resized.transpose(2, 0, 1), np.float32), output_names
-        )
+        image = np.ascontiguousarray(resized.transpose(2, 0, 1), np.float32)
+        outputs = self._run_session(image, output_names)
         scale = np.array([size[0] / resized.shape[1], size[1] / resized.shape[0]] * 2, np.float32)
-        labels = outputs["labels"]
         instances = Instances(
             size,
             outputs["boxes"] * scale,
-            tuple(self.card.classes[label] for label in labels),
+            tuple(self.card.classes[label] for label in outputs["labels"]),
             calibrate_scores(outputs["scores"], self.card.calibration),
             tuple(outputs["masks"].clip(0, 1)),
         )
         return instances, outputs, scale
 
-    def _run_session(self, image: Pixels, output_names: tuple[str, ...]) -> dict[str, Any]:
+    def _run_session(
+        self, image: NDArray[np.float32], output_names: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Run the network, check its outputs, and sort them by descending score."""
         try:
             arrays = self._session.run(list(output_names), {INPUT: image})
-        except Exception as error:  # ONNX Runtime's classes share no base of their own
-            raise self._invalid_output(" ".join(str(error).split())[:200]) from error
+        except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+            raise self._error(f"it failed: {' '.join(str(error).split())[:200]}") from error
         outputs: dict[str, Any] = dict(zip(output_names, arrays, strict=True))
         boxes, labels, scores, masks = (outputs[name] for name in OUTPUTS)
         count = len(labels)
         shapes_match = boxes.shape == (count, 4) and scores.shape == (count,) and masks.ndim == 3
         if not shapes_match or len(masks) != count or labels.ndim != 1:
-            raise self._invalid_output(
-                "boxes, labels, scores and masks that do not belong together"
-            )
+            raise self._error("the shapes of its boxes, labels, scores and masks do not match")
         if "proposal_indices" in outputs and not _is_consistent_trace(outputs, count):
-            raise self._invalid_output("steps that do not belong together")
-        if not all(np.isfinite(part).all() for part in (boxes, scores, masks)):
-            raise self._invalid_output("numbers that are not finite")
+            raise self._error("its intermediate results are not consistent")
+        if not all(np.isfinite(array).all() for array in (boxes, scores, masks)):
+            raise self._error("its output is not finite")
         if count and not (labels.min() >= 0 and labels.max() < len(self.card.classes)):
-            raise self._invalid_output("labels that its card has no names for")
-        # The most certain first, whatever a stranger's file promises.
+            raise self._error("its output has labels for which its card has no name")
         order = np.argsort(-scores, kind="stable")
-        return outputs | {
-            name: outputs[name][order] for name in (*OUTPUTS, "proposal_indices") if name in outputs
-        }
+        per_instance = (name for name in (*OUTPUTS, "proposal_indices") if name in outputs)
+        return outputs | {name: outputs[name][order] for name in per_instance}
 
-    def _invalid_output(self, problem: str) -> ModelError:
+    def _error(self, problem: str) -> ModelError:
         return ModelError(
-            self.card.name,
-            expected="what a detector finds",
-            got=problem,
-            remedy="get or export the detector anew",
+            self.card.name, problem, "get the detector again from its maker, or export it again"
         )
 
 
 def _is_consistent_trace(outputs: dict[str, Any], count: int) -> bool:
-    """Tell whether the steps fit each other, and what was found."""
     proposal_indices, anchors, proposals, objectness = (outputs[name] for name in TRACE_OUTPUTS)
-    shapes = anchors.shape[1:] == proposals.shape[1:] == (4,)
-    counts = proposal_indices.shape == (count,) and objectness.shape == (len(proposals),)
-    inside = counts and bool(((proposal_indices >= 0) & (proposal_indices < len(proposals))).all())
-    return shapes and inside and all(np.isfinite(part).all() for part in (anchors, proposals))
+    return (
+        anchors.shape[1:] == proposals.shape[1:] == (4,)
+        and proposal_indices.shape == (count,)
+        and objectness.shape == (len(proposals),)
+        and bool(((proposal_indices >= 0) & (proposal_indices < len(proposals))).all())
+        and all(np.isfinite(array).all() for array in (anchors, proposals))
+    )
 
 
-def calibrate_scores(scores: Pixels, calibration: Calibration) -> Pixels:
-    """Return how likely detections of these raw scores are right.
+def calibrate_scores(scores: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
+    """Return the probability that detections of these raw scores are correct.
 
     Examples
     --------
@@ -177,7 +172,7 @@ def calibrate_scores(scores: Pixels, calibration: Calibration) -> Pixels:
     """
     clipped = scores.astype(np.float64).clip(1e-6, 1 - 1e-6)
     logits = np.log(clipped / (1 - clipped))
-    result: Pixels = (1 / (1 + np.exp(-calibration.slope * logits - calibration.offset))).astype(
-        np.float32
+    calibrated: NDArray[np.float64] = 1 / (
+        1 + np.exp(-calibration.slope * logits - calibration.offset)
     )
-    return result
+    return calibrated.astype(np.float32)

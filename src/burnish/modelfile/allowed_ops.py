@@ -164,8 +164,8 @@ def _check_attributes(node: NodeProto, filename: str) -> None:
     node_attributes = attributes(node)
     for name, allowed in _ATTRIBUTE_RULES.get(node.op_type, {}).items():
         if node_attributes.get(name) not in allowed:
-            value = f"{node_attributes.get(name, 'left out')}"[:80]
-            reject(filename, f"{node.op_type} with {name} {value} is not allowed")
+            text = f"{node_attributes.get(name, 'left out')}"[:80]
+            reject(filename, f"{node.op_type} with {name} {text} is not allowed")
     if node.op_type != "Constant":
         for name, value in node_attributes.items():
             for number in value if isinstance(value, list) else [value]:

@@ -1,1 +1,1 @@
-"""Stage 6: run a model file on an array: which model, which device, exact tiles."""
+"""Running a model file on an image: session, device, exact tiles."""

@@ -1,4 +1,4 @@
-"""Shrink: a small square version of a whole picture, for networks that take a thumbnail."""
+"""Area resize: a small square version of a whole image, the thumbnail that networks take."""
 
 from collections.abc import Callable
 
@@ -6,16 +6,17 @@ import numpy as np
 
 from burnish.types import Pixels
 
-# The side of a network's thumbnail, px.
+# Default side of a network's thumbnail, px.
 THUMBNAIL_SIZE = 64
-# Rows added up at a time: the same ones wherever a picture lies, so that sums round the same way.
+# Rows are summed in groups of this size, starting at row 0, so that sums always round the same way.
 _ROWS = 64
 
 
 def area_resize(pixels: Pixels, side: int) -> Pixels:
-    """Average a picture down (or repeat it up) to a square of `side` pixels, whatever its shape.
+    """Resize an image to a square, whatever its aspect ratio.
 
-    Each pixel is the mean over the area that it covers, shares of pixels included.
+    Each output pixel is the mean over the area that it covers, fractions of pixels included. A
+    smaller image is enlarged by repeating its pixels.
 
     Shape: (H, W, 3) -> (side, side, 3)
 
@@ -31,29 +32,34 @@ def area_resize(pixels: Pixels, side: int) -> Pixels:
 def area_resize_rows(
     read_rows: Callable[[int, int], Pixels], height: int, width: int, side: int
 ) -> Pixels:
-    """Shrink a picture that is read some rows at a time; the result is `area_resize`'s, bit for bit.
+    """Resize an image that is read in groups of rows. Equals `area_resize` bit for bit.
 
     Parameters
     ----------
-    read_rows : returns the rows from one to another, the end left out, (rows, W, 3)
+    read_rows : from the first row and the end row to pixels, (rows, W, 3)
+    height, width : of the image, px
+    side : of the square, px
     """
-    # Rows first, which lie together in memory: all but a few numbers are gone after it.
+    # Rows come first, since they are contiguous in memory; little is left for the columns.
     resized_rows = np.zeros((side, width, 3), np.float32)
     overlaps = _overlaps(height, side)
     for top in range(0, height, _ROWS):
-        rows = overlaps[:, top : top + _ROWS]
-        touched = np.flatnonzero(rows.any(axis=1))
-        into = slice(touched[0], touched[-1] + 1)
-        strip = read_rows(top, top + rows.shape[1]).reshape(rows.shape[1], -1)
-        resized_rows[into] += (rows[into] @ strip).reshape(-1, width, 3)
+        group = overlaps[:, top : top + _ROWS]
+        touched = np.flatnonzero(group.any(axis=1))
+        outputs = slice(touched[0], touched[-1] + 1)
+        strip = read_rows(top, top + group.shape[1]).reshape(group.shape[1], -1)
+        resized_rows[outputs] += (group[outputs] @ strip).reshape(-1, width, 3)
     return _overlaps(width, side) @ resized_rows
 
 
-def _overlaps(length: int, parts: int) -> Pixels:
-    """Return how much each of `length` pixels counts in each part: each row sums to 1."""
-    edges = np.arange(parts + 1) * (length / parts)
+def _overlaps(length: int, side: int) -> Pixels:
+    """Return the weight of each input pixel in each output pixel; rows sum to 1.
+
+    Shape: (side, length)
+    """
+    edges = np.arange(side + 1) * (length / side)
     starts, ends = edges[:-1, None], edges[1:, None]
     index = np.arange(length)
-    overlap = np.minimum(ends, index + 1) - np.maximum(starts, index)
-    overlaps: Pixels = (overlap.clip(0) * (parts / length)).astype(np.float32)
-    return overlaps
+    overlaps = np.minimum(ends, index + 1) - np.maximum(starts, index)
+    weights: Pixels = (overlaps.clip(0) * (side / length)).astype(np.float32)
+    return weights

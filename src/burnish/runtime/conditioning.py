@@ -1,8 +1,7 @@
-"""What holds for a whole picture, as a graph takes it; and a graph with it built in.
+"""The context of a graph: parameter values and the thumbnail, bound to it as constants.
 
-Parameter values and the thumbnail are the same for every tile. Built into the graph as constants
-before a session starts, they cost nothing: engines work out what follows from them once, and gains
-and shifts vanish into the convolutions.
+The context is the same for every tile. Bound before a session is created, it costs nothing per
+tile: the engine computes what follows from it once, and folds scales and shifts into convolutions.
 """
 
 from collections.abc import Mapping
@@ -13,28 +12,28 @@ from numpy.typing import NDArray
 
 from burnish.modelfile.card import PARAMS, THUMBNAIL, Card
 from burnish.params import Value, resolve_params
+from burnish.types import Pixels
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+# Context tensors by the names of the graph's inputs.
 Context = dict[str, NDArray[np.float32]]
 
 
-def context_tensors(
-    card: Card, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None
-) -> Context:
-    """Return what a model's graph takes beside the image, by the name of its input.
+def context_tensors(card: Card, params: Mapping[str, Value], thumbnail: Pixels | None) -> Context:
+    """Return the inputs of a model's graph beside `image` and `coords`.
 
     Parameters
     ----------
-    params : values of sliders, by name or keyword; the card's serve for the rest
-    thumbnail : (S, S, 3) of the whole picture, for a model that takes one
+    params : values of sliders, by name or keyword [default: the card's]
+    thumbnail : (S, S, 3) of the whole image; ignored if the model takes none
 
     Raises
     ------
-    UsageError : an unknown slider, or a value outside its range
+    UsageError : a slider is unknown, or its value is outside its range
     """
-    values = resolve_params([param.as_param() for param in card.sliders], params, owner=card.name)
+    values = resolve_params([param.as_param() for param in card.sliders], params, card.name)
     tensors: Context = {}
     if PARAMS in card.context_shapes:
         tensors[PARAMS] = np.array(list(values.values()), np.float32).reshape(1, -1, 1, 1)
@@ -44,16 +43,16 @@ def context_tensors(
 
 
 def bind_constants(graph: bytes, tensors: Context) -> "ModelProto":
-    """Return a graph with some of its inputs made constants."""
-    # 130 ms to import: only who runs a model pays.
+    """Return a graph with some of its inputs turned into constants."""
+    # Importing onnx takes 130 ms.
     from onnx import ModelProto, numpy_helper
 
     model = ModelProto()
     model.ParseFromString(graph)
-    free_inputs = [end for end in model.graph.input if end.name not in tensors]
+    free_inputs = [value for value in model.graph.input if value.name not in tensors]
     del model.graph.input[:]
     model.graph.input.extend(free_inputs)
     model.graph.initializer.extend(
-        numpy_helper.from_array(value, name) for name, value in tensors.items()
+        numpy_helper.from_array(tensor, name) for name, tensor in tensors.items()
     )
     return model

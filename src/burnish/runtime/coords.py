@@ -1,4 +1,4 @@
-"""Places: where in the whole picture each block of a part lies, for networks that look there."""
+"""Coordinates of blocks in the whole image, where a network samples its global context."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +9,15 @@ from burnish.photo.rectangle import Rectangle
 def normalised_coords(
     rectangle: Rectangle, size: tuple[int, int], block: int
 ) -> NDArray[np.float32]:
-    """Return where the centres of a part's blocks lie: across and down, -1 to 1 over the picture.
+    """Return the centres of a rectangle's blocks as x and y, from -1 to 1 over the whole image.
 
-    A block has the same place whatever part it is asked for in.
+    The coordinates of a block do not depend on the rectangle that it is part of.
 
     Parameters
     ----------
-    rectangle : of the picture, or of it continued beyond its last row and column; as many px high and
-        wide as so many blocks
-    size : the picture's height and width, px
-    block : the side of a block, px
+    rectangle : of the image, padded at the bottom and the right; its sides are multiples of `block`
+    size : height and width of the image without padding, px
+    block : side of a block, px
 
     Returns
     -------
@@ -30,13 +29,14 @@ def normalised_coords(
     array([[ 0.25, -0.5 ],
            [ 0.25,  0.5 ]], dtype=float32)
     """
-    down = _centres(rectangle.top, rectangle.bottom, block) / size[0]
-    across = _centres(rectangle.left, rectangle.right, block) / size[1]
-    grid = np.meshgrid(2 * across - 1, 2 * down - 1)
-    coords: NDArray[np.float32] = np.stack(grid, axis=2).astype(np.float32)
+    y = _centres(rectangle.top, rectangle.bottom, block) / size[0]
+    x = _centres(rectangle.left, rectangle.right, block) / size[1]
+    coords: NDArray[np.float32] = np.stack(np.meshgrid(2 * x - 1, 2 * y - 1), axis=2).astype(
+        np.float32
+    )
     return coords
 
 
-def _centres(first: int, end: int, block: int) -> NDArray[np.floating]:
-    centres: NDArray[np.floating] = first + block * (np.arange((end - first) // block) + 0.5)
+def _centres(start: int, end: int, block: int) -> NDArray[np.floating]:
+    centres: NDArray[np.floating] = start + block * (np.arange((end - start) // block) + 0.5)
     return centres

@@ -1,8 +1,42 @@
-"""Which engines there are, as a literal that costs nothing to import."""
+"""The engines that run graphs. Importing this module loads none of them, nor NumPy."""
 
-# Engine -> the module that starts it.
+import re
+
+from burnish.errors import UsageError
+
+# Engine -> the module with its `create_session`.
 ENGINES = {
     "onnxruntime": "burnish.runtime.onnx_runtime",
     "openvino": "burnish.runtime.openvino",
 }
 DEFAULT_ENGINE = "onnxruntime"
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+_MAX_THREADS = 1024
+
+
+def check_options(device: str, threads: int | None, engine: str) -> None:
+    """Check the options of a session; `get_session` describes them.
+
+    Raises
+    ------
+    UsageError : an option has an invalid value
+    """
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(
+            "device", f"{device!r} is not auto, cpu, cuda or cuda:N", "leave it out for auto"
+        )
+    if threads is not None and not 1 <= threads <= _MAX_THREADS:
+        raise UsageError(
+            "threads",
+            expected=f"1 to {_MAX_THREADS}",
+            got=f"{threads}",
+            remedy="leave it out for all cores",
+        )
+    if engine not in ENGINES:
+        raise UsageError(
+            "engine",
+            expected=" or ".join(ENGINES),
+            got=repr(engine),
+            remedy=f"leave it out for {DEFAULT_ENGINE}",
+        )

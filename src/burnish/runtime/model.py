@@ -1,4 +1,4 @@
-"""Model: run a model file on an array of any size, within a memory budget."""
+"""Model: run a model file on an image of any size, within a memory budget."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from burnish.errors import ModelError, OutputError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
@@ -15,32 +14,33 @@ from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
 from burnish.photo.rectangle import Rectangle
-from burnish.runtime import model_registry as shelf
-from burnish.runtime import tiles
 from burnish.runtime.area_resize import area_resize_rows
 from burnish.runtime.conditioning import context_tensors
 from burnish.runtime.coords import normalised_coords
 from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.model_registry import find_model
 from burnish.runtime.session import Session
 from burnish.runtime.session_cache import get_session
+from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
+from burnish.types import Pixels
 
 DEFAULT_MEMORY = 2**30
 
-# A pixel of a source needs its activations as float32, the tile that goes in, the result that comes
-# out, and what ONNX Runtime adds: channels filled up to blocks of 16. CAN24 (48 activations) on a
-# 4-megapixel picture peaked at 66 values a pixel, the input apart, on a CPU with AVX-512: 1.38. Two
-# U-shaped networks came to 1.2 and 1.4. Where it is too much after all, tiles are halved.
+# A pixel of a tile needs its activations as float32, its input and its output. ONNX Runtime needs
+# more for activations, since it rounds channels up to blocks of 16. CAN24 (48 activations) on 4
+# megapixels peaked at 66 values per pixel on a CPU with AVX-512, a factor of 1.38. Two U-Nets had
+# 1.2 and 1.4. If memory runs out nevertheless, tiles are halved.
 _ACTIVATION_OVERHEAD = 1.4
 _IO_VALUES = 2 * 3
 
-# Rows summed up at a time.
 _STRIP_ROWS = 64
 
-Progress = Callable[[float], None]
-# Returns a part of a picture, or room for one, and takes a part of a result: (rows, columns, 3)
-# float32.
-ReadRegion = Callable[[Rectangle], NDArray[np.float32]]
-WriteRegion = Callable[[Rectangle, NDArray[np.float32]], None]
+# Receives the fraction done, from 0 to 1.
+OnProgress = Callable[[float], None]
+# Returns the pixels of a rectangle of an image, (rows, columns, 3), or memory for them.
+ReadRegion = Callable[[Rectangle], Pixels]
+# Receives the pixels of a rectangle of the output, (rows, columns, 3).
+WriteRegion = Callable[[Rectangle, Pixels], None]
 
 
 class Model:
@@ -48,10 +48,10 @@ class Model:
 
     Attributes
     ----------
-    card : what the model says about itself
+    card : the model's description
     sha256 : of the model file, hexadecimal
-    device : where it runs, "cpu" or "cuda:N"
-    engine : what runs it, "onnxruntime" or "openvino"
+    device : "cpu" or "cuda:N"
+    engine : "onnxruntime" or "openvino"
 
     Examples
     --------
@@ -73,7 +73,8 @@ class Model:
         self.card: Card = file.card
         self.sha256 = file.sha256
         self.engine = engine
-        # What cannot be had is missed now rather than at the first picture.
+        # A session is created now, so that a missing device or engine fails here and not at the
+        # first image.
         side = self.card.thumbnail_size
         self.device = self._session({}, np.zeros((side, side, 3), np.float32)).device
 
@@ -86,82 +87,73 @@ class Model:
         threads: int | None = None,
         engine: str = DEFAULT_ENGINE,
     ) -> Self:
-        """Open a model by its name or file; a file that has not changed is read once.
+        """Open a model by its name or file. The contents of unchanged files are cached.
 
         Parameters
         ----------
-        device : "auto", "cpu", "cuda" or "cuda:N"; one asked for by name is that one or an error
-        threads : CPU threads for one picture; None leaves it to the engine
+        device : "auto", "cpu", "cuda" or "cuda:N". A device other than "auto" is used, or an error
+            is raised
+        threads : number of CPU threads for one image [default: the engine's choice]
         engine : "onnxruntime" or "openvino"
 
         Raises
         ------
-        ModelError : there is no such model, or its file is not to be trusted
-        DeviceError : the device cannot be had
+        ModelError : there is no such model, or its file is not valid
+        DeviceError : the device is not available
         MissingLibraryError : the engine is not installed
-        UsageError : `device`, `threads` or `engine` is none
+        UsageError : `device`, `threads` or `engine` has an invalid value
         """
-        path = shelf.find_model(name_or_path).resolve()
-        state = path.stat()
-        return cls(_read_cached(path, state.st_mtime_ns, state.st_size), device, threads, engine)
+        path = find_model(name_or_path).resolve()
+        stat = path.stat()
+        return cls(_read_cached(path, stat.st_mtime_ns, stat.st_size), device, threads, engine)
 
     def __call__(
         self,
-        pixels: NDArray[np.float32],
+        pixels: Pixels,
         params: Mapping[str, Value] | None = None,
         *,
         memory: int = DEFAULT_MEMORY,
-        on_progress: Progress | None = None,
-        thumbnail: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        """Run the model on a picture, in tiles where the budget asks for it: the result is one.
+        on_progress: OnProgress | None = None,
+        thumbnail: Pixels | None = None,
+    ) -> Pixels:
+        """Run the model on an image, in tiles if it exceeds `memory`. The output is the same.
 
         Shape: (H, W, 3) float32 -> the same. Range: RGB in [0, 1], sRGB-encoded, both ways.
 
         Parameters
         ----------
-        params : values of the model's sliders by name or keyword; the card's serve for the rest
-        memory : bytes for the work on a tile, beside the picture and its result
-        on_progress : told the fraction done, up to 1, after each tile
-        thumbnail : (S, S, 3) of the whole picture, S being the card's; None has it made. With one
-            for all frames of a film, what a model decides by it does not flicker. A model that
-            takes none leaves it
+        params : values of the model's sliders by name or keyword [default: the card's]
+        memory : bytes for a tile, in addition to the image and the output
+        on_progress : called with the fraction done, up to 1, after each tile
+        thumbnail : (S, S, 3) float32, where S is the card's `thumbnail_size`; a model without a
+            thumbnail ignores it. One thumbnail for all frames of a video prevents flicker
+            [default: that of the image]
 
         Raises
         ------
-        UsageError : `pixels` or `thumbnail` is no such array, `params` has a name or value that the
-            model does not take, or `memory` is too little for the smallest tile
-        OutputError : the result is not finite, or black where the picture is not
+        UsageError : `pixels` or `thumbnail` has another shape, type or range, `params` has an
+            unknown name or an invalid value, or `memory` is too little for the smallest tile
+        OutputError : the output is not finite, or black although the image is not
         ModelError : the model fails, or the machine has too little memory for the smallest tile
         """
         _check_pixels(pixels)
         height, width = pixels.shape[:2]
         try:
-            result = np.empty_like(pixels, order="C")
+            output = np.empty_like(pixels, order="C")
         except MemoryError as error:
-            beside = f", and {12 * height * width // 2**20} MiB for the result"
-            raise self._out_of_memory(self._tile_grid(height, width), beside) from error
-
-        def read_region(part: Rectangle) -> NDArray[np.float32]:
-            return pixels[part.slices]
-
-        def allocate(part: Rectangle) -> NDArray[np.float32]:
-            return result[part.slices]
-
-        def write_region(part: Rectangle, made: NDArray[np.float32]) -> None:
-            pass  # it is there already
-
+            extra = f", and {12 * height * width // 2**20} MiB for the output"
+            raise self._out_of_memory(self._tile_grid(height, width), extra) from error
         self._process_tiles(
-            read_region,
-            allocate,
-            write_region,
+            lambda rectangle: pixels[rectangle.slices],
+            lambda rectangle: output[rectangle.slices],
+            lambda rectangle, tile_output: None,  # The tile was written into `output`.
             (height, width),
             params,
             memory,
             on_progress,
             thumbnail,
         )
-        return result
+        return output
 
     def process_tiles(
         self,
@@ -171,88 +163,73 @@ class Model:
         params: Mapping[str, Value] | None = None,
         *,
         memory: int = DEFAULT_MEMORY,
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        """Run the model on a picture that is in no array: parts are taken, results are given.
+        """Run the model on an image that is read and written in parts, and not held in memory.
 
-        The result is the call's, bit for bit. The picture's size costs no memory.
+        The output equals that of `__call__` bit for bit.
 
         Parameters
         ----------
-        read_region : returns a part of the picture, (rows, columns, 3) float32 in [0, 1]; asked for
-            parts that overlap, and for some of them twice
-        write_region : given a part of the result, of the same kind; all of them cover the picture. Where
-            memory runs out, some come again in other parts. Both run in this thread
-        size : height and width of the picture, px
-        params, memory, on_progress : as in the call
+        read_region : returns a rectangle of the image, (rows, columns, 3) float32 in [0, 1].
+            Rectangles overlap and may be read several times
+        write_region : receives a rectangle of the output. Together they cover the image. If memory
+            runs out, some pixels are written again as part of smaller rectangles
+        size : height and width of the image, px
+        params, memory, on_progress : as for `__call__`
 
         Raises
         ------
-        UsageError, OutputError, ModelError : as in the call
+        UsageError, OutputError, ModelError : as for `__call__`
 
         Examples
         --------
         >>> pixels = np.zeros((48, 64, 3), np.float32)
-        >>> result = np.empty_like(pixels)
-        >>> def give(part, values):
-        ...     result[part.inside] = values
+        >>> output = np.empty_like(pixels)
+        >>> def write(rectangle, tile_output):
+        ...     output[rectangle.slices] = tile_output
         >>> model = Model.open("l0-smoothing")
-        >>> model.over(lambda part: pixels[part.inside], give, (48, 64))
-        >>> bool((result == model(pixels)).all())
+        >>> model.process_tiles(lambda rectangle: pixels[rectangle.slices], write, (48, 64))
+        >>> bool((output == model(pixels)).all())
         True
         """
 
-        def read_checked(part: Rectangle) -> NDArray[np.float32]:
-            pixels = read_region(part)
+        def read_checked(rectangle: Rectangle) -> Pixels:
+            pixels = read_region(rectangle)
             _check_pixels(pixels)
             return pixels
 
-        def allocate(part: Rectangle) -> NDArray[np.float32]:
-            return np.empty((*part.size, 3), np.float32)
+        def allocate(rectangle: Rectangle) -> Pixels:
+            return np.empty((*rectangle.size, 3), np.float32)
 
         self._process_tiles(read_checked, allocate, write_region, size, params, memory, on_progress)
 
     def min_memory(self, height: int, width: int) -> int:
-        """Return the smallest budget that a picture of this size can be run within.
-
-        Parameters
-        ----------
-        height, width : of the picture, px
-
-        Returns
-        -------
-        bytes, for the work on a tile; see `memory` of the call
+        """Return the smallest `memory` for an image of this size, in bytes.
 
         Examples
         --------
-        >>> Model.open("l0-smoothing").smallest_memory(6000, 9000) < 2**26
+        >>> Model.open("l0-smoothing").min_memory(6000, 9000) < 2**26
         True
         """
         return self._tile_grid(height, width).min_pixels * self._bytes_per_pixel
 
-    def _session(
-        self, params: Mapping[str, Value], thumbnail: NDArray[np.float32] | None
-    ) -> Session:
+    def _session(self, params: Mapping[str, Value], thumbnail: Pixels | None) -> Session:
+        context = context_tensors(self.card, params, thumbnail)
         try:
-            return get_session(
-                self._file, *self._session_options, context_tensors(self.card, params, thumbnail)
-            )
+            return get_session(self._file, *self._session_options, context)
         except MemoryError as error:
-            raise ModelError(
-                self.card.name,
-                expected="enough free memory to start it",
-                got="less",
-                remedy="close other programs",
-            ) from error
+            problem = "there is too little memory to load the model"
+            raise ModelError(self.card.name, problem, "close other programs") from error
 
-    def _tile_grid(self, height: int, width: int) -> tiles.TileGrid:
-        return tiles.TileGrid(height, width, self.card.halo, self.card.size_multiple)
+    def _tile_grid(self, height: int, width: int) -> TileGrid:
+        return TileGrid(height, width, self.card.halo, self.card.size_multiple)
 
     @property
     def _bytes_per_pixel(self) -> int:
         return ceil(4 * (_ACTIVATION_OVERHEAD * self.card.peak_activations_per_pixel + _IO_VALUES))
 
-    def _min_mebibytes(self, grid: tiles.TileGrid) -> int:
+    def _min_mebibytes(self, grid: TileGrid) -> int:
         return ceil(grid.min_pixels * self._bytes_per_pixel / 2**20)
 
     def _process_tiles(
@@ -263,8 +240,8 @@ class Model:
         size: tuple[int, int],
         params: Mapping[str, Value] | None,
         memory: int,
-        on_progress: Progress | None,
-        thumbnail: NDArray[np.float32] | None = None,
+        on_progress: OnProgress | None,
+        thumbnail: Pixels | None = None,
     ) -> None:
         grid = self._tile_grid(*size)
         session = self._session(params or {}, self._thumbnail(read_region, grid, thumbnail))
@@ -276,132 +253,117 @@ class Model:
                 got=f"{memory / 2**20:.1f} MiB",
                 remedy="allow more",
             )
-        top, any_nonzero = 0, False
-        while top < grid.padded_height:
+        finished_rows, any_nonzero = 0, False
+        while finished_rows < grid.padded_height:
             try:
-                for tile in tiles.plan_tiles(grid, max_pixels, top):
-                    inside = tiles.clip_to_image(grid, tile.core)
-                    output = allocate(inside)
+                for tile in plan_tiles(grid, max_pixels, finished_rows):
+                    core = grid.clip(tile.core)
+                    output = allocate(core)
                     self._run_tile(session, read_region, grid, tile, output)
-                    write_region(inside, output)
+                    write_region(core, output)
                     any_nonzero = any_nonzero or bool(output.any())
-                    top = _finished_rows(tile, grid, top)
+                    if tile.core.right == grid.padded_width:
+                        finished_rows = tile.core.bottom
                     if on_progress is not None:
-                        on_progress(_progress_fraction(tile, grid))
+                        on_progress(_fraction_done(tile, grid))
             except MemoryError as error:
-                # Rows that are finished stay; the others are planned anew, in smaller tiles.
-                max_pixels = self._halve_limit(max_pixels, grid, error)
+                # The remaining rows are planned again, in smaller tiles.
+                if max_pixels <= grid.min_pixels:
+                    raise self._out_of_memory(grid) from error
+                # Halving a limit above the image's size would give the same tile again.
+                max_pixels = min(max_pixels, grid.padded_height * grid.padded_width) // 2
+                max_pixels = max(max_pixels, grid.min_pixels)
         if not any_nonzero:
             self._check_black(read_region, grid)
 
     def _thumbnail(
-        self, read_region: ReadRegion, grid: tiles.TileGrid, given: NDArray[np.float32] | None
-    ) -> NDArray[np.float32] | None:
+        self, read_region: ReadRegion, grid: TileGrid, thumbnail: Pixels | None
+    ) -> Pixels | None:
         side = self.card.thumbnail_size
         if not side:
             return None
-        if given is not None:
-            _check_thumbnail(given, side)
-            return given
+        if thumbnail is not None:
+            _check_thumbnail(thumbnail, side)
+            return thumbnail
 
-        def rows(top: int, bottom: int) -> NDArray[np.float32]:
+        def read_rows(top: int, bottom: int) -> Pixels:
             return read_region(Rectangle(top, bottom, 0, grid.width))
 
-        return area_resize_rows(rows, grid.height, grid.width, side)
+        return area_resize_rows(read_rows, grid.height, grid.width, side)
 
     def _run_tile(
         self,
         session: Session,
         read_region: ReadRegion,
-        grid: tiles.TileGrid,
-        tile: tiles.Tile,
-        out: NDArray[np.float32],
+        grid: TileGrid,
+        tile: Tile,
+        out: Pixels,
     ) -> None:
-        """Write what the model makes of a tile's interior, clipped to [0, 1]."""
-        pixels = read_region(tiles.clip_to_image(grid, tile.padded))
+        """Write the output for a tile's core to `out`, clipped to [0, 1]."""
+        pixels = read_region(grid.clip(tile.padded))
         coords = None
         if self.card.coords:
             size = grid.height, grid.width
             coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
-        session.run(pixels, tile.padded.size, out, tiles.core_offset(tile), coords)
+        session.run(pixels, tile.padded.size, out, tile.core_offset, coords)
         if not np.isfinite(out).all():
-            raise OutputError(
-                self.card.name,
-                expected="a finite result",
-                got=f"values that are no numbers, in rows {tile.core.top} to"
-                f" {tile.core.bottom}, on {self.device}",
-                remedy="run it on the cpu, and report the model if that does not help",
-            )
+            rows = f"rows {tile.core.top} to {tile.core.bottom}"
+            raise self._output_error(f"the output has NaN or infinite values in {rows}")
         np.clip(out, 0, 1, out=out)
 
-    def _halve_limit(self, max_pixels: int, grid: tiles.TileGrid, error: MemoryError) -> int:
-        if max_pixels <= grid.min_pixels:
-            raise self._out_of_memory(grid) from error
-        # Not from a limit that the picture does not reach: that would try the same tile again.
-        return max(min(max_pixels, grid.padded_height * grid.padded_width) // 2, grid.min_pixels)
-
-    def _out_of_memory(self, grid: tiles.TileGrid, beside: str = "") -> ModelError:
-        return ModelError(
-            self.card.name,
-            expected=f"{self._min_mebibytes(grid)} MiB of free memory on {self.device}{beside}",
-            got="less",
-            remedy="close other programs",
-        )
-
-    def _check_black(self, read_region: ReadRegion, grid: tiles.TileGrid) -> None:
-        """Refuse a result that is black, unless the picture is black as well."""
+    def _check_black(self, read_region: ReadRegion, grid: TileGrid) -> None:
+        """Raise OutputError for a black output, unless the image is black as well."""
         total = 0.0
         for top in range(0, grid.height, _STRIP_ROWS):
             rows = Rectangle(top, min(top + _STRIP_ROWS, grid.height), 0, grid.width)
             total += float(read_region(rows).sum(dtype=np.float64))
         if total / (3 * grid.height * grid.width) > MIN_VISIBLE_MEAN:
-            raise OutputError(
-                self.card.name,
-                expected="a picture",
-                got=f"all black, on {self.device}",
-                remedy="run it on the cpu, and report the model if that does not help",
-            )
+            raise self._output_error("the output is all black")
+
+    def _output_error(self, problem: str) -> OutputError:
+        remedy = "run it on the cpu, and report the model if that does not help"
+        return OutputError(self.card.name, f"{problem}, on {self.device}", remedy)
+
+    def _out_of_memory(self, grid: TileGrid, extra: str = "") -> ModelError:
+        needed = f"{self._min_mebibytes(grid)} MiB on {self.device}{extra}"
+        problem = f"there is too little free memory; it needs {needed}"
+        return ModelError(self.card.name, problem, "close other programs")
 
 
 @lru_cache(maxsize=8)
 def _read_cached(path: Path, modified: int, size: int) -> ModelFile:
-    # `modified` and `size` are in the key so that a file written anew is read anew.
+    # The time and the size are part of the key, so that a changed file is read again.
     return read_model(path)
 
 
-def _finished_rows(tile: tiles.Tile, grid: tiles.TileGrid, top: int) -> int:
-    """Return the row down to which all is finished: a row of tiles ends at the right border."""
-    return tile.core.bottom if tile.core.right == grid.padded_width else top
-
-
-def _progress_fraction(tile: tiles.Tile, grid: tiles.TileGrid) -> float:
-    inside = tile.core
-    above = inside.top * grid.padded_width
-    left = (inside.bottom - inside.top) * inside.right
+def _fraction_done(tile: Tile, grid: TileGrid) -> float:
+    core = tile.core
+    above = core.top * grid.padded_width
+    left = (core.bottom - core.top) * core.right
     return (above + left) / (grid.padded_height * grid.padded_width)
 
 
-def _check_thumbnail(thumbnail: NDArray[np.float32], side: int) -> None:
+def _check_thumbnail(thumbnail: Pixels, side: int) -> None:
     if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
         raise UsageError(
             "thumbnail",
             expected=f"shape {(side, side, 3)}, float32",
             got=f"shape {thumbnail.shape}, {thumbnail.dtype}",
-            remedy=f"make it with burnish.runtime.area_resize.shrink(pixels, {side})",
+            remedy=f"make it with burnish.runtime.area_resize.area_resize(pixels, {side})",
         )
 
 
-def _check_pixels(pixels: NDArray[np.float32]) -> None:
-    expected = "pixels of H x W x 3, float32, in [0, 1]"
+def _check_pixels(pixels: Pixels) -> None:
+    expected = "H x W x 3 float32 in [0, 1]"
     remedy = "scale to [0, 1] and convert with .astype(np.float32)"
     if not isinstance(pixels, np.ndarray):
         got = type(pixels).__name__
     elif pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         got = f"shape {pixels.shape}"
-        remedy = "give one RGB picture, channels last"
+        remedy = "pass one RGB image, channels last"
     elif pixels.dtype != np.float32:
         got = f"{pixels.dtype}"
-    elif not (pixels.min() >= 0 and pixels.max() <= 1):  # Also where a value is no number.
+    elif not (pixels.min() >= 0 and pixels.max() <= 1):  # True for NaN as well.
         got = f"values from {pixels.min():g} to {pixels.max():g}"
     else:
         return

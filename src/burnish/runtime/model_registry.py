@@ -1,4 +1,4 @@
-"""Which models there are: those that come with burnish, by name, and any file, by path."""
+"""The models that burnish can run: bundled ones, by name, and any file, by path."""
 
 import difflib
 from pathlib import Path
@@ -17,40 +17,32 @@ def model_names(folder: Path = BUNDLED) -> list[str]:
 def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
     """Return the file of a model.
 
-    A `Path`, and a text with a slash or the ending ``.onnx``, is a path. Any other text is a name,
-    and is looked up among the names there are; no file is opened by it.
+    A `Path`, and a text with a slash or the ending ``.onnx``, is a path. Any other text is a name.
+    Names are only compared with the files in the folder; no path is built from an unknown name.
 
     Parameters
     ----------
-    folder : where the named models lie
+    folder : of the models with a name [default: the bundled ones]
 
     Raises
     ------
-    ModelError : there is none
+    ModelError : there is no such model
 
     Examples
     --------
     >>> find_model("no-such-model", folder=Path("empty"))
     Traceback (most recent call last):
-    burnish.errors.ModelError: no-such-model: expected the name of a model or the path of an .onnx \
-file, got neither; there are no models yet
+    burnish.errors.ModelError: no-such-model: no such model; there are no models yet
     """
     if _is_path(name_or_path):
         path = Path(name_or_path)
         if path.is_file():
             return path
-        raise ModelError(
-            str(path), expected="a model file", got="no such file", remedy="check the path"
-        )
+        raise ModelError(str(path), "no such file", "check the path")
     names = model_names(folder)
     if name_or_path in names:
         return folder / f"{name_or_path}.onnx"
-    raise ModelError(
-        str(name_or_path),
-        expected="the name of a model or the path of an .onnx file",
-        got="neither",
-        remedy=_remedy(str(name_or_path), names),
-    )
+    raise ModelError(str(name_or_path), "no such model", _remedy(str(name_or_path), names))
 
 
 def _is_path(name_or_path: str | Path) -> bool:
@@ -61,8 +53,10 @@ def _is_path(name_or_path: str | Path) -> bool:
 
 def _remedy(name: str, names: list[str]) -> str:
     if name in OPERATORS:
-        return f"no network has learnt it: --slow runs it, burnish train {name} learns one"
+        return f"run the operator itself with --slow, or train a model with burnish train {name}"
     if not names:
         return "there are no models yet"
     close_matches = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close_matches[0]}?" if close_matches else f"there are {', '.join(names)}"
+    if close_matches:
+        return f"did you mean {close_matches[0]}?"
+    return f"there are {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""ONNX Runtime, the default engine: on the CPU, or on CUDA."""
+"""ONNX Runtime, the default engine, on the CPU or on CUDA."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -14,27 +14,29 @@ from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_spac
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
-# What the arena of all sessions begins with; no more of it is memory than has been written to.
+# Size of the first block of the shared arena. It takes memory only as it is written to.
 _ARENA_BYTES = 2**30
 
 
 def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Start a session, changing the graph as suits it; `name` is the model's, for messages.
+    """Create a session; `burnish.runtime.session_cache.get_session` describes the options.
 
-    See `burnish.runtime.session_cache`.
+    Parameters
+    ----------
+    model : optimised in place
+    name : of the model, for messages
     """
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
     if device == "cpu" or not _has_cuda():
         keep_nchwc(model)
-    engine, actual_device = create_inference_session(
+    session, actual_device = create_inference_session(
         model.SerializeToString(), name, device, threads
     )
-    options = _run_options(
-        "cpu:0" if actual_device == "cpu" else actual_device.replace("cuda", "gpu")
-    )
+    arena = "cpu:0" if actual_device == "cpu" else actual_device.replace("cuda", "gpu")
+    options = _run_options(arena)
 
     def infer(inputs: Mapping[str, Array], on_output: Callable[[Array], None]) -> None:
-        on_output(engine.run(None, inputs, options)[0])
+        on_output(session.run(None, inputs, options)[0])
 
     return Session(name, actual_device, block_sizes, infer)
 
@@ -42,16 +44,16 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
 def create_inference_session(
     graph: bytes, name: str, device: str, threads: int | None
 ) -> tuple["InferenceSession", str]:
-    """Have ONNX Runtime take a graph; return its own session, and the device that it runs on.
+    """Return a session of ONNX Runtime itself, and its device, "cpu" or "cuda:N".
 
     Raises
     ------
-    ModelError : ONNX Runtime does not take it
-    DeviceError : the device was asked for by name and cannot be had
+    ModelError : ONNX Runtime rejects the graph
+    DeviceError : the device is not "auto", and not available
     """
     has_cuda = _has_cuda()
     if device.startswith("cuda") and not has_cuda:
-        raise _device_error(device, "an ONNX Runtime without CUDA")
+        raise _device_error(device, "this ONNX Runtime has no CUDA")
     if device == "cpu" or not has_cuda:
         return _cpu_session(graph, name, threads)
     try:
@@ -59,12 +61,12 @@ def create_inference_session(
     except DeviceError:
         if device != "auto":
             raise
-        # A CUDA build on a machine without a card is common. `Session.device` tells.
+        # A CUDA build on a machine without a GPU is common. `Session.device` shows the device.
         return _cpu_session(graph, name, threads)
 
 
 def _has_cuda() -> bool:
-    # 100 ms to import: only who runs a model pays.
+    # Importing onnxruntime takes 100 ms.
     import onnxruntime
 
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -74,54 +76,54 @@ def _cpu_session(graph: bytes, name: str, threads: int | None) -> tuple["Inferen
     try:
         return _inference_session(graph, threads, "CPUExecutionProvider", {}), "cpu"
     except Exception as error:
-        remedy = "update onnxruntime, or export the model anew"
-        raise engine_error(error, name, "a model that ONNX Runtime takes", remedy) from error
+        problem, remedy = "ONNX Runtime rejects the model", "update onnxruntime"
+        raise engine_error(error, name, problem, remedy) from error
 
 
 def _cuda_session(graph: bytes, device: str, threads: int | None) -> tuple["InferenceSession", str]:
     number = device.partition(":")[2] or "0"
-    # TF32 keeps 10 bits of each number, fewer than a 16-bit picture has. Looking for the very best
-    # algorithm at each new tile size takes longer than the tile.
+    # TF32 has a mantissa of 10 bits, which is less than a 16-bit photo needs. An exhaustive search
+    # for algorithms at each new tile size takes longer than the tile itself.
     options = {"device_id": number, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
     try:
-        engine = _inference_session(graph, threads, "CUDAExecutionProvider", options)
+        session = _inference_session(graph, threads, "CUDAExecutionProvider", options)
     except Exception as error:
         raise _device_error(device, error_text(error)) from error
-    if engine.get_providers()[0] != "CUDAExecutionProvider":
-        raise _device_error(device, f"only {', '.join(engine.get_providers())}")
-    return engine, f"cuda:{number}"
+    if session.get_providers()[0] != "CUDAExecutionProvider":
+        raise _device_error(device, f"ONNX Runtime uses {', '.join(session.get_providers())}")
+    return session, f"cuda:{number}"
 
 
 def _inference_session(
-    graph: bytes, threads: int | None, provider: str, options: dict[str, str]
+    graph: bytes, threads: int | None, provider: str, provider_options: dict[str, str]
 ) -> "InferenceSession":
     import onnxruntime
 
-    settings: Any = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # What goes wrong is raised, and said once, in words.
-    # Patterns are kept for each tile size, and a picture has several.
-    settings.enable_mem_pattern = False
+    options: Any = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # Errors are raised; the log would repeat them on stderr.
+    # Memory patterns are stored for each tile size, and an image has several.
+    options.enable_mem_pattern = False
     if threads is not None:
-        settings.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads
     _share_arena()
-    settings.add_session_config_entry("session.use_env_allocators", "1")
-    # Weights stay as long as their session does: they would cut the arena into pieces.
-    settings.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    # Weights live as long as the session. In the arena they would fragment it.
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     return onnxruntime.InferenceSession(
         graph,
-        settings,
-        providers=[(provider, options)],
-        enable_fallback=0,  # By default another device is taken in silence.
+        options,
+        providers=[(provider, provider_options)],
+        enable_fallback=0,  # The default falls back to another device without an error.
     )
 
 
 @cache
 def _share_arena() -> None:
-    """Have all sessions of this process take their memory on the CPU from one arena.
+    """Allocate the CPU memory of all sessions of this process from one arena.
 
-    What a tile needed serves the next one, of any size and model: pages that come fresh from the
-    system cost a fifth and more of the time. With one large block nothing breaks into pieces:
-    between two runs all of it is free.
+    The memory of one tile is reused for the next, of any size and model. Fresh pages from the
+    system would add a fifth or more to the time. A single large block does not fragment, since all
+    of it is free between two runs.
     """
     import onnxruntime
 
@@ -131,7 +133,7 @@ def _share_arena() -> None:
         0,
         onnxruntime.OrtMemType.DEFAULT,
     )
-    # Doubling, the strategy whose first block is never given back.
+    # Strategy 0, doubling, never frees the first block.
     arena = onnxruntime.OrtArenaCfg(
         {"initial_chunk_size_bytes": _ARENA_BYTES, "arena_extend_strategy": 0}
     )
@@ -143,15 +145,11 @@ def _run_options(arena: str) -> "RunOptions":
 
     options: Any = onnxruntime.RunOptions()
     options.log_severity_level = 4
-    # What was taken beyond the arena's first block goes back after each tile.
+    # After each tile, the arena frees all but its first block.
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
     return options
 
 
-def _device_error(device: str, got: str) -> DeviceError:
-    return DeviceError(
-        f"device {device}",
-        expected="an NVIDIA card and an ONNX Runtime that uses it",
-        got=got,
-        remedy="choose cpu, or install onnxruntime-gpu and its CUDA",
-    )
+def _device_error(device: str, problem: str) -> DeviceError:
+    remedy = "choose cpu, or install onnxruntime-gpu with its CUDA for an NVIDIA GPU"
+    return DeviceError(f"device {device}", problem, remedy)

@@ -1,4 +1,4 @@
-"""OpenVINO, an engine for the CPU; comes with the extra of its name."""
+"""OpenVINO, an optional engine for the CPU, from the extra `openvino`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,25 +13,27 @@ from burnish.modelfile.card import COORDS, INPUT
 from burnish.runtime.session import Array, Session, engine_error
 from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_space_to_depth
 
-# Rows or columns of what a graph takes. Much more, and sizes in bytes would not fit into 63 bits.
+# Largest number of rows or columns of an input. With more, sizes in bytes overflow 63 bits.
 MAX_SIDE = 2**16
 
 
 def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Start a session, changing the graph as suits it; `name` is the model's, for messages.
+    """Create a session; `burnish.runtime.session_cache.get_session` describes the options.
 
-    See `burnish.runtime.session_cache`.
+    Parameters
+    ----------
+    model : optimised in place
+    name : of the model, for messages
     """
     import openvino  # type: ignore[import-untyped]
 
     if device not in ("auto", "cpu"):
         raise DeviceError(
             f"device {device}",
-            expected="cpu, where the engine openvino runs",
-            got=device,
-            remedy="leave --device out, or choose another --engine",
+            "the engine openvino runs on the cpu only",
+            "leave --device out, or choose another --engine",
         )
-    # Left to itself it computes in bfloat16 where the processor can: 8 bits of each number.
+    # The default precision is bfloat16 on processors that have it: a mantissa of 8 bits.
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
@@ -40,19 +42,17 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
         settings["INFERENCE_NUM_THREADS"] = threads
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
     try:
-        compiled = openvino.Core().compile_model(
-            _with_bounded_sizes(model, block_sizes[0]), "CPU", settings
-        )
-        request = compiled.create_infer_request()
+        bounded = _with_bounded_sizes(model, block_sizes[0])
+        request = openvino.Core().compile_model(bounded, "CPU", settings).create_infer_request()
     except Exception as error:
-        expected = "a model that ONNX Runtime folds and OpenVINO takes"
+        problem = "ONNX Runtime or OpenVINO rejects the model"
         remedy = "choose another --engine, or update openvino"
-        raise engine_error(error, name, expected, remedy) from error
+        raise engine_error(error, name, problem, remedy) from error
     lock = Lock()
 
     def infer(inputs: Mapping[str, Array], on_output: Callable[[Array], None]) -> None:
-        # A request has one result, and one caller at a time. Run at once on one thread, a request
-        # that has no memory (2026.4 at least) says nothing, and leaves the result of before.
+        # A request has one output buffer, so only one thread may use it. A synchronous request
+        # (OpenVINO 2026.4) that runs out of memory raises no error and leaves the previous output.
         with lock:
             request.start_async(dict(inputs), share_inputs=True)
             request.wait()
@@ -62,11 +62,11 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
 
 
 def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
-    """Read a graph, whose image comes in blocks, for tiles of at most so many rows and columns.
+    """Convert a graph for OpenVINO, with at most `MAX_SIDE` rows and columns.
 
-    Without bounds OpenVINO (2026.4 at least) takes the largest integer for them; where cells are
-    enlarged that overflows, and it says that shapes are inconsistent. It reads all of a graph that
-    comes from memory before bounds can be set; one in a file it reads afterwards.
+    Without bounds OpenVINO (2026.4) assumes the largest integer, which overflows in a Resize, and
+    reports inconsistent shapes. The graph goes through a file, because a graph from memory is
+    converted before bounds can be set.
     """
     from openvino import Dimension, PartialShape
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
@@ -88,19 +88,19 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
 
 
 def _fold_constants(model: ModelProto, path: Path) -> None:
-    """Write the graph with what holds for the picture worked out and folded into convolutions.
+    """Write the graph with the context computed and folded into convolutions.
 
-    ONNX Runtime does so whenever it takes a graph; what OpenVINO (2026.4 at least) is given it
-    multiplies and adds, layer by layer, for every tile.
+    ONNX Runtime does this whenever it loads a graph. OpenVINO (2026.4) would multiply and add the
+    context in each layer and for every tile.
     """
     import onnxruntime
 
-    settings: Any = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4
-    settings.intra_op_num_threads = 1
-    # Beyond the basic ones there are operators of its own.
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    settings.optimized_model_filepath = str(path)
+    options: Any = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    # Higher levels insert operators of ONNX Runtime's own.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(
-        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -1,4 +1,7 @@
-"""Take off a graph's ends what only moves values: `runtime.pixel_layout` does it at once."""
+"""Remove space-to-depth and depth-to-space from the ends of a graph.
+
+`burnish.runtime.pixel_layout` does the same while it converts pixels to planes and back.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,85 +12,45 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 from burnish.modelfile.allowed_ops import attributes, constant_tensors, small_constant
 from burnish.modelfile.card import INPUT, OUTPUT
 
-COLOURS = 3
+_COLOURS = 3
 
 
 def strip_space_to_depth(model: ModelProto) -> int:
-    """Take the SpaceToDepth of each colour off a graph's beginning, in place.
+    """Remove the SpaceToDepth of each colour from the beginning of a checked graph, in place.
 
-    Only where the graph, which is checked, looks at nothing else of its image, and joins the
-    colours in their order.
+    This is done if the graph reads nothing else of its image, and concatenates the colours in
+    order.
 
     Returns
     -------
-    The block for `pack`; 1 where pixels are not gathered
+    The block size for `pack`; 1 if the graph stays as it is
     """
     graph = model.graph
     nodes = _space_to_depth_nodes(graph)
     if not nodes:
         return 1
-    *gathers, concat = nodes
-    block = cast(int, attributes(gathers[-1])["blocksize"])
+    *others, concat = nodes
+    block = cast(int, attributes(others[-1])["blocksize"])
     for node in graph.node:
-        for number, name in enumerate(node.input):
+        for index, name in enumerate(node.input):
             if name == concat.output[0]:
-                node.input[number] = INPUT
+                node.input[index] = INPUT
     for node in nodes:
         graph.node.remove(node)
-    (image,) = (end for end in graph.input if end.name == INPUT)
-    sizes = [None, COLOURS * block**2, None, None]
-    image.CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, sizes))
+    (image,) = (value for value in graph.input if value.name == INPUT)
+    dims = [None, _COLOURS * block**2, None, None]
+    image.CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, dims))
     return block
 
 
-def _space_to_depth_nodes(graph: GraphProto) -> list[NodeProto]:
-    """Return the nodes that gather all that a graph looks at of its image, the last one joining it.
-
-    Empty where it looks at something else, or joins it in another order than `pack` has.
-    """
-    readers: dict[str, list[NodeProto]] = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            readers[name].append(node)
-    constants = constant_tensors(graph)
-    gathers = readers[INPUT]
-    if [_gathered_channel(node, constants) for node in gathers] != [*range(COLOURS)]:
-        return []
-    followers = [_only_reader(node, "SpaceToDepth", readers) for node in gathers]
-    deep = [node for node in followers if node is not None]
-    if len(deep) != COLOURS or len({attributes(node)["blocksize"] for node in deep}) != 1:
-        return []
-    places = [node.output[0] for node in deep]
-    concat = _only_reader(deep[0], "Concat", readers)
-    if concat is None or list(concat.input) != places or concat.output[0] == OUTPUT:
-        return []
-    if any(len(readers[place]) != 1 for place in places):
-        return []
-    return [*gathers, *deep, concat]
-
-
-def _only_reader(
-    node: NodeProto, operator: str, readers: Mapping[str, Sequence[NodeProto]]
-) -> NodeProto | None:
-    """Return the one node that reads what a node gives, if it is of this operator."""
-    found = readers[node.output[0]]
-    return found[0] if len(found) == 1 and found[0].op_type == operator else None
-
-
-def _gathered_channel(node: NodeProto, constants: Mapping[str, TensorProto]) -> int | None:
-    """Return the one channel that a node takes and keeps as such, if it does."""
-    if node.op_type != "Gather":
-        return None
-    stored = constants.get(node.input[1])
-    index = small_constant(stored)
-    kept = stored is not None and list(stored.dims) == [1] and len(index) == 1
-    return int(index[0]) if kept else None
-
-
 def strip_depth_to_space(model: ModelProto) -> int:
-    """Take the last DepthToSpace off a graph, in place; return its block for `unpack`, or 1.
+    """Remove the last DepthToSpace from a graph, in place.
 
-    Only one in torch's order is taken off, colour by colour, that spreads what the graph has made.
+    This is done if it has the channel order of torch, and its input is computed by the graph.
+
+    Returns
+    -------
+    The block size for `unpack`; 1 if the graph stays as it is
     """
     graph = model.graph
     last = next(node for node in graph.node if OUTPUT in node.output)
@@ -95,11 +58,56 @@ def strip_depth_to_space(model: ModelProto) -> int:
     if last.op_type != "DepthToSpace" or node_attributes.get("mode") != b"CRD":
         return 1
     source = last.input[0]
-    made = any(source in node.output for node in graph.node)
-    if not made or any(OUTPUT in node.input for node in graph.node):
+    is_computed = any(source in node.output for node in graph.node)
+    if not is_computed or any(OUTPUT in node.input for node in graph.node):
         return 1
     block = cast(int, node_attributes["blocksize"])
-    sizes = [None, COLOURS * block**2, None, None]
-    graph.output[0].CopyFrom(helper.make_tensor_value_info(source, TensorProto.FLOAT, sizes))
+    dims = [None, _COLOURS * block**2, None, None]
+    graph.output[0].CopyFrom(helper.make_tensor_value_info(source, TensorProto.FLOAT, dims))
     graph.node.remove(last)
     return block
+
+
+def _space_to_depth_nodes(graph: GraphProto) -> list[NodeProto]:
+    """Return the three Gathers, the three SpaceToDepths and the Concat that read the image.
+
+    The list is empty if the image has other readers, or if the channel order is not `pack`'s.
+    """
+    readers: dict[str, list[NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    constants = constant_tensors(graph)
+    gathers = readers[INPUT]
+    if [_gathered_channel(node, constants) for node in gathers] != [*range(_COLOURS)]:
+        return []
+    followers = [_only_reader(node, "SpaceToDepth", readers) for node in gathers]
+    shuffles = [node for node in followers if node is not None]
+    block_sizes = {attributes(node)["blocksize"] for node in shuffles}
+    if len(shuffles) != _COLOURS or len(block_sizes) != 1:
+        return []
+    names = [node.output[0] for node in shuffles]
+    concat = _only_reader(shuffles[0], "Concat", readers)
+    if concat is None or list(concat.input) != names or concat.output[0] == OUTPUT:
+        return []
+    if any(len(readers[name]) != 1 for name in names):
+        return []
+    return [*gathers, *shuffles, concat]
+
+
+def _only_reader(
+    node: NodeProto, op: str, readers: Mapping[str, Sequence[NodeProto]]
+) -> NodeProto | None:
+    """Return the node that reads a node's output, if it is the only one and has this operator."""
+    found = readers[node.output[0]]
+    return found[0] if len(found) == 1 and found[0].op_type == op else None
+
+
+def _gathered_channel(node: NodeProto, constants: Mapping[str, TensorProto]) -> int | None:
+    """Return the channel that a Gather reads, if it is a single one and its axis is kept."""
+    if node.op_type != "Gather":
+        return None
+    tensor = constants.get(node.input[1])
+    index = small_constant(tensor)
+    is_single = tensor is not None and list(tensor.dims) == [1] and len(index) == 1
+    return int(index[0]) if is_single else None
