@@ -1,4 +1,3 @@
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -12,9 +11,7 @@ import pytest
 from PIL import Image
 
 from burnish.cli.app import main
-from burnish.detection.coco import encode_mask
 from burnish.detection.instances import Instances
-from burnish.photo import Photo
 
 # CI uses the same examples each time; local runs look for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -116,34 +113,46 @@ NETWORK_FIELDS = (
 
 
 @pytest.fixture(scope="session")
-def lively():
-    """Makes an untrained network whose every number counts; sliders are l0-smoothing's."""
+def random_network():
+    """Build a small UNet with random weights, none of them zero.
+
+    `random_network(("lambda",), global_context=False)` returns it with its sliders, which are
+    parameters of l0-smoothing.
+    """
     import torch
 
     from burnish.networks.unet import UNet
     from burnish.operators.registry import OPERATORS
 
-    def lively(sliders=("lambda", "kappa"), thumbnail=True, seed=0, **shape):
-        taken = [p for p in OPERATORS["l0-smoothing"].params if p.name in sliders]
-        wanted = {"widths": (4, 6), "down": (1, 1), "up": (1,)} | shape
+    def build(names=("lambda", "kappa"), global_context=True, seed=0, **arguments):
+        sliders = [p for p in OPERATORS["l0-smoothing"].params if p.name in names]
+        arguments = {"widths": (4, 6), "down": (1, 1), "up": (1,)} | arguments
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = UNet(**wanted, sliders=taken, global_context=thumbnail)
+            network = UNet(**arguments, sliders=sliders, global_context=global_context)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-        return network.eval(), taken
+        return network.eval(), sliders
 
-    return lively
+    return build
 
 
 @pytest.fixture(scope="session")
-def slider_model(lively, card_of, tmp_path_factory):
+def lively(random_network):
+    def build(sliders=("lambda", "kappa"), thumbnail=True, seed=0, **arguments):
+        return random_network(sliders, thumbnail, seed, **arguments)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def slider_model(random_network, card_of, tmp_path_factory):
     """A model file that takes lambda, kappa and a thumbnail; its operator is l0-smoothing."""
     from burnish.export.onnx_export import export
 
-    network, sliders = lively()
+    network, sliders = random_network()
     card = card_of(network, sliders, "l0-smoothing")
     return export(network, card, tmp_path_factory.mktemp("models") / "lively.onnx")
 
@@ -165,68 +174,18 @@ def burnish(monkeypatch, capfd):
     return run
 
 
-SIDE = 128
-
-
-def drawn(index, side=SIDE):
-    """A photo of a slope and a little noise with a disc and a box, and their masks."""
-    random = np.random.default_rng(index)
-    y, x = np.mgrid[:side, :side]
-    pixels = np.stack([x, y, x + y], 2) / (4 * side) + 0.3
-    pixels += 0.02 * random.standard_normal(pixels.shape)
-    masks = []
-    for place in range(2):
-        half = int(random.integers(14, 24))
-        across = int(random.integers(half, side // 2 - half + 1)) + place * side // 2
-        down = int(random.integers(half, side - half))
-        if (index + place) % 2 == 0:
-            mask = (x - across) ** 2 + (y - down) ** 2 < half**2
-            pixels[mask] = random.uniform(0.5, 1, 3)
-            masks.append(("disc", mask))
-        else:
-            mask = (abs(x - across) < half) & (abs(y - down) < 0.7 * half)
-            pixels[mask] = random.uniform(0, 0.4, 3)
-            masks.append(("box", mask))
-    return pixels.clip(0, 1).astype(np.float32), masks
-
-
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory):
-    """A folder of four drawn photos and `instances.json`."""
-    folder = tmp_path_factory.mktemp("shapes")
-    images, annotations = [], []
-    for index in range(1, 5):
-        pixels, masks = drawn(index)
-        Photo(pixels).save(folder / f"{index}.png")
-        images.append({"id": index, "file_name": f"{index}.png", "width": SIDE, "height": SIDE})
-        for label, mask in masks:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": index,
-                    "category_id": 1 + (label == "box"),
-                    "segmentation": encode_mask(mask),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [{"id": 1, "name": "disc"}, {"id": 2, "name": "box"}]
-    record = {"images": images, "annotations": annotations, "categories": categories}
-    (folder / "instances.json").write_text(json.dumps(record))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def untrained():
-    """A light network that looks at small pictures and has learnt nothing."""
+def detector_network():
+    """A light detector for small images, with random weights."""
     import torch
 
-    pytest.importorskip("torchvision", reason="torchvision is not installed")
+    pytest.importorskip("timm", reason="timm is not installed")
     from burnish.detection.training.detectors import lite_mask_rcnn
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = lite_mask_rcnn(2, mask_iou_head=True).train()
-        # With statistics of real signals: without, all signals vanish, and all scores are equal.
+        # Without realistic statistics, activations vanish and all scores are equal.
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None
@@ -237,25 +196,26 @@ def untrained():
 
 @pytest.fixture(scope="session")
 def detector_card():
-    """Makes a detector's card."""
+    """A function that returns a detector's card with some fields changed."""
     from burnish.detection.card import DetectorCard
 
     def detector_card(**changes):
         fields = {"name": "shapes", "title": "Discs and boxes", "network": "light"}
-        fields |= {"classes": ("disc", "box"), "min_size": 96, "max_size": 144, "parameter_count": 1}
-        fields |= {"metrics": (), "training": {}, "description": "Shapes.", "licence": "MIT"}
-        return DetectorCard(**fields | {"burnish_version": "0.1.0"} | changes)
+        fields |= {"classes": ("disc", "box"), "min_size": 96, "max_size": 144}
+        fields |= {"parameter_count": 1, "metrics": (), "training": {}, "description": "Shapes."}
+        fields |= {"licence": "MIT", "burnish_version": "0.1.0"}
+        return DetectorCard(**fields | changes)
 
     return detector_card
 
 
 @pytest.fixture(scope="session")
-def detector_file(untrained, detector_card, tmp_path_factory):
-    """The untrained network as a detector's file; what it finds means nothing."""
+def detector_file(detector_network, detector_card, tmp_path_factory):
+    """The file of a detector with random weights."""
     from burnish.detection.training.export import export
 
     target = tmp_path_factory.mktemp("detector") / "shapes.onnx"
-    return export(untrained, detector_card(), target, fp16=True)
+    return export(detector_network, detector_card(), target, fp16=True)
 
 
 @pytest.fixture(scope="session")
@@ -270,8 +230,8 @@ def astronaut():
 
 
 @pytest.fixture
-def three():
-    """A cat, a large dog around it, and another cat: masks in full, a value a pixel, 40 x 30."""
+def three_objects():
+    """A cat, a large dog around it, and another cat, in an image of 40 x 30 pixels."""
     boxes = np.array([[10, 8, 16, 14], [4, 4, 28, 26], [30, 2, 36, 10]], np.float32)
     masks = tuple(
         np.ones((int(b - t), int(r - left)), np.float32) for left, t, r, b in boxes.tolist()
@@ -280,19 +240,19 @@ def three():
     return Instances((40, 30), boxes, ("cat", "dog", "cat"), scores, masks)
 
 
-class Fixed:
-    """Finds the same in every picture."""
+class FixedSource:
+    """Returns the same objects for every image."""
 
     name, sha256 = "fixed", None
     classes = ("cat", "dog", "person")
 
-    def __init__(self, found):
-        self.found = found
+    def __init__(self, instances):
+        self.instances = instances
 
     def find(self, pixels, source=None):
-        return self.found
+        return self.instances
 
 
 @pytest.fixture
-def fixed():
-    return Fixed
+def fixed_source():
+    return FixedSource

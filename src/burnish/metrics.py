@@ -1,6 +1,7 @@
 """Metrics: how close an image comes to a target."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,8 +10,47 @@ from burnish.types import Pixels
 # dB. Equal images have an infinite PSNR, which JSON cannot hold.
 MAX_PSNR = 120.0
 
+# Side of the window of SSIM, px. Smaller images have no score.
+MIN_SSIM_SIDE = 11
+
 # A mean below one 8-bit code is a photo of the night, for which black may be right.
 MIN_VISIBLE_MEAN = 1 / 255
+
+
+@dataclass(frozen=True)
+class Score:
+    """Errors of an image against its target, or their means over several images.
+
+    Attributes
+    ----------
+    psnr : in dB, for a peak of 1
+    ssim : mean over the colour channels
+    """
+
+    mse: float
+    psnr: float
+    ssim: float
+
+
+def score(output: Pixels, target: Pixels) -> Score:
+    """Return the errors of an image (H, W, 3) in [0, 1] of at least 11 x 11 pixels.
+
+    SSIM is defined as by Wang et al. 2004 (https://doi.org/10.1109/TIP.2003.819861), with a
+    Gaussian window of sigma 1.5.
+    """
+    from skimage.metrics import structural_similarity
+
+    error = mse(output, target)
+    ssim = structural_similarity(  # type: ignore[no-untyped-call]
+        output,
+        target,
+        data_range=1.0,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    return Score(error, psnr(error), float(ssim))
 
 
 def mse(output: Pixels, target: Pixels) -> float:

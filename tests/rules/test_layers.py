@@ -10,6 +10,7 @@ STAGES = (
     "types",
     "progress",
     "prefetch",
+    "process_pool",
     "params",
     "files",
     "metrics",

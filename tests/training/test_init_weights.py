@@ -1,4 +1,4 @@
-"""Starting from a model: the network is the file's, whatever one of the two has beside."""
+"""A network that starts from a model equals that model, whatever modules only one of them has."""
 
 from dataclasses import replace
 
@@ -16,96 +16,97 @@ from burnish.runtime.model_registry import find_model
 from burnish.training.init_weights import init_from
 from burnish.training.pipeline import train_and_export
 from burnish.training.request import validate_request
-from burnish.training.train import TrainCallbacks
 
 
-def given(file, share=None):
-    """What the model takes; sliders at so much of their range, or at what its card says."""
+def random_inputs(file, fraction=None):
+    """Inputs of the model, its sliders at a fraction of their ranges [default: the defaults]."""
     generator = np.random.default_rng(0)
     card = file.card
-    taken = {INPUT: generator.random((1, 3, 3 * card.size_multiple, 4 * card.size_multiple))}
+    inputs = {INPUT: generator.random((1, 3, 3 * card.size_multiple, 4 * card.size_multiple))}
     if card.sliders:
-        params = [one.as_param() for one in card.sliders]
-        values = [one.default if share is None else one.at_fraction(share) for one in params]
-        taken[PARAMS] = np.reshape(values, (1, -1, 1, 1))
-    if card.thumbnail:
-        taken[THUMBNAIL] = generator.random((1, 3, card.thumbnail, card.thumbnail))
-        taken[COORDS] = generator.uniform(-1, 1, (1, 3, 4, 2))
-    return {name: value.astype(np.float32) for name, value in taken.items()}
+        params = [slider.as_param() for slider in card.sliders]
+        values = [p.default if fraction is None else p.at_fraction(fraction) for p in params]
+        inputs[PARAMS] = np.reshape(values, (1, -1, 1, 1))
+    if card.thumbnail_size:
+        inputs[THUMBNAIL] = generator.random((1, 3, card.thumbnail_size, card.thumbnail_size))
+        inputs[COORDS] = generator.uniform(-1, 1, (1, 3, 4, 2))
+    return {name: value.astype(np.float32) for name, value in inputs.items()}
 
 
-def by_onnx_runtime(file, taken):
-    return onnxruntime.InferenceSession(file.graph).run(None, taken)[0]
+def run_onnx(file, inputs):
+    return onnxruntime.InferenceSession(file.graph).run(None, inputs)[0]
 
 
-def by_torch(network, taken):
+def run_torch(network, inputs):
     with torch.no_grad():
-        return network.eval()(*map(torch.from_numpy, taken.values())).numpy()
+        return network.eval()(*map(torch.from_numpy, inputs.values())).numpy()
 
 
-def begun(name, sliders=None, thumbnail=None):
+def model_and_network(name, sliders=None, global_context=None):
+    """A bundled model, and a network initialised from it [default: with the same inputs]."""
     file = read_model(find_model(name))
-    params = tuple(one.as_param() for one in file.card.sliders) if sliders is None else sliders
-    whole = bool(file.card.thumbnail_size) if thumbnail is None else thumbnail
-    network = build("fast", params, whole)
+    if sliders is None:
+        sliders = tuple(slider.as_param() for slider in file.card.sliders)
+    if global_context is None:
+        global_context = bool(file.card.thumbnail_size)
+    network = build("fast", sliders, global_context)
     init_from(network, named_weights(file), name)
     return file, network
 
 
 @pytest.mark.parametrize("name", ["tv-l1", "local-laplacian"])
-@pytest.mark.parametrize("share", [None, 0.0, 0.7])
-def test_the_network_is_the_model_s(name, share):
-    file, network = begun(name)
-    taken = given(file, share)
-    np.testing.assert_allclose(by_torch(network, taken), by_onnx_runtime(file, taken), atol=1e-5)
+@pytest.mark.parametrize("fraction", [None, 0.0, 0.7])
+def test_initialised_network_equals_the_model(name, fraction):
+    file, network = model_and_network(name)
+    inputs = random_inputs(file, fraction)
+    np.testing.assert_allclose(run_torch(network, inputs), run_onnx(file, inputs), atol=1e-5)
 
 
-def test_what_sliders_add_is_as_large_as_where_a_training_begins():
-    """A file has whole numbers there, of up to 127: a step of an optimiser would not show."""
-    file, network = begun("tv-l1")
-    fresh = build("fast", tuple(one.as_param() for one in file.card.sliders))
-    for name, value in fresh.named_parameters():
-        if name.endswith("kernels.weight"):
-            assert named_weights(file)[name].max() > 50
-            assert network.get_parameter(name).std().item() == pytest.approx(
-                value.std().item(), rel=0.1
-            )
+def test_initialised_kernel_deltas_have_the_scale_of_new_ones():
+    """The file holds integers up to 127, which a step of the optimiser would hardly change."""
+    file, network = model_and_network("tv-l1")
+    new = build("fast", tuple(slider.as_param() for slider in file.card.sliders))
+    names = [name for name, _ in new.named_parameters() if name.endswith("basis.weight")]
+    assert names
+    for name in names:
+        assert named_weights(file)[name].max() > 50
+        std = new.get_parameter(name).std().item()
+        assert network.get_parameter(name).std().item() == pytest.approx(std, rel=0.1)
 
 
 def test_sliders_that_only_the_model_has_are_left_out():
-    file, network = begun("tv-l1", sliders=())
-    taken = given(file)
-    expected = by_onnx_runtime(file, taken)
-    del taken[PARAMS]
-    np.testing.assert_allclose(by_torch(network, taken), expected, atol=1e-5)
+    file, network = model_and_network("tv-l1", sliders=())
+    inputs = random_inputs(file)
+    expected = run_onnx(file, inputs)
+    del inputs[PARAMS]
+    np.testing.assert_allclose(run_torch(network, inputs), expected, atol=1e-5)
 
 
-def test_a_thumbnail_that_only_the_network_takes_changes_nothing_yet():
-    """At the sliders' defaults: they change the survey too, and begin anew."""
-    file, network = begun("tv-l1", thumbnail=True)
-    taken = given(file)
-    expected = by_onnx_runtime(file, taken)
+def test_global_context_that_only_the_network_has_changes_nothing_at_the_defaults():
+    file, network = model_and_network("tv-l1", global_context=True)
+    inputs = random_inputs(file)
+    expected = run_onnx(file, inputs)
     generator = np.random.default_rng(1)
-    taken[THUMBNAIL] = generator.random((1, 3, 64, 64), dtype=np.float32)
-    taken[COORDS] = generator.random((1, 3, 4, 2), dtype=np.float32)
-    np.testing.assert_allclose(by_torch(network, taken), expected, atol=1e-5)
+    inputs[THUMBNAIL] = generator.random((1, 3, 64, 64), dtype=np.float32)
+    inputs[COORDS] = generator.random((1, 3, 4, 2), dtype=np.float32)
+    np.testing.assert_allclose(run_torch(network, inputs), expected, atol=1e-5)
 
 
-def test_other_sliders_change_nothing_at_their_defaults():
-    """Two sliders where the model has one: what it learnt for that one does not fit."""
-    file, _ = begun("tv-l1")
-    (param,) = (one.as_param() for one in file.card.sliders)
-    _, network = begun("tv-l1", sliders=(param, replace(param, name="second")))
-    taken = given(file)
-    expected = by_onnx_runtime(file, taken)
-    taken[PARAMS] = np.full((1, 2, 1, 1), param.default, np.float32)
-    np.testing.assert_allclose(by_torch(network, taken), expected, atol=1e-5)
+def test_other_sliders_than_the_models_change_nothing_at_their_defaults():
+    file, _ = model_and_network("tv-l1")
+    (param,) = (slider.as_param() for slider in file.card.sliders)
+    _, network = model_and_network("tv-l1", sliders=(param, replace(param, name="second")))
+    inputs = random_inputs(file)
+    expected = run_onnx(file, inputs)
+    inputs[PARAMS] = np.full((1, 2, 1, 1), param.default, np.float32)
+    np.testing.assert_allclose(run_torch(network, inputs), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", ["can24", "best"])
-def test_another_network_s_model_is_refused_before_anything_is_made(network, photos, tmp_path):
-    said = r"--start-from.*tv-l1, which has no \S+ of the same shape"
-    with pytest.raises(UsageError, match=said):
+def test_request_with_a_model_of_another_network_raises_and_creates_nothing(
+    network, photos, tmp_path
+):
+    with pytest.raises(UsageError, match="tv-l1") as caught:
         validate_request(
             "tv-l1",
             photos=photos,
@@ -113,33 +114,33 @@ def test_another_network_s_model_is_refused_before_anything_is_made(network, pho
             init_from=find_model("tv-l1"),
             output=tmp_path / "new" / "a.onnx",
         )
+    assert caught.value.where == "--init-from"
     assert not (tmp_path / "new").exists()
 
 
-def test_a_training_begins_there_and_the_card_says_so(photos, tmp_path):
-    def trained(start, run):
-        order = validate_request(
+@pytest.mark.slow
+def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photos, tmp_path):
+    def train(init_from, run):
+        request = validate_request(
             "tv-l1",
             photos=photos,
             output=tmp_path / "own.onnx",
             run_dir=tmp_path / run,
             overwrite=True,
             steps=1,
-            init_from=start,
-            peak_rate=1e-6,
+            init_from=init_from,
+            max_lr=1e-6,
             batch=1,
             crop=32,
             short_sides=(),
         )
-        return read_model(train_and_export(order, TrainCallbacks()).path).card
+        return read_model(train_and_export(request).path).card
 
-    card, fresh = trained(find_model("tv-l1"), "one"), trained(None, "two")
-    assert (
-        card.training["settings"]["start_from"]
-        == f"tv-l1 {read_model(find_model('tv-l1')).sha256[:12]}"
-    )
-    assert fresh.training["settings"]["start_from"] == ""
-    # One step at no rate to speak of: it is as good as the model it began from.
-    assert card.metrics[0].psnr_mean > fresh.metrics[0].psnr_mean + 1
-    with pytest.raises(UsageError, match="differs in start_from"):
-        trained(None, "one")
+    path = find_model("tv-l1")
+    card, random_card = train(path, "one"), train(None, "two")
+    config = card.training["settings"]
+    assert config["init_from"] == f"tv-l1 {read_model(path).sha256[:12]}"
+    assert random_card.training["settings"]["init_from"] == ""
+    assert card.metrics[0].psnr_mean > random_card.metrics[0].psnr_mean + 1
+    with pytest.raises(UsageError, match="init_from"):
+        train(None, "one")

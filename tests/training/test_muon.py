@@ -1,4 +1,4 @@
-"""Muon against PyTorch's own, which computes in 16 bits, and against the singular values."""
+"""Muon against PyTorch's own, which computes in 16 bits, and against singular values."""
 
 import copy
 
@@ -11,36 +11,35 @@ SHAPES = [(8, 27), (32, 288), (27, 8), (6, 6)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_goes_where_pytorch_s_goes(shape):
+def test_muon_changes_a_matrix_as_torch_does(shape):
     generator = torch.Generator().manual_seed(0)
     ours = torch.nn.Parameter(torch.randn(shape, generator=generator))
     theirs = torch.nn.Parameter(ours.detach().clone())
     start = ours.detach().clone()
-    mine = Muon([ours], 0.02, 0.1)
+    optimiser = Muon([ours], 0.02, 0.1)
     reference = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1)
     for _ in range(10):
         gradient = torch.randn(shape, generator=generator)
         ours.grad, theirs.grad = gradient, gradient.clone()
-        mine.step()
+        optimiser.step()
         reference.step()
-    moved = (theirs - start).norm()
-    assert moved > 0.1
-    assert (ours - theirs).norm() < 0.02 * moved
+    distance = (theirs - start).norm()
+    assert distance > 0.1
+    assert (ours - theirs).norm() < 0.02 * distance
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_directions_stay_and_lengths_become_equal(shape):
+def test_newton_schulz_keeps_singular_vectors_and_equalises_values(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    turned = left.T @ newton_schulz(matrix) @ right.T
-    lengths = turned.diagonal()
-    assert (turned - torch.diag(lengths)).abs().max() < 1e-9
-    assert lengths.min() > 0.6
-    assert lengths.max() < 1.3
+    rotated = left.T @ newton_schulz(matrix) @ right.T
+    values = rotated.diagonal()
+    assert (rotated - torch.diag(values)).abs().max() < 1e-9
+    assert values.min() > 0.6
+    assert values.max() < 1.3
 
 
-def test_it_goes_on_from_where_pytorch_s_was():
-    """A training that was begun with that is not lost."""
+def test_muon_continues_from_the_state_of_torch_muon():
     generator = torch.Generator().manual_seed(2)
     before = torch.nn.Parameter(torch.randn(32, 288, generator=generator))
     theirs = torch.optim.Muon([before], lr=0.02, weight_decay=0.1)
@@ -58,7 +57,7 @@ def test_it_goes_on_from_where_pytorch_s_was():
     assert (after - before).norm() < 0.02 * (before - start).norm()
 
 
-def test_it_goes_on_from_what_was_saved():
+def test_muon_continues_from_its_saved_state():
     def run(stop):
         torch.manual_seed(0)
         matrix = torch.nn.Parameter(torch.randn(4, 9))

@@ -2,14 +2,18 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.errors import BurnishError, OperatorError, PhotoError, UsageError
+from burnish.errors import OperatorError, PhotoError, UsageError
+from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_operator
+from burnish.params import Param
+from burnish.progress import Progress
 from burnish.training import pairs
 from burnish.training.pairs import (
     compute_pairs,
@@ -21,37 +25,45 @@ from burnish.training.pairs import (
 )
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
+LAMBDA, KAPPA = OPERATORS["l0-smoothing"].params
+PICKY = "def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n"
 
 
-def jobs_of(photos, spec="l0-smoothing", values=VALUES, short_sides=(20,)):
+def plan(photos, operator="l0-smoothing", values=VALUES, short_sides=(20,), **sliders):
     return plan_pairs(
-        spec,
+        operator,
         values,
         find_photos(photos) if photos else [],
         short_sides=short_sides,
         max_size=2160,
         cache=pairs.cache_folder(),
+        **sliders,
     )
 
 
-def test_sizes_are_the_photos_own_and_those_well_below():
-    assert training_sizes((1000, 2000), (240, 480, 900), 10_000) == [
-        (1000, 2000),
-        (480, 960),
-        (240, 480),
-    ]
+class Counter(Progress):
+    def __init__(self):
+        self.count = 0
+
+    def advance(self, amount=1):
+        self.count += amount
 
 
-def test_a_large_photo_is_brought_down_first():
+def test_training_sizes_are_the_own_size_and_those_well_below():
+    sizes = training_sizes((1000, 2000), (240, 480, 900), 10_000)
+    assert sizes == [(1000, 2000), (480, 960), (240, 480)]
+
+
+def test_training_sizes_of_a_large_photo_are_at_most_max_size():
     assert training_sizes((4000, 3000), (), 2000) == [(2000, 1500)]
 
 
-def test_a_small_photo_is_never_enlarged():
+def test_training_sizes_never_enlarge_a_photo():
     assert training_sizes((30, 20), (240, 480), 2160) == [(30, 20)]
 
 
-def test_pair_holds_the_photo_and_what_the_operator_makes_of_it(photos):
-    pair = compute_pairs(jobs_of(photos), processes=1)[2]
+def test_pair_contains_the_photo_and_the_operators_output(photos):
+    pair = compute_pairs(plan(photos))[2]
     before, after = pair.read()
     photo = np.asarray(Image.open(photos / "1.png"), np.float32) / 255
     assert pair.digest == hashlib.sha256((photos / "1.png").read_bytes()).hexdigest()
@@ -59,173 +71,225 @@ def test_pair_holds_the_photo_and_what_the_operator_makes_of_it(photos):
     np.testing.assert_allclose(after, find_operator("l0-smoothing").run(photo), atol=1e-5)
 
 
-def test_smaller_pair_is_the_operator_on_the_smaller_photo(photos):
-    pair = compute_pairs(jobs_of(photos), processes=1)[3]
+def test_smaller_pair_is_the_operator_on_the_resized_photo(photos):
+    pair = compute_pairs(plan(photos))[3]
     before, after = pair.read()
     assert pair.size == (20, 28)
     np.testing.assert_allclose(after, find_operator("l0-smoothing").run(before), atol=2e-3)
 
 
-def test_crop_is_a_part_of_the_whole(photos):
-    pair = compute_pairs(jobs_of(photos), processes=1)[2]
+def test_read_of_a_crop_equals_the_crop_of_the_whole(photos):
+    pair = compute_pairs(plan(photos))[2]
     crop = pair.read(slice(3, 9), slice(5, 20))
     np.testing.assert_array_equal(crop, pair.read()[:, 3:9, 5:20])
 
 
-def test_nothing_is_computed_twice(photos, monkeypatch):
-    first = compute_pairs(jobs_of(photos), processes=1)
-    monkeypatch.setattr(pairs, "_compute_pair", lambda job: pytest.fail("computed again"))
-    assert compute_pairs(jobs_of(photos), processes=1) == first
+def test_cached_pairs_are_not_computed_again(photos, monkeypatch):
+    first = compute_pairs(plan(photos))
+    monkeypatch.setattr(pairs, "_compute_pair", lambda spec: pytest.fail("computed again"))
+    assert compute_pairs(plan(photos)) == first
 
 
-def test_key_follows_content_parameters_and_size_not_the_name(photos):
-    jobs = jobs_of(photos)
-    assert len({job.target for job in jobs}) == len(jobs) == 12
-    other = jobs_of(photos, values=VALUES | {"lambda": 0.05})
-    assert not {job.target for job in jobs} & {job.target for job in other}
+def test_cache_key_depends_on_content_parameters_and_size_but_not_the_name(photos):
+    specs = plan(photos)
+    assert len({spec.target for spec in specs}) == len(specs) == 12
+    other = plan(photos, values=VALUES | {"lambda": 0.05})
+    assert not {spec.target for spec in specs} & {spec.target for spec in other}
     (photos / "1.png").rename(photos / "renamed.png")
-    assert {job.target for job in jobs_of(photos)} == {job.target for job in jobs}
+    assert {spec.target for spec in plan(photos)} == {spec.target for spec in specs}
 
 
-def test_several_processes_make_the_same(photos, cache):
-    jobs = jobs_of(photos)
-    ticks = []
-    parallel = [
-        pair.read()
-        for pair in compute_pairs(jobs, processes=2, on_progress=lambda: ticks.append(1))
-    ]
-    assert len(ticks) == len(jobs)
-    for job in jobs:
-        job.target.unlink()
-    for one, two in zip(compute_pairs(jobs, processes=1), parallel, strict=True):
+def test_several_processes_compute_the_same_pairs_as_one(photos):
+    specs = plan(photos)
+    progress = Counter()
+    parallel = [pair.read() for pair in compute_pairs(specs, processes=2, progress=progress)]
+    assert progress.count == len(specs)
+    for spec in specs:
+        spec.target.unlink()
+    for one, two in zip(compute_pairs(specs), parallel, strict=True):
         np.testing.assert_array_equal(one.read(), two)
 
 
-def test_a_photo_that_cannot_be_read_is_left_out_and_said(photos):
-    whole = {job.target for job in jobs_of(photos)}
-    (photos / "9.png").write_bytes(b"no picture")
-    with pytest.warns(UserWarning, match=r"left out: .*9\.png: expected a picture"):
-        assert {job.target for job in jobs_of(photos)} == whole
+def test_photo_that_cannot_be_read_is_left_out_with_a_warning(photos):
+    targets = {spec.target for spec in plan(photos)}
+    (photos / "9.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"left out: .*9\.png"):
+        assert {spec.target for spec in plan(photos)} == targets
 
 
-def test_a_photo_that_is_there_twice_is_made_once(photos, monkeypatch):
+def test_photo_that_exists_twice_is_computed_once(photos, monkeypatch):
     (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
-    jobs = jobs_of(photos)
-    once, calls, ticks = pairs._compute_pair, [], []
-    monkeypatch.setattr(pairs, "_compute_pair", lambda job: calls.append(job.target) or once(job))
-    assert (
-        len(compute_pairs(jobs, processes=1, on_progress=lambda: ticks.append(1)))
-        == len(jobs)
-        == len(ticks)
+    specs = plan(photos)
+    compute_pair, computed, progress = pairs._compute_pair, [], Counter()
+    monkeypatch.setattr(
+        pairs, "_compute_pair", lambda spec: computed.append(spec.target) or compute_pair(spec)
     )
-    assert len(calls) == len(set(calls)) == len(jobs) - 2
+    assert len(compute_pairs(specs, progress=progress)) == len(specs) == progress.count
+    assert len(computed) == len(set(computed)) == len(specs) - 2
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_photo_that_breaks_off_is_left_out_and_said_once(photos, processes):
+def test_truncated_photo_is_left_out_with_one_warning(photos, processes):
     rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    whole = photos / "whole.jpg"
-    Image.fromarray(rgb).save(whole)
-    (photos / "cut.jpg").write_bytes(whole.read_bytes()[:-2000])
-    jobs = jobs_of(photos)
-    assert sum(job.photo.name == "cut.jpg" for job in jobs) == 2
-    ticks = []
-    with pytest.warns(UserWarning, match=r"left out: .*cut\.jpg: expected") as said:
-        found = compute_pairs(jobs, processes=processes, on_progress=lambda: ticks.append(1))
-    assert len(said) == 1
-    assert len(ticks) == len(jobs)
-    assert [pair.path for pair in found] == [
-        job.target for job in jobs if job.photo.name != "cut.jpg"
+    Image.fromarray(rgb).save(photos / "whole.jpg")
+    (photos / "cut.jpg").write_bytes((photos / "whole.jpg").read_bytes()[:-2000])
+    specs = plan(photos)
+    assert sum(spec.photo.name == "cut.jpg" for spec in specs) == 2
+    progress = Counter()
+    with pytest.warns(UserWarning, match=r"left out: .*cut\.jpg") as caught:
+        computed = compute_pairs(specs, processes=processes, progress=progress)
+    assert len(caught) == 1
+    assert progress.count == len(specs)
+    assert [pair.path for pair in computed] == [
+        spec.target for spec in specs if spec.photo.name != "cut.jpg"
     ]
-    assert load_pairs(jobs) == found
+    assert load_pairs(specs) == computed
 
 
-@pytest.mark.parametrize("kept", [20, 60])  # a part of the header, and the header alone
-def test_photos_of_which_none_can_be_read_are_one_error(tmp_path, kept):
+@pytest.mark.parametrize("size", [20, 60])  # a part of the header, and the header alone
+def test_folder_without_a_readable_photo_raises(tmp_path, size):
     Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
-    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:kept])
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:size])
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(PhotoError, match="expected photos that can be read, got none"),
+        pytest.raises(PhotoError) as caught,
     ):
-        compute_pairs(jobs_of(tmp_path), processes=1)
+        compute_pairs(plan(tmp_path))
+    assert caught.value.where == str(tmp_path)
 
 
-def test_a_failure_keeps_what_is_finished(photos, tmp_path, monkeypatch):
+def test_finished_pairs_are_kept_if_the_operator_fails(photos, tmp_path, monkeypatch):
     script = tmp_path / "picky.py"
-    script.write_text("def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n")
-    jobs = sorted(
-        jobs_of(photos, f"python:{script}:picky", {}, ()), key=lambda job: job.photo.name == "0.png"
+    script.write_text(PICKY)
+    specs = sorted(
+        plan(photos, f"python:{script}:picky", {}, ()), key=lambda spec: spec.photo.name == "0.png"
     )
     with pytest.raises(OperatorError):
-        compute_pairs(jobs, processes=1)
-    assert [job.target.exists() for job in jobs] == [True] * 5 + [False]
-    called = []
-    monkeypatch.setattr(pairs, "_compute_pair", lambda job: called.append(job.photo.name))
-    compute_pairs(jobs, processes=1)
-    assert called == ["0.png"]
+        compute_pairs(specs)
+    assert [spec.target.exists() for spec in specs] == [True] * 5 + [False]
+    computed = []
+    monkeypatch.setattr(pairs, "_compute_pair", lambda spec: computed.append(spec.photo.name))
+    compute_pairs(specs)
+    assert computed == ["0.png"]
 
 
-def test_an_operator_that_fails_names_the_photo(photos, tmp_path):
+def test_error_of_the_operator_names_the_photo(photos, tmp_path):
     script = tmp_path / "picky.py"
-    script.write_text("def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n")
-    with pytest.raises(OperatorError, match=r"0\.png: operator picky.*too tall"):
-        compute_pairs(jobs_of(photos, f"python:{script}:picky", {}, ()), processes=2)
+    script.write_text(PICKY)
+    with pytest.raises(OperatorError, match="too tall") as caught:
+        compute_pairs(plan(photos, f"python:{script}:picky", {}, ()), processes=2)
+    assert "0.png: operator picky" in caught.value.where
     assert not list(pairs.cache_folder().glob("*.part"))
 
 
-def test_a_killed_worker_is_one_clear_error(photos, tmp_path):
+def test_killed_worker_process_raises(photos, tmp_path):
     script = tmp_path / "deadly.py"
     script.write_text("import os\ndef deadly(rgb):\n    os._exit(9)\n")
-    with pytest.raises(OperatorError, match="got a process ended by itself"):
-        compute_pairs(jobs_of(photos, f"python:{script}:deadly", {}, ()), processes=2)
+    with pytest.raises(OperatorError, match="killed"):
+        compute_pairs(plan(photos, f"python:{script}:deadly", {}, ()), processes=2)
 
 
-def test_pairs_are_taken_as_they_are(tmp_path):
+def test_pairs_of_files_are_used_unchanged(tmp_path):
     for side, value in (("before", 10), ("after", 200)):
         (tmp_path / side).mkdir()
         Image.new("RGB", (30, 20), (value,) * 3).save(tmp_path / side / "a.png")
-    pair = compute_pairs(jobs_of(None, f"pairs:{tmp_path}", {}), processes=1)[0]
+    (pair,) = compute_pairs(plan(None, f"pairs:{tmp_path}", {}))
     before, after = pair.read()
     assert (before[0, 0, 0], after[0, 0, 0]) == pytest.approx((10 / 255, 200 / 255), abs=1e-4)
 
 
-def test_pairs_of_unequal_size_are_refused(tmp_path):
+def test_pairs_of_files_of_unequal_size_raise(tmp_path):
     for side, width in (("before", 30), ("after", 31)):
         (tmp_path / side).mkdir()
         Image.new("RGB", (width, 20)).save(tmp_path / side / "a.png")
-    with pytest.raises(PhotoError, match="expected the size of its 'before', 30 x 20, got 31 x 20"):
-        compute_pairs(jobs_of(None, f"pairs:{tmp_path}", {}), processes=1)
+    with pytest.raises(PhotoError, match="31 x 20.*30 x 20") as caught:
+        compute_pairs(plan(None, f"pairs:{tmp_path}", {}))
+    assert caught.value.where == str(tmp_path / "after" / "a.png")
+
+
+def test_random_slider_values_follow_the_fixed_ones_for_each_photo_and_size(photos):
+    specs = plan(photos, sliders=(LAMBDA,), slider_samples=3)
+    assert len(specs) == 6 * 2 * (1 + 3)
+    for start in range(0, len(specs), 4):
+        first, *samples = specs[start : start + 4]
+        assert first.values == VALUES
+        assert {(spec.digest, spec.size) for spec in samples} == {(first.digest, first.size)}
+        assert all(s.values["lambda"] != 0.02 and s.values["kappa"] == 2 for s in samples)
+    assert len({spec.target for spec in specs}) == len(specs)
+
+
+def test_random_slider_values_depend_on_photo_and_size_only(photos):
+    def values_by_target(samples=3):
+        specs = plan(photos, sliders=(LAMBDA,), slider_samples=samples)
+        return {spec.target: spec.values for spec in specs}
+
+    first = values_by_target()
+    (photos / "1.png").rename(photos / "renamed.png")
+    assert values_by_target() == first
+    assert first.items() < values_by_target(samples=5).items()
+    assert len({values["lambda"] for values in first.values()}) == 6 * 2 * 3 + 1
+
+
+def test_plan_without_sliders_has_the_fixed_values_only(photos):
+    assert [spec.values for spec in plan(photos, slider_samples=3)] == [VALUES] * 12
+    assert plan(photos, sliders=(LAMBDA,), slider_samples=0) == plan(photos)
+
+
+def test_random_slider_values_are_uniform_along_their_scale(photos):
+    narrow = replace(LAMBDA, low=0.01, high=0.08)
+    specs = plan(photos, sliders=(narrow, KAPPA), slider_samples=60, short_sides=())
+    samples = [spec.values for spec in specs if spec.values != VALUES]
+    for param, scale in ((narrow, np.log), (KAPPA, np.log if KAPPA.scale == "log" else float)):
+        values = [sample[param.name] for sample in samples]
+        assert param.low <= min(values) < max(values) <= param.high
+        low, high = scale(param.low), scale(param.high)
+        fractions = np.sort([(scale(value) - low) / (high - low) for value in values])
+        uniform = (np.arange(len(fractions)) + 0.5) / len(fractions)
+        # The Kolmogorov-Smirnov distance: 99.9 % of 360 uniform samples stay below this.
+        assert np.abs(fractions - uniform).max() < 1.95 / np.sqrt(len(fractions))
+    table = [[sample["lambda"], sample["kappa"]] for sample in samples]
+    assert abs(np.corrcoef(table, rowvar=False)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("fraction", [0, 0.3, 0.5, 1])
+def test_value_of_an_integer_parameter_at_a_fraction_is_whole(fraction):
+    param = Param("radius", "looks wider", default=3, low=1, high=9, integer=True)
+    value = param.at_fraction(fraction)
+    assert isinstance(value, float)
+    assert value == round(1 + 8 * fraction)
+    assert param.check(value) == value
+
+
+def test_pair_at_random_slider_values_is_the_operators_output(photos):
+    computed = compute_pairs(plan(photos, sliders=(LAMBDA,), slider_samples=1, short_sides=()))
+    for pair in computed:
+        before, after = pair.read()
+        expected = OPERATORS["l0-smoothing"].run(before, **pair.values)
+        np.testing.assert_allclose(after, expected, atol=2e-3)
+    first, second = computed[:2]
+    edges = [np.abs(np.diff(pair.read()[1], axis=0)).mean() for pair in (first, second)]
+    assert (edges[0] < edges[1]) == (first.values["lambda"] > second.values["lambda"])
 
 
 @pytest.mark.parametrize("size", [(20, 28), (13, 17), (1, 1), (40, 56)])
-def test_resize_gives_the_size_asked_for(size):
+def test_resize_returns_the_size_asked_for(size):
     pixels = np.random.default_rng(0).random((40, 56, 3)).astype(np.float32)
-    scaled = resize(pixels, size)
-    assert scaled.shape == (*size, 3)
-    assert scaled.dtype == np.float32
+    resized = resize(pixels, size)
+    assert resized.shape == (*size, 3)
+    assert resized.dtype == np.float32
 
 
-def test_resize_averages_rather_than_drops():
+def test_resize_averages_fine_stripes():
     stripes = np.tile(np.array([0.0, 1.0], np.float32), 32)[None, :, None].repeat(64, 0)
-    scaled = resize(np.ascontiguousarray(stripes.repeat(3, 2)), (16, 16))
-    np.testing.assert_allclose(scaled[4:-4, 4:-4], 0.5, atol=0.05)
+    resized = resize(np.ascontiguousarray(stripes.repeat(3, 2)), (16, 16))
+    np.testing.assert_allclose(resized[4:-4, 4:-4], 0.5, atol=0.05)
 
 
-def test_no_photos(tmp_path):
-    with pytest.raises(UsageError, match="expected a folder of photos, got one without any"):
+def test_find_photos_without_photos_raises(tmp_path):
+    with pytest.raises(UsageError, match="contains no photos"):
         find_photos(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
-        find_photos(tmp_path / "nowhere")
-
-
-def test_errors_survive_the_way_from_another_process():
-    import pickle
-
-    error = PhotoError("a.jpg", expected="a picture", got="none", remedy="look")
-    again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again)) == (PhotoError, str(error))
-    assert isinstance(again, BurnishError)
+        find_photos(tmp_path / "missing")
 
 
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
@@ -234,19 +298,19 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     code = "from burnish.training.pairs import cache_folder; print(cache_folder())"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("BURNISH_CACHE")
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == str(tmp_path / "burnish" / "pairs")
+    assert process.stdout.strip() == str(tmp_path / "burnish" / "pairs")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/fd or /proc")
-def test_pairs_do_not_stay_open(photos):
-    def opened():
+def test_pairs_keep_no_files_open(photos):
+    def open_files():
         return len(list(Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd").iterdir()))
 
-    found = compute_pairs(jobs_of(photos), processes=1)
-    before = opened()
-    kept = [(pair.read(), pair.size, pair.thumbnail) for pair in found]
-    assert len(kept) > 6
-    assert opened() == before
+    computed = compute_pairs(plan(photos))
+    before = open_files()
+    contents = [(pair.read(), pair.size, pair.thumbnail) for pair in computed]
+    assert len(contents) > 6
+    assert open_files() == before

@@ -1,140 +1,187 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d, grid_sample
 
 from burnish.errors import UsageError
 from burnish.params import Param
+from burnish.runtime.area_resize import area_resize
 from burnish.training.pairs import Pair
-from burnish.training.sampler import CropSampler, Prefetcher
-
-
-@pytest.fixture
-def stored(tmp_path):
-    """Two pairs whose 'after' is one minus 'before', and whose values tell where they come from."""
-    pairs = []
-    for index, (height, width) in enumerate([(24, 32), (48, 40)]):
-        before = np.random.default_rng(index).integers(0, 65536, (height, width, 3), np.uint16)
-        path = tmp_path / f"{index}.npy"
-        np.save(path, np.stack([before, 65535 - before]))
-        pairs.append(Pair(f"{index}.png", path))
-    return pairs
-
-
-def test_shapes_and_range(stored):
-    (batch,) = CropSampler(stored, batch=4, crop=16, seed=0).batch_at(0)
-    before, after = batch.before, batch.after
-    assert before.shape == after.shape == (4, 3, 16, 16)
-    assert before.min() >= 0
-    assert before.max() <= 1
-    assert (batch.context, batch.weight) == ((), 1.0)
-
-
-def test_before_and_after_are_turned_alike(stored):
-    batches = CropSampler(stored, batch=4, crop=16, seed=0)
-    for step in range(8):
-        (batch,) = batches.batch_at(step)
-        torch.testing.assert_close(batch.before + batch.after, torch.ones_like(batch.before))
-
-
-def test_every_crop_is_a_flip_or_turn_of_a_part_of_a_photo(stored):
-    before = CropSampler(stored, batch=2, crop=16, seed=1).batch_at(3)[0].before
-    photos = [pair.read()[0] for pair in stored]
-    for crop in before.permute(0, 2, 3, 1).numpy():
-        assert any(occurs(turned, photo) for photo in photos for turned in turns(crop))
-
-
-def turns(crop):
-    for k in range(4):
-        turned = np.rot90(crop, k)
-        yield from (turned, turned[:, ::-1])
-
-
-def occurs(crop, photo):
-    for top in range(photo.shape[0] - crop.shape[0] + 1):
-        for left in range(photo.shape[1] - crop.shape[1] + 1):
-            part = photo[top : top + crop.shape[0], left : left + crop.shape[1]]
-            if np.array_equal(part, crop):
-                return True
-    return False
-
-
-def test_a_batch_follows_from_its_step_alone(stored):
-    one, two = (CropSampler(stored, batch=2, crop=16, seed=5) for _ in range(2))
-    one.batch_at(0)
-    one.batch_at(1)
-    torch.testing.assert_close(one.batch_at(7)[0].before, two.batch_at(7)[0].before, rtol=0, atol=0)
-
-
-def test_steps_ranks_and_seeds_differ(stored):
-    drawn = [
-        CropSampler(stored, batch=2, crop=16, seed=seed, rank=rank).batch_at(step)[0].before
-        for seed, rank, step in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
-    ]
-    for index, batch in enumerate(drawn):
-        assert all(not torch.equal(batch, other) for other in drawn[:index])
-
-
-def test_photos_smaller_than_a_crop_are_left_out(stored):
-    batches = CropSampler(stored, batch=4, crop=32, seed=0)
-    assert [pair.digest for pair in batches.pairs] == ["1.png"]
-    assert batches.batch_at(0)[0].before.shape == (4, 3, 32, 32)
-    with pytest.raises(
-        UsageError, match="photos of 64 pixels or more to each side, got 40 at most"
-    ):
-        CropSampler(stored, batch=1, crop=64, seed=0)
-
-
-def test_chances_grow_with_the_root_of_the_pixels(stored):
-    chances = CropSampler(stored, batch=1, crop=8, seed=0).sampling_weights[False]
-    assert chances[1] / chances[0] == pytest.approx(((48 * 40) / (24 * 32)) ** 0.5)
-
+from burnish.training.sampler import CropSampler
 
 LAMBDA = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
 
 
 @pytest.fixture
-def at_values(stored):
-    """The same photos, each at the value that holds unsaid and at another."""
+def noise_pairs(write_pair):
+    """Two pairs of noise and its negative."""
+    images = [
+        np.random.default_rng(index).random((height, width, 3))
+        for index, (height, width) in enumerate([(24, 32), (48, 40)])
+    ]
+    return [write_pair(f"{index}.png", image, 1 - image) for index, image in enumerate(images)]
+
+
+@pytest.fixture
+def corner_pairs(write_pair):
+    """Pairs of one colour each with a bright corner; their sliders determine the colour."""
+    pairs = []
+    for index, (height, width) in enumerate([(24, 32), (48, 40), (32, 32)]):
+        image = np.full((height, width, 3), 0.1 * (index + 1))
+        image[: height // 4, : width // 4] = 0.9
+        values = {"lambda": 0.01 * (index + 1), "kappa": index + 2}
+        pairs.append(write_pair(f"{index}.png", image, 1 - image, values))
+    return pairs
+
+
+def test_batch_has_crops_in_range(noise_pairs):
+    (batch,) = CropSampler(noise_pairs, batch=4, crop=16, seed=0).batch_at(0)
+    assert batch.before.shape == batch.after.shape == (4, 3, 16, 16)
+    assert batch.before.min() >= 0
+    assert batch.before.max() <= 1
+    assert (batch.context, batch.weight) == ((), 1.0)
+
+
+def test_before_and_after_are_rotated_alike(noise_pairs):
+    sampler = CropSampler(noise_pairs, batch=4, crop=16, seed=0)
+    for step in range(8):
+        (batch,) = sampler.batch_at(step)
+        sums = batch.before + batch.after
+        torch.testing.assert_close(sums, torch.ones_like(sums), rtol=0, atol=1e-4)
+
+
+def test_every_crop_is_a_rotated_or_mirrored_part_of_a_photo(noise_pairs):
+    before = CropSampler(noise_pairs, batch=2, crop=16, seed=1).batch_at(3)[0].before
+    photos = [pair.read()[0] for pair in noise_pairs]
+    for crop in before.permute(0, 2, 3, 1).numpy():
+        assert any(contains(photo, view) for photo in photos for view in orientations(crop))
+
+
+def orientations(crop):
+    for quarter_turns in range(4):
+        rotated = np.rot90(crop, quarter_turns)
+        yield from (rotated, rotated[:, ::-1])
+
+
+def contains(photo, crop):
+    height, width = crop.shape[:2]
+    return any(
+        np.array_equal(photo[top : top + height, left : left + width], crop)
+        for top in range(photo.shape[0] - height + 1)
+        for left in range(photo.shape[1] - width + 1)
+    )
+
+
+def test_batch_depends_on_its_step_only(noise_pairs):
+    one, two = (CropSampler(noise_pairs, batch=2, crop=16, seed=5) for _ in range(2))
+    one.batch_at(0)
+    one.batch_at(1)
+    torch.testing.assert_close(one.batch_at(7)[0].before, two.batch_at(7)[0].before, rtol=0, atol=0)
+
+
+def test_batches_of_other_steps_ranks_and_seeds_differ(noise_pairs):
+    batches = [
+        CropSampler(noise_pairs, batch=2, crop=16, seed=seed, rank=rank).batch_at(step)[0].before
+        for seed, rank, step in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
+    ]
+    for index, batch in enumerate(batches):
+        assert all(not torch.equal(batch, other) for other in batches[:index])
+
+
+def test_photos_smaller_than_a_crop_are_left_out(noise_pairs):
+    sampler = CropSampler(noise_pairs, batch=4, crop=32, seed=0)
+    assert [pair.digest for pair in sampler.pairs] == ["1.png"]
+    assert sampler.batch_at(0)[0].before.shape == (4, 3, 32, 32)
+    with pytest.raises(UsageError, match="64 pixels") as caught:
+        CropSampler(noise_pairs, batch=1, crop=64, seed=0)
+    assert caught.value.where == "--crop"
+
+
+def test_sampling_weights_are_proportional_to_the_root_of_the_pixels(noise_pairs):
+    weights = CropSampler(noise_pairs, batch=1, crop=8, seed=0).sampling_weights[False]
+    assert weights[1] / weights[0] == pytest.approx(((48 * 40) / (24 * 32)) ** 0.5)
+
+
+@pytest.fixture
+def lambda_pairs(noise_pairs):
+    """The same photos, each at the default of lambda and at another value."""
     return [
         Pair(pair.digest, pair.path, {"lambda": value, "kappa": 2.0})
-        for index, pair in enumerate(stored)
+        for index, pair in enumerate(noise_pairs)
         for value in (0.02, 0.1 + index / 100)
     ]
 
 
-def test_crops_come_at_the_value_that_holds_unsaid_or_at_drawn_ones(at_values):
-    batches = CropSampler(at_values, batch=16, crop=16, seed=0, sliders=(LAMBDA,))
-    (plain,) = batches.batch_at(0)
-    assert plain.context[0].shape == (1, 1, 1, 1)
-    assert float(plain.context[0]) == pytest.approx(0.02)
-    assert (len(plain.before), plain.weight) == (16, 1)
-    drawn = batches.batch_at(0, off_default=True)
-    assert sorted(float(batch.context[0]) for batch in drawn) == pytest.approx([0.1, 0.11])
-    assert all(batch.weight == len(batch.before) / 16 for batch in drawn)
-    assert sum(batch.weight for batch in drawn) == 1
+def test_batch_is_at_the_default_or_else_one_for_each_value(lambda_pairs):
+    sampler = CropSampler(lambda_pairs, batch=16, crop=16, seed=0, sliders=(LAMBDA,))
+    (batch,) = sampler.batch_at(0)
+    assert batch.context[0].shape == (1, 1, 1, 1)
+    assert float(batch.context[0]) == pytest.approx(0.02)
+    assert (len(batch.before), batch.weight) == (16, 1)
+    batches = sampler.batch_at(0, off_default=True)
+    assert sorted(float(batch.context[0]) for batch in batches) == pytest.approx([0.1, 0.11])
+    assert all(batch.weight == len(batch.before) / 16 for batch in batches)
+    assert sum(batch.weight for batch in batches) == 1
 
 
-def test_values_belong_to_the_crops_photo(at_values):
-    photos = {0.1: at_values[0].read()[0], 0.11: at_values[2].read()[0]}
-    batches = CropSampler(at_values, batch=8, crop=16, seed=2, sliders=(LAMBDA,)).batch_at(
-        0, off_default=True
-    )
-    assert len(batches) == 2
-    for batch in batches:
-        photo = photos[round(float(batch.context[0]), 6)]
-        for crop in batch.before.permute(0, 2, 3, 1).numpy():
-            assert any(occurs(turned, photo) for turned in turns(crop))
+def test_crops_of_equal_slider_values_form_one_batch(corner_pairs):
+    kappa = Param("kappa", "", default=1, low=1, high=9)
+    sampler = CropSampler(corner_pairs, batch=6, crop=16, seed=0, sliders=(kappa, LAMBDA))
+    colours = set()
+    for step in range(4):
+        batches = sampler.batch_at(step, off_default=True)
+        for batch in batches:
+            (values,) = batch.context
+            assert (values.shape, values.dtype) == ((1, 2, 1, 1), torch.float32)
+            kappa_value, lambda_value = values.flatten().tolist()
+            for crop in batch.before:
+                colour = round(crop.min().item() * 10)
+                assert lambda_value == pytest.approx(0.01 * colour)
+                assert kappa_value == colour + 1
+                colours.add(colour)
+            assert batch.weight == pytest.approx(len(batch.before) / 6)
+        assert sum(len(batch.before) for batch in batches) == 6
+        assert len({batch.context[0].flatten().tolist()[0] for batch in batches}) == len(batches)
+    assert colours == {1, 2, 3}
 
 
-def test_drawing_ahead_gives_what_drawing_in_time_gives(at_values):
-    batches = CropSampler(at_values, batch=4, crop=16, seed=0, sliders=(LAMBDA,))
-    with Prefetcher(batches) as ahead:
-        for step, away in [(5, False), (6, False), (7, True), (8, True), (3, True)]:
-            taken, expected = (
-                ahead.get(step, off_default=away),
-                batches.batch_at(step, off_default=away),
-            )
-            for one, other in zip(taken, expected, strict=True):
-                assert torch.equal(one.before, other.before)
-                assert torch.equal(one.after, other.after)
-                assert torch.equal(one.context[0], other.context[0])
+def test_thumbnail_is_rotated_as_its_crop(corner_pairs):
+    """Each crop is as large as its photo, so that the thumbnail is the resized crop."""
+    sampler = CropSampler(corner_pairs[2:], batch=8, crop=32, seed=0, coords_block=8)
+    corners = set()
+    for step in range(4):
+        (batch,) = sampler.batch_at(step)
+        thumbnails, _ = batch.context
+        assert thumbnails.shape == (8, 3, 64, 64)
+        for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
+            expected = area_resize(crop.permute(1, 2, 0).numpy(), 64)
+            np.testing.assert_allclose(thumbnail.permute(1, 2, 0).numpy(), expected, atol=1e-6)
+            corners.add(thumbnail[0, [0, 0, -1, -1], [0, -1, 0, -1]].argmax().item())
+    assert corners == {0, 1, 2, 3}
+
+
+def test_coords_address_the_crops_blocks_in_the_thumbnail(write_pair):
+    """The photo is a gradient: the thumbnail at a block's coordinates has the block's colour."""
+    x, y = np.meshgrid(np.linspace(0, 0.9, 96), np.linspace(0, 0.9, 64))
+    gradient = np.stack([x, y, x + y / 2], axis=2).clip(0, 1)
+    pair = write_pair("gradient", gradient, gradient)
+    sampler = CropSampler([pair], batch=8, crop=16, seed=1, coords_block=8)
+    for step in range(8):
+        (batch,) = sampler.batch_at(step)
+        thumbnails, coords = batch.context
+        assert coords.shape == (8, 2, 2, 2)
+        sampled = grid_sample(thumbnails, coords, align_corners=False)
+        np.testing.assert_allclose(sampled[:, :2], avg_pool2d(batch.before, 8)[:, :2], atol=0.01)
+
+
+def test_thumbnail_of_a_pair_is_the_resized_photo(corner_pairs):
+    before, _ = corner_pairs[1].read()
+    np.testing.assert_allclose(corner_pairs[1].thumbnail, area_resize(before, 64), atol=1e-6)
+
+
+def test_coords_block_changes_no_crop(corner_pairs):
+    (without,) = CropSampler(corner_pairs, batch=4, crop=16, seed=3).batch_at(5)
+    (batch,) = CropSampler(corner_pairs, batch=4, crop=16, seed=3, coords_block=8).batch_at(5)
+    assert torch.equal(batch.before, without.before)
+    assert torch.equal(batch.after, without.after)
+    assert [tensor.shape for tensor in batch.context] == [(4, 3, 64, 64), (4, 2, 2, 2)]

@@ -1,20 +1,23 @@
 """Evaluate: how close networks come to their operator on a folder of photos, and how fast."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from burnish.editing.edit import operator_params, reference_operator, slider_params
+from burnish.editing.edit import operator_params, slider_params
 from burnish.errors import UsageError, warn
+from burnish.evaluation.reference import reference_operator
+from burnish.metrics import MIN_SSIM_SIDE
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
+from burnish.progress import SILENT, Progress
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.training import pairs
-from burnish.training.evaluation import MIN_SIDE, ImageFunction, Report, evaluate
+from burnish.training.evaluation import ImageFunction, Report, evaluate
 from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
@@ -66,8 +69,7 @@ def evaluate_models(
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
-    on_task: Callable[[str, int], None] = lambda task, total: None,
-    on_progress: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[Benchmark]:
     """Compare networks of one operator with it, on every photo of a folder, size by size.
 
@@ -78,7 +80,7 @@ def evaluate_models(
     sizes : sizes to bring the photos to, px, beside their own; a photo that is not well above
         such a size has no part in it
     max_size : photos are brought down to this longer side first, px
-    on_task, on_progress : told of a task with its number of parts, and of each part done
+    progress : receives the progress of each task
 
     Raises
     ------
@@ -101,15 +103,15 @@ def evaluate_models(
         cache=pairs.cache_folder(),
     )
     jobs = _large_enough(jobs, photos)
-    on_task("making pairs", len(jobs))
-    computed_pairs = pairs.compute_pairs(jobs, on_progress=on_progress)
+    progress.start("computing pairs", len(jobs))
+    computed_pairs = pairs.compute_pairs(jobs, progress=progress)
     reference = find_runnable_operator(spec)
     benchmarks = []
     for short_side, group in _group_by_size(computed_pairs, sizes).items():
-        on_task("evaluating", len(group) * (1 + len(loaded_models)))
-        scores = [ModelScore("untouched", evaluate(lambda rgb, _: rgb, group, on_progress))]
+        progress.start("evaluating", len(group) * (1 + len(loaded_models)))
+        scores = [ModelScore("untouched", evaluate(lambda rgb, _: rgb, group, progress))]
         scores += [
-            _score_model(model, slider_params(model.card, params), group, on_progress)
+            _score_model(model, slider_params(model.card, params), group, progress)
             for model in loaded_models
         ]
         seconds = _time_operator(
@@ -126,18 +128,18 @@ def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
     """Leave out what is too small for the measures."""
     large_jobs = []
     for job in jobs:
-        if min(job.size) >= MIN_SIDE:
+        if min(job.size) >= MIN_SSIM_SIDE:
             large_jobs.append(job)
             continue
         height, width = job.size
         warn(
-            f"left out: {job.photo}: expected {MIN_SIDE} pixels or more at the shorter side, got "
+            f"left out: {job.photo}: expected {MIN_SSIM_SIDE} pixels or more at the shorter side, got "
             f"{width} x {height}; {_SIZE_REMEDY}"
         )
     if not large_jobs:
         raise UsageError(
             str(photos),
-            expected=f"photos of {MIN_SIDE} pixels or more at their shorter side",
+            expected=f"photos of {MIN_SSIM_SIDE} pixels or more at their shorter side",
             got="none",
             remedy=_SIZE_REMEDY,
         )
@@ -181,13 +183,13 @@ def _score_model(
     model: Model,
     sliders: Mapping[str, Value],
     group: Sequence[Pair],
-    on_progress: Callable[[], None],
+    progress: Progress,
 ) -> ModelScore:
     def run(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
         return model(rgb, sliders)
 
     timed = _TimedFilter(run, group[0])
-    report = evaluate(timed, group, on_progress)
+    report = evaluate(timed, group, progress)
     card = model.card
     return ModelScore(
         card.name, report, timed.seconds_per_megapixel, card.macs_per_pixel, card.parameter_count

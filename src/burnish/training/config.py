@@ -1,4 +1,4 @@
-"""Settings: everything a training depends on, in one frozen dataclass saved with its result."""
+"""TrainConfig: everything that a training depends on. It is saved with the result."""
 
 import dataclasses
 import json
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from burnish.errors import UsageError
-from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 
@@ -17,39 +16,42 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What is trained, on what, how and for how long.
+    """The configuration of a training.
 
     Parameters
     ----------
-    operator : a name of the table, or ``python:…``, ``command:…``, ``pairs:…``
+    operator : a name of `burnish.operators.registry`, or ``python:…``, ``command:…``, ``pairs:…``
     network : a name of `burnish.networks.registry`
-    params : the operator's parameters, all of them, by name
-    steps : stop after so many steps; None where `budget` says when
-    budget : stop after so many seconds of training; None where `steps` says when
-    sliders : parameters that the network learns over a range rather than at one value, by name:
-        the lowest and the highest value. Each photo is then also learned at `slider_samples` random values
-    slider_samples : see `sliders`
-    slider_fraction : the share of the training, at its end, that is the sliders'
-    global_context : whether the network is shown a small version of the whole photo: for operators that
-        look far
-    grey : whether every result of the operator is grey, so that the network's are by construction
-    synthetic_fraction : so many pictures of flat areas, slopes and plain shapes for each photo are learnt beside
-        the photos, see `burnish.training.synthetic`; none where the operator is given as pairs
-    batch, crop : so many square crops of `crop` pixels a step, in each process; photos, or sizes
-        of photos, that are smaller are not trained on
-    short_sides : each photo is also learned at these sizes (its shorter side, in pixels), as far
-        as they are well below its own: an operator's parameters are in pixels, so a network that
-        has seen one resolution has learned one of several tasks
-    max_size : a photo is brought down to this longer side first
+    params : the values of all the operator's parameters, by name
+    sliders : the parameters that stay adjustable: name -> lowest and highest value
+    slider_samples : each photo is also used at so many random values of the sliders
+    slider_fraction : the last fraction of the training, in which only the sliders' weights change
+    global_context : the network also sees a thumbnail of the whole photo
+    grey : the network's output is always grey
+    synthetic_fraction : the number of synthetic images for each photo, see
+        `burnish.training.synthetic`. Pairs that are given as files have none
+    steps : the number of steps; None if there is a budget
+    budget : the length of the training in seconds; None if there is a number of steps
+    batch : the number of crops in a step, for each process
+    crop : side of a crop, px. Smaller photos are not trained on
+    short_sides : each photo is also used at these sizes, given by its shorter side in pixels, if
+        they are well below its own. An operator's parameters are in pixels, so that each
+        resolution is another task for the network
+    max_size : photos are first shrunk to this longer side, px
     optimiser : see `burnish.training.optimiser`
-    max_lr : the learning rate at the top of its one cycle
-    warmup_fraction : the share of the training in which the rate rises; after it, a cosine to zero
-    freeze_norm_at : the share after which the normalisers keep their statistics for good
-    clip_norm : gradients are shortened to this; typical ones of a smoothing network are half of it
-    ema_decay : the weights that ship are a running average with this memory (0.999: ~1000 steps)
-    seed : every random choice follows from it
-    init_from : the model whose weights the training began with, by name and the digest of its
-        file; empty where they were random
+    max_lr : the learning rate after the warm-up; see `burnish.training.schedule`
+    warmup_fraction : the first fraction of the training, in which the learning rate rises
+    freeze_norm_at : the fraction after which the statistics of normalisers are constant
+    weight_decay : see `burnish.training.optimiser`
+    clip_norm : the largest norm of a gradient. A typical one of a smoothing network is half of it
+    ema_decay : the decay of the averaged weights. 0.999 averages about 1000 steps
+    seed : seed of all random choices
+    init_from : the model that the training starts from, as its name and a hash of its file; empty
+        for random weights
+
+    Raises
+    ------
+    UsageError : a number is outside its range, or not one of `steps` and `budget` is given
     """
 
     operator: str
@@ -79,30 +81,29 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.budget is None):
-            raise _usage_error("--steps or --budget", "one of the two", "both or none")
+            raise UsageError(
+                "--steps", "either --steps or --budget is needed, not both", "leave out one"
+            )
         for name in ("steps", "budget", "batch", "crop", "max_size", "max_lr", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise _usage_error(name, "a number above 0", value)
-        for name in ("warmup_fraction", "freeze_norm_at", "ema_decay", "slider_fraction", "synthetic_fraction"):
-            if not 0 <= getattr(self, name) < 1:
-                raise _usage_error(name, "a share from 0 to below 1", getattr(self, name))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as what JSON can hold."""
-        sliders = {name: list(bounds) for name, bounds in self.sliders.items()}
-        return dataclasses.asdict(self) | {
-            "short_sides": list(self.short_sides),
-            "sliders": sliders,
-        }
+                raise _range_error(name, "a number above 0", value)
+        for name in (
+            "warmup_fraction",
+            "freeze_norm_at",
+            "ema_decay",
+            "slider_fraction",
+            "synthetic_fraction",
+        ):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise _range_error(name, "a fraction from 0 to below 1", value)
 
     @property
     def slider_params(self) -> tuple[Param, ...]:
-        """The parameters to learn over a range, in the operator's order, narrowed to it."""
+        """The sliders in the operator's order, with the ranges and defaults of this config."""
         if not self.sliders:
-            return ()  # also spares a user's own script another run
-        operator = find_operator(self.operator)
-        known = operator.params if isinstance(operator, Operator) else ()
+            return ()  # without importing a user's script
         return tuple(
             dataclasses.replace(
                 param,
@@ -110,19 +111,27 @@ class TrainConfig:
                 high=high,
                 default=param.check(self.params.get(param.name, param.default)),
             )
-            for param in known
+            for param in find_operator(self.operator).params
             if isinstance(param, Param) and param.name in self.sliders
             for low, high in [self.sliders[param.name]]
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the config as values that JSON can hold."""
+        sliders = {name: list(bounds) for name, bounds in self.sliders.items()}
+        return dataclasses.asdict(self) | {
+            "short_sides": list(self.short_sides),
+            "sliders": sliders,
+        }
+
     @classmethod
     def from_json(cls, text: str) -> "TrainConfig":
-        """Read settings back from the text of `to_json`.
+        """Read a config from the text of `to_json`.
 
         Examples
         --------
-        >>> settings = TrainConfig("l0-smoothing", "can24", steps=10)
-        >>> TrainConfig.from_json(json.dumps(settings.to_json())) == settings
+        >>> config = TrainConfig("l0-smoothing", "can24", steps=10)
+        >>> TrainConfig.from_json(json.dumps(config.to_json())) == config
         True
         """
         values = json.loads(text)
@@ -131,7 +140,11 @@ class TrainConfig:
 
 
 def parse_budget(text: str) -> float:
-    """Read a length of time such as ``30m``, ``1h30m`` or ``45s`` into seconds.
+    """Parse a duration such as ``30m``, ``1h30m`` or ``45s`` into seconds.
+
+    Raises
+    ------
+    UsageError : the text is not a duration
 
     Examples
     --------
@@ -141,9 +154,9 @@ def parse_budget(text: str) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
     seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or seconds == 0:
-        raise _usage_error("--budget", "a length of time such as 30m or 1h30m", repr(text))
+        raise UsageError("--budget", f"{text!r} is not a duration", "write it as 30m or 1h30m")
     return seconds
 
 
-def _usage_error(where: str, expected: str, got: Any) -> UsageError:
-    return UsageError(where, expected=expected, got=str(got), remedy="see `burnish train --help`")
+def _range_error(where: str, expected: str, value: float) -> UsageError:
+    return UsageError(where, expected=expected, got=str(value), remedy="see `burnish train --help`")

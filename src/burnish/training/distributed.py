@@ -1,4 +1,4 @@
-"""One training in several processes, as torchrun starts them; a single one needs none of this."""
+"""Training in several processes, as torchrun starts them. All functions work without torchrun."""
 
 import os
 from datetime import timedelta
@@ -7,12 +7,12 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-# While the first process makes pairs, the others wait.
+# The other processes wait while the first one computes pairs.
 TIMEOUT = timedelta(days=7)
 
 
 def init() -> tuple[int, int]:
-    """Join the group that torchrun's environment describes; return this rank and how many."""
+    """Join the process group of torchrun's environment; return the rank and the world size."""
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
         return 0, 1
@@ -22,24 +22,29 @@ def init() -> tuple[int, int]:
 
 
 def is_distributed() -> bool:
-    """Whether there is more than one process."""
+    """Return whether a process group exists."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
+def is_main() -> bool:
+    """Return whether this is the first or the only process."""
+    return not is_distributed() or torch.distributed.get_rank() == 0
+
+
 def barrier() -> None:
-    """Wait until every process has come to this point."""
+    """Wait until every process has reached this call."""
     if is_distributed():
         torch.distributed.barrier()
 
 
 def shutdown() -> None:
-    """Leave the group, if there is one."""
+    """Leave the process group, if there is one."""
     if is_distributed():
         torch.distributed.destroy_process_group()
 
 
 def broadcast(value: float) -> float:
-    """Return the first process's value: clocks differ, decisions must not."""
+    """Return the first process's value. Clocks differ, but decisions must not."""
     if not is_distributed():
         return value
     tensor = torch.tensor([value], dtype=torch.float64)
@@ -48,16 +53,17 @@ def broadcast(value: float) -> float:
 
 
 def average_gradients(network: nn.Module) -> None:
-    """Replace every gradient by its mean over the processes, in one exchange."""
-    _average([p.grad for p in network.parameters() if p.grad is not None])
+    """Replace every gradient by its mean over the processes."""
+    _average([param.grad for param in network.parameters() if param.grad is not None])
 
 
 def average_buffers(network: nn.Module) -> None:
-    """Replace every running statistic by its mean over the processes."""
-    _average([b for b in network.buffers() if b.is_floating_point()])
+    """Replace every floating-point buffer by its mean over the processes."""
+    _average([buffer for buffer in network.buffers() if buffer.is_floating_point()])
 
 
 def _average(tensors: list[Tensor]) -> None:
+    """Average in a single exchange, in place."""
     if not is_distributed() or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])

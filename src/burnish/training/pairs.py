@@ -1,15 +1,12 @@
-"""Photos -> pairs on disk: a photo at one size, and what the operator makes of it.
+"""Training pairs on disk: a photo at one size, before and after an operator.
 
-A pair is one array file under a key of everything it depends on (operator, parameters, photo
-content, size), so that nothing is computed twice and a killed run goes on where it stopped.
+Each pair is one array file. Its name is a hash of everything that it depends on (operator,
+parameters, photo, size), so that nothing is computed twice, and a killed run continues.
 """
 
 import hashlib
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,50 +19,59 @@ from burnish.errors import OperatorError, PhotoError, UsageError, warn
 from burnish.files import atomic_write, digest, make_folder
 from burnish.operators.operator import Operator
 from burnish.operators.threads import cpu_count
-from burnish.operators.user_defined import Pairs, find_operator
+from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
+from burnish.process_pool import map_unordered
+from burnish.progress import SILENT, Progress
 from burnish.runtime.area_resize import THUMBNAIL_SIZE, area_resize
+from burnish.types import Pixels
 
-# Raise it when what is written for equal keys changes.
+# Increase it when the contents of a file change though its name does not.
 CACHE_VERSION = 1
-# A size is worth a pair of its own when it is well below the photo's.
+# Smaller sizes than the photo's own are used only if they are at most this fraction of it.
 MAX_SIZE_RATIO = 0.8
 FULL_SCALE = 65535
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One photo at one size, before and after, as an array file (2, H, W, 3) of uint16."""
+    """A photo at one size, before and after an operator.
 
-    digest: str  # of the photo's content: names repeat, and copies have other names
+    Attributes
+    ----------
+    digest : hash of the photo's content, which identifies copies under other names
+    path : array file of shape (2, H, W, 3), uint16
+    values : the operator's parameters
+    """
+
+    digest: str
     path: Path
     values: dict[str, Value] = field(default_factory=dict)
 
     def _array(self) -> NDArray[np.uint16]:
-        """Return the file, mapped rather than read: a crop costs only its own bytes.
+        """Memory-map the file, so that a crop reads only its own bytes.
 
-        It is not kept: a mapped file is an open one, and there are more pairs than a process may
-        hold open.
+        The array is not kept, because there can be more pairs than a process may have open files.
         """
         array: NDArray[np.uint16] = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return array
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width, px."""
         _, height, width, _ = self._array().shape
         return height, width
 
     @cached_property
-    def thumbnail(self) -> NDArray[np.float32]:
-        """The whole 'before' as a network's thumbnail, (S, S, 3)."""
-        before: NDArray[np.float32] = self._array()[0].astype(np.float32)
+    def thumbnail(self) -> Pixels:
+        """The photo as a network's thumbnail, (S, S, 3) in [0, 1]."""
+        before = self._array()[0].astype(np.float32)
         return area_resize(before, THUMBNAIL_SIZE) / np.float32(FULL_SCALE)
 
-    def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
-        """Return before and after, (2, h, w, 3) float32 in [0, 1], or a crop of them."""
+    def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> Pixels:
+        """Return both images or a crop of them, (2, h, w, 3) float32 in [0, 1]."""
         crop = self._array()[:, rows, columns].astype(np.float32)
         crop /= FULL_SCALE
         return crop
@@ -73,7 +79,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairSpec:
-    """What one pair is made from; small enough to send to another process."""
+    """Everything that a worker process needs to compute a pair.
+
+    Attributes
+    ----------
+    after : the second photo of a pair that is given as files, else None
+    size : height and width, px
+    target : the array file
+    """
 
     operator: str
     values: dict[str, Value]
@@ -85,11 +98,11 @@ class PairSpec:
 
 
 def find_photos(folder: str | Path) -> list[Path]:
-    """Return the photos below `folder`, sorted by name.
+    """Return the photos in a folder and its subfolders, sorted by name.
 
     Raises
     ------
-    UsageError : no such folder, or no photo in it
+    UsageError : there is no such folder, or no photo in it
     """
     root = Path(folder)
     photos = sorted(
@@ -98,17 +111,14 @@ def find_photos(folder: str | Path) -> list[Path]:
         if path.suffix.lower() in READABLE_EXTENSIONS and path.is_file() and path.name[0] != "."
     )
     if not photos:
-        raise UsageError(
-            str(folder),
-            expected="a folder of photos",
-            got="one without any" if root.is_dir() else "no such folder",
-            remedy=f"give one with {', '.join(sorted(READABLE_EXTENSIONS))}",
-        )
+        problem = "the folder contains no photos" if root.is_dir() else "there is no such folder"
+        extensions = ", ".join(sorted(READABLE_EXTENSIONS))
+        raise UsageError(str(folder), problem, f"give a folder of photos ({extensions})")
     return photos
 
 
 def cache_folder() -> Path:
-    """Return where pairs are kept: BURNISH_CACHE, or the user's cache folder."""
+    """Return the folder of the pairs: in BURNISH_CACHE, or in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("BURNISH_CACHE") or Path(base, "burnish")) / "pairs"
 
@@ -116,22 +126,26 @@ def cache_folder() -> Path:
 def training_sizes(
     size: tuple[int, int], short_sides: Sequence[int], max_size: int
 ) -> list[tuple[int, int]]:
-    """Return the sizes at which a photo is learned: its own (at most `max_size`), and smaller.
+    """Return the sizes (height, width) at which a photo is used, the largest one first.
+
+    Parameters
+    ----------
+    size : the photo's height and width
+    short_sides : the shorter sides of the smaller sizes
+    max_size : the longer side of the largest size
 
     Examples
     --------
     >>> training_sizes((1080, 1620), short_sides=(480, 1000), max_size=2160)
     [(1080, 1620), (480, 720)]
     """
-    cap = min(1.0, max_size / max(size))
-    full_size = (max(1, round(size[0] * cap)), max(1, round(size[1] * cap)))
+    scale = min(1.0, max_size / max(size))
+    full_size = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     sizes = [full_size]
-    for short in sorted(short_sides, reverse=True):
-        if short <= MAX_SIZE_RATIO * min(full_size):
-            factor = short / min(full_size)
-            sizes.append(
-                (max(1, round(full_size[0] * factor)), max(1, round(full_size[1] * factor)))
-            )
+    for short_side in sorted(short_sides, reverse=True):
+        if short_side <= MAX_SIZE_RATIO * min(full_size):
+            scale = short_side / min(full_size)
+            sizes.append((max(1, round(full_size[0] * scale)), max(1, round(full_size[1] * scale))))
     return sizes
 
 
@@ -146,15 +160,17 @@ def plan_pairs(
     sliders: Sequence[Param] = (),
     slider_samples: int = 0,
 ) -> list[PairSpec]:
-    """List the pairs to make, each with its place in the cache.
+    """List the pairs to compute, each with its file in the cache.
+
+    Pairs that are given as files are used at their own size only: scaled down, the second photo
+    would no longer be the operator's output for the scaled first one.
 
     Parameters
     ----------
-    sliders, slider_samples : each photo at each size also gives so many pairs at values of these parameters
-        that are drawn at random, along their scales, from the photo and the size alone
-
-    A folder of before/after photos is taken at its own size only: scaled down, its 'after' would
-    no longer be what the operator makes of the scaled 'before'.
+    values : the operator's parameters
+    short_sides, max_size : see `training_sizes`
+    sliders, slider_samples : each photo at each size is also used at so many random values of
+        these parameters, which depend on the photo and the size only
 
     Raises
     ------
@@ -165,13 +181,10 @@ def plan_pairs(
     UserWarning : a photo that cannot be read is left out
     """
     operator = find_operator(operator_name)
-    if isinstance(operator, Pairs):
-        photo_pairs: list[tuple[Path, Path | None]] = list(operator.pairs)
-        identity = "pairs"
+    photo_pairs: list[tuple[Path, Path | None]] = [(photo, None) for photo in photos]
+    if operator.pairs:
+        photo_pairs = [*operator.pairs]
         short_sides, max_size = (), 10**9
-    else:
-        photo_pairs = [(photo, None) for photo in photos]
-        identity = ""
     specs = []
     for before, after in photo_pairs:
         try:
@@ -181,16 +194,11 @@ def plan_pairs(
             continue
         content = digest(before, *([after] if after else []))
         for size in training_sizes((height, width), short_sides, max_size):
-            for pair_values in [
-                values,
-                *_sample_values(values, sliders, slider_samples, content, size),
-            ]:
-                if isinstance(operator, Operator):
-                    identity = operator.fingerprint(pair_values)
-                key = hashlib.sha256(
-                    f"{CACHE_VERSION} {identity} {content} {size}".encode()
-                ).hexdigest()
-                target = cache / f"{key[:32]}.npy"
+            samples = _sample_values(values, sliders, slider_samples, f"{content} {size}")
+            for pair_values in [values, *samples]:
+                identity = operator.fingerprint(pair_values)
+                key = hashlib.sha256(f"{CACHE_VERSION} {identity} {content} {size}".encode())
+                target = cache / f"{key.hexdigest()[:32]}.npy"
                 specs.append(
                     PairSpec(operator_name, pair_values, before, after, content, size, target)
                 )
@@ -200,152 +208,117 @@ def plan_pairs(
 
 
 def _sample_values(
-    values: dict[str, Value],
-    sliders: Sequence[Param],
-    slider_samples: int,
-    content: str,
-    size: tuple[int, int],
+    values: dict[str, Value], sliders: Sequence[Param], samples: int, seed: str
 ) -> Iterator[dict[str, Value]]:
-    for index in range(slider_samples if sliders else 0):
-        seed = hashlib.sha256(f"{content} {size} {index}".encode()).digest()
-        random = np.random.default_rng(list(seed))
+    for index in range(samples if sliders else 0):
+        random = np.random.default_rng([*hashlib.sha256(f"{seed} {index}".encode()).digest()])
         yield values | {param.name: param.at_fraction(float(random.random())) for param in sliders}
 
 
 def compute_pairs(
-    specs: Sequence[PairSpec],
-    *,
-    processes: int | None = None,
-    on_progress: Callable[[], None] = lambda: None,
+    specs: Sequence[PairSpec], *, processes: int | None = None, progress: Progress = SILENT
 ) -> list[Pair]:
-    """Make the pairs that are not in the cache yet, in parallel; return those of `specs`.
+    """Compute the pairs that are not in the cache yet, in parallel; return all pairs of `specs`.
 
     Parameters
     ----------
-    on_progress : called once for every finished pair, also for those found in the cache
+    processes : [default: one for each core]
+    progress : advanced once for each pair, including those in the cache
 
     Raises
     ------
-    PhotoError : none of the photos can be read, or a pair is of unequal size
-    OperatorError : the operator failed; finished pairs stay in the cache
+    PhotoError : none of the photos can be read, or the photos of a pair differ in size
+    OperatorError : the operator failed. Finished pairs stay in the cache
 
     Warns
     -----
-    UserWarning : a photo that cannot be read to its end is left out
+    UserWarning : a photo that cannot be decoded is left out
     """
     _cached_operator.cache_clear()
-    for folder in {job.target.parent for job in specs}:
+    for folder in {spec.target.parent for spec in specs}:
         make_folder(folder)
-    # By target: a photo that is there twice, as one that is also held out, is made once.
-    missing = {job.target: job for job in specs if not job.target.exists()}
-    for _ in range(len(specs) - len(missing)):
-        on_progress()
+    # A photo that is listed twice, for example also under --validation, is computed once.
+    missing = {spec.target: spec for spec in specs if not spec.target.exists()}
+    progress.advance(len(specs) - len(missing))
     reported = set()
-    for problem in _run_jobs([*missing.values()], processes or cpu_count()):
-        if problem and problem not in reported:  # once a photo rather than once a size
+    for problem in map_unordered(
+        _compute_pair, [*missing.values()], processes or cpu_count(), _limit_threads
+    ):
+        if problem and problem not in reported:  # once for a photo, not for each of its sizes
             reported.add(problem)
             warn(f"left out: {problem}")
-        on_progress()
+        progress.advance()
     return load_pairs(specs)
 
 
 def load_pairs(specs: Sequence[PairSpec]) -> list[Pair]:
-    """Return the pairs of `specs` that have been made.
+    """Return the computed pairs of `specs`.
 
     Raises
     ------
-    PhotoError : there are jobs, but no pair
+    PhotoError : there are specs, but none of them is computed
     """
     available = completed(specs)
     if specs and not available:
         raise _no_readable_photos(specs[0].photo)
-    return [Pair(digest=job.digest, path=job.target, values=job.values) for job in available]
+    return [Pair(digest=spec.digest, path=spec.target, values=spec.values) for spec in available]
 
 
 def completed(specs: Sequence[PairSpec]) -> list[PairSpec]:
-    """Return those of `specs`, once they have been done, whose photos could be read."""
-    return [job for job in specs if job.target.exists()]
+    """Return the specs whose pair is computed. The others' photos cannot be read."""
+    return [spec for spec in specs if spec.target.exists()]
 
 
 def _no_readable_photos(photo: Path) -> PhotoError:
-    return PhotoError(
-        str(photo.parent), expected="photos that can be read", got="none", remedy="give others"
-    )
-
-
-def _run_jobs(specs: Sequence[PairSpec], processes: int) -> Iterator[str | None]:
-    """Do the jobs, and give of each what is wrong with its photo, if anything is."""
-    if processes == 1 or len(specs) < 2:
-        yield from map(_compute_pair, specs)
-        return
-    # Spawned, not forked: a fork of a process with threads (libvips, torch) may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_limit_threads) as pool:
-        try:
-            for future in as_completed([pool.submit(_compute_pair, job) for job in specs]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise OperatorError(
-                "making pairs",
-                expected="processes that live to the end",
-                got="a process ended by itself or was killed",
-                remedy="see if memory ran out; a script that trains needs "
-                "`if __name__ == '__main__':`",
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    return PhotoError(str(photo.parent), "none of the photos can be read", "give other photos")
 
 
 def _limit_threads() -> None:
-    """One process a core already keeps the machine busy."""
+    """Use one thread in each worker process, because there is one process for each core."""
     os.environ["BURNISH_THREADS"] = "1"
 
 
 @lru_cache(maxsize=1)
-def _cached_operator(spec: str) -> Operator | Pairs:
-    """Resolve once a run: a script may load a model of its own at its top."""
-    return find_operator(spec)
+def _cached_operator(name: str) -> Operator:
+    """Return the operator, loaded once: a user's script may load a model when it is imported."""
+    return find_operator(name)
 
 
 def _compute_pair(spec: PairSpec) -> str | None:
-    """Make a pair; return what is wrong with a photo of it that cannot be read."""
+    """Compute a pair and write it. Return an error message if a photo cannot be read."""
     try:
         images = [Photo.open(path).pixels for path in (spec.photo, spec.after) if path]
     except PhotoError as error:
         return str(error)
     before = resize(images[0], spec.size)
-    operator = _cached_operator(spec.operator)
-    if isinstance(operator, Pairs):
+    if spec.after:
         after = images[1]
         if after.shape != before.shape:
+            (height, width, _), (before_height, before_width, _) = after.shape, before.shape
             raise PhotoError(
                 str(spec.after),
-                expected=f"the size of its 'before', {before.shape[1]} x {before.shape[0]}",
-                got=f"{after.shape[1]} x {after.shape[0]}",
-                remedy="give pairs of equal size",
+                f"it has {width} x {height} pixels, and its 'before' {before_width} x "
+                f"{before_height}",
+                "give pairs of equal size",
             )
     else:
         try:
-            after = operator.run(before, **spec.values)
+            after = _cached_operator(spec.operator).run(before, **spec.values)
         except OperatorError as error:
             raise error.with_context(f"{spec.photo}: {error.where}") from error
-    _save(np.stack([before, after]), spec.target)
+    # If two runs compute the same pair, the later one overwrites the file with equal content.
+    with atomic_write(spec.target, overwrite=True) as file:
+        codes = np.rint(np.stack([before, after]) * FULL_SCALE).astype(np.uint16)
+        np.save(file, codes, allow_pickle=False)
     return None
 
 
-def resize(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Scale a picture to (height, width) with libvips' Lanczos kernel."""
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize an image to (height, width) with libvips' Lanczos kernel."""
     height, width = pixels.shape[:2]
     if (height, width) == size:
         return pixels
     image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels))
     scaled = image.resize(size[1] / width, vscale=size[0] / height, kernel="lanczos3")
-    resized: NDArray[np.float32] = np.clip(scaled.numpy(), 0, 1)
+    resized: Pixels = np.clip(scaled.numpy(), 0, 1)
     return resized
-
-
-def _save(pair: NDArray[np.float32], target: Path) -> None:
-    # Of two runs that make the same pair the later one wins: both are right.
-    with atomic_write(target, overwrite=True) as file:
-        np.save(file, np.rint(pair * FULL_SCALE).astype(np.uint16), allow_pickle=False)

@@ -1,9 +1,10 @@
-"""Publish: train, fold, judge and write a model file; a model's whole road in one place."""
+"""From an operator to a model file: train, fold, validate, export."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,24 +17,53 @@ from burnish.modelfile.card import Card, CardParam, FixedParam, Measurement, Pap
 from burnish.networks.network import Network
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
-from burnish.training import distributed as processes
-from burnish.training.request import TrainingRequest
-from burnish.training.train import TrainCallbacks, TrainResult, train
+from burnish.training import distributed
+from burnish.training.callbacks import TrainCallbacks
+from burnish.training.request import TrainingRequest, validate_request
+from burnish.training.run import TrainResult, train_network
 from burnish.training.validation import ValidationResult, split_by_size, validate
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model file, and the judgements that its card quotes."""
+    """A model file and its scores on the validation photos."""
 
     path: Path
     validation: tuple[ValidationResult, ...]
 
 
-def train_and_export(request: TrainingRequest, callbacks: TrainCallbacks) -> TrainedModel | None:
-    """Train as ordered and write the model file; None in all processes but the first."""
+def train(
+    operator: str, *, callbacks: TrainCallbacks | None = None, **options: Any
+) -> TrainedModel | None:
+    """Train a network on an operator and write it as a model file.
+
+    A script that calls it needs ``if __name__ == "__main__":``, because pairs are computed in
+    other processes.
+
+    Parameters
+    ----------
+    operator : name of an operator, or ``python:…``, ``command:…``, ``pairs:…``
+    callbacks : receives the progress
+    options : see `burnish.training.request.validate_request`. `photos` is a folder of photos,
+        `output` the model file
+
+    Returns
+    -------
+    The model; None in all processes of torchrun but the first
+
+    Raises
+    ------
+    BurnishError : see `validate_request`, `train_network` and `export`
+    """
+    return train_and_export(validate_request(operator, **options), callbacks)
+
+
+def train_and_export(
+    request: TrainingRequest, callbacks: TrainCallbacks | None = None
+) -> TrainedModel | None:
+    """Train a network as requested and write it as a model file; see `train`."""
     try:
-        result = train(
+        result = train_network(
             request.config,
             request.photos,
             request.validation,
@@ -43,26 +73,27 @@ def train_and_export(request: TrainingRequest, callbacks: TrainCallbacks) -> Tra
             save_every=request.save_every,
         )
     finally:
-        processes.shutdown()
+        distributed.shutdown()
     return export_model(result, request, callbacks) if result else None
 
 
 def export_model(
-    result: TrainResult, request: TrainingRequest, callbacks: TrainCallbacks
+    result: TrainResult, request: TrainingRequest, callbacks: TrainCallbacks | None = None
 ) -> TrainedModel:
-    """Fold a trained network, judge it as it ships, export it with its card, and verify both.
+    """Write a trained network as a model file, with its validation on its card.
+
+    It is validated after its weights are rounded, as it will be used.
 
     Raises
     ------
-    ModelError : the exported graph and the network disagree, or a claim on the card is not true
-    OutputError : the file exists and may not be replaced
+    ModelError : the graph's output differs from the network's, or the card is wrong
+    OutputError : the file exists and `overwrite` is not set, or it cannot be written
     """
+    callbacks = callbacks or TrainCallbacks()
     network = round_weights_to_fp16(fold(result.network))
-    callbacks.start("judging", sum(len(pairs) for _, pairs in split_by_size(result.validation)))
+    callbacks.start("validating", sum(len(pairs) for _, pairs in split_by_size(result.validation)))
     sliders = [param.name for param in result.config.slider_params]
-    validation = validate(
-        network, sliders, result.validation, result.validation_source, callbacks.advance
-    )
+    validation = validate(network, sliders, result.validation, result.validation_source, callbacks)
     card = _card(result, network, validation, request)
     path = export(network, card, request.output, overwrite=request.overwrite)
     return TrainedModel(path, validation)
@@ -80,7 +111,7 @@ def _card(
     kind, source, _ = config.operator.partition(":")
     return Card.build(
         name=request.name,
-        # The mark keeps an operator of one's own from passing for one of ours.
+        # The prefix distinguishes a user's operator from a built-in one of the same name.
         operator=f"{kind}:{operator.name}" if source else operator.name,
         title=operator.title,
         paper=operator.paper and Paper(title=operator.paper.title, doi=operator.paper.doi),
@@ -107,7 +138,7 @@ def _card(
             "photos": result.trained_on,
             "steps": result.steps,
             "seconds": round(result.seconds),
-            # A file is named among the choices; its path is nobody's business.
+            # Without paths of files, which are private. The card's fixed_params have their names.
             "settings": config.to_json() | {"params": _numbers(config.params)},
             "torch": torch.__version__.partition("+")[0],
             "threads": torch.get_num_threads(),
@@ -134,11 +165,11 @@ def _numbers(params: Mapping[str, Value]) -> dict[str, float]:
     return {name: value for name, value in params.items() if isinstance(value, float)}
 
 
-def _measurement(validation: ValidationResult) -> Measurement:
-    """Round what is measured to the digits that mean something."""
-    report = validation.report
+def _measurement(result: ValidationResult) -> Measurement:
+    """Return a validation result as a card entry, rounded to significant digits."""
+    report = result.report
     return Measurement(
-        photos=validation.photos,
+        photos=result.photos,
         count=report.count,
         megapixels_mean=float(f"{report.megapixels:.3g}"),
         mse_mean=float(f"{report.mean.mse:.4g}"),

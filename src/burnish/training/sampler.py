@@ -1,11 +1,9 @@
-"""Batches: random crops of random photos at random sizes, each a pure function of its step.
+"""Batches of random crops, each a pure function of the training's step.
 
-Nothing here has a state: the batch of a step follows from seed, step and process alone, so a
-training that is resumed sees exactly what it would have seen.
+A resumed training therefore sees exactly the crops that it would have seen.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,11 +22,13 @@ from burnish.types import Pixels
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops before and after, each (N, 3, crop, crop) float32 in [0, 1], and their context.
+    """Crops before and after an operator, all at the same values of the sliders.
 
-    ``context``: as a network takes it, values of sliders (1, sliders, 1, 1), the same for all
-    crops, thumbnails (N, 3, S, S) and places (N, crop / block, crop / block, 2), or fewer of them.
-    ``weight``: of the step's crops, these are so many.
+    Attributes
+    ----------
+    before, after : (N, 3, crop, crop) float32 in [0, 1]
+    context : the network's inputs after the image, see `Network.context_inputs`
+    weight : the fraction of the step's crops that are in this batch
     """
 
     before: Tensor
@@ -39,43 +39,44 @@ class Batch:
 
 @dataclass(frozen=True)
 class Crop:
-    """Before and after of a part of a photo, and what is told of the whole: see `Batch`."""
+    """A crop of a pair, with the photo's thumbnail and the crop's coordinates in the photo."""
 
     before: Pixels
     after: Pixels
     thumbnail: Pixels
-    coords: Pixels
+    coords: NDArray[np.float32]
 
     def rotated(self, quarter_turns: int, *, mirrored: bool) -> Self:
-        """Return it turned by so many quarters against the clock, then mirrored left to right."""
+        """Return the crop rotated counter-clockwise, then mirrored left to right."""
         arrays = (self.before, self.after, self.thumbnail, self.coords)
-        before, after, thumbnail, coords = (np.rot90(picture, quarter_turns) for picture in arrays)
-        for _ in range(quarter_turns):  # (across, down) of a place that turns along
+        before, after, thumbnail, coords = (np.rot90(array, quarter_turns) for array in arrays)
+        for _ in range(quarter_turns):  # the (x, y) values rotate too
             coords = np.stack([coords[..., 1], -coords[..., 0]], axis=2)
         if mirrored:
             arrays = (before, after, thumbnail, coords)
-            before, after, thumbnail, coords = (picture[:, ::-1] for picture in arrays)
+            before, after, thumbnail, coords = (array[:, ::-1] for array in arrays)
             coords = coords * np.array([-1, 1], np.float32)
         return type(self)(before, after, thumbnail, coords)
 
 
 class CropSampler:
-    """Draws crops from pairs, with flips and quarter turns.
+    """Draws crops from pairs, randomly rotated and mirrored.
 
     Parameters
     ----------
-    pairs : what to draw from
-    extra : what else to draw from
-    batch : crops a batch
-    crop : side of a crop in pixels; pairs smaller than this are left out
-    seed, rank : of the training, and of this process among several
-    sliders : parameters whose values crops bring along
-    coords_block : the side of the blocks whose places in its photo each crop brings along, and with them
-        its photo's thumbnail, px; 0 for neither
+    pairs : at least one must be as large as a crop
+    extra : further pairs, such as synthetic images
+    batch : the number of crops in a step
+    crop : side of a crop, px. Smaller pairs are left out
+    seed : seed of the training
+    rank : number of this process among several
+    sliders : parameters whose values are inputs of the network
+    coords_block : side of the network's coordinate blocks, px. If it is not 0, batches contain
+        the photos' thumbnails and the coordinates of the crops' blocks
 
     Raises
     ------
-    UsageError : every pair is smaller than a crop
+    UsageError : all of `pairs` are smaller than a crop
     """
 
     def __init__(
@@ -92,11 +93,11 @@ class CropSampler:
     ) -> None:
         large = [pair for pair in pairs if min(pair.size) >= crop]
         if not large:
+            side = max(min(pair.size) for pair in pairs)
             raise UsageError(
                 "--crop",
-                expected=f"photos of {crop} pixels or more to each side",
-                got=f"{max(min(pair.size) for pair in pairs)} at most",
-                remedy="give larger photos or a smaller --crop",
+                f"the photos are smaller than {crop} pixels (shorter side at most {side})",
+                "give larger photos or a smaller --crop",
             )
         self.batch = batch
         self.crop = crop
@@ -105,52 +106,39 @@ class CropSampler:
         self.sliders = tuple(sliders)
         self.coords_block = coords_block
         defaults = tuple(param.default for param in self.sliders)
-        # Pairs at the values that hold unsaid, and at others.
         large += [pair for pair in extra if min(pair.size) >= crop]
+        # Key: whether a slider of the pair differs from its default.
         self.pools = {
-            away: [pair for pair in large if (self._values(pair) != defaults) == away]
-            for away in (False, True)
+            off_default: [pair for pair in large if (self._values(pair) != defaults) == off_default]
+            for off_default in (False, True)
         }
-        self.sampling_weights = {away: sampling_weights(pool) for away, pool in self.pools.items()}
+        self.sampling_weights = {key: sampling_weights(pool) for key, pool in self.pools.items()}
 
     @property
     def pairs(self) -> list[Pair]:
-        """All that crops are drawn from."""
+        """All pairs that crops are drawn from."""
         return self.pools[False] + self.pools[True]
 
     def batch_at(self, step: int, *, off_default: bool = False) -> list[Batch]:
-        """Return one step's crops, those together that have equal values of the sliders.
+        """Return the crops of a step, one batch for each combination of slider values.
 
         Parameters
         ----------
-        off_default : crops at drawn values of the sliders, rather than at those that hold unsaid
+        off_default : draw from the pairs at random slider values, not from those at the defaults
         """
         random = np.random.default_rng([self.seed, self.rank, step])
         pairs = self.pools[off_default]
-        chosen = random.choice(len(pairs), size=self.batch, p=self.sampling_weights[off_default])
+        indices = random.choice(len(pairs), size=self.batch, p=self.sampling_weights[off_default])
         groups: dict[tuple[float, ...], list[Crop]] = {}
-        for index in chosen:
+        for index in indices:
             crop = self._crop(pairs[index], random)
             groups.setdefault(self._values(pairs[index]), []).append(crop)
-        return [self._batch(values, crops) for values, crops in groups.items()]
+        return [self._collate(values, crops) for values, crops in groups.items()]
 
     def _values(self, pair: Pair) -> tuple[float, ...]:
         return tuple(float(str(pair.values[param.name])) for param in self.sliders)
 
-    def _batch(self, values: tuple[float, ...], crops: list[Crop]) -> Batch:
-        context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
-        if self.coords_block:
-            context.append(_planes([crop.thumbnail for crop in crops]))
-            context.append(torch.from_numpy(np.stack([crop.coords for crop in crops])))
-        return Batch(
-            before=_planes([crop.before for crop in crops]),
-            after=_planes([crop.after for crop in crops]),
-            context=tuple(context),
-            weight=len(crops) / self.batch,
-        )
-
     def _crop(self, pair: Pair, random: np.random.Generator) -> Crop:
-        """Draw before and after of a place, and what is told of the whole, all turned alike."""
         height, width = pair.size
         top = int(random.integers(height - self.crop + 1))
         left = int(random.integers(width - self.crop + 1))
@@ -159,48 +147,33 @@ class CropSampler:
         thumbnail = np.empty((0, 0, 3), np.float32)
         coords = np.empty((0, 0, 2), np.float32)
         if self.coords_block:
-            thumbnail, coords = (
-                pair.thumbnail,
-                normalised_coords(region, pair.size, self.coords_block),
-            )
+            thumbnail = pair.thumbnail
+            coords = normalised_coords(region, pair.size, self.coords_block)
         crop = Crop(before, after, thumbnail, coords)
         return crop.rotated(int(random.integers(4)), mirrored=bool(random.integers(2)))
 
-
-class Prefetcher:
-    """Draws a step's batch while the one before is learnt."""
-
-    def __init__(self, sampler: CropSampler) -> None:
-        self.sampler = sampler
-        self.pool = ThreadPoolExecutor(1)
-        self.pending: tuple[int, bool, Future[list[Batch]]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.pool.shutdown()
-
-    def get(self, step: int, *, off_default: bool) -> list[Batch]:
-        """Return `Batches.at` of the arguments, and begin with the next step's."""
-        batch = None
-        if self.pending is not None and self.pending[:2] == (step, off_default):
-            batch = self.pending[2].result()
-        future = self.pool.submit(self.sampler.batch_at, step + 1, off_default=off_default)
-        self.pending = step + 1, off_default, future
-        return batch or self.sampler.batch_at(step, off_default=off_default)
+    def _collate(self, values: tuple[float, ...], crops: list[Crop]) -> Batch:
+        context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
+        if self.coords_block:
+            context.append(_to_nchw([crop.thumbnail for crop in crops]))
+            context.append(torch.from_numpy(np.stack([crop.coords for crop in crops])))
+        return Batch(
+            before=_to_nchw([crop.before for crop in crops]),
+            after=_to_nchw([crop.after for crop in crops]),
+            context=tuple(context),
+            weight=len(crops) / self.batch,
+        )
 
 
 def sampling_weights(pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the chance of each pair: it grows with the root of its pixels.
+    """Return the probability of each pair, in proportion to the square root of its pixel count.
 
-    Large photos hold more to learn from, but small ones must not drown.
+    Large photos have more content, but should not crowd out the small ones.
     """
     roots = np.sqrt([float(np.prod(pair.size)) for pair in pairs])
     weights: NDArray[np.float64] = roots / roots.sum()
     return weights
 
 
-def _planes(pictures: Sequence[Pixels]) -> Tensor:
-    """(H, W, 3) each -> (N, 3, H, W)."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+def _to_nchw(images: Sequence[Pixels]) -> Tensor:
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()

@@ -1,7 +1,7 @@
-"""Drawn pictures: flat areas, slopes and plain shapes, learnt beside photos.
+"""Synthetic training images of flat areas, gradients and plain shapes.
 
-Photos have hardly a perfectly flat area or an even slope, and a network that has never met one may
-leave stains there. So a few pictures that hold nothing else are learnt along with the photos.
+Photos contain hardly any perfectly flat area or even gradient, and a network that was never
+trained on one may leave stains there.
 """
 
 from pathlib import Path
@@ -13,23 +13,20 @@ from burnish.photo import Photo
 from burnish.types import Pixels
 
 SIDE = 384
-# Raise it when other pictures are drawn for equal numbers.
+# Increase it when the image of an index changes.
 _VERSION = 1
 _NUM_SHAPES = 12
-# Of a faint grain, in shares of the range: two steps of 8 bits at most.
-_GRAIN = 2 / 255
-# Where a rounding shows first.
+# The largest standard deviation of the noise: two 8-bit codes.
+_MAX_NOISE = 2 / 255
+# The colours of the first flat images, for which a small error is most visible.
 _EXTREMES = ((0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 def write_synthetic(count: int, folder: Path) -> list[Path]:
-    """Return the files of so many pictures, drawing those that are not in the folder yet.
-
-    The pictures follow from their numbers alone.
-    """
+    """Write the first synthetic images as 16-bit PNG files, unless they exist; return the files."""
     paths = []
     for index in range(count):
-        path = folder / f"drawn-{_VERSION}-{index:03d}.png"
+        path = folder / f"synthetic-{_VERSION}-{index:03d}.png"
         if not path.exists():
             Photo(synthetic_image(index)).save(path, depth=16, overwrite=True)
         paths.append(path)
@@ -37,9 +34,15 @@ def write_synthetic(count: int, folder: Path) -> list[Path]:
 
 
 def synthetic_image(index: int) -> Pixels:
-    """Draw a picture by its number: a flat one, a slope, shapes on a flat ground or on a slope.
+    """Return a flat image, a gradient, shapes on a flat background, or shapes on a noisy gradient.
 
-    Shape: (SIDE, SIDE, 3), RGB in [0, 1]
+    Parameters
+    ----------
+    index : determines the image
+
+    Returns
+    -------
+    ndarray of shape (SIDE, SIDE, 3), float32, RGB in [0, 1]
 
     Examples
     --------
@@ -58,12 +61,12 @@ def synthetic_image(index: int) -> Pixels:
         for _ in range(_NUM_SHAPES):
             image[_shape_mask(random)] = random.random(3)
     if kind == 3:
-        image += random.random() * _GRAIN * random.standard_normal(image.shape)
+        image += random.random() * _MAX_NOISE * random.standard_normal(image.shape)
     return image.clip(0, 1).astype(np.float32)
 
 
 def _gradient(random: np.random.Generator) -> NDArray[np.float64]:
-    """Return an even slope from 0 to 1 in some direction, (SIDE, SIDE, 1)."""
+    """Return a linear gradient from 0 to 1 in a random direction, (SIDE, SIDE, 1)."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     angle = random.uniform(0, 2 * np.pi)
     distance = np.cos(angle) * rows + np.sin(angle) * columns
@@ -72,7 +75,7 @@ def _gradient(random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _shape_mask(random: np.random.Generator) -> NDArray[np.bool_]:
-    """Return where a disc or a rectangle lies."""
+    """Return the mask of a random disc or rectangle."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     top, left = random.integers(0, SIDE, 2)
     height, width = random.integers(4, SIDE // 2, 2)

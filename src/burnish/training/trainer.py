@@ -1,238 +1,249 @@
-"""The loop: batches -> weights, by squared error, one cycle of the learning rate."""
+"""The training loop: warm-up, gradient clipping, averaged weights, checkpoints."""
 
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from itertools import count
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from burnish.errors import ModelError, UsageError
-from burnish.metrics import psnr
-from burnish.networks.network import Network, NormMode
-from burnish.training import distributed as processes
+from burnish.prefetch import prefetch
+from burnish.training import distributed
+from burnish.training.callbacks import StepInfo
 from burnish.training.checkpoint import Checkpoint
-from burnish.training.config import TrainConfig
-from burnish.training.optimiser import Optimiser
-from burnish.training.sampler import Batch, CropSampler, Prefetcher
+from burnish.training.schedule import EMA, learning_rate
+
+Module = TypeVar("Module", bound=nn.Module)
+Batch = TypeVar("Batch")
 
 
-@dataclass(frozen=True)
-class StepInfo:
-    """What a listener is told after every step. `progress` runs from 0 to 1."""
-
-    step: int
-    progress: float
-    seconds: float
-    loss: float
+class TrainerConfig(Protocol):
+    """The fields of a frozen config that `Trainer` reads."""
 
     @property
-    def psnr(self) -> float:
-        """The running loss as PSNR in dB."""
-        return psnr(self.loss)
+    def steps(self) -> int | None:
+        """The number of steps; None if there is a budget."""
+
+    @property
+    def budget(self) -> float | None:
+        """The length of the training in seconds; None if there is a number of steps."""
+
+    @property
+    def max_lr(self) -> float:
+        """See `learning_rate`."""
+
+    @property
+    def warmup_fraction(self) -> float:
+        """See `learning_rate`."""
+
+    @property
+    def clip_norm(self) -> float:
+        """The largest norm of a gradient."""
+
+    @property
+    def ema_decay(self) -> float:
+        """See `EMA`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the config as values that JSON can hold."""
 
 
-class Trainer:
-    """A network on its way from the identity to the operator.
+class Trainer(ABC, Generic[Module, Batch]):
+    """Trains a network until the steps or the time of its config are used up.
+
+    Subclasses define `batches` and `losses`, and may override `begin_step`.
 
     Parameters
     ----------
-    config : how to train
-    network : trained in place
-    sampler : what to train on
-    run_dir : where the checkpoint lies; where there is one of equal settings, it is taken up
-    data : stands for what is trained on; see `Checkpoint`
+    network : trained in place, in memory format channels last
+    optimisers : each of their parameter groups has a factor "lr_scale" of the learning rate
+    run_dir : folder of the checkpoint. A training that began there is resumed
+    data : identifies the training data
+    copied : see `EMA`
+
+    Attributes
+    ----------
+    step : the number of finished steps
+    phase : counts the phases of a training that has more than one; see `begin_step`
+    seconds : the time spent on training
 
     Raises
     ------
-    UsageError : the folder holds a training with other settings or data
+    UsageError : the folder holds a training with another config or other data
+    ModelError : the checkpoint cannot be read
     """
 
     def __init__(
         self,
-        config: TrainConfig,
-        network: Network,
-        sampler: CropSampler,
+        config: TrainerConfig,
+        network: Module,
+        optimisers: Sequence[torch.optim.Optimizer],
         run_dir: Path,
+        *,
         data: str = "",
+        copied: str | None = None,
     ) -> None:
         self.config = config
-        self.data = data
         self.network = network.to(memory_format=torch.channels_last)
-        self.sampler = sampler
-        self.path = run_dir / "checkpoint.pt"
-        self.step = 0
+        self.optimisers = optimisers
+        self.data = data
+        self.ema = EMA(network, config.ema_decay, copied)
+        self.step = self.phase = 0
         self.seconds = 0.0
-        self.loss = math.nan
-        # The step at which the network was left as it is and its sliders' turn came.
-        self.slider_phase_start: int | None = None
-        self.ema = {name: value.clone() for name, value in network.state_dict().items()}
-        self.optimiser = Optimiser(config.optimiser, self.network, config.weight_decay)
-        if self.path.exists():
+        self.loss_terms: dict[str, float] = {}
+        self.checkpoint_path = run_dir / "checkpoint.pt"
+        if self.checkpoint_path.exists():
             self._resume()
+
+    @abstractmethod
+    def batches(self, step: int, phase: int) -> Sequence[Batch]:
+        """Return the batches of a step, whose gradients are added up.
+
+        It runs in another thread, ahead of its step, so it may depend on its arguments only.
+        """
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Run the network; return the terms of the loss, scalars that are added up."""
+
+    def begin_step(self, progress: float) -> float:
+        """Prepare the network for a step, and increase `phase` if a new phase begins.
+
+        Returns
+        -------
+        The progress of the learning-rate cycle, 0 to 1: here that of the training.
+        """
+        self.network.train()
+        return progress
 
     @property
     def progress(self) -> float:
-        """The share of the training that is behind us, 0 to 1."""
+        """The finished fraction of the training, 0 to 1."""
         if self.config.steps is not None:
             return min(1.0, self.step / self.config.steps)
         return min(1.0, self.seconds / (self.config.budget or math.inf))
 
-    def _phase(self, progress: float) -> tuple[bool, float]:
-        """Tell whether it is the sliders' turn, and the share of that turn that is over."""
-        fraction = self.config.slider_fraction if self.network.num_sliders else 0.0
-        start = 1 - fraction
-        return (
-            (True, (progress - start) / fraction)
-            if progress >= start
-            else (False, progress / start)
-        )
-
     def run(
-        self,
-        callback: Callable[[StepInfo], None] = lambda moment: None,
-        *,
-        save_every: float = 60.0,
-        main: bool = True,
+        self, callback: Callable[[StepInfo], None] = lambda info: None, *, save_every: float = 60.0
     ) -> None:
-        """Train until steps or budget are used up; saves by time, and at the end.
+        """Train. Save a checkpoint from time to time and at the end.
 
         Parameters
         ----------
         callback : called after every step
         save_every : seconds between two checkpoints
-        main : whether this process is the one that saves
         """
         last_save = time.perf_counter()
-        with Prefetcher(self.sampler) as prefetcher:
-            while (progress := processes.broadcast(self.progress)) < 1:
+        with closing(self._batch_stream()) as stream:
+            while (progress := distributed.broadcast(self.progress)) < 1:
                 start = time.perf_counter()
-                slider_phase, _ = self._phase(progress)
-                self._one_step(prefetcher.get(self.step, off_default=slider_phase), progress)
+                cycle_progress = self.begin_step(progress)
+                self._train_step(next(stream), cycle_progress)
                 self.seconds += time.perf_counter() - start
-                callback(StepInfo(self.step, self.progress, self.seconds, self.loss))
-                if main and time.perf_counter() - last_save > save_every:
+                loss = sum(self.loss_terms.values())
+                terms = dict(self.loss_terms)
+                callback(StepInfo(self.step, self.progress, self.seconds, loss, terms))
+                if time.perf_counter() - last_save > save_every:
                     self.save()
                     last_save = time.perf_counter()
-        if main:
-            self.save()
+        self.save()
 
-    def ema_network(self) -> Network:
-        """Return the network with the averaged weights and frozen statistics: what ships."""
+    def ema_network(self) -> Module:
+        """Return a copy of the network with the averaged weights, in evaluation mode."""
         network = copy.deepcopy(self.network)
-        network.load_state_dict(self.ema)
-        network.to(memory_format=torch.contiguous_format)
-        return network.set_norm_mode("frozen").eval()
+        network.load_state_dict(self.ema.state)
+        return network.to(memory_format=torch.contiguous_format).eval()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint. Of several processes, only the first one writes."""
+        if not distributed.is_main():
+            return
         Checkpoint(
             step=self.step,
+            phase=self.phase,
             seconds=self.seconds,
             network=self.network.state_dict(),
-            ema=self.ema,
-            optimiser=self.optimiser.state_dict(),
+            ema=self.ema.state,
+            ema_updates=self.ema.updates,
+            optimisers=[optimiser.state_dict() for optimiser in self.optimisers],
+            loss_terms=self.loss_terms,
             config=self.config.to_json(),
             data=self.data,
-            slider_phase_start=self.slider_phase_start,
-        ).save(self.path)
+        ).save(self.checkpoint_path)
 
     def _resume(self) -> None:
-        checkpoint = Checkpoint.load(self.path)
-        saved = checkpoint.config | {"photos, operator or processes": checkpoint.data}
-        current = self.config.to_json() | {"photos, operator or processes": self.data}
+        checkpoint = Checkpoint.load(self.checkpoint_path)
+        run_dir = str(self.checkpoint_path.parent)
+        saved = checkpoint.config | {"training data or number of processes": checkpoint.data}
+        current = self.config.to_json() | {"training data or number of processes": self.data}
         if saved != current:
-            differing = [name for name in current if saved.get(name) != current[name]]
+            different = [name for name in current if saved.get(name) != current[name]]
             raise UsageError(
-                str(self.path.parent),
-                expected="the training that began there",
-                got=f"another one (it differs in {', '.join(differing)})",
-                remedy="repeat the command that began it, or choose another --run-folder",
+                run_dir,
+                f"the folder holds another training, with a different {', '.join(different)}",
+                "repeat the command that began it, or choose another --run-dir",
             )
         try:
             self.network.load_state_dict(checkpoint.network)
-            self.optimiser.load_state_dict(checkpoint.optimiser)
+            for optimiser, state in zip(self.optimisers, checkpoint.optimisers, strict=True):
+                optimiser.load_state_dict(state)
         except (RuntimeError, KeyError, ValueError) as error:
             raise UsageError(
-                str(self.path.parent),
-                expected="a training by this version of burnish",
-                got="one of a network or optimiser with other numbers",
-                remedy="go on with the version that began it, or choose another --run-folder",
+                run_dir,
+                "the checkpoint does not fit this version's network or optimiser",
+                "resume with the version that wrote it, or choose another --run-dir",
             ) from error
-        self.ema = checkpoint.ema
-        self.step, self.seconds = checkpoint.step, checkpoint.seconds
-        self.slider_phase_start = checkpoint.slider_phase_start
+        self.ema.state, self.ema.updates = checkpoint.ema, checkpoint.ema_updates
+        self.step, self.phase, self.seconds = checkpoint.step, checkpoint.phase, checkpoint.seconds
+        self.loss_terms = checkpoint.loss_terms
 
-    def _one_step(self, batches: Sequence[Batch], progress: float) -> None:
+    def _batch_stream(self) -> Iterator[Sequence[Batch]]:
+        """Yield the batches of step after step, computed ahead within each phase."""
+        while True:
+            phase = self.phase
+            batches = (self.batches(step, phase) for step in count(self.step))
+            with closing(prefetch(batches)) as stream:
+                for batch in stream:
+                    yield batch
+                    if self.phase != phase:
+                        break
+
+    def _train_step(self, batches: Sequence[Batch], cycle_progress: float) -> None:
         config = self.config
-        norm_mode: NormMode = "batch" if progress < config.freeze_norm_at else "frozen"
-        self.network.set_norm_mode(norm_mode).train()
-        slider_phase, phase_progress = self._phase(progress)
-        if slider_phase and self.slider_phase_start is None:
-            # From here on the network is what ships, and only what sliders change is learnt: at
-            # the values that hold unsaid it is as good as one without sliders.
-            self.network.load_state_dict(self.ema)
-            self.slider_phase_start = self.step
-        self.network.set_trainable(sliders=slider_phase)
-        loss = self._backward(batches)
+        losses = self._backward(batches)
         nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
-        self.optimiser.step(learning_rate(config, phase_progress), sliders=slider_phase)
+        lr = learning_rate(cycle_progress, config.max_lr, config.warmup_fraction)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr * group["lr_scale"]
+            optimiser.step()
         self.step += 1
-        self._update_ema()
-        self._update_running_loss(loss)
-
-    def _backward(self, batches: Sequence[Batch]) -> float:
-        """Add up the gradients of a step's crops, and return the loss."""
-        self.network.zero_grad()
-        total = 0.0
-        for batch in batches:
-            before = batch.before.to(memory_format=torch.channels_last)
-            loss = batch.weight * F.mse_loss(self.network(before, *batch.context), batch.after)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        processes.average_gradients(self.network)
-        processes.average_buffers(self.network)  # alike already where nothing is counted
-        if not math.isfinite(total):
-            raise ModelError(
-                f"step {self.step}",
-                expected="a finite loss",
-                got=str(total),
-                remedy="train with a lower --peak-rate",
-            )
-        return total
-
-    def _update_ema(self) -> None:
-        """Average exponentially, with a memory that grows: the start is soon forgotten."""
-        steps = self.step - (self.slider_phase_start or 0)
-        decay = min(self.config.ema_decay, (1 + steps) / (10 + steps))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                # Statistics are averages already, and constants once they are frozen.
-                if ".norm." in name:
-                    self.ema[name].copy_(value)
-                else:
-                    self.ema[name].lerp_(value, 1 - decay)
-
-    def _update_running_loss(self, loss: float) -> None:
-        """Keep a running mean of the loss: single batches jump about."""
+        self.ema.update(self.network)
         weight = max(0.01, 1 / self.step)
-        self.loss = loss if math.isnan(self.loss) else self.loss + weight * (loss - self.loss)
+        for name, loss in losses.items():
+            mean = self.loss_terms.setdefault(name, loss)
+            self.loss_terms[name] = mean + weight * (loss - mean)
 
-
-def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Return the learning rate where `progress` of the training is over: up, then a cosine to zero.
-
-    Examples
-    --------
-    >>> s = Settings("l0-smoothing", "can24", steps=1, peak_rate=1.0, warm_up=0.1)
-    >>> [round(learning_rate(s, done), 3) for done in (0, 0.05, 0.1, 0.55, 1)]
-    [0.04, 0.52, 1.0, 0.5, 0.0]
-    """
-    if progress < config.warmup_fraction:
-        return config.max_lr * (0.04 + 0.96 * progress / config.warmup_fraction)
-    decay_progress = (progress - config.warmup_fraction) / (1 - config.warmup_fraction)
-    return config.max_lr * 0.5 * (1 + math.cos(math.pi * decay_progress))
+    def _backward(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """Add up the gradients of the batches; return the sum of each term of the loss."""
+        self.network.zero_grad()
+        sums: dict[str, float] = {}
+        for batch in batches:
+            losses = self.losses(batch)
+            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.item()
+        distributed.average_gradients(self.network)
+        distributed.average_buffers(self.network)  # they differ while normalisers are trained
+        if not math.isfinite(sum(sums.values())):
+            raise ModelError(
+                f"step {self.step}", "the loss is not finite", "train with a lower --max-lr"
+            )
+        return sums

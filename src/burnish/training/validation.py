@@ -1,27 +1,28 @@
-"""Judge a trained network on photos it has not seen: at each size, and over its sliders."""
+"""Validate a trained network on photos that it was not trained on."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from burnish.networks.network import Network
 from burnish.params import Value
 from burnish.photo.rectangle import Rectangle
+from burnish.progress import SILENT, Progress
 from burnish.runtime.area_resize import area_resize
 from burnish.runtime.coords import normalised_coords
 from burnish.training.evaluation import Report, evaluate
 from burnish.training.pairs import Pair
+from burnish.types import Pixels
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """A report, and the photos that it is on, in words."""
+    """The scores of a set of photos, and a description of the photos."""
 
     photos: str
     report: Report
@@ -32,28 +33,37 @@ def validate(
     sliders: Sequence[str],
     validation_pairs: Sequence[Pair],
     source: str | Path,
-    on_progress: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> tuple[ValidationResult, ...]:
-    """Report on photos at their own size first, then by size, then at random slider values.
+    """Score a network on the groups of `split_by_size`.
 
     Parameters
     ----------
-    sliders : the names of the parameters that the network takes
-    validation_pairs : of each photo, the first pair is at the operator's fixed values
-    source : where the photos come from
-    on_progress : called after every picture
+    sliders : the names of the parameters that are inputs of the network
+    source : the folder of the photos
+    progress : advanced after every pair
     """
     apply = as_callable(network, sliders)
     return tuple(
         ValidationResult(
-            f"{describe_photos(pairs, source)}{remark}", evaluate(apply, pairs, on_progress)
+            f"{describe_photos(pairs, source)}{suffix}", evaluate(apply, pairs, progress)
         )
-        for remark, pairs in split_by_size(validation_pairs)
+        for suffix, pairs in split_by_size(validation_pairs)
     )
 
 
 def split_by_size(validation_pairs: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
-    """Divide pairs into what is reported apart, each with a remark."""
+    """Group pairs: photos at their largest size, then by size, then at random slider values.
+
+    Parameters
+    ----------
+    validation_pairs : the first pair of each photo is the one at its largest size and at the
+        operator's default values
+
+    Returns
+    -------
+    For each group, a suffix of its description, and its pairs
+    """
     first: dict[str, Pair] = {}
     for pair in validation_pairs:
         first.setdefault(pair.digest, pair)
@@ -72,73 +82,73 @@ def split_by_size(validation_pairs: Sequence[Pair]) -> list[tuple[str, list[Pair
 
 @dataclass(frozen=True)
 class TileContext:
-    """What part of a picture is seen, the picture's height and width, and its thumbnail."""
+    """The position of a crop in its image, the image's height and width, and its thumbnail."""
 
     tile: Rectangle
     image_size: tuple[int, int]
-    thumbnail: NDArray[np.float32]
+    thumbnail: Pixels
 
 
 class ImageNetwork(Protocol):
-    """See `as_callable`."""
+    """A network as a function on arrays; see `as_callable`."""
 
     def __call__(
-        self,
-        rgb: NDArray[np.float32],
-        values: Mapping[str, Value],
-        context: TileContext | None = None,
-    ) -> NDArray[np.float32]:
-        """Apply a network."""
+        self, rgb: Pixels, values: Mapping[str, Value], context: TileContext | None = None
+    ) -> Pixels:
+        """Apply the network.
+
+        Parameters
+        ----------
+        rgb : (H, W, 3) float32 in [0, 1]
+        values : parameter values by name
+        context : needed if `rgb` is a crop
+        """
 
 
 def as_callable(network: Network, sliders: Sequence[str] = ()) -> ImageNetwork:
-    """Return `network` as a function from picture and parameter values to picture.
+    """Return a network as a function on arrays of any size.
 
-    Any size will do: a picture is continued by its last row and column, as tiles are. For a part
-    of a picture it is told of the whole.
+    An image is padded to a multiple of the network's blocks by repeating its last row and column,
+    as the runtime does.
+
+    Parameters
+    ----------
+    sliders : the names of the parameters that are inputs of the network, in order
     """
 
     def apply(
-        rgb: NDArray[np.float32], values: Mapping[str, Value], context: TileContext | None = None
-    ) -> NDArray[np.float32]:
+        rgb: Pixels, values: Mapping[str, Value], context: TileContext | None = None
+    ) -> Pixels:
         height, width = rgb.shape[:2]
         multiple = network.size_multiple
-        below, right = -height % multiple, -width % multiple
-        padded = np.pad(rgb, ((0, below), (0, right), (0, 0)), mode="edge")
-        inputs = [_planes(padded)]
+        bottom, right = -height % multiple, -width % multiple
+        padded = np.pad(rgb, ((0, bottom), (0, right), (0, 0)), mode="edge")
+        inputs = [_to_nchw(padded)]
         if sliders:
             inputs.append(torch.tensor([values[name] for name in sliders]).view(1, -1, 1, 1))
         if network.thumbnail_size:
-            context = context or TileContext(
-                Rectangle(0, height, 0, width),
-                (height, width),
-                area_resize(rgb, network.thumbnail_size),
-            )
-            tile = Rectangle(
-                context.tile.top,
-                context.tile.bottom + below,
-                context.tile.left,
-                context.tile.right + right,
-            )
-            inputs.append(_planes(context.thumbnail))
-            inputs.append(
-                torch.from_numpy(normalised_coords(tile, context.image_size, multiple))[None]
-            )
+            if context is None:
+                thumbnail = area_resize(rgb, network.thumbnail_size)
+                context = TileContext(Rectangle(0, height, 0, width), (height, width), thumbnail)
+            tile = context.tile
+            tile = Rectangle(tile.top, tile.bottom + bottom, tile.left, tile.right + right)
+            coords = normalised_coords(tile, context.image_size, multiple)
+            inputs += [_to_nchw(context.thumbnail), torch.from_numpy(coords)[None]]
         with torch.inference_mode():
-            output: NDArray[np.float32] = network(*inputs)[0].permute(1, 2, 0).numpy()
+            output: Pixels = network(*inputs)[0].permute(1, 2, 0).numpy()
         return output[:height, :width]
 
     return apply
 
 
 def describe_photos(photo_pairs: Sequence[Pair], source: str | Path) -> str:
-    """Say which photos these are: how many, from a folder of what name, how large."""
+    """Return the number, the folder and the sizes of photos, as text for a card."""
     pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in photo_pairs]
-    photos = len({pair.digest for pair in photo_pairs})
-    least, most = f"{min(pixels):.2g}", f"{max(pixels):.2g}"
-    size = least if least == most else f"{least} to {most}"
-    return f"{photos} from {Path(source).name!r}, {size} megapixels"
+    count = len({pair.digest for pair in photo_pairs})
+    smallest, largest = f"{min(pixels):.2g}", f"{max(pixels):.2g}"
+    size = smallest if smallest == largest else f"{smallest} to {largest}"
+    return f"{count} from {Path(source).name!r}, {size} megapixels"
 
 
-def _planes(rgb: NDArray[np.float32]) -> torch.Tensor:
+def _to_nchw(rgb: Pixels) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]

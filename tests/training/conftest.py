@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from burnish.training.pairs import Pair
+
+
+@pytest.fixture(autouse=True)
+def single_process(monkeypatch):
+    """Compute pairs in the test's process unless a test asks for more: starting others is slow."""
+    monkeypatch.setattr("burnish.training.pairs.cpu_count", lambda: 1)
+
+
+@pytest.fixture
+def write_pair(tmp_path):
+    """Write a pair file: `write_pair("a", before, after, values)`, images in [0, 1]."""
+
+    def write_pair(digest, before, after, values=None):
+        path = tmp_path / f"{digest}-{len(list(tmp_path.glob('*.npy')))}.npy"
+        np.save(path, np.rint(65535 * np.stack([before, after])).astype(np.uint16))
+        return Pair(digest, path, values or {})
+
+    return write_pair

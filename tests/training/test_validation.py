@@ -1,0 +1,74 @@
+"""Validation groups, and a network on arrays against its model file and its own tiles."""
+
+import numpy as np
+import pytest
+
+from burnish.photo.rectangle import Rectangle
+from burnish.progress import Progress
+from burnish.runtime.area_resize import area_resize
+from burnish.runtime.model import Model
+from burnish.training.validation import TileContext, as_callable, split_by_size, validate
+
+VALUES = {"lambda": 0.02, "kappa": 2.0}
+
+
+def test_split_by_size_returns_own_size_then_octaves_then_random_values(write_pair):
+    pairs = []
+    for digest in "ab":
+        for side in (32, 30, 15):
+            black = np.zeros((side, side, 3))
+            pairs.append(write_pair(digest, black, black, VALUES))
+            pairs.append(write_pair(digest, black, black, VALUES | {"lambda": 0.01}))
+    groups = split_by_size(pairs)
+    assert [suffix for suffix, _ in groups] == ["", "", "", "", ", sliders at random"]
+    assert [len(members) for _, members in groups] == [2, 2, 2, 2, 6]
+    sides = [{pair.size[0] for pair in members} for _, members in groups]
+    assert sides == [{32}, {15}, {30}, {32}, {15, 30, 32}]
+    assert [suffix for suffix, _ in split_by_size(pairs[:1])] == [""]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 16), (13, 22), (17, 3)])
+def test_as_callable_equals_the_model_file_at_any_size(slider_model, random_network, height, width):
+    network, sliders = random_network()
+    rgb = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
+    values = {"lambda": 0.05, "kappa": 3.0}
+    apply = as_callable(network, [param.name for param in sliders])
+    output = apply(rgb, values)
+    expected = Model.open(slider_model, device="cpu", threads=1)(rgb, values)
+    assert output.shape == rgb.shape
+    np.testing.assert_allclose(output.clip(0, 1), expected, atol=1e-5)
+    assert np.abs(output - apply(rgb, values | {"lambda": 0.2})).max() > 1e-3
+
+
+def test_as_callable_on_a_crop_uses_the_thumbnail_of_the_image(random_network):
+    network, _ = random_network(())
+    rgb = np.random.default_rng(0).random((160, 160, 3), dtype=np.float32)
+    apply = as_callable(network)
+    inner = slice(40, 120)
+    context = TileContext(Rectangle(40, 120, 40, 120), (160, 160), area_resize(rgb, 64))
+    crop = apply(np.ascontiguousarray(rgb[inner, inner]), {}, context)
+    expected = apply(rgb, {})[inner, inner]
+    core = slice(network.halo + 4, -network.halo - 4)
+    np.testing.assert_allclose(crop[core, core], expected[core, core], atol=1e-5)
+
+
+def test_validate_describes_the_photos_of_each_group(write_pair, random_network):
+    network, _ = random_network(("lambda",), global_context=False)
+    generator = np.random.default_rng(0)
+    pairs = [
+        write_pair(digest, *generator.random((2, *size, 3)), VALUES | {"lambda": value})
+        for digest in "abc"
+        for size in ((40, 56), (20, 28))
+        for value in (0.02, 0.1)
+    ]
+    advanced = []
+
+    class Counter(Progress):
+        def advance(self, amount=1):
+            advanced.append(amount)
+
+    first, *_, last = results = validate(network, ["lambda"], pairs, "some/photos", Counter())
+    assert sum(advanced) == sum(result.report.count for result in results)
+    assert first.photos == "3 from 'photos', 0.0022 megapixels"
+    assert (first.report.count, last.report.count) == (3, 6)
+    assert last.photos.endswith(", sliders at random")
