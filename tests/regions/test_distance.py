@@ -1,4 +1,4 @@
-"""Depth, grown, shrunk and feathered masks against SciPy's exact distance, and what must hold."""
+"""The distance transform against SciPy's, and dilation, erosion and feathering by definition."""
 
 import numpy as np
 import pytest
@@ -13,26 +13,23 @@ MASKS = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 RADII = st.sampled_from([0, 0.5, 1, 1.5, 2, 3.7, 9, 40])
 
 
-@pytest.fixture(params=[8, 256])
-def tile(request, monkeypatch):
-    monkeypatch.setattr(distance, "_TILE", request.param)
-
-
-@pytest.mark.parametrize("share", [0.6, 0.95, 0.999])
+@pytest.mark.parametrize("tile_side", [8, 256])
+@pytest.mark.parametrize("density", [0.6, 0.95, 0.999])
 @pytest.mark.parametrize("limit", [1, 2.5, 7, 100])
-def test_depth_is_scipy_s_distance_up_to_its_limit(tile, share, limit):
+def test_distance_transform_equals_scipy_up_to_its_limit(monkeypatch, tile_side, density, limit):
     ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is not installed")
-    mask = np.random.default_rng(0).random((53, 61)) < share
+    monkeypatch.setattr(distance, "_TILE", tile_side)
+    mask = np.random.default_rng(0).random((53, 61)) < density
     mask[20, 20] = False
-    theirs = ndimage.distance_transform_edt(mask)
-    near = theirs <= limit
-    ours = distance_transform(mask, limit)
-    np.testing.assert_allclose(ours[near], theirs[near], rtol=1e-6)
-    assert (ours[~near] > limit).all()
+    expected = ndimage.distance_transform_edt(mask)
+    near = expected <= limit
+    distances = distance_transform(mask, limit)
+    np.testing.assert_allclose(distances[near], expected[near], rtol=1e-6)
+    assert (distances[~near] > limit).all()
 
 
 @given(MASKS, RADII)
-def test_grown_adds_discs(mask, radius):
+def test_dilate_adds_discs(mask, radius):
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
     expected = mask.copy()
     for row, column in np.argwhere(mask):
@@ -41,19 +38,19 @@ def test_grown_adds_discs(mask, radius):
 
 
 @given(MASKS, RADII)
-def test_shrunk_is_grown_of_the_rest(mask, radius):
+def test_erode_is_dilation_of_the_complement(mask, radius):
     np.testing.assert_array_equal(erode(mask, radius), ~dilate(~mask, radius))
 
 
 @given(MASKS, RADII)
-def test_grown_then_shrunk_loses_nothing_and_is_final(mask, radius):
+def test_closing_keeps_the_mask_and_is_idempotent(mask, radius):
     closed = erode(dilate(mask, radius), radius)
     assert (closed >= mask).all()
     np.testing.assert_array_equal(erode(dilate(closed, radius), radius), closed)
 
 
 @given(MASKS, RADII)
-def test_a_feather_lies_inside(mask, width):
+def test_feather_lies_inside_the_mask(mask, width):
     soft = feather(mask, width)
     assert soft.dtype == np.float32
     np.testing.assert_array_equal(soft > 0, mask)
@@ -62,9 +59,9 @@ def test_a_feather_lies_inside(mask, width):
 
 
 @given(MASKS, RADII)
-def test_a_wider_feather_is_softer(mask, width):
+def test_feather_with_a_larger_width_is_softer(mask, width):
     assert (feather(mask, width + 1) <= feather(mask, width)).all()
 
 
-def test_an_object_has_no_edge_at_the_picture_s_border():
+def test_feather_leaves_the_border_of_the_image_sharp():
     np.testing.assert_array_equal(feather(np.ones((5, 6), bool), 3), 1)

@@ -61,7 +61,7 @@ def list_regions(
     several = len(photos) > 1 or photos[0].is_dir()
     written: list[PhotoDetections] = []
     failed = False
-    for source in find_inputs(photos, recursive=recursive).sources:
+    for source in find_inputs(photos, recursive=recursive).files:
         try:
             detections = detect(source.path, object_source, region)
             if masks is not None:

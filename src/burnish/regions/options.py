@@ -60,16 +60,20 @@ def _parse_numbers(option: str, text: str, form: str) -> Any:
     return numbers
 
 
-def _option(help: str, unset: Any = None, **metadata: Any) -> Any:
+def _option(help: str, unset: Any = None, *, default: float | None = None, **metadata: Any) -> Any:
     """Return a field with the metadata that `burnish.cli.options.expand` reads.
 
-    The field's own default, `unset`, marks an option that is not given. The value that then holds
-    is `default` in the metadata. `kind` is "object" for a condition on objects and "edge" for a
-    change to the edges of masks.
+    Parameters
+    ----------
+    unset : the field's own default, which marks an option that is not given
+    default : the value that holds if the option is not given
+    metadata : as for `expand`; also `kind`, which is "object" for a condition on objects and
+        "edge" for a change to the edges of masks
     """
-    if "default" in metadata:
-        help = f"{help} [default: {metadata['default']:g}]"
-    return field(default=unset, metadata={"help": help, "panel": "Regions", **metadata})
+    if default is not None:
+        help = f"{help} [default: {default:g}]"
+    metadata |= {"help": help, "panel": "Regions", "default_value": default}
+    return field(default=unset, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -253,7 +257,7 @@ class RegionOptions:
     def value(self, name: str) -> Any:
         """Return the value of an option, or its default if it is not given."""
         value = getattr(self, name)
-        return self.__dataclass_fields__[name].metadata.get("default") if value is None else value
+        return self.__dataclass_fields__[name].metadata["default_value"] if value is None else value
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> "RegionOptions":
         """Return the options with other defaults for those that are not given.
