@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from measure import circumstances, timed, write
 
-from burnish.editing.edit import reference_function
+from burnish.evaluation.reference import reference_function
 from burnish.evaluation.demo import SAMPLE
 from burnish.photo import Photo
 from burnish.runtime.model import Model

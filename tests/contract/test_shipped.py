@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.editing.edit import operator_params, reference_function
+from burnish.editing.edit import operator_params
+from burnish.evaluation.reference import reference_function
 from burnish.evaluation.compare import compare
 from burnish.evaluation.demo import SAMPLE
 from burnish.metrics import mse

@@ -10,17 +10,16 @@ import burnish
 from burnish.detection.instances import Instances
 from burnish.editing.edit import load_edit
 from burnish.editing.history import read_photo_history
-from burnish.editing.masked import MaskWriter, masked_edit
+from burnish.editing.masked import MaskedEdit, MaskWriter
 from burnish.editing.photo import edit_photo
-from burnish.editing.region_edit import region_edit
+from burnish.editing.region_edit import RegionEditor
 from burnish.editing.replay import replay
 from burnish.errors import ModelError, OutputError, PhotoError, UsageError
 from burnish.photo import Photo
-from burnish.regions.edges import Edges
-from burnish.regions.edits.table import EDITS
+from burnish.regions.registry import EDITS
 from burnish.regions.maskfile import MaskFile
+from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
-from burnish.regions.select import Selection
 
 # What each is asked for, so that it changes something.
 ASKED = {"adjust": {"exposure": 1}}
@@ -55,7 +54,7 @@ class Found:
 
 
 def person(edges=None, nothing=False):
-    return Region(Selection(classes=("person",)), edges or Edges(feather=0), Found(nothing))
+    return Region(Selection(only=("person",)), edges or Edges(feather=0), Found(nothing))
 
 
 KINDS = ["8 bits", "16 bits", "alpha", "grey", "float", "beyond sRGB"]
@@ -243,7 +242,7 @@ def test_metadata_is_kept(documented, mask):
 
 def test_anonymising_leaves_metadata_out_unless_asked(documented):
     for keep in (False, True):
-        edit = region_edit(EDITS["anonymise"], {}, person(), strip_metadata=False if keep else None)
+        edit = RegionEditor(EDITS["anonymise"], {}, person(), strip_metadata=False if keep else None)
         photo = edit_photo(edit, Photo.open(documented), source=documented)
         data = photo.encode()
         assert (b"Maker" in data) == (b"who" in data) == keep
@@ -253,20 +252,20 @@ def test_anonymising_leaves_metadata_out_unless_asked(documented):
 def test_what_is_found_where_nothing_is(documented):
     photo = Photo.open(documented)
     for edit in (
-        masked_edit(load_edit("l0-smoothing", {}), person(nothing=True)),
-        region_edit(EDITS["blur"], {}, person(nothing=True)),
+        MaskedEdit(load_edit("l0-smoothing", {}), person(nothing=True)),
+        RegionEditor(EDITS["blur"], {}, person(nothing=True)),
     ):
         with pytest.warns(UserWarning, match=r"documented\.png: no person is found, so the photo"):
             result = edit_photo(edit, photo, source=documented)
         np.testing.assert_array_equal(result.pixels, photo.pixels)
     for name in ("cut-out", "background", "splash"):
-        edit = region_edit(EDITS[name], {}, person(nothing=True))
+        edit = RegionEditor(EDITS[name], {}, person(nothing=True))
         with pytest.raises(PhotoError, match="expected a region to keep, got none"):
             edit_photo(edit, photo, source=documented)
 
 
 def test_masks_are_kept(photos, tmp_path):
-    edit = masked_edit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
+    edit = MaskedEdit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
     for name in ("0.png", "1.png"):
         edit_photo(edit, Photo.open(photos / name), source=photos / name)
     mask = MaskFile(tmp_path / "1.png.mask.png").read((56, 40))
@@ -274,8 +273,8 @@ def test_masks_are_kept(photos, tmp_path):
     np.testing.assert_array_equal(mask[:, 28:], 0)
     with pytest.raises(OutputError, match=r"one for another photo called 1\.png too"):
         edit_photo(edit, Photo.open(photos / "1.png"), source=tmp_path / "1.png")
-    anew = masked_edit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
-    with pytest.raises(OutputError, match="expected a new file"):
+    anew = MaskedEdit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
+    with pytest.raises(OutputError, match="exists"):
         edit_photo(anew, Photo.open(photos / "1.png"), source=photos / "1.png")
 
 
@@ -305,12 +304,12 @@ def test_slow_operators_too(picture, mask):
 
 def test_a_photo_says_where_and_it_is_done_again(photos, tmp_path):
     region = Region(
-        Selection(classes=("person",), min_score=0.3, box=(0, 0, 40, 40)),
+        Selection(only=("person",), min_score=0.3, box=(0, 0, 40, 40)),
         Edges(grow=2, feather=3),
         Found(),
         invert=True,
     )
-    edit = masked_edit(load_edit("l0-smoothing", {"lambda": 0.1}), region)
+    edit = MaskedEdit(load_edit("l0-smoothing", {"lambda": 0.1}), region)
     first = edit_photo(edit, Photo.open(photos / "1.png")).save(tmp_path / "first.png")
     [step] = read_photo_history(first)
     assert (step.region.classes, step.region.grow, step.region.invert) == (("person",), 2, True)
@@ -328,8 +327,8 @@ def test_edits_of_regions_are_done_again_and_mixed_with_others(photos, tmp_path,
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
     region = Region(mask=MaskFile(tmp_path / "m.png"))
     photo = Photo.open(photos / "1.png")
-    splash = region_edit(EDITS["splash"], {}, region)
-    fill = region_edit(EDITS["fill"], {"colour": "#112233"}, region)
+    splash = RegionEditor(EDITS["splash"], {}, region)
+    fill = RegionEditor(EDITS["fill"], {"colour": "#112233"}, region)
     once = edit_photo(fill, edit_photo(load_edit("l0-smoothing", {}), edit_photo(splash, photo)))
     steps = read_photo_history(once.save(tmp_path / "x.png"))
     assert [step.operator for step in steps] == ["splash", "l0-smoothing", "fill"]
@@ -346,7 +345,7 @@ def test_a_cut_out_among_other_edits_is_done_again(photos, tmp_path, mask):
     region = Region(mask=MaskFile(tmp_path / "m.png"))
     photo = Photo.open(photos / "1.png")
     once = edit_photo(
-        load_edit("l0-smoothing", {}), edit_photo(region_edit(EDITS["cut-out"], {}, region), photo)
+        load_edit("l0-smoothing", {}), edit_photo(RegionEditor(EDITS["cut-out"], {}, region), photo)
     )
     steps = read_photo_history(once.save(tmp_path / "x.png"))
     twice = edit_photo(replay(steps, mask=tmp_path / "m.png"), photo)
@@ -356,8 +355,8 @@ def test_a_cut_out_among_other_edits_is_done_again(photos, tmp_path, mask):
 def test_a_mask_and_a_finder_go_to_the_steps_that_had_one(photos, tmp_path, mask):
     Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
     photo = Photo.open(photos / "1.png")
-    masked = region_edit(EDITS["splash"], {}, Region(mask=MaskFile(tmp_path / "m.png")))
-    found = region_edit(
+    masked = RegionEditor(EDITS["splash"], {}, Region(mask=MaskFile(tmp_path / "m.png")))
+    found = RegionEditor(
         EDITS["fill"], {"colour": "#112233"}, Region(Selection(), object_source=Found())
     )
     once = edit_photo(found, edit_photo(masked, photo))

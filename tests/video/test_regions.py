@@ -6,15 +6,14 @@ from PIL import Image
 
 from burnish.detection.instances import Instances
 from burnish.editing.edit import load_edit
-from burnish.editing.masked import MaskWriter, masked_edit
-from burnish.editing.region_edit import region_edit
+from burnish.editing.masked import MaskedEdit, MaskWriter
+from burnish.editing.region_edit import RegionEditor
 from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
-from burnish.regions.edges import Edges
-from burnish.regions.edits.table import EDITS
 from burnish.regions.maskfile import MaskFile
+from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
-from burnish.regions.select import Selection
+from burnish.regions.registry import EDITS
 from burnish.video.decode import decode_frames
 from burnish.video.probe import probe
 
@@ -46,7 +45,7 @@ class Blinking:
 def test_outside_the_mask_a_film_stays_as_it_is(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=5)
     edit_video(
-        masked_edit(load_edit("l0-smoothing", {}), Region(mask=MASK)), film, tmp_path / "b.mkv"
+        MaskedEdit(load_edit("l0-smoothing", {}), Region(mask=MASK)), film, tmp_path / "b.mkv"
     )
     edit_video(load_edit("l0-smoothing", {}), film, tmp_path / "whole.mkv")
     before, after, whole = (pictures(p) for p in (film, tmp_path / "b.mkv", tmp_path / "whole.mkv"))
@@ -59,8 +58,8 @@ def test_outside_the_mask_a_film_stays_as_it_is(clip, tmp_path):
 
 def test_a_filling_does_not_blink_where_the_detector_misses(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=9)
-    region = Region(Selection(classes=("person",)), Edges(feather=0), Blinking())
-    edit_video(region_edit(EDITS["fill"], {}, region), film, tmp_path / "b.mkv")
+    region = Region(RegionOptions(only=("person",), feather=0), Blinking())
+    edit_video(RegionEditor(EDITS["fill"], {}, region), film, tmp_path / "b.mkv")
     black = [int((pixels == 0).all(axis=2).sum()) for pixels in pictures(tmp_path / "b.mkv")]
     assert min(black) > 0.9 * 40 * 24
 
@@ -86,11 +85,11 @@ def test_a_region_that_is_in_no_picture_is_said_to_be_in_none(clip, tmp_path, na
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=5)
     edited = {}
     for first in (4, 5):
-        region = Region(Selection(classes=("person",)), Edges(feather=0), Late(first))
+        region = Region(RegionOptions(only=("person",), feather=0), Late(first))
         edit = (
-            masked_edit(load_edit(name, {}), region)
+            MaskedEdit(load_edit(name, {}), region)
             if name == "l0-smoothing"
-            else region_edit(EDITS[name], {}, region)
+            else RegionEditor(EDITS[name], {}, region)
         )
         edit_video(edit, film, tmp_path / f"{first}.mkv")
         edited[first] = [str(warning.message) for warning in recwarn.list]
@@ -102,8 +101,8 @@ def test_a_region_that_is_in_no_picture_is_said_to_be_in_none(clip, tmp_path, na
 
 def test_every_film_begins_anew(clip, tmp_path):
     film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=3)
-    region = Region(Selection(classes=("person",)), Edges(feather=0), Blinking())
-    edit = region_edit(EDITS["fill"], {}, region)
+    region = Region(RegionOptions(only=("person",), feather=0), Blinking())
+    edit = RegionEditor(EDITS["fill"], {}, region)
     one, two = edit.frame_edit(lambda: ()), edit.frame_edit(lambda: ())
     pixels = pictures(film)[0]
     assert (one(pixels, 0, 0.0) == 0).all(axis=2).any()
@@ -118,34 +117,34 @@ def test_a_mask_file_is_part_of_what_a_film_is_taken_up_by(tmp_path):
     for mask in (MASK, ~MASK):
         Image.fromarray((mask * 255).astype(np.uint8)).save(path)
         texts.add(
-            masked_edit(load_edit("l0-smoothing", {}), Region(mask=MaskFile(path))).fingerprint()
+            MaskedEdit(load_edit("l0-smoothing", {}), Region(mask=MaskFile(path))).fingerprint()
         )
-        texts.add(region_edit(EDITS["blur"], {}, Region(mask=mask)).fingerprint())
+        texts.add(RegionEditor(EDITS["blur"], {}, Region(mask=mask)).fingerprint())
     assert len(texts) == 4
 
 
 def test_clicks_mean_objects_of_the_first_picture():
     pixels = np.zeros((64, 96, 3), np.float32)
-    region = Region(Selection(clicks=((20, 20),)), Edges(feather=0), Blinking())
-    frame = region_edit(EDITS["fill"], {"colour": "#ffffff"}, region).frame_edit(lambda: ())
+    region = Region(RegionOptions(clicks=((20, 20),), feather=0), Blinking())
+    frame = RegionEditor(EDITS["fill"], {"colour": "#ffffff"}, region).frame_edit(lambda: ())
     assert frame(pixels, 0, 0.0).any()
     assert frame(pixels, 1, 0.0).any()
-    late = region_edit(EDITS["fill"], {}, region).frame_edit(lambda: ())
-    with pytest.raises(UsageError, match="got one that is taken up at frame 7"):
+    late = RegionEditor(EDITS["fill"], {}, region).frame_edit(lambda: ())
+    with pytest.raises(UsageError, match="frame 7"):
         late(pixels, 7, 0.0)
 
 
 def test_what_a_film_cannot_have(tmp_path):
     masks = Region(mask=MaskFile(tmp_path))
     for edit, got in (
-        (region_edit(EDITS["cut-out"], {}, Region(mask=MASK)), "cut-out"),
-        (masked_edit(load_edit("l0-smoothing", {}), masks), "a folder of masks"),
-        (masked_edit(load_edit("l0-smoothing", {}), masks, MaskWriter(tmp_path)), "--save-mask"),
+        (RegionEditor(EDITS["cut-out"], {}, Region(mask=MASK)), "cut-out"),
+        (MaskedEdit(load_edit("l0-smoothing", {}), masks), "a folder of masks"),
+        (MaskedEdit(load_edit("l0-smoothing", {}), masks, MaskWriter(tmp_path)), "--save-mask"),
     ):
-        with pytest.raises(UsageError, match=f"an edit of moving pictures, .* got {got}"):
+        with pytest.raises(UsageError, match=f"^{got}: "):
             edit.frame_edit(lambda: ())
-    with pytest.warns(UserWarning, match="the metadata of a film is kept"):
-        region_edit(EDITS["anonymise"], {}, Region(mask=MASK)).frame_edit(lambda: ())
+    with pytest.warns(UserWarning, match="the metadata of a video is kept"):
+        RegionEditor(EDITS["anonymise"], {}, Region(mask=MASK)).frame_edit(lambda: ())
 
 
 def test_from_the_command_line(burnish, clip, tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from burnish.detection.instances import Instances
-from burnish.editing.masked import masked_edit
+from burnish.editing.masked import MaskedEdit
 from burnish.editing.video_file import edit_video
+from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
-from burnish.regions.select import Selection
 from burnish.video import segments as stretches
 
 LOSSLESS = {"codec": "ffv1", "format": "yuv444p"}
@@ -49,7 +49,7 @@ def frames(path):
 
 @pytest.fixture
 def region():
-    return lambda *missed: Region(Selection(classes=("square",)), object_source=Square(missed))
+    return lambda *missed: Region(RegionOptions(only=("square",)), object_source=Square(missed))
 
 
 def changed(before, after):
@@ -59,7 +59,7 @@ def changed(before, after):
 
 def test_an_object_that_is_gone_for_long_is_let_go(clip, unchanged, region, tmp_path):
     film = clip("a.mkv", frames=12, still=True, **LOSSLESS)
-    edit_video(masked_edit(unchanged(negative), region(*range(4, 12))), film, tmp_path / "b.mkv")
+    edit_video(MaskedEdit(unchanged(negative), region(*range(4, 12))), film, tmp_path / "b.mkv")
     counts = changed(frames(film), frames(tmp_path / "b.mkv"))
     assert all(counts[:4])
     assert not any(counts[8:])
@@ -70,10 +70,10 @@ def test_a_film_taken_up_is_the_film_done_at_once(clip, unchanged, region, tmp_p
     film = clip("a.mkv", frames=30, still=True, **LOSSLESS)
     # Missed where the run goes on: only who remembers the frames before shows it there.
     missed = (16, 17)
-    edit_video(masked_edit(unchanged(negative), region(*missed)), film, tmp_path / "whole.mkv")
+    edit_video(MaskedEdit(unchanged(negative), region(*missed)), film, tmp_path / "whole.mkv")
     count = []
     first = edit_video(
-        masked_edit(unchanged(negative), region(*missed)),
+        MaskedEdit(unchanged(negative), region(*missed)),
         film,
         tmp_path / "parts.mkv",
         on_frame=lambda *so_far: count.append(so_far),
@@ -81,7 +81,7 @@ def test_a_film_taken_up_is_the_film_done_at_once(clip, unchanged, region, tmp_p
     )
     assert not first.finished
     assert first.frames == 16
-    edit_video(masked_edit(unchanged(negative), region(*missed)), film, tmp_path / "parts.mkv")
+    edit_video(MaskedEdit(unchanged(negative), region(*missed)), film, tmp_path / "parts.mkv")
     whole, parts = frames(tmp_path / "whole.mkv"), frames(tmp_path / "parts.mkv")
     np.testing.assert_array_equal(np.array(parts), np.array(whole))
     assert all(changed(frames(film), parts))

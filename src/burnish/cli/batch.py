@@ -1,6 +1,7 @@
 """Run an edit over photos and videos, with progress, one record per file and an exit code."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
@@ -9,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from burnish.editing.naming import DEFAULT_NAME
+from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError
 from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
     from burnish.editing.edit import Edit
+    from burnish.editing.options import OutputOptions
     from burnish.editing.outcome import Outcome
-    from burnish.editing.plan import OutputOptions, Plan
+    from burnish.editing.plan import Plan
 
 # File name that stands for standard input and standard output.
 STREAM = Path("-")
@@ -76,18 +78,20 @@ class BatchOptions:
         ----------
         reserved : other files that the command reads or writes; no output may replace them
         """
-        from burnish.editing.plan import OutputOptions
+        from burnish.editing.options import OutputOptions, WriteOptions
 
         return OutputOptions(
             output=self.output,
             name=self.name,
             format=self.format,
             recursive=self.recursive,
-            overwrite=self.overwrite,
             skip_existing=self.skip_existing,
-            quality=self.quality,
-            depth=self.depth,
-            encoding_options=EncodingOptions(self.codec, self.crf),
+            write=WriteOptions(
+                overwrite=self.overwrite,
+                quality=self.quality,
+                depth=self.depth,
+                encoding=EncodingOptions(self.codec, self.crf),
+            ),
             reserved=reserved,
         )
 
@@ -125,8 +129,8 @@ def run(
     ------
     BurnishError : the plan is not possible, see `burnish.editing.plan.plan`; nothing is written
     """
-    from burnish.cli.progress import EditProgress, GracefulInterrupt
-    from burnish.editing.batch import WriteOptions, dry_run, run_batch
+    from burnish.cli.progress import ConsoleProgress, GracefulInterrupt
+    from burnish.editing.batch import dry_run, run_batch
     from burnish.editing.out_of_core import scratch_bytes
     from burnish.editing.plan import plan as plan_outputs
 
@@ -135,24 +139,26 @@ def run(
         _run_stream(edit, photos, options, batch)
         return
     plan = plan_outputs(
-        photos, edit.name, options, lambda photo: scratch_bytes(edit, photo, options.depth)
+        photos, edit.name, options, lambda photo: scratch_bytes(edit, photo, options.write.depth)
     )
     counts = Counter[str]()
-    speed = 0.0
-    with GracefulInterrupt() as interrupt:
+    megapixels = 0.0
+    start = time.perf_counter()
+    with (
+        GracefulInterrupt() as interrupt,
+        ConsoleProgress(len(plan.files), plain=False, hidden=batch.quiet) as progress,
+    ):
         if batch.dry_run:
-            for outcome in dry_run(edit, plan.files):
-                counts[outcome.status] += 1
-                _print_outcome(outcome, batch)
+            outcomes = dry_run(edit, plan.files)
         else:
-            progress = EditProgress(len(plan.files), edit.device, interrupt, hidden=batch.quiet)
-            write_options = WriteOptions.from_output_options(options)
-            with progress:
-                for outcome in run_batch(edit, plan.files, write_options, progress):
-                    progress.finish_file(outcome.megapixels or 0)
-                    counts[outcome.status] += 1
-                    _print_outcome(outcome, batch)
-            speed = progress.megapixels_per_second
+            outcomes = run_batch(
+                edit, plan.files, options.write, progress, lambda: interrupt.interrupted
+            )
+        for outcome in outcomes:
+            megapixels += outcome.megapixels or 0
+            counts[outcome.status] += 1
+            _print_outcome(outcome, batch)
+    speed = megapixels / (time.perf_counter() - start)
     if not batch.quiet and (len(plan.files) > 1 or plan.ignored or plan.earlier_outputs):
         print(_summary(counts, plan, speed), file=sys.stderr)
     if interrupt.interrupted:
@@ -195,11 +201,9 @@ def _run_stream(
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
     edited = edit_photo(edit, photo, source=None if source == STREAM else source)
     if target is not None:
-        edited.save(
-            target, quality=options.quality, depth=options.depth, overwrite=options.overwrite
-        )
+        edited.save(target, **options.write.for_photos)
         return
-    data = edited.encode(options.format, quality=options.quality, depth=options.depth)
+    data = edited.encode(options.format, quality=options.write.quality, depth=options.write.depth)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 

@@ -1,122 +1,95 @@
-"""A batch: while one photo is edited, the next is read and the one before is written."""
+"""A run over several files: the next photo is read and the last one written during an edit."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import partial
 
-from burnish.editing.edit import Edit
+from burnish.editing.edit import Edit, OnProgress
+from burnish.editing.options import DEFAULT_WRITE, WriteOptions
 from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
 from burnish.editing.outcome import Outcome, Status
 from burnish.editing.photo import edit_photo
-from burnish.editing.plan import OutputOptions, PlannedFile
-from burnish.editing.video_file import VideoProgress, edit_video
+from burnish.editing.plan import PlannedFile
 from burnish.errors import BurnishError
 from burnish.files import check_absent, make_folder, remove_stale_partials
 from burnish.photo import Photo
-from burnish.video.formats import SAME_AS_SOURCE, EncodingOptions
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """How results are written; see `Photo.save`, and `EncodingOptions` for films."""
-
-    overwrite: bool = False
-    quality: int | None = None
-    depth: int | None = None
-    encoding_options: EncodingOptions = SAME_AS_SOURCE
-
-    @classmethod
-    def from_output_options(cls, options: OutputOptions) -> "WriteOptions":
-        """Take what a wish says of it."""
-        return cls(options.overwrite, options.quality, options.depth, options.encoding_options)
-
-    @property
-    def save_options(self) -> dict[str, Any]:
-        """What `Photo.save` is told."""
-        return {"overwrite": self.overwrite, "quality": self.quality, "depth": self.depth}
-
-
-class ProgressListener:
-    """What a batch tells while it runs, and whom it asks whether to go on."""
-
-    def on_file(self, file: PlannedFile) -> None:
-        """Say that a photo's or film's turn has come."""
-
-    def on_progress(self, fraction: float) -> None:
-        """Say how much of the photo in hand is edited, from 0 to 1."""
-
-    def on_frame(self, done: int, total: int) -> None:
-        """Say how many frames of the film in hand are done, of how many, about; 0 is not known."""
-
-    def should_stop(self) -> bool:
-        """Tell whether to end after the photo, or the frame of a film, in hand."""
-        return False
+from burnish.prefetch import BackgroundWorker, prefetch
+from burnish.progress import SILENT, Progress
 
 
 def run_batch(
     edit: Edit,
     files: Sequence[PlannedFile],
-    options: WriteOptions = WriteOptions(),
-    listener: ProgressListener | None = None,
+    write: WriteOptions = DEFAULT_WRITE,
+    progress: Progress = SILENT,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
-    """Do every step, and give its outcome as soon as it is known, in order.
+    """Edit all files, and yield their outcomes in order, as soon as they are known.
 
-    At most three photos are in memory: one each being read, edited and written; of a film, a few
-    frames. A huge photo is in none, see `editing.streamed`; it is read, edited and written when
-    its turn has come. What is wrong with a photo is its own, and the rest goes on. Where the
-    watcher has it stopped, the photo in hand is finished and no other begun, and a film is left to
-    be taken up; KeyboardInterrupt ends it within the photo in hand, which is then not written.
+    At most three photos are in memory: one is read, one edited and one written. Of a video, a few
+    frames are in memory; of a photo that is edited on disk, a few tiles. An error in one file does
+    not affect the others. KeyboardInterrupt ends the run at once, and the photo that is being
+    edited is not written.
+
+    Parameters
+    ----------
+    progress : receives a task per photo, whose amount of work is 1, and a task per video, whose
+        amount of work is its number of frames
+    should_stop : called before each file and each frame. When it returns True, the run ends after
+        the current photo, or after the current frame of a video, which can be resumed
 
     Raises
     ------
-    OutputError : a folder for results cannot be made
+    OutputError : an output folder cannot be created
     """
-    listener = listener or ProgressListener()
-    batch = _Batch(edit, options, listener)
-    for folder in dict.fromkeys(step.target.parent for step in files):
+    batch = _Batch(edit, write, progress, should_stop)
+    for folder in dict.fromkeys(file.target.parent for file in files):
         remove_stale_partials(folder)
-    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
-        reading = [reader.submit(batch.read, step) for step in files[:1]]
-        writing: list[Future[Outcome]] = []
+    with (
+        closing(prefetch(map(batch.read, files))) as photos,
+        BackgroundWorker[Outcome]() as writer,
+    ):
         try:
-            for step, following in zip(files, [*files[1:], None], strict=True):
-                photo = reading.pop()
-                if listener.should_stop():
+            for file in files:
+                if should_stop():
                     break
-                if following is not None:
-                    reading.append(reader.submit(batch.read, following))
-                listener.on_file(step)
-                if step.is_video:
-                    yield from (future.result() for future in _collect_done(writing))
-                    yield batch.edit_video(step)
-                    continue
-                work = batch.edit(step, photo)
-                if writing:
-                    yield writing.pop().result()
-                writing.append(writer.submit(batch.write, step, work))
+                work = next(photos)
+                if file.is_video:
+                    yield from writer.drain()
+                    yield batch.edit_video(file)
+                else:
+                    progress.start(file.source.name, 1)
+                    edited = batch.edit_photo(file, work)
+                    yield from writer.submit(partial(batch.write, file, edited))
         except KeyboardInterrupt:
-            yield from (future.result() for future in _collect_done(writing))
-            yield batch.outcome(step, "interrupted")
+            yield from writer.drain()
+            yield batch.outcome(file, "interrupted")
         else:
-            yield from (future.result() for future in _collect_done(writing))
+            yield from writer.drain()
 
 
-def _collect_done(writing: list[Future[Outcome]]) -> list[Future[Outcome]]:
-    """Take all out of a list."""
-    finished = writing[:]
-    writing.clear()
-    return finished
+def dry_run(edit: Edit, files: Sequence[PlannedFile]) -> Iterator[Outcome]:
+    """Yield the outcomes of a run that writes nothing."""
+    batch = _Batch(edit, WriteOptions(), SILENT, lambda: False)
+    for file in files:
+        if file.skip:
+            yield batch.outcome(file, "skipped", batch.read(file))
+        else:
+            yield batch.outcome(file, "planned")
 
 
 @dataclass(frozen=True)
 class _PhotoWork:
-    """A photo on its way, or why it has none; and the seconds that it has taken so far.
+    """A photo between two stages of a run.
 
-    `size` is the photo's where it is read; `photo` is None where it is streamed.
+    Parameters
+    ----------
+    photo : the photo; None if it is edited on disk, or has failed or is skipped
+    size : width and height, in pixels, once it was read
+    reason : why it has failed or is skipped
+    seconds : the time spent on it so far
     """
 
     photo: Photo | None = None
@@ -129,129 +102,128 @@ class _PhotoWork:
 
 @dataclass(frozen=True)
 class _Batch:
-    """The three stages; none of them raises what is a photo's own fault."""
+    """The three stages of a run. None of them raises errors of a single file."""
 
-    edit_: Edit
+    edit: Edit
     options: WriteOptions
-    listener: ProgressListener
+    progress: Progress
+    should_stop: Callable[[], bool]
 
-    def read(self, step: PlannedFile) -> _PhotoWork:
-        if step.skip:
+    def read(self, file: PlannedFile) -> _PhotoWork:
+        if file.skip:
             return _PhotoWork(reason="the output exists", skipped=True)
-        if step.is_video:
+        if file.is_video:
             return _PhotoWork()
 
         def read() -> _PhotoWork:
-            check_absent(step.target, overwrite=self.options.overwrite)
-            if needs_out_of_core(self.edit_, step.source):
+            check_absent(file.target, overwrite=self.options.overwrite)
+            if needs_out_of_core(self.edit, file.source):
                 return _PhotoWork()
-            photo = Photo.open(step.source)
+            photo = Photo.open(file.source)
             return _PhotoWork(photo, photo.size)
 
-        return self._timed(step, _PhotoWork(), read)
+        return self._timed(file, _PhotoWork(), read)
 
-    def edit(self, step: PlannedFile, reading: Future[_PhotoWork]) -> _PhotoWork:
-        work = reading.result()
-        photo, share = work.photo, self.listener.on_progress
-        if work.reason is not None:
-            return work
-        if photo is None:
-            return self._timed(step, work, lambda: self._edit_out_of_core(step))
-
-        def edit() -> _PhotoWork:
-            result = edit_photo(self.edit_, photo, share, step.source)
-            return _PhotoWork(result, photo.size, changed=result.pixels is not photo.pixels)
-
-        return self._timed(step, work, edit)
-
-    def write(self, step: PlannedFile, work: _PhotoWork) -> Outcome:
+    def edit_photo(self, file: PlannedFile, work: _PhotoWork) -> _PhotoWork:
         photo = work.photo
         if work.reason is not None:
-            return self.outcome(step, "skipped" if work.skipped else "failed", work)
-        if photo is None:
-            return self.outcome(step, "done", work)
-
-        def write() -> _PhotoWork:
-            make_folder(step.target.parent)
-            photo.save(step.target, **self.options.save_options)
             return work
 
-        done = self._timed(step, work, write)
-        return self.outcome(step, "failed" if done.reason else "done", done)
+        def edit() -> _PhotoWork:
+            on_progress = _fractions(self.progress)
+            if photo is None:
+                size = edit_out_of_core(
+                    self.edit, file.source, file.target, self.options, on_progress
+                )
+                return _PhotoWork(size=size)
+            edited = edit_photo(self.edit, photo, file.source, on_progress)
+            return _PhotoWork(edited, photo.size, changed=edited.pixels is not photo.pixels)
 
-    def edit_video(self, step: PlannedFile) -> Outcome:
-        """Read, edit and write a film, which has threads of its own for that."""
-        if step.skip:
-            return self.outcome(step, "skipped", self.read(step))
+        return self._timed(file, work, edit)
+
+    def write(self, file: PlannedFile, work: _PhotoWork) -> Outcome:
+        photo = work.photo
+        if work.reason is not None:
+            return self.outcome(file, "skipped" if work.skipped else "failed", work)
+        if photo is None:
+            return self.outcome(file, "done", work)
+
+        def write() -> _PhotoWork:
+            make_folder(file.target.parent)
+            photo.save(file.target, **self.options.for_photos)
+            return work
+
+        written = self._timed(file, work, write)
+        return self.outcome(file, "failed" if written.reason else "done", written)
+
+    def edit_video(self, file: PlannedFile) -> Outcome:
+        """Read, edit and write a video, which uses threads of its own."""
+        if file.skip:
+            return self.outcome(file, "skipped", self.read(file))
+        from burnish.editing.video_file import edit_video
+
         start = time.perf_counter()
         try:
-            progress = edit_video(
-                self.edit_,
-                step.source,
-                step.target,
-                overwrite=self.options.overwrite,
-                encoding_options=self.options.encoding_options,
-                on_frame=self.listener.on_frame,
-                should_stop=self.listener.should_stop,
+            done = edit_video(
+                self.edit,
+                file.source,
+                file.target,
+                self.options,
+                progress=self.progress,
+                should_stop=self.should_stop,
             )
         except (BurnishError, MemoryError) as error:
-            return self.outcome(step, "failed", _PhotoWork(reason=_reason(error, step)))
-        status: Status = "done" if progress.finished else "interrupted"
-        work = _PhotoWork(reason=None if progress.finished else _resume_hint(progress))
-        return self.outcome(step, status, work).model_copy(
+            return self.outcome(file, "failed", _PhotoWork(reason=_reason(error, file)))
+        hint = f"{done.frames} frames ({done.seconds:.1f} s) are kept; the same command resumes"
+        status: Status = "done" if done.finished else "interrupted"
+        work = _PhotoWork(reason=None if done.finished else hint)
+        return self.outcome(file, status, work).model_copy(
             update={
                 "seconds": round(time.perf_counter() - start, 3),
-                "megapixels": round(progress.megapixels, 6),
-                "frames": progress.frames,
-                "length": round(progress.seconds, 6),
+                "megapixels": round(done.megapixels, 6),
+                "frames": done.frames,
+                "duration": round(done.seconds, 6),
             }
         )
 
     def outcome(
-        self, step: PlannedFile, status: Status, work: _PhotoWork = _PhotoWork()
+        self, file: PlannedFile, status: Status, work: _PhotoWork = _PhotoWork()
     ) -> Outcome:
         return Outcome(
-            input=str(step.source),
-            output=str(step.target) if status in ("done", "skipped", "planned") else None,
+            input=str(file.source),
+            output=str(file.target) if status in ("done", "skipped", "planned") else None,
             status=status,
             reason=work.reason,
             changed=work.changed if status == "done" else None,
             seconds=round(work.seconds, 3) if work.size else None,
             megapixels=work.size[0] * work.size[1] / 1e6 if work.size else None,
-            device=self.edit_.device,
-            history=self.edit_.history,
+            device=self.edit.device,
+            history=self.edit.history,
         )
-
-    def _edit_out_of_core(self, step: PlannedFile) -> _PhotoWork:
-        how = self.options.save_options
-        size = edit_out_of_core(
-            self.edit_, step.source, step.target, progress=self.listener.on_progress, **how
-        )
-        return _PhotoWork(size=size)
 
     def _timed(
-        self, step: PlannedFile, work: _PhotoWork, stage: Callable[[], _PhotoWork]
+        self, file: PlannedFile, work: _PhotoWork, stage: Callable[[], _PhotoWork]
     ) -> _PhotoWork:
         start = time.perf_counter()
         try:
             done = stage()
         except (BurnishError, MemoryError) as error:
-            return _PhotoWork(reason=_reason(error, step))
+            return _PhotoWork(reason=_reason(error, file))
         return replace(done, seconds=work.seconds + time.perf_counter() - start)
 
 
-def _reason(error: Exception, step: PlannedFile) -> str:
-    # A photo that is too large says so without words.
-    return str(error) or f"{step.source}: too large for the memory of this machine"
+def _fractions(progress: Progress) -> OnProgress:
+    """Return a callback for completed fractions of the current task, whose amount of work is 1."""
+    last = 0.0
+
+    def on_progress(fraction: float) -> None:
+        nonlocal last
+        progress.advance(fraction - last)
+        last = fraction
+
+    return on_progress
 
 
-def _resume_hint(progress: VideoProgress) -> str:
-    return f"{progress.frames} frames ({progress.seconds:.1f} s) are kept; the same command goes on there"
-
-
-def dry_run(edit: Edit, files: Sequence[PlannedFile]) -> Iterator[Outcome]:
-    """Give the outcomes of a dry run."""
-    batch = _Batch(edit, WriteOptions(), ProgressListener())
-    for step in files:
-        work = batch.read(step) if step.skip else _PhotoWork()
-        yield batch.outcome(step, "skipped" if step.skip else "planned", work)
+def _reason(error: Exception, file: PlannedFile) -> str:
+    # A MemoryError has no message.
+    return str(error) or f"{file.source}: too large for the memory of this machine"

@@ -1,4 +1,4 @@
-"""A .cube file of an operator that is nothing but a map of colours, for other programs to use."""
+"""Export of an operator that maps each colour independently, as a .cube lookup table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from burnish.params import Value
 from burnish.types import Pixels
 
 DEFAULT_SIZE = 33
-# What programs read; a table of 256 has 50 million numbers.
+# Sizes that other programs read. A table of size 256 would have 50 million numbers.
 SIZES = range(2, 130)
-# Results of one colour that differ by less are the same: a twentieth of a 16-bit code's step.
+# Largest difference between outputs that count as equal: a twentieth of a step of 16 bits.
 _TOLERANCE = 1e-6
-# Colours that the table is judged by.
+# The error is measured on the square of this number of random colours.
 _TEST_SIDE = 64
 
 
@@ -28,10 +28,10 @@ class Cube:
 
     Parameters
     ----------
-    path : where it is
-    size : colours along each side
-    error : the largest difference, 0 to 1, between the table, interpolated as OpenColorIO does, and
-        the operator, on 4,096 random colours
+    path : its path
+    size : number of colours along each side
+    error : largest difference, from 0 to 1, between the operator and the table as interpolated by
+        OpenColorIO, on 4,096 random colours
     """
 
     path: Path
@@ -47,36 +47,34 @@ def write_cube(
     size: int = DEFAULT_SIZE,
     overwrite: bool = False,
 ) -> Cube:
-    """Write the colours that an operator makes of every colour as a three-dimensional table.
+    """Write the outputs of an operator for a grid of colours as a three-dimensional table.
 
     Parameters
     ----------
-    operator : a name, or an operator of one's own
-    target : ends in .cube
-    params : the operator's, by name or keyword
-    size : colours along each side; other programs commonly take 17, 33 or 65
+    operator : an operator's name, or a user-defined operator
+    target : the output file, with the extension .cube
+    params : parameter values by name or keyword
+    size : number of colours along each side; programs commonly use 17, 33 or 65
 
     Raises
     ------
-    UsageError : an unknown operator or parameter, a size out of range, or another file name
-    OperatorError : the operator does more than map colours: a pixel's result depends on others
+    UsageError : an unknown operator or parameter, a size out of range, or another extension
+    OperatorError : the output for a pixel depends on other pixels
     OutputError : the target exists and `overwrite` is not set
 
     Notes
     -----
-    Adobe Systems: Cube LUT Specification, version 1.0, 2013. Values are sRGB-encoded, both ways.
+    Adobe Systems: Cube LUT Specification, version 1.0, 2013. Inputs and outputs are sRGB-encoded.
     """
     if size not in SIZES:
         raise UsageError(
             "--size",
-            expected=f"{SIZES[0]} to {SIZES[-1]} colours a side",
+            expected=f"{SIZES[0]} to {SIZES[-1]}",
             got=f"{size}",
-            remedy=f"{DEFAULT_SIZE} is usual",
+            remedy=f"leave it out for {DEFAULT_SIZE}",
         )
     if target.suffix.lower() != ".cube":
-        raise UsageError(
-            str(target), expected="a name that ends in .cube", got="another", remedy="end it so"
-        )
+        raise UsageError(str(target), "its extension is not .cube", "choose another -o")
     check_absent(target, overwrite=overwrite)
     reference = find_runnable_operator(operator)
     values = reference.resolve_params(params or {})
@@ -86,7 +84,7 @@ def write_cube(
         return output
 
     table = _sample_table(run, size, reference.name)
-    # Red runs fastest, as the format has it.
+    # In the format, red varies fastest.
     numbers = "\n".join("{:.7g} {:.7g} {:.7g}".format(*colour) for colour in table)
     text = f'TITLE "{reference.name}"\nLUT_3D_SIZE {size}\n{numbers}\n'
     make_folder(target.parent)
@@ -96,13 +94,24 @@ def write_cube(
 
 
 def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixels:
-    """Run the operator on every colour, in an order that has no meaning to it; (size^3, 3)."""
+    """Apply the operator to all colours of the grid.
+
+    The colours are shuffled, so that an operator that depends on neighbouring pixels is found.
+
+    Returns
+    -------
+    (size^3, 3) float32, red varying fastest
+
+    Raises
+    ------
+    OperatorError : the output for a colour depends on other pixels
+    """
     levels = np.linspace(0, 1, size, dtype=np.float32)
     blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")
     colours = np.stack([red, green, blue], axis=-1).reshape(-1, 3)
     random = np.random.default_rng(0)
     results = []
-    # The same colours among other neighbours, and then among fewer: only their own count.
+    # Two orders of all colours, and one of half of them.
     for fraction in (1.0, 1.0, 0.5):
         indices = random.permutation(len(colours))[: round(len(colours) * fraction / size) * size]
         outputs = run(colours[indices].reshape(-1, size, 3)).reshape(-1, 3)
@@ -113,14 +122,13 @@ def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixe
     if any(np.nanmax(np.abs(first - other)) > _TOLERANCE for other in repeats):
         raise OperatorError(
             f"operator {name}",
-            expected="one that gives each colour a colour, whatever is around it",
-            got="one that looks at more than a pixel",
-            remedy="no table can hold it; learn a network instead: burnish train",
+            "its output for a pixel depends on other pixels, so a table cannot represent it",
+            "train a network instead: burnish train",
         )
     return first
 
 
 def _interpolation_error(run: Callable[[Pixels], Pixels], table: Path) -> float:
-    lut = OPERATORS["look"].load_function()
+    lut = OPERATORS["lut"].load_function()
     colours = np.random.default_rng(1).random((_TEST_SIDE, _TEST_SIDE, 3), np.float32)
     return float(np.abs(lut(colours, table) - run(colours)).max())

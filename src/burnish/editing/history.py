@@ -1,4 +1,4 @@
-"""Made: how a photo was made, kept in its XMP so that it can be done again."""
+"""The history of edits that a photo or video holds: written after an edit, read for a replay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,28 +14,27 @@ from burnish.photo import Photo, header
 from burnish.photo.source_metadata import SourceMetadata
 from burnish.photo.xmp import BrokenXmpError, get_property, set_property
 from burnish.video.formats import has_video_extension
-from burnish.video.probe import open_video
 
 _XMP_PROPERTY = "History"
 _COMMENT_KEY = "comment"
 _COMMENT_PREFIX = "Made by burnish: "
-# JPEG holds XMP of nearly 64 KiB; a packet near to that is left alone.
+# JPEG holds almost 64 KiB of XMP. A packet close to that is left unchanged.
 _MAX_XMP_BYTES = 50_000
 
 
 class EditRecord(BaseModel):
-    """One operator that went over a photo.
+    """One operator that was applied to a photo or video.
 
     Parameters
     ----------
-    operator : the operator's or the network's name. Of one of the user's own no more is kept: a
-        photo names no code that is to be run
-    params : what it was given, by name; of files only their names, in `files`
+    operator : name of the operator or network. For a user-defined operator, only the name is kept:
+        a photo must not name code to run
+    params : parameter values by name, without files
     files : parameter -> name of the file
-    model : SHA-256 of the network's file; None for the slow operator
-    slow : whether it was the slow operator itself
-    version : of burnish
-    region : where in the photo it shows; None for everywhere
+    model : SHA-256 of the network's file; None for a slow operator
+    slow : whether the slow operator itself was used
+    version : version of burnish
+    region : the region that was edited; None for the whole image
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,39 +58,38 @@ def record_edit(
     *,
     model: str | None = None,
 ) -> EditRecord:
-    """Describe an edit.
+    """Return the record of an edit.
 
     Parameters
     ----------
-    values : by name
-    params : the operator's, which tell what is a file
+    values : parameter values by name
+    params : the operator's parameters, which tell files from other values
+    model : SHA-256 of the network's file
     """
-    file_params = {param.name for param in params if isinstance(param, FileParam)}
+    values = {name: value for name, value in values.items() if value is not None}
+    files = {param.name for param in params if isinstance(param, FileParam)} & values.keys()
     return EditRecord(
         operator=operator,
-        params={k: v for k, v in values.items() if k not in file_params and v is not None},
-        files={
-            k: Path(str(v)).name for k, v in values.items() if k in file_params and v is not None
-        },
+        params={name: value for name, value in values.items() if name not in files},
+        files={name: Path(str(values[name])).name for name in files},
         model=model,
         slow=model is None,
     )
 
 
 def add_history(photo: Photo, records: Sequence[EditRecord]) -> Photo:
-    """Return the photo with what was done to it added to its XMP; see `metadata_with_history`."""
-    metadata = metadata_with_history(photo.metadata, records)
-    return photo if metadata is photo.metadata else replace(photo, metadata=metadata)
+    """Return the photo with records added to the history in its XMP."""
+    return replace(photo, metadata=metadata_with_history(photo.metadata, records))
 
 
 def metadata_with_history(
     metadata: SourceMetadata, records: Sequence[EditRecord]
 ) -> SourceMetadata:
-    """Return what a photo takes along, with what was done to it added to its XMP.
+    """Return the metadata of a photo with records added to the history in its XMP.
 
     Warns
     -----
-    UserWarning : the photo's XMP is broken, or full; it stays as it is
+    UserWarning : the XMP is broken or full, and stays unchanged
     """
     xmp = metadata.xmp
     history = (*_parse_xmp(xmp), *records)
@@ -100,26 +98,23 @@ def metadata_with_history(
             raise BrokenXmpError("it is full")
         packet = set_property(xmp, _XMP_PROPERTY, _HISTORY.dump_json(history).decode())
     except BrokenXmpError as error:
-        warn(f"the photo's XMP is left as it is, without the edit ({error})")
+        warn(f"the photo's XMP stays unchanged, without the history of edits ({error})")
         return metadata
     return replace(metadata, xmp=packet)
 
 
 def read_photo_history(path: Path) -> tuple[EditRecord, ...]:
-    """Return what was done to a photo, first to last.
+    """Return the records in a photo, oldest first.
 
     Raises
     ------
-    PhotoError : the photo cannot be read, or does not tell
+    PhotoError : the photo cannot be read, or has no history
     """
     with header.open_header(path) as photo_header:
         history = _parse_xmp(header.get_field(photo_header.image, "xmp-data"))
     if not history:
         raise PhotoError(
-            str(path),
-            expected="a photo that burnish made",
-            got="one that does not say how it was made",
-            remedy="name the operator: burnish apply OPERATOR PHOTO",
+            str(path), "it has no history of edits", "name an operator: burnish apply OPERATOR FILE"
         )
     return history
 
@@ -133,27 +128,27 @@ def _parse_xmp(xmp: bytes | None) -> tuple[EditRecord, ...]:
 
 
 def tags_with_history(tags: Mapping[str, str], records: Sequence[EditRecord]) -> dict[str, str]:
-    """Return a film's metadata with what was done to it added.
+    """Return the metadata of a video with records added to the history in its comment.
 
     Examples
     --------
-    >>> told = tags_with_history({"title": "A", "COMMENT": "mine"}, [EditRecord(operator="tone")])
-    >>> told["title"], told["COMMENT"].splitlines()[0], parse_tags(told)[0].operator
+    >>> tags = tags_with_history({"title": "A", "COMMENT": "mine"}, [EditRecord(operator="tone")])
+    >>> tags["title"], tags["COMMENT"].splitlines()[0], parse_tags(tags)[0].operator
     ('A', 'mine', 'tone')
     """
-    key = _comment_key(tags)
     if not records:
         return dict(tags)
-    history = (*parse_tags(tags), *records)
+    key = _comment_key(tags)
     lines = [
         line for line in tags.get(key, "").splitlines() if not line.startswith(_COMMENT_PREFIX)
     ]
-    line = _COMMENT_PREFIX + _HISTORY.dump_json(history).decode()
-    return {**tags, key: "\n".join([*lines, line])}
+    history = (*parse_tags(tags), *records)
+    lines.append(_COMMENT_PREFIX + _HISTORY.dump_json(history).decode())
+    return {**tags, key: "\n".join(lines)}
 
 
 def parse_tags(tags: Mapping[str, str]) -> tuple[EditRecord, ...]:
-    """Return what was done to a film, first to last, by its metadata; () where it does not say."""
+    """Return the records in the metadata of a video, oldest first; () if there are none."""
     for line in tags.get(_comment_key(tags), "").splitlines():
         if line.startswith(_COMMENT_PREFIX):
             try:
@@ -164,29 +159,33 @@ def parse_tags(tags: Mapping[str, str]) -> tuple[EditRecord, ...]:
 
 
 def read_video_history(path: Path) -> tuple[EditRecord, ...]:
-    """Return what was done to a film, first to last.
+    """Return the records in a video, oldest first.
 
     Raises
     ------
-    VideoError : the film cannot be read, or does not tell
+    VideoError : the video cannot be read, or has no history
     """
+    from burnish.video.probe import open_video
+
     with open_video(path) as (container, _):
         history = parse_tags(container.metadata)
     if not history:
         raise VideoError(
-            str(path),
-            expected="a film that burnish made",
-            got="one that does not say how it was made",
-            remedy="name the operator: burnish apply OPERATOR FILM",
+            str(path), "it has no history of edits", "name an operator: burnish apply OPERATOR FILE"
         )
     return history
 
 
 def _comment_key(tags: Mapping[str, str]) -> str:
-    """Return the comment's key as the film spells it."""
+    """Return the key of the comment in the video's own spelling."""
     return next((key for key in tags if key.lower() == _COMMENT_KEY), _COMMENT_KEY)
 
 
 def read_history(path: Path) -> tuple[EditRecord, ...]:
-    """Return what was done to a photo or film, first to last; see `read_photo_history`, `read_video_history`."""
+    """Return the records in a photo or video, oldest first.
+
+    Raises
+    ------
+    PhotoError, VideoError : the file cannot be read, or has no history
+    """
     return read_video_history(path) if has_video_extension(path) else read_photo_history(path)

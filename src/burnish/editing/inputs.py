@@ -1,18 +1,25 @@
-"""Sources: what was given, photos, films and folders of them, as a list."""
+"""Search for input files: photos, videos, and folders of them."""
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.errors import UsageError, warn
+from burnish.errors import UsageError, read_error, warn
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.video.formats import can_edit_videos, has_video_extension
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A photo or film, and its place in the folder that was given; "." where it was by itself."""
+    """A photo or video.
+
+    Parameters
+    ----------
+    path : its path
+    subfolder : its folder, relative to the folder that was searched
+    from_folder : whether it was found in a folder, rather than named
+    """
 
     path: Path
     subfolder: Path = Path()
@@ -20,37 +27,36 @@ class InputFile:
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a film, by its name."""
+        """Whether it has the extension of a video."""
         return has_video_extension(self.path)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The photos and films, and how many files in folders are neither."""
+    """The photos and videos, and the number of other files in the folders."""
 
     files: tuple[InputFile, ...]
     ignored: int = 0
 
 
 def find_inputs(paths: Sequence[Path], *, recursive: bool, output: Path | None = None) -> Inputs:
-    """List what was given: files as they are, of folders what is called a photo or a film.
+    """List the named files, and the photos and videos in the named folders.
 
-    In a folder the name's end decides, and hidden files are none. Films are passed over where the
-    library for them is not installed, which nobody needs for photos. Links to folders are not
-    followed, so that no tree is walked for ever.
+    In folders, the extension decides and hidden files are ignored. Videos are ignored if PyAV is
+    not installed. Links to folders are not followed, so that the search ends.
 
     Parameters
     ----------
-    recursive : also take the folders below
-    output : a folder of results, which is not searched where it lies in one that is
+    recursive : search subfolders
+    output : the output folder, which is not searched
 
     Raises
     ------
-    UsageError : a folder cannot be listed, or there is no photo in those given
+    UsageError : a folder cannot be listed, or there are no inputs
 
     Warns
     -----
-    UserWarning : films are passed over
+    UserWarning : videos are ignored
     """
     with_videos = can_edit_videos()
     inputs: list[InputFile] = []
@@ -60,32 +66,29 @@ def find_inputs(paths: Sequence[Path], *, recursive: bool, output: Path | None =
             inputs.append(InputFile(path))
             continue
         files = list(_files(path, recursive=recursive, output=output))
-        photos = [
+        found = [
             file
             for file in files
             if has_photo_extension(file) or (with_videos and has_video_extension(file))
         ]
-        ignored += len(files) - len(photos)
-        if not with_videos and (video_count := sum(map(has_video_extension, files))):
+        ignored += len(files) - len(found)
+        if not with_videos and (count := sum(map(has_video_extension, files))):
             warn(
-                f"{path}: {video_count} {'film' if video_count == 1 else 'films'} passed over; install burnish "
-                "with its extra 'video' to edit films"
+                f"{path}: {count} {'video' if count == 1 else 'videos'} ignored; install burnish "
+                "with its extra 'video' to edit videos"
             )
-        inputs += [
-            InputFile(file, file.parent.relative_to(path), from_folder=True) for file in photos
-        ]
+        inputs += [InputFile(file, file.parent.relative_to(path), True) for file in found]
     if not inputs:
         raise UsageError(
             ", ".join(map(str, paths)),
-            expected="a folder with photos in it",
-            got=f"none among {ignored} files",
-            remedy="name another" if recursive else "add --recursive to take the folders below",
+            f"no photos among {ignored} files",
+            "name another folder" if recursive else "add --recursive to search subfolders",
         )
     return Inputs(tuple(inputs), ignored)
 
 
 def has_photo_extension(path: Path) -> bool:
-    """Tell whether a file's name is a photo's; whether it is one, its content decides."""
+    """Return whether a visible file has the extension of a photo."""
     return path.suffix.lower() in READABLE_EXTENSIONS and not path.name.startswith(".")
 
 
@@ -93,17 +96,14 @@ def _files(folder: Path, *, recursive: bool, output: Path | None) -> Iterator[Pa
     """Walk a folder in the order of names."""
 
     def raise_error(error: OSError) -> None:
-        raise UsageError(
-            str(error.filename),
-            expected="a folder that can be listed",
-            got=(error.strerror or str(error)).lower(),
-            remedy="check its permissions, or leave it out",
-        )
+        raise read_error(error.filename, error, UsageError)
 
     for root, folders, files in os.walk(folder, onerror=raise_error):
         parent = Path(root)
-        keep = [name for name in sorted(folders) if recursive and not _same(parent / name, output)]
-        folders[:] = keep
+        # os.walk visits the folders that are left in the list.
+        folders[:] = [
+            name for name in sorted(folders) if recursive and not _same(parent / name, output)
+        ]
         yield from (parent / name for name in sorted(files))
 
 

@@ -1,8 +1,8 @@
-"""Streamed: a photo too large for memory, edited from file to file in a memory that is bounded.
+"""Edits of photos that are too large for memory, from file to file in bounded memory.
 
-The photo is decoded into a scratch file beside its result. Networks take their tiles from there and
-leave the codes of the result in a second one, from which the photo is written. Every step is the
-one that a photo in memory goes through, in other portions, so the result is the same.
+The photo is decoded into a temporary file next to its output. Networks read their tiles from it and
+write the output's codes to a second file, which is then encoded. All steps equal those for photos
+in memory, so the output is the same, byte for byte.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.editing.edit import Edit, Progress
+from burnish.editing.edit import Edit, OnProgress
 from burnish.editing.history import metadata_with_history
+from burnish.editing.options import DEFAULT_WRITE, WriteOptions
 from burnish.errors import PhotoError
 from burnish.files import atomic_write, check_absent, check_disk_space, make_folder, temporary_file
 from burnish.photo import header
@@ -27,16 +28,16 @@ from burnish.types import Pixels
 
 
 def needs_out_of_core(edit: Edit, source: Path) -> bool:
-    """Decide, from a photo's header alone, whether it is edited on the disk or in memory.
+    """Return whether a photo is edited on disk, which depends on its header alone.
 
-    On the disk is a photo of more than `header.HUGE` pixels, if the edit takes it in parts: slow
-    operators look at it whole.
+    This holds for photos of more than `header.STREAMING_THRESHOLD` pixels if the edit works on
+    tiles. Slow operators need the whole image in memory.
 
     Raises
     ------
-    PhotoError : as `Photo.open` raises it
+    PhotoError : as in `Photo.open`
     """
-    # What is no file, such as a device, can be read only once.
+    # Devices and pipes can be read only once.
     if not edit.tiled_stages or not source.is_file():
         return False
     width, height = header.image_size(source)
@@ -44,21 +45,22 @@ def needs_out_of_core(edit: Edit, source: Path) -> bool:
 
 
 def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
-    """Return the bytes of the files that editing a photo needs for a while; 0 for one in memory.
+    """Return the size of the temporary files for editing a photo; 0 if it is edited in memory.
 
     Parameters
     ----------
-    depth : of the result, bits a channel; None is the photo's
+    depth : bits per channel of the output [default: those of the photo]
     """
     try:
         if not needs_out_of_core(edit, source):
             return 0
         with header.open_header(source) as photo_header:
-            stored_bits = header.SAMPLE_TYPES[photo_header.image.format][0]
-            pixels = photo_header.image.width * photo_header.image.height
-            pixel_bytes = photo_header.image.bands * (stored_bits + (depth or stored_bits)) // 8
-            return int(pixels * (pixel_bytes + 12 * (len(edit.tiled_stages) - 1)))
-    except PhotoError:  # When its turn comes, it is said.
+            image = photo_header.image
+            stored_bits = header.SAMPLE_TYPES[image.format][0]
+            bytes_per_pixel = image.bands * (stored_bits + (depth or stored_bits)) // 8
+            bytes_per_pixel += 12 * (len(edit.tiled_stages) - 1)
+            return int(image.width * image.height * bytes_per_pixel)
+    except PhotoError:  # the run reports it when it comes to this photo
         return 0
 
 
@@ -66,70 +68,63 @@ def edit_out_of_core(
     edit: Edit,
     source: Path,
     target: Path,
-    *,
-    overwrite: bool = False,
-    quality: int | None = None,
-    depth: int | None = None,
-    progress: Progress | None = None,
+    write: WriteOptions = DEFAULT_WRITE,
+    on_progress: OnProgress | None = None,
 ) -> tuple[int, int]:
-    """Read `source`, edit it and write `target`, which stays as it was if anything fails.
-
-    What it is given and what it raises are those of `editing.photo.apply_to_file`.
+    """Read `source`, edit it and write `target`, which stays unchanged if anything fails.
 
     Returns
     -------
-    width and height of the photo, px
+    Width and height of the photo, in pixels
+
+    Raises
+    ------
+    BurnishError : as in `burnish.editing.photo.apply_to_file`
     """
-    check_absent(target, overwrite=overwrite)
+    check_absent(target, overwrite=write.overwrite)
     file_format = writable_format(target.suffix, str(target))
     with header.open_header(source) as photo_header:
         size, alpha = photo_header.size, photo_header.image.bands in (2, 4)
-    check_format(size, file_format, quality, depth, str(target), alpha=alpha)
-    needed_bytes = scratch_bytes(edit, source, depth)
-    check_disk_space(target.parent, needed_bytes, f"what {source} needs for a while")
+    check_format(size, file_format, write.quality, write.depth, str(target), alpha=alpha)
+    needed_bytes = scratch_bytes(edit, source, write.depth)
+    check_disk_space(target.parent, needed_bytes, f"the temporary files of {source}")
     make_folder(target.parent)
     with decode_to_disk(source, target.parent) as photo:
-        bits = bits_per_channel(photo.metadata, file_format, depth)
-        with _run_stages(edit, photo, bits, target.parent, progress) as result:
+        bits = bits_per_channel(photo.metadata, file_format, write.depth)
+        with _run_stages(edit, photo, bits, target.parent, on_progress) as output:
             metadata = metadata_with_history(photo.metadata, edit.history)
-            with atomic_write(target, overwrite=overwrite) as file:
-                write_image(result.image(), metadata, file_format, file, quality, str(target))
+            with atomic_write(target, overwrite=write.overwrite) as file:
+                write_image(output.image(), metadata, file_format, file, write.quality, str(target))
     return size
 
 
 @contextmanager
 def _run_stages(
-    edit: Edit, photo: DiskPhoto, bits: int, folder: Path, progress: Progress | None
+    edit: Edit, photo: DiskPhoto, bits: int, folder: Path, on_progress: OnProgress | None
 ) -> Iterator[RawTiff]:
-    """Run an edit's passes and give the codes to write, which are there while the block runs."""
+    """Run an edit's stages; yield the output's codes, which exist while the block runs."""
     size = photo.codes.height, photo.codes.width
+    count = len(edit.tiled_stages)
     read: ReadRegion = photo.read_pixels
+
+    def report(index: int, fraction: float) -> None:
+        if on_progress is not None:
+            on_progress((index + fraction) / count)
+
     with ExitStack() as files:
-        for number, stage in enumerate(edit.tiled_stages):
-            last = number == len(edit.tiled_stages) - 1
-            # What is between two networks is not rounded, as it is not in memory.
+        for index, stage in enumerate(edit.tiled_stages):
+            last = index == count - 1
+            # As in memory, values between two networks are not rounded.
             bands, dtype = (photo.codes.bands, DTYPES[bits]) if last else (3, np.float32)
             file = files.enter_context(temporary_file(folder))
-            result = RawTiff(file, *size, bands, np.dtype(dtype))
-            write = partial(_write_codes, photo, bits, result) if last else result.write
-            stage(
-                read,
-                write,
-                size,
-                partial(_report_progress, progress, number, len(edit.tiled_stages)),
-            )
-            read = result.read
-        yield result
+            output = RawTiff(file, *size, bands, np.dtype(dtype))
+            write = partial(_write_codes, photo, bits, output) if last else output.write
+            stage(read, write, size, partial(report, index))
+            read = output.read
+        yield output
 
 
 def _write_codes(
-    photo: DiskPhoto, bits: int, result: RawTiff, rectangle: Rectangle, pixels: Pixels
+    photo: DiskPhoto, bits: int, output: RawTiff, rectangle: Rectangle, pixels: Pixels
 ) -> None:
-    result.write(rectangle, photo.to_codes(rectangle, pixels, bits))
-
-
-def _report_progress(
-    progress: Progress | None, stage: int, stage_count: int, fraction: float
-) -> None:
-    if progress is not None:
-        progress((stage + fraction) / stage_count)
+    output.write(rectangle, photo.to_codes(rectangle, pixels, bits))

@@ -1,4 +1,4 @@
-"""Outcome: what became of one photo or film of a run, as people and programs are told it."""
+"""The record of one edited file, as a run prints it for people and programs."""
 
 import json
 from typing import Literal
@@ -11,21 +11,21 @@ Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
 
 
 class Outcome(BaseModel):
-    """What became of one photo or film.
+    """The outcome of one photo or video.
 
     Parameters
     ----------
-    input, output : paths; no output where none was written
-    status : "planned" in a dry run; "skipped" where the output was there and asked to stay
-    reason : why it was skipped or failed, or where a film that was interrupted goes on from
-    changed : False for a photo that had no region to edit, such as no object of a class, and whose
-        pixels are as they were; null for films, and for photos edited on the disk
-    seconds : spent on reading, editing and writing it, waiting left out
-    megapixels : its size; of a film, of all its frames that are done
-    frames : of a film that are done
-    duration : of a film that is done, s
-    device : what it was edited on
-    history : the operators that it went through
+    input, output : paths; output is null if no file was written
+    status : "planned" in a dry run; "skipped" if the output exists and must be kept
+    reason : why it was skipped or failed, or where an interrupted video will resume
+    changed : false for a photo whose region was empty, such as one without the selected objects;
+        null for videos, and for photos that were edited on disk
+    seconds : time spent on reading, editing and writing, without waiting
+    megapixels : size of the photo, or of all finished frames of a video
+    frames : number of finished frames of a video
+    duration : duration of the finished part of a video, in seconds
+    device : the device that was used
+    history : the operators that were applied
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,5 +44,5 @@ class Outcome(BaseModel):
 
 
 def outcome_schema() -> str:
-    """Return the JSON schema of an outcome, which `--json` prints one of a line."""
+    """Return the JSON schema of an outcome. `--json` prints one outcome per line."""
     return json.dumps(Outcome.model_json_schema(), indent=2) + "\n"

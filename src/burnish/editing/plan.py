@@ -1,4 +1,4 @@
-"""The plan: every output is named and checked before the first pixel is read."""
+"""The plan of a run: every output is named and checked before the first file is read."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from burnish.editing.history import read_history
 from burnish.editing.inputs import InputFile, find_inputs
-from burnish.editing.naming import DEFAULT_NAME, check_template, format_name
+from burnish.editing.options import DEFAULT_OUTPUT, OutputOptions, check_template, format_name
 from burnish.errors import (
     BurnishError,
     OutputError,
@@ -18,19 +18,20 @@ from burnish.errors import (
 )
 from burnish.files import check_absent, check_disk_space
 from burnish.photo.formats import check_depth, check_known_depth, check_writable, writable_format
-from burnish.video import formats as films
 from burnish.video.formats import (
     SAME_AS_SOURCE,
     EncodingOptions,
     can_edit_videos,
     check_encoding_options,
     has_video_extension,
+    is_container,
+    writable_container,
 )
 
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """One photo or film to read and where its result goes; `skip` where it is there already."""
+    """A photo or video and its output file. `skip` is set if the output exists and is kept."""
 
     source: Path
     target: Path
@@ -38,19 +39,19 @@ class PlannedFile:
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a film, by its name."""
+        """Whether it has the extension of a video."""
         return has_video_extension(self.source)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """The files of a run.
 
     Parameters
     ----------
-    files : a photo each, in order
-    ignored : files in folders that are no photos by their names
-    earlier_outputs : photos that are results of an earlier run over the same folder
+    files : the inputs and outputs, in order
+    ignored : number of files in folders that are neither photos nor videos
+    earlier_outputs : number of files in folders that are outputs of an earlier run
     """
 
     files: tuple[PlannedFile, ...]
@@ -58,64 +59,33 @@ class Plan:
     earlier_outputs: int = 0
 
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """Where results are to go, how they are named, and what may be replaced.
-
-    Parameters
-    ----------
-    output : a file for one photo; a folder for several, or where it is one, ends like one
-        ("smooth/") or has no suffix; None puts each result beside its photo
-    name : a template, see `burnish.editing.naming`
-    format : of the results, where it is not that of their photos and `output` is no file
-    recursive : take the folders below those given, and keep the tree under `output`
-    overwrite : replace existing results
-    skip_existing : leave out photos whose results exist
-    quality, depth : of photos; see `Photo.save`
-    encoding_options : how films are encoded
-    reserved : other files of the run, read or written: no result replaces one
-    """
-
-    output: str | Path | None = None
-    name: str = DEFAULT_NAME
-    format: str | None = None
-    recursive: bool = False
-    overwrite: bool = False
-    skip_existing: bool = False
-    quality: int | None = None
-    depth: int | None = None
-    encoding_options: EncodingOptions = SAME_AS_SOURCE
-    reserved: Sequence[Path] = ()
-
-
 def plan(
     paths: Sequence[Path],
     edit_name: str,
-    options: OutputOptions = OutputOptions(),
+    options: OutputOptions = DEFAULT_OUTPUT,
     scratch_bytes: Callable[[Path], int] = lambda _: 0,
 ) -> Plan:
-    """Plan a run over photos, films and folders of them.
+    """Plan a run over photos, videos and folders of them.
 
     Parameters
     ----------
-    edit_name : goes into the names: `photo.jpg` -> `photo.EDIT.jpg`
-    scratch_bytes : bytes that editing a photo takes on the disk for a while, beside its result
+    edit_name : part of output names: `photo.jpg` -> `photo.EDIT.jpg`
+    scratch_bytes : returns the disk space that editing a photo needs temporarily, in bytes
 
     Raises
     ------
-    UsageError : two results would meet in one file, a result would replace an input, no photo is
-        found, or something in `options` cannot be: a format that is not written, or lacks the depth
-    VideoError : the one film's own format is not written
-    MissingLibraryError : a film, and no library for films
-    OutputError : results exist and neither `overwrite` nor `skip_existing` is set, or the disk
-        has too little room
+    UsageError : two outputs have the same path, an output would replace an input, there are no
+        inputs, or `options` cannot be met, such as a format that is not written
+    VideoError : the format of the only video is not written
+    MissingLibraryError : a video is named, and PyAV is not installed
+    OutputError : outputs exist and neither `overwrite` nor `skip_existing` is set, or there is
+        too little disk space
     """
+    overwrite = options.write.overwrite
     check_template(options.name)
-    check_known_depth(options.depth)
-    if options.overwrite and options.skip_existing:
-        raise UsageError(
-            "--overwrite, --skip-existing", expected="one of the two", got="both", remedy="drop one"
-        )
+    check_known_depth(options.write.depth)
+    if overwrite and options.skip_existing:
+        raise UsageError("--overwrite, --skip-existing", "they contradict each other", "drop one")
     several = len(paths) > 1 or any(path.is_dir() for path in paths)
     folder, file = _split_output(options.output, several=several)
     is_video = has_video_extension(paths[0]) if paths else False
@@ -129,40 +99,41 @@ def plan(
         return file or (folder / source.subfolder if folder else source.path.parent) / name
 
     targets = [(source, target_path(source)) for source in inputs.files]
-    remaining = _without_earlier_outputs(targets, overwrite=options.overwrite)
+    remaining = _without_earlier_outputs(targets, overwrite=overwrite)
     _check_collisions(remaining)
     _check_reserved(remaining, options.reserved)
-    _check_encoding(remaining, options.encoding_options)
+    _check_encoding(remaining, options.write.encoding)
     files = tuple(
         PlannedFile(source.path, target, skip=options.skip_existing and os.path.lexists(target))
         for source, target in remaining
     )
-    if not options.overwrite:
+    if not overwrite:
         _check_absent(files)
     _check_disk_space(files, scratch_bytes)
     return Plan(files, inputs.ignored, earlier_outputs=len(targets) - len(remaining))
 
 
 def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
-    """Return where the result of one photo or film goes; the errors are those of `plan`.
+    """Return the output path for one photo or video.
 
     Raises
     ------
-    PhotoError : a folder rather than a photo
+    PhotoError : `source` is a folder
+    BurnishError : as in `plan`
     """
     if source.is_dir():
-        raise PhotoError(
-            str(source), expected="a photo", got="a folder", remedy="name a photo in it"
-        )
-    planning_options = replace(options, overwrite=True, skip_existing=False)
+        raise PhotoError(str(source), "this is a folder, not a photo", "name a photo in it")
+    planning_options = replace(
+        options, write=replace(options.write, overwrite=True), skip_existing=False
+    )
     target = plan([source], edit_name, planning_options).files[0].target
-    check_absent(target, overwrite=options.overwrite)
+    check_absent(target, overwrite=options.write.overwrite)
     return target
 
 
 def check_stream(source: Path, options: OutputOptions) -> None:
-    """See that a photo can go to a stream as it is wished; the errors are those of `plan`."""
-    check_known_depth(options.depth)
+    """Check that a photo can be written to standard output; the errors are those of `plan`."""
+    check_known_depth(options.write.depth)
     _check_video_options([InputFile(source)], options)
     with as_usage_error():
         _extensions(options, None, is_video=False)
@@ -172,7 +143,7 @@ Targets = Sequence[tuple[InputFile, Path]]
 
 
 def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
-    """Tell what `output` is: a folder, or a file for the one photo."""
+    """Return `output` as a folder or as the file for the only input."""
     if output is None:
         return None, None
     path = Path(output)
@@ -180,9 +151,8 @@ def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | N
     if several and (path.is_file() or not means_folder):
         raise UsageError(
             f"-o {output}",
-            expected="a folder for several photos",
-            got="a file" if path.is_file() else "the name of a file",
-            remedy="end it in / to mean a folder",
+            "several inputs need an output folder, and this is a file name",
+            "end it in / to mean a folder",
         )
     return (path, None) if means_folder else (None, path)
 
@@ -190,100 +160,84 @@ def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | N
 def _extensions(
     options: OutputOptions, file: Path | None, *, is_video: bool
 ) -> dict[bool, str | None]:
-    """Return the results' extensions where they are not their sources', and see that they can be.
+    """Check the output formats, and return their extensions.
 
     Parameters
     ----------
-    file : for the one result, a film's where `is_video` is set
+    file : the only output
+    is_video : whether the only input is a video
 
     Returns
     -------
-    whether of films -> extension or None
+    The extensions for photos (False) and for videos (True); None means that of the input
     """
+    depth = options.write.depth
     if file is not None:
         _check_file(options, file, is_video=is_video)
         return {True: None, False: None}
     if options.format is None:
         return {True: None, False: None}
-    if films.is_container(options.format):
-        return {
-            True: films.writable_container(options.format, "--format").extensions[0],
-            False: None,
-        }
+    if is_container(options.format):
+        return {True: writable_container(options.format, "--format").extensions[0], False: None}
     file_format = writable_format(options.format, "--format")
-    check_depth(file_format, options.depth, "--format")
+    check_depth(file_format, depth, "--format")
     return {True: None, False: file_format.extensions[0]}
 
 
 def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
-    """See that the file that was named can be the result, and is of the format that was named."""
+    """Check that the output file has a format that is written, and the one of --format."""
+    name = options.format or file.suffix
     if is_video:
-        same = films.writable_container(file.suffix, str(file)) == (
-            films.writable_container(options.format or file.suffix, "--format")
-        )
+        same = writable_container(file.suffix, str(file)) == writable_container(name, "--format")
     else:
-        check_writable(file, options.depth)
-        same = writable_format(options.format or file.suffix, "--format") == writable_format(
-            file.suffix, str(file)
-        )
+        check_writable(file, options.write.depth)
+        same = writable_format(name, "--format") == writable_format(file.suffix, str(file))
     if not same:
         raise UsageError(
-            f"--format {options.format}",
-            expected=f"the format that -o {file} has",
-            got="another",
-            remedy="leave one of them out",
+            f"--format {options.format}", f"-o {file} has another format", "leave one of them out"
         )
 
 
 def _check_video_options(sources: Sequence[InputFile], options: OutputOptions) -> None:
-    """See that films can be edited at all, and that nothing is asked for that is of photos only."""
-    if options.encoding_options != SAME_AS_SOURCE and not any(
-        source.is_video for source in sources
-    ):
-        raise UsageError(
-            "--codec, --crf",
-            expected="a film to encode",
-            got="only photos",
-            remedy="leave them out",
-        )
+    """Check that videos can be edited, and that all options apply to the kinds of inputs."""
+    write = options.write
     kinds = {source.is_video for source in sources}
-    if options.quality is not None and kinds == {True}:
+    if write.encoding != SAME_AS_SOURCE and True not in kinds:
+        raise UsageError("--codec, --crf", "they apply to videos, and there are none", "drop them")
+    if write.quality is not None and kinds == {True}:
         raise UsageError(
-            f"--quality {options.quality}", expected="a photo", got="only films", remedy="use --crf"
+            f"--quality {write.quality}", "it applies to photos, and there are none", "use --crf"
         )
-    if options.format is not None and films.is_container(options.format) not in kinds:
+    if options.format is not None and is_container(options.format) not in kinds:
+        inputs = "videos" if True in kinds else "photos"
         raise UsageError(
-            f"--format {options.format}",
-            expected=f"a format of {'films' if True in kinds else 'photos'}",
-            got=f"one of {'photos' if True in kinds else 'films'}",
-            remedy="leave it out",
+            f"--format {options.format}", f"this is not a format of {inputs}", "leave it out"
         )
-    named = [source for source in sources if source.is_video and not source.from_folder]
-    if named and not can_edit_videos():
-        raise missing_library(ModuleNotFoundError(name="av")).with_context(str(named[0].path))
-    if named and options.depth is not None:
+    named_videos = [source for source in sources if source.is_video and not source.from_folder]
+    if named_videos and not can_edit_videos():
+        error = missing_library(ModuleNotFoundError(name="av"))
+        raise error.with_context(str(named_videos[0].path))
+    if named_videos and write.depth is not None:
         raise UsageError(
-            f"--depth {options.depth}",
-            expected="none for a film, which keeps its own",
-            got=f"{named[0].path}",
-            remedy="leave it out",
+            f"--depth {write.depth}",
+            f"it does not apply to videos ({named_videos[0].path}), which keep their bit depth",
+            "leave it out",
         )
 
 
-def _check_encoding(targets: Targets, encoding_options: EncodingOptions) -> None:
-    """See that what was named can be; films that were found fail one by one."""
+def _check_encoding(targets: Targets, encoding: EncodingOptions) -> None:
+    """Check the encoding of named videos. Videos from folders fail one by one in the run."""
     for source, target in targets:
         if source.is_video and not source.from_folder:
-            check_encoding_options(
-                encoding_options, films.writable_container(target.suffix, str(target)), str(target)
-            )
+            container = writable_container(target.suffix, str(target))
+            check_encoding_options(encoding, container, str(target))
 
 
 def _without_earlier_outputs(targets: Targets, *, overwrite: bool) -> Targets:
-    """Leave out photos that are results of others, as after an earlier run over the same folder.
+    """Drop inputs that are outputs of other inputs, as after an earlier run in the same folder.
 
-    Where results may be replaced, one stays, and is refused, that was named by itself or does not
-    say that burnish made it.
+    With `overwrite`, an input that was named, or has no history of edits, is not dropped. It is
+    rejected later, so that no original is replaced.
     """
     target_paths = {_normalised(target) for source, target in targets if source.path != target}
     return [
@@ -295,7 +249,7 @@ def _without_earlier_outputs(targets: Targets, *, overwrite: bool) -> Targets:
 
 
 def _was_edited(path: Path) -> bool:
-    """Tell whether a photo or film says that burnish made it."""
+    """Return whether a photo or video has a history of edits."""
     try:
         return bool(read_history(path))
     except BurnishError:
@@ -303,87 +257,82 @@ def _was_edited(path: Path) -> bool:
 
 
 def _check_collisions(targets: Targets) -> None:
-    """See that no two results meet, and that none replaces a photo."""
+    """Check that all outputs differ, and that none of them is an input."""
     inputs = {_file_identity(source.path): source.path for source, _ in targets}
     source_of: dict[str, Path] = {}
     for source, target in targets:
-        # Folded, since some file systems take A.jpg and a.jpg for one.
+        # Some file systems treat A.jpg and a.jpg as the same file.
         key = _normalised(target).casefold()
         if key in source_of:
             raise UsageError(
                 str(source.path),
-                expected="a result of its own for each photo",
-                got=f"{target} for {source_of[key]} too",
-                remedy="give each photo once, or run them apart with different -o",
+                f"its output {target} is also that of {source_of[key]}",
+                "give each photo once, or use separate runs with different -o",
             )
         if _file_identity(target) in inputs:
             raise UsageError(
                 str(target),
-                expected="an output that is no input",
-                got=f"the photo {inputs[_file_identity(target)]} itself",
-                remedy="choose another -o or --name",
+                f"this output is the input {inputs[_file_identity(target)]}",
+                "choose another -o or --name",
             )
         source_of[key] = source.path
 
 
 def _check_reserved(targets: Targets, reserved: Iterable[Path]) -> None:
-    """See that no result replaces another file that the run reads or writes."""
+    """Check that no output replaces another file that the run reads or writes."""
     reserved_paths = {_file_identity(path): path for path in reserved}
     for _, target in targets:
         if _file_identity(target) in reserved_paths:
             raise UsageError(
                 str(target),
-                expected="an output that no other part of the command reads or writes",
-                got=f"{reserved_paths[_file_identity(target)]}",
-                remedy="choose another -o or --name",
+                f"the command also uses {reserved_paths[_file_identity(target)]}, the same file",
+                "choose another -o or --name",
             )
 
 
 def _check_absent(files: Sequence[PlannedFile]) -> None:
-    """See that no result is there already, unless it is to be skipped."""
-    existing = [step.target for step in files if not step.skip and os.path.lexists(step.target)]
+    """Check that no output exists, apart from those to skip."""
+    existing = [file.target for file in files if not file.skip and os.path.lexists(file.target)]
     if len(existing) == 1 == len(files):
         check_absent(existing[0], overwrite=False)
     if existing:
         raise OutputError(
             f"{existing[0]} and others" if len(existing) > 1 else f"{existing[0]}",
-            expected=f"{len(files)} new files",
-            got=f"{len(existing)} that exist",
-            remedy="use --skip-existing to do the rest, --overwrite to replace, or another -o",
+            f"{len(existing)} of {len(files)} outputs exist",
+            "use --skip-existing to do the rest, --overwrite to replace them, or another -o",
         )
 
 
 def _check_disk_space(files: Iterable[PlannedFile], scratch_bytes: Callable[[Path], int]) -> None:
-    """See that the disks have room, taking a result to be as large as its photo or film."""
+    """Check the free disk space, and assume that an output is as large as its input."""
     needed: dict[int, tuple[Path, int, int]] = {}
-    for step in files:
-        if step.skip or not step.source.is_file():
+    for file in files:
+        if file.skip or not file.source.is_file():
             continue
-        folder = next(p for p in step.target.absolute().parents if p.exists())
+        folder = next(p for p in file.target.absolute().parents if p.exists())
         _, output_bytes, work_bytes = needed.get(folder.stat().st_dev, (folder, 0, 0))
-        size = step.source.stat().st_size
-        # What is needed for a while is so for one after another; a film's stretches lie there
-        # beside what they are joined to.
-        work_bytes = max(work_bytes, size if step.is_video else scratch_bytes(step.source))
+        size = file.source.stat().st_size
+        # Temporary space is freed after each file. A video's segments lie next to its output.
+        work_bytes = max(work_bytes, size if file.is_video else scratch_bytes(file.source))
         needed[folder.stat().st_dev] = folder, output_bytes + size, work_bytes
     for folder, output_bytes, work_bytes in needed.values():
-        purpose = "results about as large as what is edited"
+        purpose = "outputs about as large as the inputs"
         check_disk_space(
             folder,
             output_bytes + work_bytes,
-            purpose + (" and the work on it" if work_bytes else ""),
+            purpose + (" and temporary files" if work_bytes else ""),
         )
 
 
 def _normalised(path: Path) -> str:
-    """Return a path in full; links are not followed."""
+    """Return the absolute path. Links are not followed."""
     return os.path.abspath(path)  # noqa: PTH100
 
 
 def _file_identity(path: Path) -> tuple[int, int] | str:
-    """Return what a path leads to: links and spellings of one file are one."""
+    """Return a key that is equal for all links and spellings of one file."""
     try:
         stat = path.stat()
-    except (OSError, ValueError):  # not there, or no path at all: reading it will say so
+    except (OSError, ValueError):  # it does not exist, or is not a path: reading it will fail
         return _normalised(path)
     return stat.st_dev, stat.st_ino

@@ -1,10 +1,10 @@
-"""Run: one film, decoded, edited and encoded at the same time, and taken up where it stopped."""
+"""Edits of a video file: it is decoded, edited and encoded concurrently, and can be resumed."""
 
 import hashlib
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,38 +14,38 @@ import numpy as np
 import burnish
 from burnish.editing.edit import Edit
 from burnish.editing.history import tags_with_history
+from burnish.editing.options import DEFAULT_WRITE, WriteOptions
 from burnish.errors import VideoError, warn
 from burnish.files import atomic_path, check_absent, make_folder
+from burnish.prefetch import BackgroundWorker, prefetch
+from burnish.progress import SILENT, Progress
+from burnish.video import encode
 from burnish.video.decode import decode_frames, sample_frames
-from burnish.video.encode import Encoding, choose_encoding
-from burnish.video.formats import SAME_AS_SOURCE, Container, EncodingOptions, writable_container
+from burnish.video.encode import Encoding, SegmentEncoder, choose_encoding
+from burnish.video.formats import Container, writable_container
 from burnish.video.mux import mux
 from burnish.video.passthrough import check_passthrough
-from burnish.video.prefetch import BackgroundWriter, prefetch
 from burnish.video.probe import Video, probe
 from burnish.video.segment_store import SegmentStore
-from burnish.video.segments import SEGMENT_SECONDS, SegmentEncoder
 
-# How much of a film's beginning and end tells it from others of its size and time.
+# Bytes at the start and at the end of a video that are part of its fingerprint.
 _FINGERPRINT_BYTES = 2**20
-
-# By how much a film may be shorter than it says, s: some count the last frame otherwise.
+# Seconds by which a video may be shorter than declared. Writers count the last frame differently.
 _DURATION_TOLERANCE = 1.0
-
-# How many frames are done, and about how many there are; 0 where that is not known.
-FrameProgress = Callable[[int, int], None]
+# Frames that wait between decoding and editing, and between editing and encoding.
+_QUEUE_SIZE = 2
 
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """How far a film came.
+    """The finished part of a video.
 
     Parameters
     ----------
-    finished : whether it is written; otherwise the same run goes on from where it stopped
-    frames : how many are done
-    seconds : of film that are done
-    megapixels : of all its frames that are done
+    finished : whether the output is written; otherwise the same command resumes
+    frames : number of finished frames
+    seconds : duration of the finished frames
+    megapixels : size of all finished frames
     """
 
     finished: bool
@@ -58,43 +58,42 @@ def edit_video(
     edit: Edit,
     source: Path,
     target: Path,
+    write: WriteOptions = DEFAULT_WRITE,
     *,
-    overwrite: bool = False,
-    encoding_options: EncodingOptions = SAME_AS_SOURCE,
-    on_frame: FrameProgress | None = None,
+    progress: Progress = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> VideoProgress:
-    """Edit a film's pictures and write it with all else that is in it.
+    """Edit the frames of a video, and write them with all its other streams.
 
-    Finished stretches lie in a hidden folder beside the target until the whole film is written.
+    Finished segments are kept in a hidden folder next to the target until the video is complete.
 
     Parameters
     ----------
-    on_frame : told after each frame
-    should_stop : asked before each frame whether to end; what is finished by then is kept
+    progress : receives a task whose amount of work is the number of frames
+    should_stop : called before each frame. When it returns True, finished segments are kept, and
+        the same command resumes
 
     Raises
     ------
-    VideoError : the film cannot be read, something in it would be lost, or the encoder fails
-    OutputError : the target exists or its folder cannot be had, or a result is not sane
-    UsageError : a codec or quality number that cannot be
+    VideoError : the video cannot be read, part of it would be lost, or the encoder fails
+    OutputError : the target exists, its folder cannot be created, or an output is all black
+    UsageError : a codec or quality number that is not possible
     MissingLibraryError : PyAV is not installed
 
     Warns
     -----
-    UserWarning : something that cannot be kept, a film that ends before it says, or a region that
-        is found in no frame
+    UserWarning : a stream is dropped, the video ends early, or a region is empty in all frames
     """
-    check_absent(target, overwrite=overwrite)
+    check_absent(target, overwrite=write.overwrite)
     container = writable_container(target.suffix, str(target))
     video = probe(source)
-    encoding = choose_encoding(video, encoding_options, container, str(target))
+    encoding = choose_encoding(video, write.encoding, container, str(target))
     check_passthrough(video, container, str(target))
     make_folder(target.parent)
     with SegmentStore(target, _fingerprint(edit, video, encoding)) as store:
-        finished = _encode_segments(edit, video, encoding, store, on_frame, should_stop)
+        finished = _encode_segments(edit, video, encoding, store, progress, should_stop)
         if finished:
-            _write(edit, video, encoding, store, target, container, overwrite=overwrite)
+            _write(edit, video, encoding, store, target, container, overwrite=write.overwrite)
             store.remove()
     return VideoProgress(
         finished,
@@ -109,47 +108,41 @@ def _encode_segments(
     video: Video,
     encoding: Encoding,
     store: SegmentStore,
-    on_frame: FrameProgress | None,
+    progress: Progress,
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Do the stretches that are not finished; tell whether all are by then."""
+    """Encode the segments that are not finished; return whether all are finished then."""
+    progress.start(video.path.name, video.frame_count or None)
     finished_frames = store.frame_count
-    # What is finished is gone through again where the rest depends on it.
+    progress.advance(finished_frames)
+    # A stateful edit must see the finished frames again.
     first_frame = 0 if edit.stateful else finished_frames
-    run = edit.frame_edit(lambda: sample_frames(video))
-    # In what was edited earlier, and is not looked at again, a region may have been found.
-    region_found = first_frame > 0 or all(step.region is None for step in edit.history)
-    segment_encoder = SegmentEncoder(video, encoding, store)
-    with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "encode") as encoder:
-        writer = BackgroundWriter(encoder)
-        try:
-            for number, (frame, pixels) in enumerate(
-                prefetch(decode_frames(video, first_frame), decoder), first_frame
-            ):
+    edit_frame = edit.frame_edit(lambda: sample_frames(video))
+    # Finished frames that are not decoded again may have shown the region.
+    region_found = first_frame > 0 or all(record.region is None for record in edit.history)
+    segments = SegmentEncoder(video, encoding, store)
+    try:
+        with (
+            closing(prefetch(decode_frames(video, first_frame), _QUEUE_SIZE)) as frames,
+            BackgroundWorker[None](_QUEUE_SIZE) as encoder,
+        ):
+            for index, (frame, pixels) in enumerate(frames, first_frame):
                 if should_stop():
-                    break
-                edited = run(pixels, number, float(frame.pts * video.time_base))
+                    encoder.drain()
+                    return False
+                edited = edit_frame(pixels, index, float(frame.pts * video.time_base))
                 region_found = region_found or not np.array_equal(edited, pixels)
-                if number < finished_frames:
+                if index < finished_frames:
                     continue
-                writer.submit(partial(segment_encoder.add, frame, edited))
-                if on_frame is not None:
-                    on_frame(
-                        number + 1, max(video.frame_count, number + 1) if video.frame_count else 0
-                    )
-            else:
-                writer.submit(segment_encoder.finish)
-                writer.wait()
-                if not region_found:
-                    said = "the region is found in none of its frames, which stay as they are"
-                    warn(f"{video.path}: {said}")
-                return True
-            writer.wait()
-        finally:
-            decoder.shutdown(cancel_futures=True)
-            encoder.shutdown(cancel_futures=True)
-            segment_encoder.discard()
-    return False
+                encoder.submit(partial(segments.add, frame, edited))
+                progress.advance()
+            encoder.submit(segments.finish)
+            encoder.drain()
+    finally:
+        segments.discard()
+    if not region_found:
+        warn(f"{video.path}: the region is empty in all frames, which stay unchanged")
+    return True
 
 
 def _write(
@@ -163,31 +156,24 @@ def _write(
     overwrite: bool,
 ) -> None:
     if not store.segments:
-        raise VideoError(
-            str(video.path), expected="frames", got="none", remedy="check that the film plays"
-        )
+        raise VideoError(str(video.path), "the video has no frames", "check that it plays")
     seconds = float(store.duration_ticks * video.time_base)
-    if (
-        video.declared_duration is not None
-        and seconds < video.declared_duration - _DURATION_TOLERANCE
-    ):
+    declared = video.declared_duration
+    if declared is not None and seconds < declared - _DURATION_TOLERANCE:
         warn(
-            f"{video.path}: its pictures end after {seconds:.1f} s, of the {video.declared_duration:.1f} s "
-            "that it says it has; it may be cut off"
+            f"{video.path}: its frames end after {seconds:.1f} s of the declared {declared:.1f} s; "
+            "the file may be cut off"
         )
     with atomic_path(target, overwrite=overwrite) as temporary_path:
-        mux(
-            video,
-            encoding,
-            store,
-            temporary_path,
-            container,
-            partial(tags_with_history, records=edit.history),
-        )
+        with_history = partial(tags_with_history, records=edit.history)
+        mux(video, encoding, store, temporary_path, container, with_history)
 
 
 def _fingerprint(edit: Edit, video: Video, encoding: Encoding) -> str:
-    """Return a text that changes where the result could: film, edit, encoding and programs."""
+    """Return a text that changes whenever the output might.
+
+    It depends on the video, the edit, the encoding and the versions of the programs.
+    """
     import av
 
     state = video.path.stat()
@@ -195,13 +181,13 @@ def _fingerprint(edit: Edit, video: Video, encoding: Encoding) -> str:
         content_digest = hashlib.sha256(file.read(_FINGERPRINT_BYTES))
         file.seek(-min(state.st_size, _FINGERPRINT_BYTES), os.SEEK_END)
         content_digest.update(file.read(_FINGERPRINT_BYTES))
-    inputs = {
-        "film": [state.st_size, state.st_mtime_ns, content_digest.hexdigest()],
-        "edit": [step.model_dump(mode="json") for step in edit.history],
-        "identity": edit.fingerprint(),
+    fields = {
+        "video": [state.st_size, state.st_mtime_ns, content_digest.hexdigest()],
+        "history": [record.model_dump(mode="json") for record in edit.history],
+        "edit": edit.fingerprint(),
         "device": edit.device,
         "encoding": [encoding.codec.encoder, encoding.options, encoding.format],
-        "stretch": SEGMENT_SECONDS,
-        "programs": [burnish.__version__, av.__version__, av.ffmpeg_version_info],
+        "segment_seconds": encode.SEGMENT_SECONDS,
+        "versions": [burnish.__version__, av.__version__, av.ffmpeg_version_info],
     }
-    return json.dumps(inputs, sort_keys=True)
+    return json.dumps(fields, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Evaluate: how close networks come to their operator on a folder of photos, and how fast."""
+"""Evaluation of networks against their operator on a folder of photos: errors and times."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -21,24 +21,23 @@ from burnish.training.evaluation import ImageFunction, Report, evaluate
 from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
-# The slow operator is timed on so many photos at each size.
+# Number of photos per size on which the slow operator is timed.
 TIMED_PHOTOS = 3
-# What is timed is first run on a corner of so many pixels: compilers and caches warm up.
+# Side, in pixels, of the corner of a photo that is processed before timing, as a warm-up.
 WARMUP_SIDE = 64
-# What helps where photos are too small to be judged.
-_SIZE_REMEDY = "give larger photos, or a larger --largest"
+_SIZE_REMEDY = "give larger photos, or a larger --max-size"
 
 
 @dataclass(frozen=True)
 class ModelScore:
-    """A network (or the untouched photo, or the operator itself) on photos of one size.
+    """The score of a network, of the unchanged photos or of the operator, at one size.
 
     Parameters
     ----------
-    name : of the model; "untouched" and "slow operator" beside them
+    name : the model's name, "untouched" or "slow operator"
     report : errors against the operator; None for the operator itself
-    seconds_per_megapixel : a megapixel
-    macs_per_pixel, parameters : of the network: multiply-adds a pixel, numbers learnt
+    seconds_per_megapixel : time per megapixel; None for the unchanged photos
+    macs_per_pixel, parameters : the network's multiply-adds per pixel and its parameter count
     """
 
     name: str
@@ -50,7 +49,14 @@ class ModelScore:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The rows of the photos at one size; `short_side` is None for their own size."""
+    """The scores at one size.
+
+    Parameters
+    ----------
+    short_side : shorter side of the photos, in pixels; None for their own size
+    megapixels : mean size of the photos
+    count : number of photos
+    """
 
     short_side: int | None
     megapixels: float
@@ -71,25 +77,26 @@ def evaluate_models(
     engine: str = DEFAULT_ENGINE,
     progress: Progress = SILENT,
 ) -> list[Benchmark]:
-    """Compare networks of one operator with it, on every photo of a folder, size by size.
+    """Compare networks with their operator on all photos of a folder, at one or several sizes.
 
     Parameters
     ----------
-    params : values of the operator's parameters, by name or keyword; the cards' serve for the rest
-    operator : the slow operator where the models' cards name none that burnish knows
-    sizes : sizes to bring the photos to, px, beside their own; a photo that is not well above
-        such a size has no part in it
-    max_size : photos are brought down to this longer side first, px
-    progress : receives the progress of each task
+    params : values of the operator's parameters, by name or keyword [default: those of the cards]
+    operator : the slow operator, if the cards name one that does not come with burnish
+    sizes : shorter sides, in pixels, to which the photos are also reduced; photos that are not
+        well above a size are skipped at that size
+    max_size : longer side, in pixels, to which larger photos are reduced first
+    progress : receives two tasks: computing pairs, and evaluating, once per size
 
     Raises
     ------
-    UsageError : no photos, models of different operators or values, or values they have not learnt
-    ModelError, DeviceError, OperatorError, PhotoError : as `burnish.apply` raises them
+    UsageError : there are no photos, or the models differ in their operator or values, or were
+        not trained for a value
+    ModelError, DeviceError, OperatorError, PhotoError : as in `burnish.apply`
 
     Warns
     -----
-    UserWarning : a photo that cannot be read, or is too small to be judged, is left out
+    UserWarning : a photo is skipped, because it cannot be read or is too small
     """
     loaded_models = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
     params = params or {}
@@ -115,7 +122,7 @@ def evaluate_models(
             for model in loaded_models
         ]
         seconds = _time_operator(
-            lambda rgb, given: reference.run(rgb, **given), group[:TIMED_PHOTOS]
+            lambda rgb, params: reference.run(rgb, **params), group[:TIMED_PHOTOS]
         )
         scores.append(ModelScore("slow operator", None, seconds))
         report = scores[0].report
@@ -125,7 +132,7 @@ def evaluate_models(
 
 
 def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
-    """Leave out what is too small for the measures."""
+    """Drop photos that are too small for SSIM."""
     large_jobs = []
     for job in jobs:
         if min(job.size) >= MIN_SSIM_SIDE:
@@ -133,15 +140,14 @@ def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
             continue
         height, width = job.size
         warn(
-            f"left out: {job.photo}: expected {MIN_SSIM_SIDE} pixels or more at the shorter side, got "
-            f"{width} x {height}; {_SIZE_REMEDY}"
+            f"{job.photo}: skipped, because {width} x {height} pixels are too few; the shorter "
+            f"side must be {MIN_SSIM_SIDE} or more; {_SIZE_REMEDY}"
         )
     if not large_jobs:
         raise UsageError(
             str(photos),
-            expected=f"photos of {MIN_SSIM_SIDE} pixels or more at their shorter side",
-            got="none",
-            remedy=_SIZE_REMEDY,
+            f"no photo has a shorter side of {MIN_SSIM_SIDE} pixels or more",
+            _SIZE_REMEDY,
         )
     return large_jobs
 
@@ -149,7 +155,7 @@ def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
 def _common_operator(
     models: Sequence[Model], params: Mapping[str, Value], operator: str | None
 ) -> tuple[str, dict[str, Value]]:
-    """Return the one operator and the values that all the models are to be held against."""
+    """Return the operator and the parameter values that all models imitate."""
     tasks = []
     for model in models:
         spec = operator or reference_operator(model.card).name
@@ -159,9 +165,8 @@ def _common_operator(
         if task != tasks[0]:
             raise UsageError(
                 f"model {model.card.name}",
-                expected=f"the operator and the values of model {models[0].card.name}",
-                got=f"{task[0]} at {task[1]}",
-                remedy="evaluate it by itself, or give values that both have learnt",
+                f"it imitates {task[0]} at {task[1]}, unlike model {models[0].card.name}",
+                "evaluate it separately, or give values that both were trained for",
             )
     return tasks[0]
 
@@ -169,7 +174,7 @@ def _common_operator(
 def _group_by_size(
     computed_pairs: Sequence[Pair], sizes: Sequence[int]
 ) -> dict[int | None, list[Pair]]:
-    """Group pairs: a photo's first is its own size, the others are named by their shorter side."""
+    """Group pairs by shorter side. The first pair of a photo has its own size, and the key None."""
     groups: dict[int | None, list[Pair]] = {None: []}
     seen = set()
     for pair in computed_pairs:
@@ -197,7 +202,7 @@ def _score_model(
 
 
 class _TimedFilter:
-    """A filter that adds up how long it takes, warmed up on a corner of a photo."""
+    """Measures the time of an image function, after a warm-up on a corner of a photo."""
 
     def __init__(self, run: ImageFunction, first: Pair) -> None:
         corner = first.read(slice(0, WARMUP_SIDE), slice(0, WARMUP_SIDE))[0]
@@ -215,12 +220,12 @@ class _TimedFilter:
 
     @property
     def seconds_per_megapixel(self) -> float:
-        """Seconds a megapixel so far."""
+        """The mean time so far."""
         return self.seconds / self.pixels * 1e6
 
 
 def _time_operator(run: ImageFunction, group: Sequence[Pair]) -> float:
-    """Return seconds a megapixel over a few photos."""
+    """Return the mean time over some photos, in seconds per megapixel."""
     timed = _TimedFilter(run, group[0])
     for pair in group:
         timed(pair.read()[0], pair.values)

@@ -1,4 +1,4 @@
-"""Compare: the photo, the slow operator and the network on one picture, with error and times."""
+"""Comparison of a network with its slow operator on one photo, as one image with captions."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from burnish.editing.bitmap_font import GLYPH_HEIGHT, render_text
-from burnish.editing.edit import reference_function, slider_params
-from burnish.editing.plan import OutputOptions, output_path
+from burnish.editing.edit import slider_params
+from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.plan import output_path
 from burnish.errors import UsageError
+from burnish.evaluation.reference import reference_function
 from burnish.metrics import mse, psnr
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
@@ -20,13 +22,22 @@ from burnish.runtime.model import Model
 from burnish.types import Pixels
 from burnish.video.formats import has_video_extension
 
-# Pixels between two pictures.
+# Pixels between two images.
 GAP = 8
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Three pictures and what was measured. PSNR in dB, peak 1, against the slow operator."""
+    """The images and measurements of a comparison.
+
+    Parameters
+    ----------
+    before : the photo, (H, W, 3) float32 in [0, 1]
+    slow, fast : the outputs of the operator and of the network, of the same kind
+    slow_seconds, fast_seconds : their times
+    psnr, identity_psnr : PSNR, in dB, of the network's output and of the photo, against the
+        operator's output
+    """
 
     before: Pixels
     slow: Pixels
@@ -37,12 +48,12 @@ class Comparison:
     identity_psnr: float
 
     def record(self) -> dict[str, float]:
-        """Return what was measured, for JSON."""
+        """Return the measurements, for JSON."""
         return {
             "slow_seconds": round(self.slow_seconds, 4),
             "fast_seconds": round(self.fast_seconds, 4),
             "psnr": round(self.psnr, 3),
-            "untouched_psnr": round(self.identity_psnr, 3),
+            "identity_psnr": round(self.identity_psnr, 3),
             "megapixels": round(self.before.shape[0] * self.before.shape[1] / 1e6, 4),
         }
 
@@ -59,29 +70,32 @@ def compare_photo(
     engine: str = DEFAULT_ENGINE,
     params: Mapping[str, Value] | None = None,
 ) -> tuple[Comparison, Path]:
-    """Compare on a photo and write the three pictures side by side; return the picture's path too.
+    """Compare a model with its operator on a photo, and write the images side by side.
 
     Parameters
     ----------
-    target : by default PHOTO.MODEL.compare.png beside the photo
-    reference : the slow operator where the model's card names none that burnish knows
-    params : values of the model's sliders by name or keyword
+    target : the output file [default: PHOTO.MODEL.compare.png next to the photo]
+    reference : the slow operator, if the card names one that does not come with burnish
+    params : values of the model's sliders, by name or keyword
+
+    Returns
+    -------
+    The comparison, and the path of the written image
 
     Raises
     ------
-    UsageError : a film, no reference is known for the model, the target is the photo itself, or
-        the model has not learnt a value
-    PhotoError, ModelError, DeviceError, OperatorError : as `burnish.apply` raises them
+    UsageError : a video, no known operator, the target is the photo itself, or a value that the
+        model was not trained for
+    PhotoError, ModelError, DeviceError, OperatorError : as in `burnish.apply`
     OutputError : the target exists and `overwrite` is not set
     """
     if has_video_extension(photo):
-        raise UsageError(
-            str(photo), expected="a photo", got="a film", remedy="compare on a frame of it"
-        )
+        raise UsageError(str(photo), "this is a video", "compare on one of its frames")
     loaded_model = Model.open(model, device=device, threads=threads, engine=engine)
     sliders = slider_params(loaded_model.card, params or {})
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
-    output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
+    write = WriteOptions(overwrite=overwrite)
+    output_path(photo, loaded_model.card.name, OutputOptions(target, write=write))
     slow = (
         find_runnable_operator(reference).run
         if reference
@@ -103,7 +117,7 @@ def compare_photo(
 def compare(
     pixels: Pixels, slow: Callable[[Pixels], Pixels], fast: Callable[[Pixels], Pixels]
 ) -> Comparison:
-    """Run both on a picture (H, W, 3) in [0, 1]; each timed after a warm-up on a corner of it."""
+    """Compare two functions on an image (H, W, 3) in [0, 1], each after a warm-up on a corner."""
     slow_result, slow_seconds = _timed(slow, pixels)
     fast_result, fast_seconds = _timed(fast, pixels)
     return Comparison(
@@ -118,9 +132,9 @@ def compare(
 
 
 def side_by_side(images: list[tuple[Pixels, str]]) -> Photo:
-    """Put pictures of equal size side by side, each with a label below it."""
+    """Put images of equal size next to each other, each with a caption below it."""
     height, width = images[0][0].shape[:2]
-    # Twice the letters' size on a small picture, more on a large one.
+    # Letters are enlarged twice on small images, and more on large ones.
     scale = max(2, width // 600)
     caption_height = scale * (GLYPH_HEIGHT + 6)
     canvas = np.ones((height + caption_height, len(images) * (width + GAP) - GAP, 3), np.float32)

@@ -1,4 +1,4 @@
-"""The doctor: what is installed, what it can run on, and whether it works here."""
+"""Checks of the installation: versions, devices, a self-test and the speed of the models."""
 
 import os
 import platform
@@ -19,28 +19,28 @@ import burnish
 from burnish.errors import MissingLibraryError
 from burnish.evaluation.demo import SAMPLE
 from burnish.photo import Photo
-from burnish.runtime import model_registry as shelf
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
+from burnish.runtime.model_registry import model_names
 
-# Those that applying a model needs, then those of the extras.
+# Required packages, and those of the extras.
 _PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
 _OPTIONAL = ("av", "openvino", "scipy", "torch", "scikit-image", "onnxscript")
-# The picture that models are timed on, px to each side, and how often after a warm-up.
+# Side of the image for timing models, in pixels, and the number of runs after a warm-up.
 BENCH_SIDE = 1000
 BENCH_RUNS = 5
 
 
 @dataclass(frozen=True)
 class Check:
-    """One part of the self-test; `failure` is empty where it passed."""
+    """One part of the self-test; `failure` is empty if it passed."""
 
     name: str
     failure: str
 
 
 def installation_info() -> dict[str, Any]:
-    """Return versions, engines and devices; an extra that is missing has no version."""
+    """Return versions, engines and models. The version of a missing package is None."""
     return {
         "burnish": burnish.__version__,
         "python": platform.python_version(),
@@ -50,26 +50,26 @@ def installation_info() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _PACKAGES},
         "optional": {name: _version(name) for name in _OPTIONAL},
         "engine": f"ONNX Runtime ({', '.join(onnxruntime.get_available_providers())})",
-        "models": shelf.model_names(),
+        "models": model_names(),
     }
 
 
 def default_device() -> str:
-    """Return where a model runs if no device is asked for: `--device auto`."""
-    return Model.open(shelf.model_names()[0]).device
+    """Return the device that models run on by default (`--device auto`)."""
+    return Model.open(model_names()[0]).device
 
 
 def self_test() -> list[Check]:
-    """Read, write and smooth the sample photo, and see that the results are what they must be."""
-    checks = [_check("a photo comes back as it was", _round_trip)]
-    for name in shelf.model_names():
+    """Check that a photo survives writing, and that all models give the same with tiles."""
+    checks = [_check("writing a photo preserves it", _check_writing)]
+    for name in model_names():
         checks.append(_check(f"model {name}: tiles equal the whole", partial(_check_tiles, name)))
     return checks
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a model takes for a megapixel on an engine, in seconds: middle, least and most."""
+    """The time of a model on an engine, in seconds per megapixel."""
 
     model: str
     engine: str
@@ -81,17 +81,17 @@ class Timing:
 
 
 def time_models(threads: int | None = None) -> Iterator[Timing]:
-    """Time every shipped model on every engine that is installed, on a picture of a megapixel.
+    """Time all bundled models on all installed engines, on an image of one megapixel.
 
     Parameters
     ----------
-    threads : CPU threads; None leaves it to the engine
+    threads : number of CPU threads [default: that of the engine]
     """
     pixels = _tile_to_width(Photo.open(SAMPLE).pixels, BENCH_SIDE)
     rows = ceil(BENCH_SIDE / pixels.shape[0])
     pixels = np.tile(pixels, (rows, 1, 1))[:BENCH_SIDE, :BENCH_SIDE]
     pixels = np.ascontiguousarray(pixels)
-    for name in shelf.model_names():
+    for name in model_names():
         for engine in ENGINES:
             try:
                 model = Model.open(name, threads=threads, engine=engine)
@@ -119,11 +119,11 @@ def _seconds(model: Model, pixels: NDArray[np.float32]) -> float:
 def _check(name: str, test: Callable[[], str]) -> Check:
     try:
         return Check(name, test())
-    except Exception as error:  # whatever is ill here, the rest is to be examined too
+    except Exception as error:  # one failed check must not stop the others
         return Check(name, f"{type(error).__name__}: {error}")
 
 
-def _round_trip() -> str:
+def _check_writing() -> str:
     photo = Photo.open(SAMPLE)
     decoded = Photo.open(photo.encode("png"))
     return "" if np.array_equal(photo.pixels, decoded.pixels) else "pixels differ"
@@ -139,14 +139,14 @@ def _check_tiles(name: str) -> str:
     tiled = model(pixels, memory=min_memory, on_progress=progress_values.append)
     whole = model(pixels)
     if len(progress_values) < 2:
-        return "the picture was not cut"
-    # A graphics processor's libraries add in another order for another size of tile.
+        return "the image was not split into tiles"
+    # On a GPU, the order of summation depends on the size of a tile.
     same = np.array_equal if model.device == "cpu" else partial(np.allclose, rtol=0, atol=1e-5)
     return "" if same(tiled, whole) else f"they differ by {np.abs(tiled - whole).max():.2g}"
 
 
 def _tile_to_width(pixels: NDArray[np.float32], min_width: int) -> NDArray[np.float32]:
-    """Repeat a picture to the right until the smallest tile is only a part of it."""
+    """Repeat an image horizontally to a width of at least `min_width`."""
     return np.tile(pixels, (1, ceil(min_width / pixels.shape[1]), 1))
 
 

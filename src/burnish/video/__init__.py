@@ -1,1 +1,1 @@
-"""Films: decoded, edited and encoded in one pipe, and everything else in them kept."""
+"""Reading, encoding and writing of videos."""

@@ -1,4 +1,4 @@
-"""Frames: a film's frames with their pixels upright, and samples from all over it."""
+"""Decoding of a video: its frames as upright RGB images, in order or sampled over the video."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
-
-# A mean over so many moments hardly depends on which; each costs decoding up to a group of frames.
+# A mean over 16 frames hardly depends on their choice. Each costs decoding up to a group of frames.
 SAMPLE_COUNT = 16
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A frame that was decoded.
+    """A decoded frame.
 
     Parameters
     ----------
-    frame : its samples in planes, with all that goes with them
-    pts : its time, in the film's time base
-    duration : how long it shows, in the same
+    frame : PyAV's frame, in the video's planar format, with its side data
+    pts : presentation time stamp, in the video's time base
+    duration : in the video's time base
     """
 
     frame: "VideoFrame"
@@ -38,18 +37,18 @@ class DecodedFrame:
 
 
 def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, Pixels]]:
-    """Decode a film's frames, in the order they are shown.
+    """Yield the frames of a video and their pixels, in presentation order.
 
-    Shape: pixels (H, W, 3) float32, turned upright. Range: [0, 1]
+    Shape: pixels (H, W, 3) float32, upright. Range: [0, 1]
 
     Parameters
     ----------
-    skip : leave out so many at the start. They are decoded all the same: a film is not always cut
-        where its index says, and the frames that follow have to be those that would have come
+    skip : number of frames to drop at the start. They are decoded nevertheless, because an index
+        may be wrong, and the frames after them must not depend on `skip`
 
     Raises
     ------
-    VideoError : the film cannot be read to its end, or a frame is not like the others
+    VideoError : the video cannot be read to its end, or a frame differs in size or format
     """
     from av.video.reformatter import VideoReformatter
 
@@ -62,23 +61,23 @@ def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, P
             if frame.pts is None or (previous_pts is not None and frame.pts <= previous_pts):
                 raise VideoError(
                     str(video.path),
-                    expected="frames with rising time stamps",
-                    got=f"{frame.pts} after {previous_pts} at frame {number}",
-                    remedy="write them anew first: ffmpeg -fflags +genpts -i IN -c copy OUT",
+                    f"time stamps do not increase: {frame.pts} after {previous_pts} at frame "
+                    f"{number}",
+                    "rewrite them first: ffmpeg -fflags +genpts -i IN -c copy OUT",
                 )
             previous_pts = frame.pts
             if number >= skip:
-                planar = to_planes(video, frame, reformatter)
-                pixels = apply_rotation(video, video.conversion.to_pixels(plane_arrays(planar)))
-                yield DecodedFrame(planar, frame.pts, frame.duration or default_duration), pixels
+                planar = to_planar(video, frame, reformatter)
+                duration = frame.duration or default_duration
+                yield DecodedFrame(planar, frame.pts, duration), _to_pixels(video, planar)
 
 
 def sample_frames(video: Video, count: int = SAMPLE_COUNT) -> Iterator[Pixels]:
-    """Give the pixels of frames that lie evenly over a film, fewer where it has fewer.
+    """Yield frames that are spread evenly over a video, or all frames if there are fewer.
 
     Raises
     ------
-    VideoError : see `decode_frames`
+    VideoError : as in `decode_frames`
     """
     from av.video.reformatter import VideoReformatter
 
@@ -88,74 +87,76 @@ def sample_frames(video: Video, count: int = SAMPLE_COUNT) -> Iterator[Pixels]:
         duration = (
             video.duration if video.duration is not None else _scan_duration(container, stream)
         )
-        for number in range(count):
-            time = video.start_time + duration * (number + 0.5) / count
+        for index in range(count):
+            time = video.start_time + duration * (index + 0.5) / count
             frame = _seek(container, stream, int(time / video.time_base))
             if frame is None or frame.pts in seen_pts:
                 continue
             seen_pts.add(frame.pts)
             check_frame(video, frame)
-            planar = to_planes(video, frame, reformatter)
-            yield apply_rotation(video, video.conversion.to_pixels(plane_arrays(planar)))
+            yield _to_pixels(video, to_planar(video, frame, reformatter))
     if not seen_pts:
         raise VideoError(
             str(video.path),
-            expected="frames all over the film",
-            got="none at any moment that was looked at",
-            remedy="write its index anew first: ffmpeg -i IN -c copy OUT",
+            "seeking finds no frames",
+            "rewrite its index first: ffmpeg -i IN -c copy OUT",
         )
 
 
 def replace_pixels(video: Video, decoded: DecodedFrame, pixels: Pixels) -> "VideoFrame":
-    """Give a frame other pixels, as they are stored; all else of it stays.
+    """Return a frame with new pixels and all its other properties.
 
-    Returns
-    -------
-    VideoFrame : the same, or a copy where the decoder still needs it
+    The frame is changed in place, unless the decoder still needs it.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3) float32 in [0, 1], upright
     """
     from av.video.frame import PictureType
 
     stored_pixels = np.rot90(pixels, -video.rotation)
     frame = decoded.frame
     frame.make_writable()
-    for plane, new_plane in zip(
-        plane_arrays(frame), video.conversion.to_planes(stored_pixels), strict=True
-    ):
+    new_planes = video.conversion.to_planes(stored_pixels)
+    for plane, new_plane in zip(plane_arrays(frame), new_planes, strict=True):
         plane[...] = new_plane
-    # The encoder decides anew which frames stand by themselves.
+    # The encoder decides anew which frames are key frames.
     frame.pict_type = PictureType.NONE
     return frame
 
 
-def to_planes(video: Video, frame: "VideoFrame", reformatter: "VideoReformatter") -> "VideoFrame":
-    """Return a frame in the film's layout: its samples as they are, in planes."""
-    if video.source_format == video.pixel_format.format:
+def to_planar(video: Video, frame: "VideoFrame", reformatter: "VideoReformatter") -> "VideoFrame":
+    """Return a frame in the video's planar format, with the same samples."""
+    name = video.pixel_format.name
+    if video.source_format == name:
         return frame
     if video.source_format.startswith("yuvj"):
-        # The name says full range, and FFmpeg would make that narrow for one that does not.
+        # FFmpeg would otherwise convert the full range of yuvj formats to limited range.
         full = {"src_color_range": "JPEG", "dst_color_range": "JPEG"}
-        return reformatter.reformat(frame, format=video.pixel_format.format, **full)  # type: ignore[arg-type]
-    return reformatter.reformat(frame, format=video.pixel_format.format)
+        return reformatter.reformat(frame, format=name, **full)  # type: ignore[arg-type]
+    return reformatter.reformat(frame, format=name)
 
 
 def plane_arrays(frame: "VideoFrame") -> list[Plane]:
-    """Return a planar frame's planes as arrays; they share the frame's memory."""
-    views = []
+    """Return a planar frame's planes as arrays that share its memory."""
+    arrays = []
     for plane in frame.planes:
-        kind = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
-        whole = np.frombuffer(plane, kind)  # type: ignore[call-overload]
-        stride = plane.line_size // kind.itemsize
-        views.append(whole[: stride * plane.height].reshape(plane.height, stride)[:, : plane.width])
-    return views
+        dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
+        samples = np.frombuffer(plane, dtype)  # type: ignore[call-overload]
+        stride = plane.line_size // dtype.itemsize
+        rows = samples[: stride * plane.height].reshape(plane.height, stride)
+        arrays.append(rows[:, : plane.width])
+    return arrays
 
 
-def apply_rotation(video: Video, pixels: Pixels) -> Pixels:
-    """Turn pixels as the film says they are to be seen."""
+def _to_pixels(video: Video, planar: "VideoFrame") -> Pixels:
+    """Convert a planar frame to RGB, upright."""
+    pixels = video.conversion.to_pixels(plane_arrays(planar))
     return np.ascontiguousarray(np.rot90(pixels, video.rotation)) if video.rotation else pixels
 
 
 def _seek(container: "InputContainer", stream: "VideoStream", pts: int) -> "VideoFrame | None":
-    """Return the frame that shows at a moment; the first one after it where none does."""
+    """Return the frame that is shown at a time, or the first frame after it."""
     container.seek(pts, stream=stream, backward=True)
     shown = None
     for frame in container.decode(stream):
@@ -166,7 +167,7 @@ def _seek(container: "InputContainer", stream: "VideoStream", pts: int) -> "Vide
 
 
 def _scan_duration(container: "InputContainer", stream: "VideoStream") -> float:
-    """Return the time of the last frame, by reading the film to its end without decoding it."""
+    """Return the time of the last frame. This reads the video to its end without decoding it."""
     last_pts = 0
     for packet in container.demux(stream):
         last_pts = max(last_pts, packet.pts or 0)

@@ -1,10 +1,12 @@
-"""Encoding: the same codec, format and tags as the film's, unless others are asked for."""
+"""Encoding of a video, by default with the codec, format and tags of its source."""
 
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from burnish.errors import VideoError, warn
+from burnish.types import Pixels
+from burnish.video.decode import DecodedFrame, replace_pixels
 from burnish.video.formats import (
     CODECS,
     Codec,
@@ -14,14 +16,18 @@ from burnish.video.formats import (
     check_encoding_options,
     codec_by_name,
 )
-from burnish.video.pixel_format import planar_format
 from burnish.video.probe import Video
+from burnish.video.segment_store import SegmentStore, SegmentWriter, store_error
+from burnish.video.yuv import planar_format
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
 
-# PyAV's names of ProRes' profiles -> the encoder's.
+# Duration of a segment in seconds, which is the most that is lost when a run is killed.
+SEGMENT_SECONDS = 5.0
+
+# PyAV's names of the profiles of ProRes -> the encoder's names.
 _PRORES_PROFILES = {
     "Proxy": "proxy",
     "LT": "lt",
@@ -34,13 +40,13 @@ _PRORES_PROFILES = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a film is encoded.
+    """The encoding of one video.
 
     Parameters
     ----------
-    codec : a codec that the container holds
-    options : the encoder's, all text
-    format : of the frames that it takes, in planes
+    codec : a codec that the output format supports
+    options : FFmpeg's options for the encoder
+    format : FFmpeg's name of the pixel format
     """
 
     codec: Codec
@@ -51,53 +57,49 @@ class Encoding:
 def choose_encoding(
     video: Video, encoding_options: EncodingOptions, container: Container, output_name: str
 ) -> Encoding:
-    """Return how a film is to be encoded, and see that nothing is lost by it.
+    """Return the encoding of a video, and check that it preserves bit depth, chroma and size.
 
     Parameters
     ----------
-    output_name : the output, for messages
+    output_name : the output, for error messages
 
     Raises
     ------
-    UsageError : see `check_encoding_options`
-    VideoError : the codec does not hold the film's depth or chroma, or is not in this PyAV
+    UsageError : as in `check_encoding_options`
+    VideoError : the codec does not support the video's pixel format or size, or this PyAV does not
+        have the codec
 
     Warns
     -----
-    UserWarning : another codec than the film's is taken, or captions are left out
+    UserWarning : the codec differs from the source's, or closed captions are dropped
     """
     check_encoding_options(encoding_options, container, output_name)
     name = video.codec if video.codec in container.codecs else container.codecs[0]
     codec = codec_by_name(encoding_options.codec) if encoding_options.codec else CODECS[name]
     if name != video.codec and not encoding_options.codec:
         warn(
-            f"{video.path}: encoded as {name}, since burnish does not write {video.codec} into "
-            f"{container.name}; --codec chooses another"
+            f"{video.path}: encoded as {name}, because burnish does not write {video.codec} to "
+            f"{container.name}; --codec chooses another codec"
         )
     if video.has_captions and not codec.writes_captions:
-        warn(
-            f"{video.path}: its closed captions are left out, which {codec.encoder} does not write"
-        )
+        warn(f"{video.path}: closed captions are dropped, which {codec.encoder} does not write")
     check_crf(encoding_options.crf, codec)
     _check_codec(video, codec, container, output_name)
-    encoder_options = dict(codec.options)
+    options = dict(codec.options)
     if codec.crf:
-        encoder_options["crf"] = str(
-            codec.crf[1] if encoding_options.crf is None else encoding_options.crf
-        )
+        crf = codec.crf[1] if encoding_options.crf is None else encoding_options.crf
+        options["crf"] = str(crf)
     if codec.name == "h264" and video.constant_rate:
-        # Otherwise it tells players that frames may come at any tick of the time base.
-        encoder_options["x264-params"] = "force-cfr=1"
+        # Otherwise x264 signals a variable frame rate.
+        options["x264-params"] = "force-cfr=1"
     if codec.name == "prores":
-        full_chroma = video.pixel_format.chroma_subsampling_x == 1
-        encoder_options["profile"] = _PRORES_PROFILES.get(
-            video.profile or "", "4444" if full_chroma else "hq"
-        )
-    return Encoding(codec, encoder_options, video.pixel_format.format)
+        default = "4444" if video.pixel_format.chroma_subsampling_x == 1 else "hq"
+        options["profile"] = _PRORES_PROFILES.get(video.profile or "", default)
+    return Encoding(codec, options, video.pixel_format.name)
 
 
 def configure(context: Any, video: Video, encoding: Encoding) -> None:
-    """Set an encoder, or the stream that has it, before it is opened."""
+    """Set up an encoder's context before it is opened."""
     context.width, context.height = video.width, video.height
     context.pix_fmt = encoding.format
     context.time_base = video.time_base
@@ -106,7 +108,7 @@ def configure(context: Any, video: Video, encoding: Encoding) -> None:
     context.color_primaries = video.colour_tags.primaries
     context.color_trc = video.colour_tags.transfer
     context.colorspace = video.colour_tags.matrix
-    # Some formats said it by their name alone.
+    # For yuvj formats, full range followed from the name alone.
     full_range = video.conversion.full_range and video.pixel_format.kind == "yuv"
     context.color_range = 2 if full_range else video.colour_tags.range
     context.options = dict(encoding.options)
@@ -114,26 +116,26 @@ def configure(context: Any, video: Video, encoding: Encoding) -> None:
 
 
 class Encoder:
-    """An encoder for one stretch of a film, which can be decoded by itself."""
+    """An encoder for one segment of a video, which can be decoded independently."""
 
     def __init__(self, video: Video, encoding: Encoding) -> None:
         from av.codec.context import CodecContext, Flags
 
-        # SVT-AV1 tells standard error of itself, and listens to nothing else.
+        # SVT-AV1 otherwise prints to standard error.
         os.environ.setdefault("SVT_LOG", "1")
         self._video = video
         self._context: CodecContext = CodecContext.create(encoding.codec.encoder, "w")
         configure(self._context, video, encoding)
-        # Parameter sets go to the head of the file, where containers want them.
+        # Containers store parameter sets in the file header.
         self._context.flags |= Flags.global_header
 
     @property
     def extradata(self) -> bytes:
-        """What it wants at the head of the file."""
+        """The encoder's data for the file header."""
         return self._context.extradata or b""
 
     def encode(self, frame: "VideoFrame | None") -> "list[Packet[Any]]":
-        """Take a frame, None for the end, and give what is encoded by now.
+        """Encode a frame, or with None flush the encoder; return the packets that are ready.
 
         Raises
         ------
@@ -148,46 +150,127 @@ class Encoder:
         except FFmpegError as error:
             raise VideoError(
                 str(self._video.path),
-                expected=f"that {self._context.name} takes its frames",
-                got=f"'{error}'",
-                remedy="choose another --codec",
+                f"{self._context.name} fails to encode it: {error}",
+                "choose another --codec",
             ) from error
 
 
+class SegmentEncoder:
+    """Encodes frames into segments of a store. Their boundaries follow from time stamps alone."""
+
+    def __init__(self, video: Video, encoding: Encoding, store: SegmentStore) -> None:
+        self._video = video
+        self._encoding = encoding
+        self._store = store
+        self._segment: _OpenSegment | None = None
+
+    def add(self, frame: DecodedFrame, pixels: Pixels) -> None:
+        """Encode a frame with new pixels.
+
+        Raises
+        ------
+        VideoError : the encoder fails
+        OutputError : the disk is full, or the folder is not writable
+        """
+        segment = self._segment
+        if segment and (frame.pts - segment.first_pts) * self._video.time_base >= SEGMENT_SECONDS:
+            self.finish()
+        try:
+            if self._segment is None:
+                encoder = Encoder(self._video, self._encoding)
+                self._segment = _OpenSegment(frame.pts, encoder, self._store.new_segment())
+            self._segment.add(frame, replace_pixels(self._video, frame, pixels))
+        except OSError as error:
+            raise store_error(self._store.folder, error) from error
+
+    def finish(self) -> None:
+        """Finish the current segment, if there is one; the errors are those of `add`."""
+        if self._segment is None:
+            return
+        try:
+            self._segment.finish(self._video)
+        except OSError as error:
+            raise store_error(self._store.folder, error) from error
+        self._segment = None
+
+    def discard(self) -> None:
+        """Discard the current segment, if there is one."""
+        if self._segment is not None:
+            self._segment.writer.discard()
+
+
+class _OpenSegment:
+    """The segment that is being encoded."""
+
+    def __init__(self, first_pts: int, encoder: Encoder, writer: SegmentWriter) -> None:
+        self.first_pts = first_pts
+        self.writer = writer
+        self._encoder = encoder
+        self._frame_count = 0
+        self._last: DecodedFrame | None = None
+
+    def add(self, frame: DecodedFrame, edited_frame: "VideoFrame") -> None:
+        for packet in self._encoder.encode(edited_frame):
+            self.writer.add(packet)
+        self._last = frame
+        self._frame_count += 1
+
+    def finish(self, video: Video) -> None:
+        for packet in self._encoder.encode(None):
+            self.writer.add(packet)
+        assert self._last is not None
+        if self.writer.count != self._frame_count:
+            raise VideoError(
+                str(video.path),
+                expected=f"a packet for each of {self._frame_count} frames",
+                got=f"{self.writer.count}",
+                remedy="choose another --codec, and report this",
+            )
+        self.writer.finish(
+            first_pts=self.first_pts,
+            last_pts=self._last.pts,
+            last_duration=self._last.duration,
+            extradata=self._encoder.extradata,
+        )
+
+
 def _check_codec(video: Video, codec: Codec, container: Container, output_name: str) -> None:
+    """Check that a codec supports the size and the pixel format of a video."""
+    pixel_format = video.pixel_format
     if codec.even_size and (
-        video.width % video.pixel_format.chroma_subsampling_x
-        or video.height % video.pixel_format.chroma_subsampling_y
+        video.width % pixel_format.chroma_subsampling_x
+        or video.height % pixel_format.chroma_subsampling_y
     ):
         raise VideoError(
             output_name,
-            expected=f"an even width and height for {codec.encoder}",
-            got=f"{video.width} x {video.height}",
-            remedy="choose --codec ffv1 (in .mkv), vp9 or av1",
+            f"{codec.encoder} needs an even width and height, not {video.width} x {video.height}",
+            "choose --codec ffv1 (in .mkv), vp9 or av1",
         )
-    if video.pixel_format.format in _planar_formats(codec):
+    if pixel_format.name in _planar_formats(codec):
         return
-    others = [
-        name
-        for name in container.codecs
-        if video.pixel_format.format in _planar_formats(CODECS[name])
+    alternatives = [
+        name for name in container.codecs if pixel_format.name in _planar_formats(CODECS[name])
     ]
-    remedy = f"choose --codec {' or '.join(others)}" if others else "name the output .mkv"
+    if alternatives:
+        remedy = f"choose --codec {' or '.join(alternatives)}"
+    elif container.name != "mkv":
+        remedy = "choose an output name in .mkv"
+    else:
+        remedy = "convert the video first"
     raise VideoError(
         output_name,
-        expected=f"a codec that holds {video.pixel_format.format}, as {video.path.name} is",
-        got=codec.encoder,
-        remedy=remedy if others or container.name != "mkv" else "convert the film first",
+        f"{codec.encoder} does not support {pixel_format.name}, the format of {video.path.name}",
+        remedy,
     )
 
 
 def _planar_formats(codec: Codec) -> set[str]:
-    """Return the formats in planes that an encoder takes, none where this PyAV lacks it."""
-    from av.codec import Codec as Library
+    """Return the planar formats that an encoder supports; none if this PyAV does not have it."""
+    from av.codec import Codec as AvCodec
     from av.codec.codec import UnknownCodecError
 
     try:
-        names = [format.name for format in Library(codec.encoder, "w").video_formats or ()]
+        names = [format.name for format in AvCodec(codec.encoder, "w").video_formats or ()]
     except UnknownCodecError:
         return set()
-    return {name for name in names if (layout := planar_format(name)) and layout.format == name}
+    return {name for name in names if (planar := planar_format(name)) and planar.name == name}

@@ -1,4 +1,4 @@
-"""The films that burnish reads and writes, told by their names, and the codecs it encodes with."""
+"""The video files that burnish reads and writes, by extension, and the codecs it encodes with."""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -9,17 +9,17 @@ from burnish.errors import UsageError, VideoError
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec, and what encodes it.
+    """A video codec and its encoder.
 
     Parameters
     ----------
-    name : what FFmpeg calls it
-    encoder : what FFmpeg calls the encoder
-    crf : lowest, usual and highest quality number, lower being better; None where there is none
-    options : how the encoder is set
-    writes_captions : whether it writes closed captions that come with frames
-    even_size : whether it wants a size that chroma of half the size divides
-    aliases : other names that people know it by
+    name : FFmpeg's name
+    encoder : FFmpeg's name of the encoder
+    crf : lowest, default and highest quality number, lower being better; None if it has none
+    options : settings of the encoder
+    writes_captions : whether the encoder writes closed captions that are attached to frames
+    even_size : whether width and height must be divisible by the chroma subsampling
+    aliases : other common names
     """
 
     name: str
@@ -31,7 +31,6 @@ class Codec:
     aliases: tuple[str, ...] = ()
 
 
-# x265 and SVT-AV1 otherwise write to standard error by themselves.
 CODECS = {
     "h264": Codec(
         "h264",
@@ -46,13 +45,14 @@ CODECS = {
         "hevc",
         "libx265",
         (0, 20, 51),
+        # Without log-level=none, x265 prints to standard error.
         {"preset": "medium", "x265-params": "log-level=none", "a53cc": "1"},
         writes_captions=True,
         even_size=True,
         aliases=("h265", "x265"),
     ),
     "av1": Codec("av1", "libsvtav1", (1, 24, 63), {"preset": "8"}, aliases=("svtav1",)),
-    # Without `b` its crf is a bound on a bit rate that nobody chose.
+    # With b=0, libvpx uses constant quality; otherwise crf only limits a default bit rate.
     "vp9": Codec("vp9", "libvpx-vp9", (0, 24, 63), {"b": "0", "row-mt": "1", "cpu-used": "4"}),
     "ffv1": Codec("ffv1", "ffv1", None, {"level": "3", "slicecrc": "1", "g": "1"}),
     "prores": Codec("prores", "prores_ks", None, {"vendor": "apl0"}),
@@ -64,15 +64,14 @@ _BY_NAME = {
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of film file.
+    """A video file format.
 
     Parameters
     ----------
     name : canonical name, lower case
-    extensions : the file names' ends, lower case with the dot, the usual one first
-    muxer : what FFmpeg calls its writer; empty where burnish only reads it
-    codecs : names of the codecs that it holds, the one first that serves where the film's own
-        cannot be written
+    extensions : file extensions, lower case with the dot; the first is used for outputs
+    muxer : FFmpeg's name of the writer; empty if burnish only reads the format
+    codecs : names of the codecs that it supports; the first replaces a codec that is not supported
     """
 
     name: str
@@ -100,24 +99,23 @@ _BY_EXTENSION = {ext: c for c in CONTAINERS.values() for ext in c.extensions}
 
 @dataclass(frozen=True)
 class EncodingOptions:
-    """How films are to be encoded; what is None follows from the film.
+    """How videos are encoded.
 
     Parameters
     ----------
-    codec : a name of `CODECS`, of its encoder, or another that people know it by
-    crf : the encoder's quality number, lower being better
+    codec : a key of `CODECS`, an encoder's name or an alias [default: that of the input]
+    crf : the encoder's quality number, lower being better [default: that of the codec]
     """
 
     codec: str | None = None
     crf: int | None = None
 
 
-# As the film was, as far as that can be.
 SAME_AS_SOURCE = EncodingOptions()
 
 
 def has_video_extension(path: Path) -> bool:
-    """Tell whether a file's name is a film's; whether it is one, its content decides.
+    """Return whether a visible file has the extension of a video.
 
     Examples
     --------
@@ -128,21 +126,25 @@ def has_video_extension(path: Path) -> bool:
 
 
 def can_edit_videos() -> bool:
-    """Tell whether the library that reads and writes films is installed."""
+    """Return whether PyAV, which reads and writes videos, is installed."""
     return find_spec("av") is not None
 
 
 def is_container(name: str) -> bool:
-    """Tell whether a format's name is a kind of film."""
+    """Return whether a format's name or extension is that of a video format."""
     return name.lower() in CONTAINERS or f".{name.lower().lstrip('.')}" in _BY_EXTENSION
 
 
 def writable_container(name: str, output_name: str) -> Container:
-    """Return the kind of film called `name`, by its name or an extension, that burnish writes.
+    """Return the video format of a name or extension, if burnish writes it.
+
+    Parameters
+    ----------
+    output_name : the output or option, for the error message
 
     Raises
     ------
-    VideoError : an unknown kind, or one that burnish only reads
+    VideoError : the format is unknown, or burnish only reads it
 
     Examples
     --------
@@ -150,22 +152,21 @@ def writable_container(name: str, output_name: str) -> Container:
     'mp4'
     >>> writable_container("avi", "a.avi")
     Traceback (most recent call last):
-    burnish.errors.VideoError: a.avi: expected a film that burnish writes (mp4, mov, mkv, webm), ...
+    burnish.errors.VideoError: a.avi: burnish does not write 'avi' videos, but mp4, mov, mkv, ...
     """
     key = name.lower()
     container = CONTAINERS.get(key) or _BY_EXTENSION.get(f".{key.lstrip('.')}")
     if container is None or not container.muxer:
         raise VideoError(
             output_name,
-            expected=f"a film that burnish writes ({', '.join(WRITABLE)})",
-            got=repr(name),
-            remedy="choose --format mkv, which holds nearly everything, or name the output .mkv",
+            f"burnish does not write {name!r} videos, but {', '.join(WRITABLE)}",
+            "choose --format mkv, which supports nearly everything, or an output name in .mkv",
         )
     return container
 
 
 def codec_by_name(name: str) -> Codec:
-    """Return the codec of a name.
+    """Return a codec by its name, its encoder's name or an alias.
 
     Raises
     ------
@@ -181,7 +182,7 @@ def codec_by_name(name: str) -> Codec:
             f"--codec {name}",
             expected=", ".join(CODECS),
             got=repr(name),
-            remedy="leave it out for the film's own",
+            remedy="leave it out for that of the input",
         )
     return codec
 
@@ -189,14 +190,15 @@ def codec_by_name(name: str) -> Codec:
 def check_encoding_options(
     options: EncodingOptions, container: Container, output_name: str
 ) -> None:
-    """See that what is asked for can be, as far as it shows without the film.
+    """Check the codec and quality for an output format, before the video is read.
 
     Raises
     ------
-    UsageError : no such codec, one that the container does not hold, or a number that it has not
+    UsageError : the codec is unknown, the format does not support it, or the quality number is
+        out of range
     """
     if options.codec is None:
-        _check_crf_range(options.crf, container)
+        _check_any_crf(options.crf, container)
         return
     codec = codec_by_name(options.codec)
     if codec.name not in container.codecs:
@@ -210,8 +212,8 @@ def check_encoding_options(
     check_crf(options.crf, codec)
 
 
-def _check_crf_range(crf: int | None, container: Container) -> None:
-    """See that a codec of the container has this quality number; which it will be, films tell."""
+def _check_any_crf(crf: int | None, container: Container) -> None:
+    """Check that a quality number is in the range of any codec; the input determines which."""
     ranges = [codec.crf for name in container.codecs if (codec := CODECS[name]).crf]
     if crf is None or any(low <= crf <= high for low, _, high in ranges):
         return
@@ -220,23 +222,26 @@ def _check_crf_range(crf: int | None, container: Container) -> None:
         f"--crf {crf}",
         expected=f"{lowest} to {highest} in {container.name}",
         got=f"{crf}",
-        remedy="leave it out for what is usual",
+        remedy="leave it out for the default",
     )
 
 
 def check_crf(crf: int | None, codec: Codec) -> None:
-    """See that a codec has this quality number.
+    """Check that a quality number is in a codec's range.
 
     Raises
     ------
-    UsageError : it is outside the codec's range, or the codec has none
+    UsageError : it is out of range, or the codec is lossless and has no quality number
     """
-    if crf is None or (codec.crf and codec.crf[0] <= crf <= codec.crf[2]):
+    if crf is None:
         return
-    low, default, high = codec.crf or (0, 0, 0)
-    raise UsageError(
-        f"--crf {crf}",
-        expected=f"{low} to {high} for {codec.name}" if codec.crf else f"none for {codec.name}",
-        got=f"{crf}",
-        remedy=f"leave it out for {default}" if codec.crf else "leave it out",
-    )
+    if codec.crf is None:
+        raise UsageError(f"--crf {crf}", f"{codec.name} has no quality number", "leave it out")
+    low, default, high = codec.crf
+    if not low <= crf <= high:
+        raise UsageError(
+            f"--crf {crf}",
+            expected=f"{low} to {high} for {codec.name}",
+            got=f"{crf}",
+            remedy=f"leave it out for {default}",
+        )

@@ -1,24 +1,30 @@
-"""Join: the finished stretches and all that lies beside them, as one film."""
+"""Muxing: the encoded segments and the copied streams are written to one file."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish.errors import VideoError
 from burnish.video.encode import Encoding, configure
 from burnish.video.formats import Container
-from burnish.video.passthrough import add_stream, clean_metadata, passthrough_streams, timed_packets
+from burnish.video.passthrough import (
+    add_stream,
+    clean_metadata,
+    passthrough_streams,
+    timed_packets,
+)
 from burnish.video.probe import Video, open_video
 from burnish.video.segment_store import SegmentStore
-from burnish.video.timestamps import dts_from_pts, durations
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
 
-# What MP4 and MOV hold in the form that all players read. Another key needs another form.
+# Metadata keys that MP4 and MOV store in a form that all players read. Other keys need another
+# form, for all of the metadata.
 PLAIN_KEYS = {
     "mp4": {
         *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
@@ -30,7 +36,7 @@ PLAIN_KEYS = {
         "creation_time",
     },
 }
-# What a container says of itself; the new one says its own.
+# Metadata keys that describe the source's container.
 _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 
 
@@ -42,21 +48,22 @@ def mux(
     container: Container,
     with_history: Callable[[dict[str, str]], dict[str, str]],
 ) -> None:
-    """Write a film from its finished stretches, with all that lay beside its pictures.
+    """Write the finished segments and all other streams of the source to one file.
 
     Parameters
     ----------
-    path : a file, whatever its name
+    path : the output, with any extension
     with_history : adds the history of edits to the metadata
 
     Raises
     ------
-    VideoError : the container does not take it all after all
+    VideoError : the output format does not support the streams, or the disk is full
     """
     import av
 
     with open_video(video.path) as source:
-        metadata = with_history(_metadata(source[0]))
+        tags = source[0].metadata.items()
+        metadata = with_history({k: v for k, v in tags if k.lower() not in _CONTAINER_KEYS})
         options = _options(container, metadata)
         try:
             with av.open(
@@ -67,9 +74,8 @@ def mux(
         except (ValueError, av.error.FFmpegError) as error:
             raise VideoError(
                 str(video.path),
-                expected=f"a film that {container.name} holds, and room for it",
-                got=f"'{error}'",
-                remedy="make room, or choose --format mkv",
+                f"{container.name} cannot be written: {error}",
+                "free some disk space, or choose --format mkv",
             ) from error
 
 
@@ -84,7 +90,7 @@ def _write_packets(
     copied_streams = passthrough_streams(video, *source, container)
     output_streams: dict[int, Stream] = {}
     video_stream: Any = None
-    for stream in source[0].streams:  # in the order that they had
+    for stream in source[0].streams:  # keeps the order of the source
         if stream.index == source[1].index:
             video_stream = _add_video_stream(video, encoding, stream, output, container)
         elif stream in copied_streams:
@@ -94,29 +100,35 @@ def _write_packets(
     output.set_chapters(source[0].chapters())
     output.start_encoding()
     if bytes(video_stream.codec_context.extradata or b"") != store.segments[0].extradata:
-        raise ValueError("the encoder begins otherwise than for the stretches")
+        raise ValueError("the encoder's header differs from that of the segments")
 
     def passthrough_packets() -> "Iterator[tuple[float, int, Packet[Any]]]":
-        copied = [stream for stream in copied_streams if stream.index in output_streams]
-        for number, (time, packet) in enumerate(timed_packets(source[0], copied) if copied else ()):
+        streams = [stream for stream in copied_streams if stream.index in output_streams]
+        packets = timed_packets(source[0], streams) if streams else ()
+        for number, (time, packet) in enumerate(packets):
             packet.stream = output_streams[packet.stream.index]
             yield time, number, packet
 
-    for _, _, packet in heapq.merge(
-        _video_packets(video, store, video_stream), passthrough_packets(), key=lambda p: p[0]
-    ):
+    packets = heapq.merge(
+        _video_packets(video, store, video_stream), passthrough_packets(), key=lambda item: item[0]
+    )
+    for _, _, packet in packets:
         output.mux_one(packet)
 
 
 def _add_video_stream(
-    video: Video, encoding: Encoding, stream: "Stream", output: "OutputContainer", holder: Container
+    video: Video,
+    encoding: Encoding,
+    stream: "Stream",
+    output: "OutputContainer",
+    container: Container,
 ) -> Any:
-    """Add the stream of the new pictures, with what the old one said of itself."""
+    """Add the encoded video stream, with the metadata of the source's."""
     video_stream: Any = output.add_stream(encoding.codec.encoder, rate=video.rate)
     configure(video_stream.codec_context, video, encoding)
     video_stream.time_base = video.time_base
-    if encoding.codec.name == "hevc" and holder.name in ("mp4", "mov"):
-        video_stream.codec_context.codec_tag = "hvc1"  # without it Apple's players refuse
+    if encoding.codec.name == "hevc" and container.name in ("mp4", "mov"):
+        video_stream.codec_context.codec_tag = "hvc1"  # Apple's players require it
     if video.display_matrix:
         video_stream.set_display_matrix(video.display_matrix)
     video_stream.metadata.update(clean_metadata(stream.metadata))
@@ -129,25 +141,64 @@ def _video_packets(
 ) -> "Iterator[tuple[float, int, Packet[Any]]]":
     from av.packet import Packet
 
-    pts = [stored.pts for stretch in store.segments for stored in stretch.packets]
+    pts = [packet.pts for segment in store.segments for packet in segment.packets]
     dts = dts_from_pts(pts)
     frame_durations = durations(pts, store.segments[-1].last_duration)
-    for number, (kept, data) in enumerate(store.read_packets()):
+    for number, (stored, data) in enumerate(store.read_packets()):
         packet: Packet[Any] = Packet(data)
         packet.stream = stream
         packet.time_base = video.time_base
-        packet.pts, packet.dts = kept.pts, dts[number]
+        packet.pts, packet.dts = stored.pts, dts[number]
         packet.duration = frame_durations[number]
-        packet.is_keyframe = kept.is_keyframe
+        packet.is_keyframe = stored.is_keyframe
         yield float(dts[number] * video.time_base), number, packet
 
 
-def _metadata(source: "InputContainer") -> dict[str, str]:
-    return {k: v for k, v in source.metadata.items() if k.lower() not in _CONTAINER_KEYS}
+def dts_from_pts(pts: Sequence[int]) -> list[int]:
+    """Return increasing decoding time stamps, none of them after the presentation time stamp.
+
+    Each segment was encoded independently, so its own decoding times overlap the end of the segment
+    before. For the whole video, decoding times are the presentation times in increasing order,
+    delayed by the largest number of frames that a packet is ahead of its place in that order.
+
+    Parameters
+    ----------
+    pts : presentation time stamps in decoding order, all different
+
+    Examples
+    --------
+    >>> dts_from_pts([0, 3, 1, 2, 7])
+    [-1, 0, 1, 2, 3]
+    """
+    ordered = sorted(pts)
+    rank = {value: index for index, value in enumerate(ordered)}
+    delay = max((index - rank[value] for index, value in enumerate(pts)), default=0)
+    lead = ordered[delay] - ordered[0] if delay else 0
+    return [
+        ordered[index - delay] if index >= delay else ordered[index] - lead
+        for index in range(len(ordered))
+    ]
+
+
+def durations(pts: Sequence[int], last_duration: int) -> list[int]:
+    """Return the duration of each frame, which ends when the next frame is shown.
+
+    Parameters
+    ----------
+    pts : presentation time stamps in any order
+    last_duration : duration of the last frame
+
+    Examples
+    --------
+    >>> durations([0, 3, 1, 2, 7], 5)
+    [1, 4, 1, 1, 5]
+    """
+    duration_of = {value: following - value for value, following in pairwise(sorted(pts))}
+    return [duration_of.get(value, last_duration) for value in pts]
 
 
 def _options(container: Container, metadata: dict[str, str]) -> dict[str, str]:
-    # Time stamps stay as they are, also those of sound that begins before the pictures.
+    # Time stamps must not be shifted, not even those of sound that begins before the first frame.
     options = {"avoid_negative_ts": "disabled"}
     if container.name in PLAIN_KEYS:
         plain = metadata.keys() <= PLAIN_KEYS[container.name]

@@ -1,4 +1,4 @@
-"""Beside the pictures: sound, subtitles, covers, attachments and data, copied packet for packet."""
+"""Streams that are copied packet by packet: audio, subtitles, covers, attachments and data."""
 
 import io
 from collections.abc import Iterator
@@ -15,57 +15,55 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-# What a person would miss at once; for these the output has to be one that holds them.
+# Streams whose loss is an error, and their names in messages. Other streams are dropped.
 _ESSENTIAL = {"audio": "sound", "subtitle": "subtitles"}
-# Said of a stream by whoever wrote the file, and no longer true of a copy.
+# Prefixes of metadata keys that describe the source's bytes, and are wrong for a copy.
 _STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
 
-# Matroska has covers as attachments: codec -> what it is called, and its kind.
+# Matroska stores covers as attachments: codec -> default file name and MIME type.
 _COVER_ATTACHMENTS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
-# MP4 has subtitles without words between those with, which its writer adds by itself.
+# MP4 stores empty subtitles in gaps. Its writer adds them itself.
 _EMPTY_SUBTITLE = b"\0\0"
 
 
 def check_passthrough(video: Video, container: Container, output_name: str) -> None:
-    """See that what lies beside the pictures can be kept.
+    """Check that the output format supports all streams besides the video stream.
 
     Parameters
     ----------
-    output_name : the output, for messages
+    output_name : the output, for error messages
 
     Raises
     ------
-    VideoError : sound or subtitles that the output's container does not hold
+    VideoError : it does not support the audio or subtitles
 
     Warns
     -----
-    UserWarning : anything else that it does not hold
+    UserWarning : it does not support another stream, which is dropped
     """
     with open_video(video.path) as (source, video_stream):
-        copied_indices = {
-            stream.index for stream in passthrough_streams(video, source, video_stream, container)
-        }
+        copied = passthrough_streams(video, source, video_stream, container)
+        copied_indices = {stream.index for stream in copied}
         for stream in source.streams:
-            if stream.index in copied_indices | {video_stream.index} or _regenerated(
-                source, stream
-            ):
+            if stream.index in copied_indices | {video_stream.index}:
                 continue
-            description = f"{_ESSENTIAL.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
+            if _regenerated(source, stream):
+                continue
+            name = f"{_ESSENTIAL.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
             if stream.type in _ESSENTIAL:
                 raise VideoError(
                     output_name,
-                    expected=f"a container that holds the film's {description}",
-                    got=container.name,
-                    remedy="name the output .mkv (--format mkv), which holds nearly everything",
+                    f"{container.name} does not support the video's {name}",
+                    "choose an output name in .mkv (--format mkv), which supports nearly all",
                 )
-            label = "the cover" if stream.type == "video" else f"a stream of {description}"
-            warn(f"{video.path}: {label} is left out, which {container.name} does not hold here")
+            label = "the cover" if stream.type == "video" else f"a stream of {name}"
+            warn(f"{video.path}: {label} is dropped, because {container.name} does not support it")
 
 
 def passthrough_streams(
     video: Video, source: "InputContainer", video_stream: "Stream", container: Container
 ) -> "list[Stream]":
-    """Return the streams beside the pictures that a container holds."""
+    """Return the streams besides the video stream that an output format supports."""
     return [
         stream
         for stream in source.streams
@@ -76,15 +74,15 @@ def passthrough_streams(
 
 
 def add_stream(output: Any, stream: "Stream", path: Path) -> "Stream | None":
-    """Add a stream like this one to an output.
+    """Add a copy of a stream to an output.
 
     Parameters
     ----------
-    path : of the film that it is of
+    path : the video that has the stream
 
     Returns
     -------
-    The stream that packets go to; None where all of it is in the head of the file
+    The stream to write packets to; None if the file header holds all of it
     """
     if stream.type == "video" and output.format.name.startswith("matroska"):
         name, mime_type = _COVER_ATTACHMENTS.get(stream.name or "", _COVER_ATTACHMENTS["mjpeg"])
@@ -94,7 +92,7 @@ def add_stream(output: Any, stream: "Stream", path: Path) -> "Stream | None":
             tags.get("filename", name), tags.get("mimetype", mime_type), bytes(cover)
         )
         return None
-    # A cover has to be said to be copied: PyAV would look for what encodes it.
+    # With opaque=True, PyAV copies a cover and does not look for an encoder.
     opaque = {"opaque": True} if stream.type == "video" else {}
     copy: Stream = output.add_stream_from_template(stream, **opaque)
     copy.metadata.update(clean_metadata(stream.metadata))
@@ -105,27 +103,27 @@ def add_stream(output: Any, stream: "Stream", path: Path) -> "Stream | None":
 def timed_packets(
     source: "InputContainer", streams: "list[Stream]"
 ) -> "Iterator[tuple[float, Packet[Any]]]":
-    """Give the packets of streams in the order of the file, each with its time, s."""
+    """Yield the packets of streams and their times in seconds, in the order of the file."""
     time = 0.0
     for packet in source.demux(*streams):
-        # At the end there is one without content for each stream.
+        # At the end of a stream, PyAV yields an empty packet.
         if packet.dts is None and packet.pts is None and not packet.size:
             continue
         if packet.stream.name == "mov_text" and bytes(packet) == _EMPTY_SUBTITLE:
             continue
-        stamp = packet.pts if packet.dts is None else packet.dts
-        if stamp is not None:
-            time = float(stamp * packet.time_base)
+        ticks = packet.pts if packet.dts is None else packet.dts
+        if ticks is not None:
+            time = float(ticks * packet.time_base)
         yield time, packet
 
 
 def clean_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """Return a stream's metadata without what was said about its bytes."""
+    """Return a stream's metadata without keys that describe its bytes."""
     return {k: v for k, v in metadata.items() if not k.lower().startswith(_STALE)}
 
 
 def _regenerated(source: "InputContainer", stream: "Stream") -> bool:
-    """Tell whether a stream only repeats what else is kept, from which MP4's writer makes it."""
+    """Return whether MP4's writer generates a data stream from chapters or a timecode."""
     if stream.type != "data":
         return False
     chapters = len(source.chapters())
@@ -135,7 +133,7 @@ def _regenerated(source: "InputContainer", stream: "Stream") -> bool:
 
 
 def _can_store(container: Container, stream: "Stream", path: Path) -> bool:
-    """Try whether a container takes a stream, by writing the least of a film in memory."""
+    """Return whether an output format supports a stream, by writing a tiny file in memory."""
     import av
 
     if stream.type not in ("audio", "subtitle", "data", "attachment", "video"):
@@ -148,7 +146,7 @@ def _can_store(container: Container, stream: "Stream", path: Path) -> bool:
                 add_stream(trial, stream, path)
                 trial.start_encoding()
                 return True
-            # No container is of these alone, and some are only refused at the very end.
+            # Other streams need a video beside them, and some fail only when the file is closed.
             codec = CODECS[container.codecs[0]].encoder
             video_stream: Any = trial.add_stream(codec, rate=25, width=64, height=64)
             copy = add_stream(trial, stream, path)
@@ -165,6 +163,6 @@ def _can_store(container: Container, stream: "Stream", path: Path) -> bool:
 
 
 def _first_packet(path: Path, index: int) -> "list[Packet[Any]]":
-    """Return a stream's first packet."""
+    """Return a list of a stream's first packet, empty if it has none."""
     with open_video(path) as (source, _):
         return [packet for packet in islice(source.demux(source.streams[index]), 1) if packet.size]

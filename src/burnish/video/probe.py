@@ -1,4 +1,4 @@
-"""Film: what a film is, found out before any work is done on it; what would be lost is refused."""
+"""The properties of a video, read before any work on it, and checked against data loss."""
 
 import math
 import re
@@ -11,32 +11,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish.errors import VideoError, missing_library, warn
-from burnish.video.pixel_format import PixelFormat, planar_format
-from burnish.video.yuv import LUMA_COEFFICIENTS, UNSPECIFIED, YuvConversion, default_matrix
+from burnish.video.yuv import (
+    LUMA_COEFFICIENTS,
+    UNSPECIFIED,
+    PixelFormat,
+    YuvConversion,
+    default_matrix,
+    planar_format,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# Transfer characteristics of H.273 whose values are not what a standard screen is sent.
+# Transfer characteristics of H.273 that are not those of a standard screen.
 _UNSUPPORTED_TRANSFERS = {8: "linear light", 16: "HDR (PQ)", 18: "HDR (HLG)"}
-_PROGRESSIVE = (0, 1)  # field orders of FFmpeg: not said, and one picture a frame
+# FFmpeg's field orders for "unknown" and "progressive".
+_PROGRESSIVE = (0, 1)
 _FULL_RANGE = 2
-# How Matroska says how long a stream is.
-_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+# Matroska's tag for the duration of a stream.
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
-# What a frame may carry that PyAV cannot write into a new film.
+# Side data of frames that PyAV cannot write.
 _UNSUPPORTED_SIDE_DATA = {
-    "SPHERICAL": "the projection of a spherical film",
-    "STEREO3D": "the arrangement of a film for two eyes",
+    "SPHERICAL": "the projection of a spherical video",
+    "STEREO3D": "the layout of a stereoscopic video",
     "ICC_PROFILE": "a colour profile",
 }
+_CONVERT_REMEDY = "convert it to standard dynamic range"
 
 
 @dataclass(frozen=True)
 class ColourTags:
-    """What a film says of its colours, as numbers of H.273; 2 is not said, of the range 0."""
+    """The colour tags of a video, as numbers of H.273; 2 means unspecified, for the range 0."""
 
     primaries: int
     transfer: int
@@ -46,28 +54,28 @@ class ColourTags:
 
 @dataclass(frozen=True)
 class Video:
-    """A film's pictures.
+    """A video file and its only video stream.
 
     Parameters
     ----------
-    path : where it lies
-    codec, profile : what its pictures are encoded with
-    width, height : as stored, px
-    pixel_format : of a decoded frame, once its samples are in planes
-    source_format : of a frame as it is decoded
-    colour_tags : what it says of them
-    conversion : what follows for its samples
-    pixel_aspect : of a pixel, width to height; None where nothing is said
-    rotation : quarter turns, against the clock, that bring a frame upright, perhaps mirrored
-    display_matrix : the display matrix that says so, or None
-    has_captions : whether closed captions come with its first frame
-    time_base : the unit of its time stamps, s
-    rate : frames a second, on average
-    constant_rate : whether they come at that rate, as far as shows without reading them all
-    start_time : of the pictures, s
-    duration : how long it is, if it is known
-    declared_duration : how long the stream of pictures says that it is, s, if it does
-    frame_count : about how many there are, 0 where it is not known
+    path : its path
+    codec, profile : of the video stream
+    width, height : size of stored frames, in pixels
+    pixel_format : the planar format of frames
+    source_format : FFmpeg's name of the decoder's pixel format
+    colour_tags : the colour tags
+    conversion : the conversion of frames to RGB, which follows from the tags
+    pixel_aspect : width / height of a pixel; None if unspecified
+    rotation : counter-clockwise quarter turns that make frames upright, apart from mirroring
+    display_matrix : the rotation and mirroring as a matrix of nine numbers; None if unspecified
+    has_captions : whether the first frame has closed captions
+    time_base : the unit of time stamps, in seconds
+    rate : average number of frames per second
+    constant_rate : whether frames have a constant rate, according to the header
+    start_time : time of the first frame, in seconds
+    duration : in seconds, if known
+    declared_duration : duration of the video stream according to the header, in seconds, if present
+    frame_count : approximate number of frames; 0 if unknown
     """
 
     path: Path
@@ -94,11 +102,12 @@ class Video:
 
 @contextmanager
 def open_video(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
-    """Open a film and find its one stream of pictures.
+    """Open a video and find its video stream.
 
     Raises
     ------
-    VideoError : it cannot be read, now or while it is open, or has none or several
+    VideoError : the video cannot be read, now or within the context, or it does not have exactly
+        one video stream
     MissingLibraryError : PyAV is not installed
     """
     try:
@@ -106,60 +115,52 @@ def open_video(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
     except ModuleNotFoundError as error:
         raise missing_library(error).with_context(str(path)) from error
     try:
-        # Old containers time some frames only by those around them.
+        # Some old containers do not store the time stamps of all frames; genpts computes them.
         with av.open(str(path), "r", options={"fflags": "+genpts"}) as container:
             yield container, _video_stream(container, path)
     except av.error.FFmpegError as error:
-        raise decode_error(path, error) from error
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise VideoError(
+            str(path),
+            f"the video cannot be read: {reason}",
+            "check that it plays, or try to repair it: ffmpeg -i IN -c copy OUT",
+        ) from error
 
 
 def probe(path: Path) -> Video:
-    """Find out what a film is.
+    """Read the properties of a video.
 
     Raises
     ------
-    VideoError : it cannot be read, or has what burnish would lose: several streams of pictures,
-        transparency, fields instead of frames, more than standard range, an unusual layout
+    VideoError : it cannot be read; or it has several video streams, transparency, interlaced
+        frames, a dynamic range other than standard, or a pixel format that is not supported
     MissingLibraryError : PyAV is not installed
 
     Warns
     -----
-    UserWarning : something beside the pictures that cannot be kept
+    UserWarning : side data of frames is dropped
     """
     with open_video(path) as (container, stream):
         first_frame = next(container.decode(stream), None)
         if first_frame is None:
-            raise _error(path, "a film with frames", "one without")
+            raise VideoError(str(path), "the video has no frames", "choose another video")
         return _describe(path, container, stream, first_frame)
 
 
-def decode_error(path: Path, error: Exception) -> VideoError:
-    """Return what to tell a person about a film that FFmpeg gave up on."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return VideoError(
-        str(path),
-        expected="a film that can be read",
-        got=f"'{reason.lower()}'",
-        remedy="check that it plays; a damaged one may be mended with: ffmpeg -i IN -c copy OUT",
-    )
-
-
 def check_frame(video: Video, frame: "VideoFrame") -> None:
-    """See that a frame is like the film's first.
+    """Check that a frame is like the first one.
 
     Raises
     ------
-    VideoError : of another size or format, or made of two fields
+    VideoError : its size or format differs, or it is interlaced
     """
-    if (frame.width, frame.height, frame.format.name) != (
-        video.width,
-        video.height,
-        video.source_format,
-    ):
-        raise _error(
-            video.path,
-            f"frames of {video.width} x {video.height} {video.source_format} throughout",
-            f"{frame.width} x {frame.height} {frame.format.name} at {_timestamp(frame)}",
+    properties = (frame.width, frame.height, frame.format.name)
+    if properties != (video.width, video.height, video.source_format):
+        time = "an unknown time" if frame.pts is None else f"{frame.time:.2f} s"
+        raise VideoError(
+            str(video.path),
+            f"frames change from {video.width} x {video.height} {video.source_format} to "
+            f"{frame.width} x {frame.height} {frame.format.name} at {time}",
             "cut it there, and edit the parts",
         )
     if frame.interlaced_frame:
@@ -174,19 +175,21 @@ def _describe(
     if context.field_order not in _PROGRESSIVE or first_frame.interlaced_frame:
         raise _interlaced_error(path)
     colour_tags = _colour_tags(path, first_frame)
-    side_data = {data.type.name: bytes(data) for data in _side_data(first_frame)}
+    entries: list[Any] = list(first_frame.side_data)
+    side_data = {entry.type.name: bytes(entry) for entry in entries}
     if "DOVI_METADATA" in side_data or "DOVI_RPU_BUFFER" in side_data:
-        raise _error(path, "a film of standard range", "Dolby Vision", _CONVERT_REMEDY)
-    for name, content in _UNSUPPORTED_SIDE_DATA.items():
+        raise VideoError(str(path), "Dolby Vision is not supported", _CONVERT_REMEDY)
+    for name, description in _UNSUPPORTED_SIDE_DATA.items():
         if name in side_data:
-            warn(f"{path}: {content} is left out")
-    display_matrix = (
-        struct.unpack("=9i", side_data["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in side_data else None
-    )
+            warn(f"{path}: {description} is dropped")
+    matrix = side_data.get("DISPLAYMATRIX")
+    display_matrix = struct.unpack("=9i", matrix) if matrix else None
     duration = _duration(container, stream)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     if stream.time_base is None or not 0 < rate <= 1000:
-        raise _error(path, "a film whose frames are timed", f"{rate} frames a second")
+        raise VideoError(
+            str(path), f"a frame rate of {rate} per second is not supported", "choose another video"
+        )
     return Video(
         path=path,
         codec=context.codec.canonical_name,
@@ -211,41 +214,45 @@ def _describe(
     )
 
 
+def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else None
+
+
 def _declared_duration(stream: "VideoStream", duration: float | None) -> float | None:
-    """Return how long a stream says that it is, s; Matroska has a tag for it."""
+    """Return the duration in the header of the video stream; in Matroska it is a tag."""
     if stream.duration is not None:
         return duration
-    match = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    match = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
     if match is None:
         return None
-    hours, minutes, rest = (float(number) for number in match.groups())
-    return 3600 * hours + 60 * minutes + rest
+    hours, minutes, seconds = (float(number) for number in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _video_stream(container: "InputContainer", path: Path) -> "VideoStream":
-    """Return the stream of pictures; a cover is none."""
+    """Return the video stream. Covers do not count."""
     streams = [s for s in container.streams.video if not is_cover(s)]
-    if len(streams) != 1:
-        got = f"{len(streams)} streams of them" if streams else "none"
-        raise _error(
-            path,
-            "a film with pictures, one stream of them",
-            got,
-            "choose one with: ffmpeg -i IN -map 0:v:0 -map 0:a? -c copy OUT"
-            if streams
-            else "name a film",
+    if not streams:
+        raise VideoError(str(path), "the file has no video stream", "choose a video")
+    if len(streams) > 1:
+        raise VideoError(
+            str(path),
+            f"the file has {len(streams)} video streams, and only one is supported",
+            "extract one: ffmpeg -i IN -map 0:v:0 -map 0:a? -c copy OUT",
         )
-    stream = streams[0]
+    [stream] = streams
     if stream.codec_context is None:
-        raise _error(path, "pictures that PyAV decodes", "a codec that it has not")
+        raise VideoError(str(path), "PyAV does not support its codec", "convert it first")
     stream.thread_type = "AUTO"
     return stream
 
 
 def quarter_turns(display_matrix: tuple[int, ...]) -> int:
-    """Return the quarter turns, against the clock, that a display matrix asks for.
+    """Return the counter-clockwise quarter turns of a display matrix.
 
-    Mirroring is left out, since a mirrored picture is as upright; other angles are none.
+    Mirroring is ignored, because a mirrored image is upright as well. Other angles count as 0.
 
     Examples
     --------
@@ -253,14 +260,14 @@ def quarter_turns(display_matrix: tuple[int, ...]) -> int:
     3
     """
     a, b, _, c, d = display_matrix[:5]
-    if a * d < b * c:  # mirrored from left to right after all else
+    if a * d < b * c:  # the matrix ends with a horizontal flip
         a = -a
     turns = -math.atan2(b, a) / (math.pi / 2)
     return round(turns) % 4 if abs(turns - round(turns)) < 0.01 else 0
 
 
 def is_cover(stream: Any) -> bool:
-    """Tell whether a stream of pictures is one picture that stands for the film."""
+    """Return whether a video stream is a cover image."""
     from av.stream import Disposition
 
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
@@ -268,36 +275,33 @@ def is_cover(stream: Any) -> bool:
 
 def _pixel_format(path: Path, stream: "VideoStream", first_frame: "VideoFrame") -> PixelFormat:
     name = first_frame.format.name
-    alpha = any(part.is_alpha for part in first_frame.format.components)
-    if alpha or stream.metadata.get("alpha_mode", "0") != "0":
-        raise _error(
-            path,
-            "a film without transparency",
-            f"one with ({name})",
-            "lay it over a colour first",
+    has_alpha = any(component.is_alpha for component in first_frame.format.components)
+    if has_alpha or stream.metadata.get("alpha_mode", "0") != "0":
+        raise VideoError(
+            str(path), f"transparency is not supported ({name})", "lay it over a colour first"
         )
     pixel_format = planar_format(name)
     if pixel_format is None:
-        raise _error(
-            path,
-            "frames of 4:2:0, 4:2:2, 4:4:0, 4:4:4, grey or RGB",
-            name,
-            "convert it first: ffmpeg -i IN -pix_fmt yuv422p OUT",
+        raise VideoError(
+            str(path),
+            expected="frames of 4:2:0, 4:2:2, 4:4:0, 4:4:4, grey or RGB",
+            got=name,
+            remedy="convert it first: ffmpeg -i IN -pix_fmt yuv422p OUT",
         )
     return pixel_format
 
 
 def _colour_tags(path: Path, first_frame: "VideoFrame") -> ColourTags:
-    colour_tags = ColourTags(
+    tags = ColourTags(
         first_frame.color_primaries,
         first_frame.color_trc,
         first_frame.colorspace,
         first_frame.color_range,
     )
-    if colour_tags.transfer in _UNSUPPORTED_TRANSFERS:
-        got = _UNSUPPORTED_TRANSFERS[colour_tags.transfer]
-        raise _error(path, "a film of standard range", got, _CONVERT_REMEDY)
-    return colour_tags
+    if tags.transfer in _UNSUPPORTED_TRANSFERS:
+        name = _UNSUPPORTED_TRANSFERS[tags.transfer]
+        raise VideoError(str(path), f"{name} is not supported", _CONVERT_REMEDY)
+    return tags
 
 
 def _conversion(
@@ -307,41 +311,17 @@ def _conversion(
     if pixel_format.kind != "yuv" or matrix == UNSPECIFIED:
         matrix = default_matrix(first_frame.width, first_frame.height)
     if matrix not in LUMA_COEFFICIENTS:
-        raise _error(
-            path,
-            "the colour matrix of BT.601, BT.709, BT.2020, FCC or SMPTE 240M",
-            f"number {matrix} of H.273",
-            "convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT",
+        raise VideoError(
+            str(path),
+            expected="the colour matrix of BT.601, BT.709, BT.2020, FCC or SMPTE 240M",
+            got=f"number {matrix} of H.273",
+            remedy="convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT",
         )
     full_range = colour_tags.range == _FULL_RANGE or first_frame.format.name.startswith("yuvj")
     return YuvConversion(pixel_format, matrix, full_range)
 
 
-def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration else None
-
-
-def _side_data(frame: "VideoFrame") -> list[Any]:
-    return list(frame.side_data)
-
-
-def _timestamp(frame: "VideoFrame") -> str:
-    return "an unknown time" if frame.pts is None else f"{frame.time:.2f} s"
-
-
-_CONVERT_REMEDY = "convert it to standard range first"
-
-
 def _interlaced_error(path: Path) -> VideoError:
-    return _error(
-        path,
-        "one picture a frame",
-        "two fields (interlaced)",
-        "deinterlace it first: ffmpeg -i IN -vf bwdif OUT",
+    return VideoError(
+        str(path), "it is interlaced", "deinterlace it first: ffmpeg -i IN -vf bwdif OUT"
     )
-
-
-def _error(path: Path, expected: str, got: str, remedy: str = "name another film") -> VideoError:
-    return VideoError(str(path), expected=expected, got=got, remedy=remedy)

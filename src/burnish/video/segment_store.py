@@ -1,7 +1,7 @@
-"""Scratch: stretches of a film that are finished, kept beside the output until all of them are.
+"""Finished segments of a video, kept in a folder next to the output until the video is complete.
 
-A stretch is two files: its packets, one after another, and an index, which is written last and at
-one stroke. So a run that is killed leaves nothing that looks finished and is not.
+A segment consists of two files: its packets, and an index, which is written last and atomically. A
+run that is killed therefore leaves no incomplete segment with an index.
 """
 
 import base64
@@ -13,21 +13,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from burnish.errors import OutputError
+from burnish.errors import OutputError, reason
 from burnish.files import make_folder
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
-_INFO_NAME = "film.json"
+_INFO_NAME = "video.json"
 
 
 @dataclass(frozen=True)
 class StoredPacket:
-    """A packet: its time stamp, in the film's time base; whether it stands by itself; its bytes."""
+    """The properties of an encoded packet; `pts` is in the video's time base, `size` in bytes."""
 
     pts: int
     is_keyframe: bool
@@ -36,15 +35,15 @@ class StoredPacket:
 
 @dataclass(frozen=True)
 class Segment:
-    """A finished stretch of a film.
+    """A finished segment of a video.
 
     Parameters
     ----------
-    frame_count : how many, a packet each
-    first_pts, last_pts : time stamps, in the film's time base
-    last_duration : how long the last frame shows
-    extradata : what the encoder wants at the head of the file
-    packets : in the order they are decoded
+    frame_count : number of frames; each has one packet
+    first_pts, last_pts : time stamps of the first and last frame, in the video's time base
+    last_duration : duration of the last frame, in the video's time base
+    extradata : the encoder's data for the file header
+    packets : in decoding order
     """
 
     frame_count: int
@@ -56,16 +55,17 @@ class Segment:
 
 
 class SegmentStore:
-    """The folder with a film's finished stretches; entered, it is this run's alone.
+    """The folder of a video's finished segments. Within its context, this run alone uses it.
 
     Parameters
     ----------
-    target : the output that it lies beside
-    fingerprint : of all that the result depends on; what was made from anything else is removed
+    target : the output file, next to which the folder lies
+    fingerprint : a text that changes whenever the output might. Segments with another fingerprint
+        are removed
 
     Raises
     ------
-    OutputError : the folder cannot be had, or another run works in it
+    OutputError : the folder cannot be used, or another run uses it
     """
 
     def __init__(self, target: Path, fingerprint: str) -> None:
@@ -90,45 +90,44 @@ class SegmentStore:
             raise store_error(self.folder, error) from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._info_file.close()
 
     @property
     def frame_count(self) -> int:
-        """How many frames are finished."""
-        return sum(stretch.frame_count for stretch in self.segments)
+        """The number of finished frames."""
+        return sum(segment.frame_count for segment in self.segments)
 
     @property
     def duration_ticks(self) -> int:
-        """How long what is finished shows, in the film's time base."""
+        """The duration of the finished segments, in the video's time base."""
         if not self.segments:
             return 0
-        last_segment = self.segments[-1]
-        return last_segment.last_pts + last_segment.last_duration - self.segments[0].first_pts
+        last = self.segments[-1]
+        return last.last_pts + last.last_duration - self.segments[0].first_pts
 
     def new_segment(self) -> "SegmentWriter":
-        """Begin the next stretch; it counts once it is finished."""
+        """Return a writer for the next segment, which counts once it is finished."""
         return SegmentWriter(self, self._packet_path(len(self.segments)))
 
     def read_packets(self) -> Iterator[tuple[StoredPacket, bytes]]:
-        """Give all packets, in the order they are decoded."""
-        for number, segment in enumerate(self.segments):
-            with self._packet_path(number).open("rb") as file:
+        """Yield all packets and their data, in decoding order."""
+        for index, segment in enumerate(self.segments):
+            with self._packet_path(index).open("rb") as file:
                 for packet in segment.packets:
                     yield packet, file.read(packet.size)
 
     def remove(self) -> None:
-        """Remove the folder with all that is ours in it."""
+        """Remove the folder, apart from files in it that are not burnish's."""
         self._info_file.close()
-        remove_store(self.folder)
+        for file in self._files():
+            with suppress(OSError):
+                file.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _reset(self) -> None:
-        for file in _store_files(self.folder):
+        for file in self._files():
             if file.name != _INFO_NAME:
                 file.unlink()
         self._info_file.truncate(0)
@@ -139,15 +138,22 @@ class SegmentStore:
     def _load_segments(self) -> list[Segment]:
         segments: list[Segment] = []
         while (index := self._packet_path(len(segments)).with_suffix(".json")).exists():
-            segments.append(_read_segment(index))
+            fields = json.loads(index.read_text(encoding="ascii"))
+            fields["packets"] = tuple(StoredPacket(*packet) for packet in fields["packets"])
+            fields["extradata"] = base64.b64decode(fields["extradata"])
+            segments.append(Segment(**fields))
         return segments
 
-    def _packet_path(self, number: int) -> Path:
-        return self.folder / f"{number:06}.packets"
+    def _packet_path(self, index: int) -> Path:
+        return self.folder / f"{index:06}.packets"
+
+    def _files(self) -> list[Path]:
+        suffixes = ("packets", "json", "part")
+        return sorted(file for suffix in suffixes for file in self.folder.glob(f"*.{suffix}"))
 
 
 class SegmentWriter:
-    """Writes one stretch."""
+    """Writes one segment."""
 
     def __init__(self, store: SegmentStore, path: Path) -> None:
         self._store = store
@@ -162,28 +168,28 @@ class SegmentWriter:
         self._packets.append(StoredPacket(packet.pts, packet.is_keyframe, packet.size))
 
     def discard(self) -> None:
-        """Leave the stretch unfinished."""
+        """Remove the unfinished segment."""
         self._file.close()
         with suppress(OSError):
             self._path.unlink()
 
     @property
     def count(self) -> int:
-        """How many packets there are by now."""
+        """The number of packets so far."""
         return len(self._packets)
 
     def finish(
         self, *, first_pts: int, last_pts: int, last_duration: int, extradata: bytes
     ) -> None:
-        """Make the stretch count; see `Segment`."""
+        """Write the index, and add the segment to the store; see `Segment` for the parameters."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         packets = tuple(self._packets)
         segment = Segment(len(packets), first_pts, last_pts, last_duration, extradata, packets)
         fields = asdict(segment) | {
-            "header": base64.b64encode(extradata).decode(),
-            "packets": [[kept.pts, kept.is_keyframe, kept.size] for kept in packets],
+            "extradata": base64.b64encode(extradata).decode(),
+            "packets": [[packet.pts, packet.is_keyframe, packet.size] for packet in packets],
         }
         temporary_path = self._path.with_suffix(".part")
         with temporary_path.open("w", encoding="ascii") as file:
@@ -195,45 +201,23 @@ class SegmentWriter:
 
 
 def store_folder(target: Path) -> Path:
-    """Return the folder where what is finished of a film lies until all of it is."""
-    # A name of its own length: one made from the target's could be too long.
+    """Return the folder for the finished segments of an output file."""
+    # A hash has a fixed length. A longer name derived from the target's could be too long.
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
-    return target.parent / f".burnish-{name}.film"
+    return target.parent / f".burnish-{name}.video"
 
 
 def store_error(folder: Path, error: OSError) -> OutputError:
-    """Return what to tell a person whose disk does not take what is finished."""
+    """Return the error to raise if the disk does not accept a segment."""
     return OutputError(
         str(folder),
-        expected="a folder for what is finished of the film",
-        got=(error.strerror or str(error)).lower(),
-        remedy="check its permissions and the room on the disk, and run the same again",
+        f"finished segments of the video cannot be kept: {reason(error)}",
+        "check its permissions and the free disk space, and run the same command again",
     )
 
 
-def remove_store(folder: Path) -> None:
-    """Remove a folder of finished stretches, but for files in it that are not burnish's."""
-    for file in _store_files(folder):
-        with suppress(OSError):
-            file.unlink()
-    with suppress(OSError):
-        folder.rmdir()
-
-
-def _store_files(folder: Path) -> list[Path]:
-    files = [file for kind in ("packets", "json", "part") for file in folder.glob(f"*.{kind}")]
-    return sorted(files)
-
-
-def _read_segment(index: Path) -> Segment:
-    fields = json.loads(index.read_text(encoding="ascii"))
-    packets = tuple(StoredPacket(*packet) for packet in fields.pop("packets"))
-    header = base64.b64decode(fields.pop("header"))
-    return Segment(**fields, extradata=header, packets=packets)
-
-
 def _lock(file: BinaryIO, folder: Path) -> None:
-    """Take the folder for this process; the system gives it back when the process ends."""
+    """Lock the folder for this process. The operating system unlocks it when the process ends."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -246,7 +230,6 @@ def _lock(file: BinaryIO, folder: Path) -> None:
     except (BlockingIOError, PermissionError) as error:
         raise OutputError(
             str(folder),
-            expected="a film that no other run works on",
-            got="one that does",
-            remedy="wait for it, or choose another -o",
+            "another run is working on this video",
+            "wait for it, or choose another -o",
         ) from error

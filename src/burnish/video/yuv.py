@@ -1,20 +1,19 @@
-"""Colour: a frame's samples to RGB and back, by the film's own matrix and range.
+"""Pixel formats of decoded frames, and their conversion to RGB and back.
 
-In single precision rather than by FFmpeg's scaler, whose integers err by a step of 8 bits, and by
-more at 10 (yuv444p10le, limited range: 3.6 steps of 1023). ITU-T H.273 has the definitions.
+The conversion is defined by ITU-T H.273 and done in single precision. FFmpeg's scaler works with
+integers: its error is one step at 8 bits and more at 10 (3.6 of 1023 for yuv444p10le, limited
+range).
 """
 
+import re
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from burnish.types import Plane
-from burnish.video.pixel_format import PixelFormat
+from burnish.types import Pixels, Plane
 
-Floats = NDArray[np.float32]
-
-# Matrix coefficients of H.273 -> the shares of red and blue in brightness.
+# Matrix coefficients of H.273 -> the weights of red and blue in luma, Kr and Kb.
 LUMA_COEFFICIENTS = {
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
@@ -23,11 +22,71 @@ LUMA_COEFFICIENTS = {
     7: (0.212, 0.087),
     9: (0.2627, 0.0593),
 }
+# The matrix number for "unspecified".
 UNSPECIFIED = 2
 
 
+@dataclass(frozen=True)
+class PixelFormat:
+    """A planar pixel format.
+
+    Parameters
+    ----------
+    name : FFmpeg's name
+    kind : luma and two chroma planes; luma alone; or green, blue and red
+    bits : bits per sample, stored in the low bits of 8 or 16
+    chroma_subsampling_x, chroma_subsampling_y : pixels per chroma sample, 1 or 2
+    """
+
+    name: str
+    kind: Literal["yuv", "gray", "gbr"]
+    bits: int
+    chroma_subsampling_x: int = 1
+    chroma_subsampling_y: int = 1
+
+    @property
+    def max_code(self) -> int:
+        """The largest sample value."""
+        return (1 << self.bits) - 1
+
+
+# Packed or semi-planar formats -> planar formats that FFmpeg converts them to without loss.
+_PLANAR_EQUIVALENTS = {
+    **{"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p"},
+    **{"yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p"},
+    **{"p010le": "yuv420p10le", "p210le": "yuv422p10le", "p410le": "yuv444p10le"},
+    **{"p012le": "yuv420p12le", "p016le": "yuv420p16le"},
+    **dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr"), "gbrp"),
+    **{"rgb48le": "gbrp16le", "x2rgb10le": "gbrp10le", "gbrp10be": "gbrp10le"},
+}
+_PLANAR_NAME = re.compile(r"(?P<kind>yuv|gray|gbr)j?(?P<chroma>4\d\d)?p?(?P<bits>\d+)?(?:le)?")
+_SUBSAMPLING = {None: (1, 1), "444": (1, 1), "422": (2, 1), "420": (2, 2), "440": (1, 2)}
+
+
+def planar_format(name: str) -> PixelFormat | None:
+    """Return the planar format for frames of FFmpeg's pixel format `name`; None if unsupported.
+
+    Formats with alpha are not supported, nor are those with a horizontal subsampling of 4.
+
+    Examples
+    --------
+    >>> planar_format("yuvj420p").name, planar_format("p010le").name, planar_format("yuva420p")
+    ('yuv420p', 'yuv420p10le', None)
+    """
+    planar_name = _PLANAR_EQUIVALENTS.get(name, name)
+    match = _PLANAR_NAME.fullmatch(planar_name)
+    if match is None or match["chroma"] not in _SUBSAMPLING:
+        return None
+    kind = match["kind"]
+    if (kind == "yuv") != (match["chroma"] is not None):
+        return None
+    bits = int(match["bits"] or 8)
+    subsampling = _SUBSAMPLING[match["chroma"]]
+    return PixelFormat(planar_name.replace("yuvj", "yuv"), kind, bits, *subsampling)  # type: ignore[arg-type]
+
+
 def default_matrix(width: int, height: int) -> int:
-    """Return the matrix that players take where a film says none: by its size.
+    """Return the matrix that players assume if a video specifies none, by the size of its frames.
 
     Examples
     --------
@@ -39,37 +98,36 @@ def default_matrix(width: int, height: int) -> int:
 
 @dataclass(frozen=True)
 class YuvConversion:
-    """Between the planes of a frame and its pixels.
+    """The conversion between the planes of a frame and RGB.
 
-    Chroma samples that pixels share lie as H.264 and its successors have it where nothing is said:
-    across at the left pixel, down between the two. They are interpolated linearly, and averaged
-    with the same weights on the way back.
+    Chroma samples have the default position of H.264 and its successors: horizontally at the left
+    pixel, vertically between two pixels. They are interpolated linearly, and averaged with the same
+    weights on the way back.
 
     Parameters
     ----------
-    pixel_format : of the planes
-    matrix : a key of `LUMA_COEFFICIENTS`; of no account for RGB and grey
-    full_range : whether samples use the whole range, 0 to 2^bits - 1, or 16 to 235 (240 for chroma) of 8
-        bits and the like of more
+    pixel_format : format of the planes
+    matrix : a key of `LUMA_COEFFICIENTS`; unused for RGB and grey
+    full_range : whether samples range from 0 to 2^bits - 1; otherwise, at 8 bits, from 16 to 235,
+        chroma from 16 to 240
     """
 
     pixel_format: PixelFormat
     matrix: int
     full_range: bool
 
-    def to_pixels(self, planes: list[Plane]) -> Floats:
-        """Return pixels, clipped to what RGB can show.
+    def to_pixels(self, planes: list[Plane]) -> Pixels:
+        """Convert planes to RGB, clipped to [0, 1].
 
-        Shape: planes (H, W), chroma (ceil(H / down), ceil(W / across)) -> (H, W, 3) float32
-        Range: samples as stored -> [0, 1]
+        Shape: planes (H, W), chroma (ceil(H / subsampling_y), ceil(W / subsampling_x)) ->
+        (H, W, 3) float32
         """
         height, width = planes[0].shape
         pixels = np.empty((height, width, 3), np.float32)
         if self.pixel_format.kind == "gbr":
+            max_code = self.pixel_format.max_code
             for plane, channel in zip(planes, (1, 2, 0), strict=True):
-                np.divide(
-                    plane, self.pixel_format.max_code, out=pixels[..., channel], dtype=np.float32
-                )
+                np.divide(plane, max_code, out=pixels[..., channel], dtype=np.float32)
             return pixels
         luma = _to_float(planes[0], *self._luma_scale)
         if self.pixel_format.kind == "gray":
@@ -92,30 +150,30 @@ class YuvConversion:
         np.add(luma, red, out=pixels[..., 1])
         return np.clip(pixels, 0, 1, out=pixels)
 
-    def to_planes(self, pixels: Floats) -> list[Plane]:
-        """Return the planes, rounded to samples; see `to_pixels`."""
+    def to_planes(self, pixels: Pixels) -> list[Plane]:
+        """Convert RGB in [0, 1] to planes, rounded to integers; see `to_pixels`."""
         red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
-        if self.pixel_format.kind == "gbr":
-            return [
-                self._quantise(plane, self.pixel_format.max_code, 0) for plane in (green, blue, red)
-            ]
-        # Grey has no matrix of its own, and its three channels are nearly alike.
-        kr, kb = LUMA_COEFFICIENTS[self.matrix if self.pixel_format.kind == "yuv" else 1]
+        kind, max_code = self.pixel_format.kind, self.pixel_format.max_code
+        if kind == "gbr":
+            return [self._quantise(plane, max_code, 0) for plane in (green, blue, red)]
+        # A grey frame has no matrix, and its three channels are nearly equal.
+        kr, kb = LUMA_COEFFICIENTS[self.matrix if kind == "yuv" else 1]
         luma = green
         luma *= np.float32(1 - kr - kb)
         luma += np.float32(kr) * red
         luma += np.float32(kb) * blue
         planes = []
-        if self.pixel_format.kind == "yuv":
-            for colour, coefficient in ((blue, kb), (red, kr)):
-                colour -= luma
-                colour *= np.float32(0.5 / (1 - coefficient))
-                planes.append(self._quantise(self._downsample_chroma(colour), *self._chroma_scale))
+        if kind == "yuv":
+            for channel, coefficient in ((blue, kb), (red, kr)):
+                channel -= luma
+                channel *= np.float32(0.5 / (1 - coefficient))
+                chroma = self._downsample_chroma(channel)
+                planes.append(self._quantise(chroma, *self._chroma_scale))
         return [self._quantise(luma, *self._luma_scale), *planes]
 
     @property
     def _luma_scale(self) -> tuple[float, float]:
-        """What 1 is, and where 0 lies, in samples."""
+        """The difference of the codes for 1 and 0, and the code for 0."""
         step = 2 ** (self.pixel_format.bits - 8)
         return (self.pixel_format.max_code, 0) if self.full_range else (219 * step, 16 * step)
 
@@ -124,16 +182,16 @@ class YuvConversion:
         step = 2 ** (self.pixel_format.bits - 8)
         return (self.pixel_format.max_code if self.full_range else 224 * step), 128 * step
 
-    def _upsample_chroma(self, plane: Floats, height: int, width: int) -> Floats:
-        """Bring chroma to the size of the picture."""
+    def _upsample_chroma(self, plane: Pixels, height: int, width: int) -> Pixels:
+        """Interpolate chroma to the size of the frame."""
         if self.pixel_format.chroma_subsampling_y == 2:
             plane = _upsample_centred(plane)[:height]
         if self.pixel_format.chroma_subsampling_x == 2:
             plane = np.ascontiguousarray(_upsample_left(plane)[:, :width])
         return plane
 
-    def _downsample_chroma(self, plane: Floats) -> Floats:
-        """Average chroma to the size that it is stored in."""
+    def _downsample_chroma(self, plane: Pixels) -> Pixels:
+        """Average chroma to the size of its plane."""
         if self.pixel_format.chroma_subsampling_y == 2:
             if plane.shape[0] % 2:
                 plane = np.concatenate([plane, plane[-1:]])
@@ -141,15 +199,15 @@ class YuvConversion:
         if self.pixel_format.chroma_subsampling_x == 2:
             if plane.shape[1] % 2:
                 plane = np.concatenate([plane, plane[:, -1:]], axis=1)
-            near = plane[:, 0::2] * 2
-            near += plane[:, 1::2]
-            near[:, 1:] += plane[:, 1:-1:2]
-            near[:, 0] += plane[:, 0]
-            near *= np.float32(0.25)
-            plane = near
+            average = plane[:, 0::2] * 2
+            average += plane[:, 1::2]
+            average[:, 1:] += plane[:, 1:-1:2]
+            average[:, 0] += plane[:, 0]
+            average *= np.float32(0.25)
+            plane = average
         return plane
 
-    def _quantise(self, plane: Floats, scale: float, offset: float) -> Plane:
+    def _quantise(self, plane: Pixels, scale: float, offset: float) -> Plane:
         plane = plane * np.float32(scale)
         plane += np.float32(offset)
         np.rint(plane, out=plane)
@@ -157,15 +215,15 @@ class YuvConversion:
         return plane.astype(np.uint8 if self.pixel_format.bits == 8 else np.uint16)
 
 
-def _to_float(plane: Plane, scale: float, offset: float) -> Floats:
+def _to_float(plane: Plane, scale: float, offset: float) -> Pixels:
     floats = plane.astype(np.float32)
     floats -= np.float32(offset)
     floats *= np.float32(1 / scale)
     return floats
 
 
-def _upsample_centred(plane: Floats) -> Floats:
-    """Double the rows, samples lying between two of them."""
+def _upsample_centred(plane: Pixels) -> Pixels:
+    """Double the rows. A sample lies in the middle of two rows."""
     padded = np.concatenate([plane[:1], plane, plane[-1:]])
     padded *= np.float32(0.25)
     near = plane * np.float32(0.75)
@@ -175,8 +233,8 @@ def _upsample_centred(plane: Floats) -> Floats:
     return rows
 
 
-def _upsample_left(plane: Floats) -> Floats:
-    """Double the columns, samples lying on the left one of two."""
+def _upsample_left(plane: Pixels) -> Pixels:
+    """Double the columns. A sample lies on the left one of two columns."""
     columns = np.empty((plane.shape[0], 2 * plane.shape[1]), np.float32)
     columns[:, 0::2] = plane
     np.add(plane[:, :-1], plane[:, 1:], out=columns[:, 1:-1:2])
