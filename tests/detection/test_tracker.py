@@ -5,13 +5,8 @@ import pytest
 
 from burnish.detection.instances import Instances
 from burnish.detection.tracker import TrackerConfig, TrackerState, iou, update_tracks
-from burnish.regions.edges import Edges
-from burnish.regions.region import Region
-from burnish.regions.select import Selection
-from burnish.regions.video_region import VideoRegion
 
 SIZE = (100, 60)
-PIXELS = np.zeros((60, 100, 3), np.float32)
 
 
 def seen(*objects):
@@ -107,55 +102,3 @@ def test_nothing_is_changed_that_was_given():
     update_tracks(before, seen(("cat", 7)))
     np.testing.assert_array_equal(before.tracks[0].box, box)
     assert before.next_id == 2
-
-
-class Frames:
-    """Finds what each frame in turn is said to hold."""
-
-    name, sha256, classes = "frames", None, ("cat", "dog")
-
-    def __init__(self, *frames):
-        self.frames = iter(frames)
-
-    def find(self, pixels, source=None):
-        return seen(*next(self.frames))
-
-
-def film(selection, *frames):
-    region = Region(selection, Edges(feather=0), Frames(*frames))
-    state = VideoRegion(region)
-    return [state.compute_mask(PIXELS) for _ in frames]
-
-
-def lefts(mask):
-    columns = np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(columns[-1]) + 1
-
-
-def test_a_mask_does_not_blink():
-    masks = film(Selection(), [("cat", 5)], [], [("cat", 5)], [], [])
-    assert all(mask.any() for mask in masks)
-
-
-def test_a_wavering_score_does_not_make_it_blink_but_a_low_one_begins_nothing():
-    masks = film(Selection(), *[[("cat", 5, score)] for score in (0.3, 0.6, 0.3, 0.3, 0.3, 0.3)])
-    assert [bool(mask.any()) for mask in masks] == [False] + [True] * 5
-
-
-def test_only_the_classes_asked_for():
-    masks = film(Selection(classes=("dog",)), *[[("cat", 5), ("dog", 60)]] * 2)
-    assert lefts(masks[1])[0] == 60
-
-
-def test_a_click_means_an_object_of_the_first_frame_wherever_it_goes():
-    frames = [[("cat", 5 + 5 * t), ("cat", 70)] for t in range(6)]
-    masks = film(Selection(clicks=((10, 15),)), *frames)
-    assert lefts(masks[0])[0] == 5
-    assert 25 < lefts(masks[-1])[0] <= 30
-
-
-def test_a_film_with_a_mask_needs_no_objects():
-    mask = np.zeros((60, 100), bool)
-    mask[5:9] = True
-    state = VideoRegion(Region(mask=mask))
-    np.testing.assert_array_equal(state.compute_mask(PIXELS), mask)
