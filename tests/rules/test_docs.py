@@ -1,21 +1,28 @@
-"""Generated pages are current, and the README's promises are kept."""
+"""Generated pages are current, and the examples, programs and pictures of the docs are true."""
 
 import importlib.util
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+import burnish
+from burnish.evaluation.demo import SAMPLE, demonstrate
 
 ROOT = Path(__file__).parents[2]
 
 
-def generator():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def load_module(path: Path):
+    """Import a Python file that is no part of a package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-PAGES = generator().pages()
+PAGES = load_module(ROOT / "docs" / "generate.py").pages()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -26,8 +33,36 @@ def test_generated_page_is_current(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
 def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location("example", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main()
+    load_module(path).main()
     assert capsys.readouterr().out
+
+
+def python_programs(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_python_programs_of_the_pages_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    crop = np.asarray(Image.open(SAMPLE))[:64, :96]
+    Image.fromarray(crop).save("photo.jpg")
+    pixels = crop / np.float32(255)
+    [readme] = python_programs("README.md")
+    exec(readme, names := {"array": crop, "pixels": pixels})
+    assert names["smooth"].dtype == np.uint8
+    assert names["output"].shape == pixels.shape
+
+    Path("photo.l0-smoothing.jpg").unlink()
+    find, bare, embedded = python_programs("docs/applications.md")
+    exec(find, names := {"pixels": pixels, "image": pixels.transpose(2, 0, 1)[None]})
+    exec(bare, names)
+    without_burnish = names["output"][0].transpose(1, 2, 0)
+    exec(embedded, names | {"image": crop})
+    expected = burnish.apply(pixels, "l0-smoothing")
+    np.testing.assert_allclose(without_burnish.clip(0, 1), expected, atol=1e-5)
+
+
+def test_readme_picture_is_what_the_demo_writes(tmp_path):
+    _, sheet = demonstrate(tmp_path)
+    expected = np.asarray(Image.open(ROOT / "docs" / "images" / "before-after.png"), np.int16)
+    difference = np.abs(np.asarray(Image.open(sheet), np.int16) - expected)
+    assert difference.max() <= 2  # JPEG decoders differ by a code or two
