@@ -1,9 +1,11 @@
-"""Edits within regions: what is outside stays bit for bit, in every kind of file."""
+"""Edits within regions: pixels outside stay bit for bit, in every kind of file."""
 
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image
 
 import burnish
@@ -16,79 +18,83 @@ from burnish.editing.region_edit import RegionEditor
 from burnish.editing.replay import replay
 from burnish.errors import ModelError, OutputError, PhotoError, UsageError
 from burnish.photo import Photo
-from burnish.regions.registry import EDITS
 from burnish.regions.maskfile import MaskFile
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
+from burnish.regions.registry import EDITS
 
-# What each is asked for, so that it changes something.
-ASKED = {"adjust": {"exposure": 1}}
-SHOWN = [name for name, edit in EDITS.items() if edit.function]
+# Parameters of edits that change nothing at their defaults.
+PARAMS = {"adjust": {"exposure": 1}}
+BLENDED_EDITS = [name for name, edit in EDITS.items() if edit.function]
 
 
-def soft(height=40, width=56):
-    """A disc with a soft rim: some pixels wholly in, some wholly out."""
+def soft_disc(height=40, width=56):
+    """Return a disc with a soft edge, in which some pixels are 0, some 1 and some between."""
     y, x = np.mgrid[:height, :width]
     return (1.5 - np.hypot(x - width / 2, y - height / 2) / 10).clip(0, 1).astype(np.float32)
 
 
 @pytest.fixture
 def mask():
-    return soft()
+    """A soft mask for landscape photos."""
+    return soft_disc()
 
 
-class Found:
-    """A detector that finds a person in the left half of every picture."""
+@pytest.fixture
+def mask_path(mask, tmp_path):
+    """The same mask as a file named m.png."""
+    Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
+    return tmp_path / "m.png"
+
+
+class LeftHalfSource:
+    """A detector that finds a person in the left half of every image, or nothing."""
 
     name, sha256, classes, device = "halves", "0" * 64, ("person",), "cpu"
 
-    def __init__(self, nothing=False):
-        self.nothing = nothing
+    def __init__(self, finds=True):
+        self.finds = finds
 
     def find(self, pixels, source=None):
         height, width = pixels.shape[:2]
         box = np.array([[0, 0, width // 2, height]], np.float32)
-        one = (np.ones((height, width // 2), np.float32),)
-        found = Instances((width, height), box, ("person",), np.ones(1, np.float32), one)
-        return found.select([] if self.nothing else [0])
+        masks = (np.ones((height, width // 2), np.float32),)
+        person = Instances((width, height), box, ("person",), np.ones(1, np.float32), masks)
+        return person.select([0] if self.finds else [])
 
 
-def person(edges=None, nothing=False):
-    return Region(Selection(only=("person",)), edges or Edges(feather=0), Found(nothing))
+def person_region(finds=True):
+    return Region(RegionOptions(only=("person",), feather=0), LeftHalfSource(finds))
 
 
-KINDS = ["8 bits", "16 bits", "alpha", "grey", "float", "beyond sRGB"]
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["8 bits", "16 bits", "alpha", "grey", "float", "beyond sRGB"])
 def file(request, picture, tmp_path):
     """A file of each kind."""
-    return write(request.param, picture, tmp_path)
+    return write_file(request.param, picture, tmp_path)
 
 
-def write(kind, picture, folder):
+def write_file(kind, picture, folder):
     pixels = picture(3) / np.float32(255)
     photo = Photo(pixels)
-    origin, name = photo.metadata, "photo.png"
+    metadata, name = photo.metadata, "photo.png"
     if kind == "16 bits":
-        origin = replace(origin, depth=16)
+        metadata = replace(metadata, depth=16)
         photo = Photo(np.random.default_rng(0).random(pixels.shape))
     elif kind == "alpha":
-        photo = replace(photo, alpha=soft()[::-1])
+        photo = replace(photo, alpha=soft_disc()[::-1])
     elif kind == "grey":
-        origin = replace(origin, grey=True)
+        metadata = replace(metadata, grey=True)
         photo = Photo(np.repeat(pixels[..., :1], 3, axis=2))
     elif kind == "float":
-        origin, name = replace(origin, depth=32), "photo.tif"
+        metadata, name = replace(metadata, depth=32), "photo.tif"
     elif kind == "beyond sRGB":
         Image.fromarray(picture(3)).save(folder / name, icc_profile=wide_profile())
         return folder / name
-    return replace(photo, metadata=origin).save(folder / name)
+    return replace(photo, metadata=metadata).save(folder / name)
 
 
 def wide_profile():
-    """The profile of a space with primaries of its own, as matrix and gamma: ProPhoto-like."""
-    import struct
+    """Return an ICC profile of a space like ProPhoto: a matrix and a gamma."""
 
     def fixed(value):
         return struct.pack(">i", round(value * 65536))
@@ -122,107 +128,102 @@ def wide_profile():
     return header.ljust(128, b"\0") + table + body
 
 
-def codes(path):
-    """A file's own values as stored."""
-    import pyvips
-
+def read_codes(path):
+    """Return the stored values of a file."""
     return pyvips.Image.new_from_file(str(path)).numpy()
 
 
 @pytest.mark.parametrize("invert", [False, True])
-def test_within_a_region_it_is_the_whole_edit_and_outside_the_photo(file, mask, invert):
-    region = Region(mask=mask, invert=invert)
+def test_masked_edit_equals_the_whole_edit_inside_and_the_photo_outside(file, mask, invert):
+    region = Region(RegionOptions(invert=invert), mask=mask)
     whole = burnish.apply(file, "l0-smoothing", output=file.with_stem("whole"))
-    result = burnish.apply(file, "l0-smoothing", only=region, output=file.with_stem("part"))
+    masked = burnish.apply(file, "l0-smoothing", only=region, output=file.with_stem("masked"))
     inside, outside = (mask == 1, mask == 0) if not invert else (mask == 0, mask == 1)
-    np.testing.assert_array_equal(codes(result)[inside], codes(whole)[inside])
-    np.testing.assert_array_equal(codes(result)[outside], codes(file)[outside])
-    assert (codes(result) != codes(file)).any()
-    assert codes(result).dtype == codes(file).dtype
+    before, after = read_codes(file), read_codes(masked)
+    np.testing.assert_array_equal(after[inside], read_codes(whole)[inside])
+    np.testing.assert_array_equal(after[outside], before[outside])
+    assert (after != before).any()
+    assert after.dtype == before.dtype
 
 
-@pytest.mark.parametrize("name", SHOWN)
-def test_edits_of_regions_leave_the_rest_bit_for_bit(file, mask, name):
-    edit = EDITS[name]
-    shown = 1 - mask if edit.applies_outside else mask
-    result = burnish.apply(file, name, only=mask, **ASKED.get(name, {}))
-    assert result == file.with_stem(f"photo.{name}")
-    before, after = codes(file), codes(result)
-    np.testing.assert_array_equal(after[shown == 0], before[shown == 0])
-    # Grey photos have no colours to lose.
+@pytest.mark.parametrize("name", BLENDED_EDITS)
+def test_region_edit_leaves_all_other_pixels_unchanged(file, mask, name):
+    edit_mask = 1 - mask if EDITS[name].applies_outside else mask
+    output = burnish.apply(file, name, only=mask, **PARAMS.get(name, {}))
+    assert output == file.with_stem(f"photo.{name}")
+    before, after = read_codes(file), read_codes(output)
+    np.testing.assert_array_equal(after[edit_mask == 0], before[edit_mask == 0])
+    # A grey photo has no colours to lose.
     if not (name == "splash" and before.ndim == 2):
         assert (after != before).any()
     if before.ndim == 3 and before.shape[2] == 4:
         np.testing.assert_array_equal(after[..., 3], before[..., 3])
 
 
-@pytest.mark.parametrize("name", SHOWN)
-def test_in_the_core_it_is_what_the_edit_makes(picture, mask, name):
+@pytest.mark.parametrize("name", BLENDED_EDITS)
+def test_region_edit_of_an_array_blends_the_output_of_its_function(picture, mask, name):
     pixels = picture(4) / np.float32(255)
-    edit, values = EDITS[name], EDITS[name].resolve_params(ASKED.get(name, {}))
-    shown = 1 - mask if edit.applies_outside else mask
-    made = edit.prepare(values)(pixels, mask)
-    result = burnish.apply(pixels, name, only=mask, **ASKED.get(name, {}))
-    np.testing.assert_array_equal(result[shown == 1], made[shown == 1])
-    share = shown[..., None].astype(float)
-    np.testing.assert_allclose(result, pixels * (1 - share) + made * share, atol=1e-6)
+    edit, params = EDITS[name], PARAMS.get(name, {})
+    edit_mask = 1 - mask if edit.applies_outside else mask
+    edited = edit.prepare(edit.resolve_params(params))(pixels, mask)
+    output = burnish.apply(pixels, name, only=mask, **params)
+    np.testing.assert_array_equal(output[edit_mask == 1], edited[edit_mask == 1])
+    weight = edit_mask[..., None].astype(float)
+    np.testing.assert_allclose(output, pixels * (1 - weight) + edited * weight, atol=1e-6)
 
 
-def test_what_was_filled_holds_nothing_of_the_photo_beyond_srgb(picture, mask, tmp_path):
-    """Colours that sRGB cannot hold travel apart; they must not shine through."""
-    file = write("beyond sRGB", picture, tmp_path)
-    photo = Photo.open(file)
-    assert np.abs(photo.metadata.out_of_gamut).max() > 0.02
-    result = Photo.open(burnish.apply(file, "fill", only=mask, colour="#336699"))
-    core = codes(file.with_stem("photo.fill"))[mask == 1]
+def test_fill_drops_colours_outside_srgb(picture, mask, tmp_path):
+    """Colours outside sRGB are stored apart from the pixels, and must not show through."""
+    file = write_file("beyond sRGB", picture, tmp_path)
+    assert np.abs(Photo.open(file).metadata.out_of_gamut).max() > 0.02
+    output = burnish.apply(file, "fill", only=mask, colour="#336699")
+    core = read_codes(output)[mask == 1]
     assert (core == core[0]).all()
-    np.testing.assert_allclose(
-        result.pixels[mask == 1] * 255, np.broadcast_to([51, 102, 153], core.shape), atol=4
-    )
+    colours = Photo.open(output).pixels[mask == 1] * 255
+    np.testing.assert_allclose(colours, np.broadcast_to([51, 102, 153], core.shape), atol=4)
 
 
-def test_a_colour_makes_a_grey_photo_a_coloured_one(picture, mask, tmp_path):
-    file = write("grey", picture, tmp_path)
-    result = burnish.apply(file, "fill", only=mask, colour="#ff0000", output=tmp_path / "x.png")
-    after = codes(result)
+def test_fill_with_a_colour_writes_a_grey_photo_in_colour(picture, mask, tmp_path):
+    file = write_file("grey", picture, tmp_path)
+    output = burnish.apply(file, "fill", only=mask, colour="#ff0000", output=tmp_path / "x.png")
+    before, after = read_codes(file), read_codes(output)
     assert after.shape[2] == 3
-    np.testing.assert_array_equal(
-        after[mask == 1], np.broadcast_to([255, 0, 0], after[mask == 1].shape)
-    )
-    np.testing.assert_array_equal(after[mask == 0], codes(file)[mask == 0][:, None].repeat(3, 1))
+    red = np.broadcast_to([255, 0, 0], after[mask == 1].shape)
+    np.testing.assert_array_equal(after[mask == 1], red)
+    np.testing.assert_array_equal(after[mask == 0], before[mask == 0][:, None].repeat(3, 1))
 
 
-def test_cut_out(file, mask):
-    result = burnish.apply(file, "cut-out", only=mask)
-    before, after = Photo.open(file), Photo.open(result)
-    old = 1 if before.alpha is None else before.alpha
-    np.testing.assert_allclose(after.alpha, mask * old, atol=0.51 / 255)
+def test_cut_out_keeps_colours_inside_and_none_outside(file, mask):
+    output = burnish.apply(file, "cut-out", only=mask)
+    before, after = Photo.open(file), Photo.open(output)
+    alpha = 1 if before.alpha is None else before.alpha
+    np.testing.assert_allclose(after.alpha, mask * alpha, atol=0.51 / 255)
     inside = mask > 0
-    colours = codes(file).reshape(40, 56, -1), codes(result).reshape(40, 56, -1)
-    count = min(3, colours[1].shape[2] - 1)
-    np.testing.assert_array_equal(colours[1][inside][:, :count], colours[0][inside][:, :count])
-    assert not colours[1][~inside].any()
+    old, new = read_codes(file).reshape(40, 56, -1), read_codes(output).reshape(40, 56, -1)
+    channels = min(3, new.shape[2] - 1)
+    np.testing.assert_array_equal(new[inside][:, :channels], old[inside][:, :channels])
+    assert not new[~inside].any()
 
 
-def test_a_cut_out_needs_a_format_with_transparency(photos, tmp_path, mask):
+def test_cut_out_to_a_format_without_transparency_raises_photo_error(photos, tmp_path, mask):
     Image.open(photos / "1.png").convert("RGB").save(tmp_path / "a.jpg")
-    with pytest.raises(PhotoError, match=r"as jpeg has none.*name the output \.png"):
+    with pytest.raises(PhotoError, match=r"jpeg.*\.png"):
         burnish.apply(tmp_path / "a.jpg", "cut-out", only=mask)
     assert not (tmp_path / "a.cut-out.jpg").exists()
 
 
-def test_a_cut_out_of_an_array_is_refused(picture, mask):
-    with pytest.raises(UsageError, match="room for transparency"):
+def test_cut_out_of_an_array_raises_usage_error(picture, mask):
+    with pytest.raises(UsageError, match="transparency"):
         burnish.apply(picture(1), "cut-out", only=mask)
 
 
 @pytest.fixture
-def documented(photos):
-    """A photo with EXIF, XMP and a title."""
+def photo_with_metadata(photos):
+    """A photo with EXIF, XMP and a text chunk."""
     photo = Photo.open(photos / "1.png")
     exif = Image.Exif()
     exif[0x010F] = "Maker"
-    origin = replace(
+    metadata = replace(
         photo.metadata,
         exif=exif.tobytes(),
         xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22'
@@ -230,144 +231,149 @@ def documented(photos):
         b"</x:xmpmeta>",
         texts=((b"tEXt", b"Author\0who"),),
     )
-    return replace(photo, metadata=origin).save(photos / "documented.png")
+    return replace(photo, metadata=metadata).save(photos / "documented.png")
 
 
-def test_metadata_is_kept(documented, mask):
-    origin = Photo.open(burnish.apply(documented, "blur", only=mask)).metadata
-    assert b"Maker" in origin.exif
-    assert b"who" in origin.xmp
-    assert origin.texts == ((b"tEXt", b"Author\0who"),)
+def test_region_edit_keeps_metadata(photo_with_metadata, mask):
+    metadata = Photo.open(burnish.apply(photo_with_metadata, "blur", only=mask)).metadata
+    assert b"Maker" in metadata.exif
+    assert b"who" in metadata.xmp
+    assert metadata.texts == ((b"tEXt", b"Author\0who"),)
 
 
-def test_anonymising_leaves_metadata_out_unless_asked(documented):
-    for keep in (False, True):
-        edit = RegionEditor(EDITS["anonymise"], {}, person(), strip_metadata=False if keep else None)
-        photo = edit_photo(edit, Photo.open(documented), source=documented)
-        data = photo.encode()
-        assert (b"Maker" in data) == (b"who" in data) == keep
-        assert not photo.pixels[:, :28].any()
+@pytest.mark.parametrize("strip_metadata", [None, False])
+def test_anonymise_strips_metadata_by_default(photo_with_metadata, strip_metadata):
+    edit = RegionEditor(EDITS["anonymise"], {}, person_region(), strip_metadata=strip_metadata)
+    photo = edit_photo(edit, Photo.open(photo_with_metadata), source=photo_with_metadata)
+    data = photo.encode()
+    assert (b"Maker" in data) == (b"who" in data) == (strip_metadata is False)
+    assert not photo.pixels[:, :28].any()
 
 
-def test_what_is_found_where_nothing_is(documented):
-    photo = Photo.open(documented)
+def test_empty_region_leaves_the_photo_unchanged_with_a_warning(photos):
+    photo = Photo.open(photos / "1.png")
+    region = person_region(finds=False)
     for edit in (
-        MaskedEdit(load_edit("l0-smoothing", {}), person(nothing=True)),
-        RegionEditor(EDITS["blur"], {}, person(nothing=True)),
+        MaskedEdit(load_edit("l0-smoothing", {}), region),
+        RegionEditor(EDITS["blur"], {}, region),
     ):
-        with pytest.warns(UserWarning, match=r"documented\.png: no person is found, so the photo"):
-            result = edit_photo(edit, photo, source=documented)
-        np.testing.assert_array_equal(result.pixels, photo.pixels)
-    for name in ("cut-out", "background", "splash"):
-        edit = RegionEditor(EDITS[name], {}, person(nothing=True))
-        with pytest.raises(PhotoError, match="expected a region to keep, got none"):
-            edit_photo(edit, photo, source=documented)
+        with pytest.warns(UserWarning, match=r"1\.png: no person"):
+            output = edit_photo(edit, photo, source=photos / "1.png")
+        np.testing.assert_array_equal(output.pixels, photo.pixels)
 
 
-def test_masks_are_kept(photos, tmp_path):
-    edit = MaskedEdit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
+@pytest.mark.parametrize("name", ["cut-out", "background", "splash"])
+def test_empty_region_raises_photo_error_for_edits_outside_of_it(photos, name):
+    edit = RegionEditor(EDITS[name], {}, person_region(finds=False))
+    with pytest.raises(PhotoError) as raised:
+        edit_photo(edit, Photo.open(photos / "1.png"), source=photos / "1.png")
+    assert raised.value.where == str(photos / "1.png")
+
+
+def test_mask_writer_writes_one_file_per_photo(photos, tmp_path):
+    edit = MaskedEdit(
+        load_edit("l0-smoothing", {}), person_region(), MaskWriter(tmp_path, folder=True)
+    )
     for name in ("0.png", "1.png"):
         edit_photo(edit, Photo.open(photos / name), source=photos / name)
     mask = MaskFile(tmp_path / "1.png.mask.png").read((56, 40))
     np.testing.assert_array_equal(mask[:, :28], 1)
     np.testing.assert_array_equal(mask[:, 28:], 0)
-    with pytest.raises(OutputError, match=r"one for another photo called 1\.png too"):
+    with pytest.raises(OutputError, match=r"another photo named 1\.png"):
         edit_photo(edit, Photo.open(photos / "1.png"), source=tmp_path / "1.png")
-    anew = MaskedEdit(load_edit("l0-smoothing", {}), person(), MaskWriter(tmp_path, folder=True))
-    with pytest.raises(OutputError, match="exists"):
-        edit_photo(anew, Photo.open(photos / "1.png"), source=photos / "1.png")
+    second_run = MaskedEdit(
+        load_edit("l0-smoothing", {}), person_region(), MaskWriter(tmp_path, folder=True)
+    )
+    with pytest.raises(OutputError, match=r"1\.png\.mask\.png"):
+        edit_photo(second_run, Photo.open(photos / "1.png"), source=photos / "1.png")
 
 
-def test_python_takes_a_mask_a_region_or_names(picture, mask):
-    array = picture(2)
+def test_apply_accepts_a_mask_options_or_a_region(picture, mask, mask_path):
+    array, binary = picture(2), mask > 0
     whole = burnish.apply(array, "l0-smoothing")
-    for only in (mask > 0, Region(mask=mask > 0)):
-        result = burnish.apply(array, "l0-smoothing", only=only)
-        np.testing.assert_array_equal(result, np.where((mask > 0)[..., None], whole, array))
+    expected = np.where(binary[..., None], whole, array)
+    Image.fromarray((binary * 255).astype(np.uint8)).save(mask_path)
+    for only in (binary, Region(mask=binary), RegionOptions(mask=mask_path)):
+        output = burnish.apply(array, "l0-smoothing", only=only)
+        np.testing.assert_array_equal(output, expected)
     image = burnish.apply(Image.fromarray(array), "splash", only=mask)
     np.testing.assert_array_equal(np.asarray(image), burnish.apply(array, "splash", only=mask))
-    for only in ([], [3], 3.5):
-        with pytest.raises((UsageError, TypeError)):
-            burnish.apply(array, "splash", only=only)
-    with pytest.raises(UsageError, match="expected a region, which splash needs"):
-        burnish.apply(array, "splash")
-    with pytest.raises(UsageError, match=r"of shape \(40, 56\)"):
-        burnish.apply(array, "splash", only=np.ones((3, 3)))
 
 
-def test_slow_operators_too(picture, mask):
+@pytest.mark.parametrize("only", [[], [3], 3.5, np.ones((3, 3)), None])
+def test_apply_with_an_invalid_region_raises_usage_error(picture, only):
+    with pytest.raises((UsageError, TypeError)):
+        burnish.apply(picture(2), "splash", only=only)
+
+
+def test_apply_runs_reference_operators_in_a_region(picture, mask):
     array = picture(2)
     whole = burnish.apply(array, "l0-smoothing", slow=True, lambda_=0.1)
-    part = burnish.apply(array, "l0-smoothing", slow=True, lambda_=0.1, only=mask > 0)
-    np.testing.assert_array_equal(part, np.where((mask > 0)[..., None], whole, array))
+    masked = burnish.apply(array, "l0-smoothing", slow=True, lambda_=0.1, only=mask > 0)
+    np.testing.assert_array_equal(masked, np.where((mask > 0)[..., None], whole, array))
 
 
-def test_a_photo_says_where_and_it_is_done_again(photos, tmp_path):
-    region = Region(
-        Selection(only=("person",), min_score=0.3, box=(0, 0, 40, 40)),
-        Edges(grow=2, feather=3),
-        Found(),
-        invert=True,
+def test_replay_of_a_masked_edit_equals_the_edit(photos, tmp_path):
+    options = RegionOptions(
+        only=("person",), min_score=0.3, box=(0, 0, 40, 40), grow=2, feather=3, invert=True
     )
-    edit = MaskedEdit(load_edit("l0-smoothing", {"lambda": 0.1}), region)
+    edit = MaskedEdit(load_edit("l0-smoothing", {"lambda": 0.1}), Region(options, LeftHalfSource()))
     first = edit_photo(edit, Photo.open(photos / "1.png")).save(tmp_path / "first.png")
-    [step] = read_photo_history(first)
-    assert (step.region.classes, step.region.grow, step.region.invert) == (("person",), 2, True)
-    repeated = replay([step], finder=Found())
+    [record] = read_photo_history(first)
+    assert (record.region.only, record.region.grow, record.region.invert) == (("person",), 2, True)
+    replayed = replay([record], object_source=LeftHalfSource())
     photo = Photo.open(photos / "2.png")
-    np.testing.assert_array_equal(
-        edit_photo(repeated, photo).pixels, edit_photo(edit, photo).pixels
-    )
-    assert repeated.history == edit.history
-    with pytest.raises(ModelError, match="expected a detector that comes with burnish"):
-        replay([step])
+    expected = edit_photo(edit, photo).pixels
+    np.testing.assert_array_equal(edit_photo(replayed, photo).pixels, expected)
+    assert replayed.history == edit.history
+    with pytest.raises(ModelError, match="halves"):
+        replay([record])
 
 
-def test_edits_of_regions_are_done_again_and_mixed_with_others(photos, tmp_path, mask):
-    Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
-    region = Region(mask=MaskFile(tmp_path / "m.png"))
+def test_replay_of_region_edits_and_operators_equals_the_edits(photos, tmp_path, mask_path):
+    region = Region(mask=MaskFile(mask_path))
     photo = Photo.open(photos / "1.png")
-    splash = RegionEditor(EDITS["splash"], {}, region)
+    edited = photo
+    for edit in (
+        RegionEditor(EDITS["splash"], {}, region),
+        load_edit("l0-smoothing", {}),
+        RegionEditor(EDITS["fill"], {"colour": "#112233"}, region),
+    ):
+        edited = edit_photo(edit, edited)
+    history = read_photo_history(edited.save(tmp_path / "x.png"))
+    assert [record.operator for record in history] == ["splash", "l0-smoothing", "fill"]
+    assert str(history[0].region.mask) == "m.png"
+    assert str(tmp_path) not in history[0].model_dump_json()
+    replayed = edit_photo(replay(history, mask=mask_path), photo)
+    np.testing.assert_array_equal(replayed.pixels, edited.pixels)
+    with pytest.raises(UsageError, match=r"m\.png") as raised:
+        replay(history)
+    assert raised.value.where == "--mask"
+
+
+def test_replay_of_a_cut_out_and_an_operator_keeps_transparency(photos, tmp_path, mask_path):
+    photo = Photo.open(photos / "1.png")
+    cut_out = RegionEditor(EDITS["cut-out"], {}, Region(mask=MaskFile(mask_path)))
+    edited = edit_photo(load_edit("l0-smoothing", {}), edit_photo(cut_out, photo))
+    history = read_photo_history(edited.save(tmp_path / "x.png"))
+    replayed = edit_photo(replay(history, mask=mask_path), photo)
+    np.testing.assert_array_equal(replayed.alpha, edited.alpha)
+
+
+def test_replay_passes_a_mask_and_a_detector_to_the_edits_that_had_one(photos, tmp_path, mask_path):
+    photo = Photo.open(photos / "1.png")
+    splash = RegionEditor(EDITS["splash"], {}, Region(mask=MaskFile(mask_path)))
+    region = Region(object_source=LeftHalfSource())
     fill = RegionEditor(EDITS["fill"], {"colour": "#112233"}, region)
-    once = edit_photo(fill, edit_photo(load_edit("l0-smoothing", {}), edit_photo(splash, photo)))
-    steps = read_photo_history(once.save(tmp_path / "x.png"))
-    assert [step.operator for step in steps] == ["splash", "l0-smoothing", "fill"]
-    assert steps[0].region.mask == "m.png"
-    assert str(tmp_path) not in steps[0].model_dump_json()
-    repeated = replay(steps, mask=tmp_path / "m.png")
-    np.testing.assert_array_equal(edit_photo(repeated, photo).pixels, once.pixels)
-    with pytest.raises(UsageError, match=r"--mask: expected m\.png, which the edit was given"):
-        replay(steps)
+    edited = edit_photo(fill, edit_photo(splash, photo))
+    history = read_photo_history(edited.save(tmp_path / "x.png"))
+    replayed = replay(history, mask=mask_path, object_source=LeftHalfSource())
+    np.testing.assert_array_equal(edit_photo(replayed, photo).pixels, edited.pixels)
 
 
-def test_a_cut_out_among_other_edits_is_done_again(photos, tmp_path, mask):
-    Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
-    region = Region(mask=MaskFile(tmp_path / "m.png"))
-    photo = Photo.open(photos / "1.png")
-    once = edit_photo(
-        load_edit("l0-smoothing", {}), edit_photo(RegionEditor(EDITS["cut-out"], {}, region), photo)
-    )
-    steps = read_photo_history(once.save(tmp_path / "x.png"))
-    twice = edit_photo(replay(steps, mask=tmp_path / "m.png"), photo)
-    np.testing.assert_array_equal(twice.alpha, once.alpha)
-
-
-def test_a_mask_and_a_finder_go_to_the_steps_that_had_one(photos, tmp_path, mask):
-    Image.fromarray((mask * 255).astype(np.uint8)).save(tmp_path / "m.png")
-    photo = Photo.open(photos / "1.png")
-    masked = RegionEditor(EDITS["splash"], {}, Region(mask=MaskFile(tmp_path / "m.png")))
-    found = RegionEditor(
-        EDITS["fill"], {"colour": "#112233"}, Region(Selection(), object_source=Found())
-    )
-    once = edit_photo(found, edit_photo(masked, photo))
-    steps = read_photo_history(once.save(tmp_path / "x.png"))
-    twice = edit_photo(replay(steps, mask=tmp_path / "m.png", finder=Found()), photo)
-    np.testing.assert_array_equal(twice.pixels, once.pixels)
-
-
-def test_a_mask_or_a_finder_that_no_step_had_is_refused(photos, tmp_path):
-    step = load_edit("l0-smoothing", {}).history
-    with pytest.raises(UsageError, match="--mask: expected an edit that was made with a mask"):
-        replay(step, mask=tmp_path / "m.png")
-    with pytest.raises(UsageError, match="expected an edit that was made with a detector"):
-        replay(step, finder=Found())
+def test_replay_with_a_mask_or_detector_that_no_edit_had_raises_usage_error(tmp_path):
+    history = load_edit("l0-smoothing", {}).history
+    with pytest.raises(UsageError, match="--mask"):
+        replay(history, mask=tmp_path / "m.png")
+    with pytest.raises(UsageError, match="--detector"):
+        replay(history, object_source=LeftHalfSource())
