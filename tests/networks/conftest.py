@@ -5,10 +5,10 @@ from burnish.networks.network import Network
 
 
 @pytest.fixture(scope="session")
-def context_of():
-    """Draws what a network takes beside an image: one that is so many blocks high and wide."""
+def random_context():
+    """Return random inputs of a network after the image, for an image of so many blocks."""
 
-    def draw(
+    def random_context(
         network: Network, count: int = 1, blocks: tuple[int, int] = (2, 3), seed: int = 0
     ) -> list[torch.Tensor]:
         sizes = {
@@ -19,4 +19,4 @@ def context_of():
         generator = torch.Generator().manual_seed(seed)
         return [torch.rand(*sizes[name], generator=generator) for name in network.context_inputs]
 
-    return draw
+    return random_context

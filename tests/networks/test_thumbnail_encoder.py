@@ -1,4 +1,4 @@
-"""Glance: what it sees of a thumbnail, and what it does not mind."""
+"""The thumbnail encoder: its two branches, and batches of thumbnails."""
 
 import torch
 from torch import nn
@@ -8,52 +8,54 @@ from burnish.networks.thumbnail_encoder import ThumbnailEncoder
 LAYERS = (nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 3))
 
 
-def busy() -> ThumbnailEncoder:
-    """One whose every number counts: an untrained one changes nothing."""
+def random_encoder() -> ThumbnailEncoder:
+    """An encoder with random weights; an untrained one changes nothing."""
     generator = torch.Generator().manual_seed(0)
-    glance = ThumbnailEncoder(LAYERS)
+    encoder = ThumbnailEncoder(LAYERS)
     with torch.no_grad():
-        for parameter in glance.parameters():
+        for parameter in encoder.parameters():
             width = parameter[0].numel() if parameter.ndim > 1 else 100
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / width**0.5)
-    return glance
+    return encoder
 
 
-def seen(glance: ThumbnailEncoder, thumbnail: torch.Tensor) -> torch.Tensor:
-    return torch.cat([part for layer in glance(thumbnail) for part in layer], dim=1)
+def encode(encoder: ThumbnailEncoder, thumbnail: torch.Tensor) -> torch.Tensor:
+    return torch.cat([tensor for film in encoder(thumbnail) for tensor in film], dim=1)
 
 
-def test_each_layer_gets_a_gain_and_a_shift_that_start_as_none():
-    made = ThumbnailEncoder(LAYERS)(torch.rand(3, 3, 64, 64))
-    for layer, changes in zip(LAYERS, made, strict=True):
-        for change in changes:
+def test_each_layer_has_a_gain_and_a_shift_that_start_as_zero():
+    films = ThumbnailEncoder(LAYERS)(torch.rand(3, 3, 64, 64))
+    for layer, film in zip(LAYERS, films, strict=True):
+        for change in film:
             assert change.shape == (3, layer.out_channels, 1, 1)
             assert not change.any()
 
 
-def test_the_histogram_s_share_does_not_mind_where_pixels_lie():
-    glance = busy()
+def test_histogram_branch_ignores_the_order_of_pixels():
+    encoder = random_encoder()
     with torch.no_grad():
-        glance.fuse.weight[:, 64:] = 0  # what lies where
+        encoder.fuse.weight[:, 64:] = 0  # the spatial branch
     thumbnail = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     order = torch.randperm(64 * 64, generator=torch.Generator().manual_seed(1))
     shuffled = thumbnail.flatten(2)[:, :, order].view_as(thumbnail)
-    torch.testing.assert_close(seen(glance, shuffled), seen(glance, thumbnail), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        encode(encoder, shuffled), encode(encoder, thumbnail), rtol=0, atol=1e-5
+    )
 
 
-def test_it_sees_where_things_lie_and_what_colour_they_have():
-    glance = busy()
+def test_output_depends_on_positions_and_colours():
+    encoder = random_encoder()
     thumbnail = torch.zeros(1, 3, 64, 64)
     thumbnail[..., :32, :] = 1
     stripes = torch.zeros(1, 3, 64, 64)
-    stripes[..., ::2, :] = 1  # as many bright pixels
+    stripes[..., ::2, :] = 1  # with as many bright pixels
     tinted = thumbnail * torch.tensor([1, 0.9, 0.8])[:, None, None]
     for other in (stripes, tinted):
-        assert (seen(glance, other) - seen(glance, thumbnail)).abs().max() > 1e-3
+        assert (encode(encoder, other) - encode(encoder, thumbnail)).abs().max() > 1e-3
 
 
-def test_a_look_at_several_is_a_look_at_each():
-    glance = busy()
+def test_encoding_a_batch_equals_encoding_each_thumbnail():
+    encoder = random_encoder()
     thumbnails = torch.rand(3, 3, 64, 64)
-    each = torch.cat([seen(glance, one[None]) for one in thumbnails])
-    torch.testing.assert_close(seen(glance, thumbnails), each, rtol=0, atol=1e-6)
+    each = torch.cat([encode(encoder, one[None]) for one in thumbnails])
+    torch.testing.assert_close(encode(encoder, thumbnails), each, rtol=0, atol=1e-6)

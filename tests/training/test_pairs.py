@@ -202,7 +202,7 @@ def test_pairs_of_files_of_unequal_size_raise(tmp_path):
     for side, width in (("before", 30), ("after", 31)):
         (tmp_path / side).mkdir()
         Image.new("RGB", (width, 20)).save(tmp_path / side / "a.png")
-    with pytest.raises(PhotoError, match="31 x 20.*30 x 20") as caught:
+    with pytest.raises(PhotoError, match=r"31 x 20.*30 x 20") as caught:
         compute_pairs(plan(None, f"pairs:{tmp_path}", {}))
     assert caught.value.where == str(tmp_path / "after" / "a.png")
 

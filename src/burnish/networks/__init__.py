@@ -1,1 +1,1 @@
-"""Stage 2: the students, nn.Module only, one file an idea."""
+"""The networks that can be trained, as torch modules."""

@@ -1,20 +1,18 @@
-"""CAN: the context-aggregation network of Chen, Xu and Koltun (ICCV 2017).
+"""CAN: the context aggregation network of Chen, Xu and Koltun (ICCV 2017).
 
-Dilated 3x3 convolutions at full resolution, no pooling; each is followed by adaptive
-normalisation and a leaky rectifier; a 1x1 convolution makes the colours.
-https://doi.org/10.1109/ICCV.2017.273
+Dilated 3x3 convolutions at full resolution, each followed by adaptive normalisation and a leaky
+ReLU, and a 1x1 convolution to RGB. https://doi.org/10.1109/ICCV.2017.273
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from burnish.networks.network import Network, NormMode
+from burnish.networks.network import COLOURS, Network, NormMode
 
-COLOURS = 3
 NEGATIVE_SLOPE = 0.2
 EPS = 1e-3
 CAN24_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
@@ -22,16 +20,16 @@ CAN32_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 1)
 
 
 class AdaptiveNormConv(nn.Module):
-    """A dilated 3x3 convolution and its adaptive normaliser, w0 y + w1 BN(y) + bias.
+    """A dilated 3x3 convolution with adaptive normalisation, w0 y + w1 BN(y) + bias.
 
-    Starts as the identity on as many channels as input and output share (w0 = 1, w1 = 0).
+    It starts as the identity (w0 = 1, w1 = 0).
 
-    The authors shift inside the normaliser, w1 (BN(y) + beta): the same functions, with
-    bias = w1 beta. But w1 starts at 0 and stays near it for operators that smooth, and so does the
-    gradient of a shift behind it; and a network without shifts is homogeneous, it cannot tell a
-    faint edge from a strong one.
+    The authors shift inside the normaliser, w1 (BN(y) + beta), which gives the same functions with
+    bias = w1 beta. But w1 starts at 0 and stays near it for smoothing operators, and so does the
+    gradient of beta. A network without shifts is homogeneous, and cannot tell a faint edge from a
+    strong one.
 
-    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W), zero padding.
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W), zero-padded
     """
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
@@ -42,7 +40,7 @@ class AdaptiveNormConv(nn.Module):
         self.w0 = nn.Parameter(torch.ones(()))
         self.w1 = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        # Without momentum it averages over all batches it has seen.
+        # Without momentum, it averages the statistics of all batches.
         self.norm = nn.BatchNorm2d(out_channels, EPS, momentum=None, affine=False)
         with torch.no_grad():
             for channel in range(min(in_channels, out_channels)):
@@ -57,7 +55,7 @@ class AdaptiveNormConv(nn.Module):
         return self.w0 * y + self.w1 * normalised + self.bias[:, None, None]
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Return kernel and bias of the one convolution that this is with frozen statistics."""
+        """Return kernel and bias of the convolution that equals this layer in mode "frozen"."""
         gain = self.w1 * torch.rsqrt(self._running("var") + EPS)
         kernel = self.weight * (self.w0 + gain)[:, None, None, None]
         return kernel, self.bias - gain * self._running("mean")
@@ -70,12 +68,12 @@ class AdaptiveNormConv(nn.Module):
 
 
 class CAN(Network):
-    """The paper's network, its width, depth and dilations free.
+    """A context aggregation network of any width and depth.
 
     Parameters
     ----------
     width : channels of every hidden layer
-    dilations : one 3x3 layer each; the receptive field reaches their sum to each side
+    dilations : one for each 3x3 layer. Their sum is the halo
 
     Shape: see `Network`
 
@@ -97,7 +95,7 @@ class CAN(Network):
             AdaptiveNormConv(channels, width, dilation)
             for channels, dilation in zip(inputs, dilations, strict=True)
         )
-        self.to_rgb = nn.Conv2d(width, 3, 1)
+        self.to_rgb = nn.Conv2d(width, COLOURS, 1)
         nn.init.xavier_uniform_(self.to_rgb.weight)
         nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
         self.width = width
@@ -110,39 +108,39 @@ class CAN(Network):
         output: Tensor = self.to_rgb(x)
         return output
 
-    def set_norm_mode(self, mode: NormMode) -> "CAN":
-        """Choose what the normalisers normalise by; see `NormMode`."""
+    def set_norm_mode(self, mode: NormMode) -> Self:
+        """Set the statistics of all normalisers; see `NormMode`."""
         for layer in self.norm_convs:
             layer.norm_mode = mode
         return self
 
     @property
     def norm_convs(self) -> list[AdaptiveNormConv]:
-        """The 3x3 layers in order."""
+        """The 3x3 layers, in order."""
         return cast(list[AdaptiveNormConv], list(self.layers))
 
     @property
     def halo(self) -> int:  # type: ignore[override]
-        """How many pixels to each side a result can depend on."""
+        """The number of pixels to each side that an output pixel can depend on."""
         return sum(self.dilations)
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        """Multiply-adds a pixel, the normalisers folded."""
+        """Multiply-adds for a pixel, with folded normalisers."""
         hidden = 9 * self.width * (COLOURS + self.width * (len(self.dilations) - 1))
-        return hidden + 3 * self.width
+        return hidden + COLOURS * self.width
 
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
-        """How many values a pixel has at once: a layer's input and its output."""
+        """The most values in memory for a pixel: a layer's input and its output."""
         return 2 * self.width
 
 
 def can24() -> CAN:
-    """Return the paper's CAN24: nine layers, width 24, reach 128 pixels to each side."""
+    """Return the paper's CAN24: nine layers, width 24, halo 128 px."""
     return CAN(24, CAN24_DILATIONS)
 
 
 def can32() -> CAN:
-    """Return the paper's CAN32: ten layers, width 32, reach 256 pixels to each side."""
+    """Return the paper's CAN32: ten layers, width 32, halo 256 px."""
     return CAN(32, CAN32_DILATIONS)

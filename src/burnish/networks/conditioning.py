@@ -1,12 +1,11 @@
-"""Sliders: what parameter values change about a network, learnt beside it.
+"""ParamConditioning: modulates a network by the values of the operator's parameters (its sliders).
 
-At the values that hold unless others are said, nothing is changed. Away from them every layer has
-other gains and shifts (feature-wise linear modulation, Perez et al. 2018,
-https://doi.org/10.1609/aaai.v32i1.11671), and layers of few numbers, the fine ones, other kernels:
-to theirs is added a weighted sum of a few that are learnt (after Fan et al. 2018, whose kernels are
-linear in the parameter). A value is the same everywhere in a picture, so it does not enter as
-planes of pixels: with values that are given all this is constant, and vanishes into the
-convolutions.
+At the parameters' defaults nothing is changed. At other values every layer has other gains and
+shifts (feature-wise linear modulation, Perez et al. 2018,
+https://doi.org/10.1609/aaai.v32i1.11671), and small layers also have other kernels: a linear
+combination of a few learned kernels is added (after Fan et al. 2018, whose kernels are linear in
+the parameter). As the values are the same for the whole image, all changes are constant for given
+values and can be folded into the convolutions.
 """
 
 from collections.abc import Sequence
@@ -19,23 +18,25 @@ from burnish.params import Param
 
 EMBED_DIM = 32
 DELTA_RANK = 3
-# Layers of more numbers than this, the coarse ones, keep their kernels.
+# Layers with more weights than this, the coarse ones, keep their kernels.
 MAX_DELTA_NUMEL = 10_000
 EPS = 1e-6
 
 
 class ParamConditioning(nn.Module):
-    """Changes of a network's layers.
+    """Computes the changes of some layers. Untrained, and at the defaults, all are zero.
 
     Parameters
     ----------
-    params : whose values it takes, in order
-    layers : what they change
-    film_only : further layers that they change, but for their kernels
+    params : the parameters whose values are the input, in order
+    layers : the layers that are modulated
+    film_only : further layers that are modulated, but whose kernels stay
 
-    Shape: values (1, params, 1, 1) in their own units -> for each layer, the steady ones last, a
-    gain and a shift to add, (1, channels, 1, 1), and a kernel to add, or None
+    Shape: values (1, params, 1, 1) in their own units -> for each layer and then for each of
+    `film_only`, a gain and a shift to add, (1, channels, 1, 1), and a kernel to add, or None
     """
+
+    defaults: Tensor
 
     def __init__(
         self,
@@ -52,14 +53,11 @@ class ParamConditioning(nn.Module):
         self.widths = [layer.out_channels for layer in (*layers, *film_only)]
         self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1, bias=False)
         nn.init.zeros_(self.to_film.weight)
+        has_delta = [layer.weight.numel() <= MAX_DELTA_NUMEL for layer in layers]
+        self.has_delta = has_delta + [False] * len(film_only)
         self.deltas = nn.ModuleList(
-            KernelDelta(layer) for layer in layers if layer.weight.numel() <= MAX_DELTA_NUMEL
+            KernelDelta(layer) for layer, delta in zip(layers, has_delta, strict=True) if delta
         )
-        self.has_delta = [layer.weight.numel() <= MAX_DELTA_NUMEL for layer in layers] + [
-            False
-        ] * len(film_only)
-
-    defaults: Tensor
 
     def forward(self, values: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         embedding = self._embed(values) - self._embed(self.defaults)
@@ -69,7 +67,7 @@ class ParamConditioning(nn.Module):
             zip(
                 torch.split(gains, self.widths, dim=1),
                 torch.split(shifts, self.widths, dim=1),
-                [next(deltas)(embedding) if bent else None for bent in self.has_delta],
+                [next(deltas)(embedding) if has_delta else None for has_delta in self.has_delta],
                 strict=True,
             )
         )
@@ -80,9 +78,9 @@ class ParamConditioning(nn.Module):
 
 
 class KernelDelta(nn.Module):
-    """What is added to a layer's kernel: a weighted sum of a few kernels. Starts as none.
+    """A linear combination of a few kernels that is added to a layer's kernel. It starts as zero.
 
-    Shape: code (1, C, 1, 1) -> as the layer's kernel
+    Shape: embedding (1, C, 1, 1) -> the shape of the layer's kernel
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
@@ -95,28 +93,37 @@ class KernelDelta(nn.Module):
         self.kernel_shape = tuple(layer.weight.shape)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        kernel: Tensor = self.basis(self.coefficients(embedding)).reshape(self.kernel_shape)
-        return kernel
+        delta: Tensor = self.basis(self.coefficients(embedding)).reshape(self.kernel_shape)
+        return delta
 
+    @torch.no_grad()
     def rescale(self, factors: Tensor) -> None:
-        """Multiply each of the few kernels by its factor, and its weight by the inverse.
+        """Multiply each basis kernel by its factor, and divide its coefficients by it.
 
-        Shape: factors (kernels,), none of them zero
+        Parameters
+        ----------
+        factors : (DELTA_RANK,), none of them zero
         """
-        with torch.no_grad():
-            self.basis.weight.mul_(factors.view(1, -1, 1, 1))
-            self.coefficients.weight.div_(factors.view(-1, 1, 1, 1))
+        self.basis.weight.mul_(factors.view(1, -1, 1, 1))
+        self.coefficients.weight.div_(factors.view(-1, 1, 1, 1))
 
 
 class ParamNormaliser(nn.Module):
-    """Parameter values, each brought to [-1, 1] along its own scale, linear or logarithmic.
+    """Maps each parameter's range to [-1, 1], along its linear or logarithmic scale.
+
+    Shape: (N, params, 1, 1) -> the same
 
     Examples
     --------
     >>> p = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
-    >>> ParamNormaliser([p])(torch.tensor([0.002, 0.02, 0.2]).view(3, 1, 1, 1)).flatten().round(decimals=4)
+    >>> values = torch.tensor([0.002, 0.02, 0.2]).view(3, 1, 1, 1)
+    >>> ParamNormaliser([p])(values).flatten().round(decimals=4)
     tensor([-1.,  0.,  1.])
     """
+
+    linear: Tensor
+    log: Tensor
+    offset: Tensor
 
     def __init__(self, params: Sequence[Param]) -> None:
         super().__init__()
@@ -130,10 +137,6 @@ class ParamNormaliser(nn.Module):
                 rows.append((slope, 0.0, -1 - slope * param.low))
         for name, column in zip(("linear", "log", "offset"), zip(*rows, strict=True), strict=True):
             self.register_buffer(name, torch.tensor(column).view(1, -1, 1, 1))
-
-    linear: Tensor
-    log: Tensor
-    offset: Tensor
 
     def forward(self, values: Tensor) -> Tensor:
         logarithm = torch.log(values.clamp_min(EPS))

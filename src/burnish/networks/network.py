@@ -1,36 +1,40 @@
-"""Network: what every student states about itself, whatever it is made of."""
+"""Network: the base class of all networks, with the properties that a model's card states."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
-# "instance": each picture is normalised by its own statistics, also when the network is applied:
-#            what the code of the paper's authors does. Such a network cannot be tiled.
-# "batch":   by the statistics of the batch, while running averages are kept: how training starts.
-# "frozen":  by the running averages, which makes the normaliser part of the convolution: how
-#            training ends, and what is shipped.
+# The statistics by which normalisers normalise:
+# "instance": those of each image, also in use, as in the code of the CAN paper's authors. Such a
+#             network cannot be tiled.
+# "batch": those of the batch, while running averages are kept, at the beginning of a training.
+# "frozen": the running averages, which makes the normaliser part of the convolution, at the end of
+#           a training and in model files.
 NormMode = Literal["instance", "batch", "frozen"]
 
-# What a network's parameters begin with that only change it away from its sliders' defaults.
+COLOURS = 3
+
+# Name prefix of the conditioning parameters. They have no effect at the sliders' defaults.
 CONDITIONING_PREFIX = "conditioning."
 
 
 class Network(nn.Module):
-    """A function from picture to picture that looks near, and says how near.
+    """A function from image to image with a bounded receptive field.
 
     Attributes
     ----------
-    size_multiple : height and width have to be multiples of this, px
-    halo : how many pixels to each side a result can depend on
-    macs_per_pixel : multiply-adds a pixel, rounded up
-    peak_activations_per_pixel : most values a pixel has at once, the picture apart, rounded up
-    num_sliders : how many parameter values it takes with each picture
-    thumbnail_size : side of the small version of the whole picture that it takes, px; 0 for none. With
-        it, it takes where in the whole its blocks of `size_multiple` pixels lie
+    size_multiple : height and width must be multiples of this, px
+    halo : the number of pixels to each side that an output pixel can depend on
+    macs_per_pixel : multiply-adds for a pixel, rounded up
+    peak_activations_per_pixel : the most values in memory for a pixel, except for the image
+        itself, rounded up
+    num_sliders : the number of parameter values that are inputs
+    thumbnail_size : side of the image's thumbnail that is an input, px; 0 for none. With it, the
+        coordinates of each block of `size_multiple` pixels are an input
 
-    Shape: image (N, 3, H, W) RGB in [0, 1]; then, where it takes them, `params` (1, sliders, 1, 1)
-    in their own units, `thumbnail_size` (N, 3, side, side) and `places` (N, H / multiple, W / multiple,
-    2), see `burnish.runtime.coords` -> (N, 3, H, W)
+    Shape: image (N, 3, H, W) RGB in [0, 1], then `context_inputs`: `params`
+    (1, num_sliders, 1, 1) in their own units, `thumbnail` (N, 3, S, S), and `coords`
+    (N, H / size_multiple, W / size_multiple, 2), see `burnish.runtime.coords` -> (N, 3, H, W)
     """
 
     size_multiple: int = 1
@@ -40,25 +44,24 @@ class Network(nn.Module):
     num_sliders: int = 0
     thumbnail_size: int = 0
 
-    def set_norm_mode(self, mode: NormMode) -> "Network":
-        """Choose what normalisers normalise by; a network without any has nothing to choose."""
+    def set_norm_mode(self, mode: NormMode) -> Self:
+        """Set the statistics of all normalisers; does nothing for a network without any."""
         return self
 
     def set_trainable(self, *, sliders: bool) -> None:
-        """Choose what gradients go to: what the sliders change, or everything else."""
+        """Make either the conditioning parameters trainable or all others."""
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name.startswith(CONDITIONING_PREFIX) == sliders)
 
     @property
     def context_inputs(self) -> list[str]:
-        """The names of what it takes beside the image, in order."""
-        return ["params"] * bool(self.num_sliders) + ["thumbnail", "coords"] * bool(
-            self.thumbnail_size
-        )
+        """The names of the inputs after the image, in order."""
+        names = ["params"] * bool(self.num_sliders)
+        return names + ["thumbnail", "coords"] * bool(self.thumbnail_size)
 
     @property
     def coords_block(self) -> int:
-        """The side of the blocks that it asks the places of, px; 0 where it sees no thumbnail."""
+        """Side of the blocks whose coordinates are an input, px; 0 without a thumbnail."""
         return self.size_multiple if self.thumbnail_size else 0
 
     def __call__(self, image: Tensor, *context: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The networks that can be trained, as one literal; importing it costs nothing."""
+"""The networks by name. Importing this module does not import PyTorch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Where the function lies that builds a network, and with what.
+    """A network's constructor and its arguments.
 
-    ``supports_conditioning``: whether it can take parameter values and a thumbnail with each picture.
-    ``supports_grey``: whether it can be told that all results are grey.
-    ``train_defaults``: what has been found to train it well, where that differs from what others need.
+    Attributes
+    ----------
+    factory : ``module:function``
+    supports_conditioning : it can have sliders and global context
+    supports_grey : its output can be made grey
+    train_defaults : fields of `TrainConfig` that suit it better than their defaults
     """
 
     description: str
@@ -33,7 +36,7 @@ _UNET_TRAIN_DEFAULTS = {"batch": 8, "crop": 128, "optimiser": "muon", "max_lr": 
 
 NETWORKS = {
     "fast": NetworkSpec(
-        "U-shaped, half resolution and below, 7 k multiply-adds a pixel",
+        "U-Net at half resolution and below, 7 k multiply-adds per pixel",
         "burnish.networks.unet:UNet",
         {"widths": (32, 32, 48, 64), "down": (0, 1, 2, 2), "up": (0, 2, 2)},
         supports_conditioning=True,
@@ -41,7 +44,7 @@ NETWORKS = {
         train_defaults=_UNET_TRAIN_DEFAULTS,
     ),
     "best": NetworkSpec(
-        "U-shaped, wider and deeper, 19 k multiply-adds a pixel",
+        "wider and deeper U-Net, 19 k multiply-adds per pixel",
         "burnish.networks.unet:UNet",
         {"widths": (48, 48, 64, 64), "down": (0, 2, 2, 2), "up": (1, 2, 2)},
         supports_conditioning=True,
@@ -49,10 +52,11 @@ NETWORKS = {
         train_defaults=_UNET_TRAIN_DEFAULTS,
     ),
     "can24": NetworkSpec(
-        "the paper's, at full resolution, 37 k multiply-adds a pixel", "burnish.networks.can:can24"
+        "Chen et al.'s CAN24 at full resolution, 37 k multiply-adds per pixel",
+        "burnish.networks.can:can24",
     ),
     "can32": NetworkSpec(
-        "the paper's larger one, 75 k multiply-adds a pixel", "burnish.networks.can:can32"
+        "Chen et al.'s CAN32, 75 k multiply-adds per pixel", "burnish.networks.can:can32"
     ),
 }
 DEFAULT_NETWORK = "fast"
@@ -61,17 +65,18 @@ DEFAULT_NETWORK = "fast"
 def build(
     name: str, sliders: Sequence[Param] = (), global_context: bool = False, grey: bool = False
 ) -> "Network":
-    """Return a new network, untrained.
+    """Return a new network with random weights.
 
     Parameters
     ----------
-    sliders : parameters whose values it is to take with each picture
-    global_context : whether it is to take a small version of the whole picture
-    grey : whether its results are to be grey, for a network that can be told
+    name : a key of `NETWORKS`
+    sliders : parameters whose values are inputs
+    global_context : a thumbnail of the whole image is an input
+    grey : the output is grey, if the network supports that
 
     Raises
     ------
-    UsageError : the network takes neither
+    UsageError : the network supports neither sliders nor global context
 
     Examples
     --------
@@ -79,20 +84,18 @@ def build(
     128
     """
     spec = NETWORKS[name]
-    module, _, function = spec.factory.partition(":")
-    factory = getattr(import_module(module), function)
     arguments = dict(spec.arguments)
     if spec.supports_conditioning:
         arguments |= {"sliders": tuple(sliders), "global_context": global_context}
     elif sliders or global_context:
-        supporting = [name for name, other in NETWORKS.items() if other.supports_conditioning]
+        supporting = [name for name, spec in NETWORKS.items() if spec.supports_conditioning]
         raise UsageError(
             "--network",
-            expected=f"{' or '.join(supporting)} for sliders or a thumbnail",
-            got=name,
-            remedy="choose one of them, or leave sliders and thumbnail out",
+            f"{name} supports neither sliders nor global context",
+            f"choose {' or '.join(supporting)}, or leave these out",
         )
     if grey and spec.supports_grey:
         arguments["grey"] = True
-    network: Network = factory(**arguments)
+    module, _, function = spec.factory.partition(":")
+    network: Network = getattr(import_module(module), function)(**arguments)
     return network

@@ -1,8 +1,8 @@
-"""Glance: a look at the whole picture, small, for operators that look far.
+"""ThumbnailEncoder: modulates a network by global features of the image.
 
-A histogram or the colour of haze is the same everywhere in a picture. A few numbers, made from a
-thumbnail once, scale and shift the channels of every layer (feature-wise linear modulation, Perez
-et al. 2018, https://doi.org/10.1609/aaai.v32i1.11671), the same for every tile.
+A histogram or the colour of haze is the same for the whole image. It is computed once from a
+thumbnail, and then scales and shifts the channels of every layer, equally in every tile
+(feature-wise linear modulation, Perez et al. 2018, https://doi.org/10.1609/aaai.v32i1.11671).
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# A histogram of colours, in the soft bins of rectifiers, is what most global decisions need.
+# The number of soft bins of the learned colour histogram.
 _BINS = 32
-EMBED_DIM = 32
+_EMBED_DIM = 32
 
 
 class ThumbnailEncoder(nn.Module):
-    """Gains and shifts of a network's layers, from a thumbnail: its colours, and what lies where.
+    """Computes a gain and a shift for each channel of some layers. Untrained, all are zero.
 
     Parameters
     ----------
-    layers : what they change
+    layers : the layers that are modulated
 
-    Shape: (N, 3, S, S) RGB in [0, 1], S a multiple of 8 -> for each layer a gain and a shift to
+    Shape: (N, 3, S, S) RGB in [0, 1], S a multiple of 8 -> for each layer, a gain and a shift to
     add, (N, channels, 1, 1)
     """
 
@@ -35,14 +35,14 @@ class ThumbnailEncoder(nn.Module):
         self.spatial_branch = nn.Sequential(
             nn.Conv2d(3, 16, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(16, EMBED_DIM, 3, stride=2, padding=1),
+            nn.Conv2d(16, _EMBED_DIM, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(EMBED_DIM, EMBED_DIM, 3, stride=2, padding=1),
+            nn.Conv2d(_EMBED_DIM, _EMBED_DIM, 3, stride=2, padding=1),
             nn.ReLU(),
         )
-        self.fuse = nn.Conv2d(2 * _BINS + 2 * EMBED_DIM, EMBED_DIM, 1)
+        self.fuse = nn.Conv2d(2 * _BINS + 2 * _EMBED_DIM, _EMBED_DIM, 1)
         self.widths = [layer.out_channels for layer in layers]
-        self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1)
+        self.to_film = nn.Conv2d(_EMBED_DIM, 2 * sum(self.widths), 1)
         nn.init.zeros_(self.to_film.weight)
         nn.init.zeros_(self.to_film.bias)  # type: ignore[arg-type]
 

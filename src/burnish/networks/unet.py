@@ -1,41 +1,261 @@
-"""UNet: the students that ship, U-shaped networks that run at half resolution and below.
+"""UNet: the U-shaped networks of the bundled models, at half resolution and below.
 
-A photo at half resolution, each 2 x 2 block in the channels, costs a quarter of the convolutions
-and loses nothing. Coarser levels see far for little. What comes out is a gain and an offset for
-every pixel and colour: detail need not pass through the layers to be kept, strengthened or taken
-away. Both are changes to an identity path, so that a network which has learnt nothing does no harm.
-Space to depth, and back, as in Shi et al. 2016 (https://doi.org/10.1109/CVPR.2016.207).
+After Ronneberger et al. 2015 (https://doi.org/10.1007/978-3-319-24574-4_28), with additive skip
+connections. The image is rearranged by space to depth (Shi et al. 2016,
+https://doi.org/10.1109/CVPR.2016.207): each 2 x 2 block becomes channels, which loses nothing and
+costs a quarter of the convolutions. The output is a gain and an offset for every pixel and colour,
+so that detail need not pass through the layers. Untrained, the network is the identity.
+
+A photo is larger than the receptive field. For global context, a second, small U-Net processes a
+thumbnail of the whole photo, and its features are sampled at the position of each deepest cell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
+from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from burnish.networks.unet_backbone import UNetBackbone
+from burnish.networks.conditioning import ParamConditioning
+from burnish.networks.network import COLOURS, Network
+from burnish.networks.thumbnail_encoder import ThumbnailEncoder
 from burnish.params import Param
+from burnish.runtime.area_resize import THUMBNAIL_SIZE
 
-COLOURS = 3
+# Negative slope of the leaky ReLU. With plain ReLU, whole levels died in long trainings.
+_NEGATIVE_SLOPE = 0.1
+
+# The U-Net of the thumbnail. It is small, because all its weights are in the model file.
+_CONTEXT_WIDTHS, _CONTEXT_DOWN, _CONTEXT_UP = (24, 32, 40), (0, 1, 1), (1, 1)
+_CONTEXT_CELL = 2
+# Multiply-adds of a bilinear sample.
+_GRID_SAMPLE_MACS = 4
+
+_Conv = Callable[[nn.Conv2d, Tensor], Tensor]
 
 
-class UNet(UNetBackbone):
-    """A trunk on space-to-depth features that gives each pixel's gain and offset.
+class UNetBackbone(Network):
+    """The convolutions of a U-Net on cells, which are squares of pixels. Untrained, it gives zero.
+
+    Subclasses define `forward`, which maps an image to cells, calls `forward_cells`, and maps the
+    result back.
 
     Parameters
     ----------
-    factor : the side of the blocks that go into channels, px
+    in_channels, out_channels : channels at level 0
+    cell : side of the cells of level 0, px
+    widths : channels of each level. Each level has half the resolution of the one before
+    down : the number of 3x3 convolutions of each level in the encoder
+    up : their number in the decoder, for each level but the deepest
+    sliders : parameters whose values are inputs
+    global_context : a thumbnail of the whole image is an input
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        cell: int,
+        widths: Sequence[int],
+        down: Sequence[int],
+        up: Sequence[int],
+        sliders: Sequence[Param] = (),
+        global_context: bool = False,
+    ) -> None:
+        super().__init__()
+        self.head = _conv3x3(in_channels, widths[0])
+        self.down = nn.ModuleList(
+            nn.ModuleList(_conv3x3(width, width) for _ in range(count))
+            for width, count in zip(widths, down, strict=True)
+        )
+        self.downsample = nn.ModuleList(
+            _conv3x3(fine, coarse, stride=2) for fine, coarse in pairwise(widths)
+        )
+        self.upsample = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths)
+        )
+        self.up = nn.ModuleList(
+            nn.ModuleList(_conv3x3(width, width) for _ in range(count))
+            for width, count in zip(widths[:-1], up, strict=True)
+        )
+        self.tail = _conv3x3(widths[0], out_channels)
+        nn.init.zeros_(self.tail.weight)
+        self.cell = cell
+        self.widths = tuple(widths)
+        self.num_sliders = len(sliders)
+        self.thumbnail_size = THUMBNAIL_SIZE if global_context else 0
+        # The layers that sliders and thumbnail modulate; the context's are modulated by sliders.
+        self.conv_layers = [
+            layer for layer, _ in self._layers_with_level() if layer.kernel_size == (3, 3)
+        ]
+        self.context_layers: list[nn.Conv2d] = []
+        if global_context:
+            self.global_context = UNetBackbone(
+                in_channels=COLOURS * _CONTEXT_CELL**2,
+                out_channels=widths[-1],
+                cell=_CONTEXT_CELL,
+                widths=_CONTEXT_WIDTHS,
+                down=_CONTEXT_DOWN,
+                up=_CONTEXT_UP,
+            )
+            self.context_layers = self.global_context.conv_layers
+            self.thumbnail_encoder = ThumbnailEncoder(self.conv_layers)
+        if sliders:
+            self.conditioning = ParamConditioning(sliders, self.conv_layers, self.context_layers)
+
+    def forward_cells(self, x: Tensor, *context: Tensor) -> Tensor:
+        """Run the modulated convolutions, (N, in_channels, h, w) -> (N, out_channels, h, w).
+
+        Parameters
+        ----------
+        context : the inputs after the image, see `Network.context_inputs`
+        """
+        inputs = dict(zip(self.context_inputs, context, strict=True))
+        by_params: dict[nn.Conv2d, tuple[Tensor, Tensor, Tensor | None]] = {}
+        by_thumbnail: dict[nn.Conv2d, tuple[Tensor, Tensor]] = {}
+        if self.num_sliders:
+            layers = (*self.conv_layers, *self.context_layers)
+            by_params = dict(zip(layers, self.conditioning(inputs["params"]), strict=True))
+        if self.thumbnail_size:
+            films = self.thumbnail_encoder(inputs["thumbnail"])
+            by_thumbnail = dict(zip(self.conv_layers, films, strict=True))
+
+        def conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
+            return _modulated_conv(layer, x, by_params.get(layer), by_thumbnail.get(layer))
+
+        def sample_context() -> Tensor:
+            cells = F.pixel_unshuffle(inputs["thumbnail"], _CONTEXT_CELL)
+            features = self.global_context.forward_features(cells, conv)
+            coords = inputs["coords"]
+            return F.grid_sample(features, coords, padding_mode="border", align_corners=False)
+
+        return self.forward_features(x, conv, sample_context if self.thumbnail_size else None)
+
+    def forward_features(
+        self, x: Tensor, conv: _Conv, sample_context: Callable[[], Tensor] | None = None
+    ) -> Tensor:
+        """Run the convolutions, each by calling `conv`.
+
+        Parameters
+        ----------
+        sample_context : returns global features that are added at the deepest level
+        """
+        x = conv(self.head, x)
+        skips = []
+        for level, layers in enumerate(_levels(self.down)):
+            if level:
+                x = conv(cast(nn.Conv2d, self.downsample[level - 1]), x)
+            if sample_context and level == len(self.widths) - 1:
+                x = x + sample_context()
+            x = _leaky_relu(x)
+            for layer in layers:
+                x = _leaky_relu(conv(layer, x))
+            skips.append(x)
+        skips.pop()
+        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+            x = F.interpolate(self.upsample[level](x), scale_factor=2.0, mode="nearest")
+            x = _leaky_relu(x + skips.pop())
+            for layer in layers:
+                x = _leaky_relu(conv(layer, x))
+        return conv(self.tail, x)
+
+    def source_cells(self, pixel: int) -> tuple[int, int]:
+        """Return the first and last cell of the result that an output pixel depends on."""
+        return pixel // self.cell, pixel // self.cell
+
+    @property
+    def size_multiple(self) -> int:  # type: ignore[override]
+        """Side of the deepest level's cells, px."""
+        return self._cell_size(len(self.widths) - 1)
+
+    @property
+    def halo(self) -> int:  # type: ignore[override]
+        """The number of pixels to each side that an output pixel can depend on."""
+        halo = 0
+        for pixel in range(self.size_multiple):
+            first, last = self._input_cells(*self.source_cells(pixel))
+            halo = max(halo, pixel - self.cell * first, self.cell * (last + 1) - 1 - pixel)
+        return halo
+
+    @property
+    def macs_per_pixel(self) -> int:  # type: ignore[override]
+        """Multiply-adds for a pixel, with folded gains and shifts, rounded up."""
+        sides = [(layer, self._cell_size(level)) for layer, level in self._layers_with_level()]
+        macs = [Fraction(layer.weight.numel(), side**2) for layer, side in sides]
+        if self.thumbnail_size:
+            macs.append(_GRID_SAMPLE_MACS * self.per_pixel(self.widths[-1], len(self.widths) - 1))
+        return ceil(sum(macs, Fraction(0)))
+
+    def per_pixel(self, channels: int, level: int = 0) -> Fraction:
+        """Return the number of values per pixel of so many channels at a level."""
+        return Fraction(channels, self._cell_size(level) ** 2)
+
+    def peak_activations(self) -> Fraction:
+        """Return the most values in memory per pixel: input and output of a layer, and skips."""
+        sizes = [self.per_pixel(width, level) for level, width in enumerate(self.widths)]
+        end_sizes = self.per_pixel(self.head.in_channels), self.per_pixel(self.tail.out_channels)
+        peaks = [end_size + sizes[0] for end_size in end_sizes]
+        skips = Fraction(0)
+        for level, layers in enumerate(_levels(self.down)):
+            if level:
+                skips += sizes[level - 1]
+                peaks.append(skips + sizes[level])
+            samples_context = self.thumbnail_size and level == len(sizes) - 1
+            if layers or samples_context:
+                peaks.append(skips + 2 * sizes[level])
+        for level in reversed(range(len(self.up))):
+            upsampled = sizes[level] / 4
+            peaks.append(skips + sizes[level + 1] + upsampled)
+            peaks.append(skips + upsampled + sizes[level])
+            skips -= sizes[level]
+        return max(peaks)
+
+    def _input_cells(self, first: int, last: int) -> tuple[int, int]:
+        """Return the first and last input cell that a range of output cells depends on."""
+        first, last = first - 1, last + 1  # the tail
+        for layers in _levels(self.up):
+            first, last = (first - len(layers)) // 2, (last + len(layers)) // 2
+        for level, layers in reversed(list(enumerate(_levels(self.down)))):
+            first, last = first - len(layers), last + len(layers)
+            if level:  # downsample
+                first, last = 2 * first - 1, 2 * last + 1
+        return first - 1, last + 1  # the head
+
+    def _cell_size(self, level: int) -> int:
+        return self.cell << level
+
+    def _layers_with_level(self) -> list[tuple[nn.Conv2d, int]]:
+        """Return every convolution with its level, in the order in which they run."""
+        layers_with_level = [(self.head, 0)]
+        for level, layers in enumerate(_levels(self.down)):
+            if level:
+                layers_with_level.append((cast(nn.Conv2d, self.downsample[level - 1]), level))
+            layers_with_level += [(layer, level) for layer in layers]
+        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+            layers_with_level.append((cast(nn.Conv2d, self.upsample[level]), level + 1))
+            layers_with_level += [(layer, level) for layer in layers]
+        return [*layers_with_level, (self.tail, 0)]
+
+
+class UNet(UNetBackbone):
+    """A U-Net that computes a gain and an offset for each value of the image.
+
+    Parameters
+    ----------
+    factor : side of the blocks that become channels, px
     widths, down, up, sliders, global_context : see `UNetBackbone`
-    grey : whether the result is grey: the mean of its three colours in each
+    grey : each output pixel is grey, the mean of its three colours
 
     Shape: see `Network`
 
     Examples
     --------
     >>> network = UNet(widths=(16, 32), down=(1, 2), up=(1,))
-    >>> network.multiple, network.halo, network.macs_per_pixel
+    >>> network.size_multiple, network.halo, network.macs_per_pixel
     (4, 21, 3920)
     """
 
@@ -56,8 +276,8 @@ class UNet(UNetBackbone):
             block_channels, 2 * block_channels, factor, widths, down, up, sliders, global_context
         )
         self.grey = grey
-        # Of the colours at each place in a block. Behind the spread blocks it would be fewer
-        # multiply-adds, but at full resolution, where moving pixels takes longer than that.
+        # The kernel that averages the colours of each pixel in a block. After depth to space it
+        # would need fewer multiply-adds, but more time, because of the full resolution.
         mean = torch.full((COLOURS, COLOURS), 1 / COLOURS).kron(torch.eye(factor**2))
         self.register_buffer("mean", mean[:, :, None, None], persistent=False)
 
@@ -71,13 +291,43 @@ class UNet(UNetBackbone):
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        """Multiply-adds a pixel, gains and shifts folded, rounded up."""
+        """Multiply-adds for a pixel, with folded gains and shifts, rounded up."""
         return super().macs_per_pixel + (COLOURS**2 * self.cell**2 if self.grey else 0)
 
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
-        """Most values a pixel has at once, rounded up.
-
-        The blocks wait for the trunk; in the end for gain and offset, which are cut from one.
-        """
+        """The most values in memory for a pixel, rounded up."""
+        # The blocks are kept during the convolutions, and for the split into gain and offset.
         return ceil(COLOURS + max(self.peak_activations(), Fraction(4 * COLOURS)))
+
+
+def _leaky_relu(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, _NEGATIVE_SLOPE)
+
+
+def _modulated_conv(
+    layer: nn.Conv2d,
+    x: Tensor,
+    param_change: tuple[Tensor, Tensor, Tensor | None] | None,
+    thumbnail_change: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    """Run a layer with an added kernel, gain and shift."""
+    changes = [change[:2] for change in (param_change, thumbnail_change) if change is not None]
+    delta = param_change[2] if param_change is not None else None
+    kernel = layer.weight if delta is None else layer.weight + delta
+    y = F.conv2d(x, kernel, layer.bias, layer.stride, layer.padding)
+    if not changes:
+        return y
+    gains, shifts = zip(*changes, strict=True)
+    return y * (1 + sum(gains)) + sum(shifts)
+
+
+def _levels(levels: nn.ModuleList) -> list[list[nn.Conv2d]]:
+    return [list(cast(Iterable[nn.Conv2d], layers)) for layers in levels]
+
+
+def _conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    layer = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
