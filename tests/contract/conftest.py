@@ -1,4 +1,4 @@
-"""Running a model file in tiles whose size and halo are chosen, for whoever asks what they do."""
+"""Run a model file in tiles of a chosen size and halo."""
 
 from collections.abc import Callable
 
@@ -11,43 +11,44 @@ from burnish.runtime.area_resize import area_resize
 from burnish.runtime.conditioning import context_tensors
 from burnish.runtime.coords import normalised_coords
 from burnish.runtime.session_cache import get_session
-from burnish.runtime.tiles import TileGrid, clip_to_image, core_offset, plan_tiles
+from burnish.runtime.tiles import TileGrid, plan_tiles
 
-InTiles = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
+RunTiled = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
 
 @pytest.fixture(scope="session")
-def in_tiles() -> InTiles:
-    """Return a function from file, pixels, px a tile and halo to the result and the tiles' number.
+def run_tiled() -> RunTiled:
+    """Return a function from file, pixels, px per tile and halo to output and number of tiles.
 
-    A limit of 0 makes the smallest tiles there are.
+    0 px per tile means the smallest possible tiles.
     """
 
-    def run(file: ModelFile, pixels: np.ndarray, limit: int, halo: int) -> tuple[np.ndarray, int]:
-        frame = TileGrid(*pixels.shape[:2], halo, file.card.size_multiple)
-        result = np.empty_like(pixels)
+    def run(
+        file: ModelFile, pixels: np.ndarray, max_pixels: int, halo: int
+    ) -> tuple[np.ndarray, int]:
+        size = pixels.shape[:2]
+        grid = TileGrid(*size, halo, file.card.size_multiple)
+        output = np.empty_like(pixels)
         side = file.card.thumbnail_size
-        given = context_tensors(file.card, {}, area_resize(pixels, side) if side else None)
-        started = get_session(file, "cpu", 1, context=given)
-        cut = plan_tiles(frame, max(limit, frame.min_pixels))
-        for tile in cut:
-            source = pixels[clip_to_image(frame, tile.padded).slices]
-            inside = clip_to_image(frame, tile.core)
-            where = normalised_coords(tile.padded, pixels.shape[:2], frame.size_multiple)[
-                np.newaxis
-            ]
-            told = (where,) if file.card.coords else ()
-            out = result[inside.slices]
-            started.run(source, tile.padded.size, out, core_offset(tile), *told)
-        return result.clip(0, 1), len(cut)
+        context = context_tensors(file.card, {}, area_resize(pixels, side) if side else None)
+        session = get_session(file, "cpu", 1, context=context)
+        tiles = plan_tiles(grid, max(max_pixels, grid.min_pixels))
+        for tile in tiles:
+            coords = None
+            if file.card.coords:
+                coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
+            out = output[grid.clip(tile.core).slices]
+            source = pixels[grid.clip(tile.padded).slices]
+            session.run(source, tile.padded.size, out, tile.core_offset, coords)
+        return output.clip(0, 1), len(tiles)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def short() -> Callable[[Card], int]:
-    """Return a function to a halo that is too short.
+def insufficient_halo() -> Callable[[Card], int]:
+    """Return a function from a card to the largest halo that loses a part of what is needed.
 
-    One pixel less where any pixel may start a tile, else so much that a block less is seen.
+    One pixel less is enough if tiles may start at any pixel; otherwise a whole block has to go.
     """
     return lambda card: card.halo - (1 if card.size_multiple == 1 else 2 * card.size_multiple - 1)

@@ -1,4 +1,4 @@
-"""Model files made with onnx alone: blurs whose answers are known."""
+"""Model files made with onnx alone: blurs whose output is known."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,33 +10,38 @@ from onnx import TensorProto, helper, numpy_helper
 
 from burnish.modelfile.card import Card
 
-Make = Callable[..., Path]
+WriteModel = Callable[..., Path]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Return a function that writes a model: mean over a square, times a gain."""
+def write_model(tmp_path: Path) -> WriteModel:
+    """Return a function that writes a model: the mean over a square, times a gain."""
 
-    def make(
-        name: str = "blur", *, halo: int = 1, gain: float = 1, channels: int = 3, claim: int = 0
+    def write_model(
+        name: str = "blur",
+        *,
+        halo: int = 1,
+        gain: float = 1,
+        channels: int = 3,
+        stated_halo: int = 0,
     ) -> Path:
         side = 2 * halo + 1
         spread = np.zeros((channels, 3, 1, 1), np.float32)
         spread[np.arange(channels), np.arange(channels) % 3] = 1
         mean = np.zeros((3, channels, side, side), np.float32)
         mean[np.arange(3), np.arange(3)] = gain / side**2
-        ends = [
-            helper.make_tensor_value_info(end, TensorProto.FLOAT, ["batch", 3, "height", "width"])
-            for end in ("image", "result")
-        ]
+        image, result = (
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, "height", "width"])
+            for name in ("image", "result")
+        )
         graph = helper.make_graph(
             [
                 helper.make_node("Conv", ["image", "spread"], ["wide"]),
                 helper.make_node("Conv", ["wide", "mean"], ["result"], pads=[halo] * 4),
             ],
             name,
-            ends[:1],
-            ends[1:],
+            [image],
+            [result],
             [numpy_helper.from_array(spread, "spread"), numpy_helper.from_array(mean, "mean")],
         )
         card = Card(
@@ -46,7 +51,7 @@ def make(tmp_path: Path) -> Make:
             paper=None,
             params=(),
             network="blur",
-            halo=claim or halo,
+            halo=stated_halo or halo,
             size_multiple=1,
             macs_per_pixel=3 * channels * (side**2 + 1),
             peak_activations_per_pixel=channels + 3,
@@ -62,4 +67,4 @@ def make(tmp_path: Path) -> Make:
         onnx.save(model, path)
         return path
 
-    return make
+    return write_model

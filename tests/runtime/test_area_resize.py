@@ -1,4 +1,4 @@
-"""Thumbnails: against the mean over areas by its definition, and against Pillow's."""
+"""Area resize against its definition by brute force, and against Pillow's box filter."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from burnish.runtime.area_resize import THUMBNAIL_SIZE, area_resize, area_resize
 SIZES = [(1, 1), (1, 9), (3, 2), (7, 7), (8, 8), (16, 40), (17, 23), (64, 63), (5, 97)]
 
 
-def picture(height: int, width: int) -> np.ndarray:
+def random_image(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height * 100 + width).random((height, width, 3), np.float32)
 
 
 def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
-    """The mean over each square's area, pixel by pixel, each by the share that lies inside."""
+    """Return the mean over each square, where each pixel is weighted by its area in the square."""
     height, width = pixels.shape[:2]
     result = np.zeros((side, side, 3))
     for i in range(side):
@@ -35,16 +35,16 @@ def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("side", [1, 3, 8])
-def test_each_pixel_is_the_mean_over_its_area(height, width, side):
-    pixels = picture(height, width)
+def test_area_resize_equals_the_mean_over_areas(height, width, side):
+    pixels = random_image(height, width)
     result = area_resize(pixels, side)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, area_means(pixels, side), atol=1e-6)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 2), (3, 5), (7, 1)])
-def test_whole_factors_are_pillow_s_box(rows, columns):
-    pixels = picture(16 * rows, 16 * columns)
+def test_integer_factor_equals_box_filter_of_pillow(rows, columns):
+    pixels = random_image(16 * rows, 16 * columns)
     result = area_resize(pixels, 16)
     for channel in range(3):
         plane = Image.fromarray(pixels[..., channel])
@@ -53,8 +53,8 @@ def test_whole_factors_are_pillow_s_box(rows, columns):
 
 
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (301, 457)])
-def test_the_mean_is_kept(height, width):
-    pixels = picture(height, width)
+def test_mean_is_preserved(height, width):
+    pixels = random_image(height, width)
     result = area_resize(pixels, THUMBNAIL_SIZE)
     means = pixels.mean(axis=(0, 1), dtype=np.float64)
     np.testing.assert_allclose(result.mean(axis=(0, 1), dtype=np.float64), means, atol=2e-6)
@@ -63,49 +63,49 @@ def test_the_mean_is_kept(height, width):
 
 
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (301, 457), (1, 4001)])
-def test_one_colour_stays_that_colour(height, width):
+def test_constant_image_stays_constant(height, width):
     pixels = np.empty((height, width, 3), np.float32)
     pixels[:] = 0, 0.3, 1
     result = area_resize(pixels, THUMBNAIL_SIZE)
     np.testing.assert_allclose(result, np.broadcast_to(pixels[:1, :1], result.shape), atol=1e-6)
 
 
-def test_a_picture_of_that_size_comes_back_as_it_is():
-    pixels = picture(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+def test_image_of_the_target_size_is_unchanged():
+    pixels = random_image(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
     np.testing.assert_array_equal(area_resize(pixels, THUMBNAIL_SIZE), pixels)
 
 
-def test_fewer_pixels_are_repeated():
-    pixels = picture(2, 4)
+def test_smaller_image_is_repeated():
+    pixels = random_image(2, 4)
     np.testing.assert_allclose(area_resize(pixels, 8), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7)
 
 
-def test_turning_and_mirroring_go_through():
-    pixels = picture(37, 52)
-    small = area_resize(pixels, 8)
-    turned = area_resize(np.ascontiguousarray(np.rot90(pixels)), 8)
-    np.testing.assert_allclose(turned, np.rot90(small), atol=1e-6)
-    np.testing.assert_allclose(area_resize(pixels[:, ::-1], 8), small[:, ::-1], atol=1e-6)
+def test_resize_commutes_with_rotation_and_mirroring():
+    pixels = random_image(37, 52)
+    thumbnail = area_resize(pixels, 8)
+    rotated = area_resize(np.ascontiguousarray(np.rot90(pixels)), 8)
+    np.testing.assert_allclose(rotated, np.rot90(thumbnail), atol=1e-6)
+    np.testing.assert_allclose(area_resize(pixels[:, ::-1], 8), thumbnail[:, ::-1], atol=1e-6)
 
 
-def test_the_picture_is_left_alone():
-    pixels = picture(20, 30)
+def test_input_is_not_modified():
+    pixels = random_image(20, 30)
     before = pixels.copy()
     area_resize(pixels, 8)
     np.testing.assert_array_equal(pixels, before)
 
 
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (301, 457)])
-def test_read_row_by_row_it_is_the_same_bit_for_bit(height, width):
-    pixels = picture(height, width)
-    asked = []
+def test_area_resize_rows_equals_area_resize_bit_for_bit(height, width):
+    pixels = random_image(height, width)
+    ranges = []
 
-    def read(top, bottom):
-        asked.append((top, bottom))
+    def read_rows(top, bottom):
+        ranges.append((top, bottom))
         return pixels[top:bottom].copy()
 
     np.testing.assert_array_equal(
-        area_resize_rows(read, height, width, 64), area_resize(pixels, 64)
+        area_resize_rows(read_rows, height, width, 64), area_resize(pixels, 64)
     )
-    assert max(bottom - top for top, bottom in asked) <= 64
-    assert [top for top, _ in asked] == [0, *(bottom for _, bottom in asked[:-1])]
+    assert max(bottom - top for top, bottom in ranges) <= 64
+    assert [top for top, _ in ranges] == [0, *(bottom for _, bottom in ranges[:-1])]

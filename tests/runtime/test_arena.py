@@ -1,4 +1,4 @@
-"""The memory of ONNX Runtime's sessions: one tile's serves the next, of any size and model."""
+"""The arena of ONNX Runtime: memory of one tile is reused for the next, of any size and model."""
 
 import subprocess
 import sys
@@ -7,44 +7,44 @@ from pathlib import Path
 
 import pytest
 
-Make = Callable[..., Path]
+WriteModel = Callable[..., Path]
 
-# Pages that come from the system, and those that stay, both counted in bytes.
-FAULTS = """
+# Prints the bytes of fresh pages of three runs, and the growth of resident memory.
+SCRIPT = """
 import resource, sys
 from pathlib import Path
 import numpy as np
 from burnish.runtime.model import Model
 
-def fresh(model, pixels):
+def fresh_bytes(model, pixels):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     model(pixels)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize()
 
-def resident():
+def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 one, other = (Model.open(path, threads=1) for path in sys.argv[1:])
 pixels = np.random.default_rng(0).random((1000, 1000, 3), dtype=np.float32)
 one(pixels[:16, :16])
-start = resident()
-print(fresh(one, pixels), fresh(one, pixels), fresh(other, pixels[:700].copy()))
+start = resident_bytes()
+print(fresh_bytes(one, pixels), fresh_bytes(one, pixels), fresh_bytes(other, pixels[:700].copy()))
 for rows in range(1000, 300, -70):
     for model in (one, other):
         model(pixels[:rows].copy())
-print(resident() - start)
+print(resident_bytes() - start)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and counts pages as Linux does")
-def test_memory_serves_again(make: Make) -> None:
-    paths = [str(make(name, channels=48)) for name in ("blur", "another")]
-    command = [sys.executable, "-c", FAULTS, *paths]
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_reused_by_the_next_run(write_model: WriteModel) -> None:
+    paths = [str(write_model(name, channels=48)) for name in ("blur", "another")]
+    command = [sys.executable, "-c", SCRIPT, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    first, second, another, kept = map(int, done.stdout.split())
-    work = 4 * 48 * 1000 * 1000
-    assert first > work
-    # What numpy takes for tile and result comes fresh each time: some 3 channels, a few times.
-    assert second < work / 2
-    assert another < work / 2
-    assert kept < 2 * work
+    first, second, other, growth = map(int, done.stdout.split())
+    tile_bytes = 4 * 48 * 1000 * 1000
+    assert first > tile_bytes
+    # NumPy allocates tile and output anew: 3 channels, a few times.
+    assert second < tile_bytes / 2
+    assert other < tile_bytes / 2
+    assert growth < 2 * tile_bytes

@@ -1,4 +1,4 @@
-"""Other engines than ONNX Runtime: the same pictures, and what is said where one is not there."""
+"""OpenVINO against ONNX Runtime, and engines that are unknown or not installed."""
 
 import sys
 from collections import Counter
@@ -22,57 +22,63 @@ from burnish.runtime.conditioning import bind_constants, context_tensors
 from burnish.runtime.model import Model
 from burnish.runtime.session_cache import get_session
 
-Make = Callable[..., Path]
+WriteModel = Callable[..., Path]
 
-openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+needs_openvino = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="openvino is not installed"
+)
+both_engines = pytest.mark.parametrize(
+    "engine", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)]
+)
 
 
-def picture(height: int, width: int) -> np.ndarray:
+def random_image(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height * width).random((height, width, 3), dtype=np.float32)
 
 
-def opened(path: Path | str, engine: str) -> Model:
+def open_model(path: Path | str, engine: str) -> Model:
     return Model.open(path, device="cpu", threads=1, engine=engine)
 
 
-@openvino
+@needs_openvino
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 2), (64, 130)])
-def test_openvino_gives_what_onnx_runtime_gives(slider_model: Path, height, width) -> None:
-    """Within the rounding of float32: in bfloat16 it would be a hundred times farther off."""
-    pixels = picture(height, width)
-    fast = opened(slider_model, "openvino")
-    assert (fast.engine, fast.device) == ("openvino", "cpu")
-    given = {"lambda": 0.05, "kappa": 3}
-    expected = opened(slider_model, "onnxruntime")(pixels, given)
-    np.testing.assert_allclose(fast(pixels, given), expected, rtol=0, atol=1e-5)
+def test_openvino_equals_onnx_runtime(slider_model: Path, height: int, width: int) -> None:
+    """The tolerance is that of float32; bfloat16 would differ a hundred times more."""
+    pixels = random_image(height, width)
+    model = open_model(slider_model, "openvino")
+    assert (model.engine, model.device) == ("openvino", "cpu")
+    params = {"lambda": 0.05, "kappa": 3}
+    expected = open_model(slider_model, "onnxruntime")(pixels, params)
+    np.testing.assert_allclose(model(pixels, params), expected, rtol=0, atol=1e-5)
 
 
-@openvino
+@needs_openvino
 @pytest.mark.parametrize("network", ["fast", "best"])
-def test_openvino_runs_every_kind_of_student(network: str, card_of, tmp_path: Path) -> None:
+def test_openvino_runs_every_registered_network(network: str, card_of, tmp_path: Path) -> None:
     torch.manual_seed(0)
     built = build(network).eval()
     with torch.no_grad():
-        for parameter in built.parameters():  # new students leave a picture as it is
+        for parameter in built.parameters():  # A new network is an identity.
             parameter += 0.03 * torch.randn(parameter.shape)
     path = export(built, card_of(built, ()), tmp_path / "network.onnx")
-    pixels = picture(47, 70)
-    expected = opened(path, "onnxruntime")(pixels)
-    np.testing.assert_allclose(opened(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
+    pixels = random_image(47, 70)
+    expected = open_model(path, "onnxruntime")(pixels)
+    np.testing.assert_allclose(open_model(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
 
 
-@openvino
-def test_openvino_runs_a_network_that_ships() -> None:
-    pixels = picture(40, 56)
-    expected = opened("l0-smoothing", "onnxruntime")(pixels)
-    result = opened("l0-smoothing", "openvino")(pixels)
-    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+@needs_openvino
+def test_openvino_runs_a_bundled_model() -> None:
+    pixels = random_image(40, 56)
+    expected = open_model("l0-smoothing", "onnxruntime")(pixels)
+    output = open_model("l0-smoothing", "openvino")(pixels)
+    np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)
 
 
-class Residual(nn.Module):
-    """Blocks in channels go into a convolution and nowhere else."""
+class BlocksOnly(nn.Module):
+    """A residual network whose convolution is the only reader of the space-to-depth blocks."""
 
-    halo, multiple, macs_per_pixel, activations_per_pixel, thumbnail = 3, 2, 324, 6, 0
+    halo, size_multiple, macs_per_pixel, peak_activations_per_pixel = 3, 2, 324, 6
+    thumbnail_size = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,106 +90,106 @@ class Residual(nn.Module):
         return image + nn.functional.pixel_shuffle(self.layer(blocks), 2)
 
 
-@openvino
-def test_blocks_in_channels_keep_their_order_in_openvino(
+@needs_openvino
+def test_openvino_keeps_the_channel_order_of_blocks(
     card_of: Callable[..., Card], tmp_path: Path
 ) -> None:
-    """It fuses channels that one Gather puts in order into the next convolution, and wrongly."""
-    network = Residual()
-    path = export(network, card_of(network), tmp_path / "residual.onnx")
-    pixels = picture(24, 40)
-    expected = opened(path, "onnxruntime")(pixels)
+    """OpenVINO fuses a channel permutation by one Gather into the next convolution wrongly."""
+    network = BlocksOnly()
+    path = export(network, card_of(network), tmp_path / "blocks.onnx")
+    pixels = random_image(24, 40)
+    expected = open_model(path, "onnxruntime")(pixels)
     assert np.abs(expected - pixels).max() > 0.1
-    np.testing.assert_allclose(opened(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(open_model(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
 
 
-@openvino
-def test_openvino_is_given_what_holds_for_the_picture_worked_out(
-    slider_model: Path, tmp_path: Path
-) -> None:
-    """A gain and a shift for every layer would be computed again for every tile."""
+@needs_openvino
+def test_fold_constants_leaves_no_context_computation(slider_model: Path, tmp_path: Path) -> None:
+    """OpenVINO would compute the scale and shift of every layer again for every tile."""
     from burnish.runtime.openvino import _fold_constants
 
     file = read_model(slider_model)
-    given = context_tensors(file.card, {"lambda": 0.05}, picture(64, 64))
-    model = bind_constants(file.graph, given)
-    _fold_constants(model, tmp_path / "folded.onnx")
+    tensors = context_tensors(file.card, {"lambda": 0.05}, random_image(64, 64))
+    _fold_constants(bind_constants(file.graph, tensors), tmp_path / "folded.onnx")
     folded = onnx.load(tmp_path / "folded.onnx")
     assert {node.domain for node in folded.graph.node} <= {"", "ai.onnx"}
     count = Counter(node.op_type for node in folded.graph.node)
-    assert count["Mul"] == 1  # each pixel's own gain
+    assert count["Mul"] == 1  # The scale of each pixel.
     assert not {"Cast", "GlobalAveragePool", "Reshape", "ReduceMean"} & set(count)
 
 
-@openvino
-def test_tiles_are_the_whole_in_openvino(slider_model: Path) -> None:
-    model = opened(slider_model, "openvino")
-    pixels = picture(97, 131)
-    tiles: list[float] = []
-    given = {"lambda": 0.01}
-    tiled = model(pixels, given, memory=model.min_memory(97, 131), on_progress=tiles.append)
-    assert len(tiles) > 1
-    np.testing.assert_allclose(tiled, model(pixels, given), rtol=0, atol=1e-5)
+@needs_openvino
+def test_openvino_tiled_output_equals_the_whole(slider_model: Path) -> None:
+    model = open_model(slider_model, "openvino")
+    pixels = random_image(97, 131)
+    fractions: list[float] = []
+    params = {"lambda": 0.01}
+    memory = model.min_memory(97, 131)
+    tiled = model(pixels, params, memory=memory, on_progress=fractions.append)
+    assert len(fractions) > 1
+    np.testing.assert_allclose(tiled, model(pixels, params), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=openvino)])
-def test_results_stay_when_a_model_runs_again_also_at_once(engine: str) -> None:
-    model = opened("l0-smoothing", engine)
-    pictures = [picture(64 + 16 * number, 80) for number in range(6)]
-    alone = [model(pixels) for pixels in pictures]
-    kept = [result.copy() for result in alone]
+@both_engines
+def test_outputs_stay_valid_after_later_and_concurrent_runs(engine: str) -> None:
+    model = open_model("l0-smoothing", engine)
+    images = [random_image(64 + 16 * number, 80) for number in range(6)]
+    outputs = [model(pixels) for pixels in images]
+    copies = [output.copy() for output in outputs]
     with ThreadPoolExecutor(3) as pool:
-        at_once = list(pool.map(model, pictures))
-    for one, before, other in zip(alone, kept, at_once, strict=True):
-        np.testing.assert_array_equal(one, before)
-        np.testing.assert_array_equal(one, other)
+        concurrent_outputs = list(pool.map(model, images))
+    for output, copy, concurrent_output in zip(outputs, copies, concurrent_outputs, strict=True):
+        np.testing.assert_array_equal(output, copy)
+        np.testing.assert_array_equal(output, concurrent_output)
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=openvino)])
+@both_engines
 @pytest.mark.parametrize("name", ["pencil-drawing", "photographic-style"])
-def test_a_grey_result_is_the_same_in_all_colours(name: str, engine: str) -> None:
-    result = opened(name, engine)(picture(90, 70))
-    assert np.ptp(result) > 0.1
-    np.testing.assert_array_equal(result, result[..., :1].repeat(3, axis=2))
+def test_grey_output_has_three_equal_channels(name: str, engine: str) -> None:
+    output = open_model(name, engine)(random_image(90, 70))
+    assert np.ptp(output) > 0.1
+    np.testing.assert_array_equal(output, output[..., :1].repeat(3, axis=2))
 
 
-@openvino
+@needs_openvino
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_openvino_has_no_cuda(make: Make, device: str) -> None:
-    with pytest.raises(DeviceError, match=f"device {device}: expected cpu, where the engine"):
-        get_session(read_model(make()), device, None, "openvino")
+def test_openvino_on_cuda_raises_device_error(write_model: WriteModel, device: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        get_session(read_model(write_model()), device, None, "openvino")
+    assert caught.value.where == f"device {device}"
 
 
-@openvino
-def test_openvino_says_in_one_line_what_it_does_not_take(
-    make: Make, capfd: pytest.CaptureFixture[str]
+@needs_openvino
+def test_openvino_error_is_one_line_and_nothing_is_printed(
+    write_model: WriteModel, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ready = get_session(read_model(make()), "cpu", 1, "openvino")
-    with pytest.raises(ModelError, match="a result for 5 x 4 px") as caught:
-        ready.run(np.zeros((4, 5, 2), np.float32), (4, 5), np.empty((4, 5, 3), np.float32))
+    session = get_session(read_model(write_model()), "cpu", 1, "openvino")
+    with pytest.raises(ModelError, match="5 x 4 px") as caught:
+        session.run(np.zeros((4, 5, 2), np.float32), (4, 5), np.empty((4, 5, 3), np.float32))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_engine_that_is_not_installed_names_its_extra(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+def test_engine_that_is_not_installed_raises_error_with_its_extra(
+    write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
-    path = make("absent", gain=0.3)  # of which no session is kept
-    with pytest.raises(MissingLibraryError, match=r"engine openvino: .*its extra 'openvino'"):
-        opened(path, "openvino")
-    assert opened(path, "onnxruntime").engine == "onnxruntime"
+    monkeypatch.setitem(sys.modules, "openvino", None)  # Imports of it fail from here on.
+    path = write_model("absent", gain=0.3)  # No session of this model is cached.
+    with pytest.raises(MissingLibraryError, match="extra 'openvino'") as caught:
+        open_model(path, "openvino")
+    assert caught.value.where == "engine openvino"
+    assert open_model(path, "onnxruntime").engine == "onnxruntime"
 
 
 @pytest.mark.parametrize("engine", ["tensorrt", "", "OpenVINO"])
-def test_unknown_engine_is_wrong_usage(make: Make, engine: str) -> None:
-    with pytest.raises(UsageError, match="engine: expected onnxruntime or openvino, got"):
-        opened(make(), engine)
+def test_unknown_engine_raises_usage_error(write_model: WriteModel, engine: str) -> None:
+    with pytest.raises(UsageError, match="onnxruntime or openvino"):
+        open_model(write_model(), engine)
 
 
-def test_sessions_are_kept_by_engine(make: Make) -> None:
-    pytest.importorskip("openvino")
-    file = read_model(make())
-    kept = get_session(file, "cpu", 1, "openvino")
-    assert kept is get_session(file, "cpu", 1, "openvino")
-    assert kept is not get_session(file, "cpu", 1)
+@needs_openvino
+def test_sessions_are_cached_by_engine(write_model: WriteModel) -> None:
+    file = read_model(write_model())
+    session = get_session(file, "cpu", 1, "openvino")
+    assert session is get_session(file, "cpu", 1, "openvino")
+    assert session is not get_session(file, "cpu", 1)

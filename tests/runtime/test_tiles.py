@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from burnish.errors import UsageError
 from burnish.runtime.pixel_layout import pack, unpack
-from burnish.runtime.tiles import TileGrid, clip_to_image, core_offset, plan_tiles
+from burnish.runtime.tiles import TileGrid, plan_tiles
 
-frames = st.builds(
+grids = st.builds(
     TileGrid,
     height=st.integers(1, 150),
     width=st.integers(1, 150),
@@ -16,102 +16,100 @@ frames = st.builds(
 )
 
 
-def brute_force(frame: TileGrid, pixels: np.ndarray) -> np.ndarray:
-    """The largest value within the halo of each pixel's block, over the continued picture."""
-    below, right = frame.padded_height - frame.height, frame.padded_width - frame.width
-    full = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
-    return local_maximum(full, frame)[: frame.height, : frame.width]
+def whole_maximum(grid: TileGrid, pixels: np.ndarray) -> np.ndarray:
+    """Return the maximum within the halo of each pixel's block, over the padded image."""
+    below, right = grid.padded_height - grid.height, grid.padded_width - grid.width
+    padded = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
+    return local_maximum(padded, grid)[: grid.height, : grid.width]
 
 
-def local_maximum(full: np.ndarray, frame: TileGrid) -> np.ndarray:
-    result = np.empty_like(full)
-    step, halo = frame.size_multiple, frame.halo
-    for top in range(0, full.shape[0], step):
-        for left in range(0, full.shape[1], step):
-            near = full[
-                max(0, top - halo) : top + step + halo, max(0, left - halo) : left + step + halo
+def local_maximum(pixels: np.ndarray, grid: TileGrid) -> np.ndarray:
+    output = np.empty_like(pixels)
+    block, halo = grid.size_multiple, grid.halo
+    for top in range(0, pixels.shape[0], block):
+        for left in range(0, pixels.shape[1], block):
+            neighbourhood = pixels[
+                max(0, top - halo) : top + block + halo, max(0, left - halo) : left + block + halo
             ]
-            result[top : top + step, left : left + step] = near.max(axis=(0, 1))
-    return result
+            output[top : top + block, left : left + block] = neighbourhood.max(axis=(0, 1))
+    return output
 
 
-def run(
-    frame: TileGrid, pixels: np.ndarray, limit: int, seen: TileGrid | None = None
+def tiled_maximum(
+    grid: TileGrid, pixels: np.ndarray, max_pixels: int, filter_grid: TileGrid | None = None
 ) -> np.ndarray:
-    """Run the local maximum in tiles; `seen` is the frame that it really looks at."""
-    result = np.full_like(pixels, np.nan)
-    for tile in plan_tiles(frame, limit):
-        part = pixels[clip_to_image(frame, tile.padded).slices]
-        image = pack(part, tile.padded.size)[0].transpose(1, 2, 0)
-        made = local_maximum(image, seen or frame).transpose(2, 0, 1)[np.newaxis]
-        inside = clip_to_image(frame, tile.core)
-        unpack(made, 1, result[inside.slices], *core_offset(tile))
-    return result
+    """Compute the local maximum in tiles; its halo is that of `filter_grid` [default: `grid`]."""
+    output = np.full_like(pixels, np.nan)
+    for tile in plan_tiles(grid, max_pixels):
+        source = pixels[grid.clip(tile.padded).slices]
+        image = pack(source, tile.padded.size)[0].transpose(1, 2, 0)
+        maximum = local_maximum(image, filter_grid or grid).transpose(2, 0, 1)[np.newaxis]
+        unpack(maximum, 1, output[grid.clip(tile.core).slices], *tile.core_offset)
+    return output
 
 
 @settings(deadline=None, max_examples=60)
-@given(frame=frames, extra=st.integers(0, 4000), seed=st.integers(0, 9))
-def test_tiles_together_are_the_whole(frame: TileGrid, extra: int, seed: int) -> None:
-    pixels = np.random.default_rng(seed).random((frame.height, frame.width, 3), dtype=np.float32)
-    result = run(frame, pixels, frame.min_pixels + extra)
-    np.testing.assert_array_equal(result, brute_force(frame, pixels))
+@given(grid=grids, extra=st.integers(0, 4000), seed=st.integers(0, 9))
+def test_tiled_output_equals_the_whole(grid: TileGrid, extra: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).random((grid.height, grid.width, 3), dtype=np.float32)
+    output = tiled_maximum(grid, pixels, grid.min_pixels + extra)
+    np.testing.assert_array_equal(output, whole_maximum(grid, pixels))
 
 
 @settings(deadline=None, max_examples=200)
-@given(frame=frames, extra=st.integers(0, 4000))
-def test_plan_covers_each_pixel_once_within_the_limit(frame: TileGrid, extra: int) -> None:
-    limit = frame.min_pixels + extra
-    covered = np.zeros((frame.padded_height, frame.padded_width), int)
-    for tile in plan_tiles(frame, limit):
-        inside, source = tile.core, tile.padded
-        covered[inside.top : inside.bottom, inside.left : inside.right] += 1
-        assert source.area <= limit
-        for edge in (source.top, source.bottom, source.left, source.right):
-            assert edge % frame.size_multiple == 0
-        for near, far, end in (
-            (source.top, source.bottom, frame.padded_height),
-            (source.left, source.right, frame.padded_width),
-        ):
-            assert 0 <= near < far <= end
-    assert (covered == 1).all()
+@given(grid=grids, extra=st.integers(0, 4000))
+def test_plan_covers_each_pixel_once_within_the_limit(grid: TileGrid, extra: int) -> None:
+    max_pixels = grid.min_pixels + extra
+    coverage = np.zeros((grid.padded_height, grid.padded_width), int)
+    for tile in plan_tiles(grid, max_pixels):
+        padded = tile.padded
+        coverage[tile.core.slices] += 1
+        assert padded.area <= max_pixels
+        for edge in (padded.top, padded.bottom, padded.left, padded.right):
+            assert edge % grid.size_multiple == 0
+        assert 0 <= padded.top < padded.bottom <= grid.padded_height
+        assert 0 <= padded.left < padded.right <= grid.padded_width
+    assert (coverage == 1).all()
 
 
 @settings(deadline=None, max_examples=100)
-@given(frame=frames, extra=st.integers(0, 4000), data=st.data())
-def test_plan_goes_on_below_finished_rows(frame: TileGrid, extra: int, data: st.DataObject) -> None:
-    blocks = frame.padded_height // frame.size_multiple
-    top = frame.size_multiple * data.draw(st.integers(0, blocks - 1))
-    limit = frame.min_pixels + extra
-    tiles = plan_tiles(frame, limit, top)
+@given(grid=grids, extra=st.integers(0, 4000), data=st.data())
+def test_plan_from_a_row_covers_the_rows_below(
+    grid: TileGrid, extra: int, data: st.DataObject
+) -> None:
+    blocks = grid.padded_height // grid.size_multiple
+    top = grid.size_multiple * data.draw(st.integers(0, blocks - 1))
+    max_pixels = grid.min_pixels + extra
+    tiles = plan_tiles(grid, max_pixels, top)
     assert min(tile.core.top for tile in tiles) == top
-    assert sum(tile.core.area for tile in tiles) == frame.padded_width * (frame.padded_height - top)
-    assert max(tile.padded.area for tile in tiles) <= limit
+    area = grid.padded_width * (grid.padded_height - top)
+    assert sum(tile.core.area for tile in tiles) == area
+    assert max(tile.padded.area for tile in tiles) <= max_pixels
 
 
-def test_one_pixel_less_of_halo_is_not_exact() -> None:
+def test_halo_of_one_pixel_less_is_not_exact() -> None:
     pixels = np.random.default_rng(0).random((60, 70, 3), dtype=np.float32)
-    right, short = TileGrid(60, 70, 5, 1), TileGrid(60, 70, 4, 1)
-    whole = brute_force(right, pixels)
-    np.testing.assert_array_equal(run(right, pixels, 900, seen=right), whole)
-    assert (run(short, pixels, 900, seen=right) != whole).any()
+    exact, too_small = TileGrid(60, 70, 5, 1), TileGrid(60, 70, 4, 1)
+    whole = whole_maximum(exact, pixels)
+    np.testing.assert_array_equal(tiled_maximum(exact, pixels, 900), whole)
+    assert (tiled_maximum(too_small, pixels, 900, filter_grid=exact) != whole).any()
 
 
-def test_picture_within_the_limit_is_one_tile() -> None:
+def test_image_within_the_limit_is_one_tile() -> None:
     (tile,) = plan_tiles(TileGrid(40, 50, 128, 1), 2000)
     assert tile.core == tile.padded
     assert tile.padded.area == 2000
 
 
-def test_large_picture_wastes_little() -> None:
-    frame = TileGrid(8000, 12000, 128, 1)
-    tiles = plan_tiles(frame, 4_000_000)
+def test_large_image_has_little_overhead_and_equal_tiles() -> None:
+    tiles = plan_tiles(TileGrid(8000, 12000, 128, 1), 4_000_000)
     assert sum(tile.padded.area for tile in tiles) < 1.35 * 8000 * 12000
-    sizes = [tile.core.area for tile in tiles]
-    assert min(sizes) > 0.99 * max(sizes)
+    areas = [tile.core.area for tile in tiles]
+    assert min(areas) > 0.99 * max(areas)
 
 
-def test_limit_below_the_smallest_is_refused() -> None:
-    frame = TileGrid(1000, 1000, 10, 1)
-    assert frame.min_pixels == 900
-    with pytest.raises(UsageError, match="at least 900 px, got 899 px; allow more memory"):
-        plan_tiles(frame, 899)
+def test_limit_below_min_pixels_raises_usage_error() -> None:
+    grid = TileGrid(1000, 1000, 10, 1)
+    assert grid.min_pixels == 900
+    with pytest.raises(UsageError, match="at least 900 px, got 899 px"):
+        plan_tiles(grid, 899)
