@@ -23,8 +23,8 @@ from measure import circumstances
 from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
+from burnish.detection.coco import ObjectsFile
 from burnish.detection.instances import Instances
-from burnish.detection.objects_file import ObjectsFile
 from burnish.photo import Photo
 from burnish.regions import refine
 from burnish.regions.edges import Edges

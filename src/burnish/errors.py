@@ -159,15 +159,14 @@ EXTRAS = {
     "PyOpenColorIO": "operators",
     "av": "video",
     "cv2": "operators",
-    "faster_coco_eval": "regions",
     "numba": "operators",
     "openvino": "openvino",
-    "pymatting": "operators",
     "rawpy": "raw",
     "scipy": "operators",
     "skimage": "operators",
     "onnxscript": "train",
     "torch": "train",
+    "timm": "regions",
     "torchvision": "regions",
 }
 

@@ -1,83 +1,69 @@
-"""Edge agreement and mask scoring against their definitions, by brute force."""
+"""The edge loss and the IoU of masks against their definitions, by brute force."""
+
+import copy
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("torchvision", reason="torchvision is not installed")
+pytest.importorskip("timm", reason="timm is not installed")
+
+from burnish.detection.training.heads import edge_loss, mask_iou  # noqa: E402
 
 
-def test_edge_agreement_is_its_definition():
-    from burnish.detection.training.edge_loss import edge_loss
-
-    random = np.random.default_rng(0)
-    one, other = random.random((2, 3, 9, 11))
-    across = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+def test_edge_loss_equals_its_definition():
+    first, second = np.random.default_rng(0).random((2, 3, 9, 11))
+    sobel_x = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
     total, count = 0.0, 0
-    for index in range(3):
-        for kernel in (across, across.T):
-            for row in range(7):
-                for column in range(9):
-                    part = slice(row, row + 3), slice(column, column + 3)
-                    ours = (one[index][part] * kernel).sum()
-                    theirs = (other[index][part] * kernel).sum()
-                    total, count = total + (ours - theirs) ** 2, count + 1
-    measured = edge_loss(torch.tensor(one), torch.tensor(other)).item()
-    assert measured == pytest.approx(total / count, rel=1e-6)
+    for index, row, column in np.ndindex(3, 7, 9):
+        window = slice(row, row + 3), slice(column, column + 3)
+        for kernel in (sobel_x, sobel_x.T):
+            difference = ((first[index][window] - second[index][window]) * kernel).sum()
+            total, count = total + difference**2, count + 1
+    loss = edge_loss(torch.tensor(first), torch.tensor(second)).item()
+    assert loss == pytest.approx(total / count, rel=1e-6)
 
 
-def test_mask_overlap_counts_what_lies_outside_the_box():
-    from burnish.detection.training.mask_iou import mask_iou
-
+def test_mask_iou_counts_the_object_outside_the_box():
     random = np.random.default_rng(1)
-    whole = np.zeros((56, 56), bool)
-    whole[10:50, 5:45] = random.random((40, 40)) < 0.8
-    box = np.array([0, 0, 28, 28])  # of the object, a part
+    true = np.zeros((56, 56), bool)
+    true[10:50, 5:45] = random.random((40, 40)) < 0.8
+    box = np.array([0, 0, 28, 28])  # holds a part of the object
     predicted = random.random((28, 28)) < 0.5
-    inside = np.zeros_like(whole)
-    inside[:28, :28] = predicted
-    expected = (inside & whole).sum() / (inside | whole).sum()
-    measured = mask_iou(
+    pasted = np.zeros_like(true)
+    pasted[:28, :28] = predicted
+    expected = (pasted & true).sum() / (pasted | true).sum()
+    iou = mask_iou(
         torch.tensor(predicted)[None].float(),
-        torch.tensor(whole[:28, :28])[None].float(),
+        torch.tensor(true[:28, :28])[None].float(),
         torch.tensor(box)[None].float(),
-        torch.tensor([float(whole.sum())]),
+        torch.tensor([float(true.sum())]),
     )
-    assert measured.item() == pytest.approx(expected, rel=1e-5)
+    assert iou.item() == pytest.approx(expected, rel=1e-5)
 
 
-def losses(network, edges):
-    network.roi_heads.edges = edges
+def losses(network):
     image = torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0))
     masks = torch.zeros(1, 96, 96, dtype=torch.uint8)
     masks[0, 20:70, 30:80] = 1
     target = {"boxes": torch.tensor([[30.0, 20, 80, 70]]), "labels": torch.tensor([1])}
-    torch.manual_seed(0)
-    network.train()
-    try:
-        with torch.random.fork_rng():
-            return network([image], [target | {"masks": masks}])
-    finally:
-        network.eval()
-        network.roi_heads.edges = 0.0
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return network([image], [target | {"masks": masks}])
 
 
-def test_switches_add_their_losses(untrained):
-    import copy
-
-    network = copy.deepcopy(untrained)
-    assert set(losses(network, 0.0)) == {
-        *("objectness", "proposal", "class", "box", "mask", "quality")
-    }
-    assert losses(network, 0.5)["edges"] > 0
-    network.roi_heads.add(None)
-    assert "quality" not in losses(network, 0.0)
+def test_options_add_their_losses(detector_network):
+    network = copy.deepcopy(detector_network).train()
+    heads = network.roi_heads
+    assert set(losses(network)) == {"objectness", "proposal", "class", "box", "mask", "mask_iou"}
+    heads.configure(heads.mask_iou_head, edge_loss_weight=0.5)
+    assert losses(network)["edges"] > 0
+    heads.configure(None)
+    assert set(losses(network)) == {"objectness", "proposal", "class", "box", "mask"}
 
 
-def test_a_picture_without_objects_has_finite_losses(untrained):
-    import copy
-
-    network = copy.deepcopy(untrained).train()
+def test_losses_are_finite_without_objects(detector_network):
+    network = copy.deepcopy(detector_network).train()
     target = {
         "boxes": torch.zeros(0, 4),
         "labels": torch.zeros(0, dtype=torch.int64),

@@ -1,4 +1,4 @@
-"""The detectors that ship: small, and what their cards say is true."""
+"""The bundled detectors: their size, their cards, and their metrics."""
 
 from pathlib import Path
 
@@ -7,20 +7,19 @@ import pytest
 
 from burnish.detection import coco, detector_file
 from burnish.detection.detect import MaskRCNN
-from burnish.photo import Photo
-from burnish.runtime import model_registry as shelf
+from burnish.detection.instances import MASK_THRESHOLD
 
-SHIPPED = sorted(detector_file.BUNDLED.glob("*.onnx"))
+DETECTORS = sorted(detector_file.BUNDLED.glob("*.onnx"))
 COCO = Path(__file__).parents[3] / "shared" / "coco"
 
 
-def test_the_default_is_there():
-    assert detector_file.DEFAULT in {path.stem for path in SHIPPED}
+def test_default_detector_is_bundled():
+    assert detector_file.DEFAULT in {path.stem for path in DETECTORS}
     assert MaskRCNN.open().card.name == detector_file.DEFAULT
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_small_and_with_a_full_card(path):
+@pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
+def test_bundled_detector_is_small_and_documented(path):
     assert path.stat().st_size < 15e6
     card = detector_file.read(path).card
     assert card.name == path.stem
@@ -28,41 +27,31 @@ def test_small_and_with_a_full_card(path):
     assert card.calibration.dataset
     assert card.licence != "unstated"
     assert card.description != "Not stated."
-    assert path.stem not in shelf.model_names()
 
 
-def photographs():
+@pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee"])
+def test_object_in_the_centre_is_detected(path, name):
+    """A cat, a person and a cup, each large and in the centre of its photo."""
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
-    for name in ("chelsea", "astronaut", "coffee"):
-        yield name, getattr(data, name)().astype(np.float32) / 255
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_finds_what_fills_a_photo(path):
-    """A cat, a person and a cup: each in the middle of its photo, and large."""
-    detector = MaskRCNN.open(path)
-    for name, pixels in photographs():
-        found = detector.predict(pixels)
-        height, width = pixels.shape[:2]
-        middle = (slice(height // 3, 2 * height // 3), slice(width // 3, 2 * width // 3))
-        covered = max((found.mask(i) >= 0.5)[middle].mean() for i in range(min(5, len(found))))
-        assert covered > 0.5, name
+    pixels = getattr(data, name)().astype(np.float32) / 255
+    instances = MaskRCNN.open(path).predict(pixels)
+    height, width = pixels.shape[:2]
+    centre = slice(height // 3, 2 * height // 3), slice(width // 3, 2 * width // 3)
+    masks = [instances.mask(index) >= MASK_THRESHOLD for index in range(min(5, len(instances)))]
+    assert max(mask[centre].mean() for mask in masks) > 0.5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_measured_as_the_card_says(path):
-    pytest.importorskip("faster_coco_eval", reason="faster-coco-eval is not installed")
+@pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
+def test_metrics_equal_those_of_the_card(path):
     source = COCO / "instances_val2017.json"
     if not source.is_file():
-        pytest.skip("the photos that it was judged on are not here")
-    from burnish.detection.training.evaluate import evaluate_detections, run_detector
+        pytest.skip("COCO's photos are not here")
+    from burnish.detection.training.evaluate import evaluate_detector
 
     detector = MaskRCNN.open(path, device="cpu")
-    photos = coco.read_dataset(source, COCO / "val2017")
-    measured = evaluate_detections(run_detector(detector, photos), photos, detector.card)
-    said = [each for each in detector.card.metrics if each.dataset == measured.dataset]
-    assert len(said) == 1
-    np.testing.assert_allclose(measured.mask, said[0].mask, atol=2e-3)
-    np.testing.assert_allclose(measured.box, said[0].box, atol=2e-3)
-    assert Photo.size_of(photos.images[0].path) == photos.images[0].size
+    metrics = evaluate_detector(detector, coco.read_dataset(source, COCO / "val2017"))
+    (expected,) = [m for m in detector.card.metrics if m.dataset == metrics.dataset]
+    np.testing.assert_allclose(metrics.mask, expected.mask, atol=2e-3)
+    np.testing.assert_allclose(metrics.box, expected.box, atol=2e-3)

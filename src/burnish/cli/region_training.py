@@ -152,11 +152,8 @@ def evaluate(
 
     loaded = MaskRCNN.open(detector, device=device, threads=threads)
     datasets = [read_dataset(*pair) for pair in _pair_files(coco, images, "--coco", "--images")]
-    metrics = []
     with ConsoleProgress() as progress:
-        for dataset in datasets:
-            progress.start(f"evaluating on {dataset.source.name}", len(dataset.images))
-            metrics.append(evaluate_detector(loaded, dataset, progress.advance))
+        metrics = [evaluate_detector(loaded, dataset, progress) for dataset in datasets]
     if json_output:
         typer.echo(json.dumps([metric.model_dump() for metric in metrics], indent=2))
         return
@@ -204,7 +201,6 @@ def synthesize(
 
     loaded = read_cut_outs(cut_outs, [*(classes or []), other_class], other_class)
     with ConsoleProgress() as progress:
-        progress.start("compositing", count)
         path = synthesize_dataset(
             loaded,
             backgrounds,
@@ -212,7 +208,7 @@ def synthesize(
             count=count,
             size=(width, height),
             seed=seed,
-            on_progress=progress.advance,
+            progress=progress,
         )
     typer.echo(path)
 
@@ -231,10 +227,10 @@ def explain(
     """Show the steps of a detection on a page: anchors, proposals, boxes and masks."""
     from burnish.detection.detect import MaskRCNN
     from burnish.detection.training.explain import write_explanation
-    from burnish.files import check_absent, check_no_input
+    from burnish.files import check_absent, check_not_input
 
     check_absent(output, overwrite=overwrite)
-    check_no_input(output, [photo, Path(detector)])
+    check_not_input(output, [photo, Path(detector)])
     loaded = MaskRCNN.open(detector, device=device, threads=threads)
     typer.echo(write_explanation(loaded, photo, output, threshold=threshold, overwrite=overwrite))
 

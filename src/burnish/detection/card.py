@@ -1,17 +1,15 @@
-"""A detector's card: everything it says about itself, as JSON in the file's metadata.
+"""The card of a detector: its description, as JSON in the file's metadata.
 
-It may come from a stranger, so every field is bounded, as in `burnish.modelfile.card`.
+A card may come from a stranger, so every field is bounded, as in `burnish.modelfile.card`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from burnish.errors import ModelError
-from burnish.modelfile.card import MAX_CARD_BYTES, Slug, Text, first_error
+from burnish.modelfile.card import BaseCard, Slug, StrictModel, Text
 
-CARD_KEY = "burnish.detector"
-# What a detector's graph calls its ends. The last four tell how it came to what it found.
+# Input and outputs of a detector's graph. The trace shows how the network reached its detections.
 INPUT = "image"
 OUTPUTS = ("boxes", "labels", "scores", "masks")
 TRACE_OUTPUTS = ("proposal_indices", "anchors", "proposals", "objectness")
@@ -20,51 +18,49 @@ Precision = Annotated[float, Field(ge=-1, le=1)]
 SideLength = Annotated[int, Field(ge=32, le=4096)]
 
 
-class _StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Calibration(StrictModel):
+    """Platt scaling of raw scores: sigmoid(slope · logit(score) + offset).
 
-
-class Calibration(_StrictModel):
-    """Turns raw scores into how often detections of that score are right.
-
-    The logit of a score is multiplied and shifted; 1 and 0 leave it as it is.
+    Slope 1 and offset 0 change nothing.
     """
 
     slope: float = Field(default=1.0, gt=0, le=100)
     offset: float = Field(default=0.0, ge=-100, le=100)
-    dataset: Text | None = Field(default=None, description="what it was measured on, in words")
+    dataset: Text | None = Field(default=None, description="the photos it was fitted on")
 
 
-class CocoMetrics(_StrictModel):
-    """The twelve numbers of COCO's evaluation, for boxes and for masks; -1 where undefined.
+class CocoMetrics(StrictModel):
+    """COCO's twelve metrics, for boxes and for masks; -1 where undefined.
 
-    In their order: AP, AP50, AP75, AP of small, medium and large objects; AR at 1, 10 and 100
+    In COCO's order: AP, AP50, AP75, AP of small, medium and large objects; AR with 1, 10 and 100
     detections, AR of small, medium and large objects.
     """
 
-    dataset: Text = Field(description="which photos, in words; none of them was trained on")
-    photo_count: int = Field(ge=1, description="how many photos")
-    object_count: int = Field(ge=0, description="how many true objects")
+    dataset: Text = Field(description="the photos; none of them was trained on")
+    photo_count: int = Field(ge=1, description="number of photos")
+    object_count: int = Field(ge=0, description="number of annotated objects, without crowds")
     box: tuple[Precision, ...] = Field(min_length=12, max_length=12)
     mask: tuple[Precision, ...] = Field(min_length=12, max_length=12)
     mask_ap_by_class: dict[Text, Precision] = Field(
-        max_length=1000, description="AP of masks, class by class"
+        max_length=1000, description="AP of masks for each class"
     )
 
 
-class DetectorCard(_StrictModel):
-    """What a detector says about itself.
+class DetectorCard(BaseCard):
+    """The description of a detector.
 
     Examples
     --------
     >>> card = DetectorCard(
     ...     name="shapes", title="Discs and boxes", network="light", classes=("disc", "box"),
-    ...     min_size=320, max_size=480, parameter_count=1, metrics=(), training={}, description="Shapes.",
-    ...     licence="MIT", burnish_version="0.1.0",
+    ...     min_size=320, max_size=480, parameter_count=1, metrics=(), training={},
+    ...     description="Shapes.", licence="MIT", burnish_version="0.1.0",
     ... )
-    >>> parse_card(card.model_dump_json(), "shapes.onnx") == card
+    >>> DetectorCard.parse(card.model_dump_json(), "shapes.onnx") == card
     True
     """
+
+    metadata_key: ClassVar[str] = "burnish.detector"
 
     schema_version: Literal[1] = 1
     name: Slug
@@ -72,66 +68,26 @@ class DetectorCard(_StrictModel):
     network: Slug
     classes: tuple[Text, ...] = Field(min_length=1, max_length=1000)
     other_class: Text | None = Field(
-        default=None, description="the class that stands for all that have none of their own"
+        default=None, description="the class of all objects that belong to none of the others"
     )
-    min_size: SideLength = Field(
-        description="px: a photo is brought to this shorter side before it is looked at"
-    )
-    max_size: SideLength = Field(description="px: unless its longer side would exceed this")
+    min_size: SideLength = Field(description="a photo is resized to this shorter side, px")
+    max_size: SideLength = Field(description="maximum of the longer side after resizing, px")
     calibration: Calibration = Calibration()
-    parameter_count: int = Field(ge=0, le=10**9, description="how many numbers it has learnt")
+    parameter_count: int = Field(ge=0, le=10**9, description="number of trained parameters")
     metrics: tuple[CocoMetrics, ...] = Field(max_length=16)
-    training: dict[str, JsonValue] = Field(max_length=64, description="as the trainer noted it")
-    description: Text = Field(description="what it can do and what it cannot, in words")
+    training: dict[str, JsonValue] = Field(
+        max_length=64, description="settings, steps and seconds, as the trainer wrote them"
+    )
+    description: Text = Field(description="what the detector finds, and its limits")
     licence: Text
     burnish_version: Text
 
     @model_validator(mode="after")
-    def _check_consistent(self) -> "DetectorCard":
+    def _check_consistent(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("a class appears twice")
         if self.other_class is not None and self.other_class not in self.classes:
-            raise ValueError("rest is none of the classes")
+            raise ValueError("other_class is not one of the classes")
         if self.min_size > self.max_size:
-            raise ValueError("shorter exceeds longer")
+            raise ValueError("min_size exceeds max_size")
         return self
-
-
-def parse_card(text: str, source: str) -> DetectorCard:
-    """Read a card's JSON text.
-
-    Raises
-    ------
-    ModelError : too long, no JSON, or a field is missing, unknown or not as it must be
-    """
-    size = len(text.encode())
-    if size > MAX_CARD_BYTES:
-        raise _invalid_card(
-            source, f"a detector's card of at most {MAX_CARD_BYTES} bytes", f"{size}"
-        )
-    try:
-        return DetectorCard.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        raise _invalid_card(source, "a valid detector's card", first_error(error)) from error
-
-
-def build_card(**fields: Any) -> DetectorCard:
-    """Make a card from its fields, for whoever makes a detector.
-
-    Raises
-    ------
-    ModelError : a field is missing, unknown or not as it must be; the first such field is named
-    """
-    try:
-        return DetectorCard(**fields)
-    except ValidationError as error:
-        raise ModelError(
-            "the detector's card",
-            expected="fields as docs/regions.md has them",
-            got=first_error(error),
-            remedy="correct it",
-        ) from error
-
-
-def _invalid_card(source: str, expected: str, got: str) -> ModelError:
-    return ModelError(source, expected=expected, got=got, remedy="get or export the detector anew")

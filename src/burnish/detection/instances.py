@@ -1,4 +1,4 @@
-"""Instances: the objects that a detector found in one picture. Any detector can stand in."""
+"""The objects that a detector finds in an image."""
 
 import math
 from collections.abc import Sequence
@@ -9,26 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.detection.paste_mask import paste_mask
-from burnish.types import Pixels
+from burnish.types import BoolMask, Mask, Pixels
+
+# A pixel belongs to an object if its mask is at least this.
+MASK_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """What was found in a picture, the most certain first.
+    """The objects in an image, sorted by descending score.
 
     Parameters
     ----------
-    size : the picture's width and height, px
+    size : the image's width and height, px
     boxes : (N, 4) float32: left, top, right, bottom, px, fractions allowed
-    labels : N names of classes
+    labels : N class names
     scores : (N,) float32, 0 to 1
     masks : N arrays (h, w) float32, 0 to 1, of any resolution, each stretched over its box
 
     Examples
     --------
     >>> boxes = np.array([[1, 0, 3, 2]], np.float32)
-    >>> found = Instances((4, 3), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
-    >>> found.mask(0).shape, len(found.pick([]))
+    >>> cats = Instances((4, 3), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
+    >>> cats.mask(0).shape, len(cats.select([]))
     ((3, 4), 0)
     """
 
@@ -36,17 +39,17 @@ class Instances:
     boxes: NDArray[np.float32]
     labels: tuple[str, ...]
     scores: NDArray[np.float32]
-    masks: tuple[Pixels, ...]
+    masks: tuple[Mask, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def mask(self, index: int) -> Pixels:
-        """Return how much each pixel belongs to an instance: (H, W) float32, 0 to 1."""
+    def mask(self, index: int) -> Mask:
+        """Return an object's mask at full resolution: (H, W) float32, 0 to 1."""
         return paste_mask(self.masks[index], self.boxes[index], self.size)
 
     def select(self, indices: Sequence[int]) -> "Instances":
-        """Return some of the instances, in the order of `indices`."""
+        """Return some of the objects, in the order of `indices`."""
         selected = list(indices)
         return Instances(
             self.size,
@@ -57,22 +60,26 @@ class Instances:
         )
 
 
-def mask_crop(instances: Instances, index: int, margin: int = 0) -> tuple[Pixels, int, int]:
-    """Return an object's mask where its box is, and `margin` pixels around, within the picture.
+def mask_crop(instances: Instances, index: int, margin: int = 0) -> tuple[Mask, int, int]:
+    """Return the part of an object's mask in and around its box.
+
+    Parameters
+    ----------
+    margin : width of the surroundings, px; they end at the image's border
 
     Returns
     -------
-    mask : (h, w) float32, 0 to 1; empty where the box lies outside the picture
-    left, top : where it belongs in the picture, px
+    mask : (h, w) float32, 0 to 1; empty if the box lies outside the image
+    left, top : position of the part in the image, px
 
     Examples
     --------
     >>> boxes = np.array([[1, 0, 3, 2]], np.float32)
-    >>> one = Instances((9, 9), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
-    >>> mask_crop(one, 0)[0].shape, mask_crop(one, 0)[1:]
+    >>> cats = Instances((9, 9), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
+    >>> mask_crop(cats, 0)[0].shape, mask_crop(cats, 0)[1:]
     ((4, 5), (0, 0))
     """
-    # Two pixels more: a mask that is stretched reaches a little over its box.
+    # A stretched mask reaches up to two pixels over its box.
     left, top = (max(0, math.floor(edge) - margin - 2) for edge in instances.boxes[index][:2])
     right, bottom = (
         min(end, math.ceil(edge) + margin + 2)
@@ -83,8 +90,22 @@ def mask_crop(instances: Instances, index: int, margin: int = 0) -> tuple[Pixels
     return paste_mask(instances.masks[index], box_in_crop, size), left, top
 
 
+def mask_box(mask: BoolMask) -> tuple[int, int, int, int]:
+    """Return the tight box of a binary mask: left, top, right, bottom, px; zeros if it is empty.
+
+    Examples
+    --------
+    >>> mask_box(np.array([[0, 0, 0], [0, 1, 1]], bool))
+    (1, 1, 3, 2)
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
 class Detector(Protocol):
-    """Finds objects; what regions are chosen from."""
+    """The interface of a detector."""
 
     def predict(self, pixels: Pixels) -> Instances:
-        """Find objects in a picture: (H, W, 3) float32, sRGB-encoded, in [0, 1]."""
+        """Find objects in an image: (H, W, 3) float32, sRGB-encoded, in [0, 1]."""

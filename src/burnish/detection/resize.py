@@ -1,4 +1,4 @@
-"""Fit: a photo at the size that a detector looks at."""
+"""Resize photos to the size that a detector works at."""
 
 import numpy as np
 import pyvips
@@ -7,10 +7,10 @@ from burnish.types import Pixels
 
 
 def fitted_size(size: tuple[int, int], min_size: int, max_size: int) -> tuple[int, int]:
-    """Return the width and height at which a photo is looked at.
+    """Return the width and height, px, to resize a photo to.
 
-    Its shorter side becomes `min_size`, unless its longer side would exceed `max_size`. Small photos
-    grow.
+    The shorter side becomes `min_size`, unless the longer side would then exceed `max_size`. Small
+    photos are enlarged.
 
     Examples
     --------
@@ -23,9 +23,9 @@ def fitted_size(size: tuple[int, int], min_size: int, max_size: int) -> tuple[in
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Bring a photo to a width and height, averaging over what each new pixel covers.
+    """Resize an image to a width and height, px, with a linear filter that averages when shrinking.
 
-    Shape: (H, W, 3) -> (h, w, 3), both float32 in [0, 1]
+    Shape: (H, W, C) -> (h, w, C), both float32 in [0, 1]
 
     Examples
     --------
@@ -37,10 +37,11 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         return pixels
     contiguous = np.ascontiguousarray(pixels, np.float32)
     image = pyvips.Image.new_from_memory(contiguous.data, width, height, bands, "float")
-    call = pyvips.Operation.call  # see `burnish.photo.header.broken`
-    scaled = call("resize", image, size[0] / width, vscale=size[1] / height, kernel="linear")
-    # libvips rounds sizes on its own.
-    scaled = call("crop", call("embed", scaled, 0, 0, *size, extend="copy"), 0, 0, *size)
-    result = np.frombuffer(scaled.write_to_memory(), np.float32).reshape(size[1], size[0], bands)
-    clipped: Pixels = result.clip(0, 1)
+    # `Operation.call` instead of methods: see `burnish.photo.header`.
+    call = pyvips.Operation.call
+    resized = call("resize", image, size[0] / width, vscale=size[1] / height, kernel="linear")
+    # libvips rounds the size in its own way, so the last row or column may be missing.
+    resized = call("crop", call("embed", resized, 0, 0, *size, extend="copy"), 0, 0, *size)
+    output = np.frombuffer(resized.write_to_memory(), np.float32).reshape(size[1], size[0], bands)
+    clipped: Pixels = output.clip(0, 1)
     return clipped

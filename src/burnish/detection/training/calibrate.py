@@ -1,4 +1,4 @@
-"""Calibrate: from a detector's scores to how often detections of that score are right."""
+"""Calibrate a detector's scores, so that a score is the probability of a correct detection."""
 
 from collections.abc import Sequence
 
@@ -7,92 +7,96 @@ from numpy.typing import NDArray
 
 from burnish.detection.card import Calibration, DetectorCard
 from burnish.detection.coco import CocoDataset
-from burnish.detection.training.evaluate import (
-    CocoDetections,
-    dataset_name,
-    detection_records,
-    ground_truth_records,
-)
+from burnish.detection.training.evaluate import Record, dataset_name, ground_truth_records
+from burnish.types import BoolMask
 
 Numbers = NDArray[np.float64]
 
-# A detection is right that overlaps a true object of its class so much.
+# A detection is correct if its IoU with an object of its class is at least this.
 IOU_THRESHOLD = 0.5
-# Fewer than these of either kind say nothing.
+# Without this many correct and this many wrong detections, scores are left as they are.
 _MIN_SAMPLES = 10
 
 
 def fit_calibration(
-    evaluations: Sequence[tuple[Sequence[CocoDetections], CocoDataset]], card: DetectorCard
+    evaluations: Sequence[tuple[Sequence[Record], CocoDataset]], card: DetectorCard
 ) -> Calibration:
-    """Fit a line through the logits of scores, by the likelihood of what was right.
+    """Fit slope and offset of the scores' logits by maximum likelihood.
 
-    Platt: Probabilistic outputs for support vector machines, 1999, with his targets, which keep
-    the fit finite.
+    Platt: Probabilistic outputs for support vector machines, 1999, with his smoothed targets,
+    which keep the fit finite.
+
+    Parameters
+    ----------
+    evaluations : the detections on each dataset, see `evaluate.run_detector`
     """
-    parts = [match_detections(found, photos, card) for found, photos in evaluations]
-    scores = np.concatenate([part[0] for part in parts])
-    correct = np.concatenate([part[1] for part in parts])
-    names = ", ".join(dataset_name(photos) for _, photos in evaluations)
+    pairs = [match_detections(detections, dataset, card) for detections, dataset in evaluations]
+    scores = np.concatenate([scores for scores, _ in pairs])
+    correct = np.concatenate([correct for _, correct in pairs])
     if min(correct.sum(), (~correct).sum()) < _MIN_SAMPLES:
         return Calibration()
     slope, offset = platt_scaling(scores, correct)
     if not 0 < slope <= 100 or abs(offset) > 100:
         return Calibration()
+    names = ", ".join(dataset_name(dataset) for _, dataset in evaluations)
     return Calibration(slope=round(slope, 4), offset=round(offset, 4), dataset=names[:1000])
 
 
 def match_detections(
-    detections: Sequence[CocoDetections], dataset: CocoDataset, card: DetectorCard
-) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Return the score of each detection, and whether it is right.
+    detections: Sequence[Record], dataset: CocoDataset, card: DetectorCard
+) -> tuple[Numbers, BoolMask]:
+    """Return the score of each detection, (N,), and whether it is correct, (N,).
 
-    Each true object makes one detection right, the most certain that fits it; detections within a
-    crowd do not count.
+    An object makes one detection correct: the one with the highest score that overlaps it enough.
+    Detections within a crowd are left out.
     """
-    from faster_coco_eval.core import mask as masks
-
     ground_truth = ground_truth_records(dataset, card)["annotations"]
-    records = detection_records(detections, card)
     scores, correct = [], []
-    for image in range(1, len(dataset.images) + 1):
-        for category in range(1, len(card.classes) + 1):
-            key = (image, category)
-            true = [r for r in ground_truth if (r["image_id"], r["category_id"]) == key]
-            predicted = [r for r in records if (r["image_id"], r["category_id"]) == key]
-            predicted.sort(key=lambda record: -record["score"])
-            if not predicted:
+    keys = {(record["image_id"], record["category_id"]) for record in detections}
+    for image_id, category_id in sorted(keys):
+        predicted = [r for r in detections if _is_of(r, image_id, category_id)]
+        true = [r for r in ground_truth if _is_of(r, image_id, category_id)]
+        predicted.sort(key=lambda record: -record["score"])
+        crowds = np.array([record["iscrowd"] for record in true], bool)
+        matched = np.zeros(len(true), bool)
+        for record, ious in zip(predicted, _iou_matrix(predicted, true), strict=True):
+            available = np.where(matched | crowds, 0, ious)
+            is_correct = bool(available.max(initial=0) >= IOU_THRESHOLD)
+            if is_correct:
+                matched[available.argmax()] = True
+            elif ious[crowds].max(initial=0) >= IOU_THRESHOLD:
                 continue
-            crowds = np.array([record["iscrowd"] for record in true], bool)
-            ious = np.zeros((len(predicted), 0))
-            if true:
-                ious = masks.iou(
-                    [record["segmentation"] for record in predicted],
-                    [record["segmentation"] for record in true],
-                    crowds.astype(int).tolist(),
-                )
-            matched = np.zeros(len(true), bool)
-            for record, row in zip(predicted, ious, strict=True):
-                available = np.where(matched | crowds, 0, row)
-                is_correct = bool(available.size and available.max() >= IOU_THRESHOLD)
-                if is_correct:
-                    matched[available.argmax()] = True
-                elif row[crowds].max(initial=0) >= IOU_THRESHOLD:
-                    continue
-                scores.append(record["score"])
-                correct.append(is_correct)
+            scores.append(record["score"])
+            correct.append(is_correct)
     return np.array(scores), np.array(correct, bool)
 
 
-def platt_scaling(scores: Numbers, correct: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and offset of logistic regression on the logits of scores.
+def _is_of(record: Record, image_id: int, category_id: int) -> bool:
+    return bool(record["image_id"] == image_id and record["category_id"] == category_id)
+
+
+def _iou_matrix(predicted: Sequence[Record], true: Sequence[Record]) -> Numbers:
+    from faster_coco_eval.core import mask as coco_mask
+
+    if not true:
+        return np.zeros((len(predicted), 0))
+    ious: Numbers = coco_mask.iou(
+        [record["segmentation"] for record in predicted],
+        [record["segmentation"] for record in true],
+        [record["iscrowd"] for record in true],
+    )
+    return ious
+
+
+def platt_scaling(scores: Numbers, correct: BoolMask) -> tuple[float, float]:
+    """Return slope and offset of a logistic regression on the logits of scores.
 
     Examples
     --------
     >>> random = np.random.default_rng(0)
     >>> logits = random.normal(0, 2, 20_000)
     >>> correct = random.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits - 1)))
-    >>> slope, offset = platt_scaling(1 / (1 + np.exp(-logits)), right)
+    >>> slope, offset = platt_scaling(1 / (1 + np.exp(-logits)), correct)
     >>> abs(slope - 0.5) < 0.03, abs(offset + 1) < 0.05
     (True, True)
     """
@@ -101,11 +105,12 @@ def platt_scaling(scores: Numbers, correct: NDArray[np.bool_]) -> tuple[float, f
     count = correct.sum()
     target = np.where(correct, (count + 1) / (count + 2), 1 / (len(correct) - count + 2))
     coefficients = np.array([1.0, 0.0])
-    for _ in range(50):  # Newton's steps
+    # Newton's method.
+    for _ in range(50):
         probability = 1 / (1 + np.exp(-columns @ coefficients))
         weights = probability * (1 - probability)
-        curvature = columns.T @ (weights[:, None] * columns) + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, columns.T @ (target - probability))
+        hessian = columns.T @ (weights[:, None] * columns) + 1e-6 * np.eye(2)
+        step = np.linalg.solve(hessian, columns.T @ (target - probability))
         coefficients = coefficients + step.clip(-1, 1)
         if np.abs(step).max() < 1e-8:
             break

@@ -1,7 +1,11 @@
-"""Settings: all that a detector's training follows from, but for the photos."""
+"""The configuration of a detector's training."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+# A COCO file and the folder of its photos.
+DatasetPaths = tuple[Path, Path]
 
 
 @dataclass(frozen=True)
@@ -10,25 +14,29 @@ class DetectorTrainConfig:
 
     Parameters
     ----------
-    classes : what it tells apart
-    other_class : the one among them that stands for all categories that have no class of their own; None
-        leaves those unlearnt
-    steps : how many; None for as many as `budget` allows
-    budget : s
-    image_size : side of the square pictures that are learnt from, px
-    batch_size : pictures a step
-    max_lr : the highest learning rate, of heads; that of the backbone is a quarter
-    edge_loss_weight : weight of the edge agreement loss, 0 for none
-    mask_iou_head : whether a head learns how well each mask fits
-    copy_paste_prob : how often cut-outs are pasted into a picture, 0 to 1, where there are any
-    max_pasted : how many at most
-    frozen_blocks : how many of the backbone's first blocks stay as they were, where it is pretrained
+    classes : names of the classes [default: all categories that have objects]
+    other_class : one more class, for the objects of all other categories; None ignores them
+    steps : number of steps [default: as many as `budget` allows]
+    budget : training time, s; None if `steps` is given
+    image_size : side of the square training images, px
+    batch_size : images per step
+    max_lr : maximum learning rate, of all but a pretrained backbone, which has a quarter of it
+    warmup_fraction : fraction of the training in which the learning rate rises
+    ema_decay : decay of the moving average of the weights, which is exported
+    clip_norm : maximum norm of the gradients
+    edge_loss_weight : weight of the edge agreement loss; 0 disables it
+    mask_iou_head : train a head that predicts the IoU of each mask
+    copy_paste_prob : probability that cut-outs are pasted into an image, if there are any
+    max_pasted : maximum number of cut-outs in an image
+    frozen_blocks : number of first blocks of a pretrained backbone that are not trained
+    augment : crop, mirror and colour jitter
+    seed : determines all random choices
     """
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     other_class: str | None = None
     steps: int | None = None
-    budget: float | None = 1800.0
+    budget: float | None = None
     image_size: int = 320
     batch_size: int = 2
     max_lr: float = 6e-4
@@ -44,6 +52,46 @@ class DetectorTrainConfig:
     augment: bool = True
     seed: int = 0
 
+    @property
+    def max_size(self) -> int:
+        """Maximum of the longer side of a photo, px, whose shorter side is `image_size`."""
+        return self.image_size * 3 // 2
+
+    def label(self, category: str) -> str | None:
+        """Return the class of an object of a category, or None if it is ignored."""
+        return category if category in self.classes else self.other_class
+
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON has them."""
+        """Return the fields as JSON types."""
         return asdict(self) | {"classes": list(self.classes)}
+
+
+@dataclass(frozen=True)
+class DetectorRequest:
+    """What to train a detector on, and where to write it.
+
+    Parameters
+    ----------
+    datasets, validation : COCO files with their image folders, to train on and to evaluate on
+    output : the detector's file, .onnx
+    run_dir : folder of the checkpoint [default: runs/NAME, after the output's name]
+    background_dir : folder of photos without any object of the classes
+    cut_out_dir : folder of images of objects with alpha, see `cut_outs.read_cut_outs`
+    weights : ImageNet weights of the backbone [default: random initialisation]
+    save_every : seconds between two checkpoints
+    title, description, licence : texts of the card
+    """
+
+    datasets: tuple[DatasetPaths, ...]
+    output: Path
+    validation: tuple[DatasetPaths, ...] = ()
+    config: DetectorTrainConfig = field(default_factory=DetectorTrainConfig)
+    run_dir: Path | None = None
+    background_dir: Path | None = None
+    cut_out_dir: Path | None = None
+    weights: Path | None = None
+    save_every: float = 60.0
+    title: str = "Objects in photos"
+    description: str = "Not stated."
+    licence: str = "unstated"
+    overwrite: bool = False

@@ -1,4 +1,4 @@
-"""Cut-outs: pictures of single objects with alpha, pasted into photos as training material."""
+"""Cut-outs: images of single objects with alpha, pasted into photos to train on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,20 +7,22 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
+from burnish.detection.instances import MASK_THRESHOLD, mask_box
 from burnish.detection.resize import resize
 from burnish.errors import UsageError
 from burnish.photo import Photo
 from burnish.types import BoolMask, Pixels
 
-# Larger ones are brought down: no picture that is learnt from is larger.
+_SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".avif")
+# Cut-outs are reduced to this longer side, px. No training image is larger.
 _MAX_SIDE = 400
-# An object that is hidden more than this is no example of itself any more.
+# An object of which less than this fraction remains visible is dropped from the annotations.
 _MIN_VISIBLE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class CutOut:
-    """An object without its surroundings: (h, w, 3) colours and (h, w) alpha, both in [0, 1]."""
+    """An object without its background: pixels (h, w, 3) and alpha (h, w), both in [0, 1]."""
 
     label: str
     pixels: Pixels
@@ -29,7 +31,7 @@ class CutOut:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A photo, (H, W, 3) in [0, 1], and the objects in it: labels, and which pixels each covers."""
+    """An image, (H, W, 3) in [0, 1], and its objects: labels, and masks (H, W)."""
 
     pixels: Pixels
     labels: tuple[str, ...]
@@ -39,66 +41,61 @@ class Scene:
 def read_cut_outs(
     folder: str | Path, classes: Sequence[str], other_class: str | None
 ) -> list[CutOut]:
-    """Read all pictures with alpha in a folder and below, in the order of their names.
+    """Read all images with alpha in a folder and its subfolders, sorted by path.
 
-    One that lies in a folder called as a class is of that class, others are of class `other_class`.
+    A cut-out in a folder that has the name of a class belongs to that class.
+
+    Parameters
+    ----------
+    other_class : the class of all other cut-outs, if there is one
 
     Raises
     ------
-    UsageError : there is none, or one belongs to no class
+    UsageError : there is no image with alpha, or one belongs to no class
     """
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
     loaded = [_read_cut_out(path, classes, other_class, Path(folder)) for path in paths]
     cut_outs = [cut_out for cut_out in loaded if cut_out is not None]
     if not cut_outs:
         raise UsageError(
-            str(folder),
-            expected="pictures of objects with alpha (.png, .webp)",
-            got="none",
-            remedy="give a folder of cut-outs",
+            str(folder), "holds no images with alpha (.png, .webp)", "give a folder of cut-outs"
         )
     return cut_outs
-
-
-_SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".avif")
 
 
 def _read_cut_out(
     path: Path, classes: Sequence[str], other_class: str | None, folder: Path
 ) -> CutOut | None:
     photo = Photo.open(path)
-    if photo.alpha is None or not (photo.alpha > 0.5).any():
+    if photo.alpha is None or not (photo.alpha > MASK_THRESHOLD).any():
         return None
-    class_folders = [crop for crop in path.relative_to(folder).parts[:-1] if crop in classes]
-    label = class_folders[-1] if class_folders else other_class
+    folders = path.relative_to(folder).parts[:-1]
+    label = next((name for name in reversed(folders) if name in classes), other_class)
     if label is None:
         raise UsageError(
             str(path),
-            expected=f"a folder called as one of the classes {', '.join(classes)}",
-            got=str(path.parent.relative_to(folder)),
-            remedy="sort the cut-outs into such folders, or give --rest",
+            f"its folder has the name of none of the classes {', '.join(classes)}",
+            "sort the cut-outs into folders with the names of classes, or give --other-class",
         )
-    rows, columns = (np.flatnonzero((photo.alpha > 0.02).any(axis)) for axis in (1, 0))
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return _scale(
-        CutOut(label, photo.pixels[part], photo.alpha[part]),
-        min(1.0, _MAX_SIDE / max(len(rows), len(columns))),
-    )
+    left, top, right, bottom = mask_box(photo.alpha > 0.02)
+    crop = slice(top, bottom), slice(left, right)
+    factor = min(1.0, _MAX_SIDE / max(right - left, bottom - top))
+    return _scale(CutOut(label, photo.pixels[crop], photo.alpha[crop]), factor)
 
 
 def copy_paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Scene:
-    """Put a cut-out somewhere into a scene, in front of all else.
+    """Paste a cut-out into a scene, in front of everything else.
 
-    Its size, place, tilt, light and the softness of its edge are drawn; it is never enlarged by
-    more than a third. What it hides of other objects is no longer theirs, and objects of which too
-    little is left are no longer told of.
+    Size, position, rotation, brightness, tint and edge softness are random. A cut-out is enlarged
+    by a third at most. Masks of other objects lose the pixels that it covers, and objects that are
+    almost hidden are removed from the scene's objects.
 
     Notes
     -----
-    Dwibedi, Misra, Hebert: Cut, Paste and Learn, ICCV 2017, doi:10.1109/ICCV.2017.146: several
-    ways of blending, so that edges alone do not give an object away. Ghiasi et al.: Simple
-    Copy-Paste is a Strong Data Augmentation, CVPR 2021, doi:10.1109/CVPR46437.2021.00294: places
-    at random are enough.
+    Dwibedi, Misra, Hebert: Cut, Paste and Learn, ICCV 2017, doi:10.1109/ICCV.2017.146: blending
+    varies, so that a network does not learn to detect pasted edges. Ghiasi et al.: Simple
+    Copy-Paste is a Strong Data Augmentation, CVPR 2021, doi:10.1109/CVPR46437.2021.00294: random
+    positions suffice.
     """
     height, width = scene.pixels.shape[:2]
     longest_side = max(cut_out.alpha.shape)
@@ -128,11 +125,12 @@ def copy_paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Sc
     background = pixels[rows, columns]
     pixels[rows, columns] = (background + alpha[..., None] * (colours - background)).clip(0, 1)
     covered = np.zeros((height, width), bool)
-    covered[rows, columns] = transformed.alpha[visible] > 0.5
+    covered[rows, columns] = transformed.alpha[visible] > MASK_THRESHOLD
     return _occlude(Scene(pixels, scene.labels, scene.masks), covered, transformed.label)
 
 
 def _occlude(scene: Scene, covered: BoolMask, label: str) -> Scene:
+    """Add an object that covers some pixels, and take these from all other objects."""
     visible_masks = [mask & ~covered for mask in scene.masks]
     indices = [
         index
@@ -147,7 +145,7 @@ def _occlude(scene: Scene, covered: BoolMask, label: str) -> Scene:
 
 
 def _vary_edge(alpha: Pixels, random: np.random.Generator) -> Pixels:
-    """Blend as it is, with a harder edge, or with a softer one."""
+    """Return alpha unchanged, with a harder edge, or with a softer edge, at random."""
     mode = random.integers(3)
     if mode == 0:
         return alpha
@@ -179,7 +177,7 @@ def _rotate(cut_out: CutOut, degrees: float) -> CutOut:
 
 
 def _to_rgba(cut_out: CutOut) -> Pixels:
-    """Return colours weighted with alpha, and alpha: what may be averaged."""
+    """Return colours premultiplied with alpha, and alpha, so that both can be resampled."""
     alpha = cut_out.alpha[..., None]
     return np.ascontiguousarray(np.concatenate([cut_out.pixels * alpha, alpha], 2), np.float32)
 

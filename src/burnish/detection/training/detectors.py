@@ -1,8 +1,6 @@
-"""The detectors that can be built: torchvision's full one, and a light one."""
+"""The two detectors: a light one, and torchvision's with a ResNet-50."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,30 +18,19 @@ from burnish.detection.training.efficientnet_lite import (
     STD,
     EfficientNetLite0,
 )
-from burnish.detection.training.heads import DetectionHeads
-from burnish.detection.training.mask_iou import MaskIoUHead
+from burnish.detection.training.heads import DetectionHeads, MaskIoUHead
 from burnish.detection.training.network import MaskRCNNModule, TracingRPN
 
 
-@dataclass(frozen=True)
-class DetectorSpec:
-    """A kind of detector.
+class BackboneWithFPN(nn.Module):
+    """A backbone and a feature pyramid, with one more level for large objects.
 
     Parameters
     ----------
-    min_size, max_size : a picture is brought to this shorter side, px, unless its longer side would
-        exceed the other
-    build : number of classes -> an untrained network
+    body : returns feature maps by name
+    in_channels : channels of these maps
+    out_channels : channels of the pyramid
     """
-
-    name: str
-    min_size: int
-    max_size: int
-    build: Callable[[int], MaskRCNNModule]
-
-
-class BackboneWithFPN(nn.Module):
-    """A backbone and a feature pyramid on it, with one more level for large objects."""
 
     def __init__(self, body: nn.Module, in_channels: list[int], out_channels: int) -> None:
         super().__init__()
@@ -51,12 +38,15 @@ class BackboneWithFPN(nn.Module):
         self.fpn = FeaturePyramidNetwork(in_channels, out_channels, LastLevelMaxPool())
 
     def forward(self, image: Tensor) -> "OrderedDict[str, Tensor]":
-        """Return maps by name: "0", "1", "2" and "pool"."""
+        """Return the pyramid's maps by name: "0", "1", "2" and "pool"."""
         maps: OrderedDict[str, Tensor] = self.fpn(self.body(image))
         return maps
 
 
-# Of the light detector: channels of pyramid and heads, and width of the box head.
+# torchvision's min_size and max_size of its Mask R-CNN: shorter side, and maximum longer side, px.
+RESNET50_SIZES = (800, 1333)
+
+# The light detector: channels of the pyramid and of the mask head, and width of the box head.
 _FPN_CHANNELS = 96
 _BOX_HEAD_DIM = 384
 _ANCHOR_SIZES = ((16, 24), (40, 60), (90, 130), (180, 260))
@@ -66,12 +56,12 @@ _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 def lite_mask_rcnn(
     classes: int, *, mask_iou_head: bool = False, edge_loss_weight: float = 0.0
 ) -> MaskRCNNModule:
-    """Build the light detector: EfficientNet-Lite0, few channels, few proposals.
+    """Build the light detector, with EfficientNet-Lite0, few channels and few proposals.
 
     Parameters
     ----------
-    classes : how many, the background not counted
-    mask_iou_head : whether a head tells how well each mask fits
+    classes : number of classes without the background
+    mask_iou_head : add a head that predicts the IoU of each mask
     edge_loss_weight : weight of the edge agreement loss in training
     """
     anchors = AnchorGenerator(_ANCHOR_SIZES, (_ASPECT_RATIOS,) * len(_ANCHOR_SIZES))
@@ -102,36 +92,37 @@ def lite_mask_rcnn(
         mask_head=MaskRCNNHeads(_FPN_CHANNELS, [_FPN_CHANNELS] * 3, 1),
         mask_predictor=MaskRCNNPredictor(_FPN_CHANNELS, _FPN_CHANNELS, classes + 1),
     )
-    # Masks begin undecided: the backbone's large features would decide at random.
+    # Masks start near 0.5. With the default initialisation, the backbone's large features would
+    # make them extreme.
     nn.init.normal_(heads.mask_predictor.mask_fcn_logits.weight, std=1e-3)
     heads.configure(
         MaskIoUHead(_FPN_CHANNELS, classes + 1) if mask_iou_head else None, edge_loss_weight
     )
-    body = BackboneWithFPN(EfficientNetLite0(), FEATURE_CHANNELS, _FPN_CHANNELS)
-    return MaskRCNNModule(body, rpn, heads, MEAN, STD)
+    backbone = BackboneWithFPN(EfficientNetLite0(), FEATURE_CHANNELS, _FPN_CHANNELS)
+    return MaskRCNNModule(backbone, rpn, heads, MEAN, STD)
 
 
 def _roi_align(side: int) -> MultiScaleRoIAlign:
-    # Objects of half the usual size lie on the middle level: the pictures are small.
+    # Objects of 112 px use the middle level, instead of the usual 224 px, as images are small.
     return MultiScaleRoIAlign(["0", "1", "2"], side, 2, canonical_scale=112)
 
 
 def resnet50_mask_rcnn(classes: int) -> MaskRCNNModule:
-    """Build torchvision's maskrcnn_resnet50_fpn_v2, its parts under the same names.
+    """Build torchvision's maskrcnn_resnet50_fpn_v2, with the same parameter names.
 
     Parameters
     ----------
-    classes : how many, the background not counted
+    classes : number of classes without the background
     """
     torchvision_model = maskrcnn_resnet50_fpn_v2(
         weights=None, weights_backbone=None, num_classes=classes + 1
     )
-    # The very modules of torchvision, with this project's methods.
+    # torchvision's own modules, with the methods of our subclasses.
     rpn: Any = torchvision_model.rpn
     rpn.__class__ = TracingRPN
     heads: Any = torchvision_model.roi_heads
     heads.__class__ = DetectionHeads
-    heads.add(None)
+    heads.configure(None)
     return MaskRCNNModule(
         torchvision_model.backbone,
         rpn,
@@ -139,9 +130,3 @@ def resnet50_mask_rcnn(classes: int) -> MaskRCNNModule:
         torchvision_model.transform.image_mean,
         torchvision_model.transform.image_std,
     )
-
-
-DETECTORS = {
-    "light": DetectorSpec("light", 320, 480, lite_mask_rcnn),
-    "full": DetectorSpec("full", 800, 1333, resnet50_mask_rcnn),
-}

@@ -1,177 +1,150 @@
-"""Evaluate: the twelve numbers of COCO, of a detector on photos that it was not trained on."""
+"""Evaluate a detector with COCO's twelve metrics."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.detection import rle
 from burnish.detection.card import CocoMetrics, DetectorCard
-from burnish.detection.coco import Annotation, CocoDataset
-from burnish.detection.instances import Detector, Instances
+from burnish.detection.coco import Annotation, CocoDataset, CocoWriter, encode_mask
+from burnish.detection.detect import MaskRCNN
+from burnish.detection.instances import MASK_THRESHOLD, Detector
 from burnish.errors import UsageError
 from burnish.photo import Photo
+from burnish.progress import SILENT, Progress
 
-# COCO's evaluation takes so many detections a photo.
+# COCO's evaluation takes this many detections of each photo.
 MAX_DETECTIONS = 100
 
-
-@dataclass(frozen=True)
-class CocoDetections:
-    """What was found in one photo: left, top, width, height px; masks as run lengths."""
-
-    boxes: tuple[tuple[float, ...], ...]
-    labels: tuple[str, ...]
-    scores: tuple[float, ...]
-    masks: tuple[dict[str, Any], ...]
+# An entry of COCO's results or annotations.
+Record = dict[str, Any]
 
 
-def run_detector(
-    detector: Detector, dataset: CocoDataset, on_progress: Callable[[], None] = lambda: None
-) -> tuple[CocoDetections, ...]:
-    """Look at all photos of a set."""
-    detections = []
-    for picture in dataset.images:
-        detections.append(_to_coco_detections(detector.predict(Photo.open(picture.path).pixels)))
-        on_progress()
-    return tuple(detections)
-
-
-def evaluate_detections(
-    detections: Sequence[CocoDetections], dataset: CocoDataset, card: DetectorCard
+def evaluate_detector(
+    detector: MaskRCNN, dataset: CocoDataset, progress: Progress = SILENT
 ) -> CocoMetrics:
-    """Compare what was found with the truth.
-
-    Categories that the detector has no class for count as its class `rest`, where it has one, and
-    do not count otherwise. Areas, for small, medium and large, are those of the masks.
+    """Run a detector on a dataset and return its metrics.
 
     Raises
     ------
-    UsageError : no photo has an object of its classes
+    UsageError : the dataset has no object of the detector's classes
+    """
+    detections = run_detector(detector, dataset, detector.card, progress)
+    return evaluate_detections(detections, dataset, detector.card)
+
+
+def run_detector(
+    detector: Detector,
+    dataset: CocoDataset,
+    card: DetectorCard,
+    progress: Progress = SILENT,
+) -> list[Record]:
+    """Run a detector on all photos of a dataset, and return COCO's results.
+
+    Images are numbered from 1 in the dataset's order, categories from 1 in the card's.
+    """
+    progress.start(f"evaluating on {dataset.source.name}", len(dataset.images))
+    records: list[Record] = []
+    for image_id, image in enumerate(dataset.images, 1):
+        instances = detector.predict(Photo.open(image.path).pixels)
+        for index in range(min(len(instances), MAX_DETECTIONS)):
+            left, top, right, bottom = instances.boxes[index].astype(float).tolist()
+            records.append(
+                {
+                    "image_id": image_id,
+                    "category_id": card.classes.index(instances.labels[index]) + 1,
+                    "bbox": [left, top, right - left, bottom - top],
+                    "score": float(instances.scores[index]),
+                    "segmentation": encode_mask(instances.mask(index) >= MASK_THRESHOLD),
+                }
+            )
+        progress.advance()
+    return records
+
+
+def evaluate_detections(
+    detections: Sequence[Record], dataset: CocoDataset, card: DetectorCard
+) -> CocoMetrics:
+    """Compare detections with a dataset's annotations.
+
+    Annotations of a category that the detector does not have count as its `other_class`, or are
+    ignored if it has none. COCO's size classes (small, medium, large) go by the area of the masks.
+
+    Parameters
+    ----------
+    detections : see `run_detector`
+
+    Raises
+    ------
+    UsageError : the dataset has no object of the detector's classes
     """
     ground_truth = ground_truth_records(dataset, card)
     if not ground_truth["annotations"]:
         raise UsageError(
             str(dataset.source),
-            expected=f"objects of the classes {', '.join(card.classes)[:200]}",
-            got="none",
-            remedy="judge on other photos",
+            f"there are no objects of the classes {', '.join(card.classes)[:200]}",
+            "evaluate on other photos",
         )
-    records = detection_records(detections, card)
-    box, _ = coco_metrics(ground_truth, records, "bbox")
-    mask, by_class = coco_metrics(ground_truth, records, "segm")
+    box, _ = coco_metrics(ground_truth, detections, "bbox")
+    mask, mask_ap = coco_metrics(ground_truth, detections, "segm")
     return CocoMetrics(
         dataset=dataset_name(dataset),
         photo_count=len(dataset.images),
         object_count=sum(not record["iscrowd"] for record in ground_truth["annotations"]),
         box=box,
         mask=mask,
-        mask_ap_by_class=dict(zip(card.classes, by_class, strict=True)),
+        mask_ap_by_class=dict(zip(card.classes, mask_ap, strict=True)),
     )
 
 
 def coco_metrics(
-    ground_truth: dict[str, Any], records: list[dict[str, Any]], iou_type: str
+    ground_truth: dict[str, Any], detections: Sequence[Record], iou_type: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return COCO's twelve numbers, and the AP of each category, for `bbox` or `segm`."""
+    """Return COCO's twelve metrics and the AP of each category; -1 where there is no object.
+
+    Parameters
+    ----------
+    ground_truth : the content of a COCO file
+    iou_type : "bbox" or "segm"
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    true = COCO(ground_truth)
-    blank = {
-        "images": ground_truth["images"],
-        "categories": ground_truth["categories"],
-        "annotations": [],
-    }
-    ours = true.loadRes(records) if records else COCO(blank)
-    evaluator = COCOeval_faster(true, ours, iou_type, print_function=lambda *words: None)
+    truth = COCO(ground_truth)
+    results = (
+        truth.loadRes([*detections]) if detections else COCO(ground_truth | {"annotations": []})
+    )
+    evaluator = COCOeval_faster(truth, results, iou_type, print_function=lambda *words: None)
     evaluator.evaluate()
     evaluator.accumulate()
     evaluator.summarize()
-    # Overlaps, recalls, categories, areas, counts: all overlaps, all areas, most detections.
+    # The array's axes are IoU thresholds, recalls, categories, areas and detection limits. Area 0
+    # is "all", and the last limit is MAX_DETECTIONS.
     precision: NDArray[np.float64] = evaluator.eval["precision"][:, :, :, 0, -1]
-    by_class = []
+    ap_by_class = []
     for index in range(precision.shape[2]):
         defined = precision[:, :, index][precision[:, :, index] > -1]
-        by_class.append(float(defined.mean()) if defined.size else -1.0)
-    return tuple(float(number) for number in evaluator.stats[:12]), tuple(by_class)
+        ap_by_class.append(float(defined.mean()) if defined.size else -1.0)
+    return tuple(float(number) for number in evaluator.stats[:12]), tuple(ap_by_class)
 
 
 def ground_truth_records(dataset: CocoDataset, card: DetectorCard) -> dict[str, Any]:
-    """Return the truth as a COCO record whose categories are the detector's classes, from 1."""
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for index, picture in enumerate(dataset.images, 1):
-        images.append({"id": index, "width": picture.size[0], "height": picture.size[1]})
-        for found in picture.annotations:
-            label = map_class(found, card)
-            if label is None:
-                continue
-            mask = found.mask()
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": index,
-                    "category_id": card.classes.index(label) + 1,
-                    "segmentation": {"size": list(mask.shape), "counts": rle.encode(mask)},
-                    "bbox": _mask_bbox(mask),
-                    "area": int(mask.sum()),
-                    "iscrowd": int(found.is_crowd),
-                }
-            )
-    categories = [{"id": index, "name": name} for index, name in enumerate(card.classes, 1)]
-    return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def detection_records(
-    detections: Sequence[CocoDetections], card: DetectorCard
-) -> list[dict[str, Any]]:
-    """Return what was found as COCO's results have it."""
-    return [
-        {
-            "image_id": index,
-            "category_id": card.classes.index(label) + 1,
-            "bbox": list(box),
-            "score": score,
-            "segmentation": mask,
-        }
-        for index, looked in enumerate(detections, 1)
-        for box, label, score, mask in zip(
-            looked.boxes, looked.labels, looked.scores, looked.masks, strict=True
-        )
-    ]
+    """Return a dataset as the content of a COCO file with the detector's classes."""
+    writer = CocoWriter(card.classes)
+    for image in dataset.images:
+        writer.add_image(image.path.name, image.size)
+        for annotation in image.annotations:
+            label = map_class(annotation, card)
+            if label is not None:
+                writer.add_object(label, annotation.mask(), is_crowd=annotation.is_crowd)
+    return writer.to_json()
 
 
 def dataset_name(dataset: CocoDataset) -> str:
-    """Return what a card calls a set of photos: its file, and the folder that it lies in."""
+    """Return a dataset's name on a card: the COCO file and its folder."""
     return f"{dataset.source.resolve().parent.name}/{dataset.source.name}"[:1000]
 
 
 def map_class(annotation: Annotation, card: DetectorCard) -> str | None:
-    """Return which of a detector's classes an object counts as."""
+    """Return the detector's class for an annotation, or None if it has none."""
     return annotation.label if annotation.label in card.classes else card.other_class
-
-
-def _to_coco_detections(instances: Instances) -> CocoDetections:
-    count = min(len(instances), MAX_DETECTIONS)
-    masks = []
-    for index in range(count):
-        mask = instances.mask(index) >= 0.5
-        masks.append({"size": list(mask.shape), "counts": rle.encode(mask)})
-    boxes = instances.boxes.astype(float)
-    return CocoDetections(
-        tuple((b[0], b[1], b[2] - b[0], b[3] - b[1]) for b in boxes[:count].tolist()),
-        instances.labels[:count],
-        tuple(float(score) for score in instances.scores[:count]),
-        tuple(masks),
-    )
-
-
-def _mask_bbox(mask: NDArray[np.bool_]) -> list[int]:
-    """Return left, top, width and height of a mask; zeros where it is empty."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    if not len(rows):
-        return [0, 0, 0, 0]
-    left, top = int(columns[0]), int(rows[0])
-    return [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top]

@@ -1,23 +1,26 @@
-"""Explain: one page that shows how a detector came to what it found, step by step."""
+"""An HTML page that shows how a detector reached its detections."""
 
 import base64
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from burnish.detection.card import DetectorCard
 from burnish.detection.detect import DetectionTrace, MaskRCNN
-from burnish.detection.instances import Instances
+from burnish.detection.instances import MASK_THRESHOLD, Instances
 from burnish.detection.resize import fitted_size, resize
 from burnish.files import atomic_write
 from burnish.photo import Photo
 from burnish.types import Pixels
 
-# What is shown of each step, at most.
+Boxes = NDArray[np.float32]
+
 MAX_PROPOSALS = 60
 MAX_INSTANCES = 12
-# The photo on the page is no larger, px.
+# Longer side of the photo on the page, px.
 _MAX_IMAGE_SIDE = 960
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 
@@ -40,25 +43,23 @@ def write_explanation(
     threshold: float = 0.3,
     overwrite: bool = False,
 ) -> Path:
-    """Look at a photo and write the page, one file that needs no other; return its path.
+    """Run a detector on a photo and write a self-contained page about it; return its path.
 
     Parameters
     ----------
-    threshold : what was found with a lower score is not shown
+    threshold : minimum score of the objects on the page
 
     Raises
     ------
     PhotoError : the photo cannot be read
-    OutputError : the page is there already and `overwrite` is not set, or cannot be written
+    OutputError : the page exists and `overwrite` is not set, or cannot be written
     """
     pixels = Photo.open(photo).pixels
     instances, trace = detector.explain(pixels)
-    indices = np.flatnonzero(instances.scores >= threshold)[:MAX_INSTANCES]
-    text = render_page(
-        photo.name, pixels, instances, trace, indices.tolist(), detector.card, threshold
-    )
+    indices = np.flatnonzero(instances.scores >= threshold)[:MAX_INSTANCES].tolist()
+    html = render_page(photo.name, pixels, instances, trace, indices, detector.card, threshold)
     with atomic_write(output, overwrite=overwrite) as file:
-        file.write(text.encode())
+        file.write(html.encode())
     return output
 
 
@@ -75,91 +76,90 @@ def render_page(
 
     Parameters
     ----------
-    indices : which of the instances
+    name : the photo's name
+    indices : the instances on the page
+    threshold : see `write_explanation`
     """
     height, width = pixels.shape[:2]
-    size = fitted_size((width, height), min(width, height), _MAX_IMAGE_SIDE)
-    resized = resize(pixels, size)
-    image_uri = _data_uri(resized, "jpeg")
-    frame = _SvgImage(width, height, image_uri)
-    colours = {index: _COLOURS[place % len(_COLOURS)] for place, index in enumerate(indices)}
-    network_size = " x ".join(map(str, fitted_size((width, height), card.min_size, card.max_size)))
+    resized = resize(pixels, fitted_size((width, height), min(width, height), _MAX_IMAGE_SIDE))
+    image = _SvgImage(width, height, _data_uri(resized, "jpeg"))
+    colours = {index: _COLOURS[n % len(_COLOURS)] for n, index in enumerate(indices)}
+    network_size = fitted_size((width, height), card.min_size, card.max_size)
     sections = [
         f"<h1>{escape(name)}</h1>",
-        f"<p>Looked at by <b>{escape(card.name)}</b>, {escape(card.title)}: at {network_size} px. "
-        f"{len(instances)} found, {len(indices)} shown: those with a score of {threshold:g} or more, "
-        f"{MAX_INSTANCES} at most.</p>",
-        *_box_sections(frame, instances, trace, colours),
-        "<h2>4. Masks, as they come</h2>",
-        "<p>One small mask for each box; white belongs to the object.</p>",
+        f"<p>Detector: <b>{escape(card.name)}</b>, {escape(card.title)}. It works on the photo at "
+        f"{network_size[0]} x {network_size[1]} px. It found {len(instances)} objects. Shown are "
+        f"{len(indices)}: those with a score of {threshold:g} or more, at most {MAX_INSTANCES}."
+        "</p>",
+        *_box_sections(image, instances, trace, colours),
+        "<h2>4. Masks</h2>",
+        "<p>The network's mask for each box. White belongs to the object.</p>",
         '<div class="masks">',
         *(_mask_figure(instances, index, colour) for index, colour in colours.items()),
         "</div>",
-        "<h2>5. Masks, pasted</h2>",
-        "<p>Each stretched over its box, and cut at a half.</p>",
-        frame.render([], _data_uri(_overlay_masks(resized, instances, colours), "jpeg")),
+        "<h2>5. Masks at full resolution</h2>",
+        f"<p>Each mask is stretched over its box and thresholded at {MASK_THRESHOLD:g}.</p>",
+        image.render([], _data_uri(_overlay_masks(resized, instances, colours), "jpeg")),
     ]
     body = "\n".join(sections)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f"<title>{escape(name)}: what was found</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n"
+        f"<title>{escape(name)}: detected objects</title>\n<style>{_STYLE}</style>\n{body}\n"
+        "</html>\n"
     )
 
 
 def _box_sections(
-    frame: "_SvgImage", instances: Instances, trace: DetectionTrace, colours: dict[int, str]
+    image: "_SvgImage", instances: Instances, trace: DetectionTrace, colours: dict[int, str]
 ) -> list[str]:
-    """Show anchors, proposals, and what became of them; `colours` says of which instances."""
-    source_proposals = trace.proposals[trace.proposal_indices]
+    """Return the sections on anchors, proposals and boxes.
+
+    Parameters
+    ----------
+    colours : the indices of the instances on the page, with their colours
+    """
+    sources = trace.proposals[trace.proposal_indices]
     likeliest = zip(trace.proposals[:MAX_PROPOSALS], trace.objectness[:MAX_PROPOSALS], strict=True)
     return [
         "<h2>1. Anchors</h2>",
-        f"<p>{len(trace.anchors):,} boxes of a few sizes and shapes lie all over the photo. Here: "
-        "those around its middle, and in colour the nearest to each proposal that led to something."
-        "</p>",
-        frame.render(
-            [
-                _svg_rect(b, "#fff", 0.5)
-                for b in _central_anchors(trace.anchors, frame.width, frame.height)
-            ]
-            + [
-                _svg_rect(_best_anchor(trace.anchors, source_proposals[i]), c, 1)
-                for i, c in colours.items()
-            ]
+        f"<p>{len(trace.anchors):,} boxes of a few sizes and shapes cover the photo. Shown are the "
+        "ones at its centre and, in colour, the one nearest to the proposal of each object.</p>",
+        image.render(
+            [_svg_rect(b, "#fff", 0.5) for b in _central_anchors(trace, image.width, image.height)]
+            + [_svg_rect(_best_anchor(trace, sources[i]), c, 1) for i, c in colours.items()]
         ),
         "<h2>2. Proposals</h2>",
-        f"<p>{len(trace.proposals)} of them, moved once, may hold something. Here the "
-        f"{min(MAX_PROPOSALS, len(trace.proposals))} most likely; the clearer, the likelier.</p>",
-        frame.render([_svg_rect(box, "#fd0", max(0.08, float(share))) for box, share in likeliest]),
-        "<h2>3. Boxes, before and after refinement</h2>",
-        "<p>Dashed: the proposal. Full: the box that the second stage made of it.</p>",
-        frame.render(
-            [
-                _svg_rect(source_proposals[i], colour, 1, dashed=True)
-                for i, colour in colours.items()
-            ]
+        f"<p>{len(trace.proposals)} anchors, moved and resized, may hold an object. Shown are the "
+        f"{min(MAX_PROPOSALS, len(trace.proposals))} most likely; likelier ones are more opaque."
+        "</p>",
+        image.render([_svg_rect(box, "#fd0", max(0.08, float(p))) for box, p in likeliest]),
+        "<h2>3. Boxes</h2>",
+        "<p>Dashed: the proposal. Solid: the box that the second stage refined from it.</p>",
+        image.render(
+            [_svg_rect(sources[i], colour, 1, dashed=True) for i, colour in colours.items()]
             + [_svg_rect(instances.boxes[i], colour, 1) for i, colour in colours.items()]
-            + [_svg_label(instances, i, colour, frame.width) for i, colour in colours.items()]
+            + [_svg_label(instances, i, colour, image.width) for i, colour in colours.items()]
         ),
     ]
 
 
 class _SvgImage:
-    """A photo that boxes are drawn on, in its own pixels."""
+    """A photo as the background of SVG shapes, whose coordinates are its pixels."""
 
-    def __init__(self, width: int, height: int, image_uri: str) -> None:
-        self.width, self.height, self.image_uri = width, height, image_uri
+    def __init__(self, width: int, height: int, uri: str) -> None:
+        self.width, self.height, self.uri = width, height, uri
 
-    def render(self, shapes: list[str], image_uri: str | None = None) -> str:
+    def render(self, shapes: list[str], uri: str | None = None) -> str:
+        """Return a figure with the photo, or with another image in its place."""
+        size = f'width="{self.width}" height="{self.height}"'
         return (
             f'<figure><svg viewBox="0 0 {self.width} {self.height}">'
-            f'<image href="{image_uri or self.image_uri}" width="{self.width}" height="{self.height}"/>'
-            f"{''.join(shapes)}</svg></figure>"
+            f'<image href="{uri or self.uri}" {size}/>{"".join(shapes)}</svg></figure>'
         )
 
 
-def _svg_rect(box: Pixels, colour: str, opacity: float, *, dashed: bool = False) -> str:
-    left, top, right, bottom = (float(side) for side in box)
+def _svg_rect(box: Boxes, colour: str, opacity: float, *, dashed: bool = False) -> str:
+    left, top, right, bottom = (float(edge) for edge in box)
     dash = ' stroke-dasharray="6 4"' if dashed else ""
     return (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}"'
@@ -169,12 +169,12 @@ def _svg_rect(box: Pixels, colour: str, opacity: float, *, dashed: bool = False)
 
 
 def _svg_label(instances: Instances, index: int, colour: str, width: int) -> str:
-    left, top = (float(side) for side in instances.boxes[index][:2])
-    font_size = max(10, width // 45)
+    left, top = (float(edge) for edge in instances.boxes[index][:2])
+    size = max(10, width // 45)
     return (
-        f'<text x="{left + 3:.1f}" y="{max(font_size, top - 4):.1f}" font-size="{font_size}" fill="{colour}"'
-        f' stroke="#fff" stroke-width="{font_size / 6:.1f}" paint-order="stroke">'
-        f"{escape(instances.labels[index])} {instances.scores[index]:.2f}</text>"
+        f'<text x="{left + 3:.1f}" y="{max(size, top - 4):.1f}" font-size="{size}" fill="{colour}"'
+        f' stroke="#fff" stroke-width="{size / 6:.1f}" paint-order="stroke">'
+        f"{_label(instances, index)}</text>"
     )
 
 
@@ -183,47 +183,46 @@ def _mask_figure(instances: Instances, index: int, colour: str) -> str:
     rows, columns = instances.masks[index].shape
     return (
         f'<figure><img src="{_data_uri(grey, "png")}" style="border-color:{colour}" alt="mask">'
-        f"<figcaption>{escape(instances.labels[index])} {instances.scores[index]:.2f}, {columns} x {rows}"
-        "</figcaption></figure>"
+        f"<figcaption>{_label(instances, index)}, {columns} x {rows}</figcaption></figure>"
     )
+
+
+def _label(instances: Instances, index: int) -> str:
+    return f"{escape(instances.labels[index])} {instances.scores[index]:.2f}"
 
 
 def _overlay_masks(resized: Pixels, instances: Instances, colours: dict[int, str]) -> Pixels:
-    """Tint what belongs to each instance, in the page's size of the photo."""
+    """Return the photo, darkened, with the masks in colour."""
     height, width = resized.shape[:2]
     scale = np.array([width / instances.size[0], height / instances.size[1]] * 2, np.float32)
-    scaled = Instances(
-        (width, height),
-        instances.boxes * scale,
-        instances.labels,
-        instances.scores,
-        instances.masks,
-    )
-    result = resized * 0.75
+    scaled = replace(instances, size=(width, height), boxes=instances.boxes * scale)
+    overlay = resized * 0.75
     for index, colour in colours.items():
-        tint = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
-        inside = scaled.mask(index) >= 0.5
-        result[inside] = 0.5 * resized[inside] + 0.5 * tint
-    return result
+        rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
+        inside = scaled.mask(index) >= MASK_THRESHOLD
+        overlay[inside] = 0.5 * resized[inside] + 0.5 * rgb
+    return overlay
 
 
-def _best_anchor(anchors: Pixels, box: Pixels) -> Pixels:
-    """Return the anchor that overlaps a box most."""
+def _best_anchor(trace: DetectionTrace, box: Boxes) -> Boxes:
+    """Return the anchor with the highest intersection over union with a box."""
+    anchors = trace.anchors
     low = np.maximum(anchors[:, :2], box[:2])
     high = np.minimum(anchors[:, 2:], box[2:])
     intersection = (high - low).clip(0).prod(1)
     union = (anchors[:, 2:] - anchors[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - intersection
-    nearest: Pixels = anchors[(intersection / union).argmax()]
-    return nearest
+    best: Boxes = anchors[(intersection / union).argmax()]
+    return best
 
 
-def _central_anchors(anchors: Pixels, width: int, height: int) -> Pixels:
-    """Return for each size and shape of anchor the one nearest to the middle of the photo."""
-    sides = (anchors[:, 2:] - anchors[:, :2]).round(1)
+def _central_anchors(trace: DetectionTrace, width: int, height: int) -> Boxes:
+    """Return the anchor of each size and shape that is nearest to the centre of the photo."""
+    anchors = trace.anchors
+    sizes = (anchors[:, 2:] - anchors[:, :2]).round(1)
     distance = np.abs((anchors[:, :2] + anchors[:, 2:]) / 2 - (width / 2, height / 2)).sum(1)
     order = distance.argsort(kind="stable")
-    _, first = np.unique(sides[order], axis=0, return_index=True)
-    central: Pixels = anchors[order[first]]
+    _, first = np.unique(sizes[order], axis=0, return_index=True)
+    central: Boxes = anchors[order[first]]
     return central
 
 

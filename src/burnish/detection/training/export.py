@@ -1,4 +1,4 @@
-"""Export a detector with its card as one ONNX file, after checking it against torch."""
+"""Export a detector with its card as one ONNX file, and check it against torch."""
 
 import copy
 import warnings
@@ -11,37 +11,40 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from burnish.detection import detector_file
-from burnish.detection.card import CARD_KEY, INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
-from burnish.detection.training.fuse import fuse_batchnorm
-from burnish.detection.training.network import MaskRCNNModule
+from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
+from burnish.detection.training.network import MaskRCNNModule, fuse_batchnorm
 from burnish.errors import ModelError, OutputError
 from burnish.files import atomic_write, check_absent
+from burnish.modelfile.onnx_file import embed_card
 from burnish.modelfile.weights import downcast_weights
 
-# The newest that the tracing exporter writes for torchvision's operators without loss.
+# The newest opset that torch's tracing exporter supports for all of torchvision's operators.
 OPSET = 17
-# Height and width, px: where the export is compared with torch.
+# The export is compared with torch at these heights and widths, px.
 _TEST_SIZES = ((96, 128), (150, 101))
-# Apart by more than this is another network: convolutions add in another order than torch's.
+# Two detections match if their boxes differ by at most this, in px, and their other values by at
+# most the other. The two libraries add in different orders.
 BOX_TOLERANCE = 0.05
 TOLERANCE = 2e-3
-# So many must agree: a wrong graph has none or few in common.
+# Minimum fraction of matching detections. Those of a wrong graph match rarely or never.
 _MIN_AGREEMENT = 0.9
 
 Values = NDArray[Any]
 
 
 class ExportWrapper(nn.Module):
-    """A network with the ends of a detector's graph; labels count from 0."""
+    """Maps an image to the outputs of a detector's graph, with labels from 0."""
 
     def __init__(self, network: MaskRCNNModule) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return the values of `OUTPUTS` and `TRACE_OUTPUTS`."""
         detections, proposals = self.network.detect(image)
         return (
             detections.boxes,
@@ -63,43 +66,57 @@ def export(
     fp16: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Write a detector's file, or write nothing.
+    """Write the file of a detector.
 
-    Before the file appears it is read as a stranger's would be, and ONNX Runtime's answers are
-    compared with torch's at other sizes than the traced one.
+    Before the file is written, its bytes are checked as `detector_file.read` does, and ONNX
+    Runtime's outputs are compared with torch's at sizes other than the traced one.
 
     Parameters
     ----------
-    network : is left as it is
+    network : is not changed
     path : ends with ``.onnx``
-    fp16 : round kernels to what 16 bits hold, and store them so
+    fp16 : round the weights to 16 bits, and store them as such
 
     Raises
     ------
-    OutputError : the file is there already and `overwrite` is not set, or cannot be written
-    ModelError : the network cannot be exported, or what was exported is not the same
+    OutputError : the file exists and `overwrite` is not set, or it cannot be written
+    ModelError : the network cannot be exported, or the exported one has other outputs
     """
     target = Path(path)
     if target.suffix.lower() != ".onnx":
-        raise OutputError(
-            str(target), expected="a name that ends with .onnx", got=target.name, remedy="rename it"
-        )
+        raise OutputError(str(target), "the name does not end with .onnx", "rename it")
     check_absent(target, overwrite=overwrite)
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     fuse_batchnorm(frozen)
+    _make_padding_static(frozen)
     if fp16:
         _round_weights_to_fp16(frozen)
-    wrapper = ExportWrapper(frozen).eval()  # or the exporter hands it back in training
+    # In evaluation mode, because the exporter restores the mode of the outermost module.
+    wrapper = ExportWrapper(frozen).eval()
     model = _trace_to_onnx(wrapper, card)
     if fp16:
         downcast_weights(model)
-    model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
-    data = model.SerializeToString(deterministic=True)
-    detector_file.parse(data, source=target.name)
+    data = embed_card(model, card)
+    detector_file.parse(data, target.name)
     _check_against_torch(data, wrapper, card)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
+
+
+def _make_padding_static(network: nn.Module) -> None:
+    """Replace timm's `Conv2dSame`, whose padding depends on the image's size, in place.
+
+    Feature maps have a size that the stride divides. The padding is then the same for all.
+    """
+    for module in network.modules():
+        for name, conv in list(module.named_children()):
+            if isinstance(conv, Conv2dSame):
+                total = conv.kernel_size[0] - conv.stride[0]
+                before, after = total // 2, total - total // 2
+                conv.__class__ = nn.Conv2d  # type: ignore[assignment]
+                padding = nn.ZeroPad2d((before, after, before, after))
+                setattr(module, name, nn.Sequential(padding, conv))
 
 
 def _round_weights_to_fp16(network: nn.Module) -> None:
@@ -110,31 +127,31 @@ def _round_weights_to_fp16(network: nn.Module) -> None:
 
 
 def _trace_to_onnx(wrapper: ExportWrapper, card: DetectorCard) -> ModelProto:
-    content: Any = BytesIO()
+    buffer: Any = BytesIO()
     example = torch.rand(3, 128, 160, generator=torch.Generator().manual_seed(0))
     dynamic_axes = {name: {0: name} for name in (*OUTPUTS, *TRACE_OUTPUTS)}
     try:
-        # The tracer warns of each size that it meets; whether they are free is tested afterwards.
+        # The tracer warns of every size in the code. `_check_against_torch` tests other sizes.
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 wrapper,
                 (example,),
-                content,
+                buffer,
                 input_names=[INPUT],
                 output_names=[*OUTPUTS, *TRACE_OUTPUTS],
                 dynamic_axes={INPUT: {1: "height", 2: "width"}, **dynamic_axes},
                 opset_version=OPSET,
                 dynamo=False,
             )
-    except Exception as error:  # The exporter promises no class of its own.
+    except Exception as error:  # the exporter raises many types
         raise ModelError(
             card.name,
-            expected="a detector that exports for any height and width",
-            got=f"{type(error).__name__}: {str(error)[:200]}",
-            remedy="keep sizes out of the network's arithmetic",
+            f"it cannot be exported ({type(error).__name__}: {str(error)[:200]})",
+            "keep the network independent of the image's size",
         ) from error
-    model = onnx.load_model_from_string(content.getvalue())
+    model = onnx.load_model_from_string(buffer.getvalue())
+    # Guessed shapes, and paths of source files.
     del model.graph.value_info[:]
     for part in (model, model.graph, *model.graph.node):
         part.ClearField("doc_string")
@@ -153,30 +170,30 @@ def _check_against_torch(data: bytes, wrapper: ExportWrapper, card: DetectorCard
         image = generator.random((3, height, width), dtype=np.float32)
         onnx_outputs = dict(zip(names, session.run([*names], {INPUT: image}), strict=True))
         with torch.no_grad():
-            outputs = wrapper(torch.from_numpy(image))
-        torch_outputs = {name: part.numpy() for name, part in zip(names, outputs, strict=True)}
-        for parts in (("anchors",), ("proposals", "objectness"), OUTPUTS):
+            tensors = wrapper(torch.from_numpy(image))
+        torch_outputs = dict(zip(names, [tensor.numpy() for tensor in tensors], strict=True))
+        for group in (("anchors",), ("proposals", "objectness"), OUTPUTS):
             fraction = matching_fraction(
-                [torch_outputs[name] for name in parts], [onnx_outputs[name] for name in parts]
+                [torch_outputs[name] for name in group], [onnx_outputs[name] for name in group]
             )
             if fraction < _MIN_AGREEMENT:
                 raise ModelError(
                     card.name,
-                    expected=f"torch's {parts[0]}",
-                    got=f"{100 * (1 - fraction):.0f} % others at {width} x {height} px",
-                    remedy="report the network: its export is wrong",
+                    f"{100 * (1 - fraction):.0f} % of the exported network's {group[0]} differ "
+                    f"from torch's at {width} x {height} px",
+                    "report this network as a bug",
                 )
 
 
-def matching_fraction(ours: list[Values], theirs: list[Values]) -> float:
-    """Return the share of rows that two answers have in common, whatever their order.
+def matching_fraction(first: list[Values], second: list[Values]) -> float:
+    """Return the fraction of rows that two outputs share, in any order.
 
-    Of rows with equal scores either may come first, and overlapping ones then suppress each other
-    the other way about: that is rounding, and concerns few.
+    Rows with equal scores may come in either order, and then suppress other rows than before. This
+    concerns few.
 
     Parameters
     ----------
-    ours, theirs : boxes (N, 4) px and whatever belongs to each: (N, ...)
+    first, second : boxes (N, 4) in px, and further values (N, ...) of each box
 
     Examples
     --------
@@ -184,35 +201,31 @@ def matching_fraction(ours: list[Values], theirs: list[Values]) -> float:
     >>> matching_fraction([boxes], [boxes[::-1]]), matching_fraction([boxes], [boxes[:1]])
     (1.0, 0.5)
     """
-    most = max(len(ours[0]), len(theirs[0]))
-    if not most:
+    count = max(len(first[0]), len(second[0]))
+    if not count:
         return 1.0
-    matches = np.zeros((len(ours[0]), len(theirs[0])), bool)
-    for row, box in enumerate(ours[0]):
-        near = np.flatnonzero(np.abs(theirs[0] - box).max(1) <= BOX_TOLERANCE)
-        for other in near:
-            pairs = zip(ours[1:], theirs[1:], strict=True)
+    matches = np.zeros((len(first[0]), len(second[0])), bool)
+    for row, box in enumerate(first[0]):
+        for other in np.flatnonzero(np.abs(second[0] - box).max(1) <= BOX_TOLERANCE):
+            pairs = zip(first[1:], second[1:], strict=True)
             matches[row, other] = all(
                 np.abs(a[row] - b[other]).max() <= TOLERANCE for a, b in pairs
             )
-    return float(min(matches.any(1).sum(), matches.any(0).sum()) / most)
+    return float(min(matches.any(1).sum(), matches.any(0).sum()) / count)
 
 
 def rewrite_card(
     source: Path, card: DetectorCard, target: Path, *, overwrite: bool = False
 ) -> Path:
-    """Write a detector's file again with another card, and return its path.
+    """Write a copy of a detector's file with another card, and return its path.
 
     Raises
     ------
-    OutputError : the file is there already and `overwrite` is not set, or cannot be written
-    ModelError : `source` is no detector's file
+    OutputError : the target exists and `overwrite` is not set, or it cannot be written
+    ModelError : `source` is not a valid detector
     """
-    model = onnx.load_model_from_string(detector_file.read(source).graph)
-    del model.metadata_props[:]
-    model.metadata_props.add(key=CARD_KEY, value=card.model_dump_json())
-    data = model.SerializeToString(deterministic=True)
-    detector_file.parse(data, source=target.name)
+    data = embed_card(onnx.load_model_from_string(detector_file.read(source).graph), card)
+    detector_file.parse(data, target.name)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target

@@ -1,11 +1,10 @@
-"""The second stage of Mask R-CNN: proposals to classes, boxes and masks; on torchvision's parts."""
+"""The second stage of Mask R-CNN: from proposals to classes, boxes and masks."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import (
     RoIHeads,
     fastrcnn_loss,
@@ -13,19 +12,25 @@ from torchvision.models.detection.roi_heads import (
 )
 from torchvision.ops import clip_boxes_to_image, nms, remove_small_boxes
 
-from burnish.detection.training.edge_loss import edge_loss
-from burnish.detection.training.mask_iou import MaskIoUHead, mask_iou
+from burnish.detection.instances import MASK_THRESHOLD
 
+# Height and width, px.
 Size = tuple[int, int]
+# Feature maps by level.
 Features = dict[str, Tensor]
+# The annotations of an image: boxes, labels and masks.
 Target = dict[str, Tensor]
+
+_SOBEL = torch.tensor(
+    [[[[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]], [[[1, 2, 1], [0, 0, 0], [-1, -2, -1]]]]
+)
 
 
 class Detections(NamedTuple):
-    """What was found in one picture, the most certain first.
+    """The objects in an image, sorted by descending score.
 
-    ``boxes`` (N, 4) px, ``labels`` (N,) from 1, ``scores`` (N,), ``masks`` (N, 28, 28) in [0, 1],
-    and ``proposal_indices`` (N,), which proposal each was refined from.
+    ``boxes`` (N, 4) in px, ``labels`` (N,) from 1, ``scores`` (N,), ``masks`` (N, 28, 28) in
+    [0, 1], and ``proposal_indices`` (N,), the proposal from which each was refined.
     """
 
     boxes: Tensor
@@ -35,22 +40,51 @@ class Detections(NamedTuple):
     proposal_indices: Tensor
 
 
-class DetectionHeads(RoIHeads):
-    """torchvision's heads, under the same names, and what this project adds to them.
+class MaskIoUHead(nn.Module):
+    """Predicts the intersection over union of each mask with the true object.
 
-    ``mask_iou_head``, where there is one, predicts the masks' quality, which multiplies the scores.
-    ``edge_loss_weight`` is the weight of the edge agreement loss.
+    Shape: features (N, C, 14, 14), masks (N, 28, 28) in [0, 1] -> (N, classes)
+
+    Notes
+    -----
+    Huang, Huang, Gong, Huang, Wang: Mask Scoring R-CNN, CVPR 2019, doi:10.1109/CVPR.2019.00657.
+    The paper's head has four convolutions and three fully connected layers. This one is lighter,
+    with two convolutions, global average pooling and one fully connected layer.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels + 1, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, features: Tensor, masks: Tensor) -> Tensor:
+        """Predict IoUs. Masks are max-pooled to the size of the features, as in the paper."""
+        pooled_masks = F.max_pool2d(masks[:, None], 2)
+        hidden = F.relu(self.conv1(torch.cat([features, pooled_masks], 1)))
+        hidden = F.relu(self.conv2(hidden)).mean((2, 3))
+        ious: Tensor = torch.sigmoid(self.fc(hidden))
+        return ious
+
+
+class DetectionHeads(RoIHeads):
+    """torchvision's RoI heads, with the same parameter names, and two additions.
+
+    Attributes
+    ----------
+    mask_iou_head : predicts the IoU of masks, by which scores are multiplied; or None
+    edge_loss_weight : weight of the edge agreement loss
     """
 
     mask_iou_head: MaskIoUHead | None
     edge_loss_weight: float
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.configure(None)
 
     def configure(self, mask_iou_head: MaskIoUHead | None, edge_loss_weight: float = 0.0) -> None:
-        """Set what torchvision's heads do not have."""
+        """Set the additions."""
         self.mask_iou_head, self.edge_loss_weight = mask_iou_head, edge_loss_weight
 
     def losses(
@@ -60,23 +94,24 @@ class DetectionHeads(RoIHeads):
 
         Parameters
         ----------
-        size : height and width of the padded pictures, px
-        targets : ``boxes`` (N, 4) px, ``labels`` (N,) from 1, ``masks`` (N, H, W)
+        proposals : (P, 4) for each image, px
+        size : height and width of the padded images, px
+        targets : ``boxes`` (N, 4) in px, ``labels`` (N,) from 1, ``masks`` (N, H, W)
         """
         sizes = [size] * len(targets)
         proposals, matches, labels, deltas = self.select_training_samples(proposals, targets)
         hidden = self.box_head(self.box_roi_pool(features, proposals, sizes))
-        classes, boxes = self.box_predictor(hidden)
-        class_loss, box_loss = fastrcnn_loss(classes, boxes, labels, deltas)
-        losses = {"class": class_loss, "box": box_loss}
+        class_logits, predicted_deltas = self.box_predictor(hidden)
+        class_loss, box_loss = fastrcnn_loss(class_logits, predicted_deltas, labels, deltas)
         positives = [torch.where(label > 0)[0] for label in labels]
-        return losses | self._mask_losses(
+        mask_losses = self._mask_losses(
             features,
-            [boxes[hit] for boxes, hit in zip(proposals, positives, strict=True)],
-            [match[hit] for match, hit in zip(matches, positives, strict=True)],
+            [boxes[positive] for boxes, positive in zip(proposals, positives, strict=True)],
+            [match[positive] for match, positive in zip(matches, positives, strict=True)],
             sizes,
             targets,
         )
+        return {"class": class_loss, "box": box_loss} | mask_losses
 
     def _mask_losses(
         self,
@@ -89,9 +124,10 @@ class DetectionHeads(RoIHeads):
         pooled = self.mask_roi_pool(features, boxes, sizes)
         logits = self.mask_predictor(self.mask_head(pooled))
         labels = torch.cat([t["labels"][m] for t, m in zip(targets, matches, strict=True)])
-        class_logits = logits[torch.arange(len(labels)), labels]
+        indices = torch.arange(len(labels))
+        class_logits = logits[indices, labels]
         if not len(class_logits):
-            # Still a function of the weights, so that there is a gradient, of zero.
+            # Zero, but connected to the weights, so that every parameter has a gradient.
             return {"mask": logits.sum() * 0}
         side = logits.shape[-1]
         true = torch.cat(
@@ -110,42 +146,41 @@ class DetectionHeads(RoIHeads):
             )
             true_iou = mask_iou(probabilities.detach(), true, torch.cat(boxes), areas.to(true))
             predicted_iou = self.mask_iou_head(pooled.detach(), probabilities.detach())
-            losses["quality"] = F.mse_loss(
-                predicted_iou[torch.arange(len(labels)), labels], true_iou
-            )
+            losses["mask_iou"] = F.mse_loss(predicted_iou[indices, labels], true_iou)
         return losses
 
     def detect(
         self, features: Features, proposals: Tensor, size: Size, padded_size: Size
     ) -> Detections:
-        """Find objects in one picture.
+        """Find objects in one image.
 
         Parameters
         ----------
         proposals : (P, 4), px
-        size, padded_size : height and width of the picture, without and with its padding, px
+        size, padded_size : height and width of the image without and with its padding, px
         """
         hidden = self.box_head(self.box_roi_pool(features, [proposals], [padded_size]))
         logits, deltas = self.box_predictor(hidden)
-        boxes, labels, scores, proposal_indices = self._filter_detections(
-            logits, deltas, proposals, size
-        )
+        boxes, labels, scores, proposal_indices = self._filter(logits, deltas, proposals, size)
         pooled = self.mask_roi_pool(features, [boxes], [padded_size])
         mask_logits = self.mask_predictor(self.mask_head(pooled))
-        index = torch.arange(labels.shape[0], device=labels.device)
-        masks = mask_logits[index, labels].sigmoid()
+        indices = torch.arange(labels.shape[0], device=labels.device)
+        masks = mask_logits[indices, labels].sigmoid()
         if self.mask_iou_head is not None:
-            scores = scores * self.mask_iou_head(pooled, masks)[index, labels]
+            scores = scores * self.mask_iou_head(pooled, masks)[indices, labels]
             scores, order = scores.sort(descending=True)
-            boxes, labels, masks, proposal_indices = (
-                x[order] for x in (boxes, labels, masks, proposal_indices)
-            )
+            boxes, labels, masks = boxes[order], labels[order], masks[order]
+            proposal_indices = proposal_indices[order]
         return Detections(boxes, labels, scores, masks, proposal_indices)
 
-    def _filter_detections(
+    def _filter(
         self, logits: Tensor, deltas: Tensor, proposals: Tensor, size: Size
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Decode, drop what is unlikely or empty, and suppress what overlaps a better one."""
+    ) -> tuple[Tensor, ...]:
+        """Return the boxes, labels, scores and proposal indices of the best detections.
+
+        Detections are dropped if their score is low, if they are empty, or if they overlap a
+        better one of the same class.
+        """
         count = logits.shape[-1]
         boxes = clip_boxes_to_image(self.box_coder.decode(deltas, [proposals]), size)
         boxes = boxes[:, 1:].reshape(-1, 4)
@@ -153,28 +188,26 @@ class DetectionHeads(RoIHeads):
         labels = torch.arange(1, count, device=logits.device).repeat(logits.shape[0])
         proposal_indices = torch.arange(logits.shape[0], device=logits.device)
         proposal_indices = proposal_indices[:, None].expand(-1, count - 1).reshape(-1)
-        above_threshold = torch.where(scores > self.score_thresh)[0]
-        boxes, labels, scores, proposal_indices = _select_all(
-            above_threshold, boxes, labels, scores, proposal_indices
-        )
-        not_empty = remove_small_boxes(boxes, 1e-2)
-        boxes, labels, scores, proposal_indices = _select_all(
-            not_empty, boxes, labels, scores, proposal_indices
-        )
-        best = batched_nms(boxes, scores, labels, self.nms_thresh, size)[: self.detections_per_img]
-        filtered: tuple[Tensor, Tensor, Tensor, Tensor] = _select_all(
-            best, boxes, labels, scores, proposal_indices
-        )
-        return filtered
+        detections: tuple[Tensor, ...] = (boxes, labels, scores, proposal_indices)
+        detections = _select(detections, torch.where(scores > self.score_thresh)[0])
+        detections = _select(detections, remove_small_boxes(detections[0], 1e-2))
+        boxes, labels, scores, _ = detections
+        best = batched_nms(boxes, scores, labels, self.nms_thresh, size)
+        return _select(detections, best[: self.detections_per_img])
+
+
+def _select(values: tuple[Tensor, ...], indices: Tensor) -> tuple[Tensor, ...]:
+    return tuple(value[indices] for value in values)
 
 
 def batched_nms(
     boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float, size: Size
 ) -> Tensor:
-    """Return which boxes to keep, the best first, each group by itself.
+    """Return the indices of the boxes that remain after non-maximum suppression in each group.
 
-    As torchvision's `batched_nms`, but with no choice in it that an exported graph would have to
-    hold: groups are moved apart by more than the picture's size, within which all boxes lie.
+    They are sorted by descending score. torchvision's function of this name chooses between two
+    algorithms, which an exported graph cannot. This one always moves the groups apart by more than
+    the image, within which all boxes lie.
 
     Examples
     --------
@@ -187,6 +220,49 @@ def batched_nms(
     return indices
 
 
-def _select_all(index: Tensor, *values: Tensor) -> Any:
-    parts: Sequence[Tensor] = [value[index] for value in values]
-    return tuple(parts)
+def mask_iou(predicted: Tensor, true: Tensor, boxes: Tensor, areas: Tensor) -> Tensor:
+    """Return the intersection over union of masks, within their boxes, with whole true objects.
+
+    Parts of an object outside the box count as missed.
+
+    Shape: predicted, true (N, 28, 28) in [0, 1]; boxes (N, 4) in px; areas (N,) of the whole
+    objects in px² -> (N,)
+
+    Examples
+    --------
+    >>> mask, box = torch.ones(1, 28, 28), torch.tensor([[0.0, 0, 10, 10]])
+    >>> mask_iou(mask, mask, box, torch.tensor([200.0])).item()
+    0.5
+    """
+    predicted_mask, true_mask = ((mask >= MASK_THRESHOLD).float() for mask in (predicted, true))
+    width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).unbind(1)
+    cell_area = width * height / (predicted.shape[1] * predicted.shape[2])
+    intersection = (predicted_mask * true_mask).sum((1, 2)) * cell_area
+    true_area = torch.maximum(areas, true_mask.sum((1, 2)) * cell_area)
+    union = predicted_mask.sum((1, 2)) * cell_area + true_area - intersection
+    return intersection / union.clamp(min=1e-6)
+
+
+def edge_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """Return the mean squared difference of the Sobel derivatives of two sets of masks.
+
+    Shape: (N, h, w) and (N, h, w), both in [0, 1] -> (); zero if N is zero
+
+    Notes
+    -----
+    Zimmermann, Siems: Faster Training of Mask R-CNN by Focusing on Instance Boundaries, 2018,
+    arXiv:1809.07069. As in the paper's default, the filters are Sobel's in both directions, the
+    exponent is 2, and nothing is smoothed. The border of the masks is left out.
+
+    Examples
+    --------
+    >>> step = torch.zeros(1, 5, 5)
+    >>> step[:, :, 3:] = 1
+    >>> edge_loss(step, step).item(), edge_loss(step, torch.zeros(1, 5, 5)).item()
+    (0.0, 5.333333492279053)
+    """
+    if not len(predicted):
+        return predicted.sum()
+    filters = _SOBEL.to(predicted)
+    predicted_edges, true_edges = (F.conv2d(mask[:, None], filters) for mask in (predicted, true))
+    return F.mse_loss(predicted_edges, true_edges)

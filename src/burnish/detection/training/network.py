@@ -1,25 +1,27 @@
-"""Mask R-CNN as one module: pictures in, losses or what was found out."""
+"""Mask R-CNN as one module, on torchvision's parts."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
 from burnish.detection.training.heads import DetectionHeads, Detections, Size, Target, batched_nms
 
-# All strides of the feature maps divide it.
+# Images are padded to a multiple of this, the largest stride of a backbone, px.
 SIZE_MULTIPLE = 32
 
 
 class Proposals(NamedTuple):
-    """What the first stage makes of a picture: all anchors, and the best of them, refined.
+    """The output of the first stage: all anchors, and the best of them, refined.
 
-    ``anchors`` (A, 4) px, ``proposals`` (P, 4) px, ``objectness`` (P,) in [0, 1].
+    ``anchors`` (A, 4) in px, ``proposals`` (P, 4) in px, ``objectness`` (P,) in [0, 1].
     """
 
     anchors: Tensor
@@ -28,10 +30,16 @@ class Proposals(NamedTuple):
 
 
 class TracingRPN(RegionProposalNetwork):
-    """torchvision's region proposal network, which also tells how it came to its proposals."""
+    """torchvision's region proposal network, which also returns anchors and objectness."""
 
     def forward_traced(self, padded: Tensor, size: Size, features: dict[str, Tensor]) -> Proposals:
-        """Propose regions of one picture, (1, 3, H, W), whose height and width is `size`."""
+        """Propose regions of one image.
+
+        Parameters
+        ----------
+        padded : (1, 3, H, W), the image with its padding
+        size : height and width without the padding, px
+        """
         objectness, deltas = self.head(list(features.values()))
         anchors = self.anchor_generator(ImageList(padded, [size]), list(features.values()))
         counts = [level.shape[1] * level.shape[2] * level.shape[3] for level in objectness]
@@ -48,14 +56,14 @@ class TracingRPN(RegionProposalNetwork):
 
 
 class MaskRCNNModule(nn.Module):
-    """Mask R-CNN: a pyramid of features, proposals, and heads.
+    """Mask R-CNN: a backbone with a feature pyramid, region proposals, and heads.
 
     He, Gkioxari, Dollár, Girshick: Mask R-CNN, ICCV 2017, doi:10.1109/ICCV.2017.322.
-    Its parts are called as torchvision calls them, so that weights of its detectors fit.
+    The parameters have torchvision's names, so that weights of its detectors can be loaded.
 
     Parameters
     ----------
-    mean, std : of the colours that the backbone has learnt on, for values from 0 to 1
+    mean, std : of the RGB values that the backbone was trained on, for values from 0 to 1
     """
 
     def __init__(
@@ -78,12 +86,12 @@ class MaskRCNNModule(nn.Module):
 
         Parameters
         ----------
-        images : (3, H, W) each, in [0, 1]; of any sizes
-        targets : ``boxes`` (N, 4) px, ``labels`` (N,) from 1, ``masks`` (N, H, W)
+        images : (3, H, W) each, in [0, 1]; their sizes may differ
+        targets : ``boxes`` (N, 4) in px, ``labels`` (N,) from 1, ``masks`` (N, H, W)
         """
-        height, width = (max(image.shape[side] for image in images) for side in (1, 2))
+        height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
         height, width = (-(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE for length in (height, width))
-        batch = torch.stack([_pad(self._normalise(i), height, width) for i in images])
+        batch = torch.stack([_pad(self._normalise(image), height, width) for image in images])
         features = self.backbone(batch)
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         proposals, rpn_losses = self.rpn(ImageList(batch, sizes), features, targets)
@@ -94,16 +102,15 @@ class MaskRCNNModule(nn.Module):
         return losses | self.roi_heads.losses(features, proposals, (height, width), targets)
 
     def detect(self, image: Tensor) -> tuple[Detections, Proposals]:
-        """Find objects in one picture, (3, H, W) in [0, 1]; boxes in its pixels."""
+        """Find objects in one image, (3, H, W) in [0, 1]. Boxes are in its pixels."""
         height, width = image.shape[-2], image.shape[-1]
         below, right = (-height) % SIZE_MULTIPLE, (-width) % SIZE_MULTIPLE
         padded = F.pad(self._normalise(image)[None], (0, right, 0, below))
         features = self.backbone(padded)
-        proposals = self.rpn.forward_traced(padded, (height, width), features)
+        size = height, width
+        proposals = self.rpn.forward_traced(padded, size, features)
         padded_size = padded.shape[-2], padded.shape[-1]
-        detections = self.roi_heads.detect(
-            features, proposals.proposals, (height, width), padded_size
-        )
+        detections = self.roi_heads.detect(features, proposals.proposals, size, padded_size)
         return detections, proposals
 
     def _normalise(self, image: Tensor) -> Tensor:
@@ -111,4 +118,28 @@ class MaskRCNNModule(nn.Module):
 
 
 def _pad(image: Tensor, height: int, width: int) -> Tensor:
+    """Pad an image with zeros at the bottom and on the right."""
     return F.pad(image, (0, width - image.shape[2], 0, height - image.shape[1]))
+
+
+def fuse_batchnorm(network: nn.Module) -> None:
+    """Fuse each batch normalisation into the convolution before it, in place.
+
+    All layers must be in evaluation mode. The activation of timm's `BatchNormAct2d` is kept.
+
+    Examples
+    --------
+    >>> layers = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).eval()
+    >>> fuse_batchnorm(layers)
+    >>> layers
+    Sequential(
+      (0): Conv2d(1, 2, kernel_size=(1, 1), stride=(1, 1))
+      (1): Identity()
+    )
+    """
+    for module in network.modules():
+        layers = list(module.named_children())
+        for (conv_name, conv), (norm_name, norm) in pairwise(layers):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, norm_name, getattr(norm, "act", nn.Identity()))

@@ -1,19 +1,19 @@
-"""Compose: cut-outs over photos, written as photos and a COCO file whose outlines are exact."""
+"""Write a synthetic COCO dataset: cut-outs over photos, with exact masks."""
 
 import json
-from collections.abc import Callable, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from burnish.detection import rle
+from burnish.detection.coco import CocoWriter
 from burnish.detection.resize import resize
 from burnish.detection.training.cut_outs import CutOut, Scene, copy_paste
-from burnish.errors import OutputError, UsageError
+from burnish.errors import OutputError, UsageError, read_error
 from burnish.files import atomic_write, make_folder
 from burnish.photo import Photo
+from burnish.progress import SILENT, Progress
+from burnish.types import Pixels
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
@@ -27,34 +27,28 @@ def synthesize_dataset(
     size: tuple[int, int] = (480, 320),
     max_objects: int = 5,
     seed: int = 0,
-    on_progress: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Write composites and `instances.json` into a new folder, and return the file's path.
 
     Parameters
     ----------
-    background_dir : a folder of photos; a part of one is drawn for each composite
-    count : how many composites
-    size : their width and height, px
-    max_objects : how many cut-outs are pasted into one, at most
+    background_dir : a folder of photos; each composite uses a random part of one
+    count : number of composites
+    size : width and height of the composites, px
+    max_objects : maximum number of cut-outs in a composite
 
     Raises
     ------
-    OutputError : the folder is there already and not empty, or cannot be written to
+    OutputError : the folder exists and is not empty, or cannot be written to
     UsageError : see `background_photos`
     """
     photos = background_photos(background_dir)
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise OutputError(
-            str(output_dir),
-            expected="a new folder",
-            got="one that is in use",
-            remedy="choose another",
-        )
+        raise OutputError(str(output_dir), "exists already and is not empty", "choose a new folder")
     make_folder(output_dir)
-    classes = sorted({cut_out.label for cut_out in cut_outs})
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    progress.start("writing composites", count)
+    writer = CocoWriter(sorted({cut_out.label for cut_out in cut_outs}))
     for index in range(1, count + 1):
         random = np.random.default_rng((seed, index))
         pixels = _random_crop(Photo.open(photos[index % len(photos)]).pixels, size, random)
@@ -63,36 +57,21 @@ def synthesize_dataset(
             scene = copy_paste(scene, cut_outs[int(random.integers(len(cut_outs)))], random)
         name = f"{index:05}.png"
         Photo(scene.pixels).save(output_dir / name)
-        images.append({"id": index, "file_name": name, "width": size[0], "height": size[1]})
+        writer.add_image(name, size)
         for label, mask in zip(scene.labels, scene.masks, strict=True):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": index,
-                    "category_id": classes.index(label) + 1,
-                    "segmentation": {"size": [size[1], size[0]], "counts": rle.encode(mask)},
-                    "iscrowd": 0,
-                }
-            )
-        on_progress()
-    categories = [{"id": index, "name": name} for index, name in enumerate(classes, 1)]
+            writer.add_object(label, mask)
+        progress.advance()
     target = output_dir / "instances.json"
-    content = BytesIO(
-        json.dumps(
-            {"images": images, "annotations": annotations, "categories": categories}
-        ).encode()
-    )
     with atomic_write(target) as file:
-        file.write(content.getbuffer())
+        file.write(json.dumps(writer.to_json()).encode())
     return target
 
 
-def _random_crop(
-    pixels: "np.ndarray[Any, np.dtype[np.float32]]",
-    size: tuple[int, int],
-    random: np.random.Generator,
-) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """Cut a part of the size's shape out of a photo, half of it or more, and bring it to size."""
+def _random_crop(pixels: Pixels, size: tuple[int, int], random: np.random.Generator) -> Pixels:
+    """Return a random part of a photo, resized to a width and height.
+
+    The part has the aspect ratio of `size`, and at least half of the photo's width or height.
+    """
     height, width = pixels.shape[:2]
     scale = min(width / size[0], height / size[1]) * random.uniform(0.5, 1)
     w, h = min(width, max(1, round(size[0] * scale))), min(height, max(1, round(size[1] * scale)))
@@ -101,21 +80,16 @@ def _random_crop(
 
 
 def background_photos(folder: Path) -> list[Path]:
-    """Return the photos of a folder, in order.
+    """Return the photos of a folder, sorted by name.
 
     Raises
     ------
-    UsageError : there is no such folder, or no photo in it
+    UsageError : the folder cannot be read, or holds no photo
     """
     try:
         photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
     except OSError as error:
-        raise UsageError(
-            str(folder),
-            expected="a folder of photos",
-            got=(error.strerror or str(error)).lower(),
-            remedy="check the path",
-        ) from error
+        raise read_error(folder, error, UsageError) from error
     if not photos:
-        raise UsageError(str(folder), expected="photos", got="none", remedy="choose another folder")
+        raise UsageError(str(folder), "the folder holds no photos", "choose another folder")
     return photos
