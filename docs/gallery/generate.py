@@ -1,9 +1,9 @@
-"""Write the gallery: every operator on the same three photos, and the network that learnt it.
+"""Write the gallery: every operator and its network on the same three photos.
 
-python docs/gallery/generate.py            # all of them
-python docs/gallery/generate.py look       # some
+python docs/gallery/generate.py            # all operators
+python docs/gallery/generate.py lut        # some operators
 
-Writes NAME.jpg for each operator, late-summer.cube, and README.md, which shows them.
+The output is NAME.jpg for each operator, late-summer.cube, and README.md.
 """
 
 import argparse
@@ -11,61 +11,61 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from burnish.editing.edit import operator_params
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
-from burnish.runtime import model_registry as shelf
 from burnish.runtime.model import Model
+from burnish.runtime.model_registry import model_names
+from burnish.types import Pixels
 
 HERE = Path(__file__).parent
 PHOTOS = [HERE / "photos" / f"{name}.jpg" for name in ("palace", "cat", "coffee")]
-LOOK = HERE / "late-summer.cube"
-# What an operator cannot do without.
-GIVEN: dict[str, dict[str, Any]] = {"look": {"lut": LOOK}}
+LUT = HERE / "late-summer.cube"
+# Values of required parameters.
+REQUIRED_PARAMS: dict[str, dict[str, Any]] = {"lut": {"lut": LUT}}
 GAP = 8
-SHIPPED = shelf.model_names()
-
-Pixels = NDArray[np.float32]
+BUNDLED = model_names()
 
 
 def main() -> None:
-    """Write what is asked for."""
+    """Write the images of the given operators, and the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("operators", nargs="*", default=list(OPERATORS))
     names = parser.parse_args().operators
-    LOOK.write_text(late_summer())
+    LUT.write_text(late_summer())
     photos = [Photo.open(path).pixels for path in PHOTOS]
     for name in names:
         rows = [photos]
-        if name in SHIPPED:
+        if name in BUNDLED:
             model = Model.open(name)
             values = operator_params(model.card, {})
             rows.append([OPERATORS[name].run(photo, **values) for photo in photos])
             rows.append([model(photo) for photo in photos])
         else:
-            rows.append([OPERATORS[name].run(photo, **GIVEN.get(name, {})) for photo in photos])
+            rows.append(
+                [OPERATORS[name].run(photo, **REQUIRED_PARAMS.get(name, {})) for photo in photos]
+            )
         Photo(sheet(rows)).save(HERE / f"{name}.jpg", quality=85, overwrite=True)
         print(name)
     (HERE / "README.md").write_text(page())
 
 
 def sheet(rows: list[list[Pixels]]) -> Pixels:
-    """Put pictures of one size beside and below each other, on white."""
+    """Arrange rows of images of one size on a white sheet."""
     height, width = rows[0][0].shape[:2]
     down, right = len(rows), len(rows[0])
     canvas = np.ones((down * (height + GAP) - GAP, right * (width + GAP) - GAP, 3), np.float32)
     for y, row in enumerate(rows):
-        for x, picture in enumerate(row):
+        for x, image in enumerate(row):
             top, left = y * (height + GAP), x * (width + GAP)
-            canvas[top : top + height, left : left + width] = picture
+            canvas[top : top + height, left : left + width] = image
     return canvas
 
 
 def late_summer(size: int = 9) -> str:
-    """Return a look of our own as a .cube file: warm lights, teal shadows, a gentle S-curve."""
+    """Return the .cube file of a LUT with warm lights, teal shadows and a gentle S-curve."""
     axis = np.linspace(0, 1, size)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     rgb = np.stack([red, green, blue], axis=-1)
@@ -79,14 +79,14 @@ def late_summer(size: int = 9) -> str:
 
 
 def page() -> str:
-    """Return README.md: a heading, a command and a picture for every operator."""
+    """Return README.md, with a heading, a command and an image for every operator."""
     parts = [
         "<!-- Made by generate.py: edit that. -->",
         "# Gallery",
-        "Every operator at 100 % in the files: above the photo, below it the operator, and last, "
-        "where a network ships, what the network makes of it. Parameters are the operators' "
-        "defaults; pencil drawing is as its network learnt it, without texture. "
-        "`python docs/gallery/generate.py` makes it.",
+        "Every operator with default parameters, at full resolution: first the photo, then the "
+        "output of the operator, and last the output of its network, if burnish comes with one. "
+        "Pencil drawing is without texture, like its network's training data. "
+        "`python docs/gallery/generate.py` writes this page.",
         "The photos: a palace by Daniel Büchele "
         "([flickr](https://www.flickr.com/photos/danielbuechele/6061409035), "
         "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/), scaled down and cropped), "
@@ -96,14 +96,15 @@ def page() -> str:
 
 
 def section(operator: Operator) -> str:
-    """Return an operator's part of the page."""
-    given = " ".join(f"--{name} {path.name}" for name, path in GIVEN.get(operator.name, {}).items())
-    slow = "" if operator.name in SHIPPED else "--slow "
-    command = f"burnish apply {slow}{operator.name} photo.jpg {given}".strip()
-    shown = "photo, operator and network" if operator.name in SHIPPED else "before and after"
+    """Return the section of an operator."""
+    required = REQUIRED_PARAMS.get(operator.name, {})
+    options = " ".join(f"--{name} {path.name}" for name, path in required.items())
+    slow = "" if operator.name in BUNDLED else "--slow "
+    command = f"burnish apply {slow}{operator.name} photo.jpg {options}".strip()
+    images = "photo, operator and network" if operator.name in BUNDLED else "before and after"
     return (
         f"## {operator.title}\n\n{operator.summary}. `{command}`\n\n"
-        f"![{operator.title}: three photos, {shown}]({operator.name}.jpg)"
+        f"![{operator.title}: three photos, {images}]({operator.name}.jpg)"
     )
 
 

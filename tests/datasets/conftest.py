@@ -1,4 +1,4 @@
-"""Small files in the official layouts, which LibRaw and libvips really open."""
+"""Small valid files in the official layouts of the collections."""
 
 import io
 import struct
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-# From XYZ under D65 to linear sRGB: a camera whose filters are sRGB's own.
+# From XYZ under D65 to linear sRGB, for a camera with the primaries of sRGB.
 XYZ_TO_SRGB = [
     [3.2404542, -1.5371385, -0.4985314],
     [-0.9692660, 1.8760108, 0.0415560],
@@ -26,28 +26,28 @@ PROPHOTO_TO_XYZ = np.array(
     [[0.7976749, 0.1351917, 0.0313534], [0.2880402, 0.7118741, 0.0000857], [0, 0, 0.8252100]]
 )
 BLACK, WHITE = 512, 16383
-# What the sensor's red, green and blue answer to white.
+# The sensor's red, green and blue for white.
 NEUTRAL = np.array([0.5, 1.0, 0.8])
 
 
 def encode(linear: np.ndarray) -> np.ndarray:
-    """The curve of sRGB."""
+    """Apply the curve of sRGB."""
     linear = np.asarray(linear, float)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def decode(encoded: np.ndarray) -> np.ndarray:
-    """The curve of sRGB, inverted."""
+    """Invert the curve of sRGB."""
     encoded = np.asarray(encoded, float)
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
-def rationals(values) -> list[int]:
+def to_rationals(values) -> list[int]:
     return [part for value in np.ravel(values) for part in (round(value * 10000), 10000)]
 
 
 def mosaic(linear: np.ndarray) -> np.ndarray:
-    """What a sensor with the filter RGGB stores of linear sRGB light, H x W x 3."""
+    """Return the codes of an RGGB sensor for linear sRGB light, H x W x 3."""
     answer = linear * NEUTRAL
     codes = answer[:, :, 1].copy()
     codes[0::2, 0::2] = answer[0::2, 0::2, 0]
@@ -56,9 +56,9 @@ def mosaic(linear: np.ndarray) -> np.ndarray:
 
 
 def lossless_jpeg(codes: np.ndarray) -> bytes:
-    """The compression of Adobe's DNG files: differences of neighbours, as Huffman codes.
+    """Compress like Adobe's DNG files: differences of neighbours as Huffman codes.
 
-    Every length of difference, 0 to 16 bits, has a code of five bits: its own number.
+    The code of each length of a difference, 0 to 16 bits, is that length in five bits.
     """
     height, width = codes.shape
     table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)])
@@ -89,7 +89,7 @@ def write_dng(path: Path, linear: np.ndarray, *, orientation=1, crop=None, compr
     data = lossless_jpeg(codes) if compressed else codes.tobytes()
     height, width = codes.shape
     tags = [
-        (254, "I", [0]),  # NewSubfileType: the picture itself
+        (254, "I", [0]),  # NewSubfileType: full-resolution image
         (256, "I", [width]),
         (257, "I", [height]),
         (258, "H", [16]),
@@ -97,7 +97,7 @@ def write_dng(path: Path, linear: np.ndarray, *, orientation=1, crop=None, compr
         (262, "H", [32803]),  # PhotometricInterpretation: colour filter array
         (271, "s", [b"Test\0"]),
         (272, "s", [b"Camera\0"]),
-        (273, "I", [0]),  # StripOffsets: see `tiff`
+        (273, "I", [0]),  # StripOffsets: set by `pack_tiff`
         (274, "H", [orientation]),
         (277, "H", [1]),
         (278, "I", [height]),
@@ -109,18 +109,18 @@ def write_dng(path: Path, linear: np.ndarray, *, orientation=1, crop=None, compr
         (50708, "s", [b"Test Camera\0"]),  # UniqueCameraModel
         (50714, "I", [BLACK]),
         (50717, "I", [WHITE]),
-        (50721, "i", rationals(XYZ_TO_SRGB)),  # ColorMatrix1
-        (50728, "I", rationals(NEUTRAL)),  # AsShotNeutral
+        (50721, "i", to_rationals(XYZ_TO_SRGB)),  # ColorMatrix1
+        (50728, "I", to_rationals(NEUTRAL)),  # AsShotNeutral
         (50778, "H", [21]),  # CalibrationIlluminant1: D65
     ]
     if crop:
         tags += [(50719, "I", crop[:2]), (50720, "I", crop[2:])]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(tiff(data, tags))
+    path.write_bytes(pack_tiff(data, tags))
 
 
-def tiff(data: bytes, tags: list) -> bytes:
-    """Pack one list of tags (number, kind, values), and behind it the data."""
+def pack_tiff(data: bytes, tags: list) -> bytes:
+    """Return a TIFF file of one list of tags (number, kind, values) and the data."""
     beyond = 8 + 2 + 12 * len(tags) + 4
     heads, tail = [], b""
     for tag, kind, values in sorted(tags):
@@ -143,17 +143,17 @@ def tiff(data: bytes, tags: list) -> bytes:
 
 
 def prophoto_profile() -> bytes:
-    """ProPhoto RGB: its primaries, and a gamma of 1.8."""
+    """Return the profile of ProPhoto RGB, with a gamma of 1.8."""
     tags = {b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(78)}
     tags[b"cprt"] = b"text" + bytes(4) + b"none\0"
-    tags[b"wtpt"] = b"XYZ " + bytes(4) + fixed([0.9642, 1, 0.8249])
+    tags[b"wtpt"] = b"XYZ " + bytes(4) + to_fixed_point([0.9642, 1, 0.8249])
     for index, name in enumerate("rgb"):
-        tags[f"{name}XYZ".encode()] = b"XYZ " + bytes(4) + fixed(PROPHOTO_TO_XYZ[:, index])
+        tags[f"{name}XYZ".encode()] = b"XYZ " + bytes(4) + to_fixed_point(PROPHOTO_TO_XYZ[:, index])
         tags[f"{name}TRC".encode()] = (
             b"curv" + bytes(4) + struct.pack(">IH", 1, round(1.8 * 256)) + bytes(2)
         )
     words = (b"", b"\2\x40\0\0", b"mntr", b"RGB ", b"XYZ ", b"acsp")
-    head = struct.pack(">4s4s4s4s4s12x4s28x", *words) + fixed([0.9642, 1, 0.8249])
+    head = struct.pack(">4s4s4s4s4s12x4s28x", *words) + to_fixed_point([0.9642, 1, 0.8249])
     table, body = struct.pack(">I", len(tags)), b""
     for name, tag in tags.items():
         table += struct.pack(">4sII", name, 132 + 12 * len(tags) + len(body), len(tag))
@@ -162,12 +162,12 @@ def prophoto_profile() -> bytes:
     return struct.pack(">I", len(profile) + 4) + profile
 
 
-def fixed(values) -> bytes:
+def to_fixed_point(values) -> bytes:
     return struct.pack(">3i", *(round(value * 65536) for value in values))
 
 
 def write_edit(path: Path, encoded: np.ndarray, *, profile=True):
-    """Write an expert's version, H x W x 3 of sRGB-encoded colours, as 16-bit ProPhoto RGB."""
+    """Write sRGB-encoded colours, H x W x 3, as an expert's version in 16-bit ProPhoto RGB."""
     xyz = decode(encoded) @ SRGB_TO_XYZ.T
     wide = np.clip(xyz @ np.linalg.inv(PROPHOTO_TO_XYZ).T, 0, 1) ** (1 / 1.8)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,8 +178,8 @@ def write_edit(path: Path, encoded: np.ndarray, *, profile=True):
     )  # fmt: skip
 
 
-def scene(seed: int, height: int = 48, width: int = 72) -> np.ndarray:
-    """Linear light: a slope, one box of a colour of its own, and some white."""
+def draw_scene(seed: int, height: int = 48, width: int = 72) -> np.ndarray:
+    """Return linear light with a slope, a box of random colour, and a white corner."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     light = 0.1 + 0.3 * np.stack([x / width, y / height, (x + y) / (height + width)], axis=2)
@@ -200,15 +200,15 @@ FOLDERS = ["HQa1to700"] * 2 + ["HQa701to1400"] * 2 + ["HQa4201to5000"] * 2
 
 
 @pytest.fixture
-def fivek(tmp_path) -> Path:
+def fivek_folder(tmp_path) -> Path:
     """Six photos in FiveK's layout, two experts, and the lists of both licences."""
     root = tmp_path / "fivek_dataset"
     for seed, (name, folder) in enumerate(zip(NAMES, FOLDERS, strict=True)):
-        light = scene(seed)
+        light = draw_scene(seed)
         write_dng(root / "raw_photos" / folder / "photos" / f"{name}.dng", light)
         for expert, gain in (("a", 1.2), ("c", 0.8)):
             edit = np.clip(encode(light * gain), 0, 1)
-            # A few pixels less than the raw file, as those that Lightroom exported have.
+            # Lightroom exports a few pixels less than the raw file has.
             write_edit(root / f"tiff16_{expert}" / f"{name}.tif", edit[:-1, 1:-1])
     (root / "filesAdobe.txt").write_text("\n".join(NAMES[:2]) + "\n")
     (root / "filesAdobeMIT.txt").write_text("\n".join(NAMES[2:]) + "\n")
@@ -217,15 +217,15 @@ def fivek(tmp_path) -> Path:
 
 
 @pytest.fixture
-def raise_photos(tmp_path) -> Path:
+def raise_folder(tmp_path) -> Path:
     """Four photos of RAISE and its list.
 
-    LibRaw tells formats by their content, so a DNG serves for a NEF.
+    LibRaw detects formats by content, so DNG files with the name .NEF are sufficient.
     """
     root = tmp_path / "RAISE"
     names = ["r000da54ft", "r001d260dt", "r00000000t", "r1882b6e6t"]
     for seed, name in enumerate(names):
-        write_dng(root / "NEF" / f"{name}.NEF", scene(seed))
+        write_dng(root / "NEF" / f"{name}.NEF", draw_scene(seed))
     table = io.StringIO("File,NEF,TIFF,Device\n")
     table.seek(0, io.SEEK_END)
     for name in names:
@@ -235,14 +235,14 @@ def raise_photos(tmp_path) -> Path:
 
 
 @pytest.fixture
-def official():
-    """The makers above, for tests that want a file of their own."""
-    return Official
+def writer():
+    """The functions above, for tests that write files."""
+    return DatasetWriter
 
 
-class Official:
+class DatasetWriter:
     names = NAMES
     encode = staticmethod(encode)
-    scene = staticmethod(scene)
+    draw_scene = staticmethod(draw_scene)
     write_dng = staticmethod(write_dng)
     write_edit = staticmethod(write_edit)

@@ -28,23 +28,23 @@ def brute_force(rgb, sigma_space, sigma_range):
 
 @pytest.mark.parametrize("shape", [(14, 17), (1, 9), (9, 1), (3, 5), (1, 1)])
 @pytest.mark.parametrize("sigmas", [(1.0, 0.02), (2.5, 0.1), (4.0, 0.5)])
-def test_equals_the_definition(shape, sigmas):
+def test_bilateral_equals_definition(shape, sigmas):
     rgb = np.random.default_rng(0).random((*shape, 3)).astype(np.float32)
     np.testing.assert_allclose(bilateral(rgb, *sigmas), brute_force(rgb, *sigmas), atol=2e-6)
 
 
-def test_a_large_range_is_a_gaussian_blur():
+def test_bilateral_with_large_sigma_range_is_gaussian_blur():
     rgb = np.random.default_rng(1).random((20, 24, 3))
     expected = brute_force(rgb, 2.0, 1e6)
     np.testing.assert_allclose(bilateral(rgb, 2.0, 1e3), expected, atol=1e-5)
 
 
-def test_a_small_range_changes_nothing():
+def test_bilateral_with_small_sigma_range_changes_nothing():
     rgb = np.random.default_rng(2).random((20, 24, 3)).astype(np.float32)
     np.testing.assert_allclose(bilateral(rgb, 3.0, 1e-4), rgb, atol=1e-6)
 
 
-def test_edges_stay_and_noise_goes():
+def test_bilateral_keeps_edges_and_removes_noise():
     noise = 0.02 * np.random.default_rng(3).standard_normal((40, 40, 3))
     step = np.full((40, 40, 3), 0.2)
     step[:, 20:] = 0.7
@@ -53,7 +53,7 @@ def test_edges_stay_and_noise_goes():
     assert error.std() < noise.std() / 5
 
 
-def test_commutes_with_flips_and_transposition():
+def test_bilateral_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(4).random((14, 11, 3))
     smooth = bilateral(rgb, 2.0)
     for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
@@ -61,12 +61,12 @@ def test_commutes_with_flips_and_transposition():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_constant_stays(value):
+def test_bilateral_of_constant_is_constant(value):
     rgb = np.full((9, 12, 3), value, np.float32)
     np.testing.assert_allclose(bilateral(rgb), rgb, atol=1e-6)
 
 
-def test_input_is_left_alone():
+def test_bilateral_leaves_input_unchanged():
     rgb = np.random.default_rng(5).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     rgb.setflags(write=False)

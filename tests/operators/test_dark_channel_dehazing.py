@@ -15,8 +15,14 @@ from burnish.operators.dark_channel_dehazing import (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_kernels():
+    """Compile the numba kernels, which takes longer than all tests of this module."""
+    soft_matting(np.full((4, 4, 3), 0.5), np.full((4, 4), 0.5))
+
+
 def dense_laplacian(rgb, epsilon):
-    """Levin et al., eq. 12, window by window."""
+    """Return the matting Laplacian by Levin et al., eq. 12, window by window."""
     height, width, _ = rgb.shape
     n = height * width
     L = np.zeros((n, n))
@@ -33,7 +39,7 @@ def dense_laplacian(rgb, epsilon):
 
 @pytest.mark.parametrize("patch", [1, 3, 7])
 @pytest.mark.parametrize("shape", [(9, 12, 3), (1, 9, 3), (3, 5, 3)])
-def test_dark_channel_is_the_minimum_over_patch_and_channels(shape, patch):
+def test_dark_channel_is_minimum_over_patch_and_channels(shape, patch):
     rgb = np.random.default_rng(0).random(shape).astype(np.float32)
     reach = patch // 2
     dark = dark_channel(rgb, patch)
@@ -44,17 +50,17 @@ def test_dark_channel_is_the_minimum_over_patch_and_channels(shape, patch):
             assert dark[y, x] == rgb[rows, columns].min()
 
 
-def test_airlight_is_the_brightest_of_the_haziest():
+def test_estimate_airlight_returns_brightest_of_haziest_pixels():
     rgb = np.random.default_rng(1).random((40, 50, 3)) * 0.3
     rgb[4:30, 6:40] = [0.7, 0.75, 0.8]
-    rgb[10, 12] = [0.9, 0.9, 0.95]  # in the haze, and the brightest there
-    rgb[35, 45] = 1  # brighter, but a small lamp in the dark
+    rgb[10, 12] = [0.9, 0.9, 0.95]  # the brightest pixel in the haze
+    rgb[35, 45] = 1  # brighter, but not in the haze
     np.testing.assert_allclose(estimate_airlight(rgb, patch=3), [0.9, 0.9, 0.95])
     np.testing.assert_allclose(estimate_airlight(rgb, patch=1), [1, 1, 1])
 
 
 @pytest.mark.parametrize("shape", [(9, 11, 3), (3, 3, 3), (12, 5, 3)])
-def test_matting_equals_a_dense_solve(shape, monkeypatch):
+def test_soft_matting_equals_dense_solve(shape, monkeypatch):
     monkeypatch.setattr(module, "TOLERANCE", 1e-10)
     rgb = np.random.default_rng(2).random(shape)
     patches = np.random.default_rng(3).random(shape[:2])
@@ -63,7 +69,7 @@ def test_matting_equals_a_dense_solve(shape, monkeypatch):
     np.testing.assert_allclose(soft_matting(rgb, patches).ravel(), expected, atol=1e-6)
 
 
-def test_matting_matrix_is_that_of_pymatting():
+def test_matting_matrix_equals_pymatting():
     rgb = np.random.default_rng(4).random((12, 15, 3))
     w = module._affinities(rgb, module.EPSILON)
     L = pymatting.cf_laplacian(rgb, epsilon=module.EPSILON, radius=1).toarray()
@@ -72,7 +78,7 @@ def test_matting_matrix_is_that_of_pymatting():
     np.testing.assert_allclose(ours.ravel(), L @ t.ravel(), atol=1e-6)
 
 
-def test_affinities_of_a_grey_window_are_those_of_one_channel():
+def test_affinities_of_grey_window_equal_those_of_one_channel():
     # The covariance has rank one: (Sigma + e)^-1 (g, g, g)' = (g, g, g)' / (3 variance + e).
     grey = np.random.default_rng(11).random((3, 3)).round(2)
     w = module._affinities(np.repeat(grey[..., None], 3, axis=2), module.EPSILON)
@@ -85,13 +91,13 @@ def test_affinities_of_a_grey_window_are_those_of_one_channel():
                 assert w[k, y, x] == pytest.approx((1 + scale * product) / 9, abs=1e-9)
 
 
-def test_a_picture_without_windows_keeps_its_patches():
+def test_soft_matting_of_image_without_windows_returns_transmission():
     patches = np.random.default_rng(6).random((2, 9))
     np.testing.assert_allclose(soft_matting(np.random.rand(2, 9, 3), patches), patches, atol=1e-6)
 
 
-def scene_in_haze():
-    """Flat tiles with black joints: without texture, matting has little to be misled by."""
+def hazy_scene():
+    """Flat tiles with black joints; matting is nearly exact without texture."""
     tiles = np.random.default_rng(7).random((5, 8, 3))
     scene = np.kron(tiles, np.ones((8, 8, 1)))[:, :60]
     scene[::4], scene[:, ::4] = 0, 0
@@ -100,35 +106,35 @@ def scene_in_haze():
     return scene, t, A, scene * t + (1 - t) * A
 
 
-def test_known_haze_is_removed():
-    scene, t, A, hazy = scene_in_haze()
+def test_dehazing_removes_known_haze():
+    scene, t, A, hazy = hazy_scene()
     found = patch_transmission(hazy, A, omega=1.0, patch=7)
-    # A patch shows the transmission of its farthest pixel.
+    # The transmission of a patch is that of its farthest pixel.
     np.testing.assert_allclose(found, np.broadcast_to(t[..., 0], found.shape), atol=0.1)
     clear = dark_channel_dehazing(hazy, A, omega=1.0, patch=7)
     assert np.abs(clear - scene).mean() < 0.35 * np.abs(hazy - scene).mean()
 
 
-def test_recovery_inverts_the_model():
-    scene, t, A, hazy = scene_in_haze()
+def test_recover_radiance_inverts_haze_model():
+    scene, t, A, hazy = hazy_scene()
     np.testing.assert_allclose(
         recover_radiance(hazy, np.broadcast_to(t[..., 0], (40, 60)), A), scene, atol=1e-12
     )
 
 
-def test_omega_zero_leaves_the_photo():
+def test_dehazing_with_omega_0_returns_the_photo():
     rgb = np.random.default_rng(8).random((12, 14, 3)).astype(np.float32)
     np.testing.assert_allclose(dark_channel_dehazing(rgb, omega=0.0), rgb, atol=1e-3)
 
 
 @pytest.mark.parametrize("flip", [np.flipud, np.fliplr, lambda rgb: rgb.transpose(1, 0, 2)])
-def test_commutes_with_flips_and_transposition(flip):
+def test_dehazing_commutes_with_flips_and_transposition(flip):
     rgb = np.random.default_rng(9).random((21, 18, 3))
     result = flip(dark_channel_dehazing(rgb, patch=5))
     np.testing.assert_allclose(dark_channel_dehazing(flip(rgb), patch=5), result, atol=5e-3)
 
 
-def test_input_is_left_alone():
+def test_dehazing_leaves_input_unchanged():
     rgb = np.random.default_rng(10).random((12, 12, 3)).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()

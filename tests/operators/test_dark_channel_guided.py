@@ -1,4 +1,4 @@
-"""The guided form against a guided filter written out, and against known haze."""
+"""Guided dehazing against a guided filter by loops, and against known haze."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from burnish.operators.dark_channel_dehazing import patch_transmission, recover_
 from burnish.operators.dark_channel_guided import dark_channel_guided
 
 
-def guided(rgb, p, radius, epsilon):
-    """He et al. 2013, eqs. 19 and 20: window by window; the inner pixels alone are right."""
+def guided_filter(rgb, p, radius, epsilon):
+    """He et al. 2013, eqs. 19 and 20, window by window; valid away from the border only."""
     height, width = p.shape
     a, b = np.zeros((height, width, 3)), np.zeros((height, width))
     for y in range(radius, height - radius):
@@ -28,17 +28,17 @@ def guided(rgb, p, radius, epsilon):
     return q
 
 
-def test_inside_it_equals_the_definition():
+def test_guided_dehazing_equals_definition_away_from_border():
     rgb = np.random.default_rng(0).random((20, 22, 3))
     A = np.array([0.9, 0.95, 1.0])
-    t = guided(rgb, patch_transmission(rgb, A, 0.95, 3), 2, 0.01)
+    t = guided_filter(rgb, patch_transmission(rgb, A, 0.95, 3), 2, 0.01)
     inside = slice(4, -4), slice(4, -4)
     expected = recover_radiance(rgb[inside], t[inside], A)
     result = dark_channel_guided(rgb, A, patch=3, radius=2, epsilon=0.01)
     np.testing.assert_allclose(result[inside], expected, atol=2e-3)
 
 
-def test_known_haze_is_removed():
+def test_guided_dehazing_removes_known_haze():
     rng = np.random.default_rng(1)
     scene = rng.random((60, 80, 3)) * (rng.random((60, 80, 1)) < 0.7)
     t = np.linspace(0.9, 0.4, 80)[None, :, None]
@@ -47,12 +47,12 @@ def test_known_haze_is_removed():
     assert np.abs(clear - scene).mean() < 0.2 * np.abs(hazy - scene).mean()
 
 
-def test_omega_zero_leaves_the_photo():
+def test_guided_dehazing_with_omega_0_returns_the_photo():
     rgb = np.random.default_rng(2).random((12, 14, 3)).astype(np.float32)
     np.testing.assert_allclose(dark_channel_guided(rgb, omega=0.0), rgb, atol=1e-4)
 
 
-def test_input_is_left_alone():
+def test_guided_dehazing_leaves_input_unchanged():
     rgb = np.random.default_rng(3).random((12, 12, 3)).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()

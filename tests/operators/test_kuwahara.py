@@ -8,8 +8,8 @@ import scipy.ndimage
 from burnish.operators.kuwahara import edge_orientation, kuwahara
 
 
-def photo(height: int, width: int) -> np.ndarray:
-    """A disc, a bar and shading, with a little noise."""
+def photo_like(height: int, width: int) -> np.ndarray:
+    """Return an image with a disc, a bar, shading and a little noise."""
     y, x = np.mgrid[:height, :width] / max(height, width)
     grey = 0.3 + 0.5 * x * y
     grey[(x - 0.4) ** 2 + (y - 0.3) ** 2 < 0.04] = 0.9
@@ -18,7 +18,7 @@ def photo(height: int, width: int) -> np.ndarray:
     return np.clip(rgb + 0.02 * np.random.default_rng(5).standard_normal(rgb.shape), 0, 1)
 
 
-def slow_tensor(rgb: np.ndarray, sigma: float) -> np.ndarray:
+def structure_tensor(rgb: np.ndarray, sigma: float) -> np.ndarray:
     x, y = (
         np.stack([scipy.ndimage.sobel(c, axis, mode="mirror") for c in np.moveaxis(rgb, 2, 0)])
         for axis in (1, 0)
@@ -32,9 +32,9 @@ def slow_tensor(rgb: np.ndarray, sigma: float) -> np.ndarray:
     )
 
 
-def slow_kuwahara(rgb, radius, q, alpha, sigma):
+def brute_force(rgb, radius, q, alpha, sigma):
     height, width, _ = rgb.shape
-    tensor = slow_tensor(rgb, sigma)
+    tensor = structure_tensor(rgb, sigma)
     reach = int(np.ceil(radius * (1 + 1 / alpha)))
     padded = np.pad(rgb, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -45,7 +45,7 @@ def slow_kuwahara(rgb, radius, q, alpha, sigma):
             (small, large), vectors = np.linalg.eigh([[E, F], [F, G]])
             along, across = vectors.T
             stretch = (alpha + (large - small) / (large + small)) / alpha
-            # eigh does not say which way across points, but the eight sectors are all alike.
+            # The sign of an eigenvector is arbitrary, but all eight sectors are alike.
             x = (dx * along[0] + dy * along[1]) / (radius * stretch)
             y = (dx * across[0] + dy * across[1]) / (radius / stretch)
             inside = x**2 + y**2 <= 1
@@ -76,17 +76,17 @@ def slow_kuwahara(rgb, radius, q, alpha, sigma):
         ((3, 5), 1.0, 8.0, 1.0, 0.5),
     ],
 )
-def test_equals_its_definition(shape, radius, q, alpha, sigma):
+def test_kuwahara_equals_definition(shape, radius, q, alpha, sigma):
     rgb = np.random.default_rng(7).random((*shape, 3)) * 0.4 + 0.3
     rgb[: shape[0] // 2, shape[1] // 2 :] += 0.25
-    expected = slow_kuwahara(rgb, radius, q, alpha, sigma)
+    expected = brute_force(rgb, radius, q, alpha, sigma)
     np.testing.assert_allclose(kuwahara(rgb, radius, q, alpha, sigma), expected, atol=1e-9)
 
 
-def test_edges_point_along_edges():
+def test_edge_orientation_of_step_is_its_angle():
     y, x = np.mgrid[:40, :40]
     for angle in np.deg2rad([0, 20, 45, 90, 110, 160]):
-        # A step whose edge runs from the left of the picture along `angle`.
+        # A step whose edge runs along `angle`.
         step = (y - 20) * np.cos(angle) - (x - 20) * np.sin(angle)
         rgb = np.repeat(1 / (1 + np.exp(-step))[..., None], 3, axis=2)
         direction, anisotropy = edge_orientation(rgb, 2.0)
@@ -100,13 +100,13 @@ def test_edges_point_along_edges():
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 5), (12, 15)])
-def test_constant_stays(value, shape):
+def test_kuwahara_of_constant_is_constant(value, shape):
     rgb = np.full((*shape, 3), value, np.float32)
     np.testing.assert_allclose(kuwahara(rgb), rgb, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 5), (2, 2)])
-def test_small_pictures_stay_within_their_colours(shape):
+def test_kuwahara_of_small_image_stays_within_its_range(shape):
     rgb = np.random.default_rng(6).random((*shape, 3)).astype(np.float32)
     painted = kuwahara(rgb, 16.0, alpha=0.25)
     assert painted.shape == rgb.shape
@@ -115,7 +115,7 @@ def test_small_pictures_stay_within_their_colours(shape):
     assert (painted <= rgb.max(axis=(0, 1)) + 1e-6).all()
 
 
-def test_step_stays_sharp_and_noise_goes():
+def test_kuwahara_keeps_step_and_removes_noise():
     step = np.full((40, 40, 3), 0.25)
     step[:, 20:] = 0.75
     noisy = step + 0.04 * np.random.default_rng(8).standard_normal(step.shape)
@@ -123,13 +123,13 @@ def test_step_stays_sharp_and_noise_goes():
     assert np.abs(painted - step).std() < 0.4 * np.abs(noisy - step).std()
     np.testing.assert_allclose(painted[:, 19], 0.25, atol=0.08)
     np.testing.assert_allclose(painted[:, 20], 0.75, atol=0.08)
-    # An average over the same area is no rival.
+    # A mean over the same area would blur the step.
     blurred = cv2.GaussianBlur(noisy, (0, 0), 2.0)
     assert np.abs(painted - step).mean() < 0.3 * np.abs(blurred - step).mean()
 
 
-def test_strokes_follow_the_edges():
-    # Stripes with noise: along them it is averaged further than across.
+def test_kuwahara_averages_along_edges():
+    # Noisy stripes are averaged farther along them than across.
     y, x = np.mgrid[:64, :64]
     stripes = 0.5 + 0.3 * np.sign(np.sin(2 * np.pi * (x + y) / 12))
     rgb = np.repeat(stripes[..., None], 3, axis=2)
@@ -139,34 +139,34 @@ def test_strokes_follow_the_edges():
 
 
 @pytest.mark.parametrize("turn", ["flip x", "flip y", "transpose"])
-def test_commutes_with_flips_and_transposition(turn):
+def test_kuwahara_commutes_with_flips_and_transposition(turn):
     turned = {
         "flip x": lambda rgb: rgb[:, ::-1],
         "flip y": lambda rgb: rgb[::-1],
         "transpose": lambda rgb: rgb.transpose(1, 0, 2),
     }[turn]
-    rgb = photo(22, 30)
+    rgb = photo_like(22, 30)
     painted = kuwahara(np.ascontiguousarray(turned(rgb)), 3.0)
     np.testing.assert_allclose(painted, turned(kuwahara(rgb, 3.0)), atol=1e-9)
 
 
-def test_single_precision_agrees_with_double():
-    rgb = photo(40, 50)
+def test_kuwahara_in_single_precision_agrees_with_double():
+    rgb = photo_like(40, 50)
     double, single = kuwahara(rgb), kuwahara(rgb.astype(np.float32))
     assert double.dtype == np.float64
     assert single.dtype == np.float32
-    # A pixel on an ellipse's rim may fall inside in one and outside in the other.
+    # Rounding decides whether a pixel on the rim of an ellipse is inside.
     assert np.sqrt(np.mean((single - double) ** 2)) < 1e-4
 
 
-def test_a_larger_radius_flattens_more():
-    rgb = photo(40, 50)
+def test_kuwahara_with_larger_radius_flattens_more():
+    rgb = photo_like(40, 50)
     roughness = [np.abs(np.diff(kuwahara(rgb, radius), axis=1)).mean() for radius in (1, 4, 10)]
     assert roughness[0] > roughness[1] > roughness[2]
 
 
-def test_input_is_left_alone():
-    rgb = photo(16, 20).astype(np.float32)
+def test_kuwahara_leaves_input_unchanged():
+    rgb = photo_like(16, 20).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()
     kuwahara(rgb)

@@ -1,4 +1,4 @@
-"""L0 smoothing against an independent one: dense linear solves and loops, no Fourier transform."""
+"""L0 smoothing against dense linear solves and loops, without Fourier transforms."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from burnish.operators.l0_smoothing import BETA_MAX, l0_smoothing
 
 
 def difference_matrices(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Dx and Dy as dense matrices, each row one pixel minus its circular neighbour."""
+    """Return Dx and Dy as dense matrices; each row is a circular neighbour minus the pixel."""
     n = height * width
     along_x, along_y = np.zeros((n, n)), np.zeros((n, n))
     for y in range(height):
@@ -40,14 +40,14 @@ def dense_l0(rgb: np.ndarray, lambda_: float, kappa: float) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(7, 6, 3), (8, 8, 1), (1, 9, 3), (5, 1, 3)])
 @pytest.mark.parametrize(("lambda_", "kappa"), [(0.02, 2.0), (0.005, 1.5), (0.2, 4.0)])
-def test_equals_dense_solves(shape, lambda_, kappa):
+def test_l0_smoothing_equals_dense_solves(shape, lambda_, kappa):
     rgb = np.random.default_rng(3).random(shape)
     expected = dense_l0(rgb, lambda_, kappa)
     np.testing.assert_allclose(l0_smoothing(rgb, lambda_, kappa), expected, atol=1e-9)
 
 
-def test_single_precision_agrees_with_double():
-    # A photo-like picture: a hard threshold makes noise chaotic, and noise is no photo.
+def test_l0_smoothing_in_single_precision_agrees_with_double():
+    # A photo-like image, because on noise the hard threshold amplifies rounding errors.
     y, x = np.mgrid[:48, :64] / 64
     rgb = np.stack([x, y, (x > 0.5) * 0.6], axis=2) + 0.01 * np.sin(40 * x * y)[..., None]
     double = l0_smoothing(rgb)
@@ -57,13 +57,13 @@ def test_single_precision_agrees_with_double():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_constant_stays(value):
+def test_l0_smoothing_of_constant_is_constant(value):
     rgb = np.full((9, 12, 3), value, np.float32)
     np.testing.assert_allclose(l0_smoothing(rgb), rgb, atol=1e-6)
 
 
-def test_commutes_with_transposition_and_circular_shifts():
-    # Not with flips: a forward difference sees a flipped picture one pixel off.
+def test_l0_smoothing_commutes_with_transposition_and_circular_shifts():
+    # It does not commute with flips, because differences are forward differences.
     rgb = np.random.default_rng(0).random((12, 10, 3))
     smooth = l0_smoothing(rgb)
     np.testing.assert_allclose(
@@ -76,7 +76,7 @@ def test_commutes_with_transposition_and_circular_shifts():
     )
 
 
-def test_fewer_edges_for_a_larger_lambda():
+def test_l0_smoothing_with_larger_lambda_has_fewer_edges():
     rgb = 0.5 + 0.1 * np.random.default_rng(1).standard_normal((24, 24, 3))
 
     def edges(lambda_):
@@ -87,7 +87,7 @@ def test_fewer_edges_for_a_larger_lambda():
     assert counts[0] > counts[1] > counts[2]
 
 
-def test_energy_falls():
+def test_l0_smoothing_lowers_energy():
     lambda_ = 0.02
     rgb = np.full((24, 24, 3), 0.2)
     rgb[6:18, 8:20] = 0.8
@@ -97,13 +97,13 @@ def test_energy_falls():
     def energy(picture):
         h = np.roll(picture, -1, axis=1) - picture
         v = np.roll(picture, -1, axis=0) - picture
-        jumps = (h**2 + v**2).sum(axis=2) > 1e-4  # a hundredth of the range
+        jumps = (h**2 + v**2).sum(axis=2) > 1e-4  # 1 % of the range
         return ((picture - rgb) ** 2).sum() + lambda_ * jumps.sum()
 
     assert energy(smooth) < energy(rgb)
 
 
-def test_input_is_left_alone():
+def test_l0_smoothing_leaves_input_unchanged():
     rgb = np.random.default_rng(2).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     l0_smoothing(rgb)

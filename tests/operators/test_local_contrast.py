@@ -8,8 +8,8 @@ from skimage.color import rgb2lab
 from burnish.operators.local_contrast import BINS, local_contrast
 
 
-def grey(lightness):
-    """The sRGB greys of a lightness in [0, 1], by the inverse of the CIE's and sRGB's formulas."""
+def grey_of_lightness(lightness):
+    """Return the sRGB greys of lightnesses in [0, 1], by the formulas of CIELAB and sRGB."""
     f = (100 * np.asarray(lightness) + 16) / 116
     linear = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 3 * (6 / 29) ** 2)
     encoded = np.where(
@@ -22,8 +22,8 @@ def lightness_of(rgb):
     return rgb2lab(rgb)[..., 0] / 100
 
 
-def clipped(histogram, limit):
-    """Cut off, hand out evenly below the limit, and again until nothing is left over."""
+def clip_histogram(histogram, limit):
+    """Clip and distribute the excess evenly below the limit, until there is no excess."""
     histogram = histogram.copy()
     for _ in range(10000):
         excess = np.maximum(histogram - limit, 0).sum()
@@ -49,7 +49,7 @@ def brute_force(lightness, clip_limit, tiles):
                 if y * rows // height == row and x * columns // width == column
             ]
             histogram = np.histogram(inside, edges)[0] / len(inside)
-            curve = np.cumsum(clipped(histogram, clip_limit / BINS))
+            curve = np.cumsum(clip_histogram(histogram, clip_limit / BINS))
             curves[row, column] = np.concatenate([[0], curve])
     result = np.empty(lightness.shape)
     for y in range(height):
@@ -67,32 +67,34 @@ def brute_force(lightness, clip_limit, tiles):
 
 @pytest.mark.parametrize("shape", [(24, 32), (13, 17), (1, 9), (3, 5), (1, 1)])
 @pytest.mark.parametrize(("clip_limit", "tiles"), [(1.5, 8), (4.0, 3), (8.0, 1)])
-def test_equals_the_definition(shape, clip_limit, tiles):
-    lightness = lightness_of(grey(0.1 + 0.6 * np.random.default_rng(0).random(shape) ** 2))
+def test_local_contrast_equals_definition(shape, clip_limit, tiles):
+    lightness = lightness_of(
+        grey_of_lightness(0.1 + 0.6 * np.random.default_rng(0).random(shape) ** 2)
+    )
     expected = brute_force(lightness, clip_limit, tiles)
-    result = local_contrast(grey(lightness), clip_limit, tiles)
-    # Values at a bin's very edge may fall to either side, so both are let through.
+    result = local_contrast(grey_of_lightness(lightness), clip_limit, tiles)
+    # Rounding decides the bin of a value at the edge of two bins, so both are accepted.
     np.testing.assert_allclose(lightness_of(result), expected, atol=2e-5)
 
 
-def test_agrees_with_opencv_where_nothing_is_clipped():
-    # OpenCV's 8-bit curves are steps, each one bin high; a smooth photo has low bins.
+def test_local_contrast_without_clipping_agrees_with_opencv():
+    # OpenCV's curves are steps of one bin; on a smooth photo the bins are low.
     y, x = np.mgrid[:128, :160] / 160
     codes = np.rint(255 * (0.1 + 0.5 * x + 0.3 * np.sin(9 * y * x) ** 2)).astype(np.uint8)
     expected = cv2.createCLAHE(clipLimit=0, tileGridSize=(4, 4)).apply(codes) / 255
-    ours = lightness_of(local_contrast(grey(codes / 255), clip_limit=256, tiles=4))
+    ours = lightness_of(local_contrast(grey_of_lightness(codes / 255), clip_limit=256, tiles=4))
     assert np.sqrt(np.mean((ours - expected) ** 2)) < 0.015
     assert np.sqrt(np.mean((codes / 255 - expected) ** 2)) > 0.1
 
 
-def test_a_limit_of_one_changes_nothing():
+def test_local_contrast_with_limit_1_changes_nothing():
     rgb = np.random.default_rng(1).random((20, 24, 3))
     np.testing.assert_allclose(local_contrast(rgb, clip_limit=1), rgb, atol=1e-3)
 
 
 @pytest.mark.parametrize("clip_limit", [1.5, 4.0])
-def test_the_slope_stays_below_the_limit(clip_limit):
-    ramp = grey(np.tile(np.linspace(0.45, 0.55, 1024), (8, 1)))
+def test_local_contrast_slope_is_below_limit(clip_limit):
+    ramp = grey_of_lightness(np.tile(np.linspace(0.45, 0.55, 1024), (8, 1)))
     before, after = lightness_of(ramp), lightness_of(local_contrast(ramp, clip_limit, tiles=1))
     slopes = np.diff(after[4]) / np.diff(before[4])
     assert slopes.max() < clip_limit * 1.01
@@ -100,16 +102,16 @@ def test_the_slope_stays_below_the_limit(clip_limit):
     assert slopes.min() > 0
 
 
-def test_no_bands_in_a_faint_gradient():
-    # 2000 lightnesses go in, far more than there are bins, and as many come out.
-    sky = grey(np.tile(np.linspace(0.7, 0.8, 2000), (4, 1)))
+def test_local_contrast_of_faint_gradient_has_no_bands():
+    # 2000 different lightnesses, far more than bins, stay different.
+    sky = grey_of_lightness(np.tile(np.linspace(0.7, 0.8, 2000), (4, 1)))
     after = lightness_of(local_contrast(sky, 4.0, tiles=1))[0]
     assert len(np.unique(after.round(7))) == 2000
     assert np.diff(after).min() > 0
 
 
 @pytest.mark.parametrize("clip_limit", [1.5, 8.0])
-def test_black_white_and_hue_stay(clip_limit):
+def test_local_contrast_keeps_black_white_and_hue(clip_limit):
     rgb = np.random.default_rng(2).random((32, 40, 3)) * 0.5 + 0.2
     rgb[3, 4], rgb[20, 30] = 0, 1
     after = local_contrast(rgb, clip_limit)
@@ -123,32 +125,32 @@ def test_black_white_and_hue_stay(clip_limit):
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (1, 1, 1)])
-def test_black_and_white_photos_stay(colour):
+def test_local_contrast_keeps_black_and_white_images(colour):
     rgb = np.full((9, 12, 3), colour, np.float32)
     np.testing.assert_allclose(local_contrast(rgb), rgb, atol=1e-4)
 
 
 @pytest.mark.parametrize("colour", [(0.3, 0.3, 0.3), (0.9, 0.1, 0.2), (0, 0, 1)])
-def test_constant_photos_hardly_change(colour):
+def test_local_contrast_of_constant_hardly_changes_it(colour):
     rgb = np.full((9, 12, 3), colour, np.float32)
     np.testing.assert_allclose(local_contrast(rgb, 1.5), rgb, atol=1.5 / BINS + 2e-3)
 
 
-def test_commutes_with_flips_and_transposition():
+def test_local_contrast_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(3).random((24, 32, 3))
     after = local_contrast(rgb, 3.0, 4)
     for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
         np.testing.assert_allclose(local_contrast(turn(rgb), 3.0, 4), turn(after), atol=1e-6)
 
 
-def test_single_precision_agrees_with_double():
+def test_local_contrast_in_single_precision_agrees_with_double():
     rgb = np.random.default_rng(4).random((40, 50, 3))
     single = local_contrast(rgb.astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, local_contrast(rgb), atol=1e-3)
 
 
-def test_input_is_left_alone():
+def test_local_contrast_leaves_input_unchanged():
     rgb = np.random.default_rng(5).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     rgb.setflags(write=False)

@@ -9,13 +9,13 @@ from burnish.operators.local_laplacian import local_laplacian
 KERNEL = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 
-def down(plane):
+def reduce_plane(plane):
     kernel = np.outer(*([1.0] if side <= 2 else KERNEL for side in plane.shape))
     blurred = convolve2d(plane, kernel, "same") / convolve2d(np.ones_like(plane), kernel, "same")
     return blurred[:: 1 if len(plane) <= 2 else 2, :: 1 if plane.shape[1] <= 2 else 2]
 
 
-def up(plane, shape):
+def expand_plane(plane, shape):
     kernel = np.outer(*([1.0] if side <= 2 else KERNEL for side in shape))
     sparse, known = np.zeros(shape), np.zeros(shape)
     places = tuple(slice(None, None, 1 if side <= 2 else 2) for side in shape)
@@ -23,29 +23,29 @@ def up(plane, shape):
     return convolve2d(sparse, kernel, "same") / convolve2d(known, kernel, "same")
 
 
-def gaussians(plane):
+def gaussian_levels(plane):
     levels = [plane]
     while max(levels[-1].shape) > 2:
-        levels.append(down(levels[-1]))
+        levels.append(reduce_plane(levels[-1]))
     return levels
 
 
-def laplacians(plane):
-    levels = gaussians(plane)
+def laplacian_levels(plane):
+    levels = gaussian_levels(plane)
     return [
-        levels[n] - up(levels[n + 1], levels[n].shape) for n in range(len(levels) - 1)
+        levels[n] - expand_plane(levels[n + 1], levels[n].shape) for n in range(len(levels) - 1)
     ] + levels[-1:]
 
 
-def added_up(bands):
+def collapse_levels(bands):
     plane = bands[-1]
     for band in bands[-2::-1]:
-        plane = band + up(plane, band.shape)
+        plane = band + expand_plane(plane, band.shape)
     return plane
 
 
-def remapped(plane, g, detail, sigma, beta):
-    """The remapping function, one pixel at a time."""
+def remap_plane(plane, g, detail, sigma, beta):
+    """Return the remapped plane, one pixel at a time."""
     result = np.empty_like(plane)
     for place, i in np.ndenumerate(plane):
         distance, sign = abs(i - g), np.sign(i - g)
@@ -58,22 +58,22 @@ def remapped(plane, g, detail, sigma, beta):
     return result
 
 
-def direct(plane, *parameters):
-    """Section 4 of Paris et al.: remap about the Gaussian coefficient, keep one coefficient."""
-    gaussian = gaussians(plane)
+def direct_filter(plane, *parameters):
+    """Section 4 of Paris et al.: one remapped pyramid for each coefficient."""
+    gaussian = gaussian_levels(plane)
     bands = [np.empty_like(level) for level in gaussian[:-1]]
     for level, band in enumerate(bands):
         for place in np.ndindex(band.shape):
-            local = remapped(plane, gaussian[level][place], *parameters)
-            band[place] = laplacians(local)[level][place]
-    return added_up([*bands, gaussian[-1]])
+            local = remap_plane(plane, gaussian[level][place], *parameters)
+            band[place] = laplacian_levels(local)[level][place]
+    return collapse_levels([*bands, gaussian[-1]])
 
 
-def interpolated(plane, references, *parameters):
-    """Section 5 of Aubry et al., with all N pyramids at hand."""
+def interpolated_filter(plane, references, *parameters):
+    """Section 5 of Aubry et al., with all N pyramids in memory."""
     at = np.linspace(0, 1, references)
-    pyramids = [laplacians(remapped(plane, g, *parameters)) for g in at]
-    gaussian = gaussians(plane)
+    pyramids = [laplacian_levels(remap_plane(plane, g, *parameters)) for g in at]
+    gaussian = gaussian_levels(plane)
     bands = []
     for level, values in enumerate(gaussian[:-1]):
         band = np.empty_like(values)
@@ -81,7 +81,7 @@ def interpolated(plane, references, *parameters):
             column = [pyramid[level][place] for pyramid in pyramids]
             band[place] = np.interp(value, at, column)
         bands.append(band)
-    return added_up([*bands, gaussian[-1]])
+    return collapse_levels([*bands, gaussian[-1]])
 
 
 def grey(plane):
@@ -93,43 +93,43 @@ PARAMETERS = [(3.0, 0.1, 1.0), (2.0, 0.3, 0.5), (0.25, 0.2, 1.0), (1.0, 0.1, 0.3
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
 @pytest.mark.parametrize("shape", [(7, 6), (1, 9), (3, 5)])
-def test_many_references_equal_the_direct_filter(shape, parameters):
+def test_local_laplacian_with_many_references_equals_direct_filter(shape, parameters):
     plane = np.random.default_rng(3).random(shape)
     result = local_laplacian(grey(plane), *parameters, references=2001)
-    np.testing.assert_allclose(result, grey(direct(plane, *parameters)), atol=2e-4)
+    np.testing.assert_allclose(result, grey(direct_filter(plane, *parameters)), atol=2e-4)
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
 @pytest.mark.parametrize("references", [2, 7, 20])
-def test_few_references_equal_the_interpolated_filter(references, parameters):
+def test_local_laplacian_with_few_references_equals_interpolated_filter(references, parameters):
     plane = np.random.default_rng(4).random((9, 12))
     result = local_laplacian(grey(plane), *parameters, references=references)
-    # Below 1 the power comes from a table.
+    # For a detail below 1, the power function is tabulated.
     exact = 1e-6 if parameters[0] < 1 else 1e-12
-    expected = interpolated(plane, references, *parameters)
+    expected = interpolated_filter(plane, references, *parameters)
     np.testing.assert_allclose(result, grey(expected), atol=exact)
 
 
-def test_the_default_is_close_to_the_direct_filter():
+def test_local_laplacian_by_default_is_close_to_direct_filter():
     y, x = np.mgrid[:13, :17] / 16
     plane = 0.3 + 0.4 * (x + y > 0.8) + 0.05 * np.sin(30 * x * y)
-    error = local_laplacian(grey(plane)) - grey(direct(plane, 3.0, 0.1, 1.0))
+    error = local_laplacian(grey(plane)) - grey(direct_filter(plane, 3.0, 0.1, 1.0))
     assert np.sqrt(np.mean(error**2)) < 10 ** (-65 / 20)
 
 
-def test_detail_of_one_is_the_identity():
+def test_local_laplacian_with_detail_1_is_identity():
     rgb = np.random.default_rng(5).random((19, 14, 3))
     np.testing.assert_allclose(local_laplacian(rgb, detail=1.0), rgb, atol=1e-12)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5), (16, 9)])
-def test_constant_stays(shape, value):
+def test_local_laplacian_of_constant_is_constant(shape, value):
     rgb = np.full((*shape, 3), value, np.float32)
     np.testing.assert_allclose(local_laplacian(rgb), rgb, atol=1e-6)
 
 
-def test_luminance_is_what_is_filtered():
+def test_local_laplacian_filters_luminance():
     rgb = 0.3 + 0.4 * np.random.default_rng(10).random((8, 9, 3))
     Y, result = (
         0.299 * c[..., 0] + 0.587 * c[..., 1] + 0.114 * c[..., 2]
@@ -138,7 +138,7 @@ def test_luminance_is_what_is_filtered():
     np.testing.assert_allclose(result, local_laplacian(grey(Y), 1.5)[..., 0], atol=1e-12)
 
 
-def test_colours_keep_their_ratios():
+def test_local_laplacian_keeps_colour_ratios():
     y, x = np.mgrid[:24, :24] / 24
     rgb = (0.6 + 0.1 * np.sin(9 * x + 5 * y))[..., None] * np.array([1.0, 0.6, 0.3])
     result = local_laplacian(rgb, detail=2.0)
@@ -147,7 +147,7 @@ def test_colours_keep_their_ratios():
     np.testing.assert_allclose(result[..., 2] / result[..., 0], 0.3, atol=0.01)
 
 
-def test_detail_grows_and_shrinks_while_an_edge_stays():
+def test_local_laplacian_scales_detail_and_keeps_edges():
     ripple = np.tile(np.where(np.arange(32) % 2, 0.02, 0.0), (32, 1))
     plane = ripple + np.where(np.arange(32) < 16, 0.2, 0.7)
 
@@ -164,7 +164,7 @@ def test_detail_grows_and_shrinks_while_an_edge_stays():
     assert compressed < 0.4
 
 
-def test_commutes_with_transposition_and_flips_of_odd_sides():
+def test_local_laplacian_commutes_with_transposition_and_flips_of_odd_sides():
     rgb = np.random.default_rng(6).random((17, 33, 3))
     result = local_laplacian(rgb)
     for axis in (0, 1):
@@ -174,14 +174,14 @@ def test_commutes_with_transposition_and_flips_of_odd_sides():
     np.testing.assert_allclose(transposed, result, atol=1e-10)
 
 
-def test_single_precision_agrees_with_double():
+def test_local_laplacian_in_single_precision_agrees_with_double():
     rgb = np.random.default_rng(7).random((48, 37, 3))
     single = local_laplacian(rgb.astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, local_laplacian(rgb), atol=1e-4)
 
 
-def test_threads_change_nothing(monkeypatch):
+def test_local_laplacian_does_not_depend_on_threads(monkeypatch):
     rgb = np.random.default_rng(8).random((40, 40, 3)).astype(np.float32)
     results = []
     for count in ("1", "3"):
@@ -190,7 +190,7 @@ def test_threads_change_nothing(monkeypatch):
     np.testing.assert_array_equal(*results)
 
 
-def test_input_is_left_alone():
+def test_local_laplacian_leaves_input_unchanged():
     rgb = np.random.default_rng(9).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     rgb.flags.writeable = False

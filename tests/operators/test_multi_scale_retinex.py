@@ -1,4 +1,4 @@
-"""Multi-scale retinex against the formulas, with Gaussians summed in space."""
+"""Multi-scale retinex against the formulas, with Gaussians by spatial sums."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from burnish.operators.multi_scale_retinex import multi_scale_retinex
 SCALES = (3.0, 9.0, 30.0)
 
 
-def by_the_formulas(rgb, scales, clipped, amount):
+def brute_force(rgb, scales, clipped, amount):
     intensity = rgb.mean(axis=2)
     photo = 255 * intensity + 1
     R = np.zeros(photo.shape)
@@ -28,21 +28,21 @@ def by_the_formulas(rgb, scales, clipped, amount):
 
 @pytest.mark.parametrize("shape", [(24, 31), (1, 9), (9, 1), (3, 5)])
 @pytest.mark.parametrize(("clipped", "amount"), [(1.0, 1.0), (5.0, 0.5), (0.01, 1.0)])
-def test_equals_the_formulas(shape, clipped, amount):
+def test_retinex_equals_definition(shape, clipped, amount):
     rgb = np.random.default_rng(0).random((*shape, 3)) + 0.01
     rgb /= rgb.max()
-    expected = by_the_formulas(rgb, SCALES, clipped, amount)
+    expected = brute_force(rgb, SCALES, clipped, amount)
     result = multi_scale_retinex(rgb, *SCALES, clipped=clipped, amount=amount)
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
-def test_scales_larger_than_the_photo():
+def test_retinex_with_scales_larger_than_photo_equals_definition():
     rgb = np.random.default_rng(1).random((12, 15, 3)) * 0.9 + 0.1
-    expected = by_the_formulas(rgb, (15, 80, 250), 1.0, 0.5)
+    expected = brute_force(rgb, (15, 80, 250), 1.0, 0.5)
     np.testing.assert_allclose(multi_scale_retinex(rgb), expected, atol=1e-6)
 
 
-def test_colour_stays():
+def test_retinex_keeps_colour_ratios():
     rgb = np.random.default_rng(2).random((20, 24, 3)) * 0.8 + 0.1
     after = multi_scale_retinex(rgb, amount=1)
     factors = after / rgb
@@ -51,7 +51,7 @@ def test_colour_stays():
     assert after.max() <= 1 + 1e-6
 
 
-def test_light_that_falls_off_is_evened_out():
+def test_retinex_evens_out_illumination():
     y, x = np.mgrid[:64, :96]
     texture = 0.6 + 0.3 * np.sin(x / 2) * np.sin(y / 2)
     light = np.linspace(1, 0.15, 96)
@@ -63,19 +63,19 @@ def test_light_that_falls_off_is_evened_out():
     assert bright_after / dark_after < 2
 
 
-def test_no_amount_changes_nothing():
+def test_retinex_with_amount_0_changes_nothing():
     rgb = np.random.default_rng(3).random((20, 24, 3)).astype(np.float32)
     np.testing.assert_array_equal(multi_scale_retinex(rgb, amount=0), rgb)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(9, 12), (1, 1), (40, 37)])
-def test_constant_stays(value, shape):
+def test_retinex_of_constant_is_constant(value, shape):
     rgb = np.full((*shape, 3), value, np.float32)
     np.testing.assert_array_equal(multi_scale_retinex(rgb), rgb)
 
 
-def test_black_stays_black():
+def test_retinex_keeps_black():
     rgb = np.random.default_rng(4).random((20, 24, 3)).astype(np.float32)
     rgb[:, 12:] = 0
     after = multi_scale_retinex(rgb)
@@ -83,21 +83,21 @@ def test_black_stays_black():
     np.testing.assert_array_equal(after[:, 12:], 0)
 
 
-def test_commutes_with_flips_and_transposition():
+def test_retinex_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(5).random((24, 32, 3))
     after = multi_scale_retinex(rgb)
     for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
         np.testing.assert_allclose(multi_scale_retinex(turn(rgb)), turn(after), atol=1e-9)
 
 
-def test_single_precision_agrees_with_double():
+def test_retinex_in_single_precision_agrees_with_double():
     rgb = np.random.default_rng(6).random((40, 50, 3))
     single = multi_scale_retinex(rgb.astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, multi_scale_retinex(rgb), atol=1e-4)
 
 
-def test_input_is_left_alone():
+def test_retinex_leaves_input_unchanged():
     rgb = np.random.default_rng(7).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     rgb.setflags(write=False)

@@ -1,4 +1,4 @@
-"""The V-cycle's parts against their definitions as dense matrices."""
+"""The parts of the V-cycle against their definitions as dense matrices."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,13 @@ from burnish.operators import multigrid
 from burnish.operators.multigrid import Matrix, Multigrid
 
 
-def system(shape, seed=0):
+@pytest.fixture(scope="module", autouse=True)
+def compiled_kernels():
+    """Compile the numba kernels, which takes longer than all tests of this module."""
+    Multigrid(random_system((9, 9)), channels=1)(np.ones((1, 9, 9)))
+
+
+def random_system(shape, seed=0):
     rng = np.random.default_rng(seed)
     C, E, S = np.zeros((3, shape[0] + 2, shape[1] + 2))
     E[1:-1, 1:-2] = np.exp(rng.normal(scale=3, size=(shape[0], shape[1] - 1)))
@@ -17,7 +23,7 @@ def system(shape, seed=0):
 
 
 def prolongation(weights, shape):
-    """P as a dense matrix, a column a coarse pixel, by interpolating one at a time."""
+    """Return P as a dense matrix, by interpolating one coarse pixel at a time."""
     coarse_shape = weights.shape[1] - 2, weights.shape[2] - 2
     columns = []
     for number in range(np.prod(coarse_shape)):
@@ -33,8 +39,8 @@ SHAPES = [(9, 11), (8, 11), (9, 10), (12, 8), (1, 14), (15, 1)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_coarse_matrix_is_the_galerkin_product(shape):
-    fine = system(shape)
+def test_coarse_matrix_equals_galerkin_product(shape):
+    fine = random_system(shape)
     weights = multigrid._interpolation_weights(*multigrid._stencil(fine))
     coarse = Matrix(*multigrid._galerkin(*multigrid._stencil(fine), weights))
     P = prolongation(weights, shape)
@@ -43,8 +49,8 @@ def test_coarse_matrix_is_the_galerkin_product(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_restriction_is_the_transpose(shape):
-    fine = system(shape)
+def test_restriction_is_transpose_of_interpolation(shape):
+    fine = random_system(shape)
     weights = multigrid._interpolation_weights(*multigrid._stencil(fine))
     r = np.zeros((1, shape[0] + 2, shape[1] + 2), np.float32)
     r[0, 1:-1, 1:-1] = np.random.default_rng(2).normal(size=shape)
@@ -54,29 +60,28 @@ def test_restriction_is_the_transpose(shape):
     np.testing.assert_allclose(b[0, 1:-1, 1:-1].ravel(), expected, atol=1e-5)
 
 
-def test_interpolation_keeps_constants_where_the_mass_is_small():
-    fine = system((9, 11))
+def test_interpolation_with_small_mass_keeps_constants():
+    fine = random_system((9, 11))
     inner = fine.C[1:-1, 1:-1]
     inner -= 1 - 1e-9
     weights = multigrid._interpolation_weights(*multigrid._stencil(fine))
-    # The last odd row or column hangs on what is before it.
     np.testing.assert_allclose(prolongation(weights, (9, 11)).sum(axis=1), 1, atol=1e-4)
 
 
-def test_interpolation_does_not_cross_an_edge():
+def test_interpolation_does_not_cross_edges():
     C, E, S = np.zeros((3, 7, 11))
     E[1:-1, 1:-2], S[1:-2, 1:-1] = 100.0, 100.0
     E[:, 4] = 1e-4  # between the fourth column and the fifth
     C[1:-1, 1:-1] = 1e-6 + E[1:-1, 1:-1] + E[1:-1, :-2] + S[1:-1, 1:-1] + S[:-2, 1:-1]
     weights = multigrid._interpolation_weights(*multigrid._stencil(Matrix(C, E, S)))
     P = prolongation(weights, (5, 9)).reshape(5, 9, 3, 5)
-    assert P[:, 3, :, 2:].max() < 1e-5  # the fourth column takes all from its left
+    assert P[:, 3, :, 2:].max() < 1e-5  # the fourth column is interpolated from the left only
     np.testing.assert_allclose(P[:, 3, :, :2].sum(axis=(1, 2)), 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (20, 25), (33, 48)])
-def test_cycle_is_symmetric_positive_and_close_to_the_inverse(shape):
-    fine = system(shape)
+def test_multigrid_is_symmetric_positive_and_close_to_inverse(shape):
+    fine = random_system(shape)
     cycle = Multigrid(fine, channels=1)
     n = shape[0] * shape[1]
     some = np.random.default_rng(0).permutation(n)[:40]

@@ -33,21 +33,21 @@ def brute_force(rgb, h, patch, search):
 
 @pytest.mark.parametrize("shape", [(12, 15), (9, 1), (1, 9), (3, 5), (1, 1), (2, 2)])
 @pytest.mark.parametrize(("h", "patch", "search"), [(0.1, 3, 10), (0.3, 1, 2), (0.2, 2, 4)])
-def test_equals_the_definition(shape, h, patch, search):
+def test_non_local_means_equals_definition(shape, h, patch, search):
     rgb = np.random.default_rng(5).random((*shape, 3)) * 0.6
     expected = brute_force(rgb, h, patch, search)
     np.testing.assert_allclose(non_local_means(rgb, h, patch, search), expected, atol=1e-6)
 
 
-def test_bands_leave_no_seam():
-    # What is computed with the rows around it in one piece does not depend on where bands begin.
+def test_non_local_means_does_not_depend_on_bands():
+    # The output does not depend on the position of the bands.
     rgb = np.random.default_rng(0).random((BAND_ROWS + 40, 8, 3)) * 0.3
     whole = non_local_means(rgb, 0.1, 2, 5)
     part = non_local_means(rgb[20:], 0.1, 2, 5)
     np.testing.assert_allclose(part[7:], whole[27:], atol=1e-6)
 
 
-def test_any_number_of_threads(monkeypatch):
+def test_non_local_means_does_not_depend_on_threads(monkeypatch):
     rgb = np.random.default_rng(1).random((2 * BAND_ROWS + 3, 12, 3))
     results = []
     for count in (1, 3):
@@ -56,14 +56,14 @@ def test_any_number_of_threads(monkeypatch):
     np.testing.assert_array_equal(*results)
 
 
-def test_commutes_with_flips_and_transposition():
+def test_non_local_means_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(2).random((14, 11, 3)) * 0.4
     smooth = non_local_means(rgb, 0.1, 2, 4)
     for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
         np.testing.assert_allclose(non_local_means(turn(rgb), 0.1, 2, 4), turn(smooth), atol=1e-6)
 
 
-def test_denoises_a_repeated_texture():
+def test_non_local_means_denoises_repeated_texture():
     y, x = np.mgrid[:40, :40]
     texture = np.stack(
         [0.5 + 0.2 * np.sin(x * np.pi / 3), 0.5 + 0.2 * (y % 4 > 1), 0.3 + 0 * x], axis=2
@@ -73,7 +73,7 @@ def test_denoises_a_repeated_texture():
     assert error.std() < noise.std() / 2
 
 
-def test_limits():
+def test_non_local_means_with_extreme_h_is_identity_or_mean():
     rgb = np.random.default_rng(4).random((12, 12, 3))
     np.testing.assert_allclose(non_local_means(rgb, h=0.005), rgb, atol=1e-6)
     everywhere = non_local_means(rgb, h=1e3, search_radius=12)
@@ -81,12 +81,12 @@ def test_limits():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_constant_stays(value):
+def test_non_local_means_of_constant_is_constant(value):
     rgb = np.full((9, 12, 3), value, np.float32)
     np.testing.assert_allclose(non_local_means(rgb), rgb, atol=1e-6)
 
 
-def test_input_is_left_alone():
+def test_non_local_means_leaves_input_unchanged():
     rgb = np.random.default_rng(6).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     rgb.setflags(write=False)

@@ -11,8 +11,8 @@ from burnish.operators.nonlocal_dehazing import (
 )
 
 
-def scene_in_haze():
-    """A few colours, each from near to far."""
+def hazy_scene():
+    """Return a scene of a few colours, each at all distances."""
     rng = np.random.default_rng(0)
     palette = np.array([[0.1, 0.3, 0.05], [0.6, 0.2, 0.1], [0.05, 0.1, 0.4], [0.3, 0.3, 0.02]])
     scene = palette[rng.integers(0, len(palette), (30, 50))]
@@ -21,7 +21,7 @@ def scene_in_haze():
     return scene, t, A, scene * t[..., None] + (1 - t[..., None]) * A
 
 
-def test_directions_are_evenly_spread():
+def test_fibonacci_sphere_is_even():
     points = fibonacci_sphere(1000)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1)
     angles = np.arccos(np.clip(points @ points.T - 2 * np.eye(1000), -1, 1)).min(axis=1)
@@ -29,7 +29,7 @@ def test_directions_are_evenly_spread():
     assert angles.max() < 1.5 * np.median(angles)
 
 
-def test_transmission_and_weights_equal_loops():
+def test_haze_line_transmission_equals_loops():
     rgb = np.random.default_rng(1).random((13, 17, 3))
     A = np.array([0.8, 0.9, 0.7])
     directions = fibonacci_sphere(1000)
@@ -50,7 +50,7 @@ def test_transmission_and_weights_equal_loops():
             assert weight[y, x] == pytest.approx(min(1, len(line) / 50) * trust)
 
 
-def test_smoothing_equals_a_dense_solve():
+def test_regularise_equals_dense_solve():
     rng = np.random.default_rng(2)
     rgb, t, weight = rng.random((7, 9, 3)), rng.random((7, 9)), rng.random((7, 9))
     grey = rgb @ [0.299, 0.587, 0.114]
@@ -69,19 +69,19 @@ def test_smoothing_equals_a_dense_solve():
     np.testing.assert_allclose(regularise(t, weight, rgb, 0.1), expected, atol=1e-3)
 
 
-def test_known_transmission_is_found():
-    _, t, A, hazy = scene_in_haze()
+def test_haze_line_transmission_recovers_known_transmission():
+    _, t, A, hazy = hazy_scene()
     found, weight = haze_line_transmission(hazy, A)
     assert np.abs(found - t).mean() < 0.03
     assert np.abs(regularise(found, weight, hazy, 0.1) - t).mean() < 0.05
 
 
-def test_known_haze_is_removed():
-    scene, _, A, hazy = scene_in_haze()
+def test_nonlocal_dehazing_removes_known_haze():
+    scene, _, A, hazy = hazy_scene()
     clear = nonlocal_dehazing(hazy, A)
 
     def blur(picture):
-        """How far pixels of one colour are apart, beside how far the colours are."""
+        """Return the spread of the pixels of one colour relative to that of all colours."""
         groups = [
             picture[(scene == c).all(axis=2)] for c in np.unique(scene.reshape(-1, 3), axis=0)
         ]
@@ -91,24 +91,24 @@ def test_known_haze_is_removed():
     assert blur(clear) < 0.4 * blur(hazy)
 
 
-def test_result_follows_the_airlight_given():
-    *_, hazy = scene_in_haze()
+def test_nonlocal_dehazing_depends_on_airlight():
+    *_, hazy = hazy_scene()
     assert np.abs(nonlocal_dehazing(hazy, np.full(3, 0.95)) - nonlocal_dehazing(hazy)).max() > 0.01
 
 
 @pytest.mark.parametrize("flip", [np.flipud, np.fliplr, lambda rgb: rgb.transpose(1, 0, 2)])
-def test_commutes_with_flips_and_transposition(flip):
-    *_, hazy = scene_in_haze()
+def test_nonlocal_dehazing_commutes_with_flips_and_transposition(flip):
+    *_, hazy = hazy_scene()
     result = flip(nonlocal_dehazing(hazy))
     np.testing.assert_allclose(nonlocal_dehazing(flip(hazy)), result, atol=5e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
-def test_constant_stays_constant(value):
+def test_nonlocal_dehazing_of_constant_is_constant(value):
     assert np.ptp(nonlocal_dehazing(np.full((9, 12, 3), value))) < 1e-6
 
 
-def test_input_is_left_alone():
+def test_nonlocal_dehazing_leaves_input_unchanged():
     rgb = np.random.default_rng(3).random((12, 12, 3)).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()

@@ -1,4 +1,4 @@
-"""The pencil drawing, part by part, against loops, SciPy's distributions and a dense solve."""
+"""The parts of the pencil drawing against loops, SciPy's distributions and a dense solve."""
 
 import math
 
@@ -24,8 +24,8 @@ EXPECTED_TEXTURE = [[0.7792469, 0.6139196, 0.4695685], [0.6087199, 0.4184928, 0.
 LIGHT, MEDIUM, DARK = (76, 22, 2), (52, 37, 11), (42, 29, 29)
 
 
-def photo(height: int, width: int) -> np.ndarray:
-    """A disc, a bar and shading, with a little noise."""
+def photo_like(height: int, width: int) -> np.ndarray:
+    """Return an image with a disc, a bar, shading and a little noise."""
     y, x = np.mgrid[:height, :width] / max(height, width)
     grey = 0.3 + 0.5 * x * y
     grey[(x - 0.4) ** 2 + (y - 0.3) ** 2 < 0.04] = 0.9
@@ -34,14 +34,14 @@ def photo(height: int, width: int) -> np.ndarray:
     return np.clip(np.stack([grey, 0.8 * grey, grey**2], axis=2), 0, 1)
 
 
-def mirrored(index: int, size: int) -> int:
-    """The pixel that lies there when the picture is continued by its mirror image."""
+def mirror_index(index: int, size: int) -> int:
+    """Return the index inside the image of a pixel of its mirrored continuation."""
     index %= 2 * size
     return min(index, 2 * size - 1 - index)
 
 
-def slow_along(picture: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
-    """Every pixel's weighted mean over its neighbours, weights by distance from the line."""
+def line_mean(picture: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
+    """Return weighted means over neighbours, with weights by the distance from the line."""
     height, breadth = picture.shape
     reach = math.ceil(length + width)
     result = np.zeros_like(picture)
@@ -56,7 +56,7 @@ def slow_along(picture: np.ndarray, length: float, width: float, angle: float) -
                     d = math.dist((dx, dy), (t * math.cos(angle), t * math.sin(angle)))
                     if d < width:
                         weight = (1 + math.cos(math.pi * d / width)) / 2
-                        here = picture[mirrored(y + dy, height), mirrored(x + dx, breadth)]
+                        here = picture[mirror_index(y + dy, height), mirror_index(x + dx, breadth)]
                         total += weight * here
                         weights += weight
             result[y, x] = total / weights
@@ -64,7 +64,7 @@ def slow_along(picture: np.ndarray, length: float, width: float, angle: float) -
 
 
 @pytest.mark.parametrize(("shape", "length", "width"), [((9, 8), 5.0, 1.5), ((1, 9), 4.0, 2.0)])
-def test_strokes_equal_loops(shape, length, width):
+def test_stroke_map_equals_loops(shape, length, width):
     I = np.random.default_rng(0).random(shape)  # noqa: E741
     height, breadth = shape
     G = np.zeros(shape)
@@ -75,17 +75,17 @@ def test_strokes_equal_loops(shape, length, width):
             down = I[top + 1, x] - I[top, x] if height > 1 else 0
             G[y, x] = math.sqrt(right**2 + down**2)
     angles = [math.pi * i / 8 for i in range(8)]
-    responses = np.array([slow_along(G, length, width, angle) for angle in angles])
+    responses = np.array([line_mean(G, length, width, angle) for angle in angles])
     winner = responses.argmax(axis=0)
     drawn = sum(
-        slow_along(G * (winner == i), length, width, angle) for i, angle in enumerate(angles)
+        line_mean(G * (winner == i), length, width, angle) for i, angle in enumerate(angles)
     )
     expected = (1 - drawn / drawn.max()) ** 1.5
     np.testing.assert_allclose(gradient_magnitude(I), G, atol=1e-12)
     np.testing.assert_allclose(stroke_map(I, length, width, 1.5), expected, atol=1e-9)
 
 
-def test_line_has_its_length_width_and_no_favourite_direction():
+def test_stroke_kernel_has_length_and_width_in_every_direction():
     level = stroke_kernel(9.0, 1.5, 0.0)
     middle = len(level) // 2
     profile = level[middle] / level[middle, middle]
@@ -96,22 +96,22 @@ def test_line_has_its_length_width_and_no_favourite_direction():
         np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-15)
         assert kernel.sum() == pytest.approx(1)
     powers = [(kernel**2).sum() for kernel in kernels]
-    assert max(powers) / min(powers) < 1.02  # how strongly each answers to noise
+    assert max(powers) / min(powers) < 1.02  # their responses to noise
 
 
-def test_stroke_draws_over_a_gap():
-    # What makes it a pencil: a contour runs on straight past its end.
+def test_stroke_map_extends_contours():
+    # Strokes extend a contour in a straight line beyond its end.
     I = np.full((41, 41), 0.2)  # noqa: E741
     I[20:, :20] = 0.8
     S = stroke_map(I, 16.0, 1.5, 1.0)
-    assert S[19, 23] < 0.9  # beyond the corner, where no gradient is
+    assert S[19, 23] < 0.9  # beyond the corner, without a gradient
     assert S[10, 10] == pytest.approx(1)
     assert S[30, 35] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("omegas", [LIGHT, MEDIUM, DARK])
-def test_tones_are_those_of_the_paper(omegas):
-    # The paper's three layers by SciPy, cut off at 0 and 255.
+def test_tone_map_matches_the_papers_distribution(omegas):
+    # The paper's three layers by SciPy, truncated at 0 and 255.
     v = np.linspace(0, 1, 256)
     layers = [
         1 - scipy.stats.expon(scale=9 / 255).cdf(1 - v),
@@ -129,19 +129,19 @@ def test_tones_are_those_of_the_paper(omegas):
     np.testing.assert_allclose(darker, share, atol=2e-3)
 
 
-def test_tones_keep_their_order_and_equal_greys_stay_equal():
+def test_tone_map_keeps_order_and_equal_greys():
     I = np.zeros((40, 60))  # noqa: E741
     I[:, 20:], I[:, 40:] = 0.5, 0.6
     J = tone_map(I, *LIGHT)
     left, middle, right = J[20, 3], J[20, 30], J[20, 57]
     assert left < middle < right
     np.testing.assert_array_equal(J[:, 3], left)
-    # A third of the picture each: at the middle of its third of the distribution.
+    # Three greys, each in a third of the image, map to the medians of the thirds.
     assert tone_distribution(np.array([0, left, 1]), *LIGHT)[1] == pytest.approx(1 / 6, abs=0.1)
 
 
 @pytest.mark.parametrize("theta", [0.2, 3.0])
-def test_shading_equals_a_dense_solve(theta):
+def test_pencil_shading_equals_dense_solve(theta):
     random = np.random.default_rng(2)
     J, H = random.uniform(0.2, 1, (6, 7)), random.uniform(0.3, 0.9, (6, 7))
     n = J.size
@@ -158,18 +158,18 @@ def test_shading_equals_a_dense_solve(theta):
     np.testing.assert_allclose(pencil_shading(J, H, theta), expected, atol=1e-5)
 
 
-def test_shading_follows_tone_through_the_texture():
+def test_pencil_shading_follows_tone_and_texture():
     tone = np.repeat(np.linspace(0.3, 1, 8), 16)[None].repeat(64, axis=0)
     T = pencil_shading(tone, pencil_texture(*tone.shape), 0.2)
     means = T.reshape(64, 8, 16).mean(axis=(0, 2))
     np.testing.assert_allclose(means, np.linspace(0.3, 1, 8), atol=0.06)
     spreads = T.reshape(64, 8, 16).std(axis=(0, 2))
-    assert spreads[1] > 2 * spreads[-2]  # graphite shows its texture where there is much of it
+    assert spreads[1] > 2 * spreads[-2]  # texture shows in dark shade
     even = pencil_shading(np.full((20, 20), 0.5), pencil_texture(20, 20, 0.0), 0.2)
     np.testing.assert_allclose(even, 0.5, atol=1e-5)
 
 
-def test_texture_is_the_same_everywhere_and_has_no_seam():
+def test_pencil_texture_is_periodic_without_seam():
     texture = pencil_texture(TILE_SIZE + 40, TILE_SIZE + 50)
     np.testing.assert_array_equal(texture[:30, :20], pencil_texture(30, 20))
     np.testing.assert_array_equal(texture[TILE_SIZE:, TILE_SIZE:], texture[:40, :50])
@@ -184,45 +184,45 @@ def test_texture_is_the_same_everywhere_and_has_no_seam():
     assert seam == pytest.approx(inside, rel=0.1)
 
 
-def test_texture_shows_no_repetition():
-    # Nowhere but at whole tiles does it resemble itself: marks are short.
+def test_pencil_texture_has_no_visible_repetition():
+    # The autocorrelation is small except at multiples of the tile.
     tile = pencil_texture(TILE_SIZE, TILE_SIZE) - 0.7
     spectrum = np.abs(np.fft.rfft2(tile)) ** 2
     likeness = np.fft.irfft2(spectrum, s=tile.shape) / (tile**2).sum()
     assert np.abs(likeness[60:-60]).max() < 0.05
     assert np.abs(likeness[:, 60:-60]).max() < 0.05
-    # And averages over patches are even: there are no blotches to find again.
+    # Means over patches are even, so there are no blotches.
     patches = tile.reshape(TILE_SIZE // 64, 64, TILE_SIZE // 64, 64).mean(axis=(1, 3))
     assert np.abs(patches).max() < 0.01
 
 
-def test_texture_stays_as_it_was():
-    # Of the first run: a changed texture is another operator.
+def test_pencil_texture_is_unchanged():
+    # Values of the first version: a changed texture would change the operator.
     found = pencil_texture(2, 3)
     np.testing.assert_allclose(found, EXPECTED_TEXTURE, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_constant_picture_gives_no_strokes(value):
+def test_pencil_drawing_of_constant_has_no_strokes(value):
     rgb = np.full((20, 30, 3), value, np.float32)
     np.testing.assert_allclose(stroke_map(luminance(rgb), 16.0, 2.0, 1.0), 1, atol=1e-6)
-    # One grey for all is the median of the drawing's tones, and of the paper between the marks.
+    # A constant image maps to the median of the drawing's tones.
     assert pencil_drawing(rgb).mean() == pytest.approx(0.95, abs=0.02)
 
 
-def test_faint_contours_are_not_stretched():
+def test_stroke_map_of_faint_contours_stays_faint():
     I = np.full((40, 40), 0.5)  # noqa: E741
     I[:, 20:] += MIN_CONTOUR / 10
     assert stroke_map(I, 16.0, 1.5, 1.0).min() > 0.8
 
 
-def test_strokes_and_tones_commute_with_transposition_and_tones_with_flips():
-    I = luminance(photo(24, 30))  # noqa: E741
+def test_stroke_and_tone_maps_commute_with_transposition_and_flips():
+    I = luminance(photo_like(24, 30))  # noqa: E741
     S, J = stroke_map(I, 8.0, 2.0, 1.0), tone_map(I, *LIGHT)
     np.testing.assert_allclose(stroke_map(I.T.copy(), 8.0, 2.0, 1.0), S.T, atol=1e-9)
     np.testing.assert_allclose(tone_map(I.T.copy(), *LIGHT), J.T, atol=1e-9)
     np.testing.assert_allclose(tone_map(I[:, ::-1].copy(), *LIGHT), J[:, ::-1], atol=1e-9)
-    # Strokes too but for a pixel: a forward difference of a flipped picture is a backward one.
+    # Strokes of a flipped image are shifted by a pixel, because of the forward differences.
     columns = np.zeros((20, 40))
     columns[:, 12:], columns[:, 25:] = 0.5, 0.7
     S = stroke_map(columns, 8.0, 2.0, 1.0)
@@ -231,8 +231,8 @@ def test_strokes_and_tones_commute_with_transposition_and_tones_with_flips():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_rim_nor_grid_on_a_ramp(dtype):
-    # A picture that goes on: what its border columns show is what the columns beside them show.
+def test_pencil_drawing_of_ramp_has_no_rim(dtype):
+    # On a ramp, the columns at the border look like their neighbours.
     y, x = np.mgrid[:60, :80] / 80
     ramp = np.repeat((0.2 + 0.6 * x + 0 * y)[..., None], 3, axis=2).astype(dtype)
     drawing = pencil_drawing(ramp, texture=0)[..., 0]
@@ -242,7 +242,7 @@ def test_no_rim_nor_grid_on_a_ramp(dtype):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 5), (2, 2)])
-def test_small_pictures(shape):
+def test_pencil_drawing_of_small_image_is_valid(shape):
     rgb = np.random.default_rng(6).random((*shape, 3)).astype(np.float32)
     drawing = pencil_drawing(rgb)
     assert drawing.shape == rgb.shape
@@ -252,16 +252,16 @@ def test_small_pictures(shape):
     assert drawing.max() <= 1
 
 
-def test_single_precision_agrees_with_double():
-    rgb = photo(48, 64)
+def test_pencil_drawing_in_single_precision_agrees_with_double():
+    rgb = photo_like(48, 64)
     double = pencil_drawing(rgb)
     single = pencil_drawing(rgb.astype(np.float32))
     assert double.dtype == np.float64
     assert np.sqrt(np.mean((single - double) ** 2)) < 2e-3
 
 
-def test_parameters_do_what_they_say():
-    rgb = photo(60, 80).astype(np.float32)
+def test_pencil_drawing_parameters_have_their_effects():
+    rgb = photo_like(60, 80).astype(np.float32)
     plain = pencil_drawing(rgb)
     np.testing.assert_array_equal(plain[..., 0], plain[..., 2])
     assert pencil_drawing(rgb, gamma_s=2.0).mean() < plain.mean()
@@ -276,8 +276,8 @@ def test_parameters_do_what_they_say():
     assert np.abs(np.diff(rough)).mean() > 2 * np.abs(np.diff(smooth)).mean()
 
 
-def test_input_is_left_alone():
-    rgb = photo(16, 20).astype(np.float32)
+def test_pencil_drawing_leaves_input_unchanged():
+    rgb = photo_like(16, 20).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()
     pencil_drawing(rgb)

@@ -1,4 +1,4 @@
-"""Style transfer against one by sorting and loops, and against what it promises."""
+"""Style transfer against an implementation by sorting and loops, and its properties."""
 
 import numpy as np
 import pytest
@@ -8,19 +8,19 @@ from burnish.operators.local_laplacian import local_laplacian_filter
 from burnish.operators.photographic_style import photographic_style
 
 
-def grey(plane):
+def grey_image(plane):
     return np.repeat(plane[..., None], 3, axis=2)
 
 
 def texture(shape, seed, contrast=0.15):
-    """Smooth parts, edges and grain, so that gradients of many sizes occur."""
+    """Return a plane with smooth areas, edges and grain, so with gradients of many sizes."""
     y, x = np.mgrid[: shape[0], : shape[1]] / 20
     rng = np.random.default_rng(seed)
     plane = 0.5 + contrast * np.sin(3 * x + 2 * y * x) + contrast * (np.sin(2 * x - y) > 0.3)
     return np.clip(plane + 0.02 * contrast * rng.standard_normal(shape), 0, 1)
 
 
-def gradient(plane):
+def gradient_magnitude(plane):
     result = np.zeros_like(plane)
     height, width = plane.shape
     for y in range(height):
@@ -31,8 +31,8 @@ def gradient(plane):
     return result
 
 
-def matched(plane, target):
-    """Give each value the target's quantile of its mean rank, equal to 16 bits being equal."""
+def match_histogram(plane, target):
+    """Map each value to the target's quantile of its mean rank; ties are equal in 16 bits."""
     values = np.sort(target, axis=None)
     rounded = np.rint((plane - plane.min()) * 2**16)
     rank = (rankdata(rounded, method="average") - 0.5) / plane.size
@@ -41,11 +41,11 @@ def matched(plane, target):
     )
 
 
-def sorted_style(plane, model, iterations, gain):
-    target = np.sort(gradient(model), axis=None)
-    result = matched(plane, model)
+def brute_force(plane, model, iterations, gain):
+    target = np.sort(gradient_magnitude(model), axis=None)
+    result = match_histogram(plane, model)
     for _ in range(iterations):
-        current = gradient(result).ravel()
+        current = gradient_magnitude(result).ravel()
         sizes = np.arange(1025) / 1024
         largest = current.max()
         transfer = []
@@ -58,61 +58,68 @@ def sorted_style(plane, model, iterations, gain):
         def remap(values, g, transfer=transfer, sizes=sizes):
             return g + np.sign(values - g) * np.interp(abs(values - g), sizes, transfer)
 
-        result = matched(local_laplacian_filter(result, remap, 32), model)
+        result = match_histogram(local_laplacian_filter(result, remap, 32), model)
     return result
 
 
 @pytest.mark.parametrize("shape", [(12, 15), (1, 30), (23, 8)])
-def test_equals_sorting(shape):
+def test_photographic_style_equals_definition(shape):
     plane, model = texture(shape, 0), texture((5, 6), 1, contrast=0.3)
-    expected = sorted_style(plane, model, iterations=2, gain=2.0)
-    result = photographic_style(grey(plane), grey(model), iterations=2)
-    np.testing.assert_allclose(result, grey(expected), atol=1e-9)
+    expected = brute_force(plane, model, iterations=2, gain=2.0)
+    result = photographic_style(grey_image(plane), grey_image(model), iterations=2)
+    np.testing.assert_allclose(result, grey_image(expected), atol=1e-9)
 
 
-def test_takes_the_tones_of_the_reference():
+def test_photographic_style_matches_tones_of_reference():
     plane, model = texture((40, 50), 2), texture((30, 40), 3, contrast=0.3) ** 2
-    result = photographic_style(grey(plane), grey(model))[..., 0]
+    result = photographic_style(grey_image(plane), grey_image(model))[..., 0]
     shares = np.linspace(0.02, 0.98, 25)
     np.testing.assert_allclose(np.quantile(result, shares), np.quantile(model, shares), atol=0.01)
 
 
-def test_takes_the_gradients_of_the_reference():
+def test_photographic_style_matches_gradients_of_reference():
     plane, model = texture((64, 64), 4), texture((64, 64), 5, contrast=0.3)
     model = np.clip(model + 0.05 * np.random.default_rng(6).standard_normal(model.shape), 0, 1)
 
     def distance(result):
         return np.abs(
-            np.sort(gradient(result), axis=None) - np.sort(gradient(model), axis=None)
+            np.sort(gradient_magnitude(result), axis=None)
+            - np.sort(gradient_magnitude(model), axis=None)
         ).mean()
 
-    tones_only = distance(photographic_style(grey(plane), grey(model), iterations=0)[..., 0])
-    few = distance(photographic_style(grey(plane), grey(model), iterations=1)[..., 0])
-    many = distance(photographic_style(grey(plane), grey(model), iterations=8)[..., 0])
+    tones_only = distance(
+        photographic_style(grey_image(plane), grey_image(model), iterations=0)[..., 0]
+    )
+    few = distance(photographic_style(grey_image(plane), grey_image(model), iterations=1)[..., 0])
+    many = distance(photographic_style(grey_image(plane), grey_image(model), iterations=8)[..., 0])
     assert many < few < tones_only
 
 
-def test_a_photo_in_its_own_style_stays():
+def test_photographic_style_of_own_style_changes_nothing():
     plane = texture((40, 40), 7)
-    np.testing.assert_allclose(photographic_style(grey(plane), grey(plane)), grey(plane), atol=0.02)
-
-
-def test_a_tone_curve_on_the_photo_changes_nothing():
-    # Ranks are all that the first step takes from the photo's values.
-    plane, model = texture((30, 30), 8), texture((30, 30), 9, contrast=0.3)
-    difference = photographic_style(grey(plane**2), grey(model)) - photographic_style(
-        grey(plane), grey(model)
+    np.testing.assert_allclose(
+        photographic_style(grey_image(plane), grey_image(plane)), grey_image(plane), atol=0.02
     )
-    # But where two values are equal in 16 bits before or after.
+
+
+def test_photographic_style_does_not_depend_on_tone_curve():
+    # The first step uses only the ranks of the photo's values.
+    plane, model = texture((30, 30), 8), texture((30, 30), 9, contrast=0.3)
+    difference = photographic_style(grey_image(plane**2), grey_image(model)) - photographic_style(
+        grey_image(plane), grey_image(model)
+    )
+    # Values that are equal in 16 bits before or after the curve may differ.
     assert np.sqrt(np.mean(difference**2)) < 2e-3
 
 
-def test_less_gain_keeps_smooth_parts_smooth():
+def test_photographic_style_with_smaller_gain_keeps_smooth_areas():
     rng = np.random.default_rng(10)
     plane = np.tile(np.linspace(0.2, 0.8, 48), (48, 1)) + 1e-3 * rng.standard_normal((48, 48))
     model = rng.random((48, 48))
     grain = [
-        gradient(photographic_style(grey(plane), grey(model), gain=gain)[..., 0]).mean()
+        gradient_magnitude(
+            photographic_style(grey_image(plane), grey_image(model), gain=gain)[..., 0]
+        ).mean()
         for gain in (1.0, 2.0, 8.0)
     ]
     assert grain[0] < grain[1] < grain[2]
@@ -120,54 +127,64 @@ def test_less_gain_keeps_smooth_parts_smooth():
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5), (20, 21)])
-def test_constants_stay_constant(shape, value):
+def test_photographic_style_of_constant_is_constant(shape, value):
     flat = np.full((*shape, 3), value, np.float32)
-    model = grey(texture((12, 12), 11)).astype(np.float32)
+    model = grey_image(texture((12, 12), 11)).astype(np.float32)
     styled = photographic_style(flat, model)
     assert np.ptp(styled) < 1e-6
     assert model.min() <= styled.mean() <= model.max()
     np.testing.assert_allclose(photographic_style(flat, flat), flat, atol=1e-6)
-    # And a constant reference makes anything constant.
+    # A constant reference makes any photo constant.
     np.testing.assert_allclose(photographic_style(model, flat), value, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5)])
-def test_tiny_pictures_are_finite_and_grey(shape):
+def test_photographic_style_of_tiny_image_is_finite_and_grey(shape):
     rgb = np.random.default_rng(12).random((*shape, 3))
-    for model in (rgb, grey(texture((25, 30), 13)), np.random.default_rng(1).random((1, 1, 3))):
+    for model in (
+        rgb,
+        grey_image(texture((25, 30), 13)),
+        np.random.default_rng(1).random((1, 1, 3)),
+    ):
         result = photographic_style(rgb, model)
         assert result.shape == rgb.shape
         assert np.isfinite(result).all()
-        np.testing.assert_array_equal(result, grey(result[..., 0]))
+        np.testing.assert_array_equal(result, grey_image(result[..., 0]))
 
 
-def test_a_larger_reference_is_looked_at_in_the_size_of_the_photo():
+def test_photographic_style_reduces_larger_reference():
     plane, model = texture((24, 24), 14), texture((24, 24), 15, contrast=0.3)
     doubled = np.kron(model, np.ones((2, 2)))
     np.testing.assert_allclose(
-        photographic_style(grey(plane), grey(doubled)),
-        photographic_style(grey(plane), grey(model)),
+        photographic_style(grey_image(plane), grey_image(doubled)),
+        photographic_style(grey_image(plane), grey_image(model)),
         atol=1e-9,
     )
 
 
-def test_commutes_with_transposition():
-    plane, model = grey(texture((18, 23), 16)), grey(texture((20, 20), 17, contrast=0.3))
+def test_photographic_style_commutes_with_transposition():
+    plane, model = (
+        grey_image(texture((18, 23), 16)),
+        grey_image(texture((20, 20), 17, contrast=0.3)),
+    )
     transposed = photographic_style(plane.transpose(1, 0, 2), model.transpose(1, 0, 2))
     np.testing.assert_allclose(
         transposed.transpose(1, 0, 2), photographic_style(plane, model), atol=1e-3
     )
 
 
-def test_single_precision_agrees_with_double():
-    plane, model = grey(texture((48, 40), 18)), grey(texture((40, 40), 19, contrast=0.3))
+def test_photographic_style_in_single_precision_agrees_with_double():
+    plane, model = (
+        grey_image(texture((48, 40), 18)),
+        grey_image(texture((40, 40), 19, contrast=0.3)),
+    )
     single = photographic_style(plane.astype(np.float32), model.astype(np.float32))
     assert single.dtype == np.float32
     assert np.sqrt(np.mean((single - photographic_style(plane, model)) ** 2)) < 1e-3
 
 
-def test_threads_change_nothing(monkeypatch):
-    plane, model = grey(texture((40, 40), 20)), grey(texture((30, 30), 21))
+def test_photographic_style_does_not_depend_on_threads(monkeypatch):
+    plane, model = grey_image(texture((40, 40), 20)), grey_image(texture((30, 30), 21))
     results = []
     for count in ("1", "3"):
         monkeypatch.setenv("BURNISH_THREADS", count)
@@ -175,7 +192,7 @@ def test_threads_change_nothing(monkeypatch):
     np.testing.assert_array_equal(*results)
 
 
-def test_inputs_are_left_alone():
+def test_photographic_style_leaves_inputs_unchanged():
     rgb, model = np.random.default_rng(22).random((2, 8, 8, 3)).astype(np.float32)
     before = rgb.copy(), model.copy()
     rgb.flags.writeable = model.flags.writeable = False

@@ -8,18 +8,18 @@ import pytest
 from burnish.operators.relative_total_variation import relative_total_variation
 
 
-def window(length, sigma):
-    """A Gaussian cut off at 2.5 sigma, as weights by distance."""
+def gaussian_window(length, sigma):
+    """Return the weights of a Gaussian cut off at 2.5 sigma."""
     reach = int(2.5 * sigma + 0.5)
     weights = {d: math.exp(-(d**2) / (2 * sigma**2)) for d in range(-reach, reach + 1)}
     total = sum(weights.values())
     return {d: weight / total for d, weight in weights.items()}
 
 
-def blurred(plane, sigma):
+def gaussian_blur(plane, sigma):
     height, width = plane.shape
     result = np.zeros_like(plane)
-    weights = window(height, sigma)
+    weights = gaussian_window(height, sigma)
     for y in range(height):
         for x in range(width):
             for dy, along_y in weights.items():
@@ -33,7 +33,7 @@ def dense_rtv(rgb, lambda_, sigma, sharpness):
     height, width, channels = rgb.shape
     S = rgb.copy()
     for _ in range(4):
-        smooth = np.stack([blurred(S[..., c], sigma) for c in range(channels)], axis=2)
+        smooth = np.stack([gaussian_blur(S[..., c], sigma) for c in range(channels)], axis=2)
         A = np.eye(height * width)
         for y in range(height):
             for x in range(width):
@@ -57,7 +57,7 @@ def dense_rtv(rgb, lambda_, sigma, sharpness):
 
 @pytest.mark.parametrize("shape", [(9, 8, 3), (12, 7, 3), (1, 9, 3), (5, 1, 3), (1, 1, 3)])
 @pytest.mark.parametrize("values", [(0.01, 3.0, 0.02), (0.05, 1.0, 0.005)])
-def test_equals_loops_and_dense_solves(shape, values):
+def test_rtv_equals_loops_and_dense_solves(shape, values):
     rgb = np.random.default_rng(3).random(shape)
     np.testing.assert_allclose(
         relative_total_variation(rgb, *values), dense_rtv(rgb, *values), atol=2e-3
@@ -65,12 +65,12 @@ def test_equals_loops_and_dense_solves(shape, values):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
-def test_constant_stays(value):
+def test_rtv_of_constant_is_constant(value):
     rgb = np.full((9, 12, 3), value, np.float32)
     np.testing.assert_allclose(relative_total_variation(rgb), rgb, atol=1e-4)
 
 
-def test_commutes_with_transposition():
+def test_rtv_commutes_with_transposition():
     rgb = np.random.default_rng(0).random((12, 10, 3))
     np.testing.assert_allclose(
         relative_total_variation(rgb.transpose(1, 0, 2)),
@@ -79,12 +79,12 @@ def test_commutes_with_transposition():
     )
 
 
-def test_small_lambda_is_the_identity():
+def test_rtv_with_small_lambda_is_identity():
     rgb = np.random.default_rng(1).random((12, 10, 3))
     np.testing.assert_allclose(relative_total_variation(rgb, lambda_=1e-9), rgb, atol=1e-4)
 
 
-def test_removes_texture_and_keeps_the_step_under_it():
+def test_rtv_removes_texture_and_keeps_step():
     picture = np.where(np.arange(48) < 24, 0.3, 0.7)[None, :] * np.ones((32, 1))
     texture = 0.1 * np.sin(np.arange(32) * 2.1)[:, None] * np.sin(np.arange(48) * 1.9)[None, :]
     smooth = relative_total_variation(np.repeat((picture + texture)[..., None], 3, axis=2))
@@ -94,7 +94,7 @@ def test_removes_texture_and_keeps_the_step_under_it():
     assert right.mean() - left.mean() > 0.95 * 0.4
 
 
-def test_input_is_left_alone():
+def test_rtv_leaves_input_unchanged():
     rgb = np.random.default_rng(2).random((8, 8, 3)).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()

@@ -1,4 +1,4 @@
-"""The rolling guidance filter against the definition, from a constant guide on."""
+"""The rolling guidance filter against the definition, pixel by pixel."""
 
 import math
 
@@ -10,7 +10,7 @@ from burnish.operators.rolling_guidance import rolling_guidance
 
 
 def brute_force(rgb, sigma_space, sigma_range, iterations):
-    """Like the paper's algorithm 1: every round the same, and the first guide a constant."""
+    """The paper's algorithm 1: equal iterations, the first one with a constant guide."""
     height, width, _ = rgb.shape
     radius = math.ceil(3 * sigma_space)
     margin = [(radius, radius), (radius, radius), (0, 0)]
@@ -20,7 +20,7 @@ def brute_force(rgb, sigma_space, sigma_range, iterations):
     near = np.exp(-squares / (2 * sigma_space**2))
     guide = np.zeros(rgb.shape)
     for t in range(iterations):
-        # The blur's window is a square, the others' a disc.
+        # The window of the first filter is a square, that of the others a disc.
         window = near * (squares <= radius**2) if t else near
         guides = np.pad(guide, margin, mode="reflect")
         result = np.empty(rgb.shape)
@@ -36,29 +36,29 @@ def brute_force(rgb, sigma_space, sigma_range, iterations):
 
 @pytest.mark.parametrize("shape", [(14, 17), (1, 9), (9, 1), (3, 5), (1, 1)])
 @pytest.mark.parametrize("params", [(1.0, 0.05, 4), (2.5, 0.01, 2), (2.0, 0.3, 8), (1.5, 0.1, 1)])
-def test_equals_the_definition(shape, params):
+def test_rolling_guidance_equals_definition(shape, params):
     rgb = np.random.default_rng(0).random((*shape, 3)).astype(np.float32)
     expected = brute_force(rgb, *params)
     np.testing.assert_allclose(rolling_guidance(rgb, *params), expected, atol=1e-5)
 
 
-def test_one_iteration_is_a_gaussian_blur():
+def test_rolling_guidance_with_one_iteration_is_gaussian_blur():
     rgb = np.random.default_rng(1).random((20, 24, 3))
     expected = gaussian_filter(rgb, (2.0, 2.0, 0), mode="mirror", radius=(6, 6, 0))
     np.testing.assert_allclose(rolling_guidance(rgb, 2.0, 0.1, 1), expected, atol=1e-6)
 
 
-def test_small_things_go_whatever_their_contrast():
+def test_rolling_guidance_removes_small_objects_of_any_contrast():
     photo = np.zeros((40, 60, 3))
     photo[:, 30:] = 0.3
     dotted = photo.copy()
     dotted[10:30:10, 10:60:20] = 1
     smooth = rolling_guidance(dotted)
-    # Each dot of 1 x 1 px is gone, and the fainter edge is as sharp as it was.
+    # Dots of 1 x 1 px are removed, and the fainter edge stays sharp.
     np.testing.assert_allclose(smooth, photo, atol=0.03)
 
 
-def test_edges_come_back_round_by_round():
+def test_rolling_guidance_with_more_iterations_sharpens_edges():
     photo = np.zeros((40, 40, 3))
     photo[:, 20:] = 0.5
     errors = [np.abs(rolling_guidance(photo, iterations=n) - photo).mean() for n in (1, 2, 3, 4)]
@@ -67,19 +67,19 @@ def test_edges_come_back_round_by_round():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_constant_stays(value):
+def test_rolling_guidance_of_constant_is_constant(value):
     rgb = np.full((9, 12, 3), value, np.float32)
     np.testing.assert_allclose(rolling_guidance(rgb), rgb, atol=1e-6)
 
 
-def test_commutes_with_flips_and_transposition():
+def test_rolling_guidance_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(4).random((14, 11, 3))
     smooth = rolling_guidance(rgb)
     for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
         np.testing.assert_allclose(rolling_guidance(turn(rgb)), turn(smooth), atol=1e-5)
 
 
-def test_input_is_left_alone():
+def test_rolling_guidance_leaves_input_unchanged():
     rgb = np.random.default_rng(5).random((8, 8, 3)).astype(np.float32)
     before = rgb.copy()
     rgb.setflags(write=False)

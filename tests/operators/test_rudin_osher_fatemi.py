@@ -1,4 +1,4 @@
-"""Total variation smoothing against another method, closed forms, and scikit-image on grey."""
+"""Total variation smoothing against another solver, closed forms, and scikit-image."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from burnish.operators.rudin_osher_fatemi import TOLERANCE, rudin_osher_fatemi
 
 
 def photo_like(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Slopes, a box and noise, in three channels that differ."""
+    """Return an image of slopes, a box and noise, different in each channel."""
     y, x = np.mgrid[: shape[0], : shape[1]] / max(shape)
     rgb = np.stack([x, 1 - y, 0.3 + 0.2 * x * y], axis=2)
     rgb[shape[0] // 4 : shape[0] // 2, shape[1] // 3 :] = 0.7, 0.2, 0.5
@@ -17,14 +17,14 @@ def photo_like(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 
 
 def differences(picture: np.ndarray) -> np.ndarray:
-    """Forward differences, shape (2, H, W, C); the last of a row or column is 0."""
+    """Return the forward differences, (2, H, W, C), 0 across the border."""
     along_x = np.diff(picture, axis=1, append=picture[:, -1:])
     along_y = np.diff(picture, axis=0, append=picture[-1:])
     return np.stack([along_x, along_y])
 
 
 def divergence(p: np.ndarray) -> np.ndarray:
-    """Backward differences: <differences(u), p> = -<u, divergence(p)> if p ends in 0."""
+    """Return the negative adjoint of `differences` for a p that is 0 across the border."""
     return np.diff(p[0], axis=1, prepend=0) + np.diff(p[1], axis=0, prepend=0)
 
 
@@ -34,7 +34,7 @@ def energy(u: np.ndarray, rgb: np.ndarray, lambda_: float) -> float:
 
 
 def dual_fista(rgb: np.ndarray, lambda_: float, iterations: int = 6000) -> np.ndarray:
-    """Fast projected gradients on the dual problem (Beck and Teboulle 2009), another method."""
+    """Minimise by fast projected gradients on the dual problem (Beck and Teboulle 2009)."""
     p = q = np.zeros((2, *rgb.shape))
     t = 1.0
     for _ in range(iterations):
@@ -52,34 +52,34 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("shape", [(14, 11), (1, 9), (9, 1), (3, 5)])
 @pytest.mark.parametrize("lambda_", [2.0, 10.0, 50.0])
-def test_lies_as_near_the_minimiser_as_promised(shape, lambda_):
+def test_rof_is_within_tolerance_of_minimiser(shape, lambda_):
     rgb = photo_like(shape)
     assert distance(rudin_osher_fatemi(rgb, lambda_), dual_fista(rgb, lambda_)) < TOLERANCE
 
 
-def test_single_precision_keeps_the_promise():
+def test_rof_in_single_precision_is_within_tolerance():
     rgb = photo_like((20, 30))
     single = rudin_osher_fatemi(rgb.astype(np.float32))
     assert single.dtype == np.float32
     assert distance(single, dual_fista(rgb, 10.0)) < TOLERANCE
 
 
-@pytest.mark.parametrize("upright", [False, True])
-def test_two_colours_approach_each_other_by_a_known_amount(upright):
-    # One row, w pixels of colour a and v of colour b. With all of each side moving alike, the
-    # energy is |b' - a'| + lambda / 2 (w |a' - a|^2 + v |b' - b|^2): a' = a + n / (lambda w) with
-    # n the unit vector from a to b in colour space.
+@pytest.mark.parametrize("transposed", [False, True])
+def test_rof_of_two_colours_equals_closed_form(transposed):
+    # A row has w pixels of colour a and v of colour b. If both sides stay constant, the energy is
+    # |b' - a'| + lambda / 2 (w |a' - a|^2 + v |b' - b|^2). Its minimum is at a' = a + n / (lambda w)
+    # and b' = b - n / (lambda v), where n is the unit vector from a to b.
     a, b, w, v, lambda_ = np.array([0.1, 0.5, 0.4]), np.array([0.9, 0.2, 0.6]), 7, 12, 4.0
     row = np.array([[a] * w + [b] * v])
     n = (b - a) / np.linalg.norm(b - a)
     expected = np.array([[a + n / (lambda_ * w)] * w + [b - n / (lambda_ * v)] * v])
-    if upright:
+    if transposed:
         row, expected = row.transpose(1, 0, 2), expected.transpose(1, 0, 2)
-    # The error may sit in few pixels: the square root of 19 over 2 is the most by which.
+    # The error may be concentrated in few pixels, hence the factor sqrt(19 / 2).
     np.testing.assert_allclose(rudin_osher_fatemi(row, lambda_), expected, atol=3e-3)
 
 
-def test_grey_equals_scikit_image():
+def test_rof_of_grey_equals_scikit_image():
     # For three equal channels g, TV(u) = sqrt(3) TV(g) and the data term is 3 times that of g, so
     # the energy is sqrt(3) (TV(g) + sqrt(3) lambda / 2 |g - f|^2); scikit-image's weight is one
     # over the factor of |.|^2 / 2.
@@ -93,7 +93,7 @@ def test_grey_equals_scikit_image():
         assert distance(smooth[..., channel], expected) < 1.5 * TOLERANCE
 
 
-def test_energy_is_below_that_of_others():
+def test_rof_has_lower_energy_than_other_images():
     lambda_ = 10.0
     rgb = photo_like((32, 40))
     smooth = rudin_osher_fatemi(rgb, lambda_)
@@ -101,7 +101,7 @@ def test_energy_is_below_that_of_others():
     others += [rudin_osher_fatemi(rgb, lambda_ * factor) for factor in (0.8, 1.25)]
     random = np.random.default_rng(6)
     others += [smooth + 0.01 * random.standard_normal(rgb.shape) for _ in range(3)]
-    # Channel by channel is not the vectorial minimiser.
+    # Smoothing each channel separately does not give the vectorial minimiser.
     others.append(
         np.concatenate([rudin_osher_fatemi(rgb[..., c : c + 1], lambda_) for c in range(3)], axis=2)
     )
@@ -111,31 +111,31 @@ def test_energy_is_below_that_of_others():
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 3), (37, 20, 3)])
-def test_constant_stays(value, shape):
+def test_rof_of_constant_is_constant(value, shape):
     rgb = np.full(shape, value, np.float32)
     np.testing.assert_allclose(rudin_osher_fatemi(rgb), rgb, atol=1e-6)
 
 
-def test_large_lambda_is_identity():
+def test_rof_with_large_lambda_is_identity():
     rgb = photo_like((12, 17))
     np.testing.assert_allclose(rudin_osher_fatemi(rgb, 1e5), rgb, atol=1e-4)
 
 
-def test_small_lambda_is_the_mean():
+def test_rof_with_small_lambda_is_mean():
     rgb = photo_like((9, 8))
     mean = np.broadcast_to(rgb.mean(axis=(0, 1)), rgb.shape)
     assert distance(rudin_osher_fatemi(rgb, 0.05), mean) < TOLERANCE
 
 
-def test_mean_of_every_channel_stays():
-    # The divergence of p sums to 0, so u - f does.
+def test_rof_keeps_mean_of_channels():
+    # The divergence of p sums to 0, and therefore u - f does.
     rgb = photo_like((31, 23))
     smooth = rudin_osher_fatemi(rgb, 5.0)
     np.testing.assert_allclose(smooth.mean(axis=(0, 1)), rgb.mean(axis=(0, 1)), atol=1e-4)
 
 
-def test_commutes_with_transposition_and_order_of_channels():
-    # Not with flips: a forward difference sees a flipped picture one pixel off.
+def test_rof_commutes_with_transposition_and_channel_order():
+    # It does not commute with flips, because differences are forward differences.
     rgb = photo_like((18, 26))
     smooth = rudin_osher_fatemi(rgb)
     np.testing.assert_allclose(
@@ -144,13 +144,13 @@ def test_commutes_with_transposition_and_order_of_channels():
     np.testing.assert_allclose(rudin_osher_fatemi(rgb[..., ::-1]), smooth[..., ::-1], atol=1e-9)
 
 
-def test_says_so_where_it_cannot_be_solved():
+def test_rof_without_convergence_raises():
     rgb = photo_like((24, 24)).astype(np.float32)
-    with pytest.raises(OperatorError, match="choose a larger lambda"):
+    with pytest.raises(OperatorError, match="lambda"):
         rudin_osher_fatemi(rgb, 1e-6)
 
 
-def test_input_is_left_alone():
+def test_rof_leaves_input_unchanged():
     rgb = photo_like((8, 8)).astype(np.float32)
     rgb.flags.writeable = False
     before = rgb.copy()

@@ -1,11 +1,11 @@
-"""The primal-dual method against the same with dense matrices, and strips against none."""
+"""The primal-dual method against dense matrices, and strips against one strip."""
 
 import numpy as np
 import pytest
 
 from burnish.operators.total_variation import ITERATIONS_PER_PASS, PrimalDual, StepSizes
 
-# Steps that differ from one iteration to the next, more than fit in one pass.
+# Different step sizes in each iteration, for more iterations than one pass has.
 STEPS = [
     StepSizes(0.3 / (1 + k / 4), 1 / (1 + k / 9), 0.4 + k / 40)
     for k in range(2 * ITERATIONS_PER_PASS + 3)
@@ -13,7 +13,7 @@ STEPS = [
 
 
 def gradient_matrix(height: int, width: int) -> np.ndarray:
-    """Forward differences along x, then along y, as one dense matrix; 0 across the border."""
+    """Return forward differences along x, then along y, as one dense matrix."""
     n = height * width
     matrix = np.zeros((2, n, n))
     for y in range(height):
@@ -27,7 +27,7 @@ def gradient_matrix(height: int, width: int) -> np.ndarray:
 
 
 def dense_primal_dual(rgb, lambda_, data, steps):
-    """Return u and p, p of shape (2, pixels, channels), for the same order of steps."""
+    """Return u and p of shape (2, pixels, channels) after the steps."""
     height, width, channels = rgb.shape
     gradient = gradient_matrix(height, width)
     photo = rgb.reshape(-1, channels)
@@ -54,7 +54,7 @@ def primal_dual(rgb, lambda_, data, steps=STEPS):
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (9, 1, 3), (3, 5, 1), (6, 7, 2)])
 @pytest.mark.parametrize("data", ["squares", "absolute"])
-def test_equals_dense_matrices(shape, data):
+def test_primal_dual_equals_dense_matrices(shape, data):
     rgb = np.random.default_rng(1).random(shape)
     expected, _ = dense_primal_dual(rgb, 1.5, data, STEPS)
     np.testing.assert_allclose(primal_dual(rgb, 1.5, data).solution(), expected, atol=1e-12)
@@ -62,7 +62,7 @@ def test_equals_dense_matrices(shape, data):
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
 @pytest.mark.parametrize("data", ["squares", "absolute"])
-def test_strips_change_nothing(monkeypatch, data, threads):
+def test_primal_dual_does_not_depend_on_strips(monkeypatch, data, threads):
     rgb = np.random.default_rng(2).random((8 * ITERATIONS_PER_PASS + 5, 7, 3))
 
     def result(number):
@@ -77,7 +77,7 @@ def test_strips_change_nothing(monkeypatch, data, threads):
     assert gap_in_strips == pytest.approx(gap, rel=1e-12)
 
 
-def test_a_low_picture_is_one_strip(monkeypatch):
+def test_primal_dual_of_low_image_has_one_strip(monkeypatch):
     monkeypatch.setenv("BURNISH_THREADS", "64")
     rgb = np.random.default_rng(3).random((2 * ITERATIONS_PER_PASS + 1, 5, 3))
     expected, _ = dense_primal_dual(rgb, 1.5, "squares", STEPS)
@@ -87,7 +87,7 @@ def test_a_low_picture_is_one_strip(monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (6, 7, 3)])
-def test_gap_is_the_difference_of_two_energies(shape):
+def test_gap_is_difference_of_energies(shape):
     lambda_ = 1.5
     rgb = np.random.default_rng(4).random(shape)
     u, p = dense_primal_dual(rgb, lambda_, "squares", STEPS)
@@ -105,7 +105,7 @@ def test_gap_is_the_difference_of_two_energies(shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_single_precision_at_least(dtype):
+def test_primal_dual_uses_at_least_single_precision(dtype):
     rgb = np.random.default_rng(5).random((9, 11, 3)).astype(dtype)
     rgb.flags.writeable = False
     before = rgb.copy()

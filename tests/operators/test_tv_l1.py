@@ -1,4 +1,4 @@
-"""TV-L1 against linear programming, against another method, closed forms, and OpenCV on grey."""
+"""TV-L1 against linear programming, another solver, closed forms, and OpenCV."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from burnish.operators.tv_l1 import tv_l1
 
 
 def photo_like(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Slopes, a box and noise, in three channels that differ."""
+    """Return an image of slopes, a box and noise, different in each channel."""
     y, x = np.mgrid[: shape[0], : shape[1]] / max(shape)
     rgb = np.stack([x, 1 - y, 0.3 + 0.2 * x * y], axis=2)
     rgb[shape[0] // 4 : shape[0] // 2, shape[1] // 3 :] = 0.7, 0.2, 0.5
@@ -24,7 +24,7 @@ def energy(u: np.ndarray, rgb: np.ndarray, lambda_: float) -> float:
 
 
 def gradient_matrix(height: int, width: int) -> np.ndarray:
-    """Forward differences along x, then along y, shape (2 pixels, pixels)."""
+    """Return forward differences along x, then along y, (2 pixels, pixels)."""
     pixels = np.eye(height * width).reshape(-1, height, width)
     along_x = np.diff(pixels, axis=2, append=pixels[:, :, -1:])
     along_y = np.diff(pixels, axis=1, append=pixels[:, -1:])
@@ -32,7 +32,7 @@ def gradient_matrix(height: int, width: int) -> np.ndarray:
 
 
 def admm(rgb: np.ndarray, lambda_: float, rho: float = 4.0, iterations: int = 20000) -> np.ndarray:
-    """Alternating directions with dense solves: the gradient z and the change w as unknowns."""
+    """Minimise by alternating directions with dense solves, splitting off gradient and change."""
     height, width, channels = rgb.shape
     gradient = gradient_matrix(height, width)
     inverse = np.linalg.inv(gradient.T @ gradient + np.eye(height * width))
@@ -53,7 +53,7 @@ def admm(rgb: np.ndarray, lambda_: float, rho: float = 4.0, iterations: int = 20
 
 
 @pytest.mark.parametrize("lambda_", [0.2, 0.5, 1.3])
-def test_a_row_reaches_the_energy_of_linear_programming(lambda_):
+def test_tv_l1_of_row_has_energy_of_linear_program(lambda_):
     # min sum(t) + lambda sum(s) with -t <= difference(u) <= t and -s <= u - f <= s
     row = photo_like((1, 30))[:, :, :1]
     n = row.size
@@ -74,7 +74,7 @@ def test_a_row_reaches_the_energy_of_linear_programming(lambda_):
 
 @pytest.mark.parametrize("shape", [(9, 7), (1, 9), (3, 5)])
 @pytest.mark.parametrize("lambda_", [0.3, 0.6, 1.2])
-def test_equals_alternating_directions(shape, lambda_):
+def test_tv_l1_equals_admm(shape, lambda_):
     rgb = photo_like(shape)
     expected = admm(rgb, lambda_)
     smooth = tv_l1(rgb, lambda_)
@@ -84,9 +84,8 @@ def test_equals_alternating_directions(shape, lambda_):
 
 @pytest.mark.parametrize("contrast", [0.05, 1.0])
 @pytest.mark.parametrize(("width", "stays"), [(3, False), (5, True)])
-def test_a_bump_goes_by_its_width_not_its_contrast(contrast, width, stays):
-    # In a row, one channel: taking it away saves 2 contrast of variation for lambda width contrast
-    # of data.
+def test_tv_l1_removes_bump_by_width_and_not_contrast(contrast, width, stays):
+    # Removing a bump in a row saves 2 contrast of variation for lambda width contrast of data.
     row = np.zeros((1, 40, 1))
     row[0, 15 : 15 + width] = contrast
     smooth = tv_l1(row, lambda_=0.5)
@@ -94,17 +93,17 @@ def test_a_bump_goes_by_its_width_not_its_contrast(contrast, width, stays):
 
 
 @pytest.mark.parametrize(("width", "stays"), [(2, False), (4, True)])
-def test_channels_vary_together_and_are_held_one_by_one(width, stays):
-    # The same with three equal channels: it saves 2 sqrt(3) for 3 lambda width, so what goes is
-    # narrower than 2 / (sqrt(3) lambda) = 2.9 and not than 2 / lambda = 5.
+def test_tv_l1_of_three_channels_removes_narrower_bumps(width, stays):
+    # With three equal channels it saves 2 sqrt(3) for 3 lambda width, so bumps are removed below a
+    # width of 2 / (sqrt(3) lambda) = 2.9 instead of 2 / lambda = 5.
     row = np.zeros((1, 40, 3))
     row[0, 15 : 15 + width] = 0.5
     np.testing.assert_allclose(tv_l1(row, lambda_=0.4), row if stays else 0, atol=0.01)
 
 
 @pytest.mark.parametrize(("factor", "stays"), [(0.75, False), (1.25, True)])
-def test_a_disc_goes_below_a_radius(factor, stays):
-    # Chan and Esedoglu: it stays if its radius is above 2 / lambda.
+def test_tv_l1_removes_discs_below_a_radius(factor, stays):
+    # A disc is kept if its radius is above 2 / lambda (Chan and Esedoglu).
     radius, lambda_ = 10 * factor, 0.2
     y, x = np.mgrid[-20:21, -20:21]
     disc = (np.hypot(x, y) < radius)[..., None] * 0.5
@@ -113,9 +112,9 @@ def test_a_disc_goes_below_a_radius(factor, stays):
     assert smooth[0, 0, 0] == pytest.approx(0, abs=0.02)
 
 
-def test_grey_is_near_opencv():
-    # OpenCV takes 8 bits and works on [0, 1] with one channel; its first and last rows and columns
-    # follow another rule, so the two are compared inside, and by the energy.
+def test_tv_l1_of_grey_is_close_to_opencv():
+    # OpenCV takes 8 bits and one channel, and treats the border differently, so the two are
+    # compared away from the border, and by their energies.
     grey = np.clip(255 * photo_like((40, 48))[..., :1], 0, 255).astype(np.uint8)
     theirs = np.zeros_like(grey[..., 0])
     cv2.denoise_TVL1([grey[..., 0]], theirs, 1.0, 300)
@@ -127,7 +126,7 @@ def test_grey_is_near_opencv():
     assert energy(smooth, photo, 1.0) < energy(theirs, photo, 1.0)
 
 
-def test_energy_is_below_that_of_others():
+def test_tv_l1_has_lower_energy_than_other_images():
     lambda_ = 0.4
     rgb = photo_like((32, 40))
     smooth = tv_l1(rgb, lambda_)
@@ -142,40 +141,40 @@ def test_energy_is_below_that_of_others():
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 3), (37, 20, 3)])
-def test_constant_stays(value, shape):
+def test_tv_l1_of_constant_is_constant(value, shape):
     rgb = np.full(shape, value, np.float32)
     np.testing.assert_allclose(tv_l1(rgb), rgb, atol=1e-6)
 
 
-def test_from_a_lambda_of_3_5_on_nothing_changes():
-    # Of |div p| no more than 2 + sqrt(2) is possible where |p| <= 1.
+def test_tv_l1_with_lambda_from_3_5_is_identity():
+    # |div p| is at most 2 + sqrt(2) for |p| <= 1.
     rgb = np.random.default_rng(7).random((12, 17, 3))
     np.testing.assert_allclose(tv_l1(rgb, 3.5), rgb, atol=1e-12)
     assert np.abs(tv_l1(rgb, 0.5) - rgb).max() > 0.1
 
 
-def test_small_lambda_is_the_median():
+def test_tv_l1_with_small_lambda_is_median():
     rgb = photo_like((7, 5))
     expected = np.broadcast_to(np.median(rgb, axis=(0, 1)), rgb.shape)
     np.testing.assert_allclose(tv_l1(rgb, 0.02), expected, atol=0.02)
 
 
-def test_commutes_with_transposition_and_order_of_channels():
-    # Not with flips: a forward difference sees a flipped picture one pixel off.
+def test_tv_l1_commutes_with_transposition_and_channel_order():
+    # It does not commute with flips, because differences are forward differences.
     rgb = photo_like((18, 26))
     smooth = tv_l1(rgb)
     np.testing.assert_allclose(tv_l1(rgb.transpose(1, 0, 2)), smooth.transpose(1, 0, 2), atol=1e-9)
     np.testing.assert_allclose(tv_l1(rgb[..., ::-1]), smooth[..., ::-1], atol=1e-9)
 
 
-def test_single_precision_agrees_with_double():
+def test_tv_l1_in_single_precision_agrees_with_double():
     rgb = photo_like((48, 64))
     single = tv_l1(rgb.astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, tv_l1(rgb), atol=1e-4)
 
 
-def test_input_is_left_alone():
+def test_tv_l1_leaves_input_unchanged():
     rgb = photo_like((8, 8)).astype(np.float32)
     rgb.flags.writeable = False
     before = rgb.copy()

@@ -1,4 +1,4 @@
-"""The solver against dense solves, and a direct sparse one on the weights of a real smoother."""
+"""The solver against dense solves, and against a sparse solve with edge-aware weights."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from burnish.errors import OperatorError
-from burnish.operators import wls_solver as five_point
+from burnish.operators import wls_solver
 from burnish.operators.wls_solver import solve
 
 
-def matrix(mass, right, down):
-    """The system as a sparse matrix, put together pair by pair."""
+def sparse_matrix(mass, right, down):
+    """Return the system as a sparse matrix, assembled pair by pair."""
     height, width = mass.shape
     number = np.arange(height * width).reshape(height, width)
     pairs = [(number[:, :-1], number[:, 1:], right[:, :-1]), (number[:-1], number[1:], down[:-1])]
@@ -26,7 +26,7 @@ def matrix(mass, right, down):
 
 
 def rough_system(shape, seed=0):
-    """Weights that jump by factors of thousands from pixel to pixel."""
+    """Return a system with weights that vary by factors of thousands between neighbours."""
     rng = np.random.default_rng(seed)
     mass, right, down = np.exp(rng.normal(scale=(2.0, 3.0, 3.0), size=(*shape, 3))).transpose(
         2, 0, 1
@@ -34,8 +34,8 @@ def rough_system(shape, seed=0):
     return mass, right, down, rng.normal(size=(3, *shape))
 
 
-def edges(shape):
-    """What weighted least squares make of a picture of flat areas and a few edges."""
+def edge_aware_system(shape):
+    """Return the system of weighted least squares for an image of flat areas and edges."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     picture = 0.2 + 0.5 * ((x - 40) ** 2 + (y - 30) ** 2 < 400) + 0.2 * (x > 60)
     picture += 0.01 * np.random.default_rng(1).normal(size=shape)
@@ -48,42 +48,42 @@ def edges(shape):
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 9), (9, 1), (3, 5), (8, 8), (17, 23), (24, 16), (1, 200)]
 )
-def test_equals_a_dense_solve(shape):
+def test_solve_equals_dense_solve(shape):
     mass, right, down, b = rough_system(shape)
-    expected = np.linalg.solve(matrix(mass, right, down).toarray(), b.reshape(3, -1).T).T
+    expected = np.linalg.solve(sparse_matrix(mass, right, down).toarray(), b.reshape(3, -1).T).T
     x = solve(mass, right, down, b, rtol=1e-10)
     np.testing.assert_allclose(x.reshape(3, -1), expected, atol=1e-7 * np.abs(expected).max())
 
 
-def test_equals_a_direct_sparse_solve_on_an_edge_aware_system():
-    mass, right, down, b = edges((75, 96))
-    expected = scipy.sparse.linalg.spsolve(matrix(mass, right, down), b.ravel())
+def test_solve_of_edge_aware_system_equals_sparse_solve():
+    mass, right, down, b = edge_aware_system((75, 96))
+    expected = scipy.sparse.linalg.spsolve(sparse_matrix(mass, right, down), b.ravel())
     x = solve(mass, right, down, b, rtol=1e-9)
     np.testing.assert_allclose(x.ravel(), expected, atol=1e-7)
 
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-5, 1e-8])
-def test_stops_at_the_tolerance_and_not_long_after(tolerance):
-    mass, right, down, b = edges((75, 96))
+def test_solve_reaches_rtol_and_not_much_more(tolerance):
+    mass, right, down, b = edge_aware_system((75, 96))
     x = solve(mass, right, down, b, rtol=tolerance)
-    residual = np.linalg.norm(b.ravel() - matrix(mass, right, down) @ x.ravel())
+    residual = np.linalg.norm(b.ravel() - sparse_matrix(mass, right, down) @ x.ravel())
     assert 1e-3 * tolerance < residual / np.linalg.norm(b) <= 1.01 * tolerance
 
 
-def test_multigrid_keeps_the_iterations_few_whatever_the_size(monkeypatch):
-    monkeypatch.setattr(five_point, "MAX_ITERATIONS", 40)
+def test_solve_needs_few_iterations_at_any_size(monkeypatch):
+    monkeypatch.setattr(wls_solver, "MAX_ITERATIONS", 40)
     for shape in ((40, 50), (160, 200), (320, 400)):
-        assert np.isfinite(solve(*edges(shape), rtol=1e-6)).all()
+        assert np.isfinite(solve(*edge_aware_system(shape), rtol=1e-6)).all()
 
 
-def test_says_so_when_it_does_not_arrive(monkeypatch):
-    monkeypatch.setattr(five_point, "MAX_ITERATIONS", 2)
-    with pytest.raises(OperatorError, match="expected a solution within 2 iterations, got none"):
-        solve(*edges((75, 96)), rtol=1e-9)
+def test_solve_without_convergence_raises(monkeypatch):
+    monkeypatch.setattr(wls_solver, "MAX_ITERATIONS", 2)
+    with pytest.raises(OperatorError, match="not converged after 2"):
+        solve(*edge_aware_system((75, 96)), rtol=1e-9)
 
 
-def test_a_start_at_the_solution_stays_there_and_is_left_alone():
-    mass, right, down, b = edges((30, 40))
+def test_solve_from_solution_returns_it_and_keeps_x0():
+    mass, right, down, b = edge_aware_system((30, 40))
     x = solve(mass, right, down, b, rtol=1e-10)
     before = x.copy()
     np.testing.assert_array_equal(solve(mass, right, down, b, rtol=1e-8, x0=x), before)
@@ -91,7 +91,7 @@ def test_a_start_at_the_solution_stays_there_and_is_left_alone():
     np.testing.assert_array_equal(x, before)
 
 
-def test_channels_do_not_meet():
+def test_solve_treats_channels_separately():
     mass, right, down, b = rough_system((20, 30))
     together = solve(mass, right, down, b, rtol=1e-10)
     for channel in range(3):
@@ -99,7 +99,7 @@ def test_channels_do_not_meet():
         np.testing.assert_allclose(together[channel], alone, atol=1e-8)
 
 
-def test_zero_in_zero_out():
+def test_solve_of_zero_is_zero():
     mass, right, down, b = rough_system((20, 30))
     b[1] = 0
     x = solve(mass, right, down, b, rtol=1e-6)
@@ -107,15 +107,15 @@ def test_zero_in_zero_out():
     assert np.isfinite(x).all()
 
 
-def test_mass_may_be_missing_in_places():
-    mass, right, down, b = edges((40, 50))
+def test_solve_with_partly_zero_mass_equals_dense_solve():
+    mass, right, down, b = edge_aware_system((40, 50))
     mass[5:30, 5:40] = 0
     x = solve(mass, right, down, mass * b, rtol=1e-9)
-    expected = scipy.sparse.linalg.spsolve(matrix(mass, right, down), (mass * b).ravel())
+    expected = scipy.sparse.linalg.spsolve(sparse_matrix(mass, right, down), (mass * b).ravel())
     np.testing.assert_allclose(x.ravel(), expected, atol=1e-6)
 
 
-def test_does_not_depend_on_the_threads():
+def test_solve_does_not_depend_on_threads():
     import numba
 
     system = rough_system((64, 48))

@@ -1,1 +1,1 @@
-"""Public photo collections in their official layouts, made into folders to train and test on."""
+"""Public photo collections, converted from their official layouts to training and test folders."""

@@ -1,14 +1,14 @@
-"""A public collection of photos as it lies on somebody's disk, whichever one it is."""
+"""A public collection of photos on disk."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.errors import UsageError, warn
+from burnish.errors import UsageError, reason, warn
 
-# Returns what tells a photo from the others, from its name with or without extension; None where
-# the name is none of the collection's.
+# Returns the key of a photo for its name with or without extension, or None for a name that is not
+# of the collection. Keys are unique in a collection.
 KeyFunction = Callable[[str], str | None]
 
 
@@ -18,10 +18,10 @@ class SourcePhoto:
 
     Parameters
     ----------
-    name : the file's name without extension
-    key : what tells it from the others
-    photo : a camera's raw file, or a finished picture
-    edits : an expert's letter -> that expert's version of it
+    name : file name without extension
+    key : identifies the photo within the collection
+    photo : a camera's raw file, or an image
+    edits : versions of the photo by experts, by the expert's letter
     """
 
     name: str
@@ -32,15 +32,15 @@ class SourcePhoto:
 
 @dataclass(frozen=True)
 class Collection:
-    """What was found of a collection.
+    """The photos of a collection that are on disk.
 
     Parameters
     ----------
-    name : what it is called on the command line
-    sources : its photos, sorted by key
-    key : from a name to a photo's key
-    is_test : whether the photo of a key is tested on where nobody says otherwise
-    split_rule : that rule in words
+    name : name on the command line
+    sources : the photos, sorted by key
+    key : function from a name to a photo's key
+    is_test : whether the photo with a key is in the test split by default
+    split_rule : description of `is_test`
     """
 
     name: str
@@ -51,33 +51,28 @@ class Collection:
 
 
 def list_files(folder: str | Path) -> list[Path]:
-    """Return all files below a folder, sorted; hidden ones are none of a collection's.
+    """Return all files below a folder, sorted, without hidden ones.
 
     Raises
     ------
-    UsageError : no such folder
+    UsageError : there is no such folder
     """
     root = Path(folder)
     if not root.is_dir():
-        raise UsageError(
-            str(folder),
-            expected="the folder that the collection lies in",
-            got="a file" if root.exists() else "no such folder",
-            remedy="check the path",
-        )
+        raise UsageError(str(folder), "there is no such folder", "check the path")
     return sorted(path for path in root.rglob("*") if path.name[0] != "." and path.is_file())
 
 
 def index_by_key(files: Iterable[Path], key: KeyFunction) -> dict[str, Path]:
-    """Return the files by their photos' keys; foreign ones are left out, and that is said.
+    """Return the files by the keys of their photos.
 
     Raises
     ------
-    UsageError : two files of the same photo
+    UsageError : two files have the same key
 
     Warns
     -----
-    UserWarning : a file of the right kind whose name is none of the collection's
+    UserWarning : files without a key are ignored
 
     Examples
     --------
@@ -91,29 +86,25 @@ def index_by_key(files: Iterable[Path], key: KeyFunction) -> dict[str, Path]:
         if photo_key is None:
             unrecognised.append(path.name)
         elif photo_key in files_by_key:
-            raise UsageError(
-                str(path),
-                expected="one file of each photo",
-                got=f"another of the same photo, {files_by_key[photo_key]}",
-                remedy="move one of them away",
-            )
+            problem = f"it is of the same photo as {files_by_key[photo_key]}"
+            raise UsageError(str(path), problem, "move one of them away")
         else:
             files_by_key[photo_key] = path
     if unrecognised:
-        warn(f"left out, as their names are none of the collection's: {abbreviate(unrecognised)}")
+        warn(f"ignored, since the collection has no such names: {abbreviate(unrecognised)}")
     return files_by_key
 
 
 def read_names(file: Path, key: KeyFunction) -> dict[str, str]:
-    """Read a list of photos: one name a line, or the column File of a .csv.
+    """Read a list of photos: one name a line, or the column File of a .csv file.
 
     Returns
     -------
-    key -> name as it stands in the list
+    the names by key
 
     Raises
     ------
-    UsageError : the list cannot be read, is empty, or names something else
+    UsageError : the list cannot be read, is empty, or has a name that is not of the collection
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -122,37 +113,39 @@ def read_names(file: Path, key: KeyFunction) -> dict[str, str]:
         else:
             names = [line.strip() for line in text.splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise _list_error(file, str(error), "check the path") from error
+        raise UsageError(str(file), f"cannot be read: {reason(error)}", "check the path") from error
     except KeyError as error:
-        raise _list_error(file, "a .csv without a column File", "give the official one") from error
+        remedy = "give the official .csv file"
+        raise UsageError(str(file), "it has no column File", remedy) from error
+    if not names:
+        raise UsageError(str(file), "the list is empty", "list one photo a line")
     keys = {name: key(name) for name in names}
-    invalid = [name for name, own in keys.items() if own is None]
-    if invalid or not keys:
-        got = f"{abbreviate(invalid)} in it" if invalid else "an empty file"
-        raise _list_error(file, got, "name one photo a line, with or without extension")
-    return {own: name for name, own in keys.items() if own is not None}
+    if invalid := [name for name, photo_key in keys.items() if photo_key is None]:
+        problem = f"the collection has no such photos: {abbreviate(invalid)}"
+        raise UsageError(str(file), problem, "list one photo a line, with or without extension")
+    return {photo_key: name for name, photo_key in keys.items() if photo_key is not None}
 
 
 def warn_missing(lists: Sequence[Path], key: KeyFunction, available: Iterable[str]) -> None:
-    """Say which photos the collection's own lists name and the disk does not hold.
+    """Compare the collection's own lists with the photos on disk.
 
     Warns
     -----
-    UserWarning : some are missing; part of a collection is as good as any folder of photos
+    UserWarning : photos of the lists are missing
     """
     listed: dict[str, str] = {}
     for file in lists:
         listed |= read_names(file, key)
-    missing = [listed[own] for own in sorted(listed.keys() - set(available))]
+    missing = [listed[photo_key] for photo_key in sorted(listed.keys() - set(available))]
     if missing:
         warn(
-            f"{len(missing)} of the {len(listed)} photos that {abbreviate([f.name for f in lists])} "
-            f"name are not there: {abbreviate(missing)}"
+            f"{len(missing)} of the {len(listed)} photos in {abbreviate([f.name for f in lists])} "
+            f"are missing: {abbreviate(missing)}"
         )
 
 
 def abbreviate(names: Sequence[str], limit: int = 3) -> str:
-    """Name the first of many.
+    """Return the first names and the number of the others.
 
     Examples
     --------
@@ -161,9 +154,3 @@ def abbreviate(names: Sequence[str], limit: int = 3) -> str:
     """
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
-
-
-def _list_error(file: Path, got: str, remedy: str) -> UsageError:
-    return UsageError(
-        str(file), expected="a list of the collection's photos", got=got, remedy=remedy
-    )

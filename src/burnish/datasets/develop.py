@@ -1,8 +1,7 @@
-"""A camera's raw file to sRGB pixels, as LibRaw develops it.
+"""Develop a camera's raw file to sRGB with LibRaw.
 
-What LibRaw does unless told otherwise (demosaicing by AHD, brightened until one pixel in a hundred
-is white, highlights clipped), with the white balance that the camera chose, and encoded with sRGB's
-curve rather than BT.709's.
+The settings are LibRaw's defaults (AHD demosaicing, brightened until 1 % of the pixels are white,
+highlights clipped), with the camera's white balance, and with sRGB's curve instead of BT.709's.
 """
 
 import os
@@ -20,48 +19,49 @@ from burnish.errors import PhotoError
 if TYPE_CHECKING:
     from rawpy import ImageSizes
 
-# The exponent's inverse, and the slope near black, of sRGB's curve.
+# Gamma, and slope near black, of sRGB's curve.
 SRGB_CURVE = (2.4, 12.92)
 FULL_SCALE = 65535
 RAW_EXTENSIONS = (".dng", ".nef")
-# What LibRaw prints on stderr where data are damaged, also where it does not give up for it.
+# Messages that LibRaw prints to stderr for damaged data, even if it raises no error.
 DAMAGE_MESSAGES = ("data corrupted at", "Unexpected end of file")
 # Bits of LibRaw's `flip`.
 MIRRORED, UPSIDE_DOWN, TRANSPOSED = 1, 2, 4
 
 
 def is_raw(path: Path) -> bool:
-    """Tell by its name whether a file is one to be developed."""
+    """Return whether the name is that of a raw file."""
     return path.suffix.lower() in RAW_EXTENSIONS
 
 
 def develop(path: Path) -> NDArray[np.float32]:
     """Develop a raw file.
 
-    It is turned upright and cropped as its maker asks (a DNG's DefaultCrop). LibRaw by itself keeps
-    what lies around the crop, 16 pixels at the sides of FiveK's a0001, so that an expert's version
-    would not lie on it; and it moves the crop to the colour filter's grid, by one pixel at most.
+    The image is rotated upright and cropped to the DNG's DefaultCrop. LibRaw does not crop by
+    itself. For FiveK's a0001 it keeps 16 pixels more at the sides, with which an expert's version
+    would not be aligned. LibRaw moves the crop to the grid of the colour filter, by at most one
+    pixel.
 
     Returns
     -------
-    H x W x 3, sRGB-encoded, in [0, 1]
+    ndarray of shape (H, W, 3), float32, sRGB-encoded, in [0, 1]
 
     Raises
     ------
-    PhotoError : no raw file, or a damaged one
+    PhotoError : the file is not a raw file, or is damaged
     """
     import rawpy
 
     messages: list[str] = []
     try:
         with _capture_damage_messages(messages), rawpy.imread(str(path)) as raw:
-            sizes = raw.sizes  # before `postprocess`, which forgets how the picture lies
+            sizes = raw.sizes  # before `postprocess`, which resets the orientation
             codes = raw.postprocess(
                 use_camera_wb=True, gamma=SRGB_CURVE, output_bps=16, user_flip=0
             )
     except rawpy.LibRawError as error:
         raise _raw_error(path, _error_text(error)) from error
-    if messages:  # it went on, with garbage for pixels
+    if messages:  # LibRaw raised no error, but the pixels are damaged
         raise _raw_error(path, messages[0].removeprefix(f"{path}: "))
     pixels: NDArray[np.float32] = np.divide(
         apply_flip(apply_crop(codes, sizes), sizes.flip), FULL_SCALE, dtype=np.float32
@@ -70,10 +70,10 @@ def develop(path: Path) -> NDArray[np.float32]:
 
 
 def apply_crop(codes: NDArray[Any], sizes: "ImageSizes") -> NDArray[Any]:
-    """Cut to the crop that the file asks for, if it asks."""
+    """Crop the image to the file's DefaultCrop, if it has one."""
     if not sizes.crop_width or not sizes.crop_height:
         return codes
-    # Where pixels are not square, LibRaw has stretched the picture already.
+    # LibRaw has already resampled an image with non-square pixels.
     scale_y, scale_x = codes.shape[0] / sizes.height, codes.shape[1] / sizes.width
     top = max(0, sizes.crop_top_margin - sizes.top_margin)
     left = max(0, sizes.crop_left_margin - sizes.left_margin)
@@ -83,11 +83,11 @@ def apply_crop(codes: NDArray[Any], sizes: "ImageSizes") -> NDArray[Any]:
 
 
 def apply_flip(codes: NDArray[Any], flip: int) -> NDArray[Any]:
-    """Turn a picture as LibRaw's `flip` says.
+    """Rotate and mirror an image according to LibRaw's `flip`.
 
     Examples
     --------
-    >>> apply_flip(np.array([[1, 2], [3, 4]]), 6).tolist()  # a quarter turn clockwise
+    >>> apply_flip(np.array([[1, 2], [3, 4]]), 6).tolist()  # 90 degrees clockwise
     [[3, 1], [4, 2]]
     """
     if flip & UPSIDE_DOWN:
@@ -99,9 +99,9 @@ def apply_flip(codes: NDArray[Any], flip: int) -> NDArray[Any]:
 
 @contextmanager
 def _capture_damage_messages(messages: list[str]) -> Iterator[None]:
-    """Gather what LibRaw prints on stderr about damage, and pass on the rest.
+    """Collect LibRaw's messages about damage on stderr, and print the others.
 
-    The stream is the whole process's, so this is for a process that does one photo at a time.
+    stderr belongs to the process, so only one photo may be developed in a process at a time.
     """
     with tempfile.TemporaryFile() as captured:
         stderr = os.dup(2)
@@ -113,22 +113,18 @@ def _capture_damage_messages(messages: list[str]) -> Iterator[None]:
             os.close(stderr)
             captured.seek(0)
             for line in captured.read().decode(errors="replace").splitlines():
-                if any(sign in line for sign in DAMAGE_MESSAGES):
+                if any(message in line for message in DAMAGE_MESSAGES):
                     messages.append(line)
                 else:
                     os.write(2, f"{line}\n".encode())
 
 
 def _error_text(error: Exception) -> str:
-    """Return LibRaw's own words, which rawpy hands on as bytes."""
+    """Return LibRaw's message, which rawpy passes on as bytes."""
     text = error.args[0] if error.args else ""
     return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
 
 
-def _raw_error(path: Path, got: str) -> PhotoError:
-    return PhotoError(
-        str(path),
-        expected="a camera's raw file that LibRaw can develop",
-        got=got.lower() or "one that it cannot",
-        remedy="download it again",
-    )
+def _raw_error(path: Path, message: str) -> PhotoError:
+    problem = f"LibRaw cannot develop the file: {message.lower() or 'unknown error'}"
+    return PhotoError(str(path), problem, "download it again")

@@ -3,16 +3,17 @@
 Bychkovsky, Paris, Chan, Durand: Learning Photographic Global Tonal Adjustment with a Database of
 Input/Output Image Pairs. CVPR 2011. https://data.csail.mit.edu/graphics/fivek/
 
-    fivek_dataset/                              what fivek_dataset.tar unpacks to
-        filesAdobe.txt  filesAdobeMIT.txt       the photos' names, under either licence
+    fivek_dataset/                              the content of fivek_dataset.tar
+        filesAdobe.txt  filesAdobeMIT.txt       the photos' names, by licence
         raw_photos/HQa1to700/photos/a0001-jmac_DSC1459.dng
         ...        HQa4201to5000/photos/
     tiff16_a/a0001-jmac_DSC1459.tif             16 bits, ProPhoto RGB; from the site, img/tiff16_a/
     ...
     tiff16_e/
 
-Only names are relied on: the DNG files may lie anywhere below the folder, also as the site's single
-downloads img/dng/a0001-jmac_DSC1459.dng, and the TIFFs in folders called tiff16_a to tiff16_e.
+Only the names matter. The DNG files may be anywhere below the folder, for example as downloaded
+from the site one by one (img/dng/a0001-jmac_DSC1459.dng), and the TIFFs in folders tiff16_a to
+tiff16_e.
 """
 
 import re
@@ -30,12 +31,12 @@ from burnish.errors import UsageError
 EXPERTS = "ABCDE"
 LIST_FILES = ("filesadobe.txt", "filesadobemit.txt")
 TIFF_EXTENSIONS = (".tif", ".tiff")
-# A photo is known by its number; lists of others' splits hold it bare.
+# Photos are identified by number. Published test lists contain bare numbers.
 _NAME = re.compile(r"a?(\d{1,4})(-.+)?")
 
 
 def find(folder: str | Path, experts: str = "") -> Collection:
-    """Find the photos, and the experts' versions of them.
+    """Find the photos below a folder, and the experts' versions of them.
 
     Parameters
     ----------
@@ -43,37 +44,37 @@ def find(folder: str | Path, experts: str = "") -> Collection:
 
     Raises
     ------
-    UsageError : no such folder, no FiveK in it, no such expert, or a photo that is there twice
+    UsageError : the folder does not exist or has no photos of FiveK, there is no such expert, or a
+        photo has two files
 
     Warns
     -----
-    UserWarning : photos that the official lists name are missing
+    UserWarning : photos of the official lists are missing
     """
     files = list_files(folder)
     raw = index_by_key((path for path in files if path.suffix.lower() == ".dng"), photo_key)
     if not raw:
         raise UsageError(
             str(folder),
-            expected="MIT-Adobe FiveK, DNG files such as a0001-jmac_DSC1459.dng",
-            got="none",
-            remedy="give the folder that fivek_dataset.tar was unpacked to",
+            "it contains no DNG files of MIT-Adobe FiveK, such as a0001-jmac_DSC1459.dng",
+            "give the folder that fivek_dataset.tar was unpacked to",
         )
     warn_missing([path for path in files if path.name.lower() in LIST_FILES], photo_key, raw)
     edits = {expert: _find_edits(files, expert, folder) for expert in experts}
     sources = (
         SourcePhoto(
             name=path.stem,
-            key=own,
+            key=key,
             photo=path,
-            edits={expert: found[own] for expert, found in edits.items() if own in found},
+            edits={expert: files[key] for expert, files in edits.items() if key in files},
         )
-        for own, path in sorted(raw.items())
+        for key, path in sorted(raw.items())
     )
     return Collection("fivek", tuple(sources), photo_key, is_test, "photos of an even number")
 
 
 def photo_key(name: str) -> str | None:
-    """Return a photo's number of four digits, from its name or from the bare number.
+    """Return the number of a photo, with four digits, from its name or the bare number.
 
     Examples
     --------
@@ -85,9 +86,9 @@ def photo_key(name: str) -> str | None:
 
 
 def is_test(key: str) -> bool:
-    """Tell whether a photo is tested on: those of an even number are, exactly half.
+    """Return whether a photo is in the test split: those of even number are, exactly half.
 
-    The paper says 2,500 to learn from and 2,500 to test on; which ones was never published.
+    The paper uses 2,500 photos for training and 2,500 for testing, but did not publish the split.
 
     Examples
     --------
@@ -103,10 +104,10 @@ def _find_edits(files: list[Path], expert: str, folder: str | Path) -> dict[str,
             "--expert",
             expected=f"one of {', '.join(EXPERTS)}",
             got=repr(expert),
-            remedy="choose one; may be given several times",
+            remedy="choose one of them",
         )
     name = f"tiff16_{expert.lower()}"
-    found = index_by_key(
+    edits = index_by_key(
         (
             path
             for path in files
@@ -114,11 +115,10 @@ def _find_edits(files: list[Path], expert: str, folder: str | Path) -> dict[str,
         ),
         photo_key,
     )
-    if not found:
+    if not edits:
         raise UsageError(
             str(folder),
-            expected=f"expert {expert}'s TIFF files in a folder {name}",
-            got="none",
-            remedy=f"fetch them from https://data.csail.mit.edu/graphics/fivek/img/{name}/",
+            f"it contains no folder {name} with the TIFF files of expert {expert}",
+            f"download them from https://data.csail.mit.edu/graphics/fivek/img/{name}/",
         )
-    return found
+    return edits

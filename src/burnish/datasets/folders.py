@@ -1,11 +1,8 @@
-"""Photos into training folders, several at a time: developed once, scaled to every size."""
+"""Write photos to training and test folders in parallel, each developed once for all its sizes."""
 
-import multiprocessing
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +13,20 @@ from burnish.datasets.develop import develop, is_raw
 from burnish.datasets.plan import PhotoJob
 from burnish.datasets.sizes import scaled_size
 from burnish.errors import BurnishError, PhotoError
+from burnish.files import remove_stale_partials
 from burnish.operators.threads import cpu_count
 from burnish.photo import Photo
+from burnish.process_pool import map_unordered
 from burnish.training.pairs import resize
 
-# By how much the ratio of width to height may differ: converters disagree on a few pixels at the
-# border. What differs by more was cropped or turned.
+# Largest relative difference between the aspect ratios of a photo and an expert's version.
+# Converters differ by a few pixels at the border; a larger difference is a crop or a rotation.
 ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job that is over, with what went wrong, if anything did, and what else is to be said."""
+    """A finished job, with its error message or None, and its warnings."""
 
     job: PhotoJob
     error: str | None
@@ -35,46 +34,33 @@ class JobResult:
 
 
 def write_photos(jobs: Sequence[PhotoJob], processes: int | None = None) -> Iterator[JobResult]:
-    """Do the jobs, in parallel, and yield each when it is over; a failed one stops no other.
+    """Run the jobs in parallel and yield each when it is finished.
 
-    A file is there whole or not at all, so that an interrupted run is taken up by a new plan.
+    A failed job does not stop the others. Files are written atomically, so that an interrupted run
+    can be continued with a new plan.
 
     Parameters
     ----------
-    processes : how many; one a core where nothing is said
+    processes : number of processes [default: the number of cores]
 
     Raises
     ------
-    PhotoError : a process was killed
+    OperatorError : a process was killed
     """
-    _sweep(
-        {path.parent for job in jobs for t in job.targets for path in (t.before, t.after) if path}
-    )
-    # Spawned, not forked: a fork of a process with threads (libvips) may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes or cpu_count(), context, initializer=_ignore_sigint) as pool:
-        try:
-            for future in as_completed([pool.submit(_run_job, job) for job in jobs]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise PhotoError(
-                "making photos",
-                expected="processes that live to the end",
-                got="a process ended by itself or was killed",
-                remedy="see if memory ran out; repeat the command to go on",
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    files = [path for job in jobs for t in job.targets for path in (t.before, t.after) if path]
+    for folder in {path.parent for path in files}:
+        remove_stale_partials(folder)
+    return map_unordered(_run_job, jobs, processes or cpu_count(), _ignore_sigint)
 
 
 def write_photo(job: PhotoJob) -> None:
-    """Write one photo at all its sizes, and an expert's version of it likewise.
+    """Write one photo, and an expert's version if the job has one, at all sizes of the job.
 
-    Both have the size that the expert's version has once its short side is brought down.
+    Both get the size of the expert's version, reduced to the target's short side.
 
     Raises
     ------
-    PhotoError : a file that cannot be read, or an expert's version of another shape
+    PhotoError : a file cannot be read, or the expert's version has another aspect ratio
     OutputError : a file cannot be written
     """
     before = develop(job.photo) if is_raw(job.photo) else Photo.open(job.photo).pixels
@@ -91,21 +77,13 @@ def _read_edit(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Read an expert's version of a photo of this shape."""
     photo = Photo.open(path)
     if photo.metadata.profile is None:
-        # FiveK's TIFFs are ProPhoto RGB. Taken as sRGB, their colours would be pale.
-        raise PhotoError(
-            str(path),
-            expected="an embedded colour profile",
-            got="none that can be used",
-            remedy="download the original again",
-        )
+        # FiveK's TIFFs are in ProPhoto RGB. Read as sRGB, their colours would be pale.
+        problem = "it has no usable colour profile"
+        raise PhotoError(str(path), problem, "download the original again")
     width, height = photo.size
     if abs((width / height) / (shape[1] / shape[0]) - 1) > ASPECT_TOLERANCE:
-        raise PhotoError(
-            str(path),
-            expected=f"the shape of its photo, {shape[1]} x {shape[0]}",
-            got=f"{width} x {height}",
-            remedy="move it away; it was cropped or turned",
-        )
+        problem = f"its size {width} x {height} does not fit its photo of {shape[1]} x {shape[0]}"
+        raise PhotoError(str(path), problem, "remove it, since it is cropped or rotated")
     return photo.pixels
 
 
@@ -127,13 +105,6 @@ def _run_job(job: PhotoJob) -> JobResult:
     return JobResult(job, message, tuple(str(warning.message) for warning in caught))
 
 
-def _sweep(folders: set[Path]) -> None:
-    """Remove what a run that was killed left half written; ``pairs:`` would take it for a photo."""
-    for folder in folders:
-        for part in folder.glob(".burnish-*.part"):
-            part.unlink(missing_ok=True)
-
-
 def _ignore_sigint() -> None:
-    """Leave Ctrl-C to the main process, so that the photos in hand are finished."""
+    """Leave Ctrl-C to the main process, so that running jobs are finished."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What is to be written, settled before the first photo is touched."""
+"""Plan all files of a dataset before the first photo is read."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from burnish.datasets.sizes import short_side, size_folder
 from burnish.errors import UsageError, warn
 from burnish.files import atomic_write, make_folder
 
-# Raise it when other pixels are written for the same photo.
+# To be incremented when the pixels written for a photo change.
 LAYOUT_VERSION = 1
 SPLITS = ("train", "test")
 SETTINGS_FILE = "burnish-photos.json"
@@ -21,17 +21,17 @@ SETTINGS_FILE = "burnish-photos.json"
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """What a person asked for.
+    """The options of the command line.
 
     Parameters
     ----------
-    output : the folder to write into
-    sizes : short sides in pixels, or 'random'
-    splits : 'train', 'test', or both
-    experts : letters; none for the photos alone
-    test_list : a file that names the photos to test on; None for the collection's own rule
-    seed : what random sizes follow from
-    limit : the most photos of a split
+    output : folder to write into
+    sizes : short sides in pixels, or "random"
+    splits : "train", "test", or both
+    experts : letters of the experts whose versions to write; "" for the photos alone
+    test_list : file with the names of the test photos [default: the collection's split rule]
+    seed : seed of the random sizes
+    limit : largest number of photos in a split [default: all]
     """
 
     output: Path
@@ -45,7 +45,7 @@ class DatasetOptions:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a photo goes at one size, and where an expert's version of it."""
+    """The output paths of a photo, and of an expert's version of it, at one size."""
 
     short_side: int
     before: Path
@@ -54,7 +54,7 @@ class Target:
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """One photo, alone or with one expert's version, at the sizes that are not there yet."""
+    """One photo, with an expert's version of it or None, and the missing output files."""
 
     photo: Path
     edit: Path | None
@@ -63,15 +63,15 @@ class PhotoJob:
 
 @dataclass
 class DatasetPlan:
-    """The work.
+    """The files to write.
 
     Parameters
     ----------
-    jobs : what is to be done
-    photos : split -> how many photos it has
-    folders : folder -> how many pictures, or pairs of them, it is going to hold
-    existing : how many pictures, or pairs, are there already
-    settings : what decides names and pixels in the output folder
+    jobs : the photos with missing output files
+    photos : number of photos by split
+    folders : number of images, or of pairs, by output folder
+    existing : number of images, or of pairs, that exist already
+    settings : the settings that names and pixels in the output folder depend on
     """
 
     jobs: list[PhotoJob] = field(default_factory=list)
@@ -82,18 +82,19 @@ class DatasetPlan:
 
 
 def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan:
-    """Settle what goes where.
+    """Plan the output files.
 
-    Without experts a photo goes to SIZE/SPLIT/NAME.png below the output folder; with them, to
-    SIZE/SPLIT-expert-c/before/NAME.png, and the expert's version to after/, as ``pairs:`` takes it.
+    Without experts a photo is written to SIZE/SPLIT/NAME.png below the output folder. With experts
+    it is written to SIZE/SPLIT-expert-c/before/NAME.png, and the expert's version to after/, the
+    layout of ``pairs:``.
 
     Raises
     ------
-    UsageError : a size, split or list that is none; or an output folder of another seed or split
+    UsageError : a size, split or list is invalid, or the output folder has another seed or split
 
     Warns
     -----
-    UserWarning : photos of the test list that are not there, or that an expert has no version of
+    UserWarning : photos of the test list are missing, or versions of an expert
     """
     folders = tuple(dict.fromkeys(size_folder(size) for size in options.sizes))
     _check_splits(options.splits)
@@ -101,7 +102,7 @@ def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan
     settings = {
         "layout": LAYOUT_VERSION,
         "collection": collection.name,
-        "tested on": rule,
+        "test split": rule,
         "seed": options.seed,
     }
     _check_settings(options.output, settings)
@@ -117,15 +118,15 @@ def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan
 
 
 def prepare_output(plan: DatasetPlan, output: Path) -> None:
-    """Make the folders, and note in the output folder what it is made with.
+    """Create the folders, and write the settings to a file in the output folder.
 
     Raises
     ------
-    ModuleNotFoundError : a raw file is to be developed and rawpy is not there
+    ModuleNotFoundError : there are raw files to develop, and rawpy is not installed
     OutputError : a folder or file cannot be written
     """
     if any(is_raw(job.photo) for job in plan.jobs):
-        import rawpy  # noqa: F401  to be missed once, and before anything is written
+        import rawpy  # noqa: F401  a missing library fails here, before anything is written
     for job in plan.jobs:
         for target in job.targets:
             for path in filter(None, (target.before, target.after)):
@@ -143,13 +144,12 @@ def _add_photo(
     folders: Sequence[str],
     options: DatasetOptions,
 ) -> None:
-    """Add what one photo still needs to the plan."""
+    """Add a job for the missing output files of one photo."""
     targets = []
     for folder in folders:
         short = short_side(folder, source.name, options.seed)
-        split_folder = (
-            options.output / folder / (f"{split}-expert-{expert.lower()}" if expert else split)
-        )
+        split_name = f"{split}-expert-{expert.lower()}" if expert else split
+        split_folder = options.output / folder / split_name
         name = f"{source.name}.png"
         target = Target(short, split_folder / name)
         if expert:
@@ -165,7 +165,7 @@ def _add_photo(
 
 
 def _test_split(collection: Collection, test_list: Path | None) -> tuple[set[str], str]:
-    """Return the keys of the photos to test on, and the rule as the settings note it."""
+    """Return the keys of the test photos, and the split rule for the settings file."""
     known = {source.key for source in collection.sources}
     if test_list is None:
         return {key for key in known if collection.is_test(key)}, collection.split_rule
@@ -174,13 +174,12 @@ def _test_split(collection: Collection, test_list: Path | None) -> tuple[set[str
     if len(unknown) == len(listed):
         raise UsageError(
             str(test_list),
-            expected=f"names of photos that are there, such as {collection.sources[0].name}",
-            got=f"{abbreviate([listed[key] for key in unknown])}",
-            remedy="give the list that belongs to this collection",
+            f"none of its photos is available ({abbreviate([*listed.values()])})",
+            f"give a list with names such as {collection.sources[0].name}",
         )
     if unknown:
         warn(
-            f"{len(unknown)} of the {len(listed)} photos that {test_list} names are not there: "
+            f"{len(unknown)} of the {len(listed)} photos in {test_list} are missing: "
             f"{abbreviate([listed[key] for key in unknown])}"
         )
     digest = hashlib.sha256(" ".join(sorted(listed)).encode()).hexdigest()
@@ -188,12 +187,12 @@ def _test_split(collection: Collection, test_list: Path | None) -> tuple[set[str
 
 
 def _photos_with_edit(sources: Sequence[SourcePhoto], expert: str | None) -> list[SourcePhoto]:
-    """Return the photos that an expert has a version of; all where no expert is asked for."""
+    """Return the photos with a version by the expert, or all photos if `expert` is None."""
     if expert is None:
         return list(sources)
     missing = [source.name for source in sources if expert not in source.edits]
     if missing:
-        warn(f"left out, as there is no TIFF of expert {expert}: {abbreviate(missing)}")
+        warn(f"left out, since there is no TIFF of expert {expert}: {abbreviate(missing)}")
     return [source for source in sources if expert in source.edits]
 
 
@@ -204,12 +203,15 @@ def _check_splits(splits: Sequence[str]) -> None:
                 "--split",
                 expected=" or ".join(SPLITS),
                 got=repr(split),
-                remedy="leave it away for both",
+                remedy="leave it out for both",
             )
 
 
 def _check_settings(output: Path, settings: dict[str, object]) -> None:
-    """Refuse to add to a folder of another split: a photo could end up in both halves."""
+    """Check that an existing output folder has these settings.
+
+    With another split, a photo could be written to both the training and the test folder.
+    """
     settings_file = output / SETTINGS_FILE
     if not settings_file.exists():
         return
@@ -223,7 +225,6 @@ def _check_settings(output: Path, settings: dict[str, object]) -> None:
         if saved.get(name) != settings.get(name):
             raise UsageError(
                 str(output),
-                expected=f"a new folder, or one made with {name} = {settings.get(name)}",
-                got=f"one made with {saved.get(name)}",
-                remedy="choose another output, or repeat the options it was made with",
+                f"the folder was written with {name} = {saved.get(name)}, not {settings.get(name)}",
+                "choose another output, or repeat the options of the first run",
             )

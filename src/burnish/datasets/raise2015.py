@@ -1,14 +1,14 @@
-"""RAISE: 8,156 raw photos of three Nikon cameras, meant for image forensics.
+"""RAISE: 8,156 raw photos from three Nikon cameras, published for image forensics.
 
 Dang-Nguyen, Pasquini, Conotter, Boato: RAISE: A Raw Images Dataset for Digital Image Forensics.
 MMSys 2015. https://doi.org/10.1145/2713168.2713194, http://loki.disi.unitn.it/RAISE/
 
-    RAISE_all.csv  RAISE_1k.csv ...     one row a photo; the columns File, NEF and TIFF hold its
+    RAISE_all.csv  RAISE_1k.csv ...     one row a photo; the columns File, NEF and TIFF contain its
                                         name and two addresses
-    r000da54ft.NEF                      or r000da54ft.TIF; whoever downloads chooses the folders
+    r000da54ft.NEF                      or r000da54ft.TIF, in any folder
 
-The site gives out lists and not an archive, so files may lie anywhere below the folder. Of a photo
-that is there as NEF and as TIFF the NEF is taken.
+The site offers lists of addresses and no archive, so files may be anywhere below the folder. If a
+photo exists as NEF and as TIFF, the NEF is used.
 """
 
 import hashlib
@@ -31,41 +31,40 @@ _LIST_FILE = re.compile(r"raise_\w+\.csv", re.IGNORECASE)
 
 
 def find(folder: str | Path) -> Collection:
-    """Find the photos.
+    """Find the photos below a folder.
 
     Raises
     ------
-    UsageError : no such folder, no RAISE in it, or a photo that is there twice
+    UsageError : the folder does not exist or has no photos of RAISE, or a photo has two files
 
     Warns
     -----
-    UserWarning : photos that a list in the folder names are missing, or some are only there as
-        TIFF, which LibRaw had no hand in
+    UserWarning : photos of a list in the folder are missing, or are available as TIFF only, which
+        is not developed by LibRaw
     """
     files = list_files(folder)
-    finished = index_by_key(
+    tiffs = index_by_key(
         (path for path in files if path.suffix.lower() in TIFF_EXTENSIONS), photo_key
     )
     raw = index_by_key((path for path in files if path.suffix.lower() == ".nef"), photo_key)
-    photos = finished | raw
+    photos = tiffs | raw
     if not photos:
         raise UsageError(
             str(folder),
-            expected="RAISE, NEF or TIF files such as r000da54ft.NEF",
-            got="none",
-            remedy="give the folder that they were downloaded to",
+            "it contains no NEF or TIF files of RAISE, such as r000da54ft.NEF",
+            "give the folder that they were downloaded to",
         )
-    if raw and (tiff_only := sorted(finished.keys() - raw.keys())):
-        warn(f"there only as TIFF, and taken as they are: {abbreviate(tiff_only)}")
+    if raw and (tiff_only := sorted(tiffs.keys() - raw.keys())):
+        warn(f"available as TIFF only, and used as such: {abbreviate(tiff_only)}")
     warn_missing([path for path in files if _LIST_FILE.fullmatch(path.name)], photo_key, photos)
-    sources = (SourcePhoto(path.stem, own, path, {}) for own, path in sorted(photos.items()))
+    sources = (SourcePhoto(path.stem, key, path, {}) for key, path in sorted(photos.items()))
     return Collection(
         "raise", tuple(sources), photo_key, is_test, "half of the photos, by their names"
     )
 
 
 def photo_key(name: str) -> str | None:
-    """Return a photo's name in small letters, without extension.
+    """Return a photo's name in lower case, without extension.
 
     Examples
     --------
@@ -77,9 +76,9 @@ def photo_key(name: str) -> str | None:
 
 
 def is_test(key: str) -> bool:
-    """Tell whether a photo is tested on: about half are, by the name alone.
+    """Return whether a photo is in the test split: about half are, chosen by a hash of the name.
 
-    So it stays where it is when more photos are downloaded. RAISE has no split of its own.
+    The split of a photo does not change if more photos are downloaded. RAISE itself has no split.
 
     Examples
     --------

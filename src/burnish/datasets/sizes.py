@@ -1,6 +1,6 @@
 """The sizes of the paper: 480p, 1080p, and random ones from 320p to 1440p.
 
-The p stands for the short side, in pixels. No photo is enlarged.
+The number before p is the short side in pixels. Photos are never enlarged.
 """
 
 import hashlib
@@ -8,16 +8,16 @@ import hashlib
 from burnish.errors import UsageError
 
 RANDOM = "random"
-# Short sides of the paper's last 30 epochs.
+# The short sides of the last 30 epochs in the paper.
 MIN_SHORT_SIDE, MAX_SHORT_SIDE = 320, 1440
 
 
 def size_folder(size: str) -> str:
-    """Check a size as people write it, and return its folder's name.
+    """Check a size from the command line and return the name of its folder.
 
     Raises
     ------
-    UsageError : neither a number of pixels nor 'random'
+    UsageError : the size is neither a number of pixels nor "random"
 
     Examples
     --------
@@ -38,10 +38,10 @@ def size_folder(size: str) -> str:
 
 
 def short_side(folder: str, name: str, seed: int) -> int:
-    """Return the short side, in pixels, that a photo called `name` has in a size's folder.
+    """Return the short side, in pixels, of the photo `name` in the folder of a size.
 
-    A random one is drawn from the name and the seed alone, so that it is the same in every run, on
-    every machine, and for a photo as for its experts' versions.
+    A random size depends on the name and the seed only. It is therefore the same in every run, on
+    every machine, and for all versions of a photo.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def short_side(folder: str, name: str, seed: int) -> int:
 
 
 def scaled_size(size: tuple[int, int], max_short_side: int) -> tuple[int, int]:
-    """Return height and width with the short side brought down to `max_short_side`, if it is longer.
+    """Return height and width, reduced so that the short side is at most `max_short_side`.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Stage 1: the slow references, plain numerical Python, one file a paper."""
+"""The reference operators: plain numerical Python, one module a paper."""
 
 import os
 
-# Threads that wait for each other should sleep, not spin: the sparse solver's loops are short and
-# many, and with another program on the machine spinning makes them ten times slower. OpenMP reads
-# this when numba first loads it.
+# Waiting OpenMP threads should sleep and not spin: the sparse solver has many short loops, and
+# spinning makes them ten times slower while another program runs. OpenMP reads this variable when
+# numba first loads it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,6 +1,6 @@
 """Bilateral filter (Tomasi, Manduchi 1998), by OpenCV.
 
-An average of the pixels around, weighted by how near they are in place and in colour:
+The output is an average of the pixels around, weighted by their closeness in position and colour:
 
     h(x) = sum_xi f(xi) c(xi, x) s(f(xi), f(x)) / sum_xi c(xi, x) s(f(xi), f(x))
 
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 def bilateral(
     rgb: NDArray[np.float32], sigma_space: float = 6.0, sigma_range: float = 0.08
 ) -> NDArray[np.float32]:
-    """Smooth within areas of like colour, not across their edges.
+    """Smooth within areas of similar colour, and not across their edges.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in single precision
-    sigma_space : standard deviation of the Gaussian in place, 1 to 16 px; time grows with its
-        square
-    sigma_range : standard deviation of the Gaussian in colour, 0.02 to 0.5 of the full range; at
-        large values the filter is a Gaussian blur
+    sigma_space : standard deviation of the spatial Gaussian, 1 to 16 px; a larger value smooths
+        over larger areas. The time grows with its square
+    sigma_range : standard deviation of the Gaussian in colour, 0.02 to 0.5 of the full range; a
+        larger value smooths across stronger edges, up to a Gaussian blur
 
     Returns
     -------
@@ -33,11 +33,11 @@ def bilateral(
 
     Notes
     -----
-    Differences from the paper. The paper measures colour as Euclidean distance in CIELAB; OpenCV,
-    and so this operator, as the mean absolute difference of R, G and B, sRGB-encoded as they are.
-    (OpenCV sums the three, hence the factor 3 below; with it grey photos get the filter of one
-    channel.) The Gaussian in place ends at a disc of radius 3 sigma_space, where it is 1 %.
-    At the border the photo is mirrored, without repeating the edge pixel.
+    Differences from the paper: the paper measures colour as Euclidean distance in CIELAB. OpenCV,
+    and therefore this operator, uses the mean absolute difference of the sRGB-encoded R, G and B.
+    (OpenCV sums the three, hence the factor 3 in the code.) The spatial Gaussian is cut off at a
+    radius of 3 sigma_space, where it is 1 %. At the border the photo is mirrored, without
+    repeating the edge pixel.
 
     References
     ----------

@@ -4,10 +4,10 @@ A hazy picture I is the scene J, dimmed by the transmission t, plus the light A 
 
     I = t J + (1 - t) A
 
-Without haze, a patch has nearly always a dark pixel in some channel; with haze, that pixel shows
-how much light the air adds. The transmission found so is blocky, as the patches are. Soft matting
-then gives it the edges of the picture: the smoothest t that is, in every 3 x 3 window, nearly an
-affine function of the colours.
+Without haze, nearly every patch has a dark pixel in some channel. With haze, the value of that
+pixel is the light that the air adds. The transmission from this prior is as blocky as the patches.
+Soft matting refines it to the smoothest t that is nearly an affine function of the colours in every
+3 x 3 window, so that it follows the edges of the image.
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ from burnish.operators.closed_form_matting import soft_matting
 
 Array = NDArray[np.float64]
 
-# The paper's least t.
+# The paper's lower bound of t.
 T0 = 0.1
-# The share of pixels, haziest first, among which the air-light is sought.
+# Fraction of the pixels, haziest first, from which the air-light is chosen.
 HAZIEST_FRACTION = 0.001
-# What a channel of the air-light is at least: division by it must make sense.
+# Lower bound of the air-light's channels, which are divided by.
 MIN_AIRLIGHT = 1 / 255
 
 
@@ -34,36 +34,37 @@ def dark_channel_dehazing(
     omega: float = 0.95,
     patch: int = 15,
 ) -> NDArray[np.float32]:
-    """Remove haze, as much as the darkest pixel of each patch shows.
+    """Remove haze, estimated from the darkest pixel of each patch.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; the matting is in double precision
-    airlight : the colour of the air, three numbers in [0, 1], below 1/255 counted as such; None to
-        estimate it, see `estimate_airlight`
-    omega : share of the haze to remove, 0 to 1
-    patch : side of the square patches, 1 to 63 px, odd: an even one reaches farther to the left and
-        to the top; the paper's 15 px are for photos of 600 x 400
+    airlight : the colour of the haze, three numbers in [0, 1], raised to at least 1/255
+        [default: that of `estimate_airlight`]
+    omega : fraction of the haze to remove, 0 to 1; a larger value removes more
+    patch : side of the square patches, 1 to 63 px; a larger value treats fewer colours as haze.
+        The paper's 15 px are for photos of 600 x 400. A patch of even side is not centred: it
+        extends one pixel more to the left and to the top
 
     Returns
     -------
-    ndarray of shape (H, W, 3), in the input's precision; may leave [0, 1], below it above all
+    ndarray of shape (H, W, 3), in the input's precision; may leave [0, 1], mostly below 0
 
     Raises
     ------
-    OperatorError : the linear system was not solved within 5000 iterations
+    OperatorError : the linear system is not solved within 5000 iterations
 
     Notes
     -----
     The matting system is solved to a relative residual of 1e-4. No eigenvalue of its matrix is
     below lambda, so t is at most 1e-4 of its root mean square away from the exact solution.
 
-    Patches are cut off at the border. The matting's windows lie inside the picture; a picture less
-    than 3 px high or wide has none and keeps the patches' transmission. Of a window, epsilon / 9 is
-    added to the covariance, with epsilon = 1e-7, which this paper does not state.
+    Patches are cut off at the border. The matting windows lie inside the image; an image less than
+    3 px high or wide has none and keeps the transmission of the patches. epsilon / 9 is added to
+    the covariance of each window, with epsilon = 1e-7, which this paper does not state.
 
-    Left out: the rise of exposure by which the paper shows its results, and the bilateral filter
-    after the matting in the version of 2009.
+    Two steps are left out: the increase in exposure with which the paper displays its results, and
+    the bilateral filter after the matting in the version of 2009.
 
     References
     ----------
@@ -90,19 +91,18 @@ def dark_channel_dehazing(
 
 
 def dark_channel(rgb: NDArray[np.floating], patch: int) -> Any:
-    """Return the darkest value of any channel in each pixel's patch, (H, W)."""
+    """Return the minimum over the channels and over each pixel's patch, (H, W)."""
     darkest: Any = np.ascontiguousarray(rgb.min(axis=2))
     dark: Any = cv2.erode(darkest, np.ones((patch, patch), np.uint8))
     return np.asarray(dark, rgb.dtype)
 
 
 def estimate_airlight(rgb: NDArray[np.floating], patch: int = 15) -> Array:
-    """Return the colour of the air, (3,).
+    """Return the colour of the haze, (3,).
 
-    Of the 0.1 % of pixels (at least one) that are brightest in the dark channel, it is the colour
-    of the one that is brightest in the picture by R + G + B. Where several tie for the last place
-    in the 0.1 %, all come in; where several are the brightest, it is their mean. So a turned
-    picture has the same air-light.
+    The candidates are the 0.1 % of pixels (at least one) that are brightest in the dark channel,
+    ties for the last place included. The air-light is the candidate with the largest R + G + B, or
+    the mean of several. It does not change if the image is rotated.
     """
     dark = dark_channel(rgb, patch).ravel()
     count = max(1, round(HAZIEST_FRACTION * dark.size))
@@ -116,7 +116,7 @@ def estimate_airlight(rgb: NDArray[np.floating], patch: int = 15) -> Array:
 def resolve_airlight(
     rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, patch: int
 ) -> Array:
-    """Return the air-light that was given, or else the estimate, (3,), no channel near 0."""
+    """Return the given air-light or else the estimate, (3,), each channel at least 1/255."""
     A = estimate_airlight(rgb, patch) if airlight is None else np.asarray(airlight, np.float64)
     return np.maximum(A, MIN_AIRLIGHT)
 

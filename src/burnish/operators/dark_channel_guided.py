@@ -1,8 +1,8 @@
 """Dark channel dehazing with the guided filter (He, Sun, Tang 2013).
 
-The haze is found as in `burnish.operators.dark_channel_dehazing`; the patches' transmission gets
-the edges of the picture from a guided filter instead of soft matting. That is far quicker, and
-another picture: the filter looks no farther than its radius.
+The haze is estimated as in `burnish.operators.dark_channel_dehazing`, but the transmission is
+refined by a guided filter instead of soft matting. This is far faster. The results differ, because
+the filter sees no farther than its radius.
 """
 
 import cv2
@@ -24,26 +24,28 @@ def dark_channel_guided(
     radius: int = 60,
     epsilon: float = 1e-3,
 ) -> NDArray[np.float32]:
-    """Remove haze quickly, as much as the darkest pixel of each patch shows.
+    """Remove haze, estimated from the darkest pixel of each patch, with a fast refinement.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]
-    airlight : the colour of the air, three numbers in [0, 1], below 1/255 counted as such; None to
-        estimate it, see `burnish.operators.dark_channel_dehazing.estimate_airlight`
-    omega : share of the haze to remove, 0 to 1
-    patch : side of the square patches, 1 to 63 px
-    radius : of the guided filter's window, 2 to 200 px; a larger value follows edges farther
-    epsilon : 1e-6 to 0.1; a larger value follows faint edges less
+    airlight : the colour of the haze, three numbers in [0, 1], raised to at least 1/255
+        [default: that of `burnish.operators.dark_channel_dehazing.estimate_airlight`]
+    omega : fraction of the haze to remove, 0 to 1; a larger value removes more
+    patch : side of the square patches, 1 to 63 px; a larger value treats fewer colours as haze
+    radius : radius of the guided filter, 2 to 200 px; a larger value follows edges over a larger
+        window
+    epsilon : regularisation of the guided filter, 1e-6 to 0.1; a larger value follows faint edges
+        less
 
     Returns
     -------
-    ndarray of shape (H, W, 3), in the input's precision; may leave [0, 1], below it above all
+    ndarray of shape (H, W, 3), in the input's precision; may leave [0, 1], mostly below 0
 
     Notes
     -----
-    The guide is the picture in colour. OpenCV's guided filter works in single precision, and
-    mirrors the picture at its borders where the paper cuts the window off.
+    The guide is the colour image. OpenCV's guided filter works in single precision and mirrors the
+    image at its borders, while the paper cuts the window off.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""More operators that people ask for and wait for, as one literal."""
+"""Further popular and slow operators."""
 
 from burnish.operators.operator import Operator, Paper
 from burnish.params import ColourParam, FileParam, Param
@@ -7,13 +7,13 @@ EXTRA_OPERATORS: dict[str, Operator] = {
     "dark-channel-guided": Operator(
         name="dark-channel-guided",
         title="Dark channel dehazing, guided filter",
-        summary="Removes haze quickly, its transmission given edges by the guided filter",
+        summary="Removes haze quickly, with the guided filter",
         function="burnish.operators.dark_channel_guided:dark_channel_guided",
         uses_global_statistics=True,
         params=(
             ColourParam(
                 "airlight",
-                effect="is the colour of the haze, as a far part of the photo shows it",
+                effect="is the colour of the haze, as in a distant part of the photo",
                 default_text="estimated from the photo",
             ),
             Param(
@@ -25,7 +25,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "patch",
-                effect="looks for a dark pixel in a larger patch: less colour is taken for haze",
+                effect="treats fewer colours as haze",
                 default=15,
                 low=1,
                 high=63,
@@ -61,7 +61,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
     "non-local-means": Operator(
         name="non-local-means",
         title="Non-local means",
-        summary="Removes noise and keeps what repeats: texture, edges, lines",
+        summary="Removes noise and keeps repeated structures: texture, edges, lines",
         function="burnish.operators.non_local_means:non_local_means",
         params=(
             Param(
@@ -74,7 +74,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "patch-radius",
-                effect="compares larger patches: surer of what is alike, less of small detail",
+                effect="compares larger patches, which is more reliable but keeps less detail",
                 default=3,
                 low=1,
                 high=5,
@@ -83,7 +83,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "search-radius",
-                effect="looks for alike patches farther away, which takes longer",
+                effect="searches for similar patches farther away, which takes longer",
                 default=10,
                 low=1,
                 high=21,
@@ -101,7 +101,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
     "bilateral": Operator(
         name="bilateral",
         title="Bilateral filter",
-        summary="Smooths within areas of like colour, not across their edges",
+        summary="Smooths within areas of similar colour, not across their edges",
         function="burnish.operators.bilateral:bilateral",
         params=(
             Param(
@@ -218,7 +218,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
     "local-contrast": Operator(
         name="local-contrast",
         title="Local contrast (CLAHE)",
-        summary="Raises contrast where there is little, each part of the photo by itself",
+        summary="Raises low contrast, separately in each part of the photo",
         function="burnish.operators.local_contrast:local_contrast",
         uses_global_statistics=True,
         params=(
@@ -250,7 +250,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
     "multi-scale-retinex": Operator(
         name="multi-scale-retinex",
         title="Multi-scale retinex",
-        summary="Opens shadows and tames highlights, as an eye that adapts to each part of a scene",
+        summary="Brightens shadows and darkens highlights, like an eye that adapts to a scene",
         function="burnish.operators.multi_scale_retinex:multi_scale_retinex",
         uses_global_statistics=True,
         params=(
@@ -265,7 +265,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "medium",
-                effect="evens out light less locally",
+                effect="evens out light over larger areas",
                 default=80.0,
                 low=2.0,
                 high=1000.0,
@@ -283,7 +283,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "clipped",
-                effect="stretches contrast more and cuts off more black and white",
+                effect="stretches contrast more and clips more pixels to black and white",
                 default=1.0,
                 low=0.01,
                 high=5.0,
@@ -292,7 +292,7 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "amount",
-                effect="goes further from the photo to the retinex",
+                effect="gives more weight to the retinex against the photo",
                 default=0.5,
                 low=0.0,
                 high=1.0,
@@ -306,11 +306,11 @@ EXTRA_OPERATORS: dict[str, Operator] = {
             doi="10.1109/83.597272",
         ),
     ),
-    "look": Operator(
-        name="look",
-        title="Look",
-        summary="Gives a photo the colours of a look kept in a .cube file",
-        function="burnish.operators.lut:look",
-        params=(FileParam("lut", effect="holds the look", kind="cube"),),
+    "lut": Operator(
+        name="lut",
+        title="Colour lookup table (LUT)",
+        summary="Changes colours by the lookup table of a .cube file",
+        function="burnish.operators.lut:apply_lut",
+        params=(FileParam("lut", effect="is the lookup table", kind="cube"),),
     ),
 }

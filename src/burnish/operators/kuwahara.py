@@ -1,12 +1,12 @@
 """The anisotropic Kuwahara filter (Kyprianidis, Kang, Doellner 2009): a photo as if painted in oil.
 
-Around every pixel lies an ellipse, stretched along the local edges and cut into eight sectors that
-overlap. The result is the mean colour of the sectors, and one that is even counts far more than
-one that an edge runs through:
+Around every pixel lies an ellipse, stretched along the local edges and divided into eight
+overlapping sectors. The output is the weighted mean of the sectors' mean colours m_k, where a
+sector of low variance s_k^2 weighs far more than one that an edge crosses:
 
     sum_k alpha_k m_k / sum_k alpha_k,    alpha_k = 1 / (1 + (255 s_k^2)^(q / 2))
 
-so flat patches with sharp outlines remain, like strokes of a brush.
+Flat patches with sharp outlines remain, like brush strokes.
 """
 
 import math
@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SECTORS = 8
-# The weight of the sector along x: [x + ZETA - ETA y^2]^2, which reaches a quarter into the next.
+# The weight of the sector along x is [x + ZETA - ETA y^2]^2, which overlaps a quarter of the next.
 ZETA = 1 / 3
 _GAMMA = 3 * math.pi / (2 * SECTORS)
 ETA = (ZETA + math.cos(_GAMMA)) / math.sin(_GAMMA) ** 2
-# All weights fall off from the middle by a Gaussian of this deviation, the ellipse ending at 1.
+# Standard deviation of the Gaussian on all weights, where the ellipse has radius 1.
 SIGMA_R = 0.4
 
 
@@ -37,24 +37,25 @@ def kuwahara(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    radius : of the ellipse where nothing has a direction, 1 to 16 px; a larger value paints with a
-        broader brush. The time grows with its square
-    q : 1 to 16; a larger value makes outlines sharper
-    alpha : 0.25 to 8; a larger value makes patches rounder. The ellipse is at most 1 + 1 / alpha
-        times as long as the circle, and its area is always that of the circle
-    sigma : how far a direction is averaged, 0.5 to 8 px; a larger value makes strokes more parallel
+    radius : radius of the ellipse where edges have no direction, 1 to 16 px; a larger value paints
+        with a broader brush. The time grows with its square
+    q : weight of low variance, 1 to 16; a larger value makes outlines sharper
+    alpha : roundness of the ellipse, 0.25 to 8; a larger value makes patches rounder. The ellipse
+        is at most 1 + 1 / alpha times as long as the circle, and has the same area
+    sigma : standard deviation of the averaging of directions, 0.5 to 8 px; a larger value makes
+        strokes more parallel
 
     Returns
     -------
-    ndarray of shape (H, W, 3): a mean of pixels, so it stays within the photo's colours
+    ndarray of shape (H, W, 3), within the range of `rgb`
 
     Notes
     -----
-    The sectors' weights are the polynomials of 2010 (below), which have a closed form, and not the
-    blurred and tabulated sectors of 2009. s_k^2 is the variance in [0, 1] summed over the colours;
-    the factor 255 before it says what variance is large.
+    The sectors' weights are the polynomials of 2010 (below), which have a closed form, instead of
+    the blurred and tabulated sectors of 2009. s_k^2 is the variance in [0, 1] summed over the
+    channels; the factor 255 sets the scale of a large variance.
 
-    Borders: the picture is continued by its mirror image, border pixels not repeated.
+    At the border the image is mirrored, without repeating the edge pixel.
 
     References
     ----------
@@ -85,7 +86,7 @@ def kuwahara(
 def edge_orientation(
     rgb: NDArray[np.floating], sigma: float
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return along what angle edges run, from x to y, and how clearly, 0 to 1."""
+    """Return the angle of the edges, from x to y, and their anisotropy, 0 to 1; both (H, W)."""
     x = cv2.Sobel(rgb, -1, 1, 0, borderType=cv2.BORDER_REFLECT_101)
     y = cv2.Sobel(rgb, -1, 0, 1, borderType=cv2.BORDER_REFLECT_101)
     tensor = np.stack([(x * x).sum(axis=2), (x * y).sum(axis=2), (y * y).sum(axis=2)], axis=2)
@@ -127,9 +128,9 @@ def _filter_rows(padded, margin, direction, anisotropy, radius, q, alpha, result
 
 @numba.njit(cache=True)
 def _accumulate_sectors(padded, row, column, cosine, sine, a, b, cosines, sines, sums):  # type: ignore[no-untyped-def]
-    """Add up for every sector the weights, the weighted colours and their squares.
+    """Sum the weights, the weighted colours and their squares for every sector.
 
-    Colours are taken relative to the middle pixel, which keeps the variance's digits.
+    Colours are relative to the centre pixel, which avoids cancellation in the variance.
     """
     centre = padded[row, column]
     weights = np.empty(SECTORS, padded.dtype)
@@ -158,9 +159,9 @@ def _accumulate_sectors(padded, row, column, cosine, sine, a, b, cosines, sines,
 
 @numba.njit(cache=True)
 def _sector_weights(x, y, cosines, sines, weights):  # type: ignore[no-untyped-def]
-    """Fill in [u + ZETA - ETA v^2]^2, its positive side only, and return the sum.
+    """Write max(u + ZETA - ETA v^2, 0)^2 for every sector and return the sum.
 
-    (u, v) is (x, y) turned back by the sector's angle.
+    (u, v) is (x, y) rotated back by the sector's angle.
     """
     zeta, eta, zero = weights.dtype.type(ZETA), weights.dtype.type(ETA), weights.dtype.type(0)
     total = zero
@@ -175,11 +176,11 @@ def _sector_weights(x, y, cosines, sines, weights):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True)
 def _blend_sectors(sums, centre, q, result):  # type: ignore[no-untyped-def]
-    """Write the mean of the sectors' mean colours, weighed by how even each is."""
+    """Write the mean of the sectors' mean colours, weighted by their evenness alpha_k."""
     total = 0.0
     R = G = B = 0.0
     for k in range(SECTORS):
-        weight = sums[0, k]  # above 0, since every sector has a share in the middle pixel
+        weight = sums[0, k]  # above 0, since every sector contains the centre pixel
         r, g, b = sums[1, k] / weight, sums[2, k] / weight, sums[3, k] / weight
         variance = max(sums[4, k] / weight - (r * r + g * g + b * b), 0.0)
         evenness = 1 / (1 + (255 * variance) ** (q / 2))

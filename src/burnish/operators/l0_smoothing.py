@@ -1,11 +1,11 @@
 """Image smoothing via L0 gradient minimization (Xu, Lu, Xu, Jia 2011).
 
-The picture S that stays near the photo I and has few places where it changes at all:
+The output S is close to the photo I and has few pixels with a gradient other than 0:
 
     min_S  sum_p (S_p - I_p)^2  +  lambda * #{p : |dx S_p| + |dy S_p| != 0}          (paper, eq. 6)
 
-Half-quadratic splitting gives the gradient a copy (h, v) of its own, held to it by a weight beta
-that grows, and solves for the two in turn. Both steps are exact.
+Half-quadratic splitting introduces a copy (h, v) of the gradient, tied to it by a growing weight
+beta, and minimises over the copy and S alternately. Both steps are exact.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from burnish.operators.threads import thread_count
 
-# Where the paper stops raising beta.
+# The paper's final beta.
 BETA_MAX = 1e5
 
 
@@ -27,15 +27,15 @@ def l0_smoothing(
     ----------
     rgb : ndarray of shape (H, W, C), floating, in [0, 1]; computed in its own precision
     lambda_ : weight of the count of edges, 0.002 to 0.2; a larger value leaves fewer edges
-    kappa : growth of beta a round, above 1; a larger value is faster and coarser
+    kappa : growth of beta in each iteration, 1.05 to 8; a larger value is faster and less exact
 
     Returns
     -------
-    ndarray of shape (H, W, C); may leave [0, 1] a little beside strong edges
+    ndarray of shape (H, W, C); may leave [0, 1] slightly next to strong edges
 
     Notes
     -----
-    Borders are circular, as the Fourier transform has them: the left edge neighbours the right.
+    Borders are circular, because the problem is solved by a Fourier transform.
 
     References
     ----------
@@ -79,7 +79,7 @@ def _fourier(planes: NDArray[np.floating]) -> NDArray[np.complexfloating]:
 
 
 def _gradient(S: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Forward differences along x and y."""
+    """Return the forward differences along x and y."""
     h, v = np.roll(S, -1, axis=2), np.roll(S, -1, axis=1)
     h -= S
     v -= S
@@ -87,7 +87,7 @@ def _gradient(S: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np
 
 
 def _gradient_adjoint(h: NDArray[np.floating], v: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Backward differences, negated: what <gradient(S), (h, v)> = <S, adjoint(h, v)> asks for."""
+    """Return the adjoint of `_gradient`: negated backward differences, summed."""
     result = np.roll(h, 1, axis=2)
     result -= h
     result += np.roll(v, 1, axis=1)
@@ -96,7 +96,7 @@ def _gradient_adjoint(h: NDArray[np.floating], v: NDArray[np.floating]) -> NDArr
 
 
 def _gradient_spectrum(size: tuple[int, int]) -> NDArray[np.float64]:
-    """|F(dx)|^2 + |F(dy)|^2 on the half plane of a real transform."""
+    """Return |F(dx)|^2 + |F(dy)|^2 on the half plane of a real transform."""
     height, width = size
     along_y = 2 - 2 * np.cos(2 * np.pi * scipy.fft.fftfreq(height))
     along_x = 2 - 2 * np.cos(2 * np.pi * scipy.fft.rfftfreq(width))

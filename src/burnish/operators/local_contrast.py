@@ -1,8 +1,8 @@
 """Contrast-limited adaptive histogram equalisation, CLAHE (Zuiderveld 1994, after Pizer 1987).
 
-The photo is cut into tiles. Each tile's lightness would be equalised by the cumulated histogram of
-the tile, as a tone curve; the histogram's bins are first held below a limit, which holds the
-curve's slope below it. A pixel gets the four nearest tiles' curves, bilinearly mixed.
+The photo is divided into tiles. The cumulative histogram of a tile's lightness is the tone curve
+that equalises it. The histogram is first clipped to a limit, which bounds the slope of the curve.
+Each pixel gets the bilinear interpolation of the curves of the four nearest tiles.
 """
 
 import numpy as np
@@ -16,13 +16,14 @@ BINS = 256
 def local_contrast(
     rgb: NDArray[np.float32], clip_limit: float = 1.5, tiles: int = 8
 ) -> NDArray[np.floating]:
-    """Raise contrast where there is little, each part of the photo by itself.
+    """Raise low contrast, separately in each part of the photo.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    clip_limit : by how much the contrast of lightness may rise, 1 to 8 times; 1 changes nothing
-    tiles : how many tiles along each side, 1 to 32; more tiles are more local
+    clip_limit : the largest factor on the contrast of lightness, 1 to 8; a larger value raises
+        contrast and noise more, and 1 changes nothing
+    tiles : number of tiles along each side, 1 to 32; a larger value adapts to smaller parts
 
     Returns
     -------
@@ -30,17 +31,16 @@ def local_contrast(
 
     Notes
     -----
-    Lightness is CIELAB's L (D65). The a and b of a pixel stay as they are where L rises, and fall
-    with it where it falls, because darker colours have room for less; either keeps the hue.
+    Lightness is CIELAB's L (D65). Where L rises, a and b are kept; where it falls, they are scaled
+    with it, because dark colours of high chroma lie outside sRGB. Both keep the hue.
 
-    Tiles are parts of the photo: at 8 tiles a side each is an eighth of the height by an eighth of
-    the width, so that a crop, or the same scene at another shape, gets other curves, and no window
-    smaller than the photo shows what a pixel becomes. Pixels beyond the outermost centres of tiles
-    get the nearest tiles' curves.
+    The tiles divide the whole photo: with 8 tiles a side, each is an eighth of the height and of
+    the width. A crop of the photo therefore gets other curves than the photo. Pixels outside the
+    centres of the outermost tiles get the curves of the nearest tiles.
 
-    Differences from the paper: curves are linear between the 256 bins in place of steps, because
-    steps would show as bands in skies; black stays black and white stays white; and what is clipped
-    off is spread over the bins below the limit exactly, not in integer rounds.
+    Differences from the paper: curves are linear between the 256 bins instead of stepped, because
+    steps would show as bands in skies. Black stays black and white stays white. The clipped part of
+    the histogram is distributed over the bins below the limit exactly, and not in integer rounds.
 
     References
     ----------
@@ -51,7 +51,7 @@ def local_contrast(
 
     Examples
     --------
-    A faint ramp gains up to the limit; a slope of 1 is the photo as it was:
+    The contrast of a faint ramp grows by the limit:
 
     >>> ramp = np.linspace(0.4, 0.5, 64)[None, :, None] * np.ones((64, 1, 3))
     >>> for clip_limit in (1, 2, 4):
@@ -71,7 +71,7 @@ def local_contrast(
 
 
 def _curves(lightness: NDArray[np.floating], clip_limit: float, tiles: int) -> NDArray[np.float64]:
-    """Return the tone curve of each tile at the bins' edges, (rows, columns, BINS + 1)."""
+    """Return the tone curve of each tile at the edges of the bins, (rows, columns, BINS + 1)."""
     rows, columns = (np.minimum(tiles, lightness.shape)).tolist()
     tile_y, tile_x = (
         np.arange(size) * count // size
@@ -81,7 +81,7 @@ def _curves(lightness: NDArray[np.floating], clip_limit: float, tiles: int) -> N
     bins = np.clip((lightness * BINS).astype(np.intp), 0, BINS - 1)
     counts = np.bincount((tile * BINS + bins).ravel(), minlength=rows * columns * BINS)
     histogram = counts.reshape(rows, columns, BINS).astype(np.float64)
-    # A flat histogram has 1 in every bin, and gives a slope of 1.
+    # Normalise to a mean of 1, so that a flat histogram gives a curve of slope 1.
     histogram *= BINS / histogram.sum(axis=2, keepdims=True)
     curves = np.zeros((rows, columns, BINS + 1))
     np.cumsum(_clip(histogram, clip_limit) / BINS, axis=2, out=curves[..., 1:])
@@ -89,10 +89,10 @@ def _curves(lightness: NDArray[np.floating], clip_limit: float, tiles: int) -> N
 
 
 def _clip(histogram: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    """Raise every bin by what makes good, evenly, for what the limit takes away."""
+    """Clip the histogram and add a constant to all bins, so that the mean is 1 again."""
     low = np.zeros((*histogram.shape[:2], 1))
     high = np.full_like(low, limit)
-    for _ in range(50):  # halvings: to the last bit
+    for _ in range(50):  # bisect to the last bit
         middle = (low + high) / 2
         is_below = np.minimum(histogram + middle, limit).mean(axis=2, keepdims=True) < 1
         low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
@@ -102,7 +102,7 @@ def _clip(histogram: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
 def _interpolate_curves(
     curves: NDArray[np.float64], lightness: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Look every pixel's lightness up, linearly between the tiles' centres and the bins' edges."""
+    """Map lightness by the curves, linearly between tile centres and between bin edges."""
     (height, width), (rows, columns, _) = lightness.shape, curves.shape
     y = (np.arange(height) + 0.5) * rows / height - 0.5
     x = (np.arange(width) + 0.5) * columns / width - 0.5

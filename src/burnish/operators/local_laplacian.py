@@ -1,9 +1,9 @@
 """Local Laplacian filters (Paris, Hasinoff, Kautz 2011), in the fast form of Aubry et al. 2014.
 
-A Laplacian pyramid whose every coefficient comes from a picture of its own: the photo with all its
-values remapped about the one that the Gaussian pyramid has at that place and level. What is near
-that value is detail there and can be strengthened; what is far is an edge and can be spared, with
-no halo on either side.
+Each coefficient of the output's Laplacian pyramid is computed from a remapped copy of the photo.
+The remapping is centred on the value g of the photo's Gaussian pyramid at that pixel and level:
+small differences from g are detail and can be strengthened, large ones are edges and are kept. The
+result has no halos.
 """
 
 import math
@@ -19,10 +19,10 @@ from burnish.operators.luminance import luminance
 from burnish.operators.pyramid import Plane, collapse, expand_taps, gaussian_pyramid
 from burnish.operators.threads import thread_count
 
-# A plane I and the value g to remap it about, to r(I; g).
+# Maps a plane I and a centre g to r(I; g).
 Remap = Callable[[Plane, float], Plane]
 
-# So near to black, ratios of colours are noise: one step of 8 bits.
+# One step of 8 bits. Closer to black, the ratios of colours are noise.
 DARK = 1 / 255
 
 
@@ -33,20 +33,23 @@ def local_laplacian(
     beta: float = 1.0,
     references: int = 64,
 ) -> NDArray[np.floating]:
-    """Bring out or smooth detail of every size, and keep, compress or stretch the edges.
+    """Strengthen or smooth detail of every size, and keep, compress or stretch the edges.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    detail : 0.2 to 6; 1 leaves detail as it is, above 1 it is strengthened so many times, below 1
-        it is smoothed
-    sigma : 0.02 to 0.5; a difference in luminance above it is an edge, below it detail
-    beta : 0.2 to 2; the factor on what an edge has above sigma; below 1 compresses the tones
-    references : N, how many intensities the photo is remapped about, at least 2
+    detail : factor on detail, 0.2 to 6; a larger value strengthens it. Values below 1 smooth, and
+        1 leaves detail unchanged
+    sigma : the largest difference in luminance that counts as detail, 0.02 to 0.5; a larger value
+        treats more of the photo as detail
+    beta : factor on the part of an edge above sigma, 0.2 to 2; a larger value stretches contrast,
+        and values below 1 compress it
+    references : number N of intensities that the photo is remapped about, at least 2; a larger
+        value is slower and more accurate
 
     Returns
     -------
-    ndarray of shape (H, W, 3); leaves [0, 1] by some tenths where much detail was brought out
+    ndarray of shape (H, W, 3); leaves [0, 1] by some tenths at strong detail
 
     Notes
     -----
@@ -56,19 +59,20 @@ def local_laplacian(
         f(d) = detail * d                           for d <= sigma, detail >= 1
         f(d) = f(sigma) + beta * (d - sigma)        for d > sigma
 
-    The first and third are those of Paris et al. with alpha = 1 / detail. To strengthen they take
-    alpha < 1, whose slope is infinite at 0, and tame the noise by a threshold; here it is a
-    straight line, as in an example of the authors of the second paper (3, 0.1 and 1), which shifts
-    edges apart by (detail - 1) * sigma. beta = 1 - (detail - 1) * sigma / (1 - sigma), 0.78 for the
-    defaults, takes that back over the whole range. detail = beta = 1 is the identity.
+    The first and third lines are those of Paris et al. with alpha = 1 / detail. To strengthen
+    detail, they use alpha < 1, whose slope at 0 is infinite, and reduce noise by a threshold. Here,
+    f is a straight line instead, as in an example of Aubry et al. (detail 3, sigma 0.1, beta 1). It
+    raises edges by (detail - 1) * sigma. The value beta = 1 - (detail - 1) * sigma / (1 - sigma),
+    0.78 for the defaults, compensates for this over the whole range. detail = beta = 1 is the
+    identity.
 
     A coefficient is interpolated between those of the two nearest of N references spread evenly on
-    [0, 1]. For large N this is the exact filter of Paris et al.; on photos N = 64 is 65 dB (sigma
-    0.03) to 78 dB (sigma 0.1) from it, N = 20 is 45 to 58 dB.
+    [0, 1]. For large N this is the exact filter of Paris et al. On photos, the output for N = 64
+    has a PSNR of 65 dB (sigma 0.03) to 78 dB (sigma 0.1) against it, and for N = 20 of 45 to 58 dB.
 
-    Luminance is that of Rec. 601 of the encoded values. The ratios of the colours are kept, after
-    adding 1/255 to all, lest the noise in black become colour. Borders and the number of levels are
-    those of `burnish.operators.pyramid`.
+    Luminance is that of Rec. 601 of the encoded values. The ratios of the colours are kept after
+    adding 1/255 to all channels, so that noise in black does not become colour. Borders and the
+    number of levels are those of `burnish.operators.pyramid`.
 
     References
     ----------
@@ -81,7 +85,7 @@ def local_laplacian(
 
     Examples
     --------
-    A ripple is flattened, the step that it rides on keeps its height:
+    A ripple is flattened, and the step under it keeps its height:
 
     >>> step = np.tile([0.2, 0.22, 0.2, 0.22, 0.2, 0.7, 0.72, 0.7, 0.72, 0.7], (9, 1))
     >>> smooth = local_laplacian(np.stack([step] * 3, axis=2), detail=0.2)
@@ -98,7 +102,7 @@ def local_laplacian(
 
 
 def _detail_curve(detail: float, sigma: float) -> NDArray[np.float64]:
-    """Return f at even steps on [0, sigma]."""
+    """Return f at evenly spaced points of [0, sigma]."""
     if detail >= 1:
         return np.array([0, detail * sigma])
     curve: NDArray[np.float64] = sigma * np.linspace(0, 1, 1025) ** (1 / detail)
@@ -106,13 +110,13 @@ def _detail_curve(detail: float, sigma: float) -> NDArray[np.float64]:
 
 
 def remap_curve(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) -> Remap:
-    """Return the remapping r(i; g) = g + sign(d) f(|d|), d = i - g, for an f given as a table.
+    """Return the remapping r(i; g) = g + sign(d) f(|d|), d = i - g, for a tabulated f.
 
     Parameters
     ----------
-    curve : f at even steps from 0, where it is 0, to sigma; two or more, linear between
-    sigma : where the table ends, above 0
-    beta : the slope of f from there on
+    curve : f at two or more evenly spaced points from 0 to sigma, with f(0) = 0
+    sigma : the end of the table, above 0
+    beta : slope of f beyond sigma
     """
 
     def remap(I: Plane, g: float) -> Plane:  # noqa: E741 the paper's own name
@@ -130,16 +134,16 @@ def local_laplacian_filter(I: Plane, remap: Remap, references: int) -> Plane:  #
     Parameters
     ----------
     I : ndarray of shape (H, W), float32 or float64, in [0, 1]
-    remap : the pointwise function
-    references : N, at least 2
+    remap : the remapping r
+    references : number N of references, at least 2
 
     Returns
     -------
     ndarray of shape (H, W)
     """
     gaussian = gaussian_pyramid(I)
-    # The value at a place lies between an even and an odd reference. Each parity has bands of its
-    # own: then no two references write to the same place, and threads may come in any order.
+    # Each value lies between an even and an odd reference. The bands are separate for both, so that
+    # no two references write to the same element, and the order of threads does not matter.
     bands = [np.zeros((2, *level.shape), I.dtype) for level in gaussian[:-1]]
     last = references - 1
 
@@ -149,7 +153,7 @@ def local_laplacian_filter(I: Plane, remap: Remap, references: int) -> Plane:  #
             taps = (taps for side in fine.shape for taps in expand_taps(side, I.dtype))
             _accumulate(band[reference % 2], value, reference, last, fine, coarse, *taps)
 
-    # A reference serves values less than a step away: not all are needed.
+    # A reference affects only values less than a step away, so not all are needed.
     lowest, highest = int(float(I.min()) * last), int(float(I.max()) * last) + 1
     with ThreadPoolExecutor(thread_count()) as pool:
         list(pool.map(add_reference, range(lowest, min(highest, last) + 1)))
@@ -166,7 +170,7 @@ def _remap(I, table, slopes, g, sigma, beta):  # type: ignore[no-untyped-def]  #
             d = I[y, x] - g
             clamped = min(abs(d), sigma)
             position = clamped * steps
-            knot = np.int32(min(position, last))  # of 64 bits, the loop would not be vectorised
+            knot = np.int32(min(position, last))  # with int64, the loop would not be vectorised
             f = table[knot] + (position - I.dtype.type(knot)) * slopes[knot]
             result[y, x] = g + math.copysign(f + (abs(d) - clamped) * beta, d)
     return result
@@ -185,7 +189,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
     column_index,
     column_weight,
 ):
-    """Add a reference's share to a band: its Laplacian coefficients, weighted by nearness."""
+    """Add the Laplacian coefficients of a reference to a band, weighted by its closeness."""
     zero = band.dtype.type(0)
     for y in range(band.shape[0]):
         for x in range(band.shape[1]):

@@ -1,11 +1,11 @@
-"""Luminance: the grey of a colour picture, as several papers take it."""
+"""Luminance of a colour image."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def luminance(rgb: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the luminance of Rec. 601 of the encoded values, (H, W, 3) to (H, W).
+    """Return the Rec. 601 luminance of the encoded values, (H, W, 3) to (H, W).
 
     Examples
     --------

@@ -1,11 +1,11 @@
 """Multi-scale retinex of the intensity (Jobson, Rahman, Woodell 1997).
 
-The logarithm of a pixel's intensity, relative to that of its surroundings at three scales:
+The retinex is the logarithm of a pixel's intensity relative to its surroundings at three scales:
 
     R = 1/3 sum_n [log I - log(F_n * I)],    F_n = K exp(-r^2 / c_n^2)                (paper, eq. 3)
 
-stretched to the range of a photo. Every pixel's colour is then multiplied by what its intensity was
-multiplied by.
+It is stretched to [0, 1] and becomes the new intensity. The colour of each pixel is multiplied by
+the ratio of the new to the old intensity.
 """
 
 import numpy as np
@@ -23,15 +23,16 @@ def multi_scale_retinex(
     clipped: float = 1.0,
     amount: float = 0.5,
 ) -> NDArray[np.floating]:
-    """Open shadows and tame highlights, as the eye does that adapts to each part of a scene.
+    """Brighten shadows and darken highlights, like an eye that adapts to each part of a scene.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    small, medium, large : the scales c_n, 2 to 1000 px; small ones show detail, large ones keep
-        the tones of areas
-    clipped : how many pixels the stretch may turn black, and how many white, 0.01 to 5 percent
-    amount : how much of the way to go from the photo to the retinex, 0 to 1
+    small, medium, large : the scales c_n, 2 to 1000 px; larger values show coarser detail and keep
+        the tones of larger areas
+    clipped : percentage of the pixels that the stretch turns black, and as many white, 0.01 to 5;
+        a larger value stretches contrast more
+    amount : weight of the retinex against the photo, 0 to 1; a larger value is stronger
 
     Returns
     -------
@@ -39,21 +40,21 @@ def multi_scale_retinex(
 
     Notes
     -----
-    I is the mean of R, G and B, sRGB-encoded, as 255 I + 1 so that black has a logarithm. R is
-    stretched linearly so that its percentiles `clipped` and 100 - `clipped` of this photo become 0
-    and 1, and cut off there; a photo without contrast is returned as it is. Then
-    all three channels of a pixel are multiplied by the ratio of the new to the old intensity, or by
-    less where one of them would leave the range. This is the form on intensity of Petro, Sbert and
-    Morel (2014), which keeps colours: the paper works on each channel, which turns photos grey, and
-    then restores colour by a rule with constants found by trial. The full way, at an amount of 1,
-    is theirs; on photos that need little help it is more than one wants to see.
+    I is the mean of the sRGB-encoded R, G and B, scaled to 255 I + 1 so that black has a logarithm.
+    R is stretched linearly so that its percentiles `clipped` and 100 - `clipped` become 0 and 1,
+    and is clipped to that range. A photo without contrast is returned unchanged. The factor on a
+    pixel is reduced if one of its channels would exceed 1.
 
-    Where a large area is almost black there is nothing to adapt to: it turns grey, with a dark halo
-    around what is bright in it.
+    Differences from the paper: the paper processes each channel, which turns photos grey, and then
+    restores colour by a rule with empirical constants. This is the variant on intensity of Petro,
+    Sbert and Morel (2014), which keeps colours. Their result is that of amount 1, which is too
+    strong for most photos.
 
-    The stretch depends on the whole photo: a crop gets another. The blurs are exact Gaussians of
-    standard deviation c_n / sqrt(2), by cosine transforms; at the border the photo is mirrored, the
-    edge pixel included, as often as it takes.
+    A large area that is almost black turns grey, with a dark halo around bright objects in it.
+
+    The stretch depends on the whole photo, so that a crop gets another. The blurs are exact
+    Gaussians of standard deviation c_n / sqrt(2), computed by cosine transforms. At the border the
+    photo is mirrored, with the edge pixel repeated.
 
     References
     ----------
@@ -66,7 +67,7 @@ def multi_scale_retinex(
 
     Examples
     --------
-    Of a scene half in shadow, the shadow is opened:
+    The shadowed half of a scene is brightened:
 
     >>> texture = 0.7 + 0.2 * np.sin(np.arange(64))[:, None, None] * np.ones((1, 64, 3))
     >>> texture[:, 32:] *= 0.2
@@ -83,7 +84,7 @@ def multi_scale_retinex(
     if high - low < 1e-4:  # rounding, not contrast
         return rgb.copy()
     stretched = np.clip((R - low) / (high - low), 0, 1).astype(rgb.dtype)
-    # Black stays black: it has no colour to keep.
+    # The lower bounds avoid divisions by 0; black stays black.
     brightest = np.maximum(rgb.max(axis=2), 1e-6)
     factor = np.minimum(stretched / np.maximum(intensity, 1e-6), 1 / brightest)
     adapted: NDArray[np.floating] = rgb * (1 + amount * (factor - 1))[..., None]
@@ -93,13 +94,13 @@ def multi_scale_retinex(
 def _gaussian_blurs(
     plane: NDArray[np.floating], scales: tuple[float, ...]
 ) -> list[NDArray[np.floating]]:
-    """Convolve with F_n. Mirroring at half a pixel makes cosines of a Fourier transform."""
+    """Convolve with F_n by cosine transforms, which mirror at the border."""
     spectrum = scipy.fft.dctn(plane, workers=thread_count())
     frequencies = [np.pi * np.arange(size) / size for size in plane.shape]
     blurs = []
     for c in scales:
         along_y, along_x = (np.exp(-((c * w / 2) ** 2)).astype(plane.dtype) for w in frequencies)
         blurred = scipy.fft.idctn(spectrum * along_y[:, None] * along_x, workers=thread_count())
-        # A Gaussian of positive values is positive; rounding is not.
+        # Rounding could make a blur of positive values negative.
         blurs.append(np.maximum(blurred, 1))
     return blurs

@@ -1,15 +1,15 @@
-"""One V-cycle of multigrid for a matrix that couples each pixel with its eight neighbours.
+"""A multigrid V-cycle for a matrix with a stencil of nine points on the pixel grid.
 
-"Black box multigrid" (Dendy 1982, https://doi.org/10.1016/0021-9991(82)90057-2): a coarse grid
-keeps every second pixel of every second row; what lies between is interpolated with weights taken
-from the matrix itself, so along strong couplings and not across weak ones; a coarse matrix is P'AP.
-The cycle is symmetric, so conjugate gradients may use it, and runs in single precision: it only has
-to point the right way.
+The method is "black box multigrid" (Dendy 1982, https://doi.org/10.1016/0021-9991(82)90057-2). A
+coarse grid has every second pixel of every second row. The pixels between are interpolated with
+weights from the matrix, so that strongly coupled pixels are averaged and weakly coupled ones are
+not. The coarse matrix is P'AP for the interpolation P. The cycle is symmetric, as conjugate
+gradients require of a preconditioner, and runs in single precision, which is sufficient for one.
 
-Arrays carry a ring of zeros, so that no loop asks whether a neighbour exists. A matrix is kept as
-its diagonal C and the four couplings E, S, SE, SW of each pixel with the neighbours that follow it
-(C - E - S - ..., so couplings are positive where the matrix attracts); the other four are those of
-the neighbours before it.
+Arrays have a ring of zeros, so that loops need no checks at the border. A matrix is stored as its
+diagonal C and the couplings E, S, SE, SW of each pixel with the four neighbours that follow it. The
+couplings are the negated off-diagonal elements. Those with the other four neighbours follow by
+symmetry.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-# A grid of so few unknowns is solved by its dense inverse.
+# Number of unknowns up to which a grid is solved by its dense inverse.
 COARSEST = 64
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Five planes of shape (H + 2, W + 2); SE and SW are None where only four neighbours couple."""
+    """Five planes of shape (H + 2, W + 2); SE and SW are None for a stencil of five points."""
 
     C: NDArray[Any]
     E: NDArray[Any]
@@ -35,7 +35,7 @@ class Matrix:
 
     @property
     def planes(self) -> tuple[NDArray[Any] | None, ...]:
-        """All five, in the kernels' order."""
+        """The five planes, in the order in which kernels take them."""
         return self.C, self.E, self.S, self.SE, self.SW
 
     @property
@@ -45,12 +45,12 @@ class Matrix:
 
 
 class Multigrid:
-    """A V-cycle for one matrix: `Multigrid(A)(r)` is close to the solution of A z = r.
+    """V-cycle for a matrix A: `Multigrid(A)(r)` approximates the solution z of A z = r.
 
     Parameters
     ----------
-    finest : symmetric and positive definite, double precision
-    channels : how many right sides at once
+    finest : the matrix, symmetric and positive definite, in double precision
+    channels : number of right-hand sides
     """
 
     def __init__(self, finest: Matrix, channels: int) -> None:
@@ -65,7 +65,7 @@ class Multigrid:
         self.b = np.zeros_like(self.x)
 
     def __call__(self, r: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return z of shape (C, H, W) for a right side r of the same shape."""
+        """Return z of shape (C, H, W) for r of the same shape."""
         grids: list[Any] = [*self.levels, self]
         grids[0].b[:, 1:-1, 1:-1] = r
         for fine, coarse in zip(self.levels, grids[1:], strict=True):
@@ -84,7 +84,7 @@ class Multigrid:
 
 
 class _Level:
-    """What a cycle keeps for one grid, in single precision."""
+    """The matrix, interpolation weights and work arrays of one grid, in single precision."""
 
     def __init__(self, matrix: Matrix, weights: NDArray[np.float32], channels: int) -> None:
         self.planes = tuple(
@@ -120,7 +120,10 @@ def _dense(matrix: Matrix) -> NDArray[np.float64]:
 
 @numba.njit(cache=True, parallel=True)
 def _gauss_seidel(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-untyped-def]
-    """Gauss-Seidel, every other row at a time: rows of one parity do not couple with each other."""
+    """Smooth the error by Gauss-Seidel, first in rows of one parity, then of the other.
+
+    Rows of one parity are not coupled, so threads can process them in parallel.
+    """
     channels, height, width = x.shape
     for half_sweep in range(2):
         parity = 1 - half_sweep if backward else half_sweep
@@ -147,7 +150,7 @@ def _gauss_seidel(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-unt
 
 @numba.njit(cache=True, parallel=True)
 def _residual(x, b, r, C, E, S, SE, SW):  # type: ignore[no-untyped-def]
-    """R = b - A x."""
+    """Write r = b - A x."""
     channels, height, width = x.shape
     for y in numba.prange(1, height - 1):
         for c in range(channels):
@@ -167,15 +170,15 @@ def _residual(x, b, r, C, E, S, SE, SW):  # type: ignore[no-untyped-def]
                     t[i] += SW[y - 1, i + 1] * above[i + 1] + SW[y, i] * below[i - 1]
 
 
-# Where a coarse pixel's influence on the 3 x 3 fine pixels around it is kept in the weights. Each
-# weight lies with the coarse pixel at the upper left of the fine one: 0, 1 are those of the fine
-# pixel to the right (from here, from the coarse pixel to the right), 2, 3 of the one below, and
-# 4 to 7 of the one in the middle of four (from upper left, upper right, lower left, lower right).
+# The interpolation weights of a fine pixel are stored at the coarse pixel to its upper left.
+# Weights 0 and 1 belong to the fine pixel to the right of the coarse one (from the left, from the
+# right), 2 and 3 to the one below (from above, from below), and 4 to 7 to the one diagonally below
+# (from upper left, upper right, lower left, lower right).
 
 
 @numba.njit(cache=True, parallel=True)
 def _interpolation_weights(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
-    """Return P's weights, of shape (8, coarse H + 2, coarse W + 2)."""
+    """Return the weights of P, (8, coarse H + 2, coarse W + 2)."""
     height, width = C.shape[0] - 2, C.shape[1] - 2
     coarse_height, coarse_width = (height + 1) // 2, (width + 1) // 2
     P = np.zeros((8, coarse_height + 2, coarse_width + 2), np.float32)
@@ -185,7 +188,7 @@ def _interpolation_weights(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
             x = 2 * X + 1
             has_right, has_below = x + 1 <= width, y + 1 <= height
             if has_right:
-                # Between two coarse pixels of a row: what is above and below moves along.
+                # Between two coarse pixels of a row: sum the stencil over its columns.
                 i = x + 1
                 before = E[y, i - 1] + SE[y - 1, i - 1] + SW[y, i]
                 after = E[y, i] + SW[y - 1, i + 1] + SE[y, i]
@@ -204,32 +207,27 @@ def _interpolation_weights(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
         for X in range(coarse_width):
             x = 2 * X + 2
             if x <= width and y <= height:
-                # In the middle of four: as its own equation says, from its eight neighbours.
+                # Between four coarse pixels: solve the pixel's own equation.
                 north, south, west, east = S[y - 1, x], S[y, x], E[y, x - 1], E[y, x]
                 right, below = P[:, Y + 1, X + 2], P[:, Y + 2, X + 1]
-                P[4, Y + 1, X + 1] = (
-                    SE[y - 1, x - 1] + north * P[0, Y + 1, X + 1] + west * P[2, Y + 1, X + 1]
-                ) / C[y, x]
-                P[5, Y + 1, X + 1] = (
-                    SW[y - 1, x + 1] + north * P[1, Y + 1, X + 1] + east * right[2]
-                ) / C[y, x]
-                P[6, Y + 1, X + 1] = (SW[y, x] + south * below[0] + west * P[3, Y + 1, X + 1]) / C[
-                    y, x
-                ]
-                P[7, Y + 1, X + 1] = (SE[y, x] + south * below[1] + east * right[3]) / C[y, x]
+                here = P[:, Y + 1, X + 1]
+                here[4] = (SE[y - 1, x - 1] + north * here[0] + west * here[2]) / C[y, x]
+                here[5] = (SW[y - 1, x + 1] + north * here[1] + east * right[2]) / C[y, x]
+                here[6] = (SW[y, x] + south * below[0] + west * here[3]) / C[y, x]
+                here[7] = (SE[y, x] + south * below[1] + east * right[3]) / C[y, x]
     return P
 
 
 @numba.njit(cache=True)
 def _normalised_weights(before, after, total):  # type: ignore[no-untyped-def]
-    if total <= 0:  # couplings that repel: the two neighbours share alike
+    if total <= 0:  # negative couplings: weight both neighbours equally
         return 0.5, 0.5
     return before / total, after / total
 
 
 @numba.njit(cache=True)
 def _prolongation_column(P, Y, X, column):  # type: ignore[no-untyped-def]
-    """Write a column of P, the 3 x 3 weights of coarse pixel (Y, X), counted without the ring."""
+    """Write a column of P, the 3 x 3 weights of coarse pixel (Y, X), indexed without the ring."""
     left, up, up_left = P[:, Y + 1, X], P[:, Y, X + 1], P[:, Y, X]
     here = P[:, Y + 1, X + 1]
     column[0, 0], column[0, 1], column[0, 2] = up_left[7], up[3], up[6]
@@ -246,7 +244,7 @@ def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
     for Y in numba.prange(coarse_height):
         column, image = np.zeros((3, 3)), np.zeros((7, 7))
         for X in range(coarse_width):
-            # image = A (column of P), around its centre at [3, 3].
+            # image = A (column of P), centred at [3, 3].
             _prolongation_column(P, Y, X, column)
             image[...] = 0
             for dy in range(-1, 2):
@@ -281,7 +279,7 @@ def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True)
 def _restrict(r, b, P):  # type: ignore[no-untyped-def]
-    """B = P' r."""
+    """Write b = P' r."""
     channels, height, width = b.shape
     for Y in numba.prange(1, height - 1):
         y = 2 * Y - 1
@@ -304,7 +302,7 @@ def _restrict(r, b, P):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True)
 def _interpolate(coarse, x, P):  # type: ignore[no-untyped-def]
-    """X += P coarse."""
+    """Update x to x + P coarse."""
     channels, height, width = coarse.shape
     for Y in numba.prange(1, height - 1):
         y = 2 * Y - 1

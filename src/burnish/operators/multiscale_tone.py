@@ -4,8 +4,8 @@ An edge-preserving smoother splits a photo's lightness L into a base u1 and two 
 
     L = u1 + (u0 - u1) + (L - u0)
 
-with u0 a little and u1 much smoothed, and each part goes through an S-curve of its own. The
-smoother, by weighted least squares, minimises for a given g
+with u0 smoothed slightly and u1 strongly. Each part goes through its own S-curve. The smoother, by
+weighted least squares, minimises for a given g
 
     sum_p (u_p - g_p)^2 + a_x (dx u)_p^2 + a_y (dy u)_p^2,   a = lambda / (|d log g|^alpha + eps)
 """
@@ -16,19 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import lab2rgb, rgb2lab
 
-from burnish.operators.wls_solver import edge_weights, solve
-
-Plane = NDArray[np.float64]
+from burnish.operators.wls_solver import Plane, edge_weights, solve
 
 ALPHA = 1.2
 EPS = 1e-4
 LAMBDA_MEDIUM, LAMBDA_COARSE = 0.125, 0.5
-# Lightness of middle grey, about which the base's contrast turns.
+# Lightness of middle grey, the fixed point of the base's S-curve.
 MIDDLE_LIGHTNESS = 56.0
 SATURATION = 1.1
-# The authors' three renderings, each as the exposure and the S-curves of detail, middle and base.
+# The authors' three renderings: exposure, and steepness of the S-curves of detail, middle and base.
 FINE, MEDIUM, COARSE = (1.0, 25, 1, 1), (1.0, 1, 40, 1), (1.1, 4, 1, 15)
-# Relative residual of the linear systems: the S-curves magnify what is left.
+# Relative residual of the linear systems. It is small because the S-curves amplify the error.
 TOLERANCE = 1e-5
 
 
@@ -41,20 +39,22 @@ def multiscale_tone(
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in double precision
     fine : weight of the rendering that boosts fine detail, 0 to 3; a larger value sharpens texture
-    medium : that of medium detail, 0 to 3; a larger value brings out shapes
-    coarse : that of coarse detail, 0 to 3; a larger value raises overall contrast
+    medium : weight of the rendering that boosts medium detail, 0 to 3; a larger value emphasises
+        shapes
+    coarse : weight of the rendering that boosts coarse detail, 0 to 3; a larger value raises
+        overall contrast
 
     Returns
     -------
-    ndarray of shape (H, W, 3): the photo and a third of each rendering's difference from it, times
-    its weight. All weights 1 give the mean of the three, one weight 3 gives one of them alone, and
-    0 leaves the photo as it is.
+    ndarray of shape (H, W, 3): the photo plus, for each rendering, a third of its difference from
+    the photo times its weight. Three weights of 1 give the mean of the renderings, a single weight
+    of 3 gives that rendering, and three weights of 0 give the photo.
 
     Notes
     -----
-    The three renderings are those that the paper's authors show with their filter. Lightness is
-    CIELAB's, for the D65 white of sRGB; the authors' is for D50, which shifts colours a little and
-    lightness not at all. The linear systems are solved to a relative residual of 1e-5.
+    The three renderings are those in the authors' example program. Lightness is CIELAB's for the
+    D65 white of sRGB. The authors use D50, which changes colours slightly and lightness not at all.
+    The linear systems are solved to a relative residual of 1e-5.
 
     References
     ----------
@@ -64,7 +64,7 @@ def multiscale_tone(
 
     Examples
     --------
-    A grey ripple grows, about the same mean:
+    A grey ripple grows about the same mean:
 
     >>> ripple = np.full((8, 8, 3), 0.5) + 0.02 * (np.indices((8, 8)).sum(axis=0) % 2)[..., None]
     >>> bool(multiscale_tone(ripple, fine=2).std() > 2 * ripple.std())
@@ -81,13 +81,13 @@ def multiscale_tone(
 
 
 def wls_filter(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
-    """Smooth a picture and keep its edges.
+    """Smooth a plane and keep its edges, by weighted least squares.
 
     Parameters
     ----------
-    g : ndarray of shape (H, W), at least 0; also the guide, by its logarithm
-    lambda_ : above 0; a larger value smooths more
-    alpha : 1 to 2; a larger value keeps edges more sharply
+    g : ndarray of shape (H, W), at least 0; its logarithm is the guide
+    lambda_ : weight of smoothness, above 0; a larger value smooths more
+    alpha : exponent of the edge weights, 1 to 2; a larger value keeps edges sharper
     """
     guide = np.log(g + EPS)
     right, down = edge_weights(guide, lambda_, alpha, EPS)
@@ -103,7 +103,7 @@ def _recombine(
     middle: float,
     base: float,
 ) -> NDArray[np.float64]:
-    """Put the three layers together again, each through its S-curve."""
+    """Return the sum of the three layers after their S-curves, as RGB."""
     L = (
         MIDDLE_LIGHTNESS
         + _s_curve(exposure * u1 - MIDDLE_LIGHTNESS, base)
@@ -112,7 +112,7 @@ def _recombine(
     )
     edited = np.stack([L, SATURATION * lab[..., 1], SATURATION * lab[..., 2]], axis=2)
     with warnings.catch_warnings():
-        # That a colour has left sRGB's gamut and is clipped is no news here.
+        # Colours outside sRGB are expected here, and are clipped.
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB")
         rgb: NDArray[np.float64] = lab2rgb(edited)
     return rgb

@@ -1,7 +1,7 @@
 """Non-local means denoising (Buades, Coll, Morel 2005).
 
-Each pixel becomes an average of the pixels around it, weighted by how much the patch around the
-other looks like the patch around the one:
+Each pixel becomes a weighted average of the pixels around it. The weight of a pixel is the
+similarity of the patches N around the two:
 
     NL(i) = sum_j w(i, j) v(j) / sum_j w(i, j),    w(i, j) = exp(-|v(N_i) - v(N_j)|^2_a / h^2)
 
@@ -17,22 +17,24 @@ from numpy.typing import NDArray
 
 from burnish.operators.threads import thread_count
 
-# Rows worked on at once: what they need stays in a core's cache.
+# Rows processed at once, few enough for their data to fit into a core's cache.
 BAND_ROWS = 64
 
 
 def non_local_means(
     rgb: NDArray[np.float32], h: float = 0.03, patch_radius: int = 3, search_radius: int = 10
 ) -> NDArray[np.float32]:
-    """Remove noise and keep what repeats: texture, edges, lines.
+    """Remove noise and keep repeated structures: texture, edges, lines.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in single precision
-    h : how unlike a patch may be and still count, 0.005 to 0.3; the standard deviation of the noise
-        of one channel is a good start
-    patch_radius : of the patches compared, 1 to 5 px; the paper's 7 x 7 is 3
-    search_radius : how far patches are looked for, 1 to 21 px; the paper's 21 x 21 is 10
+    h : scale of the distance between patches, 0.005 to 0.3; a larger value removes stronger noise,
+        and fine texture with it. A good start is the standard deviation of the noise of a channel
+    patch_radius : radius of the patches, 1 to 5 px; a larger value makes their comparison more
+        reliable and keeps less small detail. The paper's 7 x 7 px is 3
+    search_radius : radius of the search window, 1 to 21 px; a larger value finds more similar
+        patches and takes longer. The paper's 21 x 21 px is 10
 
     Returns
     -------
@@ -40,13 +42,12 @@ def non_local_means(
 
     Notes
     -----
-    The distance of two patches is the mean square difference of their values: over the three
-    channels evenly, over the patch with a Gaussian of standard deviation patch_radius / 2, which
-    the paper leaves open. Being a mean, it does not grow with the patch, so that h keeps its
-    meaning for any radius; two patches that differ by noise of deviation s alone are at 2 s^2.
-    The pixel itself has weight 1, as the paper's formula says. Differences from the paper: none in
-    the weights; patches reach over the border by mirroring (the edge pixel is not repeated), and
-    the search stops at the border.
+    The distance of two patches is the mean square difference of their values, evenly over the
+    channels, and over the patch weighted by a Gaussian of standard deviation patch_radius / 2,
+    which the paper leaves open. As a mean, it does not grow with the patch, so that h has the same
+    meaning for any radius. Two equal patches with noise of standard deviation s have the distance
+    2 s^2. The pixel itself has weight 1, as in the paper's formula. At the border patches are
+    mirrored, without repeating the edge pixel, and the search window is cut off.
 
     References
     ----------
@@ -55,7 +56,7 @@ def non_local_means(
 
     Examples
     --------
-    Noise goes, and a line one pixel wide stays:
+    Noise is removed, and a line one pixel wide is kept:
 
     >>> line = np.full((24, 24, 3), 0.2)
     >>> line[:, 12] = 0.8
@@ -74,17 +75,17 @@ def non_local_means(
 def _denoise_band(
     v: NDArray[np.float32], top: int, h: float, patch: int, search: int
 ) -> NDArray[np.float32]:
-    """Denoise the rows from `top` on, with as many rows around as the search reaches."""
+    """Denoise BAND_ROWS rows from `top` on."""
     height, width, _ = v.shape
     bottom = min(top + BAND_ROWS, height)
     first, last = max(0, top - search), min(height, bottom + search)
-    # One plane a channel. The patches' margin is the photo's own where it goes on.
+    # One plane a channel, padded for the patches: inside the photo with its pixels, else mirrored.
     rows = _reflect_indices(np.arange(first - patch, last + patch), height)
     columns = _reflect_indices(np.arange(-patch, width + patch), width)
     padded = np.ascontiguousarray(np.moveaxis(v[rows][:, columns], 2, 0))
     planes = padded[:, patch:-patch, patch:-patch]
     gaussian = cv2.getGaussianKernel(2 * patch + 1, patch / 2, cv2.CV_32F)
-    # Divides by the three channels and by h^2 on the way.
+    # This kernel also divides by the number of channels and by h^2.
     gaussian_h2 = gaussian / np.float32(3 * h * h)
 
     total = planes.copy()
@@ -95,7 +96,7 @@ def _denoise_band(
         squares = np.einsum("chw,chw->hw", difference, difference)
         distance = cv2.sepFilter2D(squares, -1, gaussian, gaussian_h2)
         w = cv2.exp(-distance[patch:-patch, patch:-patch])
-        # The weight of a pair serves both.
+        # A weight applies to both pixels of a pair.
         weights[here] += w
         weights[there] += w
         total[:, *here] += w * planes[:, *there]
@@ -105,7 +106,7 @@ def _denoise_band(
 
 
 def _half_offsets(max_dy: int, max_dx: int) -> list[tuple[int, int]]:
-    """One of every two opposite steps to another pixel."""
+    """Return the offsets within a window, one of each opposite pair and without (0, 0)."""
     return [
         (dy, dx)
         for dy in range(max_dy + 1)
@@ -115,7 +116,7 @@ def _half_offsets(max_dy: int, max_dx: int) -> list[tuple[int, int]]:
 
 
 def _overlapping_slices(dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where pixels have a neighbour (dy, dx) away, and where these neighbours are."""
+    """Return slices of the pixels with a neighbour at offset (dy, dx), and of those neighbours."""
     along_y, along_y_there = slice(0, -dy or None), slice(dy, None)
     if dx >= 0:
         return (along_y, slice(0, -dx or None)), (along_y_there, slice(dx, None))
@@ -123,6 +124,6 @@ def _overlapping_slices(dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[sl
 
 
 def _reflect_indices(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    """Fold indices back into 0 to size - 1 without repeating the ends."""
+    """Reflect indices into 0 to size - 1 without repeating the ends."""
     period = max(2 * (size - 1), 1)
     return np.minimum(index % period, -index % period)

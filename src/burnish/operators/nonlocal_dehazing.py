@@ -1,9 +1,9 @@
 """Non-local image dehazing (Berman, Treibitz, Avidan 2016).
 
-A scene has a few hundred distinct colours, and haze pulls each of them towards the colour A of the
-air: pixels of one colour lie on a line that ends in A, a haze-line. The one farthest from A shows
-the colour without haze, and how far along the line another lies is its transmission t. Where lines
-say little, t is smoothed along the picture.
+A scene has a few hundred distinct colours. Haze shifts each of them towards the air-light A, so
+that the pixels of one colour lie on a line through A, its haze-line. The pixel farthest from A is
+taken as free of haze, and the relative distance of the others from A is their transmission t. Where
+the lines are unreliable, t is smoothed along the image.
 """
 
 import numpy as np
@@ -19,15 +19,15 @@ Array = NDArray[np.float64]
 
 DIRECTIONS = 1000
 T_MIN = 0.1
-# A little haze is left: a picture without any looks unnatural (the paper, after He et al.).
+# Leaves some haze, since an image without any looks unnatural (the paper, after He et al.).
 LEAVE_HAZE = 1.06
-# A line of so many pixels is as good as one of more.
+# Number of pixels from which a line counts as fully reliable.
 RELIABLE_COUNT = 50
 EPS = 1e-5
 TOLERANCE = 1e-4
-# The share of values that the last stretch makes black, and as many white.
+# Fraction of the values that the final stretch makes black, and as many white.
 CLIPPED_FRACTION = 0.005
-# The patch, in px, of the air-light's estimate.
+# Side in px of the patches for the estimate of the air-light.
 AIRLIGHT_PATCH = 15
 
 
@@ -37,16 +37,16 @@ def nonlocal_dehazing(
     lambda_: float = 0.1,
     gamma: float = 1.0,
 ) -> Array:
-    """Remove haze by the lines that it draws a scene's few colours into.
+    """Remove haze, estimated from the lines that a scene's few colours form in RGB space.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in double precision
-    airlight : the colour of the air, three numbers in [0, 1], below 1/255 counted as such; None to
-        estimate it, see `burnish.operators.dark_channel_dehazing.estimate_airlight`
-    lambda_ : weight of a smooth transmission, 0.01 to 1
-    gamma : 0.5 to 3, the exponent that makes the photo's values proportional to light; 1 takes them
-        as they are
+    airlight : the colour of the haze, three numbers in [0, 1], raised to at least 1/255
+        [default: that of `burnish.operators.dark_channel_dehazing.estimate_airlight`]
+    lambda_ : weight of smoothness, 0.01 to 1; a larger value makes the transmission smoother
+    gamma : exponent that makes the photo's values proportional to light, 0.5 to 3; a larger value
+        assumes a steeper tone curve, and 1 changes nothing
 
     Returns
     -------
@@ -54,13 +54,13 @@ def nonlocal_dehazing(
 
     Notes
     -----
-    The directions of the lines are 1000 points of a Fibonacci sphere. A line's weight is
-    min(1, pixels / 50) * min(1, 3 max(0.001, s - 0.1)), s being the deviation of its distances from
-    A over the largest such deviation: that of the authors' own program, where the paper divides by
-    the variance of t. The authors estimate A by other means. The last stretch is one for all
-    channels, from the 0.5 % quantile to the 99.5 % one.
+    The directions of the lines are 1000 points of a Fibonacci sphere. The weight of a line is
+    min(1, pixels / 50) * min(1, 3 max(0.001, s - 0.1)), where s is the standard deviation of its
+    pixels' distances from A, relative to the largest of all lines. This weight is that of the
+    authors' program; the paper divides by the variance of t. The authors estimate A in other ways.
+    The final stretch, from the 0.5 % to the 99.5 % quantile, is the same for all channels.
 
-    On a photo without haze the air-light is arbitrary, and the result follows it.
+    On a photo without haze the air-light is arbitrary, and so is the result.
 
     References
     ----------
@@ -69,7 +69,7 @@ def nonlocal_dehazing(
 
     Examples
     --------
-    Two colours behind haze that grows from left to right; at the right end they come apart again:
+    Two colours behind haze that grows from left to right; their contrast at the right end grows:
 
     >>> scene = np.zeros((2, 60, 3)) + [[[0.8, 0.1, 0.1]], [[0.1, 0.2, 0.6]]]
     >>> t = np.linspace(1, 0.4, 60)[None, :, None]
@@ -91,7 +91,7 @@ def nonlocal_dehazing(
 
 
 def haze_line_transmission(I: Array, A: Array) -> tuple[Array, Array]:  # noqa: E741
-    """Return what the haze-lines say of t, and how far it is to be trusted, both (H, W)."""
+    """Return the transmission t from the haze-lines and its reliability, both (H, W)."""
     d = (I - A).reshape(-1, 3)
     r = np.sqrt((d * d).sum(axis=1))
     unit = d / np.maximum(r, 1e-12)[:, None]
@@ -99,14 +99,14 @@ def haze_line_transmission(I: Array, A: Array) -> tuple[Array, Array]:  # noqa: 
     r_max = np.zeros(DIRECTIONS)
     np.maximum.at(r_max, line, r)
     t = np.clip(r / np.maximum(r_max[line], 1e-12), T_MIN, 1)
-    # No channel of the scene can be darker than black.
+    # A smaller t would make a channel of the scene negative.
     t = np.maximum(t, 1 - (I / A).reshape(-1, 3).min(axis=1))
     size = I.shape[:2]
     return t.reshape(size), _reliability(line, r)[line].reshape(size)
 
 
 def _reliability(line: NDArray[np.intp], r: Array) -> Array:
-    """Return the weight of each line: it should have many pixels, at many distances."""
+    """Return the weight of each line, large if it has many pixels at many distances from A."""
     count = np.bincount(line, minlength=DIRECTIONS)
     n = np.maximum(count, 1)
     mean = np.bincount(line, r, minlength=DIRECTIONS) / n
@@ -119,14 +119,14 @@ def _reliability(line: NDArray[np.intp], r: Array) -> Array:
 
 
 def regularise(t: Array, weight: Array, I: Array, lambda_: float) -> Array:  # noqa: E741
-    """Smooth t where it is not to be trusted, along the picture and not across its edges."""
+    """Smooth t where its weight is small, within areas and not across edges of the image."""
     right, down = edge_weights(luminance(I), lambda_, 2, EPS)
     smooth: Array = solve(weight, right, down, weight * t, rtol=TOLERANCE)
     return np.clip(smooth, 0, 1)
 
 
 def fibonacci_sphere(points: int) -> Array:
-    """Return points spread evenly on the unit sphere, (points, 3): a Fibonacci spiral."""
+    """Return points spread evenly on the unit sphere, (points, 3)."""
     i = np.arange(points) + 0.5
     z = 1 - 2 * i / points
     azimuth = np.pi * (1 + 5**0.5) * i
@@ -136,7 +136,7 @@ def fibonacci_sphere(points: int) -> Array:
 
 def _stretch_contrast(J: Array) -> Array:
     low, high = np.quantile(J, [CLIPPED_FRACTION, 1 - CLIPPED_FRACTION])
-    if high - low < 1e-3:  # a constant picture has no contrast to stretch
+    if high - low < 1e-3:  # a constant image has no contrast to stretch
         return J
     stretched: Array = np.clip((J - low) / (high - low), 0, 1)
     return stretched

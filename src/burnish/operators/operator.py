@@ -1,4 +1,4 @@
-"""Operator: a name, a paper, its parameters and a function from picture to picture."""
+"""Operator: a function from image to image, with its name, parameters and paper."""
 
 import ast
 import contextlib
@@ -19,14 +19,14 @@ from burnish.params import AnyParam, ChoiceParam, FileParam, Param, Value
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
-# One operator at a time: each uses all cores by itself, and numba's simplest thread pool, which is
-# all there is on some systems, does not bear two callers.
+# Built-in operators run one at a time: each uses all cores, and numba's fallback thread pool, the
+# only one on some systems, crashes with two callers.
 _RUN_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Where an operator comes from."""
+    """The publication that defines an operator."""
 
     title: str
     authors: str
@@ -36,23 +36,26 @@ class Paper:
 
 @dataclass(frozen=True)
 class Operator:
-    """A slow operator, the definition that networks are trained and judged against.
+    """A reference operator: networks are trained to imitate it and are evaluated against it.
 
     Parameters
     ----------
-    name : as typed on the command line
-    title : for people
-    function : what it does, (H, W, 3) float32 in [0, 1] -> same, taking the params' keywords;
-        either a callable or its address ``module:function``, which is imported on first use so
-        that listing operators costs nothing
-    params : what a person may turn
-    paper : None for a user's own operator
-    summary : one sentence on what it is good for
-    uses_global_statistics : whether it decides by the whole picture (a histogram, the colour of the haze)
-    long_range : whether what it does at a place depends on light and detail of any size around it
-    grey : whether every result is grey, so that its network's should be too
-    identity : what else makes this operator what it is (the text of a command, the bytes of a
-        script): two operators with equal identity and parameters give equal pictures
+    name : name on the command line
+    title : name for people
+    function : maps (H, W, 3) float32 in [0, 1] to the same, and takes the parameters by keyword.
+        Either a callable or an address ``module:function``, which is imported on first use, so
+        that listing operators is fast
+    params : the parameters that users can set
+    paper : the publication; None for a user's own operator
+    summary : one line on its use
+    uses_global_statistics : it depends on a statistic of the whole image, such as a histogram or
+        the colour of the haze
+    long_range : each output pixel depends on light and detail of any size around it
+    grey : the output is always grey, so that a network's output should be grey too
+    identity : the text of a command, or a hash of a script. Operators with equal identity, name
+        and parameters give equal images
+    pairs : files before and after the operator, for one that is known by examples only and cannot
+        be run; otherwise empty
     """
 
     name: str
@@ -65,18 +68,19 @@ class Operator:
     long_range: bool = False
     grey: bool = False
     identity: str = ""
+    pairs: tuple[tuple[Path, Path], ...] = ()
 
     @property
     def needs_thumbnail(self) -> bool:
-        """Whether its network should see a thumbnail of the whole picture."""
+        """Whether a network for it should see a thumbnail of the whole image."""
         return self.uses_global_statistics or self.long_range
 
     def resolve_params(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Return a checked value for every parameter, by name; see `burnish.params.settle`."""
+        """Return the value of every parameter, by name; see `burnish.params.resolve_params`."""
         return burnish.params.resolve_params(self.params, values, owner=self.name)
 
     def load_function(self) -> Callable[..., Any]:
-        """Return the function itself.
+        """Return the function, imported if `function` is an address.
 
         Raises
         ------
@@ -92,12 +96,12 @@ class Operator:
         return function
 
     def run(self, rgb: Any, **params: Value) -> Any:
-        """Apply the operator to a picture.
+        """Apply the operator to an image.
 
         Parameters
         ----------
         rgb : ndarray of shape (H, W, 3), float32, sRGB-encoded, in [0, 1]
-        params : parameter values by keyword or name; the defaults serve for the rest
+        params : parameter values by argument name or name [default: the parameters' defaults]
 
         Returns
         -------
@@ -105,9 +109,9 @@ class Operator:
 
         Raises
         ------
-        UsageError : an unknown parameter, a value outside its range, or no picture
+        UsageError : a parameter is unknown or outside its range, or `rgb` is not such an array
         PhotoError : a photo given as a parameter cannot be read
-        OperatorError : the function failed, or its result is no picture of the same size
+        OperatorError : the function failed, or its output is not an image of the same size
         """
         import numpy as np
 
@@ -120,14 +124,13 @@ class Operator:
             with _RUN_LOCK if isinstance(self.function, str) else contextlib.nullcontext():
                 limit_library_threads()
                 result = np.asarray(function(image, **keywords))
-        except (Exception, SystemExit) as error:  # another's code may do anything
+        except (Exception, SystemExit) as error:  # user code may raise anything
             if isinstance(error, BurnishError):
                 raise
             raise OperatorError(
                 f"operator {self.name}",
-                expected="a picture",
-                got=f"{type(error).__name__}: {error}",
-                remedy="mend the operator, or try another photo",
+                f"it failed with {type(error).__name__}: {error}",
+                "fix the operator, or try another photo",
             ) from error
         self._check_output(result, np.shape(rgb))
         return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
@@ -138,7 +141,7 @@ class Operator:
         if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             got = f"an array of shape {image.shape}"
         elif not np.isfinite(image).all():
-            got = "values that are not finite"
+            got = "NaN or infinity"
         elif image.min() < 0 or image.max() > 1:
             got = f"values from {image.min():g} to {image.max():g}"
         else:
@@ -147,7 +150,7 @@ class Operator:
             f"operator {self.name}",
             expected="RGB of shape (H, W, 3) in [0, 1]",
             got=got,
-            remedy="convert it first",
+            remedy="convert the array first",
         )
 
     def _check_output(self, output: Any, shape: tuple[int, ...]) -> None:
@@ -156,18 +159,18 @@ class Operator:
         if output.shape != shape or output.dtype.kind != "f":
             got = f"{output.dtype} of shape {output.shape}"
         elif not np.isfinite(output).all():
-            got = "values that are not finite"
+            got = "NaN or infinity"
         else:
             return
         raise OperatorError(
             f"operator {self.name}",
             expected=f"finite floats in [0, 1] of shape {shape}",
             got=got,
-            remedy="mend the operator: a picture goes in as float32 RGB and comes out the same",
+            remedy="fix the operator: it takes float32 RGB and must return the same",
         )
 
     def fingerprint(self, values: Mapping[str, Value]) -> str:
-        """Return a text that changes where the operator's result could: code, values, identity."""
+        """Return text that differs if the code, identity or parameter values differ."""
         code = ""
         if isinstance(self.function, str):
             code = _code_digest(self.function.partition(":")[0])
@@ -181,7 +184,7 @@ class Operator:
 
 
 def to_argument(param: AnyParam, value: Value) -> Any:
-    """Return what the function gets for a parameter's value."""
+    """Convert a parameter value to the argument that the function takes."""
     if isinstance(param, Param):
         number = param.check(value)
         return int(number) if param.integer else number
@@ -200,7 +203,7 @@ def to_argument(param: AnyParam, value: Value) -> Any:
 
 
 def _param_path(param: FileParam, value: Value) -> Path | None:
-    """Return the file that a parameter means: the one given, or the one that ships instead."""
+    """Return the path in `value`, or that of the parameter's default sample, if it has one."""
     if value is None:
         return SAMPLES / param.sample if param.sample else None
     return Path(str(value))
@@ -208,12 +211,12 @@ def _param_path(param: FileParam, value: Value) -> Path | None:
 
 @lru_cache
 def _code_digest(module: str) -> str:
-    """Hash what an operator is written in."""
+    """Return a hash of an operator's source code."""
     return digest(*sorted(_source_files(module)))
 
 
 def _source_files(module: str) -> set[Path]:
-    """Return the files of an operator's module and of what it imports from beside it."""
+    """Return the file of an operator's module, and of all operator modules that it imports."""
     files: set[Path] = set()
     names = [module]
     while names:

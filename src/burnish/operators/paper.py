@@ -1,4 +1,4 @@
-"""The ten operators of Chen, Xu and Koltun 2017, as one literal.
+"""The ten operators of Chen, Xu and Koltun 2017.
 
 Fast Image Processing with Fully-Convolutional Networks, https://doi.org/10.1109/ICCV.2017.273.
 """
@@ -62,7 +62,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
     "tv-l1": Operator(
         name="tv-l1",
         title="Total variation with an L1 data term",
-        summary="Removes small things whatever their contrast, keeps the contrast of the rest",
+        summary="Removes small objects whatever their contrast, keeps the contrast of the rest",
         function="burnish.operators.tv_l1:tv_l1",
         params=(
             Param(
@@ -84,7 +84,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
     "relative-total-variation": Operator(
         name="relative-total-variation",
         title="Structure from texture by relative total variation",
-        summary="Takes texture away and leaves the structure that it covers",
+        summary="Removes texture and keeps the structure under it",
         function="burnish.operators.relative_total_variation:relative_total_variation",
         params=(
             Param(
@@ -141,13 +141,13 @@ PAPER_OPERATORS: dict[str, Operator] = {
     "local-laplacian": Operator(
         name="local-laplacian",
         title="Local Laplacian detail",
-        summary="Brings out or smooths detail of every size, without halos at the edges",
+        summary="Strengthens or smooths detail of every size, without halos at edges",
         function="burnish.operators.local_laplacian:local_laplacian",
         long_range=True,
         params=(
             Param(
                 "detail",
-                effect="strengthens detail; below 1 smooths it, and 1 leaves it",
+                effect="strengthens detail; below 1 smooths it, and 1 changes nothing",
                 default=3.0,
                 low=0.2,
                 high=6.0,
@@ -155,7 +155,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "sigma",
-                effect="counts larger differences as detail and fewer as edges",
+                effect="treats larger differences as detail and fewer as edges",
                 default=0.1,
                 low=0.02,
                 high=0.5,
@@ -187,14 +187,14 @@ PAPER_OPERATORS: dict[str, Operator] = {
         params=(
             FileParam(
                 "reference",
-                effect="gives the tones and the texture",
+                effect="is the photo whose tones and texture are imitated",
                 kind="photo",
-                default_text="the photo that ships with burnish",
+                default_text="a photo that comes with burnish",
                 sample="style-reference.jpg",
             ),
             Param(
                 "iterations",
-                effect="brings the texture nearer to the reference's and takes longer",
+                effect="brings the texture closer to the reference's and takes longer",
                 default=4,
                 low=1,
                 high=10,
@@ -202,7 +202,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "gain",
-                effect="lets faint texture, and noise with it, grow more",
+                effect="strengthens faint texture more, and noise with it",
                 default=2.0,
                 low=1.0,
                 high=8.0,
@@ -219,13 +219,13 @@ PAPER_OPERATORS: dict[str, Operator] = {
     "dark-channel-dehazing": Operator(
         name="dark-channel-dehazing",
         title="Dark channel dehazing",
-        summary="Removes haze, as much as the darkest pixel of each patch shows",
+        summary="Removes haze, estimated from the darkest pixel of each patch",
         function="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
         uses_global_statistics=True,
         params=(
             ColourParam(
                 "airlight",
-                effect="is the colour of the haze, as a far part of the photo shows it",
+                effect="is the colour of the haze, as in a distant part of the photo",
                 default_text="estimated from the photo",
             ),
             Param(
@@ -237,7 +237,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "patch",
-                effect="looks for a dark pixel in a larger patch: less colour is taken for haze",
+                effect="treats fewer colours as haze",
                 default=15,
                 low=1,
                 high=63,
@@ -255,18 +255,18 @@ PAPER_OPERATORS: dict[str, Operator] = {
     "nonlocal-dehazing": Operator(
         name="nonlocal-dehazing",
         title="Non-local dehazing",
-        summary="Removes haze by the lines that it draws a scene's few colours into",
+        summary="Removes haze, estimated from the lines that a scene's colours form in RGB space",
         function="burnish.operators.nonlocal_dehazing:nonlocal_dehazing",
         uses_global_statistics=True,
         params=(
             ColourParam(
                 "airlight",
-                effect="is the colour of the haze, as a far part of the photo shows it",
+                effect="is the colour of the haze, as in a distant part of the photo",
                 default_text="estimated from the photo",
             ),
             Param(
                 "lambda",
-                effect="holds more to a smooth transmission",
+                effect="makes the transmission smoother",
                 default=0.1,
                 low=0.01,
                 high=1.0,
@@ -274,7 +274,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             ),
             Param(
                 "gamma",
-                effect="takes the photo for one with a steeper tone curve; 1 takes it as it is",
+                effect="assumes a steeper tone curve of the photo; 1 changes nothing",
                 default=1.0,
                 low=0.5,
                 high=3.0,

@@ -2,10 +2,10 @@
 
     R = S * T
 
-S, the strokes: every pixel's gradient is given to the one of eight directions along which its
-neighbours have most gradient, and drawn out along that direction. T, the shading: the photo's greys
-are moved to where artists put theirs, and drawn with a pencil's texture H as T = H^beta, beta being
-how many times the pencil goes over the paper.
+S are the strokes: each pixel's gradient is assigned to the one of eight directions in which the sum
+of the gradients along a line is largest, and is spread along that line. T is the shading: the
+photo's histogram is matched to that of drawings, and the result is rendered with a pencil texture H
+as T = H^beta, where beta is the number of times that the pencil passes over the paper.
 """
 
 import functools
@@ -22,17 +22,18 @@ from burnish.operators.threads import thread_count
 from burnish.operators.wls_solver import solve
 
 DIRECTIONS = 8
-# Directions this close are equal, and the first is taken: rounding must not choose.
+# Responses that are relatively closer than this are ties, won by the first direction; otherwise
+# rounding would decide.
 TIE_TOLERANCE = 1e-5
-# A picture whose strongest contour is fainter than this is left blank rather than stretched.
+# Contours are normalised by the strongest one, but by no less than this, so that noise stays faint.
 MIN_CONTOUR = 0.02
-# The three layers of tone, on a scale of 255 (the paper's table of learned parameters).
+# The parameters of the three tonal layers, on a scale of 255 (the paper's learned values).
 SIGMA_B = 9.0
 U_A, U_B = 105.0, 225.0
 MU_D, SIGMA_D = 90.0, 11.0
-# What the photo is blurred by before its tones are moved.
+# Standard deviation, in px, of the blur before the histogram is matched.
 TONE_BLUR_SIGMA = 2.0
-# The texture is a square tile of so many pixels, wrapped around, of this mean and deviation.
+# Side in px, mean and standard deviation of the periodic texture.
 TILE_SIZE = 1024
 TEXTURE_MEAN = 0.7
 TEXTURE_DEVIATION = 0.1
@@ -54,14 +55,17 @@ def pencil_drawing(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; strokes are computed in its own precision
-    length : of a stroke, 1 to 100 px; the paper takes 1/30 of the picture's side. A larger value
-        draws straighter, more sweeping contours
-    width : of a stroke, at half its darkness, 1.5 to 8 px
-    gamma_s : the strokes' darkness, 0 to 4: an exponent, 0 leaves them out
-    omega_1, omega_2, omega_3 : shares of bright paper, of mid-tones and of deep shade, not all 0;
-        76 : 22 : 2 is light, 52 : 37 : 11 medium, 42 : 29 : 29 dark
+    length : length of a stroke, 1 to 100 px; a larger value draws straighter, more sweeping
+        contours. The paper uses 1/30 of the image's side
+    width : width of a stroke at half its darkness, 1.5 to 8 px; a larger value draws broader
+        contours
+    gamma_s : exponent of the strokes, 0 to 4; a larger value draws darker contours, and 0 none
+    omega_1, omega_2, omega_3 : weights of bright paper, mid-tones and deep shade, not all 0; a
+        larger value gives its tones more of the paper. 76 : 22 : 2 is light, 52 : 37 : 11 medium,
+        42 : 29 : 29 dark
     theta : smoothness of beta, 0.01 to 10; a larger value draws softer outlines of shade
-    texture : contrast of the pencil's texture, 0 (even shade) to 2
+    texture : contrast of the pencil's texture, 0 to 2; a larger value shows more of the pencil's
+        marks, and 0 gives even shade
 
     Returns
     -------
@@ -69,20 +73,20 @@ def pencil_drawing(
 
     Notes
     -----
-    The strokes' darkness is relative to the strongest contour of the picture, and the tones to its
-    histogram, so a part of a photo is drawn differently from the whole.
+    The darkness of the strokes is relative to the strongest contour of the photo, and the tones
+    depend on its histogram. A part of a photo is therefore drawn differently from the whole.
 
-    Differences from the paper: its formula for the classes has argmin where argmax is meant; its
-    Gaussian layer is normalised by sqrt(2 pi sigma_d), here by sqrt(2 pi) sigma_d, so that the
-    omegas are the layers' true shares; the strokes have soft edges; contours fainter than 2 % of
-    the grey scale are not stretched to black. The texture is not a scan but made here from noise:
-    straight marks within 25 degrees of a diagonal over the tooth of the paper. It is the same in
-    every picture, counted in pixels from the top left, and repeats every 1024; its mean is 0.7 and
-    its deviation 0.1 * texture.
+    Differences from the paper: its formula for the directions has argmin, where argmax is meant.
+    Its Gaussian layer is normalised by sqrt(2 pi sigma_d), here by sqrt(2 pi) sigma_d, so that the
+    omegas are the layers' fractions. The strokes have soft edges. Contours fainter than 2 % of the
+    grey scale are not stretched to black. The texture is not scanned but generated from noise, as
+    straight marks within 25 degrees of a diagonal over the grain of the paper. It starts at the top
+    left of every image and repeats every 1024 px, with mean 0.7 and standard deviation
+    0.1 * texture.
 
-    Borders: a line that leaves the picture meets its mirror image. The networks published by others
-    for this operator have a dark rim, from a blur that takes what lies outside as black; there is
-    none here.
+    At the border the image is mirrored, with the edge pixel repeated in the strokes and not in the
+    blur of the tones. Published networks for this operator have a dark rim, from a blur with black
+    outside of the image; there is none here.
 
     References
     ----------
@@ -135,7 +139,7 @@ def stroke_map(
 
 
 def gradient_magnitude(I: NDArray[np.floating]) -> NDArray[np.floating]:  # noqa: E741
-    """Return the length of the forward differences; the last row and column repeat those before."""
+    """Return the length of the forward differences; the last row and column repeat the previous."""
     right, down = np.zeros_like(I), np.zeros_like(I)
     right[:, :-1] = I[:, 1:] - I[:, :-1]
     down[:-1] = I[1:] - I[:-1]
@@ -146,10 +150,11 @@ def gradient_magnitude(I: NDArray[np.floating]) -> NDArray[np.floating]:  # noqa
 
 
 def stroke_kernel(length: float, width: float, direction: float) -> NDArray[np.float64]:
-    """Return a straight stroke through the middle of a square, of sum 1; `direction` from x to y.
+    """Return a square kernel of sum 1 with a straight line through its centre.
 
-    Its darkness falls with cos^2 across and is half at width / 2. A sharp line would be thinner
-    along the axes than between them, and noise would then be drawn as a grid.
+    The angle `direction`, in radians, is measured from x to y. The profile across the line is
+    cos^2, half of its maximum at width / 2. A line with sharp edges would be thinner along the axes
+    than along diagonals, so that noise would be drawn as a grid.
     """
     half = max(length - 1, 0) / 2
     reach = math.ceil(half + width)
@@ -163,8 +168,8 @@ def stroke_kernel(length: float, width: float, direction: float) -> NDArray[np.f
 
 
 def _convolve(image: NDArray[np.floating], kernel: NDArray[np.float64]) -> NDArray[np.floating]:
-    # A correlation, and a convolution too: a line through the middle is its own mirror image. The
-    # border is mirrored with its pixels, or two directions would tie on it.
+    # filter2D correlates, which equals a convolution because the kernel is symmetric. The edge
+    # pixel is repeated, since two directions would tie at the border otherwise.
     convolved = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT)
     return np.asarray(convolved, dtype=image.dtype)
 
@@ -175,11 +180,11 @@ def tone_map(
     omega_2: float,
     omega_3: float,
 ) -> NDArray[np.float64]:
-    """Return J, (H, W) in [0, 1]: the photo with the histogram of a drawing."""
-    # The blur also parts the pixels that the 256 levels of a photo have put together.
+    """Return J, (H, W) in [0, 1]: the photo, matched to the histogram of drawings."""
+    # The blur also separates the pixels that share one of a photo's 256 levels.
     smooth = cv2.GaussianBlur(I, (0, 0), TONE_BLUR_SIGMA, borderType=cv2.BORDER_REFLECT_101)
     _, level, count = np.unique(smooth, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - count / 2) / I.size  # equal pixels share their middle rank
+    rank = (np.cumsum(count) - count / 2) / I.size  # equal pixels share their mean rank
     tones = np.linspace(0, 1, 4096)
     J = np.interp(rank, tone_distribution(tones, omega_1, omega_2, omega_3), tones)
     matched: NDArray[np.float64] = J[level].reshape(I.shape)
@@ -189,20 +194,20 @@ def tone_map(
 def tone_distribution(
     v: NDArray[np.float64], omega_1: float, omega_2: float, omega_3: float
 ) -> NDArray[np.float64]:
-    """Return the share of a drawing that is darker than v, v from 0 to 1."""
+    """Return the cumulative histogram of drawings at the values v, 0 to 1."""
     v = 255 * v
     bright = np.exp((v - 255) / SIGMA_B)
     mild = np.clip((v - U_A) / (U_B - U_A), 0, 1)
     dark = ndtr((v - MU_D) / SIGMA_D)
     cumulative: NDArray[np.float64] = omega_1 * bright + omega_2 * mild + omega_3 * dark
-    # The layers' tails beyond 0 and 255 are cut off: that is the paper's Z.
+    # Cut off the layers' tails outside 0 to 255 and normalise, the paper's Z.
     cumulative -= cumulative[0]
     cumulative /= cumulative[-1]
     return cumulative
 
 
 def pencil_texture(height: int, width: int, contrast: float = 1.0) -> NDArray[np.float64]:
-    """Return H, (height, width) in (0, 1), mean 0.7 and deviation 0.1 * contrast."""
+    """Return H, (height, width) in (0, 1), of mean 0.7 and standard deviation 0.1 * contrast."""
     y, x = np.arange(height) % TILE_SIZE, np.arange(width) % TILE_SIZE
     relief = _texture_tile()[y[:, None], x]
     return np.clip(TEXTURE_MEAN - TEXTURE_DEVIATION * contrast * relief, 0.05, 0.95)
@@ -210,15 +215,15 @@ def pencil_texture(height: int, width: int, contrast: float = 1.0) -> NDArray[np
 
 @functools.cache
 def _texture_tile() -> NDArray[np.float64]:
-    """Make a tile of graphite of mean 0 and deviation 1, more is darker; opposite sides fit."""
-    # The legacy generator, since its stream is frozen for ever.
+    """Generate a periodic tile of marks, mean 0 and standard deviation 1; dark is large."""
+    # NumPy guarantees the stream of the legacy generator forever.
     random = np.random.RandomState(2012)
     y, x = scipy.fft.fftfreq(TILE_SIZE)[:, None], scipy.fft.rfftfreq(TILE_SIZE)
     strokes = np.zeros((TILE_SIZE, TILE_SIZE // 2 + 1), np.complex128)
     for direction in np.deg2rad(np.linspace(110, 160, 16)):
         along = x * math.cos(direction) + y * math.sin(direction)
         across = y * math.cos(direction) - x * math.sin(direction)
-        # 40 px long with ends that fade over 4, half a pixel wide.
+        # 40 px long with ends that fade over 4 px, and half a pixel wide.
         stroke = (
             np.sinc(40 * along) * _gaussian_spectrum(4 * along) * _gaussian_spectrum(0.55 * across)
         )
@@ -228,14 +233,14 @@ def _texture_tile() -> NDArray[np.float64]:
         strokes += _fourier(starts) * stroke
     tooth = _fourier(random.standard_normal((TILE_SIZE, TILE_SIZE)))
     tooth *= _gaussian_spectrum(0.8 * np.hypot(x, y)) * (1 - _gaussian_spectrum(3 * np.hypot(x, y)))
-    # Nothing is left that is coarse enough for the eye to find again a tile further on.
+    # Remove coarse structure, which would make the repetition of the tile visible.
     strokes *= 1 - _gaussian_spectrum(12 * np.hypot(x, y))
     relief = _standardised_plane(strokes) + 0.6 * _standardised_plane(tooth)
     return _standardise(np.clip(relief / relief.std(), -2, 3))
 
 
 def _gaussian_spectrum(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the spectrum of a Gaussian of deviation 1."""
+    """Return the spectrum of a Gaussian of standard deviation 1."""
     spectrum: NDArray[np.float64] = np.exp(-2 * (np.pi * frequency) ** 2)
     return spectrum
 
@@ -246,7 +251,7 @@ def _fourier(plane: NDArray[np.float64]) -> NDArray[np.complex128]:
 
 
 def _standardised_plane(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return the plane of a spectrum, of mean 0 and deviation 1."""
+    """Return the inverse transform, scaled to mean 0 and standard deviation 1."""
     return _standardise(
         scipy.fft.irfft2(spectrum, s=(TILE_SIZE, TILE_SIZE), workers=thread_count())
     )
@@ -261,7 +266,7 @@ def _standardise(plane: NDArray[np.float64]) -> NDArray[np.float64]:
 def pencil_shading(
     J: NDArray[np.float64], H: NDArray[np.float64], theta: float
 ) -> NDArray[np.float64]:
-    """Return T = H^beta, where beta has least |beta ln H - ln J|^2 + theta |grad beta|^2."""
+    """Return T = H^beta, where beta minimises |beta ln H - ln J|^2 + theta |grad beta|^2."""
     log_H = np.log(H)
     log_J = np.log(np.maximum(J, 1 / 255))
     spring = np.full(J.shape, theta)

@@ -1,8 +1,9 @@
 """Photographic style transfer by local Laplacian filters (Aubry et al. 2014).
 
-A photo is given the tones and the texture of another: first its histogram, then by turns the
-histogram of its gradients and its histogram again. Gradients are transferred by a local Laplacian
-filter whose remapping function is the transfer function, so that detail of every size takes part.
+A photo gets the tones and the texture of a reference photo. First its histogram is matched to the
+reference's, then alternately the histogram of its gradients and its histogram again. Gradients are
+matched by a local Laplacian filter that remaps with the transfer function, so that it acts on
+detail of every size.
 """
 
 import cv2
@@ -13,7 +14,7 @@ from burnish.operators.local_laplacian import local_laplacian_filter, remap_curv
 from burnish.operators.luminance import luminance
 from burnish.operators.pyramid import Plane
 
-# Values are ranked in steps of 16 bits, which ignores rounding, gradients in those of 10.
+# Values are ranked in steps of 16 bits, which ignores rounding, and gradients in steps of 10 bits.
 VALUE_LEVELS = 2**16
 GRADIENT_LEVELS = 2**10
 
@@ -30,35 +31,34 @@ def photographic_style(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    reference : ndarray of shape (h, w, 3), floating, in [0, 1], of any size: the photo whose look
-        is wanted
-    iterations : 1 to 10; how often gradients and histogram are matched; more bring the texture
-        nearer to the reference's
-    gain : 1 to 8; how much an iteration may strengthen a difference at most; less keeps what is
-        smooth free of noise
-    references : N of `burnish.operators.local_laplacian`, at least 2
+    reference : ndarray of shape (h, w, 3), floating, in [0, 1]: the photo whose style is imitated
+    iterations : number of times that gradients and histogram are matched, 1 to 10; a larger value
+        brings the texture closer to the reference's and takes longer
+    gain : the largest factor on a difference in one iteration, 1 to 8; a larger value strengthens
+        faint texture more, and noise with it
+    references : N of `burnish.operators.local_laplacian`, at least 2; a larger value is slower and
+        more accurate
 
     Returns
     -------
-    ndarray of shape (H, W, 3), three times the same grey, within the range of the reference
+    ndarray of shape (H, W, 3), three equal channels, within the range of the reference
 
     Notes
     -----
-    The transfer function takes a gradient magnitude of the photo to the one of equal rank in the
-    reference: t = F_reference^-1(F_photo(x)), with slope 1 beyond the photo's largest, where ranks
-    say nothing. The filter remaps i about g to g + sign(i - g) t(|i - g|). Gradients are forward
-    differences per pixel; a reference with more pixels than the photo is reduced to as many, so
-    that both are looked at alike.
+    The transfer function maps a gradient magnitude of the photo to the one of equal rank in the
+    reference, t(x) = F_reference^-1(F_photo(x)). Beyond the photo's largest gradient, where there
+    are no ranks, its slope is 1. The filter remaps i about g to g + sign(i - g) t(|i - g|).
+    Gradients are forward differences per pixel, so a reference with more pixels than the photo is
+    reduced to as many.
 
-    Differences from the paper: t is held to gain * x, which the paper does not bound. Without it
-    the noise and JPEG blocks of what is smooth are strengthened without limit; photos full of
-    texture hardly change. Histograms are matched by rank, ties at the middle of their ranks, and
-    not by bins between minimum and maximum, so that no single pixel moves the rest. The authors'
-    program adds the filtered pyramid to the photo's own and divides by 255 twice; here the paper is
-    followed.
+    Differences from the paper: t is bounded by gain * x. Without the bound, noise and JPEG blocks
+    of smooth areas are strengthened without limit; photos full of texture hardly change. Histograms
+    are matched by rank, with equal values at their mean rank, and not by bins between minimum and
+    maximum, so that a single pixel does not change the others. The authors' program adds the
+    filtered pyramid to the photo's own and divides by 255 twice; this module follows the paper.
 
-    Matching a histogram stretches a smooth sky as far as the reference's tones ask: take photos
-    that were not compressed much.
+    Matching a histogram can stretch a smooth sky strongly, which shows compression artefacts. Use
+    photos with little compression.
 
     References
     ----------
@@ -80,14 +80,13 @@ def photographic_style(
     O = _match_histogram(I, M_values)  # noqa: E741
     for _ in range(iterations):
         t = _transfer_function(_gradient_magnitude(O), M_gradients, gain)
-        O = _match_histogram(
-            local_laplacian_filter(O, remap_curve(t, sigma=1.0), references), M_values
-        )
+        filtered = local_laplacian_filter(O, remap_curve(t, sigma=1.0), references)
+        O = _match_histogram(filtered, M_values)  # noqa: E741
     return np.repeat(O[..., None], 3, axis=2)
 
 
 def _shrink(photo: NDArray[np.floating], max_pixels: int) -> NDArray[np.floating]:
-    """Shrink a photo that has more pixels than these."""
+    """Reduce a photo to about `max_pixels` if it has more."""
     height, width = photo.shape[:2]
     scale = (max_pixels / (height * width)) ** 0.5
     if scale >= 1:
@@ -97,14 +96,14 @@ def _shrink(photo: NDArray[np.floating], max_pixels: int) -> NDArray[np.floating
 
 
 def _gradient_magnitude(I: Plane) -> Plane:  # noqa: E741
-    """Return the magnitude of forward differences, 0 across the last row and column."""
+    """Return the magnitude of forward differences, which are 0 across the border."""
     x, y = np.diff(I, axis=1, append=I[:, -1:]), np.diff(I, axis=0, append=I[-1:])
     magnitude: Plane = np.hypot(x, y)
     return magnitude
 
 
 def _match_histogram(I: Plane, values: NDArray[np.floating]) -> Plane:  # noqa: E741
-    """Give each pixel the value that has its rank among the sorted `values`."""
+    """Replace each value by the one of equal rank among the sorted `values`."""
     level = np.rint((I - I.min()) * VALUE_LEVELS).astype(np.int32)
     count = np.bincount(level.ravel())
     rank = (np.cumsum(count) - count / 2) / I.size
@@ -115,7 +114,7 @@ def _match_histogram(I: Plane, values: NDArray[np.floating]) -> Plane:  # noqa: 
 def _transfer_function(
     gradient: Plane, target: NDArray[np.floating], gain: float
 ) -> NDArray[np.floating]:
-    """Return t at even steps on [0, 1]."""
+    """Return t at evenly spaced points of [0, 1]."""
     x = np.arange(GRADIENT_LEVELS + 1) / GRADIENT_LEVELS
     step = np.ceil(np.minimum(gradient, 1) * GRADIENT_LEVELS).astype(np.int32)
     rank = np.cumsum(np.bincount(step.ravel(), minlength=GRADIENT_LEVELS + 1)) / gradient.size
@@ -125,7 +124,7 @@ def _transfer_function(
 
 
 def _quantile(values: NDArray[np.floating], rank: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Interpolate between sorted values, each at the middle of its share of the ranks."""
+    """Return the values at the given ranks, 0 to 1, interpolated between sorted `values`."""
     centres = (np.arange(values.size) + 0.5) / values.size
     result: NDArray[np.float64] = np.interp(rank, centres, values)
     return result

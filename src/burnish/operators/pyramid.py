@@ -1,8 +1,8 @@
 """The Laplacian pyramid as a compact image code (Burt, Adelson 1983).
 
-A Gaussian pyramid holds a plane again and again at half the size; a Laplacian pyramid holds what
-each of these has and the next, enlarged, has not, and adds up to the plane again. Both halving and
-enlarging take the paper's generating kernel .05 .25 .4 .25 .05 along each axis.
+A Gaussian pyramid contains a plane at full size, half size, and so on. A Laplacian pyramid contains
+the difference of each level and the next one, expanded, and sums up to the plane. Reducing and
+expanding use the paper's generating kernel .05 .25 .4 .25 .05 along each axis.
 """
 
 from functools import lru_cache
@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-# The plane of numbers, and for an axis which inputs each output takes with what weight.
+# A plane of floats, and for one axis the input indices and the weights of each output.
 Plane = NDArray[np.floating]
 Taps = tuple[NDArray[np.int64], NDArray[np.floating]]
 
@@ -20,7 +20,7 @@ KERNEL = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 
 def gaussian_pyramid(plane: Plane) -> list[Plane]:
-    """Halve a plane until no side is above 2 pixels.
+    """Reduce a plane repeatedly, until no side is above 2 pixels.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ def gaussian_pyramid(plane: Plane) -> list[Plane]:
 
     Returns
     -------
-    list of ndarray, the plane itself first; a side of n pixels becomes (n + 1) // 2, and one of 1
-    or 2 stays
+    list of ndarray, the plane itself first; a side of n pixels becomes (n + 1) // 2, and a side of
+    1 or 2 stays
 
     Notes
     -----
-    At a border the weights that lie outside are left out and the rest scaled to sum 1 (the paper
-    extrapolates instead), so a constant stays constant and nothing from outside is made up.
-    The even pixels are kept: flips commute only where all sides are odd, as 2**k + 1.
+    At the border, weights outside of the plane are dropped and the others are scaled to sum 1, so
+    that a constant stays constant; the paper extrapolates instead. The even pixels are kept, so
+    that flips commute with the pyramid only if all sides are of the form 2**k + 1.
 
     References
     ----------
@@ -54,7 +54,7 @@ def gaussian_pyramid(plane: Plane) -> list[Plane]:
 
 
 def laplacian_pyramid(plane: Plane) -> list[Plane]:
-    """Split a plane into bands of detail, the finest first, and what remains.
+    """Split a plane into bands of detail, the finest first, and the coarsest Gaussian level.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def laplacian_pyramid(plane: Plane) -> list[Plane]:
 
 
 def collapse(bands: list[Plane]) -> Plane:
-    """Add a Laplacian pyramid up to the plane that it came from."""
+    """Return the plane that a Laplacian pyramid was made from."""
     plane = bands[-1]
     for band in reversed(bands[:-1]):
         plane = band + expand(plane, band.shape)
@@ -91,7 +91,7 @@ def reduce(plane: Plane) -> Plane:
 
 
 def expand(plane: Plane, shape: tuple[int, ...]) -> Plane:
-    """Enlarge a plane to `shape`, the one it was reduced from."""
+    """Expand a plane to `shape`, the shape that it was reduced from."""
     rows, columns = (expand_taps(side, plane.dtype) for side in shape)
     result: Plane = _resample(plane, *rows, *columns)
     return result
@@ -111,7 +111,7 @@ def expand_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
     """Return the taps that expand to a side: indices and weights, both of shape (side, 3)."""
     if side <= 2:
         return _identity_taps(side, dtype)
-    # Between the coarse pixels lie zeros, so that a fine pixel sees every other tap.
+    # Zeros lie between the coarse pixels, so that a fine pixel uses every other tap.
     here = np.arange(side)[:, None]
     index = here // 2 + np.arange(-1, 2)
     tap = 2 * index - here + 2
@@ -129,7 +129,7 @@ def _normalise_taps(
     size: int,
     dtype: np.dtype[np.floating],
 ) -> Taps:
-    """Leave out what lies outside, and scale the rest to sum 1."""
+    """Drop indices outside of the plane and scale the other weights to sum 1."""
     inside = np.where((index >= 0) & (index < size), weight, 0)
     return index.clip(0, size - 1), (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)
 

@@ -1,4 +1,4 @@
-"""The operators burnish knows; CLI, API, cards and docs derive from them."""
+"""The built-in operators by name; the command line, API, cards and docs derive from them."""
 
 from burnish.operators.extra import EXTRA_OPERATORS
 from burnish.operators.operator import Operator

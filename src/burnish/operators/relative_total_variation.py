@@ -1,13 +1,13 @@
 """Structure extraction from texture via relative total variation (Xu, Yan, Xia, Jia 2012).
 
-Texture goes up and down within a small window, so its differences cancel when they are summed with
-their signs; those of a structure do not. The penalty divides the one sum by the other:
+Within a small window, the differences of a texture have both signs and cancel in a sum; those of a
+structure do not. The penalty divides the sum of absolute differences by that of signed ones:
 
     min_S  sum_p (S_p - I_p)^2 + lambda * (Dx / (Lx + eps) + Dy / (Ly + eps))
 
-with D the windowed sum of |differences| and L the absolute value of the windowed sum of
-differences. Around a given S that is a quadratic, with weights u w that are large where S is
-texture; it is solved four times, each time with the weights of the last S.
+where D is the windowed sum of |differences| and L the absolute value of the windowed sum of
+differences. For fixed weights u w, which are large where S is texture, this is a quadratic problem.
+It is solved four times, each time with the weights of the previous S.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ from scipy.ndimage import gaussian_filter1d
 from burnish.operators.wls_solver import solve
 
 ITERATIONS = 4
-# Keeps the windowed sums of differences away from 0.
+# Lower bound of the windowed sums of differences, which are divided by.
 EPS_WINDOW = 1e-3
-# The window halves with each iteration, down to this.
+# The window is halved with each iteration, down to this standard deviation in px.
 SIGMA_MIN = 0.5
 # Relative residual of the linear systems.
 TOLERANCE = 1e-4
@@ -28,14 +28,14 @@ TOLERANCE = 1e-4
 def relative_total_variation(
     rgb: NDArray[np.float32], lambda_: float = 0.01, sigma: float = 3.0, sharpness: float = 0.02
 ) -> NDArray[np.float64]:
-    """Remove texture and keep the structure that it covers.
+    """Remove texture and keep the structure under it.
 
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in double precision
     lambda_ : weight of the penalty, 0.001 to 0.1; a larger value smooths more
-    sigma : of the window in the first iteration, 0.5 to 8 px; a larger value removes coarser
-        texture
+    sigma : standard deviation of the window in the first iteration, 0.5 to 8 px; a larger value
+        removes coarser texture
     sharpness : the paper's eps_s, 0.001 to 0.1; a larger value leaves softer edges
 
     Returns
@@ -44,15 +44,15 @@ def relative_total_variation(
 
     Notes
     -----
-    Differences reach to the right and below, none across the border; the window, a Gaussian cut
-    off at 2.5 sigma, sees zeros there. The linear systems are solved to a relative residual of
-    1e-4: with a loose one the picture is another, as the weights follow from the last solution.
+    Differences are forward differences, 0 across the border. The window is a Gaussian cut off at
+    2.5 sigma, with zeros outside of the image. The linear systems are solved to a relative residual
+    of 1e-4. A looser tolerance gives another image, because the weights depend on the previous
+    solution.
 
-    The weights are those of the authors' own program, which differ from the paper's formulas and
-    are what others have compared with: u is 1 / |windowed difference| at the pixel itself, without
-    the paper's second window over it; w divides by the length of the gradient and not by one
-    difference; their product is halved; all are means over the channels; max(., eps) stands for
-    . + eps.
+    Differences from the paper: the weights are those of the authors' program, which others have
+    compared with. u is 1 / |windowed difference| at the pixel itself, without the paper's second
+    window; w divides by the length of the gradient and not by one difference; their product is
+    halved; all are means over the channels; max(., eps) replaces . + eps.
 
     References
     ----------
@@ -61,7 +61,7 @@ def relative_total_variation(
 
     Examples
     --------
-    A checkerboard goes, the step under it stays:
+    A checkerboard is removed, and the step under it is kept:
 
     >>> board = np.indices((16, 16)).sum(axis=0) % 2 * 0.2
     >>> board[:, 8:] += 0.6
@@ -82,7 +82,7 @@ def relative_total_variation(
 def _weights(
     S: NDArray[np.float64], sigma: float, sharpness: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return u w of both directions, halved; see Notes."""
+    """Return u w / 2 of both directions; see the Notes."""
     smooth = gaussian_filter1d(S, sigma, axis=1, mode="constant", truncate=2.5)
     smooth = gaussian_filter1d(smooth, sigma, axis=2, mode="constant", truncate=2.5)
     d_x, d_y = _gradient(S)
@@ -94,7 +94,7 @@ def _weights(
 
 
 def _gradient(S: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Forward differences along x and y, 0 beyond the border."""
+    """Return the forward differences along x and y, 0 across the border."""
     d_x, d_y = np.zeros_like(S), np.zeros_like(S)
     np.subtract(S[:, :, 1:], S[:, :, :-1], out=d_x[:, :, :-1])
     np.subtract(S[:, 1:], S[:, :-1], out=d_y[:, :-1])

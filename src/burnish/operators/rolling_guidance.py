@@ -1,8 +1,8 @@
 """Rolling guidance filter (Zhang, Shen, Xu, Jia 2014).
 
-A Gaussian blur removes everything small. Joint bilateral filters of the photo, each guided by the
-result of the one before, then bring the large edges back to full sharpness and not what was removed
-(paper, algorithm 1):
+A Gaussian blur removes everything small. Repeated joint bilateral filters of the photo, each guided
+by the previous output, then restore the large edges but not the removed detail (paper, algorithm
+1):
 
     J^0 = constant,    J^t = joint bilateral filter of I guided by J^(t-1)
 """
@@ -25,11 +25,12 @@ def rolling_guidance(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in single precision
-    sigma_space : standard deviation of the Gaussian in place, 1 to 10 px: what is smaller goes;
-        time grows with its square
+    sigma_space : standard deviation of the spatial Gaussian, 1 to 10 px; a larger value removes
+        larger detail. The time grows with its square
     sigma_range : standard deviation of the Gaussian in colour, 0.01 to 0.3 of the full range; a
-        smaller value restores edges more sharply and more slowly
-    iterations : 1 to 8, the blur being the first
+        larger value leaves edges softer. Smaller values need more iterations
+    iterations : number of filters including the blur, 1 to 8; a larger value restores edges more
+        fully
 
     Returns
     -------
@@ -37,13 +38,13 @@ def rolling_guidance(
 
     Notes
     -----
-    Differences from the paper: colour is compared by the mean absolute difference of R, G and B,
-    as OpenCV's joint bilateral filter does (it sums the three, hence the factor 3 below), not by
-    Euclidean distance. The Gaussians end at 3 sigma_space: the first at a square, the later ones
-    at a disc. At the border the photo is mirrored, without repeating the edge pixel.
+    Differences from the paper: colours are compared by the mean absolute difference of R, G and B,
+    as in OpenCV, and not by Euclidean distance. (OpenCV sums the three, hence the factor 3 in the
+    code.) The Gaussians are cut off at 3 sigma_space, the first at a square and the others at a
+    disc. At the border the photo is mirrored, without repeating the edge pixel.
 
-    ``cv2.ximgproc.rollingGuidanceFilter`` is another filter: it starts from the photo itself
-    in place of a constant, so that strong small detail is never removed.
+    ``cv2.ximgproc.rollingGuidanceFilter`` is another filter: it starts from the photo instead of a
+    constant, and therefore keeps small detail of high contrast.
 
     References
     ----------
@@ -52,7 +53,7 @@ def rolling_guidance(
 
     Examples
     --------
-    A thin line goes, and an edge of no more contrast stays as sharp as it was:
+    A thin line is removed, and an edge of the same contrast stays sharp:
 
     >>> photo = np.zeros((9, 48, 3), np.float32)
     >>> photo[:, 10] = 0.3

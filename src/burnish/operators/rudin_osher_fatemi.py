@@ -1,13 +1,13 @@
 """Total variation smoothing (Rudin, Osher, Fatemi 1992).
 
-The picture u that stays near the photo f and has little total variation, which is the sum of the
-lengths of its gradients:
+The output u is close to the photo f and has a small total variation, the sum of the lengths of its
+gradients:
 
     min_u  TV(u)  +  lambda / 2 * sum (u - f)^2
 
-The energy is strictly convex, so it has one minimiser, and that is what the operator is; how it is
-found changes nothing. It is found by the primal-dual method that Chambolle and Pock accelerate for
-such energies (their Algorithm 2), which also says how far away it still is.
+The energy is strictly convex and has a unique minimiser, which defines the operator whatever the
+solver. It is computed by Chambolle and Pock's accelerated primal-dual method (their Algorithm 2),
+which also bounds the distance to the minimiser.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from burnish.errors import OperatorError
 from burnish.operators.total_variation import PrimalDual, StepSizes
 
-# The result is no further from the minimiser than this, as the root of the mean square over pixels
-# and channels. Rounding to 8 bits moves a picture by 0.0011.
+# The largest root-mean-square distance from the minimiser. Rounding to 8 bits changes an image by
+# 0.0011.
 TOLERANCE = 1e-3
-# Iterations from one look at the gap to the next.
+# Iterations between two computations of the gap.
 GAP_INTERVAL = 16
 MAX_ITERATIONS = 10_000
 
@@ -40,24 +40,24 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
 
     Raises
     ------
-    OperatorError : not there after 10 000 iterations, which takes a lambda below 2 and, down to 1,
-        a picture of noise or of black and white areas
+    OperatorError : the tolerance is not reached within 10 000 iterations, which happens only for a
+        lambda below 2, and down to 1 only for noise or for black and white areas
 
     Notes
     -----
-    The result lies within 0.001 of the exact minimiser, as the root of the mean square
-    over pixels and channels. That much is certain: the energy is lambda-strongly convex, so a gap
-    G between the energy of u and that of a dual picture leaves lambda / 2 |u - minimiser|^2 <= G,
-    and G is computed. On photos the distance is about a third of the bound.
+    The root-mean-square distance of the output from the exact minimiser is at most 0.001. The bound
+    is strict: the energy is lambda-strongly convex, so a gap G between the energies of u and of a
+    dual variable implies lambda / 2 |u - minimiser|^2 <= G, and G is computed. On photos the
+    distance is about a third of the bound.
 
-    The paper smooths grey pictures, by gradient descent in time, with lambda found from the
-    variance of the noise. Here lambda is given; the gradient of a colour picture takes the
-    differences of all channels together ("vectorial" total variation), so an edge stays in one
-    place in all of them. For three equal channels, that is smoothing one with sqrt(3) lambda.
-    Differences reach forward, and are 0 across the border (Neumann).
+    The paper smooths grey images by gradient descent, with lambda derived from the variance of the
+    noise. Here lambda is a parameter, and the gradient of a colour image combines the differences
+    of all channels ("vectorial" total variation), so that an edge is at the same place in all of
+    them. For three equal channels this equals smoothing one with sqrt(3) lambda. Differences are
+    forward differences, 0 across the border (Neumann).
 
-    Contrast is lost, not only noise: an area A with perimeter P moves towards its surroundings by
-    about P / (lambda A).
+    Contrast is reduced as well as noise: an area A with perimeter P moves towards its surroundings
+    by about P / (lambda A).
 
     References
     ----------
@@ -86,16 +86,15 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
             return solver.solution()
     raise OperatorError(
         "total variation",
-        expected=f"a solution within {MAX_ITERATIONS} iterations",
-        got="none",
-        remedy="choose a larger lambda",
+        f"not converged after {MAX_ITERATIONS} iterations",
+        "choose a larger lambda",
     )
 
 
 def _steps(lambda_: float) -> Iterator[StepSizes]:
-    """Algorithm 2: the more is known of u, the shorter its steps and the longer those of p."""
-    # tau * sigma is at most 1 / |grad|^2, and |grad|^2 is below 8. The first tau hardly
-    # matters. gamma may be as large as lambda; the authors' 0.7 lambda is faster here too.
+    """Yield the step sizes of Algorithm 2, decreasing for u and increasing for p."""
+    # tau * sigma must be at most 1 / |grad|^2, and |grad|^2 is below 8. The first tau hardly
+    # matters. gamma may be up to lambda; the authors' 0.7 lambda is faster here too.
     tau = 2.5 / lambda_
     sigma = 1 / (8 * tau)
     gamma = 0.7 * lambda_

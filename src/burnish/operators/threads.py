@@ -1,4 +1,4 @@
-"""How many threads an operator may use."""
+"""The number of threads that an operator may use."""
 
 import os
 import sys
@@ -7,13 +7,13 @@ from burnish.errors import UsageError
 
 
 def thread_count() -> int:
-    """Return how many: all cores, or what BURNISH_THREADS says.
+    """Return the number of threads: BURNISH_THREADS if it is set, else the number of cores.
 
-    The pairs of a training are made by one process a core, each with BURNISH_THREADS=1.
+    Training computes its pairs in one process a core, each with BURNISH_THREADS=1.
 
     Raises
     ------
-    UsageError : BURNISH_THREADS is no number above 0
+    UsageError : BURNISH_THREADS is not a whole number above 0
     """
     value = os.environ.get("BURNISH_THREADS")
     if value is None:
@@ -21,22 +21,22 @@ def thread_count() -> int:
     if not value.isdecimal() or int(value) < 1:
         raise UsageError(
             "BURNISH_THREADS",
-            expected="a number above 0",
+            expected="a whole number above 0",
             got=repr(value),
-            remedy="mend or unset it",
+            remedy="correct or unset it",
         )
     return int(value)
 
 
 def cpu_count() -> int:
-    """How many cores this process may use, which can be fewer than the machine has."""
+    """Return the number of cores that this process may use, which can be fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def limit_library_threads() -> None:
-    """Hold the libraries that are loaded and have a setting of their own to `thread_count`."""
+    """Limit numba and OpenCV to `thread_count` threads, if they are loaded."""
     if "numba" in sys.modules:
         import numba
 

@@ -1,24 +1,24 @@
-"""Minimise TV(u) + lambda D(u, f) over pictures u near a photo f, by a primal-dual method.
+"""Minimise TV(u) + lambda D(u, f) over images u for a photo f, by a primal-dual method.
 
-TV(u) = sum over pixels of |grad u|, the length of all differences of all channels at once
-("vectorial" total variation: an edge in three channels at the same place costs less than three
-edges apart):
+TV(u) is the sum over pixels of |grad u|, the length of the differences of all channels together
+("vectorial" total variation: an edge at the same place in three channels costs less than edges at
+three places):
 
     |grad u| = sqrt(sum_c (u_c[y, x+1] - u_c[y, x])^2 + (u_c[y+1, x] - u_c[y, x])^2)
 
-with differences across the border 0 (Neumann). With a dual picture p, |p| <= 1 at every pixel, it
-is max_p <grad u, p>, and the two are found in turn (Chambolle and Pock 2011,
+with differences of 0 across the border (Neumann). It equals max_p <grad u, p> over dual variables p
+with |p| <= 1 at every pixel. u and p are updated alternately (Chambolle and Pock 2011,
 https://doi.org/10.1007/s10851-010-0251-1):
 
-    u_new = prox(u + tau div p)                      the step towards f that D asks for
-    p_new = project(p + sigma grad(u_new + theta (u_new - u)))      back onto |p| <= 1
+    u_new = prox(u + tau div p)                                     proximal map of D
+    p_new = project(p + sigma grad(u_new + theta (u_new - u)))      projection onto |p| <= 1
 
-From u = f and p = 0 the first step leaves u where it is, so p moves first, as in the paper.
+From u = f and p = 0 the first step does not change u, so that p is updated first, as in the paper.
 
-An iteration is little arithmetic on much memory. So several are made in one pass: the next follows
-one row behind the last, while that is still in the cache. Threads work on strips of rows; each
-strip keeps copies of its neighbours' nearest rows, as many as a pass has iterations, and renews
-them after it. The numbers are the same for any number of strips.
+An iteration is limited by memory bandwidth, so several are made in one pass over memory: each
+follows one row behind the previous one, while that row is still in the cache. Threads work on
+strips of rows. Each strip has a halo, copies of as many of its neighbours' rows as a pass has
+iterations, which is updated after each pass. The results do not depend on the number of strips.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ from numpy.typing import NDArray
 
 from burnish.operators.threads import thread_count
 
-# Iterations in one pass over memory, and rows that a strip copies from each neighbour.
+# Iterations in one pass over memory, and rows in the halo of a strip on either side.
 ITERATIONS_PER_PASS = 8
 
 DataTerm = Literal["squares", "absolute"]
 
 
 class StepSizes(NamedTuple):
-    """What one iteration does: u moves by tau, is extrapolated by theta, p moves by sigma."""
+    """The step sizes of one iteration: tau for u, sigma for p, and the extrapolation theta."""
 
     tau: float
     theta: float
@@ -45,14 +45,14 @@ class StepSizes(NamedTuple):
 
 
 class PrimalDual:
-    """A photo f, and the pair u, p that approaches the saddle point, from u = f and p = 0.
+    """Primal-dual iterations for a photo f, starting at u = f and p = 0.
 
     Parameters
     ----------
-    rgb : ndarray of shape (H, W, C), floating; computed in its own precision, single at least
-    lambda_ : weight of the data term
-    data : "squares" for D = sum (u - f)^2 / 2, "absolute" for D = sum |u - f|, each over pixels and
-        channels alike
+    rgb : ndarray f of shape (H, W, C), floating; computed in its own precision, at least single
+    lambda_ : weight of the data term D; a larger value keeps u closer to f
+    data : "squares" for D = sum (u - f)^2 / 2, "absolute" for D = sum |u - f|, both summed over
+        pixels and channels
     """
 
     def __init__(self, rgb: NDArray[np.floating], lambda_: float, data: DataTerm) -> None:
@@ -64,7 +64,7 @@ class PrimalDual:
         self.strip_rows = np.subtract(last, self.strip_starts)
         self.lambda_ = lambda_
         self.absolute = data == "absolute"
-        # Row by row, a row of every channel after another: long runs to vectorise, near in memory.
+        # The layout (strip, row, channel, column) gives long runs of memory to vectorise.
         shape = (strips, int(self.strip_rows.max()), channels, width)
         self.f = np.zeros(shape, np.result_type(rgb.dtype, np.float32))
         for s, (start, rows) in enumerate(zip(self.strip_starts, self.strip_rows, strict=True)):
@@ -73,7 +73,7 @@ class PrimalDual:
         self.p = np.zeros((*shape[:2], 2, *shape[2:]), self.f.dtype)  # along x, along y
 
     def iterate(self, steps: Sequence[StepSizes]) -> None:
-        """Make the iterations `steps`, in order."""
+        """Run one iteration for each of `steps`."""
         dtype = self.f.dtype.type
         for start in range(0, len(steps), ITERATIONS_PER_PASS):
             pass_steps = np.array(steps[start : start + ITERATIONS_PER_PASS], self.f.dtype)
@@ -89,13 +89,13 @@ class PrimalDual:
             self._exchange_halos()
 
     def gap(self) -> float:
-        """How far the energy of u may at most lie above the minimum; for data "squares".
+        """Return the primal-dual gap, which bounds the energy of u minus the minimum.
 
-        The dual energy of p is that of its own picture f + div(p) / lambda, and what u has more is
+        This applies to data "squares". The gap is
 
             sum (|grad u| - <grad u, p>) + lambda / 2 sum (u - f - div(p) / lambda)^2
 
-        with no term below 0, so rounding cannot hide it.
+        As no term is negative, rounding errors do not cancel.
         """
         sums = np.zeros(self.strip_edges[-1])
         for s, (top, bottom) in enumerate(
@@ -107,7 +107,7 @@ class PrimalDual:
         return float(sums.sum())
 
     def solution(self) -> NDArray[np.floating]:
-        """Return u, shape (H, W, C)."""
+        """Return u, (H, W, C)."""
         core_strips = [
             self.u[s, top - start : bottom - start]
             for s, (top, bottom, start) in enumerate(
@@ -118,7 +118,7 @@ class PrimalDual:
         return result
 
     def _exchange_halos(self) -> None:
-        """Give every strip its neighbours' rows as they are now."""
+        """Update the halo of every strip from its neighbours."""
         for s, edge in enumerate(self.strip_edges[1:-1]):
             above, below = edge - self.strip_starts[s], edge - self.strip_starts[s + 1]
             for field in (self.u, self.p):
@@ -130,8 +130,8 @@ class PrimalDual:
                 ]
 
 
-# A division by zero is not an exception here: testing for one would keep the loops from being
-# vectorised. Sums are not reordered, so they do not depend on how long a vector is.
+# The numpy error model omits checks for division by zero, which would prevent vectorisation. These
+# flags do not allow reordering of sums, so the results do not depend on the vector length.
 _FAST = {"error_model": "numpy", "fastmath": {"contract", "nnan", "ninf"}}
 
 
@@ -143,10 +143,10 @@ def _run_pass(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-untyp
 
 @numba.njit(cache=True)
 def _pass_strip(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-untyped-def]
-    """Let iteration k work on row r - k: it needs no more than iteration k - 1 has left behind.
+    """Run the iterations, where iteration k works on row r - k after iteration k - 1 has passed it.
 
-    A strip's first and last row are treated as borders. Where they are none, what is wrong moves
-    inwards by a row an iteration, and so stays within the copied rows.
+    The first and last row of a strip are treated as borders of the image. If they are not, the
+    error moves inwards by one row an iteration, and therefore stays within the halo.
     """
     channels, width = f.shape[1:]
     extrapolated = np.empty((len(steps), 2, channels, width), f.dtype)
@@ -166,7 +166,7 @@ def _pass_strip(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-unt
 
 @numba.njit(cache=True, **_FAST)
 def _primal_step(f, u, p, above, extrapolated, tau, theta, lambda_, absolute):  # type: ignore[no-untyped-def]
-    """Move u to prox(u + tau div p) in one row, `above` the row of p along y above it."""
+    """Update u to prox(u + tau div p) in one row; `above` is p along y in the row above."""
     one = u.dtype.type(1)
     pull = tau * lambda_
     keep = one / (one + pull)
@@ -174,7 +174,7 @@ def _primal_step(f, u, p, above, extrapolated, tau, theta, lambda_, absolute):  
     for c in range(channels):
         F, U, X, Y, A, E = f[c], u[c], p[0, c], p[1, c], above[c], extrapolated[c]
         for x in range(width):
-            # The last column of X is 0, as is the last row of Y: no difference there.
+            # The last column of X and the last row of Y are 0.
             divergence = X[x] + Y[x] - A[x]
             if x > 0:
                 divergence -= X[x - 1]
@@ -186,7 +186,7 @@ def _primal_step(f, u, p, above, extrapolated, tau, theta, lambda_, absolute):  
 
 @numba.njit(cache=True, **_FAST)
 def _dual_step(p, u, below, scale, sigma):  # type: ignore[no-untyped-def]
-    """Move p to project(p + sigma grad u) in one row, `below` the row of u below it."""
+    """Update p to project(p + sigma grad u) in one row; `below` is the next row of u."""
     one = scale.dtype.type(1)
     channels, width = u.shape
     scale[:] = 0
@@ -209,7 +209,7 @@ def _dual_step(p, u, below, scale, sigma):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, parallel=True, **_FAST)
 def _gap(f, u, p, top, bottom, lambda_, sums):  # type: ignore[no-untyped-def]
-    """Add up the terms of `PrimalDual.gap` in each row from `top` to `bottom`."""
+    """Write the sums of the terms of `PrimalDual.gap` in the rows from `top` to `bottom`."""
     zeros = np.zeros_like(f[0])
     for y in numba.prange(top, bottom):
         above = p[y - 1, 1] if y > 0 else zeros

@@ -1,4 +1,4 @@
-"""A user's own operator: a Python function, a command, or a folder of before/after pairs.
+"""Operators of the user: a Python function, a command, or a folder of before/after pairs.
 
 python:module:function        python:filters/glow.py:glow
 command:convert {input} -paint 4 {output}
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,28 +21,21 @@ from burnish.files import digest
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 
-# A command that hangs must not hold a folder of photos for ever.
+# Timeout, so that a command that hangs does not block the remaining photos forever.
 COMMAND_SECONDS = 3600
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Photos before and after an operator that cannot be run here (a person's edits, say)."""
-
-    name: str
-    pairs: tuple[tuple[Path, Path], ...]
-
-
-def find_operator(spec: str) -> Operator | Pairs:
-    """Find the operator that `spec` names.
+def find_operator(spec: str) -> Operator:
+    """Return the operator that `spec` names.
 
     Parameters
     ----------
-    spec : a name of the table, or ``python:``, ``command:`` or ``pairs:`` and what follows
+    spec : the name of a built-in operator, ``python:MODULE:FUNCTION``, ``command:TEMPLATE`` or
+        ``pairs:FOLDER``
 
     Raises
     ------
-    UsageError : no such operator, function or folder
+    UsageError : there is no such operator, function or folder
 
     Examples
     --------
@@ -60,25 +52,22 @@ def find_operator(spec: str) -> Operator | Pairs:
     close_matches = difflib.get_close_matches(spec, OPERATORS, n=1)
     raise UsageError(
         "operator",
-        expected=f"one of {', '.join(OPERATORS)}, or python:…, command:…, pairs:…",
-        got=repr(spec),
-        remedy=f"did you mean {close_matches[0]}?"
-        if close_matches
-        else "see `burnish operators list`",
+        f"there is no operator {spec!r}",
+        f"did you mean {close_matches[0]}?" if close_matches else "see `burnish operators list`",
     )
 
 
 def find_runnable_operator(spec: str) -> Operator:
-    """Like `find_operator`, for where the operator has to be run: pairs cannot be."""
+    """Return the operator that `spec` names, which must not be a folder of pairs."""
     operator = find_operator(spec)
-    if isinstance(operator, Pairs):
-        raise UsageError(
-            spec,
-            expected="an operator that can be run",
-            got="a folder of pairs",
-            remedy="learn it first: burnish train " + shlex.quote(spec),
-        )
+    if operator.pairs:
+        raise _pairs_error(spec)
     return operator
+
+
+def _pairs_error(spec: str) -> UsageError:
+    remedy = f"train a model first: burnish train {shlex.quote(spec)}"
+    return UsageError(spec, "a folder of pairs cannot be run", remedy)
 
 
 def _python_operator(address: str) -> Operator:
@@ -86,18 +75,14 @@ def _python_operator(address: str) -> Operator:
     if not colon or not module_name or not name:
         raise UsageError(
             f"python:{address}",
-            expected="python:module:function or python:file.py:function",
-            got=repr(address),
-            remedy="name the module and the function",
+            "it does not name a module and a function",
+            "write python:module:function or python:file.py:function",
         )
     module = _load_module(module_name)
     function = getattr(module, name, None)
     if not callable(function):
         raise UsageError(
-            f"python:{address}",
-            expected=f"a function {name!r} in {module_name}",
-            got="none of that name",
-            remedy="check the spelling",
+            f"python:{address}", f"{module_name} has no function {name!r}", "check the spelling"
         )
     return Operator(
         name=name.replace("_", "-"),
@@ -108,7 +93,7 @@ def _python_operator(address: str) -> Operator:
 
 
 def _load_module(source: str) -> ModuleType:
-    """Import a module by name or by the path of its file, as `python` would from its folder."""
+    """Import a module by name or by path; like `python`, put the file's folder on the path."""
     path = Path(source)
     is_file = path.suffix == ".py"
     folder = str(path.resolve().parent) if is_file else ""
@@ -121,15 +106,14 @@ def _load_module(source: str) -> ModuleType:
         if spec is None or spec.loader is None:
             raise ImportError(f"no loader for {source}")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module  # dataclasses, for one, look their module up there
+        sys.modules[path.stem] = module  # dataclasses need their module there
         spec.loader.exec_module(module)
         return module
-    except Exception as error:  # whatever the user's own file raises while it is imported
+    except Exception as error:  # user code may raise anything
         raise UsageError(
             f"python:{source}",
-            expected="a module that imports",
-            got=f"{type(error).__name__}: {error}",
-            remedy="check its name, or that it runs: python " + shlex.quote(source),
+            f"the module cannot be imported: {type(error).__name__}: {error}",
+            f"check its name, and that it runs: python {shlex.quote(source)}",
         ) from error
 
 
@@ -138,14 +122,12 @@ def _command_operator(template: str) -> Operator:
         words = shlex.split(template)
     except ValueError:  # an unclosed quote
         words = []
-    if not any("{input}" in word for word in words) or not any(
-        "{output}" in word for word in words
-    ):
+    text = " ".join(words)
+    if "{input}" not in text or "{output}" not in text:
         raise UsageError(
-            "command:",
-            expected="a command with {input} and {output}",
-            got=repr(template),
-            remedy="for example: command:convert {input} -paint 4 {output}",
+            f"command:{template}",
+            "the command lacks {input} or {output}, or a closing quote",
+            "for example: command:convert {input} -paint 4 {output}",
         )
     return Operator(
         name=Path(words[0]).stem,
@@ -156,13 +138,13 @@ def _command_operator(template: str) -> Operator:
 
 
 def _digest(words: list[str]) -> str:
-    """Hash those of the words that are files: a script that changed is another operator."""
+    """Return a hash of the words that are files, so that a changed script is noticed."""
     files = [Path(word) for word in words if Path(word).is_file()]
     return digest(*files)
 
 
 def _program_function(words: list[str]) -> Callable[[Any], Any]:
-    """Return a function that passes a picture through a program as 16-bit PNG files."""
+    """Return a function that passes an image through a program as 16-bit PNG files."""
 
     def through_files(rgb: Any) -> Any:
         from burnish.photo import Photo
@@ -187,56 +169,63 @@ def _program_function(words: list[str]) -> Callable[[Any], Any]:
 
 
 def _run_program(argv: list[str]) -> None:
-    """Run a program without a shell; its own last line of complaint becomes the error."""
+    """Run a program without a shell; the last line that it prints goes into the error."""
     try:
         process = subprocess.run(
             argv, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS
         )
     except subprocess.TimeoutExpired:
-        got, remedy = f"none within {COMMAND_SECONDS} s", "try a smaller photo"
+        problem, remedy = f"not finished after {COMMAND_SECONDS} s", "try a smaller photo"
     except OSError as error:
-        got, remedy = str(error), "check that the program is installed and on the PATH"
+        problem, remedy = f"{error}", "check that the program is installed and on the PATH"
     else:
         if process.returncode == 0:
             return
-        last_line = (process.stderr.strip() or process.stdout.strip() or "no message").splitlines()[
-            -1
-        ]
-        got, remedy = f"exit code {process.returncode} ({last_line})", "run it by hand to see why"
-    raise OperatorError(
-        f"command:{argv[0]}", expected="a program that succeeds", got=got, remedy=remedy
-    )
+        lines = (process.stderr.strip() or process.stdout.strip() or "no message").splitlines()
+        problem, remedy = f"exit code {process.returncode} ({lines[-1]})", "run it by hand"
+    raise OperatorError(f"command:{argv[0]}", problem, remedy)
 
 
-def _find_pairs(folder: str) -> Pairs:
+def _pairs_operator(folder: str) -> Operator:
     before, after = Path(folder, "before"), Path(folder, "after")
     if not before.is_dir() or not after.is_dir():
         raise UsageError(
             f"pairs:{folder}",
-            expected="a folder with before/ and after/",
-            got="one without",
-            remedy="put photos of equal names into both",
+            "the folder has no before/ or no after/",
+            "put photos of equal names into both",
         )
-    before_files = {path.name: path for path in sorted(before.iterdir()) if path.is_file()}
-    after_files = {path.name: path for path in sorted(after.iterdir()) if path.is_file()}
+    before_files, after_files = _visible_files(before), _visible_files(after)
     if not before_files or before_files.keys() != after_files.keys():
         unpaired = sorted(before_files.keys() ^ after_files.keys())
         raise UsageError(
             f"pairs:{folder}",
-            expected="equal names in before/ and after/",
-            got=f"{len(unpaired)} without a partner, such as {unpaired[0]}"
+            f"{len(unpaired)} photos are only in before/ or only in after/, such as {unpaired[0]}"
             if unpaired
-            else "empty folders",
-            remedy="add the missing photos or take the odd ones out",
+            else "before/ and after/ are empty",
+            "add photos of equal names to both, or remove those without a partner",
         )
-    return Pairs(
-        name=Path(folder).resolve().name.replace("_", "-"),
-        pairs=tuple((before_files[name], after_files[name]) for name in before_files),
+
+    def cannot_run(rgb: Any) -> Any:
+        raise _pairs_error(f"pairs:{folder}")
+
+    name = Path(folder).resolve().name.replace("_", "-")
+    return Operator(
+        name=name,
+        title=f"pairs of {name}",
+        function=cannot_run,
+        identity="pairs",
+        pairs=tuple((path, after_files[file]) for file, path in before_files.items()),
     )
 
 
-_KINDS: dict[str, Callable[[str], Operator | Pairs]] = {
+def _visible_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by name; hidden ones may be unfinished."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return {path.name: path for path in files if path.name[0] != "."}
+
+
+_KINDS: dict[str, Callable[[str], Operator]] = {
     "python": _python_operator,
     "command": _command_operator,
-    "pairs": _find_pairs,
+    "pairs": _pairs_operator,
 }

@@ -1,0 +1,56 @@
+"""Run a function on many inputs in parallel processes."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from burnish.errors import OperatorError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_unordered(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    processes: int,
+    initializer: Callable[[], None] | None = None,
+) -> Iterator[R]:
+    """Yield `function(item)` for each item, in the order in which they finish.
+
+    One item, or one process, is run in the calling process. If an exception is raised or the
+    generator is closed, running calls are finished and the others are dropped.
+
+    Parameters
+    ----------
+    function : a function at the top level of a module
+    initializer : called once at the start of each process
+
+    Raises
+    ------
+    OperatorError : a process was killed
+
+    Examples
+    --------
+    >>> list(map_unordered(abs, [-1, 2], processes=1))
+    [1, 2]
+    """
+    if processes == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    # Spawned and not forked, because a fork of a process with threads (libvips, torch) may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=initializer) as executor:
+        try:
+            for future in as_completed([executor.submit(function, item) for item in items]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise OperatorError(
+                "worker process",
+                "it ended unexpectedly or was killed",
+                "check for a lack of memory; a script needs `if __name__ == '__main__':`",
+            ) from error
+        finally:
+            executor.shutdown(cancel_futures=True)
