@@ -27,11 +27,11 @@ from burnish.metrics import mse, psnr
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 
-LOOK = Path(__file__).parents[1] / "docs" / "gallery" / "late-summer.cube"
+LUT = Path(__file__).parents[1] / "docs" / "gallery" / "late-summer.cube"
 # Seconds beyond which a run is timed once, after its warm-up.
 LONG = 8
-# What an operator cannot do without.
-GIVEN: dict[str, dict[str, Any]] = {"look": {"lut": LOOK}}
+# Values of required parameters.
+REQUIRED_PARAMS: dict[str, dict[str, Any]] = {"lut": {"lut": LUT}}
 
 
 def bytes_of(rgb: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def main() -> None:
     print(f"{'':44} {small:>8} {large:>8}  grows  distance, dB")
     for name in options.operators:
         operator = OPERATORS[name]
-        given = GIVEN.get(name, {})
+        given = REQUIRED_PARAMS.get(name, {})
         candidates = {name: lambda rgb, o=operator, g=given: o.run(rgb, **g)}
         candidates |= ALTERNATIVES.get(name, {})
         truth = candidates[name](pictures[0])

@@ -22,8 +22,8 @@ def negative(rgb):
 class Print(TrainCallbacks):
     """Prints the early evaluations."""
 
-    def look(self, step: int, psnr: float, picture: Path) -> None:
-        """Print one."""
+    def on_validation(self, step: int, psnr: float, picture: Path) -> None:
+        """Print the PSNR of an early evaluation."""
         print(f"step {step}: {psnr:.2f} dB, {picture}")
 
 
