@@ -60,18 +60,28 @@ def _parse_numbers(option: str, text: str, form: str) -> Any:
     return numbers
 
 
-def _option(help: str, unset: Any = None, *, default: float | None = None, **metadata: Any) -> Any:
+def _option(
+    help: str,
+    unset: Any = None,
+    *,
+    default: float | None = None,
+    low: float = 0,
+    high: float | None = None,
+    **metadata: Any,
+) -> Any:
     """Return a field with the metadata that `burnish.cli.options.expand` reads.
 
     Parameters
     ----------
     unset : the field's own default, which marks an option that is not given
     default : the value that holds if the option is not given
+    low, high : the range of a number, both ends included
     metadata : as for `expand`; also `kind`, which is "object" for a condition on objects and
         "edge" for a change to the edges of masks
     """
-    if default is not None:
-        help = f"{help} [default: {default:g}]"
+    if high is not None:
+        help = f"{help.rstrip('.')}; {low:g} to {high:g}. [default: {default:g}]"
+        metadata["range"] = (low, high)
     metadata |= {"help": help, "panel": "Regions", "default_value": default}
     return field(default=unset, metadata=metadata)
 
@@ -142,20 +152,18 @@ class RegionOptions:
         kind="object",
     )
     min_score: float | None = _option(
-        "Ignore objects with a lower detector score.", default=0.5, min=0, max=1, kind="object"
+        "Ignore objects with a lower detector score.", default=0.5, high=1, kind="object"
     )
     min_area: float | None = _option(
         "Ignore objects smaller than this, in % of the image.",
         default=0,
-        min=0,
-        max=100,
+        high=100,
         kind="object",
     )
     max_area: float | None = _option(
         "Ignore objects larger than this, in % of the image.",
         default=100,
-        min=0,
-        max=100,
+        high=100,
         kind="object",
     )
     numbers: tuple[int, ...] = _option(
@@ -194,35 +202,36 @@ class RegionOptions:
     threshold: float | None = _option(
         "Smallest mask value of a pixel in the region; a larger one makes regions smaller.",
         default=0.5,
-        min=0.01,
-        max=1,
+        low=0.01,
+        high=1,
         kind="edge",
     )
     margin: float | None = _option(
         "Grow each object by this much, in % of its own size.",
         default=0,
-        min=0,
-        max=100,
+        high=100,
         kind="edge",
     )
-    grow: float | None = _option("Grow the region, px.", default=0, min=0, max=1000, kind="edge")
+    grow: float | None = _option("Grow the region, px.", default=0, high=1000, kind="edge")
     shrink: float | None = _option(
-        "Shrink the region, px, after --grow.", default=0, min=0, max=1000, kind="edge"
+        "Shrink the region, px, after --grow.", default=0, high=1000, kind="edge"
     )
     feather: float | None = _option(
-        "Width of the soft edge inside the region, px.", default=1, min=0, max=1000, kind="edge"
+        "Width of the soft edge inside the region, px.", default=1, high=1000, kind="edge"
     )
 
     def __post_init__(self) -> None:
         for option in fields(RegionOptions):
-            value, low = getattr(self, option.name), option.metadata.get("min")
-            if value is not None and low is not None and not low <= value <= option.metadata["max"]:
-                raise UsageError(
-                    option.name,
-                    expected=f"{low:g} to {option.metadata['max']:g}",
-                    got=f"{value}",
-                    remedy="choose a value in the range",
-                )
+            value = getattr(self, option.name)
+            if value is not None and "range" in option.metadata:
+                low, high = option.metadata["range"]
+                if not low <= value <= high:
+                    raise UsageError(
+                        option.name,
+                        expected=f"{low:g} to {high:g}",
+                        got=f"{value}",
+                        remedy="choose a value in the range",
+                    )
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise UsageError(
                 "box",
