@@ -116,6 +116,9 @@ detail 2.5, 3 and 6; dark channel dehazing 1.5 and 4; pencil drawing 1.5 and 2; 
 There, run the operator itself where it matters: `burnish apply --slow`.
 """
 
+# Number of commands from which on an option is listed once instead of with each command.
+SHARED_USES = 4
+
 CLI_INTRODUCTION = """\
 `burnish apply OPERATOR --help` also lists the parameters of that operator, as
 [operators.md](operators.md) does. Options and arguments may come in any order.
@@ -312,7 +315,7 @@ def cli_page() -> str:
     uses = Counter(row(param) for _, command in leaves for param in command.params)
     shared: dict[str, dict[str, str]] = {}
     for param in (param for _, command in leaves for param in command.params):
-        if uses[row(param)] > 1 and param.param_type_name == "option":
+        if uses[row(param)] >= SHARED_USES and param.param_type_name == "option":
             shared.setdefault(section(param), {})[row(param)] = label(param)
     parts = [NOTE, "# Command line\n", f"{root.epilog}\n", CLI_INTRODUCTION]
     for title, rows in shared.items():

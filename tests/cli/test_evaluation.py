@@ -32,7 +32,7 @@ def test_compare_writes_three_images_side_by_side(burnish, photos, tmp_path):
     code, out, _ = burnish("compare", "l0-smoothing", photos / "1.png", "-o", target, "--json")
     assert code == 0
     record = json.loads(out)
-    assert 10 < record["untouched_psnr"] < 60
+    assert 10 < record["identity_psnr"] < 60
     assert 10 < record["psnr"] < 60
     assert record["slow_seconds"] > 0
     sheet = read(target)

@@ -42,9 +42,7 @@ def run():
 
     @app.command(cls=SectionedCommand)
     @expand
-    def command(
-        name: str, *, selection: Selection = Selection(only=("cat",)), params: Params, size: int = 3
-    ) -> None:
+    def command(name: str, *, selection: Selection, params: Params, size: int = 3) -> None:
         values.append((name, selection, params, size))
 
     def run(*arguments):
@@ -55,8 +53,8 @@ def run():
     return run
 
 
-def test_expand_without_options_gives_the_default_instance(run):
-    assert run("x") == ("x", Selection(only=("cat",)), Params(None, None, None), 3)
+def test_expand_without_options_gives_the_defaults(run):
+    assert run("x") == ("x", Selection(), Params(None, None, None), 3)
 
 
 def test_expand_passes_options_as_fields(run):
@@ -75,5 +73,5 @@ def test_help_shows_defaults_ranges_and_sections(run):
     text = " ".join(run("--help").split())
     assert "--score <float range> Score. [default: 0.5; 0<=x<=1]" in text
     assert "A larger value flattens more; 0.002 to 0.2. [default: 0.02]" in text
-    assert "Is the filling; a colour as #rrggbb. [default: black]" in text
-    assert "Regions: --only <list[str]> Classes. [default: cat]" in text
+    assert "The filling; a colour as #rrggbb. [default: black]" in text
+    assert "Regions: --only <list[str]> Classes." in text

@@ -101,7 +101,7 @@ def test_compare_sets_the_parameters_of_operator_and_network(
             np.testing.assert_allclose(sheet[:40, columns], image, atol=0.5 / 255 + 1e-5)
         error = np.mean((fast.astype(np.float64) - slow) ** 2)
         assert records[-1]["psnr"] == pytest.approx(-10 * np.log10(error), abs=0.01)
-    assert records[0]["untouched_psnr"] > records[1]["untouched_psnr"] + 1
+    assert records[0]["identity_psnr"] > records[1]["identity_psnr"] + 1
 
 
 def test_compare_rejects_a_value_that_the_model_was_not_trained_at(burnish, photos):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,7 +121,7 @@ def evaluate(
     from burnish.cli.progress import ConsoleProgress
     from burnish.evaluation.benchmark import evaluate_models
 
-    with ConsoleProgress(sys.stderr) as progress:
+    with ConsoleProgress() as progress:
         tables = evaluate_models(
             models,
             photos,

@@ -142,10 +142,10 @@ def _all_options() -> tuple[Any, ...]:
 
 def _options(params: tuple[AnyParam, ...]) -> tuple[Any, ...]:
     """Return Click options for parameters."""
-    annotation = params_class("OperatorParams", params, _PANEL)
+    params_type = params_class("OperatorParams", params, _PANEL)
 
     @expand
-    def command(values: annotation) -> None:
+    def command(values: params_type) -> None:  # type: ignore[valid-type]
         pass
 
     app = typer.Typer(add_completion=False)

@@ -78,10 +78,10 @@ def cube(
     """
     from burnish.cli.batch import collect_paths
     from burnish.editing.cube import write_cube
-    from burnish.files import check_no_input
+    from burnish.files import check_not_input
 
     params = operator_params(context)
-    check_no_input(output, collect_paths(params))
+    check_not_input(output, collect_paths(params))
     table = write_cube(operator, output, params=params, size=size, overwrite=overwrite)
     typer.echo(
         f"{table.path}  {table.size} colours per side; between them at most "

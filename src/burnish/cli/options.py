@@ -49,9 +49,8 @@ OperatorOrModel = Annotated[
 def expand(command: Callable[..., None]) -> Callable[..., None]:
     """Replace each dataclass argument of a command by one option per field.
 
-    The command receives an instance of the dataclass. If the argument has a default instance, its
-    values are the options' defaults; otherwise the fields' own defaults are. Typer reads the
-    options from the signature of the returned function.
+    The command receives an instance of the dataclass. Typer reads the options from the signature
+    of the returned function.
 
     The metadata of a field describes its option:
 
@@ -69,9 +68,9 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []
     for name, parameter in signature.parameters.items():
-        if is_dataclass(parameter.annotation):
-            groups[name] = parameter.annotation
-            parameters += _options(parameter)
+        if is_dataclass(group := parameter.annotation):
+            groups[name] = group
+            parameters += _options(group)
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
@@ -97,8 +96,9 @@ def params_class(name: str, params: Sequence[AnyParam], panel: str | None = None
 
 def param_help(param: AnyParam) -> str:
     """Return the help text of a parameter's option: effect, range and default."""
+    effect = param.description.removeprefix("is ")
     default = f" [default: {param.default_text}]" if param.default_text else ""
-    return f"{param.description[:1].upper()}{param.description[1:]}; {param.range}.{default}"
+    return f"{effect[:1].upper()}{effect[1:]}; {param.range}.{default}"
 
 
 def _param_type(param: AnyParam) -> Any:
@@ -112,22 +112,21 @@ def _param_field(param: AnyParam, panel: str | None) -> Any:
     return field(default=None, metadata=metadata)
 
 
-def _options(group: inspect.Parameter) -> list[inspect.Parameter]:
-    """Return the options of a dataclass argument, as keyword parameters of the command."""
-    hints = get_type_hints(group.annotation)
+def _options(group: Any) -> list[inspect.Parameter]:
+    """Return the options of a dataclass, as keyword parameters of a command."""
+    hints = get_type_hints(group)
     options = []
-    for f in fields(group.annotation):
-        default = f.default if group.default is group.empty else getattr(group.default, f.name)
-        kind = f.metadata.get("type", hints[f.name])
+    for f in fields(group):
+        kind, default = f.metadata.get("type", hints[f.name]), f.default
         if get_origin(kind) is tuple:
             kind = list[get_args(kind)[0]]  # type: ignore[misc]
         if get_origin(kind) is list:
-            default, kind = list(default) or None, kind | None
+            kind, default = kind | None, None
         options.append(
             inspect.Parameter(
                 f.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=group.empty if default is MISSING else default,
+                default=inspect.Parameter.empty if default is MISSING else default,
                 annotation=Annotated[kind, _typer_option(f)],
             )
         )

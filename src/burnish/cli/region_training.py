@@ -79,7 +79,8 @@ def train(
         float, typer.Option(min=0, help="Weight of the edge agreement loss; 0 disables it.")
     ] = 0.0,
     mask_iou_head: Annotated[
-        bool, typer.Option(help="Whether to train a head that predicts the IoU of each mask.")
+        bool,
+        typer.Option("--mask-iou-head", help="Train a head that predicts the IoU of each mask."),
     ] = False,
     copy_paste_prob: Annotated[
         float,
