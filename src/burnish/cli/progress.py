@@ -1,27 +1,22 @@
-"""Progress of long commands: bars on a terminal, plain lines elsewhere; and Ctrl-C."""
+"""Progress bars and Ctrl-C of long commands."""
 
 import signal
-import time
-from pathlib import Path
 from types import FrameType
 from typing import Self
 
 from rich import progress as bars
 from rich.console import Console
 
-from burnish.training.callbacks import StepInfo, TrainCallbacks
-
-# Seconds between two plain lines of a training, where there is no terminal.
-PLAIN_INTERVAL = 30.0
+from burnish.progress import Progress
 
 
-class ConsoleProgress(TrainCallbacks):
+class ConsoleProgress(Progress):
     """Show one task after another.
 
     Parameters
     ----------
     count : number of tasks, shown beside each [default: unknown]
-    plain : print lines if stderr is not a terminal
+    plain : print the start of each task if stderr is not a terminal
     hidden : print nothing but messages
     """
 
@@ -30,7 +25,7 @@ class ConsoleProgress(TrainCallbacks):
     ) -> None:
         console = Console(stderr=True)
         live = console.is_terminal and not hidden
-        self._plain = plain and not live and not hidden
+        self.plain = plain and not live and not hidden
         self._bar = bars.Progress(
             bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(),
@@ -45,8 +40,6 @@ class ConsoleProgress(TrainCallbacks):
         self._count = count
         self._started = 0
         self._task: bars.TaskID | None = None
-        self._name = ""
-        self._last_line = 0.0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -62,8 +55,7 @@ class ConsoleProgress(TrainCallbacks):
         self._started += 1
         position = f"{self._started} of {self._count}: " if self._count else ""
         self._task = self._bar.add_task(position + task, total=total, note="")
-        self._name = task
-        if self._plain and total:
+        if self.plain and total:
             self.message(f"{task}: {total:g}")
 
     def advance(self, amount: float = 1) -> None:
@@ -71,27 +63,14 @@ class ConsoleProgress(TrainCallbacks):
         if self._task is not None:
             self._bar.advance(self._task, amount)
 
+    def update(self, completed: float, total: float | None, note: str) -> None:
+        """Set the work done and the text beside the bar."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=completed, total=total, note=note)
+
     def message(self, text: str) -> None:
         """Print a line above the bar."""
-        self._last_line = time.monotonic()
         self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def on_step(self, info: StepInfo) -> None:
-        """Show a training's step; its total number of steps is an estimate."""
-        if self._name != "training":
-            self.start("training")
-        note = f"loss {info.loss:.6f}"
-        for name, loss in info.loss_terms.items():
-            note += f"  {name} {loss:.3f}"
-        total = round(info.step / info.progress) if info.progress else None
-        if self._task is not None:
-            self._bar.update(self._task, completed=info.step, total=total, note=note)
-        if self._plain and time.monotonic() - self._last_line > PLAIN_INTERVAL:
-            self.message(f"step {info.step}, {100 * info.progress:.1f} %, {note}")
-
-    def on_validation(self, step: int, psnr: float, preview: Path) -> None:
-        """Print the result of an early validation."""
-        self.message(f"step {step}: {psnr:.2f} dB on the validation photos, see {preview}")
 
 
 class GracefulInterrupt:

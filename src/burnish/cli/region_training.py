@@ -98,7 +98,7 @@ def train(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a light Mask R-CNN on annotated photos. An interrupted training resumes."""
-    from burnish.cli.progress import ConsoleProgress
+    from burnish.cli.training_progress import TrainingProgress
     from burnish.detection.training.config import DetectorRequest, DetectorTrainConfig
     from burnish.detection.training.job import train_detector
     from burnish.training.config import parse_budget
@@ -130,7 +130,7 @@ def train(
         licence=licence,
         overwrite=overwrite,
     )
-    with ConsoleProgress() as progress:
+    with TrainingProgress() as progress:
         path, metrics = train_detector(request, progress)
     typer.echo(f"{path}")
     for metric in metrics:

@@ -120,7 +120,7 @@ def train(
 
     Several processes: torchrun --nproc-per-node N -m burnish train ...
     """
-    from burnish.cli.progress import ConsoleProgress
+    from burnish.cli.training_progress import TrainingProgress
     from burnish.runtime.model_registry import find_model
     from burnish.training.pipeline import train_and_export
     from burnish.training.request import validate_request
@@ -151,7 +151,7 @@ def train(
         max_lr=max_lr,
         seed=seed,
     )
-    with ConsoleProgress() as progress:
+    with TrainingProgress() as progress:
         model = train_and_export(request, progress)
     if model is None:  # only the first of several processes has the model
         return
