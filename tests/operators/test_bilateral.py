@@ -56,7 +56,7 @@ def test_bilateral_keeps_edges_and_removes_noise():
 def test_bilateral_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(4).random((14, 11, 3))
     smooth = bilateral(rgb, 2.0)
-    for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
+    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
         np.testing.assert_allclose(bilateral(turn(rgb), 2.0), turn(smooth), atol=1e-6)
 
 

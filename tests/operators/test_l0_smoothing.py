@@ -94,11 +94,11 @@ def test_l0_smoothing_lowers_energy():
     rgb += 0.02 * np.random.default_rng(4).standard_normal(rgb.shape)
     smooth = l0_smoothing(rgb, lambda_)
 
-    def energy(picture):
-        h = np.roll(picture, -1, axis=1) - picture
-        v = np.roll(picture, -1, axis=0) - picture
+    def energy(image):
+        h = np.roll(image, -1, axis=1) - image
+        v = np.roll(image, -1, axis=0) - image
         jumps = (h**2 + v**2).sum(axis=2) > 1e-4  # 1 % of the range
-        return ((picture - rgb) ** 2).sum() + lambda_ * jumps.sum()
+        return ((image - rgb) ** 2).sum() + lambda_ * jumps.sum()
 
     assert energy(smooth) < energy(rgb)
 

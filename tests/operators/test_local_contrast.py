@@ -139,7 +139,7 @@ def test_local_contrast_of_constant_hardly_changes_it(colour):
 def test_local_contrast_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(3).random((24, 32, 3))
     after = local_contrast(rgb, 3.0, 4)
-    for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
+    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
         np.testing.assert_allclose(local_contrast(turn(rgb), 3.0, 4), turn(after), atol=1e-6)
 
 

@@ -86,7 +86,7 @@ def test_retinex_keeps_black():
 def test_retinex_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(5).random((24, 32, 3))
     after = multi_scale_retinex(rgb)
-    for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
+    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
         np.testing.assert_allclose(multi_scale_retinex(turn(rgb)), turn(after), atol=1e-9)
 
 

@@ -59,7 +59,7 @@ def test_non_local_means_does_not_depend_on_threads(monkeypatch):
 def test_non_local_means_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(2).random((14, 11, 3)) * 0.4
     smooth = non_local_means(rgb, 0.1, 2, 4)
-    for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
+    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
         np.testing.assert_allclose(non_local_means(turn(rgb), 0.1, 2, 4), turn(smooth), atol=1e-6)
 
 

@@ -80,11 +80,9 @@ def test_nonlocal_dehazing_removes_known_haze():
     scene, _, A, hazy = hazy_scene()
     clear = nonlocal_dehazing(hazy, A)
 
-    def blur(picture):
+    def blur(image):
         """Return the spread of the pixels of one colour relative to that of all colours."""
-        groups = [
-            picture[(scene == c).all(axis=2)] for c in np.unique(scene.reshape(-1, 3), axis=0)
-        ]
+        groups = [image[(scene == c).all(axis=2)] for c in np.unique(scene.reshape(-1, 3), axis=0)]
         means = np.array([group.mean(axis=0) for group in groups])
         return np.mean([group.std(axis=0).mean() for group in groups]) / means.std(axis=0).mean()
 

@@ -40,11 +40,11 @@ def mirror_index(index: int, size: int) -> int:
     return min(index, 2 * size - 1 - index)
 
 
-def line_mean(picture: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
+def line_mean(image: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
     """Return weighted means over neighbours, with weights by the distance from the line."""
-    height, breadth = picture.shape
+    height, breadth = image.shape
     reach = math.ceil(length + width)
-    result = np.zeros_like(picture)
+    result = np.zeros_like(image)
     for y in range(height):
         for x in range(breadth):
             total = weights = 0.0
@@ -56,7 +56,7 @@ def line_mean(picture: np.ndarray, length: float, width: float, angle: float) ->
                     d = math.dist((dx, dy), (t * math.cos(angle), t * math.sin(angle)))
                     if d < width:
                         weight = (1 + math.cos(math.pi * d / width)) / 2
-                        here = picture[mirror_index(y + dy, height), mirror_index(x + dx, breadth)]
+                        here = image[mirror_index(y + dy, height), mirror_index(x + dx, breadth)]
                         total += weight * here
                         weights += weight
             result[y, x] = total / weights

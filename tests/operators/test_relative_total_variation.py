@@ -85,9 +85,9 @@ def test_rtv_with_small_lambda_is_identity():
 
 
 def test_rtv_removes_texture_and_keeps_step():
-    picture = np.where(np.arange(48) < 24, 0.3, 0.7)[None, :] * np.ones((32, 1))
+    image = np.where(np.arange(48) < 24, 0.3, 0.7)[None, :] * np.ones((32, 1))
     texture = 0.1 * np.sin(np.arange(32) * 2.1)[:, None] * np.sin(np.arange(48) * 1.9)[None, :]
-    smooth = relative_total_variation(np.repeat((picture + texture)[..., None], 3, axis=2))
+    smooth = relative_total_variation(np.repeat((image + texture)[..., None], 3, axis=2))
     left, right = smooth[:, 2:20], smooth[:, 28:46]
     assert left.std() < 0.1 * texture.std()
     assert right.std() < 0.1 * texture.std()

@@ -75,7 +75,7 @@ def test_rolling_guidance_of_constant_is_constant(value):
 def test_rolling_guidance_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(4).random((14, 11, 3))
     smooth = rolling_guidance(rgb)
-    for turn in (np.flipud, np.fliplr, lambda picture: picture.transpose(1, 0, 2)):
+    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
         np.testing.assert_allclose(rolling_guidance(turn(rgb)), turn(smooth), atol=1e-5)
 
 

@@ -16,10 +16,10 @@ def photo_like(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     return rgb + 0.05 * np.random.default_rng(seed).standard_normal(rgb.shape)
 
 
-def differences(picture: np.ndarray) -> np.ndarray:
+def differences(image: np.ndarray) -> np.ndarray:
     """Return the forward differences, (2, H, W, C), 0 across the border."""
-    along_x = np.diff(picture, axis=1, append=picture[:, -1:])
-    along_y = np.diff(picture, axis=0, append=picture[-1:])
+    along_x = np.diff(image, axis=1, append=image[:, -1:])
+    along_y = np.diff(image, axis=0, append=image[-1:])
     return np.stack([along_x, along_y])
 
 
@@ -67,8 +67,8 @@ def test_rof_in_single_precision_is_within_tolerance():
 @pytest.mark.parametrize("transposed", [False, True])
 def test_rof_of_two_colours_equals_closed_form(transposed):
     # A row has w pixels of colour a and v of colour b. If both sides stay constant, the energy is
-    # |b' - a'| + lambda / 2 (w |a' - a|^2 + v |b' - b|^2). Its minimum is at a' = a + n / (lambda w)
-    # and b' = b - n / (lambda v), where n is the unit vector from a to b.
+    # |b' - a'| + lambda / 2 (w |a' - a|^2 + v |b' - b|^2). Its minimum is at a' = a + n / (lambda
+    # w) and b' = b - n / (lambda v), where n is the unit vector from a to b.
     a, b, w, v, lambda_ = np.array([0.1, 0.5, 0.4]), np.array([0.9, 0.2, 0.6]), 7, 12, 4.0
     row = np.array([[a] * w + [b] * v])
     n = (b - a) / np.linalg.norm(b - a)

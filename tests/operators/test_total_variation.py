@@ -109,8 +109,8 @@ def test_primal_dual_uses_at_least_single_precision(dtype):
     rgb = np.random.default_rng(5).random((9, 11, 3)).astype(dtype)
     rgb.flags.writeable = False
     before = rgb.copy()
-    picture = primal_dual(rgb, 2.0, "squares").solution()
-    assert picture.dtype == np.result_type(dtype, np.float32)
+    image = primal_dual(rgb, 2.0, "squares").solution()
+    assert image.dtype == np.result_type(dtype, np.float32)
     expected, _ = dense_primal_dual(rgb.astype(np.float64), 2.0, "squares", STEPS)
-    np.testing.assert_allclose(picture, expected, atol=2e-6 if dtype != np.float64 else 1e-12)
+    np.testing.assert_allclose(image, expected, atol=2e-6 if dtype != np.float64 else 1e-12)
     np.testing.assert_array_equal(rgb, before)

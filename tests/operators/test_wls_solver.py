@@ -37,12 +37,12 @@ def rough_system(shape, seed=0):
 def edge_aware_system(shape):
     """Return the system of weighted least squares for an image of flat areas and edges."""
     y, x = np.mgrid[: shape[0], : shape[1]]
-    picture = 0.2 + 0.5 * ((x - 40) ** 2 + (y - 30) ** 2 < 400) + 0.2 * (x > 60)
-    picture += 0.01 * np.random.default_rng(1).normal(size=shape)
+    image = 0.2 + 0.5 * ((x - 40) ** 2 + (y - 30) ** 2 < 400) + 0.2 * (x > 60)
+    image += 0.01 * np.random.default_rng(1).normal(size=shape)
     right, down = np.zeros(shape), np.zeros(shape)
-    right[:, :-1] = 0.5 / (np.abs(np.diff(picture, axis=1)) ** 1.2 + 1e-4)
-    down[:-1] = 0.5 / (np.abs(np.diff(picture, axis=0)) ** 1.2 + 1e-4)
-    return np.ones(shape), right, down, picture
+    right[:, :-1] = 0.5 / (np.abs(np.diff(image, axis=1)) ** 1.2 + 1e-4)
+    down[:-1] = 0.5 / (np.abs(np.diff(image, axis=0)) ** 1.2 + 1e-4)
+    return np.ones(shape), right, down, image
 
 
 @pytest.mark.parametrize(

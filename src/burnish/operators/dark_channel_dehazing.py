@@ -1,6 +1,6 @@
 """Single image haze removal using dark channel prior (He, Sun, Tang 2011).
 
-A hazy picture I is the scene J, dimmed by the transmission t, plus the light A of the air:
+A hazy image I is the scene J, dimmed by the transmission t, plus the light A of the air:
 
     I = t J + (1 - t) A
 

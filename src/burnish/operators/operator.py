@@ -72,7 +72,7 @@ class Operator:
 
     @property
     def needs_thumbnail(self) -> bool:
-        """Whether a network for it should see a thumbnail of the whole image."""
+        """True if networks for it should see a thumbnail of the whole image."""
         return self.uses_global_statistics or self.long_range
 
     def resolve_params(self, values: Mapping[str, Value]) -> dict[str, Value]:
