@@ -1,13 +1,14 @@
-"""How near refined masks come to the truth, and how near to the photo what is painted over holes.
+"""Accuracy of refined masks against true ones, and of inpainted holes against the photo.
 
     python benchmarks/regions.py --coco INSTANCES.json --images FOLDER --cut-outs FOLDER
 
-Masks: true ones are seen as a detector sees them (28 x 28, blurred, bent by half a mask pixel, the
-box off by 1 %), refined, and compared by their overlap with the truth. `composites` are cut-outs,
-pictures with transparency, over photos: their outline is known exactly. `photos` are COCO's objects
+Masks: true masks are turned into those of a detector (28 x 28, blurred, distorted by half a mask
+pixel, the box off by 1 %), refined, and compared by their overlap with the truth. `composites` are
+cut-outs with transparency over photos, whose outline is known exactly. `photos` are COCO's objects
 of at least 10,000 pixels, outlined by hand.
 
-Holes: the shapes of COCO objects of 2,500 to 9,000 pixels, where no object is. PSNR in the hole.
+Holes: the shapes of COCO objects of 2,500 to 9,000 pixels, placed where no object is, and compared
+by the PSNR inside them.
 """
 
 import argparse
@@ -20,36 +21,33 @@ from typing import Any
 import cv2
 import numpy as np
 from measure import circumstances
-from numpy.typing import NDArray
 from skimage.restoration import inpaint_biharmonic
 
-from burnish.detection.coco import ObjectsFile
-from burnish.detection.instances import Instances
+from burnish.detection.objects_file import ObjectsFile
+from burnish.detection.instances import Instances, mask_box
 from burnish.photo import Photo
 from burnish.regions import refine
-from burnish.regions.edges import Edges
-from burnish.regions.edits.remove import removed
-
-Pixels = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from burnish.regions.options import RegionOptions
+from burnish.regions.retouch import inpaint
+from burnish.types import BoolMask, Pixels
 
 
-def seen(truth: Mask, random: np.random.Generator) -> Instances:
-    rows, columns = np.flatnonzero(truth.any(1)), np.flatnonzero(truth.any(0))
-    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
-    part = truth[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    small = cv2.GaussianBlur(cv2.resize(part, (28, 28), interpolation=cv2.INTER_AREA), (0, 0), 0.7)
+def simulate_detection(truth: BoolMask, random: np.random.Generator) -> Instances:
+    left, top, right, bottom = mask_box(truth)
+    box = np.array([left, top, right, bottom], float)
+    crop = truth[top:bottom, left:right].astype(np.float32)
+    small = cv2.GaussianBlur(cv2.resize(crop, (28, 28), interpolation=cv2.INTER_AREA), (0, 0), 0.7)
     y, x = np.mgrid[:28, :28].astype(np.float32)
-    # Blurred noise of this strength bends by about half a pixel.
-    bend = [cv2.GaussianBlur(random.normal(size=(28, 28)), (0, 0), 3) * 3 for _ in range(2)]
-    small = cv2.remap(small, x + np.float32(bend[0]), y + np.float32(bend[1]), cv2.INTER_LINEAR)
+    # Blurred noise of this strength distorts by about half a pixel.
+    shift = [cv2.GaussianBlur(random.normal(size=(28, 28)), (0, 0), 3) * 3 for _ in range(2)]
+    small = cv2.remap(small, x + np.float32(shift[0]), y + np.float32(shift[1]), cv2.INTER_LINEAR)
     box += random.normal(0, 0.01, 4) * np.tile(box[2:] - box[:2], 2)
     size = truth.shape[1], truth.shape[0]
-    one = np.ones(1, np.float32)
-    return Instances(size, np.float32([box]), ("object",), one, (np.float32(small),))
+    score = np.ones(1, np.float32)
+    return Instances(size, np.float32([box]), ("object",), score, (np.float32(small),))
 
 
-def composites(photos: list[Path], cut_outs: list[Path]) -> Iterator[tuple[Pixels, Mask]]:
+def composites(photos: list[Path], cut_outs: list[Path]) -> Iterator[tuple[Pixels, BoolMask]]:
     random = np.random.default_rng(0)
     while True:
         photo = Photo.open(photos[random.integers(len(photos))]).pixels.copy()
@@ -72,18 +70,21 @@ def composites(photos: list[Path], cut_outs: list[Path]) -> Iterator[tuple[Pixel
         yield np.clip(photo, 0, 1, dtype=np.float32), truth
 
 
-def objects(photos: list[Path], coco: ObjectsFile, least: int) -> Iterator[tuple[Pixels, Mask]]:
+def objects(
+    photos: list[Path], coco: ObjectsFile, min_area: int
+) -> Iterator[tuple[Pixels, BoolMask]]:
     for path in photos:
         pixels = Photo.open(path).pixels
-        found = coco.find(pixels, path)
-        for index in range(len(found)):
-            if found.masks[index].sum() >= least:
-                yield pixels, found.mask(index) > 0
+        instances = coco.find(pixels, path)
+        for index in range(len(instances)):
+            if instances.masks[index].sum() >= min_area:
+                yield pixels, instances.mask(index) > 0
 
 
-def grabcut(found: Instances, pixels: Pixels) -> Mask:
-    rough = refine.binary_mask(found, [0], pixels, Edges(refine=False)).astype(np.uint8)
-    cell = float(max(found.boxes[0][2:] - found.boxes[0][:2])) / 28
+def grabcut(instances: Instances, pixels: Pixels) -> BoolMask:
+    rough = refine.binary_mask(instances, [0], pixels, RegionOptions(refine=False))
+    rough = rough.astype(np.uint8)
+    cell = float(max(instances.boxes[0][2:] - instances.boxes[0][:2])) / 28
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(2, round(0.7 * cell)) + 1,) * 2)
     marks = np.where(rough, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     marks[cv2.erode(rough, kernel) > 0] = cv2.GC_FGD
@@ -96,74 +97,75 @@ def grabcut(found: Instances, pixels: Pixels) -> Mask:
     return (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
 
 
-def guided(window: float) -> Callable[[Instances, Pixels], Mask]:
-    def run(found: Instances, pixels: Pixels) -> Mask:
-        kept, refine._WINDOW = refine._WINDOW, window
+def guided(window: float) -> Callable[[Instances, Pixels], BoolMask]:
+    def run(instances: Instances, pixels: Pixels) -> BoolMask:
+        default, refine._WINDOW = refine._WINDOW, window
         try:
-            return refine.binary_mask(found, [0], pixels, Edges())
+            return refine.binary_mask(instances, [0], pixels, RegionOptions())
         finally:
-            refine._WINDOW = kept
+            refine._WINDOW = default
 
     return run
 
 
-def overlaps(cases: list[tuple[Pixels, Mask]]) -> dict[str, Any]:
-    ways = {"as it is": lambda f, p: refine.binary_mask(f, [0], p, Edges(refine=False))}
-    ways |= {f"guided, window {window}": guided(window) for window in (0.25, 0.5, 1.0, 1.5)}
-    ways["GrabCut"] = grabcut
+def overlaps(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
+    coarse = RegionOptions(refine=False)
+    methods = {"as it is": lambda i, p: refine.binary_mask(i, [0], p, coarse)}
+    methods |= {f"guided, window {window}": guided(window) for window in (0.25, 0.5, 1.0, 1.5)}
+    methods["GrabCut"] = grabcut
     random = np.random.default_rng(1)
-    told: dict[str, list[float]] = {way: [] for way in ways}
+    ious: dict[str, list[float]] = {name: [] for name in methods}
     for pixels, truth in cases:
-        found = seen(truth, random)
-        for way, run in ways.items():
-            mask = run(found, pixels)
-            told[way].append(float((mask & truth).sum() / (mask | truth).sum()))
-    before = np.array(told["as it is"])
+        instances = simulate_detection(truth, random)
+        for name, run in methods.items():
+            mask = run(instances, pixels)
+            ious[name].append(float((mask & truth).sum() / (mask | truth).sum()))
+    before = np.array(ious["as it is"])
     return {
-        way: {
+        name: {
             "overlap": float(np.mean(values)),
             "better": float((np.array(values) > before).mean()),
         }
-        for way, values in told.items()
+        for name, values in ious.items()
     }
 
 
-def holes(photos: list[Path], coco: ObjectsFile) -> Iterator[tuple[Pixels, Mask]]:
+def holes(photos: list[Path], coco: ObjectsFile) -> Iterator[tuple[Pixels, BoolMask]]:
     random = np.random.default_rng(3)
     shapes = []
     for _, mask in objects(photos, coco, 2500):
         if mask.sum() < 9000:
-            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-            shapes.append(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+            left, top, right, bottom = mask_box(mask)
+            shapes.append(mask[top:bottom, left:right])
     for path in photos:
         pixels = Photo.open(path).pixels
-        found = coco.find(pixels, path)
-        taken = refine.binary_mask(found, range(len(found)), pixels, Edges())
+        instances = coco.find(pixels, path)
+        occupied = refine.binary_mask(instances, range(len(instances)), pixels, RegionOptions())
         for _ in range(200):
             shape = shapes[random.integers(len(shapes))]
-            room = [a - b - 40 for a, b in zip(taken.shape, shape.shape, strict=True)]
-            if min(room) < 1:
+            free = [a - b - 40 for a, b in zip(occupied.shape, shape.shape, strict=True)]
+            if min(free) < 1:
                 continue
-            top, left = (int(random.integers(20, 20 + length)) for length in room)
-            place = slice(top, top + shape.shape[0]), slice(left, left + shape.shape[1])
-            if not taken[place][shape].any():
-                hole = np.zeros_like(taken)
-                hole[place] = shape
-                around = slice(max(0, top - 60), place[0].stop + 60)
-                across = slice(max(0, left - 60), place[1].stop + 60)
-                yield pixels[around, across], hole[around, across]
+            top, left = (int(random.integers(20, 20 + length)) for length in free)
+            window = slice(top, top + shape.shape[0]), slice(left, left + shape.shape[1])
+            if not occupied[window][shape].any():
+                hole = np.zeros_like(occupied)
+                hole[window] = shape
+                rows = slice(max(0, top - 60), window[0].stop + 60)
+                columns = slice(max(0, left - 60), window[1].stop + 60)
+                yield pixels[rows, columns], hole[rows, columns]
                 break
 
 
-def inpainted(flag: int, radius: int) -> Callable[[Pixels, Mask], Pixels]:
-    def run(pixels: Pixels, hole: Mask) -> Pixels:
+def inpainted(flag: int, radius: int) -> Callable[[Pixels, BoolMask], Pixels]:
+    def run(pixels: Pixels, hole: BoolMask) -> Pixels:
         codes = np.rint(pixels * 255).astype(np.uint8)
         return cv2.inpaint(codes, hole.astype(np.uint8), radius, flag) / np.float32(255)
 
     return run
 
 
-def frequency_selective(pixels: Pixels, hole: Mask) -> Pixels:
+def frequency_selective(pixels: Pixels, hole: BoolMask) -> Pixels:
     codes = np.rint(pixels * 255).astype(np.uint8)
     result = np.zeros_like(codes)
     known = (~hole).astype(np.uint8) * 255
@@ -171,10 +173,10 @@ def frequency_selective(pixels: Pixels, hole: Mask) -> Pixels:
     return result / np.float32(255)
 
 
-def paintings(cases: list[tuple[Pixels, Mask]]) -> dict[str, Any]:
-    ways = {
-        "smooth": lambda p, h: removed(p, h.astype(np.float32), "smooth"),
-        "texture": lambda p, h: removed(p, h.astype(np.float32), "texture"),
+def inpainting_errors(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
+    methods = {
+        "smooth": lambda p, h: inpaint(p, h.astype(np.float32), "smooth"),
+        "texture": lambda p, h: inpaint(p, h.astype(np.float32), "texture"),
         "Telea, radius 3": inpainted(cv2.INPAINT_TELEA, 3),
         "Telea, radius 10": inpainted(cv2.INPAINT_TELEA, 10),
         "Navier-Stokes, radius 3": inpainted(cv2.INPAINT_NS, 3),
@@ -182,14 +184,14 @@ def paintings(cases: list[tuple[Pixels, Mask]]) -> dict[str, Any]:
         "biharmonic": lambda p, h: inpaint_biharmonic(p, h, channel_axis=2).clip(0, 1),
         "frequency selective, fast": frequency_selective,
     }
-    told = {}
-    for way, run in ways.items():
+    errors = {}
+    for name, run in methods.items():
         psnr, start = [], time.process_time()
         for pixels, hole in cases:
             psnr.append(-10 * np.log10(np.square(run(pixels, hole) - pixels)[hole].mean()))
         seconds = (time.process_time() - start) / len(cases)
-        told[way] = {"psnr": float(np.mean(psnr)), "cpu_seconds": seconds}
-    return told
+        errors[name] = {"psnr": float(np.mean(psnr)), "cpu_seconds": seconds}
+    return errors
 
 
 def main() -> None:
@@ -197,27 +199,31 @@ def main() -> None:
     parser.add_argument("--coco", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--cut-outs", type=Path, required=True)
-    parser.add_argument("--photos", type=int, default=24, help="of COCO, the first by name")
+    parser.add_argument(
+        "--photos", type=int, default=24, help="number of COCO photos, in order of their names"
+    )
     parser.add_argument("--composites", type=int, default=30)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     coco = ObjectsFile.open(arguments.coco)
-    every = sorted(path for path in arguments.images.iterdir() if path.name in coco.images)
-    photos = every[: arguments.photos]
+    all_photos = sorted(path for path in arguments.images.iterdir() if path.name in coco.images)
+    photos = all_photos[: arguments.photos]
     cut_outs = sorted(arguments.cut_outs.rglob("*.png"))
-    made = composites(every, cut_outs)
-    told = {
-        "composites": overlaps([next(made) for _ in range(arguments.composites)]),
+    cases = composites(all_photos, cut_outs)
+    results = {
+        "composites": overlaps([next(cases) for _ in range(arguments.composites)]),
         "photos": overlaps(list(objects(photos, coco, 10_000))),
-        "holes": paintings(list(holes(photos, coco))),
+        "holes": inpainting_errors(list(holes(photos, coco))),
     }
-    for name, rows in told.items():
+    for name, rows in results.items():
         print(name)
-        for way, row in rows.items():
-            print(f"  {way:<28}" + "".join(f"{key} {value:8.3f}  " for key, value in row.items()))
+        for method, row in rows.items():
+            print(
+                f"  {method:<28}" + "".join(f"{key} {value:8.3f}  " for key, value in row.items())
+            )
     if arguments.json:
-        record = {"circumstances": circumstances(), **told}
+        record = {"circumstances": circumstances(), **results}
         arguments.json.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -303,7 +303,7 @@ def test_help_shows_the_defaults_of_the_edit(burnish):
     text = " ".join(burnish("regions", "anonymise", "--help")[1].split())
     assert "weak protection" in text
     assert "[default: person]" in text
-    assert "detector score. [default: 0.1]" in text
+    assert "0 to 1. [default: 0.1]" in text
     assert "--keep-metadata" in text
     assert "--keep-metadata" not in burnish("regions", "blur", "--help")[1]
 

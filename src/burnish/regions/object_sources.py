@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.detection import detector_file
-from burnish.detection.coco import ObjectsFile
+from burnish.detection.objects_file import ObjectsFile
 from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import Detector, Instances
 from burnish.errors import ModelError, warn

@@ -42,7 +42,8 @@ def parse_clicks(texts: Sequence[str]) -> tuple[Point, ...]:
 
 def parse_box(text: str) -> Box:
     """Parse a rectangle given as ``L,T,R,B`` in pixels."""
-    return _parse_numbers("--box", text, "L,T,R,B")
+    box: Box = _parse_numbers("--box", text, "L,T,R,B")
+    return box
 
 
 def _parse_numbers(option: str, text: str, form: str) -> Any:
