@@ -12,6 +12,8 @@ from PIL import Image
 
 from burnish.cli.app import main
 from burnish.detection.instances import Instances
+from burnish.editing.edit import Edit
+from burnish.progress import Progress
 
 # CI uses the same examples each time; local runs look for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -45,6 +47,45 @@ def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("BURNISH_CACHE", str(folder))
     return folder
+
+
+class FunctionEdit(Edit):
+    """An edit that applies a function to the pixels; by default it changes nothing."""
+
+    def __init__(self, function=lambda pixels: pixels, *, name="same", tiled_stages=()):
+        super().__init__(name)
+        self.function = function
+        self.tiled_stages = tiled_stages
+
+    def run(self, pixels, on_progress=None):
+        return self.function(pixels)
+
+
+@pytest.fixture(scope="session")
+def function_edit():
+    """The class of edits by a function: `function_edit(lambda pixels: 1 - pixels)`."""
+    return FunctionEdit
+
+
+class RecordingProgress(Progress):
+    """Records tasks with their totals, and the work done on the last task after each advance."""
+
+    def __init__(self):
+        self.tasks = []
+        self.done = []
+
+    def start(self, task, total=None):
+        self.tasks.append((task, total))
+        self.done = [0]
+
+    def advance(self, amount=1):
+        self.done.append(self.done[-1] + amount)
+
+
+@pytest.fixture
+def recording_progress():
+    """The class of progress recorders."""
+    return RecordingProgress
 
 
 @pytest.fixture

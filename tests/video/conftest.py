@@ -1,4 +1,4 @@
-"""Small films, made by PyAV where a test asks for them, and what a test reads off a film."""
+"""Small videos, made by PyAV on request, and everything that a test reads from a video."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -7,21 +7,19 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from burnish.editing.edit import Edit
-
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
 RATE = 25
 
 
-def picture(number, height, width):
-    """A frame that moves, (height, width, 3) float in [0.1, 0.9], with no sharp edges."""
+def waves(number, height, width):
+    """A moving image without sharp edges, (height, width, 3) floats in [0.1, 0.9]."""
     y, x = np.mgrid[:height, :width]
-    waves = [np.sin(x / 11 + number / 5 + c) + np.cos(y / 9 - number / 7 + 2 * c) for c in range(3)]
-    return 0.5 + 0.2 * np.stack(waves, axis=2)
+    sums = [np.sin(x / 11 + number / 5 + c) + np.cos(y / 9 - number / 7 + 2 * c) for c in range(3)]
+    return 0.5 + 0.2 * np.stack(sums, axis=2)
 
 
-def sound_frames(seconds, rate):
+def audio_frames(seconds, rate):
     time = np.arange(int(rate * seconds)) / rate
     tone = (0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
     frame = av.AudioFrame.from_ndarray(np.stack([tone, tone]), "fltp", layout="stereo")
@@ -32,14 +30,14 @@ def sound_frames(seconds, rate):
 
 
 @dataclass
-class Clip:
-    """How a film is made; its frames are planes of random-free waves unless `draw` says else."""
+class VideoSpec:
+    """The properties of a video to make."""
 
     codec: str = "libx264"
     format: str = "yuv420p"
-    size: tuple[int, int] = (96, 64)
-    frames: int = 20
-    stamps: list[int] | None = None
+    size: tuple[int, int] = (64, 48)
+    frames: int = 8
+    pts: list[int] | None = None
     time_base: Fraction = Fraction(1, RATE)
     options: dict[str, str] = field(default_factory=dict)
     sound: str | None = None
@@ -56,149 +54,149 @@ class Clip:
     still: bool = False
     container: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self):
+        if self.codec == "libx265":
+            self.options = {"x265-params": "log-level=none", **self.options}
 
-def yuv(clip, number):
-    """A frame of the clip, filled plane by plane so that its samples are known."""
-    width, height = clip.size
-    frame = av.VideoFrame(width, height, clip.format)
+
+def encoder_frame(spec, number):
+    """A frame that is filled plane by plane, so that its samples are known."""
+    width, height = spec.size
+    frame = av.VideoFrame(width, height, spec.format)
     bits = frame.format.components[0].bits
-    kind = np.uint8 if bits <= 8 else np.uint16
-    for plane, colour in zip(frame.planes, (1, 2, 0), strict=False):
-        whole = np.frombuffer(plane, kind)
-        rows = whole[: plane.height * plane.line_size // kind().itemsize].reshape(plane.height, -1)
+    dtype = np.uint8 if bits <= 8 else np.uint16
+    for plane, channel in zip(frame.planes, (1, 2, 0), strict=False):
+        samples = np.frombuffer(plane, dtype)
+        rows = samples[: plane.height * plane.line_size // dtype().itemsize]
+        rows = rows.reshape(plane.height, -1)
         channels = 1 if plane.width == rows.shape[1] or plane.width <= width else 3
-        waves = picture(0 if clip.still else number, plane.height, plane.width)[..., colour]
-        # Little contrast, less in colour, so that all of it can be shown.
-        waves = 0.5 + (waves - 0.5) / (2 if colour == 1 else 6)
-        rows[:, : plane.width * channels] = np.rint(waves * (2**bits - 1))
+        values = waves(0 if spec.still else number, plane.height, plane.width)[..., channel]
+        # Low contrast, and lower in chroma, so that RGB can represent all of it.
+        values = 0.5 + (values - 0.5) / (2 if channel == 1 else 6)
+        rows[:, : plane.width * channels] = np.rint(values * (2**bits - 1))
     return frame
 
 
-def make(path, clip):
-    with av.open(str(path), "w", container_options=clip.container) as film:
-        film.metadata.update(clip.metadata)
-        videos = [add_video(film, clip) for _ in range(clip.videos)]
-        sound = film.add_stream(clip.sound, rate=48000) if clip.sound else None
-        text = film.add_mux_stream(clip.subtitles) if clip.subtitles else None
+def write_video(path, spec):
+    with av.open(str(path), "w", container_options=spec.container) as output:
+        output.metadata.update(spec.metadata)
+        streams = [add_video_stream(output, spec) for _ in range(spec.videos)]
+        sound = output.add_stream(spec.sound, rate=48000) if spec.sound else None
+        text = output.add_mux_stream(spec.subtitles) if spec.subtitles else None
+        if spec.attachment is not None:
+            output.add_attachment("font.ttf", "font/ttf", spec.attachment)
+        if spec.chapters:
+            output.set_chapters(spec.chapters)
         if text is not None:
-            text.time_base = Fraction(1, 1000)
-            text.metadata["language"] = "deu"
-        if clip.attachment is not None:
-            film.add_attachment("font.ttf", "font/ttf", clip.attachment)
-        if clip.chapters:
-            film.set_chapters(clip.chapters)
-        if text is not None:
-            film.start_encoding()
-            for number, words in enumerate((b"Hallo", "Grüße".encode())):
-                packet = av.Packet(
-                    len(words).to_bytes(2, "big") + words if clip.subtitles == "mov_text" else words
-                )
-                packet.stream, packet.time_base = text, Fraction(1, 1000)
-                packet.pts = packet.dts = 100 + 400 * number
-                packet.duration = 300
-                film.mux(packet)
-        for number in range(clip.frames):
-            for video in videos:
-                frame = yuv(clip, number)
-                frame.pts = clip.stamps[number] if clip.stamps else number
-                frame.time_base = clip.time_base
-                film.mux(video.encode(frame))
-        for video in videos:
-            film.mux(video.encode(None))
+            write_subtitles(output, text, spec.subtitles)
+        for number in range(spec.frames):
+            for stream in streams:
+                frame = encoder_frame(spec, number)
+                frame.pts = spec.pts[number] if spec.pts else number
+                frame.time_base = spec.time_base
+                output.mux(stream.encode(frame))
+        for stream in streams:
+            output.mux(stream.encode(None))
         if sound:
-            for frame in sound_frames(clip.frames / RATE, 48000):
-                film.mux(sound.encode(frame))
-            film.mux(sound.encode(None))
+            for frame in audio_frames(spec.frames / RATE, 48000):
+                output.mux(sound.encode(frame))
+            output.mux(sound.encode(None))
     return path
 
 
-def add_video(film, clip):
-    video = film.add_stream(clip.codec, rate=RATE, options=clip.options)
-    video.width, video.height = clip.size
-    video.pix_fmt = clip.format
-    video.codec_context.time_base = video.time_base = clip.time_base
-    if clip.colours:
-        context = video.codec_context
-        context.color_primaries, context.color_trc, context.colorspace = clip.colours[:3]
-        context.color_range = clip.colours[3]
-    if clip.aspect:
-        video.codec_context.sample_aspect_ratio = clip.aspect
-    if clip.rotation is not None:
-        video.set_display_rotation(clip.rotation, **clip.flip)
-    video.metadata.update(clip.stream_metadata)
-    return video
+def write_subtitles(output, stream, codec):
+    stream.time_base = Fraction(1, 1000)
+    stream.metadata["language"] = "deu"
+    output.start_encoding()
+    for number, text in enumerate((b"Hallo", "Grüße".encode())):
+        data = len(text).to_bytes(2, "big") + text if codec == "mov_text" else text
+        packet = av.Packet(data)
+        packet.stream, packet.time_base = stream, Fraction(1, 1000)
+        packet.pts = packet.dts = 100 + 400 * number
+        packet.duration = 300
+        output.mux(packet)
+
+
+def add_video_stream(output, spec):
+    stream = output.add_stream(spec.codec, rate=RATE, options=spec.options)
+    stream.width, stream.height = spec.size
+    stream.pix_fmt = spec.format
+    context = stream.codec_context
+    context.time_base = stream.time_base = spec.time_base
+    if spec.colours:
+        context.color_primaries, context.color_trc, context.colorspace = spec.colours[:3]
+        context.color_range = spec.colours[3]
+    if spec.aspect:
+        context.sample_aspect_ratio = spec.aspect
+    if spec.rotation is not None:
+        stream.set_display_rotation(spec.rotation, **spec.flip)
+    stream.metadata.update(spec.stream_metadata)
+    return stream
 
 
 @pytest.fixture
-def clip(tmp_path):
-    """Makes a film: `clip("a.mp4", sound="aac")`."""
-    return lambda name, **how: make(tmp_path / name, Clip(**how))
+def make_video(tmp_path):
+    """Makes a video: `make_video("a.mp4", sound="aac")`."""
+    return lambda name, **spec: write_video(tmp_path / name, VideoSpec(**spec))
 
 
 @dataclass
-class Seen:
-    """What a film holds."""
+class VideoContent:
+    """The content of a video. `packets` are those of all other streams, by stream index."""
 
-    stamps: list[Fraction]
+    times: list[Fraction]
     frames: list[list[np.ndarray]]
     packets: dict[int, list[tuple]]
     metadata: dict[str, str]
     chapters: list[dict]
-    context: dict[str, object]
+    properties: dict[str, object]
     rotation: int
     streams: list[tuple[str, str | None, dict]]
 
 
-def see(path):
-    with av.open(str(path)) as film:
-        video = film.streams.video[0]
-        index = video.index
-        context = video.codec_context
-        told = {
-            name: getattr(context, name)
-            for name in ("color_primaries", "color_trc", "colorspace", "color_range", "pix_fmt")
-        }
-        told |= {"codec": context.codec.canonical_name, "aspect": video.sample_aspect_ratio}
-        frames = list(film.decode(video))
-        seen = Seen(
-            [frame.pts * frame.time_base for frame in frames],
-            [samples(frame) for frame in frames],
-            {},
-            dict(film.metadata),
-            film.chapters(),
-            told,
-            frames[0].rotation % 360 if frames else 0,
-            [(stream.type, stream.name, dict(stream.metadata)) for stream in film.streams],
-        )
-    with av.open(str(path)) as film:
-        for packet in film.demux():
-            if packet.size and packet.stream.index != index:
-                time = None if packet.pts is None else packet.pts * packet.time_base
-                seen.packets.setdefault(packet.stream.index, []).append((time, bytes(packet)))
-    return seen
+PROPERTIES = ("color_primaries", "color_trc", "colorspace", "color_range", "pix_fmt")
 
 
-def samples(frame):
-    kind = np.uint8 if frame.format.components[0].bits <= 8 else np.uint16
+@pytest.fixture
+def read_video():
+    """Reads the content of a video with PyAV."""
+
+    def read(path):
+        with av.open(str(path)) as source:
+            stream = source.streams.video[0]
+            index = stream.index
+            properties = {name: getattr(stream.codec_context, name) for name in PROPERTIES}
+            properties["codec"] = stream.codec_context.codec.canonical_name
+            properties["aspect"] = stream.sample_aspect_ratio
+            frames = list(source.decode(stream))
+            content = VideoContent(
+                times=[frame.pts * frame.time_base for frame in frames],
+                frames=[plane_samples(frame) for frame in frames],
+                packets={},
+                metadata=dict(source.metadata),
+                chapters=source.chapters(),
+                properties=properties,
+                rotation=frames[0].rotation % 360 if frames else 0,
+                streams=[(s.type, s.name, dict(s.metadata)) for s in source.streams],
+            )
+        with av.open(str(path)) as source:
+            for packet in source.demux():
+                if packet.size and packet.stream.index != index:
+                    time = None if packet.pts is None else packet.pts * packet.time_base
+                    content.packets.setdefault(packet.stream.index, []).append(
+                        (time, bytes(packet))
+                    )
+        return content
+
+    return read
+
+
+def plane_samples(frame):
+    dtype = np.uint8 if frame.format.components[0].bits <= 8 else np.uint16
     return [
-        np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : plane.width].astype(int)
+        np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width].astype(int)
         for plane in frame.planes
     ]
-
-
-@pytest.fixture
-def seen():
-    return see
-
-
-def same(run=lambda pixels, progress=None: pixels, **more):
-    return Edit("same", run, "cpu", (), **more)
-
-
-@pytest.fixture
-def unchanged():
-    """Makes an edit that does what `run` does, by default nothing."""
-    return same
 
 
 @pytest.fixture

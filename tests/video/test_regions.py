@@ -1,4 +1,4 @@
-"""Edits that show only in a region of a film's pictures."""
+"""Edits of a region in videos: masks, tracked objects, and resumed runs."""
 
 import numpy as np
 import pytest
@@ -14,146 +14,207 @@ from burnish.regions.maskfile import MaskFile
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
 from burnish.regions.registry import EDITS
+from burnish.video import encode
 from burnish.video.decode import decode_frames
 from burnish.video.probe import probe
 
-MASK = np.zeros((64, 96), bool)
+WIDTH, HEIGHT = 96, 64
+MASK = np.zeros((HEIGHT, WIDTH), bool)
 MASK[10:40, 20:60] = True
+OBJECT_PIXELS = 24 * 40
 
 
-def pictures(path):
-    return [pixels for _, pixels in decode_frames(probe(path))]
+class PersonSource:
+    """An object source that finds one person, 24 x 40 pixels, in some of the frames.
 
+    Parameters
+    ----------
+    is_found : tells whether the person is found in the frame of an index
+    speed : pixels by which the person moves to the right per frame
+    """
 
-class Blinking:
-    """Finds a person who walks to the right, and misses her in every third picture."""
+    name, sha256, classes, device = "person source", "0" * 64, ("person",), "cpu"
 
-    name, sha256, classes, device = "blinking", "0" * 64, ("person",), "cpu"
-
-    def __init__(self):
-        self.seen = 0
+    def __init__(self, is_found, speed=0):
+        self.is_found = is_found
+        self.speed = speed
+        self.index = 0
 
     def find(self, pixels, source=None):
-        self.seen += 1
-        left = 10 + 2 * self.seen
+        left = 12 + self.speed * self.index
         box = np.array([[left, 10, left + 24, 50]], np.float32)
-        mask = (np.ones((40, 24), np.float32),)
-        found = Instances((96, 64), box, ("person",), np.ones(1, np.float32), mask)
-        return found.select([] if self.seen % 3 == 0 else [0])
+        mask = np.ones((40, 24), np.float32)
+        person = Instances((WIDTH, HEIGHT), box, ("person",), np.ones(1, np.float32), (mask,))
+        found = self.is_found(self.index)
+        self.index += 1
+        return person.select([0] if found else [])
 
 
-def test_outside_the_mask_a_film_stays_as_it_is(clip, tmp_path):
-    film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=5)
-    edit_video(
-        MaskedEdit(load_edit("l0-smoothing", {}), Region(mask=MASK)), film, tmp_path / "b.mkv"
+def person_region(is_found, speed=0, **options):
+    options = RegionOptions(**{"only": ("person",), "feather": 0, **options})
+    return Region(options, PersonSource(is_found, speed))
+
+
+def missed_every_third(index):
+    return index % 3 != 2
+
+
+def negative(pixels):
+    return 1 - pixels
+
+
+@pytest.fixture
+def lossless_video(make_video):
+    """Makes a lossless video: `lossless_video(frames=5)`."""
+    spec = {"codec": "ffv1", "format": "yuv444p", "size": (WIDTH, HEIGHT)}
+    return lambda frames, **more: make_video("a.mkv", frames=frames, **spec, **more)
+
+
+@pytest.fixture
+def decode():
+    return lambda path: [pixels for _, pixels in decode_frames(probe(path))]
+
+
+def changed_pixels(before, after):
+    """The number of changed pixels in each frame."""
+    return [int((a != b).any(axis=2).sum()) for a, b in zip(before, after, strict=True)]
+
+
+def test_edit_video_with_mask_changes_only_its_pixels(lossless_video, decode, tmp_path):
+    video, edit = lossless_video(4), load_edit("l0-smoothing", {})
+    edit_video(MaskedEdit(edit, Region(mask=MASK)), video, tmp_path / "b.mkv")
+    edit_video(edit, video, tmp_path / "whole.mkv")
+    paths = (video, tmp_path / "b.mkv", tmp_path / "whole.mkv")
+    for before, after, whole in zip(*map(decode, paths), strict=True):
+        np.testing.assert_array_equal(after[~MASK], before[~MASK])
+        np.testing.assert_array_equal(after[MASK], whole[MASK])
+        assert (whole[MASK] != before[MASK]).any()
+
+
+def test_edit_video_keeps_an_object_that_the_detector_misses_briefly(
+    lossless_video, decode, tmp_path
+):
+    edit = RegionEditor(EDITS["fill"], {}, person_region(missed_every_third, speed=2))
+    edit_video(edit, lossless_video(9), tmp_path / "b.mkv")
+    black = [int((pixels == 0).all(axis=2).sum()) for pixels in decode(tmp_path / "b.mkv")]
+    assert min(black) > 0.9 * OBJECT_PIXELS
+
+
+def test_edit_video_drops_an_object_that_the_detector_misses_for_long(
+    lossless_video, function_edit, decode, tmp_path
+):
+    video = lossless_video(12, still=True)
+    edit = MaskedEdit(function_edit(negative), person_region(lambda index: index < 4))
+    edit_video(edit, video, tmp_path / "b.mkv")
+    counts = changed_pixels(decode(video), decode(tmp_path / "b.mkv"))
+    assert all(counts[:4])
+    assert not any(counts[8:])
+
+
+def test_edit_video_after_stop_resumes_the_tracks(
+    lossless_video, function_edit, recording_progress, decode, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(encode, "SEGMENT_SECONDS", 0.19)  # five frames
+    video = lossless_video(16, still=True)
+
+    def edit():
+        # The object is missed where the second run begins, so that run must know its track.
+        region = person_region(lambda index: index not in (10, 11))
+        return MaskedEdit(function_edit(negative), region)
+
+    edit_video(edit(), video, tmp_path / "whole.mkv")
+    progress = recording_progress()
+    outcome = edit_video(
+        edit(),
+        video,
+        tmp_path / "parts.mkv",
+        progress=progress,
+        should_stop=lambda: progress.done[-1] == 12,
     )
-    edit_video(load_edit("l0-smoothing", {}), film, tmp_path / "whole.mkv")
-    before, after, whole = (pictures(p) for p in (film, tmp_path / "b.mkv", tmp_path / "whole.mkv"))
-    assert len(before) == len(after) == 5
-    for a, b, c in zip(before, after, whole, strict=True):
-        np.testing.assert_array_equal(b[~MASK], a[~MASK])
-        np.testing.assert_array_equal(b[MASK], c[MASK])
-        assert (c[MASK] != a[MASK]).any()
-
-
-def test_a_filling_does_not_blink_where_the_detector_misses(clip, tmp_path):
-    film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=9)
-    region = Region(RegionOptions(only=("person",), feather=0), Blinking())
-    edit_video(RegionEditor(EDITS["fill"], {}, region), film, tmp_path / "b.mkv")
-    black = [int((pixels == 0).all(axis=2).sum()) for pixels in pictures(tmp_path / "b.mkv")]
-    assert min(black) > 0.9 * 40 * 24
-
-
-class Late:
-    """Finds a person from a picture on, which may never come."""
-
-    name, sha256, classes, device = "late", "1" * 64, ("person",), "cpu"
-
-    def __init__(self, first):
-        self.left = first
-
-    def find(self, pixels, source=None):
-        box = np.array([[10, 10, 34, 50]], np.float32)
-        mask = (np.ones((40, 24), np.float32),)
-        found = Instances((96, 64), box, ("person",), np.ones(1, np.float32), mask)
-        self.left -= 1
-        return found.select([] if self.left >= 0 else [0])
+    assert not outcome.finished
+    assert outcome.frames == 10
+    edit_video(edit(), video, tmp_path / "parts.mkv")
+    whole, parts = decode(tmp_path / "whole.mkv"), decode(tmp_path / "parts.mkv")
+    np.testing.assert_array_equal(parts, whole)
+    assert all(changed_pixels(decode(video), parts))
 
 
 @pytest.mark.parametrize("name", ["anonymise", "blur", "l0-smoothing"])
-def test_a_region_that_is_in_no_picture_is_said_to_be_in_none(clip, tmp_path, name, recwarn):
-    film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=5)
-    edited = {}
-    for first in (4, 5):
-        region = Region(RegionOptions(only=("person",), feather=0), Late(first))
-        edit = (
-            MaskedEdit(load_edit(name, {}), region)
-            if name == "l0-smoothing"
-            else RegionEditor(EDITS[name], {}, region)
-        )
-        edit_video(edit, film, tmp_path / f"{first}.mkv")
-        edited[first] = [str(warning.message) for warning in recwarn.list]
+def test_edit_video_warns_if_the_region_is_empty_in_all_frames(
+    lossless_video, tmp_path, name, recwarn
+):
+    video = lossless_video(4)
+    messages = {}
+    for first in (3, 4):
+        region = person_region(lambda index, first=first: index >= first)
+        if name == "l0-smoothing":
+            edit = MaskedEdit(load_edit(name, {}), region)
+        else:
+            edit = RegionEditor(EDITS[name], {}, region)
+        edit_video(edit, video, tmp_path / f"{first}.mkv")
+        messages[first] = [str(warning.message) for warning in recwarn.list]
         recwarn.clear()
-    said = f"{film}: the region is found in none of its frames, which stay as they are"
-    assert said in edited[5]
-    assert said not in edited[4]
+    expected = f"{video}: the region is empty in all frames, which stay unchanged"
+    assert expected in messages[4]
+    assert expected not in messages[3]
 
 
-def test_every_film_begins_anew(clip, tmp_path):
-    film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=3)
-    region = Region(RegionOptions(only=("person",), feather=0), Blinking())
+def test_frame_edits_of_two_videos_track_separately(lossless_video, decode):
+    region = person_region(missed_every_third)
     edit = RegionEditor(EDITS["fill"], {}, region)
-    one, two = edit.frame_edit(lambda: ()), edit.frame_edit(lambda: ())
-    pixels = pictures(film)[0]
-    assert (one(pixels, 0, 0.0) == 0).all(axis=2).any()
-    region.object_source.seen = 2
-    # The other film has seen nobody yet.
-    np.testing.assert_array_equal(two(pixels, 0, 0.0), pixels)
+    first, second = edit.frame_edit(lambda: ()), edit.frame_edit(lambda: ())
+    pixels = decode(lossless_video(1))[0]
+    assert (first(pixels, 0, 0.0) == 0).all(axis=2).any()
+    region.object_source.index = 2
+    np.testing.assert_array_equal(second(pixels, 0, 0.0), pixels)
 
 
-def test_a_mask_file_is_part_of_what_a_film_is_taken_up_by(tmp_path):
+def test_fingerprint_changes_with_the_content_of_a_mask(tmp_path):
     path = tmp_path / "mask.png"
-    texts = set()
+    fingerprints = set()
     for mask in (MASK, ~MASK):
         Image.fromarray((mask * 255).astype(np.uint8)).save(path)
-        texts.add(
-            MaskedEdit(load_edit("l0-smoothing", {}), Region(mask=MaskFile(path))).fingerprint()
-        )
-        texts.add(RegionEditor(EDITS["blur"], {}, Region(mask=mask)).fingerprint())
-    assert len(texts) == 4
+        masked = MaskedEdit(load_edit("l0-smoothing", {}), Region(mask=MaskFile(path)))
+        fingerprints.add(masked.fingerprint())
+        fingerprints.add(RegionEditor(EDITS["blur"], {}, Region(mask=mask)).fingerprint())
+    assert len(fingerprints) == 4
 
 
-def test_clicks_mean_objects_of_the_first_picture():
-    pixels = np.zeros((64, 96, 3), np.float32)
-    region = Region(RegionOptions(clicks=((20, 20),), feather=0), Blinking())
-    frame = RegionEditor(EDITS["fill"], {"colour": "#ffffff"}, region).frame_edit(lambda: ())
-    assert frame(pixels, 0, 0.0).any()
-    assert frame(pixels, 1, 0.0).any()
-    late = RegionEditor(EDITS["fill"], {}, region).frame_edit(lambda: ())
+def test_clicks_select_objects_of_the_first_frame():
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    region = person_region(missed_every_third, only=(), clicks=((20, 20),))
+    edit_frame = RegionEditor(EDITS["fill"], {"colour": "#ffffff"}, region).frame_edit(lambda: ())
+    assert edit_frame(pixels, 0, 0.0).any()
+    assert edit_frame(pixels, 1, 0.0).any()
+    edit_frame = RegionEditor(EDITS["fill"], {}, region).frame_edit(lambda: ())
     with pytest.raises(UsageError, match="frame 7"):
-        late(pixels, 7, 0.0)
+        edit_frame(pixels, 7, 0.0)
 
 
-def test_what_a_film_cannot_have(tmp_path):
-    masks = Region(mask=MaskFile(tmp_path))
-    for edit, got in (
+def test_frame_edit_of_photo_features_raises(tmp_path):
+    folder = Region(mask=MaskFile(tmp_path))
+    network = load_edit("l0-smoothing", {})
+    for edit, where in (
         (RegionEditor(EDITS["cut-out"], {}, Region(mask=MASK)), "cut-out"),
-        (MaskedEdit(load_edit("l0-smoothing", {}), masks), "a folder of masks"),
-        (MaskedEdit(load_edit("l0-smoothing", {}), masks, MaskWriter(tmp_path)), "--save-mask"),
+        (MaskedEdit(network, folder), "a folder of masks"),
+        (MaskedEdit(network, folder, MaskWriter(tmp_path)), "--save-mask"),
     ):
-        with pytest.raises(UsageError, match=f"^{got}: "):
+        with pytest.raises(UsageError, match=f"^{where}: "):
             edit.frame_edit(lambda: ())
-    with pytest.warns(UserWarning, match="the metadata of a video is kept"):
-        RegionEditor(EDITS["anonymise"], {}, Region(mask=MASK)).frame_edit(lambda: ())
 
 
-def test_from_the_command_line(burnish, clip, tmp_path):
-    film = clip("a.mkv", codec="ffv1", format="yuv444p", frames=4)
+def test_frame_edit_that_strips_metadata_warns():
+    edit = RegionEditor(EDITS["anonymise"], {}, Region(mask=MASK))
+    with pytest.warns(UserWarning, match="metadata of a video is kept"):
+        edit.frame_edit(lambda: ())
+
+
+def test_command_line_fills_the_mask_in_a_video(burnish, lossless_video, decode, tmp_path):
+    video, target = lossless_video(3), tmp_path / "b.mkv"
     Image.fromarray((MASK * 255).astype(np.uint8)).save(tmp_path / "mask.png")
-    target = tmp_path / "b.mkv"
-    order = ("regions", "fill", film, "--mask", tmp_path / "mask.png", "-o", target)
-    code, _, err = burnish(*order)
+    arguments = ("--mask", tmp_path / "mask.png", "-o", target)
+    code, _, err = burnish("regions", "fill", video, *arguments)
     assert code == 0, err
-    for before, after in zip(pictures(film), pictures(target), strict=True):
+    for before, after in zip(decode(video), decode(target), strict=True):
         np.testing.assert_array_equal(after[~MASK], before[~MASK])
         assert not after[MASK].any()
