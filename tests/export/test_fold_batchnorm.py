@@ -5,8 +5,8 @@ from burnish.export.fold_batchnorm import fold
 from burnish.networks.can import CAN
 
 
-def trained_like() -> CAN:
-    """A CAN whose normalisers have statistics and weights of their own."""
+def random_can() -> CAN:
+    """A CAN with random weights and statistics of its normalisers."""
     network = CAN(width=6, dilations=(1, 2, 4))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -19,26 +19,26 @@ def trained_like() -> CAN:
     return network.set_norm_mode("frozen").eval()
 
 
-def test_the_function_stays_the_same():
-    network = trained_like().double()
+def test_fold_keeps_the_function():
+    network = random_can().double()
     x = torch.rand(2, 3, 17, 23, dtype=torch.float64)
     torch.testing.assert_close(fold(network).double()(x), network(x), rtol=0, atol=1e-6)
 
 
-def test_nothing_but_convolutions_and_rectifiers_is_left():
-    folded = fold(trained_like())
+def test_folded_network_has_only_convolutions_and_leaky_relus():
+    folded = fold(random_can())
     assert {type(layer).__name__ for layer in folded.layers} == {"Conv2d", "LeakyReLU"}
 
 
-def test_what_it_states_of_itself_stays():
-    network = trained_like()
+def test_folded_network_states_the_same_numbers():
+    network = random_can()
     folded = fold(network)
-    for claim in ("halo", "size_multiple", "macs_per_pixel", "peak_activations_per_pixel"):
-        assert getattr(folded, claim) == getattr(network, claim)
+    for name in ("halo", "size_multiple", "macs_per_pixel", "peak_activations_per_pixel"):
+        assert getattr(folded, name) == getattr(network, name)
 
 
-def test_the_network_is_left_alone():
-    network = trained_like()
+def test_fold_does_not_change_the_network():
+    network = random_can()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     folded = fold(network)
     with torch.no_grad():
@@ -47,7 +47,7 @@ def test_the_network_is_left_alone():
         assert torch.equal(value, before[name])
 
 
-@pytest.mark.parametrize("statistics", ["batch", "instance"])
-def test_statistics_that_are_not_frozen_cannot_be_folded(statistics):
-    with pytest.raises(ValueError, match="only frozen statistics"):
-        fold(trained_like().set_norm_mode(statistics))
+@pytest.mark.parametrize("mode", ["batch", "instance"])
+def test_fold_of_a_normaliser_that_is_not_frozen_raises(mode):
+    with pytest.raises(ValueError, match="frozen"):
+        fold(random_can().set_norm_mode(mode))

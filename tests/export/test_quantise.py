@@ -1,4 +1,4 @@
-"""Kernels rounded to 16 bits, sliders' to 8: close, exactly representable, and stored so."""
+"""Weights rounded to 16 or 8 bits: close to the original, and stored exactly in fewer bytes."""
 
 import numpy as np
 import onnx
@@ -13,15 +13,15 @@ from burnish.networks.unet import UNet
 from burnish.params import Param
 
 
-def network() -> UNet:
+def random_unet() -> UNet:
     torch.manual_seed(0)
-    student = UNet(widths=(8, 12), down=(1, 1), up=(1,))
-    torch.nn.init.normal_(student.tail.weight, std=0.1)
-    return student
+    network = UNet(widths=(8, 12), down=(1, 1), up=(1,))
+    torch.nn.init.normal_(network.tail.weight, std=0.1)
+    return network
 
 
-def test_kernels_are_numpys_nearest_halves_and_biases_stay():
-    before = network()
+def test_kernels_are_rounded_as_by_numpy_and_biases_stay():
+    before = random_unet()
     torch.nn.init.normal_(before.head.bias)
     after = round_weights_to_fp16(before)
     for name, parameter in before.named_parameters():
@@ -30,43 +30,42 @@ def test_kernels_are_numpys_nearest_halves_and_biases_stay():
         np.testing.assert_array_equal(rounded, expected)
 
 
-def test_the_network_itself_is_left_alone():
-    before = network()
-    kept = {name: value.clone() for name, value in before.state_dict().items()}
+def test_rounding_does_not_change_the_network():
+    before = random_unet()
+    state = {name: value.clone() for name, value in before.state_dict().items()}
     round_weights_to_fp16(before)
-    assert all(torch.equal(value, kept[name]) for name, value in before.state_dict().items())
+    assert all(torch.equal(value, state[name]) for name, value in before.state_dict().items())
 
 
-def test_the_result_hardly_changes():
-    before = network()
+def test_rounding_hardly_changes_the_output():
+    before = random_unet()
     image = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         difference = (before(image) - round_weights_to_fp16(before)(image)).abs().max()
     assert 0 < difference < 2e-3
 
 
-def test_what_sliders_add_becomes_whole_numbers_and_hardly_changes():
+def test_bases_of_kernel_deltas_become_integers_and_their_output_hardly_changes():
     torch.manual_seed(0)
     slider = Param("lambda", "flattens more", default=0.02, low=0.002, high=0.2, scale="log")
     before = UNet(widths=(8, 12), down=(1, 1), up=(1,), sliders=[slider])
-    for bend in before.modules():
-        if isinstance(bend, KernelDelta):
-            torch.nn.init.normal_(bend.coefficients.weight)
+    deltas = [module for module in before.modules() if isinstance(module, KernelDelta)]
+    for delta in deltas:
+        torch.nn.init.normal_(delta.coefficients.weight)
     after = round_weights_to_fp16(before)
-    code = torch.randn(1, 32, 1, 1)
-    bends = [part for part in before.modules() if isinstance(part, KernelDelta)]
-    rounded = [part for part in after.modules() if isinstance(part, KernelDelta)]
-    assert bends
-    for old, new in zip(bends, rounded, strict=True):
-        whole = new.basis.weight.detach()
-        assert torch.equal(whole, whole.round())
-        assert whole.abs().amax(dim=(0, 2, 3)).tolist() == [127, 127, 127]
+    embedding = torch.randn(1, 32, 1, 1)
+    rounded = [module for module in after.modules() if isinstance(module, KernelDelta)]
+    assert deltas
+    for old, new in zip(deltas, rounded, strict=True):
+        basis = new.basis.weight.detach()
+        assert torch.equal(basis, basis.round())
+        assert basis.abs().amax(dim=(0, 2, 3)).tolist() == [127, 127, 127]
         with torch.no_grad():
-            wanted, got = old(code), new(code)
-        assert 0 < (got - wanted).square().mean() < 1e-4 * wanted.square().mean()
+            expected, output = old(embedding), new(embedding)
+        assert 0 < (output - expected).square().mean() < 1e-4 * expected.square().mean()
 
 
-def model(values: np.ndarray) -> onnx.ModelProto:
+def model_with_weights(values: np.ndarray) -> onnx.ModelProto:
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Add", ["image", "weight"], ["result"])],
         "add",
@@ -77,53 +76,53 @@ def model(values: np.ndarray) -> onnx.ModelProto:
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
 
 
-def test_what_half_precision_holds_is_stored_in_half_the_bytes_and_read_as_it_was():
+def test_weights_that_fit_16_bits_are_stored_in_half_the_bytes():
     import onnxruntime
 
     values = np.linspace(-2, 2, 1025, dtype=np.float32)  # steps of 1/256
-    halved = model(values)
-    downcast_weights(halved)
-    onnx.checker.check_model(halved)
-    assert halved.graph.initializer[0].data_type == TensorProto.FLOAT16
-    assert halved.ByteSize() < 0.6 * model(values).ByteSize()
-    data = halved.SerializeToString()
+    smaller = model_with_weights(values)
+    downcast_weights(smaller)
+    onnx.checker.check_model(smaller)
+    assert smaller.graph.initializer[0].data_type == TensorProto.FLOAT16
+    assert smaller.ByteSize() < 0.6 * model_with_weights(values).ByteSize()
+    data = smaller.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (read,) = session.run(None, {"image": np.zeros_like(values)})
-    np.testing.assert_array_equal(read, values)
+    (output,) = session.run(None, {"image": np.zeros_like(values)})
+    np.testing.assert_array_equal(output, values)
 
 
-def test_whole_numbers_are_stored_in_a_quarter_of_the_bytes_and_read_as_they_were():
+def test_weights_that_are_small_integers_are_stored_in_a_quarter_of_the_bytes():
     import onnxruntime
 
     values = np.arange(-128, 128, dtype=np.float32).repeat(5)
-    small = model(values)
-    downcast_weights(small)
-    onnx.checker.check_model(small)
-    assert small.graph.initializer[0].data_type == TensorProto.INT8
+    smaller = model_with_weights(values)
+    downcast_weights(smaller)
+    onnx.checker.check_model(smaller)
+    assert smaller.graph.initializer[0].data_type == TensorProto.INT8
     session = onnxruntime.InferenceSession(
-        small.SerializeToString(), providers=["CPUExecutionProvider"]
+        smaller.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    (read,) = session.run(None, {"image": np.zeros_like(values)})
-    np.testing.assert_array_equal(read, values)
+    (output,) = session.run(None, {"image": np.zeros_like(values)})
+    np.testing.assert_array_equal(output, values)
 
 
-@pytest.mark.parametrize("max_size", [128, -129, 1e6, np.inf])
-def test_larger_whole_numbers_are_not_stored_in_8_bits(largest):
+@pytest.mark.parametrize("largest", [128, -129, 1e6, np.inf])
+def test_larger_integers_are_not_stored_in_8_bits(largest):
     values = np.zeros(300, np.float32)
     values[7] = largest
-    large = model(values)
-    downcast_weights(large)
-    assert large.graph.initializer[0].data_type != TensorProto.INT8
+    model = model_with_weights(values)
+    downcast_weights(model)
+    assert model.graph.initializer[0].data_type != TensorProto.INT8
 
 
-def test_what_it_does_not_hold_stays_as_it_is():
+def test_weights_that_do_not_fit_16_bits_stay_float32():
     values = np.linspace(-2, 2, 1000, dtype=np.float32)
-    whole = model(values)
-    downcast_weights(whole)
-    assert whole == model(values)
+    model = model_with_weights(values)
+    downcast_weights(model)
+    assert model == model_with_weights(values)
 
 
-def test_a_few_numbers_are_not_worth_a_node():
-    few = model(np.ones(16, np.float32))
-    downcast_weights(few)
-    assert few == model(np.ones(16, np.float32))
+def test_few_weights_stay_float32():
+    model = model_with_weights(np.ones(16, np.float32))
+    downcast_weights(model)
+    assert model == model_with_weights(np.ones(16, np.float32))

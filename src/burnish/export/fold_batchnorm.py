@@ -1,4 +1,4 @@
-"""Fold frozen normalisers into their convolutions: fewer operations, the same function."""
+"""Fold frozen batch normalisation into convolutions: fewer operations, the same function."""
 
 import torch
 from torch import Tensor, nn
@@ -8,13 +8,13 @@ from burnish.networks.network import Network
 
 
 class FoldedCAN(Network):
-    """A CAN as bare convolutions and rectifiers, with what it states of itself."""
+    """A CAN as plain convolutions and leaky ReLUs, with the properties of the original."""
 
     def __init__(self, network: CAN) -> None:
+        super().__init__()
         layers: list[nn.Module] = []
         for layer in network.norm_convs:
             layers += [_folded_conv(layer), nn.LeakyReLU(NEGATIVE_SLOPE)]
-        super().__init__()
         self.layers = nn.Sequential(*layers, network.to_rgb)
         self.halo = network.halo
         self.size_multiple = network.size_multiple
@@ -22,23 +22,23 @@ class FoldedCAN(Network):
         self.peak_activations_per_pixel = network.peak_activations_per_pixel
 
     def forward(self, image: Tensor) -> Tensor:
-        """Run the layers, one after another; see `Network`."""
+        """Run the layers; see `Network`."""
         output: Tensor = self.layers(image)
         return output
 
 
 def fold(network: Network) -> Network:
-    """Return the same function with every frozen normaliser folded into its convolution.
+    """Return the same function with all normalisers folded into their convolutions.
 
-    A network that has none is returned as it is.
+    A network without normalisers is returned as it is.
 
     Raises
     ------
-    ValueError : a layer normalises by the picture's own statistics, which nothing can fold
+    ValueError : a normaliser is not in mode "frozen"
 
     Examples
     --------
-    >>> network = CAN(width=4, dilations=(1, 2)).use_statistics("frozen").eval()
+    >>> network = CAN(width=4, dilations=(1, 2)).set_norm_mode("frozen").eval()
     >>> x = torch.rand(1, 3, 8, 8)
     >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
     True
@@ -47,7 +47,7 @@ def fold(network: Network) -> Network:
         return network
     modes = {layer.norm_mode for layer in network.norm_convs}
     if modes != {"frozen"}:
-        raise ValueError(f"only frozen statistics can be folded, not {sorted(modes)}")
+        raise ValueError(f"only frozen normalisers can be folded, not {sorted(modes)}")
     return FoldedCAN(network).eval()
 
 

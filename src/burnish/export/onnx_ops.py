@@ -1,4 +1,4 @@
-"""How torch operations become ONNX ones where the exporter's own way would not do."""
+"""Translations of torch operations to ONNX that replace the exporter's own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +8,11 @@ from onnxscript import opset18 as op
 
 
 def _pixel_unshuffle(image: Any, downscale_factor: int) -> Any:
-    """Space to depth of each channel, one after another: torch's channel order.
+    """Translate to one SpaceToDepth for each channel, concatenated in torch's channel order.
 
-    The exporter's own reshape and transpose in six dimensions computes its sizes while running:
-    slower, and nobody can tell the memory it needs from the graph. All channels at once come in
-    another order; to put them right by one Gather is as fast, but OpenVINO (2026.4 at least) fuses
-    that into the convolution behind it the wrong way round, and says nothing.
+    The exporter's own translation computes its sizes at run time, which is slower and hides the
+    memory that it needs. One SpaceToDepth of all channels with a Gather that reorders them would be
+    as fast, but OpenVINO (at least 2026.4) fuses that Gather into the next convolution wrongly.
     """
     planes = []
     for channel in range(image.shape[1]):

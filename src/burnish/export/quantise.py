@@ -1,4 +1,7 @@
-"""Round kernels to 16 bits, and what sliders add to 8: less file, the same arithmetic."""
+"""Round the weights of convolutions to 16 bits, and those of kernel deltas to 8 bits.
+
+This makes model files smaller. All values stay float32 in memory, and so does the arithmetic.
+"""
 
 import copy
 from typing import TypeVar
@@ -10,17 +13,15 @@ from burnish.networks.conditioning import KernelDelta
 
 Module = TypeVar("Module", bound=nn.Module)
 
-# The largest whole number of 8 bits with its negative.
 _INT8_MAX = 127
 
 
 def round_weights_to_fp16(network: Module) -> Module:
-    """Return a copy whose convolutions' kernels are numbers that 16 bits can hold.
+    """Return a copy whose kernels can be stored in 16 bits.
 
-    Each changes by at most one part in 2,048. The kernels that sliders add, which change nothing
-    where they rest, become whole numbers from -127 to 127 and their weights take up the scale: each
-    changes by at most one part in 254 of the largest beside it. All stay float32, as does
-    everything that is computed with them; only a model file stores them as what they are.
+    Each weight changes by at most one part in 2048. The bases of kernel deltas become integers
+    from -127 to 127, with the scale in their coefficients. Each changes by at most one part in 254
+    of the largest one.
 
     Examples
     --------
