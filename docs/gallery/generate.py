@@ -3,7 +3,8 @@
 python docs/gallery/generate.py            # all operators
 python docs/gallery/generate.py lut        # some operators
 
-The output is NAME.jpg for each operator, late-summer.cube, and README.md.
+The output is NAME.jpg for each operator, before-after/NAME.jpg for each operator with a network,
+late-summer.cube, and README.md.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from burnish.editing.edit import operator_params
+from burnish.evaluation.compare import side_by_side
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
@@ -27,6 +29,19 @@ LUT = HERE / "late-summer.cube"
 REQUIRED_PARAMS: dict[str, dict[str, Any]] = {"lut": {"lut": LUT}}
 GAP = 8
 BUNDLED = model_names()
+# The photo that shows best what a network does, for the page for photographers.
+BEFORE_AFTER = {
+    "l0-smoothing": "coffee",
+    "rudin-osher-fatemi": "cat",
+    "tv-l1": "cat",
+    "relative-total-variation": "coffee",
+    "multiscale-tone": "palace",
+    "local-laplacian": "palace",
+    "dark-channel-dehazing": "palace",
+    "nonlocal-dehazing": "palace",
+    "photographic-style": "palace",
+    "pencil-drawing": "cat",
+}
 
 
 def main() -> None:
@@ -43,6 +58,7 @@ def main() -> None:
             values = operator_params(model.card, {})
             rows.append([OPERATORS[name].run(photo, **values) for photo in photos])
             rows.append([model(photo) for photo in photos])
+            before_after(name, model)
         else:
             rows.append(
                 [OPERATORS[name].run(photo, **REQUIRED_PARAMS.get(name, {})) for photo in photos]
@@ -50,6 +66,15 @@ def main() -> None:
         Photo(sheet(rows)).save(HERE / f"{name}.jpg", quality=85, overwrite=True)
         print(name)
     (HERE / "README.md").write_text(page())
+
+
+def before_after(name: str, model: Model) -> None:
+    """Write a photo and the network's output for it, side by side with captions."""
+    if name not in BEFORE_AFTER:
+        return
+    photo = Photo.open(HERE / "photos" / f"{BEFORE_AFTER[name]}.jpg").pixels
+    pair = side_by_side([(photo, "before"), (model(photo), f"after: {name}")])
+    pair.save(HERE / "before-after" / f"{name}.jpg", quality=85, overwrite=True)
 
 
 def sheet(rows: list[list[Pixels]]) -> Pixels:

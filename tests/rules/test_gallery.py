@@ -1,13 +1,16 @@
-"""The gallery shows every operator, and its page is what its generator makes."""
+"""The gallery shows every operator, and its files are what its generator writes."""
 
 import importlib.util
 from pathlib import Path
+
+import pytest
 
 from burnish.operators.registry import OPERATORS
 
 GALLERY = Path(__file__).parents[2] / "docs" / "gallery"
 
 
+@pytest.fixture(scope="module")
 def generator():
     spec = importlib.util.spec_from_file_location("gallery", GALLERY / "generate.py")
     module = importlib.util.module_from_spec(spec)
@@ -15,10 +18,15 @@ def generator():
     return module
 
 
-def test_every_operator_has_a_picture_and_no_picture_is_left_over():
+def test_gallery_has_a_picture_of_every_operator(generator):
     assert {path.stem for path in GALLERY.glob("*.jpg")} == set(OPERATORS)
+    pairs = {path.stem for path in (GALLERY / "before-after").glob("*.jpg")}
+    assert pairs == set(generator.BEFORE_AFTER)
 
 
-def test_page_and_look_are_current():
-    assert (GALLERY / "README.md").read_text() == generator().page()
-    assert (GALLERY / "late-summer.cube").read_text() == generator().late_summer()
+def test_gallery_page_is_current(generator):
+    assert (GALLERY / "README.md").read_text() == generator.page()
+
+
+def test_gallery_lut_is_current(generator):
+    assert (GALLERY / "late-summer.cube").read_text() == generator.late_summer()

@@ -11,6 +11,7 @@ STAGES = (
     "progress",
     "prefetch",
     "process_pool",
+    "process_pool",
     "params",
     "files",
     "metrics",
