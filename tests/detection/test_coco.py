@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from burnish.detection import coco
-from burnish.detection.coco import CocoWriter, ObjectsFile, RunLengths, decode_mask, encode_mask
+from burnish.detection.coco import CocoWriter, RunLengths, decode_mask, encode_mask
+from burnish.detection.objects_file import ObjectsFile
 from burnish.errors import BurnishError, PhotoError, UsageError
 from burnish.photo import Photo
 

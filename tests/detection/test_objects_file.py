@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.detection.coco import ObjectsFile, to_coco
+from burnish.detection.coco import to_coco
+from burnish.detection.objects_file import ObjectsFile
 from burnish.errors import PhotoError, UsageError
 
 # pycocotools' arrays use an interface that NumPy 2 deprecates.

@@ -5,9 +5,8 @@ masks everywhere. Polygons are filled and run lengths decoded by COCO's own rule
 faster-coco-eval, which gives the masks that pycocotools gives.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +27,7 @@ from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_box
 from burnish.errors import PhotoError, UsageError, read_error
 from burnish.modelfile.card import Text, first_error
 from burnish.photo import Photo
-from burnish.types import BoolMask, Pixels
+from burnish.types import BoolMask
 
 
 def _check_pairs(polygon: list[float]) -> list[float]:
@@ -198,17 +197,17 @@ def read(source: str | Path) -> CocoDataset:
     try:
         content = _File.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise read_error(path, error) from error
+        raise read_error(path, error, UsageError) from error
     except ValidationError as error:
-        raise _invalid_file(path, first_error(error)) from error
+        raise invalid_file(path, first_error(error)) from error
     names = {category.id: category.name for category in content.categories}
     sizes = {image.id: (image.width, image.height) for image in content.images}
     annotations: dict[int, list[Annotation]] = {key: [] for key in sizes}
     for number, entry in enumerate(content.annotations):
         if entry.image_id not in sizes:
-            raise _invalid_file(path, f"annotations.{number} has image_id {entry.image_id}")
+            raise invalid_file(path, f"annotations.{number} has image_id {entry.image_id}")
         if entry.category_id not in names:
-            raise _invalid_file(path, f"annotations.{number} has category_id {entry.category_id}")
+            raise invalid_file(path, f"annotations.{number} has category_id {entry.category_id}")
         annotations[entry.image_id].append(
             Annotation(
                 names[entry.category_id],
@@ -240,112 +239,48 @@ def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
         if not path.is_file():
             remedy = "give the folder of the photos with --images"
             raise PhotoError(str(path), f"{source} names this photo, but it does not exist", remedy)
-        if (size := Photo.size_of(path)) != image.size:
-            raise PhotoError(
-                str(path),
-                f"the photo is {size[0]} x {size[1]} px, but {source} states "
-                f"{image.size[0]} x {image.size[1]}",
-                "give the photos that were annotated",
-            )
-        _check_masks(dataset.source, image)
+        check_size(path, Photo.size_of(path), image, dataset.source)
+        image_masks(dataset.source, image)
         images.append(replace(image, path=path))
     return replace(dataset, images=tuple(images))
 
 
-def _check_masks(source: Path, image: AnnotatedImage) -> list[BoolMask]:
+def image_masks(source: Path, image: AnnotatedImage) -> list[BoolMask]:
+    """Return the masks of an image of a COCO file.
+
+    Raises
+    ------
+    UsageError : an annotation has malformed run lengths
+    """
     try:
         return [annotation.mask() for annotation in image.annotations]
     except ValueError as error:
-        raise _invalid_file(source, f"an annotation of {image.path.name} has {error}") from error
+        raise invalid_file(source, f"an annotation of {image.path.name} has {error}") from error
 
 
-def _invalid_file(path: Path, problem: str) -> UsageError:
+def check_size(path: Path, size: tuple[int, int], image: AnnotatedImage, source: Path) -> None:
+    """Check that a photo has the width and height that a COCO file states.
+
+    Raises
+    ------
+    PhotoError : the size differs
+    """
+    if size != image.size:
+        raise PhotoError(
+            str(path),
+            f"the photo is {size[0]} x {size[1]} px, but {source} states "
+            f"{image.size[0]} x {image.size[1]}",
+            "give the photo that was annotated",
+        )
+
+
+def invalid_file(path: Path, problem: str) -> UsageError:
+    """Return the error to raise for a file that is not valid."""
     return UsageError(
         str(path),
         f"not a valid COCO file of instances: {problem}",
         "`burnish regions list PHOTO --coco FILE` writes a valid one",
     )
-
-
-@dataclass(frozen=True)
-class ObjectsFile:
-    """A COCO file that takes the place of a detector.
-
-    Parameters
-    ----------
-    path : for messages
-    classes : the names of its categories
-    images : a photo's file name -> its annotations
-    """
-
-    path: Path
-    classes: tuple[str, ...]
-    images: Mapping[str, AnnotatedImage] = field(repr=False)
-    sha256: None = None
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
-
-    @classmethod
-    def open(cls, path: str | Path) -> "ObjectsFile":
-        """Read a COCO file.
-
-        Raises
-        ------
-        UsageError : the file cannot be read, is not valid, or names two photos alike
-        """
-        dataset = read(path)
-        counts = Counter(image.path.name for image in dataset.images)
-        name, count = counts.most_common(1)[0]
-        if count > 1:
-            raise _invalid_file(dataset.source, f"{count} images are called {name}")
-        images = {image.path.name: image for image in dataset.images}
-        return cls(dataset.source, dataset.categories, images)
-
-    def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
-        """Return the instances of the photo called `source`, in whatever folder it is.
-
-        Raises
-        ------
-        PhotoError : the file does not list the photo, or lists it with another size
-        UsageError : an annotation has malformed run lengths
-        """
-        name = source.name if source else "an image without a name"
-        if name not in self.images:
-            raise PhotoError(
-                str(source or "image"),
-                f"{self.path} lists {len(self.images)} photos, but not {name}",
-                "choose a file that lists it, or use a detector",
-            )
-        image = self.images[name]
-        height, width = pixels.shape[:2]
-        if (width, height) != image.size:
-            raise PhotoError(
-                str(source),
-                f"the photo is {width} x {height} px, but {self.path} states "
-                f"{image.size[0]} x {image.size[1]}",
-                "give the photo that was annotated",
-            )
-        objects = [
-            (annotation, mask, mask_box(mask))
-            for annotation, mask in zip(
-                image.annotations, _check_masks(self.path, image), strict=True
-            )
-            if mask.any()
-        ]
-        objects.sort(key=lambda entry: -entry[0].score)
-        return Instances(
-            image.size,
-            np.array([box for _, _, box in objects], np.float32).reshape(-1, 4),
-            tuple(annotation.label for annotation, _, _ in objects),
-            np.array([annotation.score for annotation, _, _ in objects], np.float32),
-            tuple(
-                mask[top:bottom, left:right].astype(np.float32)
-                for _, mask, (left, top, right, bottom) in objects
-            ),
-        )
 
 
 class CocoWriter:

@@ -13,7 +13,7 @@ Box = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """How objects are tracked.
+    """The parameters of tracking.
 
     Parameters
     ----------

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.detection import detector_file
-from burnish.detection.objects_file import ObjectsFile
 from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import Detector, Instances
+from burnish.detection.objects_file import ObjectsFile
 from burnish.errors import ModelError, warn
 from burnish.files import digest
 from burnish.regions.options import RegionOptions

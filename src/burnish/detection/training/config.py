@@ -10,7 +10,7 @@ DatasetPaths = tuple[Path, Path]
 
 @dataclass(frozen=True)
 class DetectorTrainConfig:
-    """How a detector is trained.
+    """The parameters of a training.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class DetectorTrainConfig:
 
 @dataclass(frozen=True)
 class DetectorRequest:
-    """What to train a detector on, and where to write it.
+    """The data of a training, and the file to write.
 
     Parameters
     ----------
