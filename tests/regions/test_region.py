@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from burnish.errors import UsageError
+from burnish.regions import object_sources
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region, blend, open_region
 
@@ -115,6 +116,18 @@ def test_open_region_applies_defaults_to_objects_only(tmp_path):
     region = open_region(RegionOptions(mask=tmp_path / "m.png"), defaults=defaults)
     assert region.object_source is None
     assert region.options == RegionOptions(mask=tmp_path / "m.png")
+
+
+def test_open_region_reads_class_names_and_defaults(monkeypatch, three_objects, fixed_source):
+    source = fixed_source(three_objects)
+    monkeypatch.setattr(object_sources, "open_object_source", lambda *args, **kwargs: source)
+    defaults = {"only": ("cat",), "grow": 9}
+    assert open_region("dog").options == RegionOptions(only=("dog",))
+    assert open_region(exclude=["dog", "cat"]).options == RegionOptions(exclude=("dog", "cat"))
+    assert open_region(defaults=defaults).options == RegionOptions(only=("cat",), grow=9)
+    numbered = open_region(RegionOptions(numbers=(1,), grow=0), defaults=defaults)
+    assert numbered.options == RegionOptions(only=("cat",), numbers=(1,), grow=0)
+    assert numbered.object_source is source
 
 
 def test_blend_is_exact_where_the_mask_is_0_or_1():

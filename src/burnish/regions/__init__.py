@@ -1,1 +1,1 @@
-"""Stage 7: where an edit shows: objects found by a detector, selected, and refined at edges."""
+"""Regions: the part of an image that an edit applies to, and the edits that need one."""

@@ -149,7 +149,7 @@ def _checked_mask(mask: NDArray[np.floating] | BoolMask, size: tuple[int, int]) 
     )
 
 
-# What the Python API accepts as a region.
+# The values that the Python API accepts as a region.
 RegionLike = str | Sequence[str] | RegionOptions | Region | NDArray[np.floating] | BoolMask
 
 
