@@ -1,4 +1,4 @@
-"""Learn an operator of your own, in Python. Seconds here; give it photos and half an hour.
+"""Train a network on your own operator, in Python. Here for seconds; use photos and half an hour.
 
 On the command line it is one line:
 
@@ -8,10 +8,9 @@ On the command line it is one line:
 from pathlib import Path
 
 import burnish
+import burnish.training
 from burnish.evaluation.demo import SAMPLE
-from burnish.training.pipeline import train_and_export
-from burnish.training.request import validate_request
-from burnish.training.train import TrainCallbacks
+from burnish.training.callbacks import TrainCallbacks
 
 OPERATOR = """
 def negative(rgb):
@@ -19,16 +18,16 @@ def negative(rgb):
 """
 
 
-class Print(TrainCallbacks):
-    """Prints the early evaluations."""
+class PrintValidation(TrainCallbacks):
+    """Prints the early validations."""
 
-    def on_validation(self, step: int, psnr: float, picture: Path) -> None:
-        """Print the PSNR of an early evaluation."""
-        print(f"step {step}: {psnr:.2f} dB, {picture}")
+    def on_validation(self, step: int, psnr: float, preview: Path) -> None:
+        """Print one validation."""
+        print(f"step {step}: {psnr:.2f} dB, {preview}")
 
 
 def main() -> None:
-    """Write an operator, cut the sample into photos, train for a few steps."""
+    """Write an operator, cut the sample into photos, and train for a few steps."""
     Path("negative.py").write_text(OPERATOR)
     photos = Path("photos")
     photos.mkdir(exist_ok=True)
@@ -37,7 +36,7 @@ def main() -> None:
         tile = pixels[100:300, 150 * index : 150 * index + 150]
         burnish.Photo(tile).save(photos / f"{index}.png", overwrite=True)
 
-    order = validate_request(
+    model = burnish.training.train(
         "python:negative.py:negative",
         photos=photos,
         output=Path("negative.onnx"),
@@ -45,11 +44,11 @@ def main() -> None:
         steps=10,
         batch=1,
         crop=64,
+        callbacks=PrintValidation(),
     )
-    published = train_and_export(order, Print())
-    if published:
-        psnr = published.validation[0].report.mean.psnr
-        print(f"{published.path}: {psnr:.2f} dB after 10 steps")
+    if model:  # of several processes, only the first one has it
+        psnr = model.validation[0].report.mean.psnr
+        print(f"{model.path}: {psnr:.2f} dB after 10 steps")
 
 
 if __name__ == "__main__":

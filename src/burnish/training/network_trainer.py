@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from burnish.networks.network import Network
+from burnish.networks.network import Network, NormMode
 from burnish.training.config import TrainConfig
 from burnish.training.optimiser import build_optimisers
 from burnish.training.sampler import Batch, CropSampler
@@ -54,7 +54,7 @@ class NetworkTrainer(Trainer[Network, Batch]):
     def begin_step(self, progress: float) -> float:
         """Set the mode of the normalisers and the trainable weights; see `Trainer`."""
         self.network.train()
-        mode = "batch" if progress < self.config.freeze_norm_at else "frozen"
+        mode: NormMode = "batch" if progress < self.config.freeze_norm_at else "frozen"
         self.network.set_norm_mode(mode)
         slider_start = 1 - (self.config.slider_fraction if self.network.num_sliders else 0)
         in_slider_phase = progress >= slider_start

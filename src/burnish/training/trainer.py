@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -204,7 +204,7 @@ class Trainer(ABC, Generic[Module, Batch]):
         self.step, self.phase, self.seconds = checkpoint.step, checkpoint.phase, checkpoint.seconds
         self.loss_terms = checkpoint.loss_terms
 
-    def _batch_stream(self) -> Iterator[Sequence[Batch]]:
+    def _batch_stream(self) -> Generator[Sequence[Batch], None, None]:
         """Yield the batches of step after step, computed ahead within each phase."""
         while True:
             phase = self.phase
