@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class RegionRecord(RegionOptions):
     """A region as kept in the history of an edited file.
 
-    The fields are those of `RegionOptions`, but `detector`, `objects` and `mask` are names. They are
-    never opened as paths, since the file may come from a stranger.
+    The fields are those of `RegionOptions`, but `detector`, `objects` and `mask` are names. They
+    are never opened as paths, since the file may come from a stranger.
 
     Parameters
     ----------

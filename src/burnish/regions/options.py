@@ -6,6 +6,7 @@ edited files are derived from them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,7 @@ def _option(
     unset : the field's own default, which marks an option that is not given
     default : the value that holds if the option is not given
     low, high : the range of a number, both ends included
-    metadata : as for `expand`; also `kind`, which is "object" for a condition on objects and
-        "edge" for a change to the edges of masks
+    metadata : as for `expand`; also `kind`, see below
     """
     if high is not None:
         help = f"{help.rstrip('.')}; {low:g} to {high:g}. [default: {default:g}]"
@@ -87,33 +87,19 @@ def _option(
     return field(default=unset, metadata=metadata)
 
 
+# A condition on objects, and a change to the edges of masks.
+_object_option = partial(_option, kind="object")
+_edge_option = partial(_option, kind="edge")
+
+
 @dataclass(frozen=True)
 class RegionOptions:
-    """Which part of an image an edit applies to.
+    """The part of an image that an edit applies to.
 
-    An option that is not given is None, False or (). Every condition on objects narrows the
-    selection; several classes, numbers or clicks are alternatives.
-
-    Parameters
-    ----------
-    only, exclude : classes of objects that the edit applies to, or leaves out
-    detector : name or file of a detector [default: the one that comes with burnish]
-    objects : COCO JSON file of objects, used instead of a detector
-    min_score : smallest score of an object, 0 to 1 [default: 0.5]
-    min_area, max_area : range of an object's area, % of the image [default: 0, 100]
-    numbers : positions in the list of all objects, from 1, by descending score
-    clicks : points (x, y), px; each selects the smallest object there
-    box : (left, top, right, bottom), px; selects the objects with at least half their area inside.
-        If no other option selects objects, the region is the box itself
-    mask : a mask file, or a folder with one mask per photo
-    invert : apply the edit everywhere else
-    refine : fit masks to the edges in the photo [default: masks coarser than the photo]
-    threshold : smallest mask value of a pixel in the region, 0.01 to 1 [default: 0.5]
-    margin : growth of each object, 0 to 100 % of its size, which is the side of a square with the
-        area of its box [default: 0]
-    grow, shrink : change of the region's width at every edge, 0 to 1000 px; `grow` comes first
-        [default: 0]
-    feather : width of the soft edge, which lies inside the region, 0 to 1000 px [default: 1]
+    Each field has its description, range and default in its metadata. An option that is not given
+    is None, False or (). Every condition on objects narrows the selection; several classes, numbers
+    or clicks are alternatives. Numbers count all objects of the photo from 1, by descending score.
+    The size of an object, for `margin`, is the side of a square with the area of its box.
 
     Raises
     ------
@@ -128,59 +114,46 @@ class RegionOptions:
     burnish.errors.UsageError: min_score: expected 0 to 1, got 2; choose a value in the range
     """
 
-    only: tuple[str, ...] = _option(
+    only: tuple[str, ...] = _object_option(
         "Apply the edit only to objects of these classes, such as person.",
         (),
         metavar="CLASS[,CLASS]",
         parse=parse_classes,
-        kind="object",
     )
-    exclude: tuple[str, ...] = _option(
+    exclude: tuple[str, ...] = _object_option(
         "Apply the edit everywhere except to objects of these classes.",
         (),
         metavar="CLASS[,CLASS]",
         parse=parse_classes,
-        kind="object",
     )
-    detector: str | None = _option(
+    detector: str | None = _object_option(
         "Detector that finds the objects. [default: the one that comes with burnish]",
         metavar="NAME or FILE",
-        kind="object",
     )
-    objects: Path | None = _option(  # noqa: RUF009
-        "Read the objects from a COCO JSON file, by the photos' names.",
-        metavar="FILE",
-        kind="object",
+    objects: Path | None = _object_option(  # noqa: RUF009
+        "Read the objects from a COCO JSON file, by the photos' names.", metavar="FILE"
     )
-    min_score: float | None = _option(
-        "Ignore objects with a lower detector score.", default=0.5, high=1, kind="object"
+    min_score: float | None = _object_option(
+        "Ignore objects with a lower detector score.", default=0.5, high=1
     )
-    min_area: float | None = _option(
-        "Ignore objects smaller than this, in % of the image.",
-        default=0,
-        high=100,
-        kind="object",
+    min_area: float | None = _object_option(
+        "Ignore objects smaller than this, in % of the image.", default=0, high=100
     )
-    max_area: float | None = _option(
-        "Ignore objects larger than this, in % of the image.",
-        default=100,
-        high=100,
-        kind="object",
+    max_area: float | None = _object_option(
+        "Ignore objects larger than this, in % of the image.", default=100, high=100
     )
-    numbers: tuple[int, ...] = _option(
+    numbers: tuple[int, ...] = _object_option(
         "Select the object with this number in `burnish regions list`; may be repeated.",
         (),
         flags=("--number",),
-        kind="object",
     )
-    clicks: tuple[tuple[float, float], ...] = _option(
+    clicks: tuple[tuple[float, float], ...] = _object_option(
         "Select the smallest object at this pixel; may be repeated.",
         (),
         flags=("--click",),
         metavar="X,Y",
         type=list[str],
         parse=parse_clicks,
-        kind="object",
     )
     box: tuple[float, float, float, float] | None = _option(
         "Select objects with at least half their area in this rectangle, px. Without other "
@@ -195,30 +168,25 @@ class RegionOptions:
         metavar="FILE or FOLDER",
     )
     invert: bool = _option("Apply the edit everywhere except in the region.", False)
-    refine: bool | None = _option(
+    refine: bool | None = _edge_option(
         "Fit masks to the edges in the photo. [default: masks coarser than the photo]",
         flags=("--refine/--no-refine",),
-        kind="edge",
     )
-    threshold: float | None = _option(
+    threshold: float | None = _edge_option(
         "Smallest mask value of a pixel in the region; a larger one makes regions smaller.",
         default=0.5,
         low=0.01,
         high=1,
-        kind="edge",
     )
-    margin: float | None = _option(
-        "Grow each object by this much, in % of its own size.",
-        default=0,
-        high=100,
-        kind="edge",
+    margin: float | None = _edge_option(
+        "Grow each object by this much, in % of its own size.", default=0, high=100
     )
-    grow: float | None = _option("Grow the region, px.", default=0, high=1000, kind="edge")
-    shrink: float | None = _option(
-        "Shrink the region, px, after --grow.", default=0, high=1000, kind="edge"
+    grow: float | None = _edge_option("Grow the region, px.", default=0, high=1000)
+    shrink: float | None = _edge_option(
+        "Shrink the region, px, after --grow.", default=0, high=1000
     )
-    feather: float | None = _option(
-        "Width of the soft edge inside the region, px.", default=1, high=1000, kind="edge"
+    feather: float | None = _edge_option(
+        "Width of the soft edge inside the region, px.", default=1, high=1000
     )
 
     def __post_init__(self) -> None:
