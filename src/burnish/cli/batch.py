@@ -15,6 +15,7 @@ from burnish.errors import INTERRUPTED, BurnishError, UsageError
 from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
+    from burnish.cli.progress import ConsoleProgress
     from burnish.editing.edit import Edit
     from burnish.editing.options import OutputOptions
     from burnish.editing.outcome import Outcome
@@ -157,7 +158,7 @@ def run(
         for outcome in outcomes:
             megapixels += outcome.megapixels or 0
             counts[outcome.status] += 1
-            _print_outcome(outcome, batch)
+            _print_outcome(outcome, batch, progress)
     speed = megapixels / (time.perf_counter() - start)
     if not batch.quiet and (len(plan.files) > 1 or plan.ignored or plan.earlier_outputs):
         print(_summary(counts, plan, speed), file=sys.stderr)
@@ -228,19 +229,19 @@ def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
     return ", ".join(parts)
 
 
-def _print_outcome(outcome: "Outcome", batch: BatchOptions) -> None:
+def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsoleProgress") -> None:
     if outcome.status == "failed":
-        print(f"burnish: {outcome.reason}", file=sys.stderr)
+        progress.message(f"burnish: {outcome.reason}")
     elif outcome.status == "interrupted" and outcome.reason:
-        print(f"burnish: {outcome.input}: interrupted; {outcome.reason}", file=sys.stderr)
+        progress.message(f"burnish: {outcome.input}: interrupted; {outcome.reason}")
     if batch.json_output:
-        typer.echo(outcome.model_dump_json())
+        progress.echo(outcome.model_dump_json())
     elif batch.quiet or outcome.output is None:
         return
     elif outcome.status == "done":
         frames = f", {outcome.frames} frames" if outcome.frames is not None else ""
-        typer.echo(f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}{frames}")
+        progress.echo(f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}{frames}")
     elif outcome.status == "skipped":
-        typer.echo(f"{outcome.output}  skipped: {outcome.reason}")
+        progress.echo(f"{outcome.output}  skipped: {outcome.reason}")
     else:
-        typer.echo(f"{outcome.input} -> {outcome.output}")
+        progress.echo(f"{outcome.input} -> {outcome.output}")

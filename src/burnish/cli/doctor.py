@@ -30,7 +30,7 @@ def demo(
 @app.command()
 def doctor(
     bench: Annotated[
-        bool, typer.Option("--bench", help="Time every model on every engine instead.")
+        bool, typer.Option("--bench", help="Time all models on all engines instead.")
     ] = False,
     threads: Threads = None,
     json_output: JsonOutput = False,
@@ -62,7 +62,7 @@ def _bench(threads: int | None, *, json_output: bool) -> None:
     from burnish.evaluation.doctor import time_models
 
     if not json_output:
-        typer.echo(f"{'seconds a megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
+        typer.echo(f"{'seconds per megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
     for timing in time_models(threads):
         if json_output:
             typer.echo(json.dumps(dataclasses.asdict(timing)))

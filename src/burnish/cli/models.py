@@ -26,20 +26,20 @@ def list_models(json_output: JsonOutput = False) -> None:
         return
     width = max(map(len, cards), default=0) + 2
     for name, card in cards.items():
-        measured = card.metrics[0]
+        metrics = card.metrics[0]
         typer.echo(
-            f"{name:<{width}}{card.title}; {card.network}, {measured.psnr_mean:.1f} dB "
-            f"(untouched {measured.identity_psnr_mean:.1f}), "
-            f"{card.macs_per_pixel / 1000:.1f} k multiply-adds a pixel"
+            f"{name:<{width}}{card.title}; {card.network}, {metrics.psnr_mean:.1f} dB "
+            f"(unedited photo: {metrics.identity_psnr_mean:.1f}), "
+            f"{card.macs_per_pixel / 1000:.1f} k multiply-adds per pixel"
         )
 
 
 @models.command("show")
 def show_model(
-    name: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    name: Annotated[str, typer.Argument(help="Name of a bundled model, or an .onnx file.")],
     json_output: JsonOutput = False,
 ) -> None:
-    """Show a model's card."""
+    """Print a model's card."""
     from burnish.modelfile.reader import read_model
     from burnish.runtime.model_registry import find_model
 
@@ -54,7 +54,7 @@ def show_model(
 
 
 def _lines(value: Any) -> list[str]:
-    """Write a card's value for a person: a list a line each, a record as `name value` pairs."""
+    """Return the lines for a field of a card; a list gives one line per item."""
     if isinstance(value, list):
         return [line for item in value for line in _lines(item)] or ["none"]
     if isinstance(value, dict):

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
-from burnish.cli.options import JsonOutput, Overwrite, complete_operator
+from burnish.cli.options import JsonOutput, Overwrite, complete_operator, param_help
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 
-KINDS: dict[type[AnyParam], str] = {
+_KINDS: dict[type[AnyParam], str] = {
     Param: "number",
     ColourParam: "colour",
     FileParam: "file",
@@ -30,7 +30,7 @@ app.add_typer(operators, name="operators")
 
 @operators.command("list")
 def list_operators(json_output: JsonOutput = False) -> None:
-    """List the operators."""
+    """List the reference operators."""
     if json_output:
         typer.echo(json.dumps([_record(operator) for operator in OPERATORS.values()], indent=2))
         return
@@ -40,10 +40,12 @@ def list_operators(json_output: JsonOutput = False) -> None:
 
 @operators.command("show")
 def show_operator(
-    name: Annotated[str, typer.Argument(help="An operator's name, or one of your own.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of an operator, or one of your own (python:FILE:FUNCTION).")
+    ],
     json_output: JsonOutput = False,
 ) -> None:
-    """Show an operator's paper and parameters."""
+    """Print an operator's paper and parameters."""
     operator = find_runnable_operator(name)
     if json_output:
         typer.echo(json.dumps(_record(operator), indent=2))
@@ -55,8 +57,7 @@ def show_operator(
         paper = operator.paper
         typer.echo(f"{paper.authors}: {paper.title}. {paper.venue}. https://doi.org/{paper.doi}")
     for param in operator.params:
-        otherwise = f", default {param.default_text}" if param.default_text else ""
-        typer.echo(f"  {param.option:<16}{param.range}{otherwise}; {param.description}")
+        typer.echo(f"  {param.option:<16}{param_help(param)}")
 
 
 @app.command(cls=OperatorCommand)
@@ -96,6 +97,6 @@ def _record(operator: Operator) -> dict[str, Any]:
         "about": operator.summary,
         "paper": dataclasses.asdict(operator.paper) if operator.paper else None,
         "params": [
-            {"kind": KINDS[type(param)], **dataclasses.asdict(param)} for param in operator.params
+            {"kind": _KINDS[type(param)], **dataclasses.asdict(param)} for param in operator.params
         ],
     }

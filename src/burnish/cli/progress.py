@@ -1,9 +1,11 @@
 """Progress bars and Ctrl-C of long commands."""
 
 import signal
+import sys
 from types import FrameType
 from typing import Self
 
+import typer
 from rich import progress as bars
 from rich.console import Console
 
@@ -24,8 +26,8 @@ class ConsoleProgress(Progress):
         self, count: int | None = None, *, plain: bool = True, hidden: bool = False
     ) -> None:
         console = Console(stderr=True)
-        live = console.is_terminal and not hidden
-        self.plain = plain and not live and not hidden
+        self._live = console.is_terminal and not hidden
+        self.plain = plain and not self._live and not hidden
         self._bar = bars.Progress(
             bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(),
@@ -34,7 +36,8 @@ class ConsoleProgress(Progress):
             bars.TimeElapsedColumn(),
             bars.TimeRemainingColumn(),
             console=console,
-            disable=not live,
+            disable=not self._live,
+            redirect_stdout=False,
             transient=True,
         )
         self._count = count
@@ -68,8 +71,15 @@ class ConsoleProgress(Progress):
         if self._task is not None:
             self._bar.update(self._task, completed=completed, total=total, note=note)
 
+    def echo(self, text: str) -> None:
+        """Print a line on stdout, above the bar if stdout is a terminal, too."""
+        if self._live and sys.stdout.isatty():
+            self.message(text)
+        else:
+            typer.echo(text)
+
     def message(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line on stderr, above the bar."""
         self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

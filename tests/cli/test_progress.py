@@ -1,0 +1,47 @@
+"""The progress of long commands, without and with a terminal."""
+
+import pytest
+
+from burnish.cli.progress import ConsoleProgress
+from burnish.cli.training_progress import TrainingProgress
+from burnish.training.callbacks import StepInfo
+
+
+def test_progress_without_a_terminal_prints_the_start_of_each_task(capsys):
+    with ConsoleProgress() as progress:
+        progress.start("computing pairs", 12)
+        progress.advance()
+        progress.start("training")
+        progress.message("a line [of text]")
+    assert capsys.readouterr().err == "computing pairs: 12\na line [of text]\n"
+
+
+@pytest.mark.parametrize("options", [{"plain": False}, {"hidden": True}])
+def test_progress_without_plain_lines_prints_nothing(capsys, options):
+    with ConsoleProgress(2, **options) as progress:
+        progress.start("a.jpg", 1)
+        progress.advance(0.5)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_on_a_terminal_shows_the_current_task(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with ConsoleProgress(2) as progress:
+        progress.start("a[1].jpg", 1)
+        progress.start("b.jpg", 1)
+        progress.advance(0.5)
+    text = capsys.readouterr().err
+    assert "2 of 2: b.jpg" in text
+    assert "50%" in text
+
+
+def test_training_progress_prints_a_line_per_interval(capsys, monkeypatch):
+    monkeypatch.setattr("burnish.cli.training_progress.LINE_INTERVAL", 0.0)
+    with TrainingProgress() as progress:
+        progress.on_step(StepInfo(20, 0.5, 3.0, 0.25, {"edges": 0.125}))
+        progress.on_validation(20, 31.5, "preview.png")
+    assert capsys.readouterr().err.splitlines() == [
+        "step 20, 50.0 %, loss 0.250000  edges 0.125",
+        "step 20: 31.50 dB on the validation photos, see preview.png",
+    ]
