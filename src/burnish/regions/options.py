@@ -173,7 +173,7 @@ class RegionOptions:
         flags=("--refine/--no-refine",),
     )
     threshold: float | None = _edge_option(
-        "Smallest mask value of a pixel in the region; a larger one makes regions smaller.",
+        "Smallest mask value of a pixel in the region.",
         default=0.5,
         low=0.01,
         high=1,
