@@ -78,7 +78,7 @@ class DetectorCard(BaseCard):
     training: dict[str, JsonValue] = Field(
         max_length=64, description="settings, steps and seconds, as the trainer wrote them"
     )
-    description: Text = Field(description="what the detector finds, and its limits")
+    description: Text = Field(description="abilities and limits of the detector")
     licence: Text
     burnish_version: Text
 

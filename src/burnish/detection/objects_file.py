@@ -52,7 +52,7 @@ class ObjectsFile:
         return cls(dataset.source, dataset.categories, images)
 
     def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
-        """Return the instances of the photo called `source`, in whatever folder it is.
+        """Return the instances of the photo called `source`. Its folder does not matter.
 
         Raises
         ------
