@@ -220,12 +220,12 @@ class RegionOptions:
 
     @property
     def selects_objects(self) -> bool:
-        """Whether an option is given that refers to objects. A box alone does not."""
+        """True if a given option refers to objects. A box alone does not."""
         return self._gives("object")
 
     @property
     def changes_edges(self) -> bool:
-        """Whether an option is given that changes the edge of a mask."""
+        """True if a given option changes the edge of a mask."""
         return self._gives("edge")
 
     def _gives(self, kind: str) -> bool:
