@@ -1,4 +1,4 @@
-"""Look into a model file: its card, its graph, and how to run it without burnish."""
+"""Read the card and the graph of a model file, and run it without burnish."""
 
 import json
 
@@ -10,19 +10,19 @@ from burnish.runtime.model_registry import find_model
 
 
 def main() -> None:
-    """Print what a shipped model says about itself, and run it bare."""
+    """Print the card and the operators of a bundled model, and its output's shape."""
     path = find_model("l0-smoothing")
-    graph = onnx.load(path)
-    card = json.loads({p.key: p.value for p in graph.metadata_props}["burnish.card"])
-    print(f"{card['title']}, {card['network']}: {card['macs_per_pixel']} multiply-adds a pixel")
-    print("operators:", sorted({node.op_type for node in graph.graph.node}))
+    model = onnx.load(path)
+    card = json.loads({entry.key: entry.value for entry in model.metadata_props}["burnish.card"])
+    print(f"{card['title']}, {card['network']}: {card['macs_per_pixel']} multiply-adds per pixel")
+    print("operators:", sorted({node.op_type for node in model.graph.node}))
 
     session = onnxruntime.InferenceSession(path)
     image = np.random.default_rng(0).random((1, 3, 48, 64), dtype=np.float32)
     sliders = [param["value"] for param in card["params"] if param["slider"]]  # or other values
     params = np.array(sliders, np.float32).reshape(1, -1, 1, 1)
     (result,) = session.run(["result"], {"image": image, "params": params})
-    print("bare ONNX Runtime:", result.shape, result.dtype)
+    print("ONNX Runtime:", result.shape, result.dtype)
 
 
 if __name__ == "__main__":

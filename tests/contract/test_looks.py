@@ -1,6 +1,6 @@
-"""What shows on flat areas and even slopes, where an eye forgives nothing, for every shipped model.
+"""Artefacts of every bundled model on constant images and linear gradients, where they show most.
 
-Bounds are in steps of 8 bits. They hold inside, away from the picture's border.
+Bounds are in 8-bit codes, and hold away from the border of the image.
 """
 
 import numpy as np
@@ -20,10 +20,10 @@ COLOURS = {
     "sky": (0.45, 0.65, 0.9),
     "red": (0.9, 0.1, 0.1),
 }
-SLOPES = [((0.1, 0.1, 0.1), (0.9, 0.9, 0.9)), ((0.3, 0.5, 0.8), (0.7, 0.8, 0.95))]
+GRADIENTS = [((0.1, 0.1, 0.1), (0.9, 0.9, 0.9)), ((0.3, 0.5, 0.8), (0.7, 0.8, 0.95))]
 
-# The most that may repeat, stand out as grain, and shift. What strengthens contrast strengthens
-# its network's errors too; where a bound is above what an eye passes over, docs/results.md says so.
+# Upper bounds of the checkerboard, the grain and the colour shift. Operators that increase contrast
+# increase their networks' errors too. docs/results.md lists the bounds that are visible.
 BOUNDS = {
     "dark-channel-dehazing": (1.5, 4, None),
     "local-laplacian": (2.5, 3, 6),
@@ -32,43 +32,44 @@ BOUNDS = {
     "pencil-drawing": (1.5, 2, None),
     "photographic-style": (2.5, 2, None),
 }
-OF_SMOOTHERS = (1, 2, 6)
+DEFAULT_BOUNDS = (1, 2, 6)
 
-shipped = pytest.mark.parametrize("name", model_names())
+each_model = pytest.mark.parametrize("name", model_names())
 
 
 def bounds(name):
-    return BOUNDS.get(name, OF_SMOOTHERS)
+    return BOUNDS.get(name, DEFAULT_BOUNDS)
 
 
-def slope(ends) -> np.ndarray:
-    first, last = np.array(ends)
-    across = np.linspace(0, 1, SIDE)[np.newaxis, :, np.newaxis]
-    return np.broadcast_to(first + (last - first) * across, (SIDE, SIDE, 3)).astype(np.float32)
+def gradient(colours) -> np.ndarray:
+    first, last = np.array(colours)
+    x = np.linspace(0, 1, SIDE)[np.newaxis, :, np.newaxis]
+    return np.broadcast_to(first + (last - first) * x, (SIDE, SIDE, 3)).astype(np.float32)
 
 
-def flat(colour) -> np.ndarray:
+def constant(colour) -> np.ndarray:
     return np.full((SIDE, SIDE, 3), colour, np.float32)
 
 
-PICTURES = [flat(colour) for colour in COLOURS.values()] + [slope(ends) for ends in SLOPES]
+IMAGES = [constant(colour) for colour in COLOURS.values()]
+IMAGES += [gradient(colours) for colours in GRADIENTS]
 
 
 @pytest.fixture(scope="module")
-def results():
-    """Every model's results for the pictures, in steps of 8 bits."""
+def outputs():
+    """The outputs of every model for the images, in 8-bit codes."""
     return {
-        name: [255.0 * model(picture) for picture in PICTURES]
+        name: [255.0 * model(image) for image in IMAGES]
         for name, model in ((name, Model.open(name, device="cpu")) for name in model_names())
     }
 
 
-@shipped
-def test_no_chequerboard(name, results):
-    """What repeats with the cells of a level, 2 to 16 pixels, once all that is smooth is gone."""
-    for result in results[name]:
-        fine = result - uniform_filter(result, (17, 17, 0))
-        inside = fine[BORDER:-BORDER, BORDER:-BORDER].astype(float)
+@each_model
+def test_output_has_no_checkerboard(name, outputs):
+    """The high-pass filtered output does not repeat with the cells of a level, 2 to 16 pixels."""
+    for output in outputs[name]:
+        detail = output - uniform_filter(output, (17, 17, 0))
+        inside = detail[BORDER:-BORDER, BORDER:-BORDER].astype(float)
         for cell in (2, 4, 8, 16):
             count = len(inside) // cell
             cells = inside[: count * cell, : count * cell].reshape(count, cell, count, cell, 3)
@@ -76,22 +77,20 @@ def test_no_chequerboard(name, results):
             assert np.ptp(pattern, axis=(0, 1)).max() < bounds(name)[0], cell
 
 
-@shipped
-def test_flat_stays_flat(name, results):
-    """No grain or rim appears in an area of one colour."""
-    for colour, result in zip(COLOURS, results[name], strict=False):
-        inside = result[BORDER:-BORDER, BORDER:-BORDER]
-        fine = inside - uniform_filter(inside, (17, 17, 0))
-        assert np.abs(fine).max() < bounds(name)[1], colour
+@each_model
+def test_output_of_a_constant_image_has_no_grain(name, outputs):
+    for colour, output in zip(COLOURS, outputs[name], strict=False):
+        inside = output[BORDER:-BORDER, BORDER:-BORDER]
+        detail = inside - uniform_filter(inside, (17, 17, 0))
+        assert np.abs(detail).max() < bounds(name)[1], colour
 
 
-@shipped
-def test_colours_of_flat_areas_do_not_shift(name, results):
-    """The mean of a flat area is the operator's, where the operator works locally."""
+@each_model
+def test_output_of_a_constant_image_has_the_operator_s_mean(name, outputs):
     operator = OPERATORS[Model.open(name).card.operator]
     if operator.uses_global_statistics:
-        pytest.skip("what this operator makes of a flat picture is by chance")
-    for colour, result in zip(COLOURS, results[name], strict=False):
-        target = 255 * operator.run(flat(COLOURS[colour]))
-        shift = (result - target)[BORDER:-BORDER, BORDER:-BORDER].mean(axis=(0, 1))
+        pytest.skip("the operator uses global statistics, which a constant image does not have")
+    for colour, output in zip(COLOURS, outputs[name], strict=False):
+        target = 255 * operator.run(constant(COLOURS[colour]))
+        shift = (output - target)[BORDER:-BORDER, BORDER:-BORDER].mean(axis=(0, 1))
         assert np.abs(shift).max() < bounds(name)[2], colour
