@@ -42,6 +42,7 @@ def test_import_is_cheap():
         ["--help"],
         ["--version"],
         ["apply", "--help"],
+        ["apply", "l0-smoothing", "--help"],
         ["train", "--help"],
         ["operators", "list"],
         ["regions", "list", "--help"],
