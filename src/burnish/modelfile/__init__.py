@@ -1,1 +1,1 @@
-"""Stage 5: card + graph = one ONNX file; export and verify, read and validate."""
+"""The model file: a card and a graph in one ONNX file, read and checked without torch."""

@@ -52,34 +52,29 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
     ------
     ModelError : the bytes break a rule of docs/model-file.md
     """
-    from burnish.modelfile import io_spec, onnx_file
+    from burnish.modelfile import io_spec
     from burnish.modelfile.allowed_ops import ALLOWED_OPS, check_ops
     from burnish.modelfile.graph_costs import graph_costs
+    from burnish.modelfile.onnx_file import check_graph, load_onnx, read_card, reject
     from burnish.modelfile.receptive_field import receptive_field
 
-    model = onnx_file.load_onnx(data, filename)
-    card = onnx_file.read_card(model, Card, filename)
-    onnx_file.check_graph(
-        model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES
-    )
+    model = load_onnx(data, filename)
+    card = read_card(model, Card, filename)
+    check_graph(model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES)
     io_spec.check_io(model.graph, filename)
     check_ops(model, filename)
-    stated_and_found = {
-        "context inputs": (card.context_shapes, io_spec.context_shapes(model.graph)),
-        "coords": (card.coords, io_spec.takes_coords(model.graph)),
-    }
-    for name, (stated, found) in stated_and_found.items():
-        if stated != found:
-            onnx_file.reject(filename, f"its card states {name} {stated}, its graph has {found}")
+    shapes, coords = io_spec.context_shapes(model.graph), io_spec.takes_coords(model.graph)
+    if shapes != card.context_shapes:
+        reject(filename, f"its card states inputs {card.context_shapes}, its graph has {shapes}")
+    if coords != card.coords:
+        reject(filename, f"its card states coords {card.coords}, its graph has {coords}")
     costs = graph_costs(model, card.size_multiple, filename)
-    stated_and_needed = {
-        "peak_activations_per_pixel": (
-            card.peak_activations_per_pixel,
-            costs.peak_activations_per_pixel,
-        ),
-        "halo": (card.halo, receptive_field(model, card.size_multiple, card.halo, filename)),
-    }
-    for name, (stated, needed) in stated_and_needed.items():
+    radius = receptive_field(model, card.size_multiple, card.halo, filename)
+    for field, needed in (
+        ("peak_activations_per_pixel", costs.peak_activations_per_pixel),
+        ("halo", radius),
+    ):
+        stated = getattr(card, field)
         if needed > stated:
-            onnx_file.reject(filename, f"its card states {name} {stated}, its graph needs {needed}")
+            reject(filename, f"its card states {field} {stated}, its graph needs {needed}")
     return ModelFile(card, data, sha256(data).hexdigest())

@@ -1,7 +1,7 @@
 """The context of a graph: parameter values and the thumbnail, bound to it as constants.
 
 The context is the same for every tile. Bound before a session is created, it costs nothing per
-tile: the engine computes what follows from it once, and folds scales and shifts into convolutions.
+tile: the engine evaluates its layers once, and folds scales and shifts into convolutions.
 """
 
 from collections.abc import Mapping
