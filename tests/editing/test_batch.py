@@ -1,157 +1,144 @@
-"""A batch: the stages overlap, the order stays, and each photo answers for itself."""
+"""A run over several files: the stages overlap, the order is kept, errors stay with their file."""
 
 import threading
 
 import pytest
 
-from burnish.editing.batch import ProgressListener, WriteOptions, dry_run, run_batch
-from burnish.editing.edit import Edit, load_edit
-from burnish.editing.plan import OutputOptions, PlannedFile, plan
+from burnish.editing.batch import dry_run, run_batch
+from burnish.editing.edit import load_edit
+from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.plan import PlannedFile, plan
 from burnish.photo import Photo
 
 
 @pytest.fixture
-def steps(photos, tmp_path):
+def files(photos, tmp_path):
+    """Six planned photos."""
     return plan([photos], "same", OutputOptions(tmp_path / "out")).files
 
 
-def same(run=lambda pixels, progress=None: pixels):
-    return Edit("same", run, "cpu", ())
+def statuses(outcomes):
+    return [outcome.status for outcome in outcomes]
 
 
-def test_outcomes_come_in_order(steps):
-    outcomes = list(run_batch(same(), steps))
-    assert [outcome.input for outcome in outcomes] == [str(step.source) for step in steps]
-    assert {outcome.status for outcome in outcomes} == {"done"}
-    assert all(step.target.exists() for step in steps)
+def test_run_batch_yields_outcomes_in_order(files, function_edit):
+    outcomes = list(run_batch(function_edit(), files))
+    assert [outcome.input for outcome in outcomes] == [str(file.source) for file in files]
+    assert set(statuses(outcomes)) == {"done"}
+    assert all(file.target.exists() for file in files)
     assert all(outcome.seconds > 0 for outcome in outcomes)
 
 
-def test_the_next_photo_is_read_while_one_is_edited(steps, monkeypatch):
-    read = threading.Event()
+def test_run_batch_reads_the_next_photo_during_an_edit(files, function_edit, monkeypatch):
+    second_opened = threading.Event()
     opened = []
-    whole = Photo.open
+    open_photo = Photo.open
 
-    def open_and_tell(path):
+    def open_and_signal(path):
         opened.append(path)
         if len(opened) == 2:
-            read.set()
-        return whole(path)
+            second_opened.set()
+        return open_photo(path)
 
-    def edit(pixels, progress=None):
-        # Without the overlap the second is read after the first is edited, and this waits in vain.
-        assert read.wait(20)
+    def edit(pixels):
+        # Without overlap, the second photo would be opened after this edit.
+        assert second_opened.wait(20)
         return pixels
 
-    monkeypatch.setattr(Photo, "open", open_and_tell)
-    assert {outcome.status for outcome in run_batch(same(edit), steps)} == {"done"}
+    monkeypatch.setattr(Photo, "open", open_and_signal)
+    assert set(statuses(run_batch(function_edit(edit), files))) == {"done"}
 
 
-def test_no_more_than_the_next_photo_is_read_ahead(steps, monkeypatch):
+def test_run_batch_reads_at_most_one_photo_ahead(files, function_edit, monkeypatch):
     opened = []
-    whole = Photo.open
-    monkeypatch.setattr(Photo, "open", lambda path: opened.append(path) or whole(path))
-    edited = []
+    open_photo = Photo.open
+    monkeypatch.setattr(Photo, "open", lambda path: opened.append(path) or open_photo(path))
+    waiting = []
 
-    def edit(pixels, progress=None):
-        edited.append(len(opened) - len(edited))
+    def edit(pixels):
+        waiting.append(len(opened) - len(waiting))
         return pixels
 
-    assert len(list(run_batch(same(edit), steps))) == 6
-    assert max(edited) <= 2
+    assert len(list(run_batch(function_edit(edit), files))) == 6
+    assert max(waiting) <= 2
 
 
-def test_a_photo_that_fails_is_alone_in_it(steps):
-    steps[2].source.write_bytes(b"no picture")
-    steps[4].source.unlink()
-    outcomes = list(run_batch(same(), steps))
-    assert [outcome.status for outcome in outcomes] == [
-        *("done", "done", "failed", "done", "failed", "done")
-    ]
-    assert "expected a picture" in outcomes[2].reason
+def test_run_batch_with_broken_photos_edits_the_others(files, function_edit):
+    files[2].source.write_bytes(b"text")
+    files[4].source.unlink()
+    outcomes = list(run_batch(function_edit(), files))
+    assert statuses(outcomes) == ["done", "done", "failed", "done", "failed", "done"]
+    assert str(files[2].source) in outcomes[2].reason
     assert outcomes[2].output is None
-    assert [step.target.exists() for step in steps] == [True, True, False, True, False, True]
+    assert [file.target.exists() for file in files] == [True, True, False, True, False, True]
 
 
-def test_a_result_that_came_up_meanwhile_is_not_replaced(steps):
-    steps[1].target.parent.mkdir()
-    steps[1].target.write_bytes(b"precious")
-    assert [outcome.status for outcome in run_batch(same(), steps)][:3] == [
-        "done",
-        "failed",
-        "done",
-    ]
-    assert steps[1].target.read_bytes() == b"precious"
-    outcomes = list(run_batch(same(), steps[1:2], WriteOptions(overwrite=True)))
-    assert outcomes[0].status == "done"
-    assert Photo.open(steps[1].target).size == (56, 40)
+def test_run_batch_keeps_an_output_that_appeared_after_planning(files, function_edit):
+    target = files[1].target
+    target.parent.mkdir()
+    target.write_bytes(b"precious")
+    assert statuses(run_batch(function_edit(), files))[:3] == ["done", "failed", "done"]
+    assert target.read_bytes() == b"precious"
+    outcomes = list(run_batch(function_edit(), files[1:2], WriteOptions(overwrite=True)))
+    assert statuses(outcomes) == ["done"]
+    assert Photo.open(target).size == (56, 40)
 
 
-def test_memory_that_runs_out_is_said_in_words(steps):
-    def edit(pixels, progress=None):
+def test_run_batch_reports_memory_errors_with_the_file(files, function_edit):
+    def edit(pixels):
         raise MemoryError
 
-    [outcome] = run_batch(same(edit), steps[:1])
-    assert outcome.reason == f"{steps[0].source}: too large for the memory of this machine"
+    [outcome] = run_batch(function_edit(edit), files[:1])
+    assert str(files[0].source) in outcome.reason
+    assert "memory" in outcome.reason
 
 
-def test_an_error_of_our_own_is_not_taken_for_a_photo_s(steps):
-    def edit(pixels, progress=None):
+def test_run_batch_raises_programming_errors(files, function_edit):
+    def edit(pixels):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(run_batch(same(edit), steps))
+        list(run_batch(function_edit(edit), files))
 
 
-class Stopping(ProgressListener):
-    """Has a batch end after some photos."""
-
-    def __init__(self, after):
-        self.after = after
-        self.begun = []
-        self.shares = []
-
-    def begin(self, step):
-        self.begun.append(step)
-
-    def share(self, share):
-        self.shares.append(share)
-
-    def stopped(self):
-        return len(self.begun) == self.after
+@pytest.mark.parametrize("count", [0, 1, 3, 6])
+def test_run_batch_after_stop_finishes_the_current_photo(
+    files, function_edit, recording_progress, count
+):
+    progress = recording_progress()
+    outcomes = run_batch(
+        function_edit(),
+        files,
+        progress=progress,
+        should_stop=lambda: len(progress.tasks) == count,
+    )
+    assert statuses(outcomes) == ["done"] * count
+    assert progress.tasks == [(file.source.name, 1) for file in files[:count]]
 
 
-@pytest.mark.parametrize("after", [0, 1, 3, 6])
-def test_stopped_it_finishes_the_photo_in_hand(steps, after):
-    watcher = Stopping(after)
-    assert [outcome.status for outcome in run_batch(same(), steps, listener=watcher)] == [
-        "done"
-    ] * after
-    assert watcher.begun == list(steps[:after])
-
-
-def test_interrupted_it_writes_what_is_edited_and_says_what_is_not(steps):
+def test_run_batch_after_interrupt_writes_edited_photos(files, function_edit):
     edited = []
 
-    def edit(pixels, progress=None):
+    def edit(pixels):
         if len(edited) == 2:
             raise KeyboardInterrupt
         edited.append(pixels)
         return pixels
 
-    outcomes = list(run_batch(same(edit), steps))
-    assert [outcome.status for outcome in outcomes] == ["done", "done", "interrupted"]
-    assert [step.target.exists() for step in steps] == [True, True, False, False, False, False]
+    outcomes = list(run_batch(function_edit(edit), files))
+    assert statuses(outcomes) == ["done", "done", "interrupted"]
+    assert outcomes[2].input == str(files[2].source)
+    assert [file.target.exists() for file in files] == [True, True, False, False, False, False]
 
 
-def test_progress_is_passed_on(steps):
-    watcher = Stopping(after=None)
-    list(run_batch(load_edit("l0-smoothing", {}), steps[:2], listener=watcher))
-    assert watcher.shares == [1, 1]
+def test_run_batch_reports_the_progress_of_a_network(files, recording_progress):
+    progress = recording_progress()
+    list(run_batch(load_edit("l0-smoothing", {}), files[:1], progress=progress))
+    assert progress.done == [0, 1]
 
 
-def test_skipped_and_planned(steps):
-    skipped = [PlannedFile(steps[0].source, steps[0].target, skip=True), steps[1]]
-    assert [outcome.status for outcome in run_batch(same(), skipped)] == ["skipped", "done"]
-    statuses = [outcome.status for outcome in dry_run(same(), skipped)]
-    assert statuses == ["skipped", "planned"]
+def test_skipped_files_are_not_edited(files, function_edit):
+    skipped = [PlannedFile(files[0].source, files[0].target, skip=True), files[1]]
+    assert statuses(run_batch(function_edit(), skipped)) == ["skipped", "done"]
+    assert not files[0].target.exists()
+    assert statuses(dry_run(function_edit(), skipped)) == ["skipped", "planned"]

@@ -1,26 +1,27 @@
-"""What a model may be asked for, and the operator that its card names."""
+"""Parameters that a model accepts, and the operator that its card names."""
 
 import hashlib
 
 import numpy as np
 import pytest
 
-from burnish.editing.edit import _check_fixed_param, reference_function
+from burnish.editing.edit import slider_params
 from burnish.errors import UsageError
+from burnish.evaluation.reference import reference_function
 from burnish.modelfile.card import Card, FixedParam
 from burnish.operators.registry import OPERATORS
 from burnish.params import ColourParam, FileParam
 from burnish.training.pipeline import _fixed_param
 
 
-def card(operator, *choices):
+def make_card(operator, *fixed_params):
     return Card(
         name="own",
         operator=operator,
         title="own",
         paper=None,
         params=(),
-        fixed_params=choices,
+        fixed_params=fixed_params,
         network="can24",
         halo=128,
         size_multiple=1,
@@ -38,42 +39,42 @@ HAZE = FixedParam(name="airlight", effect="is the haze", value="#e8eef2")
 GREY = np.full((24, 32, 3), 0.5, np.float32)
 
 
-def test_a_colour_has_to_be_the_one_that_was_learnt():
-    model = card("dark-channel-guided", HAZE)
-    _check_fixed_param(model, HAZE, None)
-    _check_fixed_param(model, HAZE, "#e8eef2")
-    with pytest.raises(UsageError, match="airlight: expected #e8eef2, which model own was trained"):
-        _check_fixed_param(model, HAZE, "#ffffff")
+def test_slider_params_accepts_only_the_colour_of_the_card():
+    card = make_card("dark-channel-guided", HAZE)
+    for accepted in (None, "#e8eef2"):
+        assert slider_params(card, {"airlight": accepted}) == {}
+    with pytest.raises(UsageError, match=r"^airlight: .*#e8eef2"):
+        slider_params(card, {"airlight": "#ffffff"})
 
 
-def test_a_file_is_known_by_its_content(tmp_path):
+def test_slider_params_accepts_a_file_by_its_content(tmp_path):
     path, other = tmp_path / "late.cube", tmp_path / "other.cube"
     path.write_text("a")
     other.write_text("b")
-    choice = _fixed_param(FileParam("lut", "holds the look", kind="cube"), str(path))
-    assert choice.value == "late.cube"
-    assert choice.sha256 == hashlib.sha256(b"a").hexdigest()
-    model = card("look", choice)
-    _check_fixed_param(model, choice, path.rename(tmp_path / "renamed.cube"))
+    fixed = _fixed_param(FileParam("lut", "is the lookup table", kind="cube"), str(path))
+    assert fixed.value == "late.cube"
+    assert fixed.sha256 == hashlib.sha256(b"a").hexdigest()
+    card = make_card("lut", fixed)
+    assert slider_params(card, {"lut": str(path.rename(tmp_path / "renamed.cube"))}) == {}
     for wrong in (other, tmp_path / "none.cube"):
-        with pytest.raises(UsageError, match=r"lut: expected late\.cube, which model own"):
-            _check_fixed_param(model, choice, wrong)
+        with pytest.raises(UsageError, match=r"^lut: .*late\.cube"):
+            slider_params(card, {"lut": str(wrong)})
 
 
-def test_what_was_not_given_is_so_on_the_card():
+def test_fixed_param_of_default_has_no_value():
     param = ColourParam("airlight", "is the haze", default_text="estimated")
     assert _fixed_param(param, None) == FixedParam(
         name="airlight", effect="is the haze", value=None
     )
 
 
-def test_the_reference_has_the_colour_of_the_card():
-    run = reference_function(card("dark-channel-guided", HAZE), {})
+def test_reference_function_uses_the_colour_of_the_card():
+    reference = reference_function(make_card("dark-channel-guided", HAZE), {})
     expected = OPERATORS["dark-channel-guided"].run(GREY, airlight="#e8eef2")
-    np.testing.assert_array_equal(run(GREY), expected)
+    np.testing.assert_array_equal(reference(GREY), expected)
 
 
-def test_a_reference_that_had_a_file_says_how_to_run_it():
-    choice = FixedParam(name="lut", effect="holds the look", value="x.cube", sha256="0" * 64)
-    with pytest.raises(UsageError, match="burnish apply --slow look --lut FILE"):
-        reference_function(card("look", choice), {})
+def test_reference_function_of_operator_with_file_shows_its_command():
+    fixed = FixedParam(name="lut", effect="is the lookup table", value="x.cube", sha256="0" * 64)
+    with pytest.raises(UsageError, match="burnish apply --slow lut --lut FILE"):
+        reference_function(make_card("lut", fixed), {})

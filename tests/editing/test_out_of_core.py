@@ -1,4 +1,4 @@
-"""Huge photos on the disk: file for file what the road through memory makes of them."""
+"""Photos that are edited on disk: the output files equal those of edits in memory."""
 
 import io
 import os
@@ -16,59 +16,58 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 import burnish
-from burnish.editing import out_of_core as streamed
+from burnish.editing import out_of_core
 from burnish.editing.batch import run_batch
-from burnish.editing.edit import Edit, load_edit
+from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.editing.history import read_photo_history
+from burnish.editing.options import DEFAULT_WRITE, OutputOptions, WriteOptions
 from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core, scratch_bytes
 from burnish.editing.photo import apply_to_file, edit_photo
-from burnish.editing.plan import OutputOptions, PlannedFile, plan
+from burnish.editing.plan import PlannedFile, plan
 from burnish.editing.replay import replay
-from burnish.errors import ModelError, OutputError, PhotoError
+from burnish.errors import BurnishError, ModelError, OutputError, PhotoError
 from burnish.files import remove_stale_partials
-from burnish.photo import Photo, colour, header
-from burnish.photo import disk_photo as spool
-from burnish.photo import matrix_profile as matrix
+from burnish.photo import Photo, colour, disk_photo, header, matrix_profile
+from burnish.photo.raw_tiff import RawTiff
+from burnish.photo.rectangle import Rectangle
 from burnish.runtime.model import Model
 
 P3 = pyvips.Operation.call("profile_load", "p3")
 
 
 @pytest.fixture(autouse=True)
-def all_are_huge(monkeypatch):
-    """Every photo counts as huge, and comes in several strips."""
+def low_thresholds(monkeypatch):
+    """Every photo is edited on disk, and decoded in several strips."""
     monkeypatch.setattr(header, "STREAMING_THRESHOLD", 0)
-    monkeypatch.setattr(spool, "_STRIP_BYTES", 50_000)
-    monkeypatch.setattr(spool, "_SIDEWAYS_STRIP_BYTES", 90_000)
+    monkeypatch.setattr(disk_photo, "_STRIP_BYTES", 50_000)
+    monkeypatch.setattr(disk_photo, "_SIDEWAYS_STRIP_BYTES", 90_000)
 
 
 @pytest.fixture
-def codes(picture):
-    """Makes codes of a picture: `codes(uint16, bands=2)`."""
+def make_codes(picture):
+    """Makes an image's codes: `make_codes(np.uint16, bands=2)`."""
 
-    def codes(dtype, bands=3, height=381, width=350):
-        rgb = np.dstack([picture(1, height, width), picture(2, height, width)[..., :1]])
-        planes = rgb[..., {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[bands]]
+    def make_codes(dtype, bands=3, height=381, width=350):
+        rgba = np.dstack([picture(1, height, width), picture(2, height, width)[..., :1]])
+        planes = rgba[..., {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[bands]]
         if dtype == np.uint8:
             return planes
         fine = planes / 255 + np.random.default_rng(0).random(planes.shape) / 300
         scaled = fine.clip(0, 1) * (1 if dtype == np.float32 else 65535)
         return scaled.astype(dtype)
 
-    return codes
+    return make_codes
 
 
-def tiles(name):
-    """An edit by a network in the smallest tiles there are."""
-    model = Model.open(name, threads=1)
+class SmallTiles(NetworkEdit):
+    """Applies a network in the smallest possible tiles."""
 
-    def over(source, into, size, progress=None):
-        model.process_tiles(
-            source, into, size, memory=model.min_memory(*size), on_progress=progress
-        )
+    def __init__(self, name):
+        super().__init__(Model.open(name, threads=1), {})
 
-    made = load_edit(name, {}, threads=1).history
-    return Edit(name, lambda pixels, progress=None: model(pixels), "cpu", made, (over,))
+    def _process_tiles(self, read, write, size, on_progress=None):
+        memory = self._model.min_memory(*size)
+        self._model.process_tiles(read, write, size, memory=memory, on_progress=on_progress)
 
 
 def exif(orientation):
@@ -111,7 +110,7 @@ def vips(codes, codec, **options):
     )
 
 
-# Source's content, by how codes are made; and the ends of the targets' names.
+# Name -> the source file, from a function that makes its codes, and extensions of outputs.
 U8, U16, F32 = np.uint8, np.uint16, np.float32
 CASES = {
     "jpeg 4:2:0": (lambda c: pil(c(U8), "jpeg", subsampling=2, exif=exif(1)), ".jpg", ".tif"),
@@ -143,12 +142,14 @@ CASES = {
 }
 
 
-def same(edit, source, suffix, tmp_path, **how):
-    """See that both roads make the same file."""
-    whole = edit_photo(edit, Photo.open(source)).save(tmp_path / f"memory{suffix}", **how)
+def check_same_file(edit, source, suffix, tmp_path, write=DEFAULT_WRITE):
+    """Check that an edit on disk writes the same file as one in memory; return it."""
+    whole = edit_photo(edit, Photo.open(source)).save(
+        tmp_path / f"memory{suffix}", **write.for_photos
+    )
     target = tmp_path / f"disk{suffix}"
     assert needs_out_of_core(edit, source)
-    apply_to_file(edit, source, target, **how)
+    apply_to_file(edit, source, target, write)
     assert target.read_bytes() == whole.read_bytes()
     assert sorted(tmp_path.glob(".burnish-*")) == []
     return target
@@ -157,67 +158,72 @@ def same(edit, source, suffix, tmp_path, **how):
 @pytest.mark.parametrize(
     ("case", "suffix"), [(n, s) for n, (_, *ends) in CASES.items() for s in ends]
 )
-def test_a_file_equals_the_one_made_in_memory(case, suffix, codes, tmp_path):
+def test_edit_out_of_core_equals_the_edit_in_memory(case, suffix, make_codes, tmp_path):
     source = tmp_path / "photo"
-    source.write_bytes(CASES[case][0](codes))
-    assert Photo.size_of(same(tiles("l0-smoothing"), source, suffix, tmp_path)) == (350, 381)
+    source.write_bytes(CASES[case][0](make_codes))
+    assert Photo.size_of(check_same_file(SmallTiles("l0-smoothing"), source, suffix, tmp_path)) == (
+        350,
+        381,
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_photos_that_lie_otherwise(orientation, codes, tmp_path):
+def test_edit_out_of_core_of_rotated_photo_equals_the_edit_in_memory(
+    orientation, make_codes, tmp_path
+):
     source = tmp_path / "photo.jpg"
-    source.write_bytes(pil(codes(np.uint8), "jpeg", exif=exif(orientation)))
-    target = same(tiles("l0-smoothing"), source, ".tif", tmp_path)
+    source.write_bytes(pil(make_codes(np.uint8), "jpeg", exif=exif(orientation)))
+    target = check_same_file(SmallTiles("l0-smoothing"), source, ".tif", tmp_path)
     with Image.open(target) as image:
         assert image.size == ((350, 381) if orientation < 5 else (381, 350))
         assert (image.getexif().get(0x0112, 1), image.getexif()[0x010F]) == (1, "Acme")
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_network_with_a_thumbnail(orientation, codes, tmp_path):
+def test_edit_out_of_core_with_thumbnail_equals_the_edit_in_memory(
+    orientation, make_codes, tmp_path
+):
     source = tmp_path / "photo.jpg"
-    source.write_bytes(pil(codes(np.uint8), "jpeg", exif=exif(orientation), icc_profile=P3))
-    same(tiles("pencil-drawing"), source, ".tif", tmp_path, depth=16)
+    source.write_bytes(pil(make_codes(np.uint8), "jpeg", exif=exif(orientation), icc_profile=P3))
+    check_same_file(SmallTiles("pencil-drawing"), source, ".tif", tmp_path, WriteOptions(depth=16))
 
 
-def test_a_profile_of_tables(codes, tmp_path, monkeypatch):
-    """Where a profile is none of curves and a matrix, libvips converts, pixel by pixel."""
-    monkeypatch.setattr(matrix, "parse", lambda profile: None)
+def test_edit_out_of_core_with_table_profile_equals_the_edit_in_memory(
+    make_codes, tmp_path, monkeypatch
+):
+    """A profile without a matrix is converted by libvips."""
+    monkeypatch.setattr(matrix_profile, "parse", lambda profile: None)
     for function in (colour._converter, colour.is_srgb):
         function.cache_clear()
     source = tmp_path / "photo.tif"
-    source.write_bytes(tiff(codes(np.uint16), iccprofile=P3))
-    same(tiles("l0-smoothing"), source, ".tif", tmp_path)
+    source.write_bytes(tiff(make_codes(np.uint16), iccprofile=P3))
+    check_same_file(SmallTiles("l0-smoothing"), source, ".tif", tmp_path)
     for function in (colour._converter, colour.is_srgb):
         function.cache_clear()
 
 
-def test_several_networks_in_turn_round_once(codes, tmp_path):
+def test_edit_out_of_core_of_two_networks_rounds_once(make_codes, tmp_path):
     source = tmp_path / "photo.tif"
-    source.write_bytes(tiff(codes(np.uint8)))
-    first = (
-        load_edit("l0-smoothing", {}, threads=1).history + load_edit("pencil-drawing", {}).history
-    )
-    edit = replay(first, threads=1)
+    source.write_bytes(tiff(make_codes(np.uint8)))
+    history = load_edit("l0-smoothing", {}).history + load_edit("pencil-drawing", {}).history
+    edit = replay(history, threads=1)
     assert len(edit.tiled_stages) == 2
-    shares = []
-    target = same(edit, source, ".tif", tmp_path)
-    edit_out_of_core(edit, source, target, overwrite=True, progress=shares.append)
-    assert shares == [0.5, 1]
-    assert [made.operator for made in read_photo_history(target)] == [
-        "l0-smoothing",
-        "pencil-drawing",
-    ]
+    fractions = []
+    target = check_same_file(edit, source, ".tif", tmp_path)
+    edit_out_of_core(edit, source, target, WriteOptions(overwrite=True), fractions.append)
+    assert fractions == [0.5, 1]
+    history = read_photo_history(target)
+    assert [record.operator for record in history] == ["l0-smoothing", "pencil-drawing"]
 
 
-@pytest.mark.parametrize("how", [{"depth": 16}, {"depth": 32}, {"depth": 8}, {}])
-def test_depths(how, codes, tmp_path):
+@pytest.mark.parametrize("depth", [8, 16, 32, None])
+def test_edit_out_of_core_with_depth_equals_the_edit_in_memory(depth, make_codes, tmp_path):
     source = tmp_path / "photo.png"
-    source.write_bytes(vips(codes(np.uint16), "png"))
-    same(tiles("l0-smoothing"), source, ".tif", tmp_path, **how)
+    source.write_bytes(vips(make_codes(np.uint16), "png"))
+    check_same_file(SmallTiles("l0-smoothing"), source, ".tif", tmp_path, WriteOptions(depth=depth))
 
 
-def test_an_ordinary_photo_and_a_slow_operator_stay_in_memory(photos, monkeypatch):
+def test_needs_out_of_core_depends_on_size_and_edit(photos, monkeypatch):
     photo = photos / "1.png"
     assert needs_out_of_core(load_edit("l0-smoothing", {}), photo)
     assert not needs_out_of_core(load_edit("l0-smoothing", {}, slow=True), photo)
@@ -227,91 +233,88 @@ def test_an_ordinary_photo_and_a_slow_operator_stay_in_memory(photos, monkeypatc
     assert needs_out_of_core(load_edit("l0-smoothing", {}), photo)
 
 
-def test_everything_that_edits_takes_the_road(photos, tmp_path, monkeypatch, burnish):
-    def refuse(*_, **__):
-        pytest.fail("read into memory")
-
-    monkeypatch.setattr(Photo, "open", refuse)
+def test_apply_and_replay_edit_large_photos_on_disk(photos, tmp_path, monkeypatch, burnish):
+    monkeypatch.setattr(Photo, "open", lambda *_, **__: pytest.fail("read into memory"))
     monkeypatch.chdir(tmp_path)
     code, out, _ = burnish("apply", "l0-smoothing", photos, "-o", "a/", "--format", "tiff")
     assert (code, len(out.splitlines())) == (0, 6)
-    code, out, _ = burnish("again", "a/1.l0-smoothing.tif", photos / "2.png", "-o", "b/x.png")
+    code, out, _ = burnish("replay", "a/1.l0-smoothing.tif", photos / "2.png", "-o", "b/x.png")
     assert (code, out.split()[0]) == (0, "b/x.png")
     assert Path("b/x.png").is_file()
 
 
-def test_the_python_function_takes_it(photos, monkeypatch):
+def test_python_apply_edits_large_photos_on_disk(photos, monkeypatch):
     monkeypatch.setattr(Photo, "open", lambda *_: pytest.fail("read into memory"))
     assert burnish.apply(photos / "1.png", "l0-smoothing").is_file()
 
 
-def test_a_batch_tells_of_huge_photos_as_of_others(photos, tmp_path):
+def test_run_batch_reports_large_photos_like_others(photos, tmp_path):
     edit = load_edit("l0-smoothing", {})
-    steps = plan([photos], edit.name, OutputOptions(tmp_path / "out")).files
-    steps[2].source.write_bytes(b"no picture")
-    outcomes = list(run_batch(edit, steps))
+    files = plan([photos], edit.name, OutputOptions(tmp_path / "out")).files
+    files[2].source.write_bytes(b"text")
+    outcomes = list(run_batch(edit, files))
     assert [o.status for o in outcomes] == ["done", "done", "failed", *["done"] * 3]
     assert outcomes[0].megapixels == 56 * 40 / 1e6
     assert outcomes[0].seconds > 0
-    assert "expected a picture" in outcomes[2].reason
+    assert "not an image" in outcomes[2].reason
 
 
-def fail_with(data, match, kind, tmp_path, name="photo.tif", target="out.tif", edit="l0-smoothing"):
+def edit_error(data, tmp_path, name="photo.tif", target="out.tif", edit=None):
+    """Edit a photo on disk; check that nothing is left behind, and return the error."""
     source = tmp_path / name
     source.write_bytes(data)
-    with pytest.raises(kind, match=match) as caught:
-        edit_out_of_core(
-            load_edit(edit, {}) if isinstance(edit, str) else edit, source, tmp_path / target
-        )
+    with pytest.raises(BurnishError) as caught:
+        edit_out_of_core(edit or load_edit("l0-smoothing", {}), source, tmp_path / target)
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    return str(caught.value)
+    return caught.value
 
 
-@pytest.mark.parametrize(
-    ("value", "got"), [(1.5, "got 0 to 1.5"), (np.nan, "undefined"), (-1, "-1")]
-)
-def test_floats_outside_the_range_are_refused_in_the_same_words(value, got, codes, tmp_path):
-    values = codes(np.float32) * 0
-    values[300, 100, 1] = value
-    data = tiff(values)
-    said = fail_with(data, got, PhotoError, tmp_path)
+def memory_error(path):
     with pytest.raises(PhotoError) as caught:
-        Photo.open(tmp_path / "photo.tif")
-    assert said == str(caught.value)
+        Photo.open(path)
+    return caught.value
+
+
+@pytest.mark.parametrize("value", [1.5, np.nan, -1])
+def test_edit_out_of_core_of_floats_out_of_range_gives_the_error_of_memory(
+    value, make_codes, tmp_path
+):
+    values = make_codes(np.float32) * 0
+    values[300, 100, 1] = value
+    error = edit_error(tiff(values), tmp_path)
+    assert str(error) == str(memory_error(tmp_path / "photo.tif"))
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff"])
-def test_a_damaged_photo_is_refused_in_the_same_words(format, codes, tmp_path):
-    data = vips(codes(np.uint8), format, **({"compression": "lzw"} if format == "tiff" else {}))
-    if format == "tiff":
-        middle = len(data) // 2
-        data = data[:middle] + bytes(3000) + data[middle + 3000 :]
-    else:
-        data = data[: len(data) // 2]
-    said = fail_with(data, "a broken or unsupported one", PhotoError, tmp_path)
-    with pytest.raises(PhotoError) as caught:
-        Photo.open(tmp_path / "photo.tif")
-    assert said.partition("(")[0] == str(caught.value).partition("(")[0]
+def test_edit_out_of_core_of_damaged_photo_gives_the_error_of_memory(format, make_codes, tmp_path):
+    options = {"compression": "lzw"} if format == "tiff" else {}
+    data = vips(make_codes(np.uint8), format, **options)
+    middle = len(data) // 2
+    data = data[:middle] + (bytes(3000) + data[middle + 3000 :] if format == "tiff" else b"")
+    error, expected = edit_error(data, tmp_path), memory_error(tmp_path / "photo.tif")
+    # The details in brackets are those of the library.
+    assert error.problem.partition("(")[0] == expected.problem.partition("(")[0]
 
 
-def test_what_a_format_cannot_hold_is_known_before_the_work(codes, tmp_path, monkeypatch):
-    monkeypatch.setattr(streamed, "decode_to_disk", lambda *_: pytest.fail("begun"))
-    fail_with(pil(codes(np.uint8, 4), "png"), "alpha", PhotoError, tmp_path, target="out.jpg")
-    wide = vips(np.zeros((1, 65_501, 3), np.uint8), "tiff")
-    fail_with(wide, "at most 65500 pixels a side", PhotoError, tmp_path, target="out.jpg")
+def test_edit_out_of_core_checks_the_format_before_decoding(make_codes, tmp_path, monkeypatch):
+    monkeypatch.setattr(out_of_core, "decode_to_disk", lambda *_: pytest.fail("decoded"))
+    data = pil(make_codes(np.uint8, 4), "png")
+    assert "transparency" in str(edit_error(data, tmp_path, target="out.jpg"))
+    data = vips(np.zeros((1, 65_501, 3), np.uint8), "tiff")
+    assert "65500" in str(edit_error(data, tmp_path, target="out.jpg"))
 
 
-def test_a_result_that_is_no_picture(codes, tmp_path):
-    def black(source, into, size, progress=None):
-        raise OutputError("x", expected="a picture", got="all black", remedy="none")
+def test_edit_out_of_core_with_failing_stage_raises_its_error(make_codes, function_edit, tmp_path):
+    def fail(read, write, size, on_progress=None):
+        raise OutputError("stage", "fails", "fix it")
 
-    edit = Edit("black", None, "cpu", (), (black,))
-    fail_with(pil(codes(np.uint8), "png"), "all black", OutputError, tmp_path, edit=edit)
+    data = pil(make_codes(np.uint8), "png")
+    assert edit_error(data, tmp_path, edit=function_edit(tiled_stages=[fail])).where == "stage"
 
 
-def test_a_disk_without_room(codes, tmp_path, monkeypatch):
+def test_scratch_bytes_are_part_of_the_disk_space_check(make_codes, tmp_path, monkeypatch):
     source = tmp_path / "photo.png"
-    source.write_bytes(pil(codes(np.uint8, 4), "png"))
+    source.write_bytes(pil(make_codes(np.uint8, 4), "png"))
     edit = load_edit("l0-smoothing", {})
     pixels = 350 * 381
     assert scratch_bytes(edit, source) == pixels * 8
@@ -321,175 +324,175 @@ def test_a_disk_without_room(codes, tmp_path, monkeypatch):
     free = source.stat().st_size + pixels * 8
     usage = type("Usage", (), {"free": free - 1})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(OutputError, match="and the work on it, 1 MiB, got 1 MiB free"):
+    with pytest.raises(OutputError, match="and temporary files"):
         plan([source], edit.name, OutputOptions(), lambda photo: scratch_bytes(edit, photo))
     usage.free = free
     assert plan(
         [source], edit.name, OutputOptions(), lambda photo: scratch_bytes(edit, photo)
     ).files
     usage.free = pixels * 8 - 1
-    with pytest.raises(OutputError, match="needs for a while"):
+    with pytest.raises(OutputError, match="temporary files of"):
         edit_out_of_core(edit, source, tmp_path / "out.png")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_disk_that_fills_up_is_said(codes, tmp_path):
-    from burnish.photo.raw_tiff import RawTiff, Rectangle
-
+def test_raw_tiff_on_full_disk_raises(make_codes):
     with Path("/dev/full").open("r+b", buffering=0) as full:
         scratch = RawTiff(full, 381, 350, 3, np.dtype(np.uint8))
         with pytest.raises(OutputError, match="no space left on device"):
-            scratch.write(Rectangle(0, 381, 0, 350), codes(np.uint8))
+            scratch.write(Rectangle(0, 381, 0, 350), make_codes(np.uint8))
 
 
-def test_out_of_memory_keeps_finished_rows(codes, tmp_path):
-    """A session that has no memory for large tiles, from the middle of the picture on."""
+def test_edit_out_of_core_after_memory_error_continues_with_smaller_tiles(
+    make_codes, function_edit, tmp_path
+):
     source = tmp_path / "photo.png"
-    source.write_bytes(pil(codes(np.uint8, height=1000), "png"))
-    edit = tiles("l0-smoothing")
+    source.write_bytes(pil(make_codes(np.uint8, height=1000), "png"))
+    network = SmallTiles("l0-smoothing")
     model = Model.open("l0-smoothing", threads=1)
-    begin, given = model._session, []
+    create_session, written = model._session, []
 
-    class Starving:
-        def __init__(self, started):
-            self.started, self.most = started, None
+    class LimitedSession:
+        """A session that runs out of memory for large tiles, after two tiles."""
+
+        def __init__(self, session):
+            self.session, self.max_pixels = session, None
 
         def run(self, pixels, size, *others):
-            if len(given) >= 2 and size[0] * size[1] > 400 * 400:
+            if len(written) >= 2 and size[0] * size[1] > 400 * 400:
                 raise MemoryError
-            self.started.run(pixels, size, *others)
+            self.session.run(pixels, size, *others)
 
-    model._session = lambda *given: Starving(begin(*given))
+    model._session = lambda *arguments: LimitedSession(create_session(*arguments))
 
-    def over(source, into, size, progress=None):
-        def give(part, pixels):
-            given.append(part)
-            into(part, pixels)
+    def process_tiles(read, write, size, on_progress=None):
+        def record(rectangle, pixels):
+            written.append(rectangle)
+            write(rectangle, pixels)
 
-        model.process_tiles(source, give, size, memory=700 * 350 * model._bytes_per_pixel)
+        model.process_tiles(read, record, size, memory=700 * 350 * model._bytes_per_pixel)
 
-    starving = Edit(edit.name, edit.run, "cpu", edit.history, (over,))
-    same(edit, source, ".png", tmp_path)
-    edit_out_of_core(starving, source, tmp_path / "starved.png")
-    assert (tmp_path / "starved.png").read_bytes() == (tmp_path / "disk.png").read_bytes()
-    covered = np.zeros((1000, 350), int)
-    for part in given:
-        covered[part.slices] += 1
-    assert covered.min() == 1
-    # What was finished when memory ran out was not done again.
-    assert covered[: given[1].bottom].max() == 1
-    assert max(p.bottom - p.top for p in given[2:]) < given[0].bottom
+    limited = function_edit(tiled_stages=[process_tiles])
+    limited.history = network.history
+    check_same_file(network, source, ".png", tmp_path)
+    edit_out_of_core(limited, source, tmp_path / "limited.png")
+    assert (tmp_path / "limited.png").read_bytes() == (tmp_path / "disk.png").read_bytes()
+    counts = np.zeros((1000, 350), int)
+    for rectangle in written:
+        counts[rectangle.slices] += 1
+    assert counts.min() == 1
+    # Tiles that were finished before the memory error are not processed again.
+    assert counts[: written[1].bottom].max() == 1
+    assert max(r.bottom - r.top for r in written[2:]) < written[0].bottom
 
 
-KILLED = """
-import sys, time
+EDIT = """
+import resource, sys, time
 from pathlib import Path
 from burnish.editing.edit import Edit
-from burnish.editing.out_of_core import stream
+from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
+from burnish.photo.rectangle import Rectangle
 
-def over(source, into, size, progress=None):
+edit, source, target = Edit("same"), Path(sys.argv[1]), Path(sys.argv[2])
+"""
+WAIT = """
+def wait(read, write, size, on_progress=None):
     print("half done", flush=True)
     time.sleep(60)
 
-stream(Edit("x", None, "cpu", (), (over,)), Path(sys.argv[1]), Path(sys.argv[2]))
+edit.tiled_stages = [wait]
+edit_out_of_core(edit, source, target)
 """
 
 
-def test_killed_it_leaves_no_result_and_what_is_swept(codes, tmp_path):
+def test_killed_edit_leaves_files_that_the_cleanup_removes_later(make_codes, tmp_path):
     source, target = tmp_path / "photo.png", tmp_path / "out" / "photo.png"
-    source.write_bytes(pil(codes(np.uint8), "png"))
-    command = [sys.executable, "-c", KILLED, source, target]
+    source.write_bytes(pil(make_codes(np.uint8), "png"))
+    command = [sys.executable, "-c", EDIT + WAIT, source, target]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "half done\n"
         process.send_signal(signal.SIGKILL)
-    left = list(target.parent.iterdir())
-    assert len(left) == 2
+    partials = list(target.parent.iterdir())
+    assert len(partials) == 2
     assert not target.exists()
     remove_stale_partials(target.parent)
     assert len(list(target.parent.iterdir())) == 2
-    for part in left:
-        os.utime(part, (time.time() - 4000,) * 2)
+    for path in partials:
+        os.utime(path, (time.time() - 4000,) * 2)
     remove_stale_partials(target.parent)
     assert list(target.parent.iterdir()) == []
 
 
-def test_interrupted_it_cleans_up(codes, tmp_path):
+def test_interrupted_edit_removes_its_files(make_codes, function_edit, tmp_path):
     source = tmp_path / "photo.png"
-    source.write_bytes(pil(codes(np.uint8), "png"))
+    source.write_bytes(pil(make_codes(np.uint8), "png"))
 
-    def over(source, into, size, progress=None):
+    def interrupt(read, write, size, on_progress=None):
         raise KeyboardInterrupt
 
-    [outcome] = run_batch(
-        Edit("x", None, "cpu", (), (over,)), [PlannedFile(source, tmp_path / "x.png")]
-    )
+    edit = function_edit(tiled_stages=[interrupt])
+    [outcome] = run_batch(edit, [PlannedFile(source, tmp_path / "x.png")])
     assert outcome.status == "interrupted"
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_no_more_memory_than_the_smallest_tile_needs_is_said(codes, tmp_path):
-    def over(source, into, size, progress=None):
-        model = Model.open("l0-smoothing", threads=1)
-
-        def starve(part):
+def test_edit_out_of_core_without_memory_for_the_smallest_tile_raises(
+    make_codes, function_edit, tmp_path
+):
+    def process_tiles(read, write, size, on_progress=None):
+        def fail(rectangle):
             raise MemoryError
 
-        model.process_tiles(starve, into, size)
+        Model.open("l0-smoothing", threads=1).process_tiles(fail, write, size)
 
-    edit = Edit("x", None, "cpu", (), (over,))
-    fail_with(
-        pil(codes(np.uint8), "png"), "MiB of free memory on cpu", ModelError, tmp_path, edit=edit
-    )
+    data = pil(make_codes(np.uint8), "png")
+    error = edit_error(data, tmp_path, edit=function_edit(tiled_stages=[process_tiles]))
+    assert isinstance(error, ModelError)
+    assert "MiB" in str(error)
 
 
-def test_an_exif_block_goes_into_a_bigtiff_and_out_of_it(codes, tmp_path, monkeypatch):
-    monkeypatch.setattr("burnish.photo.write._CLASSIC_TIFF", 0)
+def test_exif_is_kept_in_a_bigtiff_and_copied_from_it(make_codes, tmp_path, monkeypatch):
+    monkeypatch.setattr("burnish.photo.write._CLASSIC_TIFF_BYTES", 0)
     source = tmp_path / "photo.jpg"
-    source.write_bytes(pil(codes(np.uint8), "jpeg", exif=exif(1)))
+    source.write_bytes(pil(make_codes(np.uint8), "jpeg", exif=exif(1)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        target = same(tiles("l0-smoothing"), source, ".tif", tmp_path)
+        target = check_same_file(SmallTiles("l0-smoothing"), source, ".tif", tmp_path)
         assert target.read_bytes()[:4] == b"II+\0"
-        back = same(tiles("l0-smoothing"), target, ".jpg", tmp_path)
+        back = check_same_file(SmallTiles("l0-smoothing"), target, ".jpg", tmp_path)
     with Image.open(target) as big, Image.open(back) as image:
         for found in (big.getexif(), image.getexif()):
             assert (found[0x010F], found[0x013B]) == ("Acme", "Ansel")
             assert float(found.get_ifd(0x8769)[0x829A]) == 0.004
 
 
-PEAK = """
-import resource, sys
-from pathlib import Path
-from burnish.editing.edit import Edit
-from burnish.editing.out_of_core import is_streamed, stream
-from burnish.photo.rectangle import Rectangle
-
-def over(source, into, size, progress=None):
+COPY = """
+def copy(read, write, size, on_progress=None):
     for top in range(0, size[0], 1000):
         for left in range(0, size[1], 1000):
             part = Rectangle(top, min(top + 1000, size[0]), left, min(left + 1000, size[1]))
-            into(part, source(part))
+            write(part, read(part))
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
-edit, photo = Edit("same", None, "cpu", (), (over,)), Path(sys.argv[1])
-assert is_streamed(edit, photo)
+edit.tiled_stages = [copy]
+assert needs_out_of_core(edit, source)
 before = peak()
-stream(edit, photo, Path(sys.argv[2]))
+edit_out_of_core(edit, source, target)
 print(before, peak())
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="counts memory the way Linux does")
-def test_a_large_photo_takes_no_more_memory_than_its_parts(tmp_path):
-    """60 megapixels, which are 720 MB as float32; no threshold is lowered here."""
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+def test_edit_out_of_core_of_60_megapixels_uses_little_memory(tmp_path):
+    """As float32, the photo has 720 MB. The child process uses the default thresholds."""
     height, width = 6000, 10_000
     source, target = tmp_path / "large.tif", tmp_path / "out.tif"
     ramp = (pyvips.Image.xyz(width, height) * [255 / width, 255 / height]).bandjoin(90)
     ramp.cast("uchar").copy(interpretation="srgb").write_to_file(source, compression="deflate")
-    command = [sys.executable, "-c", PEAK, source, target]
+    command = [sys.executable, "-c", EDIT + COPY, source, target]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     before, peak = map(int, done.stdout.split())
     assert peak - before < 300

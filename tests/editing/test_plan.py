@@ -1,114 +1,114 @@
+"""Names, places and formats of outputs, and their checks before a run."""
+
 import os
 from pathlib import Path
 
 import pytest
 
-from burnish.editing.plan import OutputOptions, plan
+from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.plan import plan
 from burnish.errors import BurnishError, OutputError, UsageError
+
+OVERWRITE = WriteOptions(overwrite=True)
 
 
 @pytest.fixture
-def two(tmp_path):
-    for name in ("a.jpg", "a.png"):
-        (tmp_path / name).write_bytes(b"")
-    return [tmp_path / "a.jpg", tmp_path / "a.png"]
+def photo_pair(tmp_path):
+    """Two files that differ in their extension only."""
+    paths = [tmp_path / "a.jpg", tmp_path / "a.png"]
+    for path in paths:
+        path.write_bytes(b"")
+    return paths
 
 
-def targets(photos, edit="l0", output=None, **wish):
-    return [step.target for step in plan(photos, edit, OutputOptions(output, **wish)).files]
+def targets(paths, output=None, **options):
+    return [file.target for file in plan(paths, "l0", OutputOptions(output, **options)).files]
 
 
-def test_results_lie_beside_their_photos_and_never_meet(two, tmp_path):
-    assert targets(two) == [tmp_path / "a.l0.jpg", tmp_path / "a.l0.png"]
+def test_plan_by_default_puts_outputs_next_to_inputs(photo_pair, tmp_path):
+    assert targets(photo_pair) == [tmp_path / "a.l0.jpg", tmp_path / "a.l0.png"]
 
 
-def test_one_photo_into_a_file_or_a_folder(two, tmp_path):
-    assert targets(two[:1], "l0", tmp_path / "x.png") == [tmp_path / "x.png"]
-    assert targets(two[:1], "l0", tmp_path) == [tmp_path / "a.l0.jpg"]
+def test_plan_of_one_photo_accepts_a_file_or_folder(photo_pair, tmp_path):
+    assert targets(photo_pair[:1], tmp_path / "x.png") == [tmp_path / "x.png"]
+    assert targets(photo_pair[:1], tmp_path) == [tmp_path / "a.l0.jpg"]
 
 
-def test_several_photos_go_into_a_folder(two, tmp_path):
-    assert targets(two, "l0", tmp_path / "out") == [
-        tmp_path / "out" / "a.l0.jpg",
-        tmp_path / "out" / "a.l0.png",
-    ]
-    with pytest.raises(UsageError, match="expected a folder for several photos, got a file"):
-        targets(two, "l0", two[0])
-    with pytest.raises(UsageError, match="got the name of a file; end it in / to mean a folder"):
-        targets(two, "l0", tmp_path / "new.png")
+def test_plan_of_several_photos_needs_a_folder(photo_pair, tmp_path):
+    folder = tmp_path / "out"
+    assert targets(photo_pair, folder) == [folder / "a.l0.jpg", folder / "a.l0.png"]
+    for output in (photo_pair[0], tmp_path / "new.png"):
+        with pytest.raises(UsageError, match="folder"):
+            targets(photo_pair, output)
 
 
 @pytest.mark.parametrize("output", ["new/", "new", "v1.2/"])
-def test_one_photo_into_a_folder_that_is_not_there_yet(two, tmp_path, output):
-    assert targets(two[:1], "l0", f"{tmp_path}/{output}") == [tmp_path / output / "a.l0.jpg"]
+def test_plan_accepts_a_folder_that_does_not_exist(photo_pair, tmp_path, output):
+    expected = [tmp_path / output / "a.l0.jpg"]
+    assert targets(photo_pair[:1], f"{tmp_path}/{output}") == expected
 
 
 @pytest.mark.parametrize(("name", "depth"), [("x.gif", None), ("x.xyz", None), ("x.jpg", 16)])
-def test_what_cannot_be_written_is_refused_before_the_work(two, tmp_path, name, depth):
+def test_plan_of_unsupported_output_raises(photo_pair, tmp_path, name, depth):
     with pytest.raises(BurnishError, match=name):
-        targets(two[:1], "l0", tmp_path / name, depth=depth)
+        targets(photo_pair[:1], tmp_path / name, write=WriteOptions(depth=depth))
 
 
-def test_names_that_are_none_are_left_to_the_reader(tmp_path):
+def test_plan_of_missing_files_leaves_the_error_to_reading():
     assert len(plan([Path("gone.jpg"), Path("a\0b.jpg")], "l0").files) == 2
 
 
-def test_the_same_photo_twice(two):
-    with pytest.raises(UsageError, match="expected a result of its own"):
-        plan([two[0], two[0].parent / "." / "a.jpg"], "l0")
+def test_plan_of_the_same_photo_twice_raises(photo_pair):
+    with pytest.raises(UsageError, match="give each photo once"):
+        plan([photo_pair[0], photo_pair[0].parent / "." / "a.jpg"], "l0")
 
 
-def test_equal_names_into_one_folder_also_by_case(tmp_path):
+def test_plan_of_outputs_that_differ_in_case_only_raises(tmp_path):
     paths = [tmp_path / "x" / "A.jpg", tmp_path / "y" / "a.jpg"]
     with pytest.raises(UsageError, match="give each photo once"):
-        targets(paths, "l0", tmp_path / "out")
+        targets(paths, tmp_path / "out")
 
 
-@pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["itself", "symlink", "hardlink"])
-def test_an_input_is_never_an_output(two, tmp_path, link):
-    output = two[0]
+@pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["same", "symlink", "hardlink"])
+def test_plan_whose_output_is_its_input_raises(photo_pair, tmp_path, link):
+    output = photo_pair[0]
     if link:
         output = tmp_path / "link.jpg"
-        link(two[0], output)
-    with pytest.raises(UsageError, match="expected an output that is no input"):
-        targets(two[:1], "l0", output, overwrite=True)
+        link(photo_pair[0], output)
+    with pytest.raises(UsageError, match="input"):
+        targets(photo_pair[:1], output, write=OVERWRITE)
 
 
-def test_another_photo_of_the_run_is_no_output_either(tmp_path):
+def test_plan_whose_output_is_another_input_raises(tmp_path):
     paths = [tmp_path / "a.jpg", tmp_path / "a.l0.jpg"]
     for path in paths:
         path.write_bytes(b"")
-    with pytest.raises(UsageError, match="expected an output that is no input"):
-        targets(paths, overwrite=True)
+    with pytest.raises(UsageError, match="input"):
+        targets(paths, write=OVERWRITE)
 
 
-def test_existing_results_are_skipped_or_replaced_where_asked(two, tmp_path):
+def test_plan_with_existing_outputs_skips_or_overwrites_them(photo_pair, tmp_path):
     (tmp_path / "a.l0.jpg").write_bytes(b"")
-    skipping = plan(two, "l0", OutputOptions(skip_existing=True))
-    assert [step.skip for step in skipping.files] == [True, False]
-    assert [step.skip for step in plan(two, "l0", OutputOptions(overwrite=True)).files] == [
-        False,
-        False,
-    ]
-    with pytest.raises(
-        OutputError, match=r"a\.l0\.jpg: expected 2 new files, got 1 that exist; use --skip"
+    for options, expected in (
+        (OutputOptions(skip_existing=True), [True, False]),
+        (OutputOptions(write=OVERWRITE), [False, False]),
     ):
-        plan(two, "l0")
+        assert [file.skip for file in plan(photo_pair, "l0", options).files] == expected
+    with pytest.raises(OutputError, match=r"a\.l0\.jpg: 1 of 2 .*--skip-existing"):
+        plan(photo_pair, "l0")
     (tmp_path / "a.l0.png").symlink_to("nowhere")
-    with pytest.raises(
-        OutputError, match=r"a\.l0\.jpg and others: expected 2 new files, got 2 that"
-    ):
-        plan(two, "l0")
+    with pytest.raises(OutputError, match=r"a\.l0\.jpg and others: 2 of 2 "):
+        plan(photo_pair, "l0")
 
 
-def test_skip_and_overwrite_contradict(two):
-    with pytest.raises(UsageError, match="expected one of the two"):
-        plan(two, "l0", OutputOptions(overwrite=True, skip_existing=True))
+def test_plan_with_skip_existing_and_overwrite_raises(photo_pair):
+    with pytest.raises(UsageError, match="--overwrite, --skip-existing"):
+        plan(photo_pair, "l0", OutputOptions(skip_existing=True, write=OVERWRITE))
 
 
 @pytest.fixture
-def tree(tmp_path):
-    """A folder as it is found: photos, a folder below, and what other programs left."""
+def folder_tree(tmp_path):
+    """A folder of photos, a subfolder, and files of other programs."""
     names = ["b.PNG", "a.jpg", "Thumbs.db", ".hidden.jpg", "notes.txt", "below/c.tif", "below/d.md"]
     for name in names:
         path = tmp_path / "photos" / name
@@ -117,99 +117,97 @@ def tree(tmp_path):
     return tmp_path / "photos"
 
 
-def test_a_folder_gives_its_photos_in_order_and_counts_the_rest(tree):
-    found = plan([tree], "l0")
-    assert [step.source.name for step in found.files] == ["a.jpg", "b.PNG"]
-    assert found.ignored == 3
+def test_plan_of_folder_lists_photos_in_order_and_counts_other_files(folder_tree):
+    planned = plan([folder_tree], "l0")
+    assert [file.source.name for file in planned.files] == ["a.jpg", "b.PNG"]
+    assert planned.ignored == 3
 
 
-def test_below_it_where_asked_and_the_tree_is_kept(tree, tmp_path):
+def test_plan_with_recursive_keeps_the_subfolders(folder_tree, tmp_path):
     out = tmp_path / "out"
-    found = plan([tree], "l0", OutputOptions(out, recursive=True))
+    planned = plan([folder_tree], "l0", OutputOptions(out, recursive=True))
     expected = [out / "a.l0.jpg", out / "b.l0.PNG", out / "below" / "c.l0.tif"]
-    assert [step.target for step in found.files] == expected
-    assert found.ignored == 4
+    assert [file.target for file in planned.files] == expected
+    assert planned.ignored == 4
 
 
-def test_results_of_an_earlier_run_are_no_photos(tree):
-    for step in plan([tree], "l0", OutputOptions(recursive=True)).files:
-        step.target.write_bytes(b"x")
-    again = plan([tree], "l0", OutputOptions(recursive=True, skip_existing=True))
-    assert [step.skip for step in again.files] == [True] * 3
+def test_plan_of_folder_drops_outputs_of_an_earlier_run(folder_tree):
+    recursive = OutputOptions(recursive=True)
+    for file in plan([folder_tree], "l0", recursive).files:
+        file.target.write_bytes(b"x")
+    again = plan([folder_tree], "l0", OutputOptions(recursive=True, skip_existing=True))
+    assert [file.skip for file in again.files] == [True] * 3
     assert again.earlier_outputs == 3
-    assert len(plan([tree], "tone", OutputOptions(recursive=True)).files) == 6
-    by_name = sorted(tree.glob("*.jpg"))
-    assert plan(by_name, "l0", OutputOptions(skip_existing=True)).earlier_outputs == 1
+    assert len(plan([folder_tree], "tone", recursive).files) == 6
+    named = sorted(folder_tree.glob("*.jpg"))
+    assert plan(named, "l0", OutputOptions(skip_existing=True)).earlier_outputs == 1
 
 
-def test_results_in_a_folder_within_are_not_taken_for_photos(tree):
-    order = OutputOptions(tree / "out", recursive=True, overwrite=True)
-    for step in plan([tree], "l0", order).files:
-        step.target.parent.mkdir(parents=True, exist_ok=True)
-        step.target.write_bytes(b"x")
-    assert len(plan([tree], "l0", order).files) == 3
+def test_plan_of_folder_ignores_its_output_folder(folder_tree):
+    options = OutputOptions(folder_tree / "out", recursive=True, write=OVERWRITE)
+    for file in plan([folder_tree], "l0", options).files:
+        file.target.parent.mkdir(parents=True, exist_ok=True)
+        file.target.write_bytes(b"x")
+    assert len(plan([folder_tree], "l0", options).files) == 3
 
 
-def test_a_loop_of_links_ends(tree):
-    (tree / "below" / "round").symlink_to(tree, target_is_directory=True)
-    assert len(plan([tree], "l0", OutputOptions(recursive=True)).files) == 3
+def test_plan_of_folder_with_circular_link_ends(folder_tree):
+    (folder_tree / "below" / "round").symlink_to(folder_tree, target_is_directory=True)
+    assert len(plan([folder_tree], "l0", OutputOptions(recursive=True)).files) == 3
 
 
-def test_a_folder_without_photos(tmp_path):
-    with pytest.raises(UsageError, match="none among 0 files; add --recursive"):
+def test_plan_of_folder_without_photos_suggests_recursive(tmp_path):
+    with pytest.raises(UsageError, match="0 files; add --recursive"):
         plan([tmp_path], "l0")
 
 
 @pytest.mark.parametrize(
-    ("wish", "name"),
+    ("options", "name"),
     [
-        (OutputOptions(name="{stem}_{operator}{ext}"), "a_l0.jpg"),
-        (OutputOptions(name="{operator} of {stem}.webp"), "l0 of a.webp"),
-        (OutputOptions(format="png"), "a.l0.png"),
-        (OutputOptions(format="jpg"), "a.l0.jpg"),
+        ({"name": "{stem}_{operator}{ext}"}, "a_l0.jpg"),
+        ({"name": "{operator} of {stem}.webp"}, "l0 of a.webp"),
+        ({"format": "png"}, "a.l0.png"),
+        ({"format": "jpg"}, "a.l0.jpg"),
     ],
 )
-def test_names_and_formats_are_chosen(tree, wish, name):
-    assert targets([tree / "a.jpg"], **vars(wish))[0] == tree / name
+def test_plan_follows_the_name_template_and_format(folder_tree, options, name):
+    assert targets([folder_tree / "a.jpg"], **options) == [folder_tree / name]
 
 
 @pytest.mark.parametrize(
-    ("wish", "complaint"),
+    ("options", "where"),
     [
-        (OutputOptions(name="{name}{ext}"), r"expected the fields \{stem\}"),
-        (OutputOptions(name="{stem!r}"), "expected the fields"),
-        (OutputOptions(name="{stem"), "expected the fields"),
-        (OutputOptions(name="../{stem}{ext}"), "expected the name of a file, got a path"),
-        (OutputOptions(name=" "), "expected a name"),
-        (OutputOptions(name="same.png"), "expected a result of its own"),
-        (OutputOptions(name="{stem}{ext}"), "expected an output that is no input"),
-        (OutputOptions(format="xyz"), "expected a format that burnish writes"),
-        (OutputOptions(format="jpeg", depth=16), "expected 8 bits a channel in jpeg"),
-        (OutputOptions(depth=7), "expected 8, 16 or 32 bits a channel, got 7"),
-        (OutputOptions("x.png", format="jpeg"), "expected a folder for several photos"),
+        ({"name": "{name}{ext}"}, "--name "),
+        ({"name": "{stem!r}"}, "--name "),
+        ({"name": "{stem"}, "--name "),
+        ({"name": "../{stem}{ext}"}, "--name "),
+        ({"name": " "}, "--name "),
+        ({"name": "same.png"}, "a.png"),
+        ({"name": "{stem}{ext}"}, "a.jpg"),
+        ({"format": "xyz"}, "--format"),
+        ({"format": "webp"}, "a.png"),
+        ({"format": "jpeg", "write": WriteOptions(depth=16)}, "--format"),
+        ({"write": WriteOptions(depth=7)}, "depth"),
+        ({"output": "x.png", "format": "jpeg"}, "-o x.png"),
     ],
 )
-def test_a_wish_that_cannot_be(two, wish, complaint):
-    with pytest.raises(BurnishError, match=complaint):
-        plan(two, "l0", wish)
+def test_plan_with_impossible_options_names_the_cause(photo_pair, options, where):
+    with pytest.raises(BurnishError) as caught:
+        plan(photo_pair, "l0", OutputOptions(**options))
+    assert where in caught.value.where
 
 
-def test_a_format_that_makes_two_names_one(two):
-    with pytest.raises(UsageError, match="expected a result of its own"):
-        plan(two, "l0", OutputOptions(format="webp"))
+def test_plan_with_contradicting_output_and_format_raises(photo_pair):
+    with pytest.raises(UsageError, match=r"^--format jpeg: "):
+        targets(photo_pair[:1], "x.png", format="jpeg")
 
 
-def test_a_file_and_another_format(two):
-    with pytest.raises(UsageError, match="--format jpeg: expected the format that -o"):
-        plan(two[:1], "l0", OutputOptions("x.png", format="jpeg"))
-
-
-def test_a_disk_without_room(tmp_path):
-    # Of no size on the disk, and larger than any.
+def test_plan_without_disk_space_raises(tmp_path):
+    # A sparse file takes no space itself.
     with (tmp_path / "huge.tif").open("wb") as file:
         try:
             file.truncate(8 * 2**40)
         except OSError:
-            pytest.skip("this file system holds no file of 8 TiB")
-    with pytest.raises(OutputError, match=r"expected room .* 8,388,608 MiB, got"):
+            pytest.skip("this file system does not support files of 8 TiB")
+    with pytest.raises(OutputError, match="8,388,608 MiB"):
         plan([tmp_path / "huge.tif"], "l0")

@@ -167,7 +167,7 @@ def test_python_apply_to_video_returns_the_output_path(folder):
     assert output == folder / "b.l0-smoothing.mp4"
     with pytest.raises(UsageError, match="--codec nothing"):
         package.apply(str(folder / "b.mp4"), "tv-l1", codec="nothing")
-    with pytest.raises(UsageError, match="^crf: "):
+    with pytest.raises(UsageError, match=r"^crf: "):
         package.apply(b"...", "tv-l1", crf=3)
 
 

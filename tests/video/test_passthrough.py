@@ -472,7 +472,7 @@ def test_edit_video_of_odd_size_needs_a_codec_that_supports_it(make_video, read_
     video = make_video("a.mkv", codec="ffv1", size=(63, 47), frames=3)
     target = copy_video(video, "b.webm", codec="vp9")
     assert read_video(target).frames[0][0].shape == (47, 63)
-    with pytest.raises(VideoError, match="libx264 .* even .* 63 x 47"):
+    with pytest.raises(VideoError, match=r"libx264 .* even .* 63 x 47"):
         copy_video(video, "c.mp4", codec="h264")
 
 

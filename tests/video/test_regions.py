@@ -199,7 +199,7 @@ def test_frame_edit_of_photo_features_raises(tmp_path):
         (MaskedEdit(network, folder), "a folder of masks"),
         (MaskedEdit(network, folder, MaskWriter(tmp_path)), "--save-mask"),
     ):
-        with pytest.raises(UsageError, match=f"^{where}: "):
+        with pytest.raises(UsageError, match=rf"^{where}: "):
             edit.frame_edit(lambda: ())
 
 

@@ -7,14 +7,14 @@ import pytest
 from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
 from burnish.errors import BurnishError, OutputError, UsageError, VideoError
-from burnish.video.formats import EncodingOptions
+from burnish.video.formats import SAME_AS_SOURCE, EncodingOptions
 
 
 @pytest.fixture
 def edit_error(function_edit, tmp_path):
     """Edits a video, and returns the error."""
 
-    def edit_error(source, target, encoding=EncodingOptions(), function=lambda pixels: pixels):
+    def edit_error(source, target, encoding=SAME_AS_SOURCE, function=lambda pixels: pixels):
         target = tmp_path / target
         with pytest.raises(BurnishError) as caught:
             edit_video(function_edit(function), source, target, WriteOptions(encoding=encoding))
@@ -90,7 +90,7 @@ def test_edit_video_of_truncated_file_raises(make_video, edit_error):
     [
         ("b.webm", EncodingOptions("av1"), {"sound": "aac"}, "sound (aac)"),
         ("b.webm", EncodingOptions("av1"), {"sound": "pcm_s24be"}, "sound (pcm_s24be)"),
-        ("b.mp4", EncodingOptions(), {"subtitles": "subrip"}, "subtitles"),
+        ("b.mp4", SAME_AS_SOURCE, {"subtitles": "subrip"}, "subtitles"),
     ],
 )
 def test_edit_video_to_container_without_its_streams_raises(

@@ -99,7 +99,7 @@ def test_model_without_thumbnail_ignores_one(picture):
 )
 def test_model_with_wrong_thumbnail_raises(picture, thumbnail):
     pixels = picture(3).astype(np.float32) / 255
-    with pytest.raises(UsageError, match="^thumbnail: "):
+    with pytest.raises(UsageError, match=r"^thumbnail: "):
         Model.open(GLOBAL)(pixels, thumbnail=thumbnail)
 
 
