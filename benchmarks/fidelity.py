@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from agreement import PEERS
 from baselines.chen2017 import load
-from learning import pairs_of
 from measure import circumstances, timed, write
 from numpy.typing import NDArray
+from train_helpers import pairs_of
 
 from burnish.editing.edit import operator_params
 from burnish.modelfile.card import Card

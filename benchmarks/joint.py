@@ -1,11 +1,10 @@
-"""One network for all ten operators: how much worse than ten networks it is.
+"""One network for all ten operators, compared with ten networks.
 
-python benchmarks/joint.py --photos PHOTOS --held-out OTHERS --run-folder RUN --json RESULT
+python benchmarks/joint.py --photos PHOTOS --validation OTHERS --run-dir RUN --json RESULT
 
-The paper's network for all operators is told which by an input. Here the operator enters as sliders
-do: ten of them, of which one is 1. Network and sliders are learnt together, as there is no operator
-that the network could be without them. It is judged on photos never trained on, beside the networks
-that ship.
+The paper's network for all operators has the operator as an input. Here the operators are ten
+sliders, of which one is 1. All weights are trained together, since without the sliders the network
+would have no operator. It is validated on photos that it was not trained on.
 """
 
 import argparse
@@ -14,119 +13,110 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from learning import pairs_of, settings_of, without
 from measure import circumstances, write
+from train_helpers import exclude_photos, make_config, pairs_of
 
 from burnish.editing.edit import operator_params
+from burnish.metrics import psnr
 from burnish.networks.registry import NETWORKS
 from burnish.networks.unet import UNet
 from burnish.operators.paper import PAPER_OPERATORS
-from burnish.params import Param
+from burnish.params import Param, Value
 from burnish.runtime.model import Model
+from burnish.training.callbacks import StepInfo
 from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
-from burnish.training.optimiser import Optimiser
+from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pairs import Pair, find_photos
 from burnish.training.sampler import Batch, CropSampler
-from burnish.training.trainer import StepInfo, Trainer
 from burnish.training.validation import as_callable
 
 NAMES = list(PAPER_OPERATORS)
 SWITCHES = [Param(name, "is the operator", default=0, low=0, high=1) for name in NAMES]
 
 
-class Joint(UNet):
-    """The student, with everything learnt at once."""
+class JointUNet(UNet):
+    """A UNet whose weights are all trained at once."""
 
-    def learn(self, *, sliders: bool) -> None:
-        """Let gradients go to all."""
-        for parameter in self.parameters():
-            parameter.requires_grad_(True)
-
-
-class Together(Optimiser):
-    """The optimiser, with everything changed at once."""
-
-    def step(self, rate: float, *, sliders: bool = False) -> None:
-        """Change all weights at a learning rate."""
-        super().step(rate)
-        super().step(rate, sliders=True)
+    def set_trainable(self, *, sliders: bool) -> None:
+        """Make all weights trainable."""
+        self.requires_grad_(True)
 
 
-class Mixed(CropSampler):
-    """Batches of all operators: none has all switches off."""
+class JointSampler(CropSampler):
+    """A sampler of all operators. No pair has all sliders at their defaults."""
 
-    def at(self, step: int, *, away: bool = False) -> list[Batch]:
-        """Return one step's crops."""
+    def batch_at(self, step: int, *, off_default: bool = False) -> list[Batch]:
+        """Return the crops of a step."""
         return super().batch_at(step, off_default=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--held-out", type=Path, required=True)
-    parser.add_argument("--network", default="fast", help="a UNet of the table")
+    parser.add_argument("--validation", type=Path, required=True)
+    parser.add_argument("--network", default="fast", help="a registered UNet")
     parser.add_argument("--steps", type=int, default=12_000)
-    parser.add_argument("--largest", type=int, default=1080)
-    parser.add_argument("--run-folder", type=Path, required=True, help="for the checkpoint")
+    parser.add_argument("--max-size", type=int, default=1080)
+    parser.add_argument("--run-dir", type=Path, required=True, help="for the checkpoint")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    judged = {name: made(name, options.held_out, (), options.largest) for name in NAMES}
-    learnt = [
+    validation = {
+        name: switched_pairs(name, options.validation, (), options.max_size) for name in NAMES
+    }
+    pairs = [
         pair
         for name in NAMES
-        for pair in made(name, options.photos, TrainConfig.short_sides, options.largest)
+        for pair in switched_pairs(name, options.photos, TrainConfig.short_sides, options.max_size)
     ]
-    learnt = without(learnt, [pair for found in judged.values() for pair in found])
-    settings = settings_of("all ten", options.network, options.steps, slider_share=0.0)
-    torch.manual_seed(settings.seed)
-    network = Joint(**NETWORKS[options.network].arguments, sliders=SWITCHES, global_context=True)
-    batches = Mixed(
-        learnt,
-        batch=settings.batch,
-        crop=settings.crop,
-        seed=settings.seed,
+    pairs = exclude_photos(pairs, [pair for group in validation.values() for pair in group])
+    config = make_config("all ten", options.network, options.steps, slider_fraction=0.0)
+    torch.manual_seed(config.seed)
+    arguments = NETWORKS[options.network].arguments
+    network = JointUNet(**arguments, sliders=SWITCHES, global_context=True)
+    sampler = JointSampler(
+        pairs,
+        batch=config.batch,
+        crop=config.crop,
+        seed=config.seed,
         sliders=SWITCHES,
         coords_block=network.coords_block,
     )
-    options.run_folder.mkdir(parents=True, exist_ok=True)
-    training = Trainer(settings, network, batches, options.run_folder)
-    together = Together(settings.optimiser, network, settings.weight_decay)
-    together.load_state_dict(training.optimiser.state_dict())  # of a training that goes on
-    training.optimiser = together
-    training.run(tell)
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    trainer = NetworkTrainer(config, network, sampler, options.run_dir)
+    trainer.run(print_step)
 
-    apply = as_callable(training.ema_network(), NAMES)
+    apply = as_callable(trainer.ema_network(), NAMES)
     results: dict[str, Any] = {"circumstances": circumstances(), "steps": options.steps}
     results |= {"network": options.network, "macs": network.macs_per_pixel}
-    results |= {"seconds": round(training.seconds), "rows": {}}
+    results |= {"seconds": round(trainer.seconds), "rows": {}}
     print(f"{'':28} untouched  joint  alone")
-    for name, found in judged.items():
-        report = evaluate(apply, found)
+    for name, pairs in validation.items():
+        report = evaluate(apply, pairs)
         row = {"untouched": report.identity.psnr, "joint": report.mean.psnr}
-        row["alone"] = evaluate(shipped(name), found).mean.psnr
+        row["alone"] = evaluate(bundled_model(name), pairs).mean.psnr
         results["rows"][name] = {label: round(psnr, 2) for label, psnr in row.items()}
         print(f"{name:28}" + "".join(f"{psnr:8.2f}" for psnr in row.values()), flush=True)
     write(options.json, results)
 
 
-def made(name: str, folder: Path, sides: tuple[int, ...], largest: int) -> list[Pair]:
-    """Return the pairs at which a network of an operator that ships is judged, switched on."""
+def switched_pairs(name: str, folder: Path, sides: tuple[int, ...], max_size: int) -> list[Pair]:
+    """Return the pairs of an operator at its bundled model's values, with its switch at 1."""
     values = operator_params(Model.open(name).card, {})
-    found = pairs_of(name, values, find_photos(folder), largest, sides)
-    switched = {other: float(other == name) for other in NAMES}
-    return [dataclasses.replace(pair, values=switched) for pair in found]
+    pairs = pairs_of(name, values, find_photos(folder), max_size, sides)
+    switches: dict[str, Value] = {other: float(other == name) for other in NAMES}
+    return [dataclasses.replace(pair, values=switches) for pair in pairs]
 
 
-def shipped(name: str) -> Any:
+def bundled_model(name: str) -> Any:
     model = Model.open(name)
     return lambda rgb, _: model(rgb)
 
 
-def tell(moment: StepInfo) -> None:
-    if moment.step % 500 == 0:
-        print(f"step {moment.step}, {moment.psnr:.2f} dB, {moment.seconds:.0f} s", flush=True)
+def print_step(info: StepInfo) -> None:
+    if info.step % 500 == 0:
+        print(f"step {info.step}, {psnr(info.loss):.2f} dB, {info.seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -181,6 +181,23 @@ def random_network():
 
 
 @pytest.fixture(scope="session")
+def random_context():
+    """Return random inputs of a network after the image, for an image of so many blocks."""
+    import torch
+
+    def random_context(network, count=1, blocks=(2, 3), seed=0):
+        sizes = {
+            "params": (1, network.num_sliders, 1, 1),
+            "thumbnail": (count, 3, network.thumbnail_size, network.thumbnail_size),
+            "coords": (count, *blocks, 2),
+        }
+        generator = torch.Generator().manual_seed(seed)
+        return [torch.rand(*sizes[name], generator=generator) for name in network.context_inputs]
+
+    return random_context
+
+
+@pytest.fixture(scope="session")
 def lively(random_network):
     def build(sliders=("lambda", "kappa"), thumbnail=True, seed=0, **arguments):
         return random_network(sliders, thumbnail, seed, **arguments)

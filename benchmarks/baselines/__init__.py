@@ -1,1 +1,1 @@
-"""Baselines that the yardstick compares with and that do not ship."""
+"""Networks of other papers, which the benchmarks compare with the bundled ones."""

@@ -1,32 +1,32 @@
-"""Between coarse cells and pixels, by straight lines: what a cell holds stands at its middle."""
+"""Bilinear interpolation from coarse cells to pixels. The value of a cell lies at its centre."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def enlarge(cells: Tensor, side: int) -> Tensor:
-    """Interpolate to `side` times as many rows and columns; the outermost cells continue.
+def upsample(cells: Tensor, factor: int) -> Tensor:
+    """Upsample by interpolation; the outermost cells are extended.
 
-    With a power of two, places and weights are exact in float32, wherever in a picture a tile lies.
+    For a power of two, positions and weights are exact in float32, wherever a tile lies.
 
-    Shape: (N, C, h, w) -> (N, C, side h, side w)
+    Shape: (N, C, h, w) -> (N, C, factor h, factor w)
 
     Examples
     --------
     >>> import torch
-    >>> enlarge(torch.tensor([[[[0.0, 4.0]]]]), 2)[0, 0, 0]
+    >>> upsample(torch.tensor([[[[0.0, 4.0]]]]), 2)[0, 0, 0]
     tensor([0., 1., 3., 4.])
     """
-    return F.interpolate(cells, scale_factor=float(side), mode="bilinear", align_corners=False)
+    return F.interpolate(cells, scale_factor=float(factor), mode="bilinear", align_corners=False)
 
 
-def reads(pixel: int, side: int) -> tuple[int, int]:
+def source_cells(pixel: int, factor: int) -> tuple[int, int]:
     """Return the first and last cell that a pixel is interpolated from.
 
     Examples
     --------
-    >>> reads(3, side=8), reads(4, side=8)
+    >>> source_cells(3, factor=8), source_cells(4, factor=8)
     ((-1, 0), (0, 1))
     """
-    place, unit = 2 * pixel + 1 - side, 2 * side
-    return place // unit, -(-place // unit)
+    position, spacing = 2 * pixel + 1 - factor, 2 * factor
+    return position // spacing, -(-position // spacing)

@@ -1,7 +1,7 @@
-"""The authors' own weights in our CAN, for whoever wants the paper to run.
+"""Load the published weights of Chen, Xu and Koltun (2017) into a CAN.
 
-The released networks take and give BGR; the colour order is turned while loading, so that ours
-take and give RGB like everything here. They normalise by each picture's own statistics.
+The published networks work on BGR. The channels are reversed here, so that input and output are
+RGB. They normalise by the statistics of each image.
 """
 
 from pathlib import Path
@@ -17,15 +17,15 @@ from burnish.networks.can import CAN, CAN24_DILATIONS, CAN32_DILATIONS, Adaptive
 
 
 def load(path: str | Path) -> CAN:
-    """Build the CAN whose TensorFlow variables lie in an .npz file.
+    """Return the CAN whose TensorFlow variables are in an .npz file.
 
     Parameters
     ----------
-    path : an archive of `scope/variable` -> array, kernels as H x W x in x out
+    path : an archive of arrays named ``scope/variable``, with kernels as H x W x in x out
 
     Raises
     ------
-    ModelError : the archive is none, or its variables are not those of a CAN
+    ModelError : the file is no archive, or its variables are not those of a CAN
     """
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -34,9 +34,8 @@ def load(path: str | Path) -> CAN:
     except (OSError, ValueError, KeyError, RuntimeError, BadZipFile) as error:
         raise ModelError(
             str(path),
-            expected="an .npz archive with the variables of a CAN",
-            got=f"{type(error).__name__}: {error}",
-            remedy="export the checkpoint with its variables' own names",
+            f"not an .npz archive with the variables of a CAN ({type(error).__name__}: {error})",
+            "export the checkpoint with the original names of its variables",
         ) from error
 
 
@@ -71,5 +70,5 @@ def _fill(layer: AdaptiveNormConv, arrays: dict[str, NDArray[np.float32]]) -> No
 
 
 def _kernel(weights: NDArray[np.float32]) -> Tensor:
-    """H x W x in x out, as TensorFlow has it, to out x in x H x W."""
+    """Convert TensorFlow's H x W x in x out to out x in x H x W."""
     return torch.from_numpy(np.ascontiguousarray(weights.transpose(3, 2, 0, 1)))

@@ -1,11 +1,11 @@
-"""GuidedStudent: decides at low resolution, and a guided filter carries it to the full one.
+"""GuidedFilterNet: a U-Net at low resolution, whose output a guided filter upsamples.
 
-The photo, averaged down, goes through a small trunk that says by how much it changes. Near each
-cell that change is fitted as gain and offset of the photo's own colours; these are smooth, are
-enlarged, and applied to the full photo, whose edges so become the result's.
-The guided filter is He et al. 2013 (https://doi.org/10.1109/TPAMI.2012.213), as a layer of a
-network Wu et al. 2018 (https://doi.org/10.1109/CVPR.2018.00197). Theirs works on a picture of a
-fixed size, this one at a fixed share of the resolution: it looks near, and can be tiled.
+The U-Net computes a change of the downsampled image. In each window the change is fitted as a gain
+and an offset of the image's colours. These are smooth; they are upsampled and applied to the full
+image, so that the output has its edges. The guided filter is by He et al. 2013
+(https://doi.org/10.1109/TPAMI.2012.213), and was made a layer by Wu et al. 2018
+(https://doi.org/10.1109/CVPR.2018.00197). Their network has an input of fixed size. Here the
+resolution is a fixed fraction, so that the receptive field is bounded and the image can be tiled.
 """
 
 from collections.abc import Sequence
@@ -16,31 +16,31 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines import bilinear
-from burnish.networks.unet_backbone import UNetBackbone
+from burnish.networks.network import COLOURS
+from burnish.networks.unet import UNetBackbone
 from burnish.params import Param
 
-COLOURS = 3
 RADIUS = 1
-# Squares of what lies around zero are smaller, and so are the rounding errors of a variance.
-MIDDLE = 0.5
-# A flat sky has no variance but rounding errors, 1e-8. Against this they are faint: gains neither
-# jump nor become infinite.
+# Colours are centred, because squares near zero have smaller rounding errors.
+CENTRE = 0.5
+# The ridge of the regression. It is far above the variance of a flat area, which consists of
+# rounding errors of about 1e-8.
 EPSILON = 1e-4
 
 
-class GuidedStudent(UNetBackbone):
-    """A trunk at low resolution and a guided filter.
+class GuidedFilterNet(UNetBackbone):
+    """A U-Net at low resolution and a guided filter.
 
     Parameters
     ----------
-    factor : how many pixels a side become one at low resolution: a power of two, 2 or more
+    factor : the factor of downsampling; a power of two, 2 or more
     widths, down, up, sliders, global_context : see `UNetBackbone`
 
     Shape: see `Network`
 
     Examples
     --------
-    >>> network = GuidedStudent(widths=(16, 32), down=(1, 2), up=(1,))
+    >>> network = GuidedFilterNet(widths=(16, 32), down=(1, 2), up=(1,))
     >>> network.size_multiple, network.halo, network.macs_per_pixel
     (16, 99, 178)
     """
@@ -58,30 +58,26 @@ class GuidedStudent(UNetBackbone):
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         low = F.avg_pool2d(image, self.cell)
-        gain, offset = fit(low, self.forward_cells(low, *context))
-        change = bilinear.enlarge(gain, self.cell) * image
-        return image + (change + bilinear.enlarge(offset, self.cell))
+        gain, offset = local_linear_fit(low, self.forward_cells(low, *context))
+        change = bilinear.upsample(gain, self.cell) * image
+        return image + (change + bilinear.upsample(offset, self.cell))
 
-    def reads(self, pixel: int) -> tuple[int, int]:
-        first, last = bilinear.reads(pixel, self.cell)
+    def source_cells(self, pixel: int) -> tuple[int, int]:
+        first, last = bilinear.source_cells(pixel, self.cell)
         return first - RADIUS, last + RADIUS
 
     @property
-    def activations_per_pixel(self) -> int:  # type: ignore[override]
-        """Most values a pixel has at once, rounded up.
-
-        The low photo waits for the trunk; in the end an offset waits for change and enlarged
-        offset. What the fit needs is less than that.
-        """
+    def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
+        """The most values in memory per pixel, rounded up."""
+        # The downsampled image is kept during the convolutions. The last sum needs two images.
         low = self.per_pixel(COLOURS)
         return ceil(low + max(self.peak_activations(), Fraction(2 * COLOURS)))
 
 
-def fit(guide: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit the change as gain x guide + offset in the 3 x 3 cells around each, colour by colour.
+def local_linear_fit(guide: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit the change as gain x guide + offset in each 3 x 3 window, for each colour.
 
-    The filter's gain is drawn to zero where the guide is flat. That it is the change which is
-    fitted, not the result, makes this "as it was" rather than "grey": no change stays none.
+    Where the guide is flat, the gain is near zero.
 
     Shape: (N, C, h, w) twice -> gain and offset, each the same
 
@@ -89,17 +85,17 @@ def fit(guide: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
     --------
     >>> import torch
     >>> guide = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3)
-    >>> [round(part[0, 0, 0, 1].item(), 2) for part in fit(guide, 0.2 * guide + 0.1)]
+    >>> [round(x[0, 0, 0, 1].item(), 2) for x in local_linear_fit(guide, 0.2 * guide + 0.1)]
     [0.2, 0.1]
     """
-    centred = guide - MIDDLE
+    centred = guide - CENTRE
     mean, mean_change = _mean(centred), _mean(change)
     covariance = _mean(centred * change) - mean * mean_change
     variance = _mean(centred * centred) - mean * mean
     gain = covariance / (variance + EPSILON)
-    return gain, mean_change - gain * (mean + MIDDLE)
+    return gain, mean_change - gain * (mean + CENTRE)
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Average over the window; at the border, over what of it there is."""
+    """Average over the window, at the border over the part of it that is inside."""
     return F.avg_pool2d(x, 2 * RADIUS + 1, 1, RADIUS, count_include_pad=False)

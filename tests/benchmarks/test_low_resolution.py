@@ -1,14 +1,14 @@
-"""Students that decide at low resolution: what they state of themselves against what they do.
+"""Networks at low resolution: their stated halo and costs, and the effect of their context.
 
-Export refuses a card whose numbers differ from the graph's by as little as one.
+Export rejects a card whose numbers differ from the graph's.
 """
 
 import numpy as np
 import pytest
 import torch
 from baselines import bilinear
-from baselines.bilateral_grid_net import GridStudent
-from baselines.guided_filter_net import GuidedStudent
+from baselines.bilateral_grid_net import BilateralGridNet
+from baselines.guided_filter_net import GuidedFilterNet
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from burnish.export.onnx_export import export
@@ -18,30 +18,30 @@ from burnish.runtime.model import Model
 
 SLIDERS = tuple(p for p in OPERATORS["l0-smoothing"].params if p.name == "lambda")
 SMALL = {"widths": (4, 6), "down": (1, 1), "up": (1,)}
-SHAPES = [
-    (GuidedStudent, SMALL | {"factor": 8}),
-    (GuidedStudent, {"widths": (5,), "down": (0,), "up": (), "factor": 2}),
-    (GuidedStudent, {"widths": (300, 8), "down": (1, 1), "up": (0,), "factor": 4}),
-    (GuidedStudent, {"widths": (3, 4, 5), "down": (0, 2, 0), "up": (0, 1), "factor": 4}),
-    (GridStudent, SMALL | {"bins": 8, "cell": 16}),
-    (GridStudent, {"widths": (5,), "down": (0,), "up": (), "bins": 2, "cell": 4, "block": 1}),
-    (GridStudent, {"widths": (300, 8), "down": (1, 1), "up": (0,), "bins": 3, "cell": 4}),
-    (GridStudent, SMALL | {"bins": 5, "cell": 8, "block": 8, "down": (0, 2)}),
+VARIANTS = [
+    (GuidedFilterNet, SMALL | {"factor": 8}),
+    (GuidedFilterNet, {"widths": (5,), "down": (0,), "up": (), "factor": 2}),
+    (GuidedFilterNet, {"widths": (300, 8), "down": (1, 1), "up": (0,), "factor": 4}),
+    (GuidedFilterNet, {"widths": (3, 4, 5), "down": (0, 2, 0), "up": (0, 1), "factor": 4}),
+    (BilateralGridNet, SMALL | {"bins": 8, "cell": 16}),
+    (BilateralGridNet, {"widths": (5,), "down": (0,), "up": (), "bins": 2, "cell": 4, "block": 1}),
+    (BilateralGridNet, {"widths": (300, 8), "down": (1, 1), "up": (0,), "bins": 3, "cell": 4}),
+    (BilateralGridNet, SMALL | {"bins": 5, "cell": 8, "block": 8, "down": (0, 2)}),
 ]
-KINDS = [SHAPES[0], SHAPES[4]]
-every_shape = pytest.mark.parametrize(("kind", "shape"), SHAPES)
-each_kind = pytest.mark.parametrize(("kind", "shape"), KINDS)
+REPRESENTATIVES = [VARIANTS[0], VARIANTS[4]]
+all_variants = pytest.mark.parametrize(("network_class", "arguments"), VARIANTS)
+both_classes = pytest.mark.parametrize(("network_class", "arguments"), REPRESENTATIVES)
 
 
-def made(kind, shape, context=False):
-    """Untrained, always the same."""
+def build(network_class, arguments, context=False):
+    """Return an untrained network, always with the same weights."""
     torch.manual_seed(0)
-    taken = {"sliders": SLIDERS, "global_context": True} if context else {}
-    return kind(**shape, **taken).eval()
+    context_arguments = {"sliders": SLIDERS, "global_context": True} if context else {}
+    return network_class(**arguments, **context_arguments).eval()
 
 
-def busy(network):
-    """Every number drawn, so that also what starts at zero counts."""
+def randomise(network):
+    """Add random numbers to all weights, including those that start at zero."""
     generator = torch.Generator().manual_seed(0)
     start = parameters_to_vector(network.parameters()).detach()
     change = 0.05 * torch.randn(start.shape, generator=generator)
@@ -49,80 +49,81 @@ def busy(network):
     return network
 
 
-def rows_seen(network):
-    """How far a block's results see, by their gradients, above and below."""
+def gradient_extent(network):
+    """The distance of the farthest row that an output row of a block depends on."""
     block = network.size_multiple
     start = block * (network.halo // block + 2)
-    # The same everywhere along a row: narrow pictures will do.
+    # Columns behave like rows, so that a narrow image is enough.
     image = torch.rand(1, 3, 2 * start + block, block, dtype=torch.float64, requires_grad=True)
-    result = network(image)[0].sum(dim=(0, 2))
+    output = network(image)[0].sum(dim=(0, 2))
     farthest = 0
     for row in range(start, start + block):
-        (gradient,) = torch.autograd.grad(result[row], image, retain_graph=True)
-        seen = gradient[0].abs().sum(dim=(0, 2)).nonzero()
-        farthest = max(farthest, int((seen - row).abs().max()))
+        (gradient,) = torch.autograd.grad(output[row], image, retain_graph=True)
+        nonzero = gradient[0].abs().sum(dim=(0, 2)).nonzero()
+        farthest = max(farthest, int((nonzero - row).abs().max()))
     return farthest
 
 
-@every_shape
-def test_halo_is_how_far_a_result_sees_and_not_more(kind, shape):
-    network = made(kind, shape).double()
-    with torch.no_grad():  # weights above zero hide nothing
+@all_variants
+def test_halo_equals_the_extent_of_the_gradient(network_class, arguments):
+    network = build(network_class, arguments).double()
+    with torch.no_grad():  # positive weights cancel no gradient
         for parameter in network.parameters():
             fan = parameter[0].numel() if parameter.dim() > 1 else 1
             parameter.copy_((0.5 + torch.rand_like(parameter)) / fan)
-    assert network.halo == rows_seen(network)
+    assert network.halo == gradient_extent(network)
 
 
-@each_kind
+@both_classes
 @pytest.mark.parametrize("context", [False, True])
-def test_untrained_it_is_the_identity(kind, shape, context, context_of):
-    network = made(kind, shape, context)
+def test_untrained_network_is_the_identity(network_class, arguments, context, random_context):
+    network = build(network_class, arguments, context)
     image = torch.rand(2, 3, 2 * network.size_multiple, 3 * network.size_multiple)
-    torch.testing.assert_close(network(image, *context_of(network, 2)), image, rtol=0, atol=0)
+    torch.testing.assert_close(network(image, *random_context(network, 2)), image, rtol=0, atol=0)
 
 
-@every_shape
-def test_export_finds_what_it_states(kind, shape, card_of, tmp_path):
-    network = busy(made(kind, shape))
-    file = read_model(export(network, card_of(network), tmp_path / "student.onnx"))
+@pytest.mark.slow
+@all_variants
+def test_export_accepts_the_stated_numbers(network_class, arguments, card_of, tmp_path):
+    network = randomise(build(network_class, arguments))
+    file = read_model(export(network, card_of(network), tmp_path / "network.onnx"))
     assert file.card.size_multiple == network.size_multiple
 
 
-@each_kind
-def test_tiled_equals_whole_bit_for_bit(kind, shape, card_of, tmp_path):
-    network = busy(made(kind, shape, context=True))
+@pytest.mark.slow
+@both_classes
+def test_tiled_equals_whole_bit_for_bit(network_class, arguments, card_of, tmp_path):
+    network = randomise(build(network_class, arguments, context=True))
     card = card_of(network, SLIDERS, "l0-smoothing")
-    model = Model(read_model(export(network, card, tmp_path / "student.onnx")), "cpu", 1)
+    model = Model(read_model(export(network, card, tmp_path / "network.onnx")), "cpu", 1)
     pixels = np.random.default_rng(0).random((333, 791, 3), dtype=np.float32)
-    shares = []
-    tiled = model(pixels, memory=model.min_memory(333, 791), on_progress=shares.append)
-    assert len(shares) > 3
+    fractions = []
+    tiled = model(pixels, memory=model.min_memory(333, 791), on_progress=fractions.append)
+    assert len(fractions) > 3
     assert np.abs(tiled - pixels).max() > 0.01
     np.testing.assert_array_equal(tiled, model(pixels))
 
 
-@each_kind
-def test_several_pictures_at_once_are_each_by_itself(kind, shape, context_of):
-    network = busy(made(kind, shape, context=True))
+@both_classes
+def test_batch_equals_its_images_one_by_one(network_class, arguments, random_context):
+    network = randomise(build(network_class, arguments, context=True))
     image = torch.rand(1, 3, 64, 96).expand(3, -1, -1, -1)
     blocks = (64 // network.size_multiple, 96 // network.size_multiple)
-    params, *others = context_of(network, 3, blocks)
+    params, *others = random_context(network, 3, blocks)
     with torch.no_grad():
-        together = network(image, params, *others)
+        batch = network(image, params, *others)
         each = [
-            network(image[i : i + 1], params, *(part[i : i + 1] for part in others))
-            for i in range(3)
+            network(image[i : i + 1], params, *(x[i : i + 1] for x in others)) for i in range(3)
         ]
-    torch.testing.assert_close(together, torch.cat(each), rtol=0, atol=1e-5)
+    torch.testing.assert_close(batch, torch.cat(each), rtol=0, atol=1e-5)
 
 
-@each_kind
-def test_each_part_of_the_context_changes_the_result(kind, shape, context_of):
-    network = busy(made(kind, shape, context=True))
+@both_classes
+def test_output_depends_on_each_context_input(network_class, arguments, random_context):
+    network = randomise(build(network_class, arguments, context=True))
     image = torch.rand(1, 3, 64, 96)
     blocks = (64 // network.size_multiple, 96 // network.size_multiple)
-    context, other = (context_of(network, 1, blocks, seed) for seed in (0, 1))
+    context, other = (random_context(network, 1, blocks, seed) for seed in (0, 1))
     with torch.no_grad():
         first = network(image, *context)
         for index in range(len(context)):
@@ -130,22 +131,24 @@ def test_each_part_of_the_context_changes_the_result(kind, shape, context_of):
             assert (network(image, *changed) - first).abs().max() > 1e-4
 
 
-@each_kind
-def test_every_weight_learns(kind, shape, context_of):
-    network = busy(made(kind, shape, context=True)).train()
+@both_classes
+def test_every_weight_has_a_gradient(network_class, arguments, random_context):
+    network = randomise(build(network_class, arguments, context=True)).train()
     image = torch.rand(4, 3, 64, 64)
     (
-        network(image, *context_of(network, 4, (64 // network.size_multiple,) * 2)) - image**2
+        network(image, *random_context(network, 4, (64 // network.size_multiple,) * 2)) - image**2
     ).square().mean().backward()
-    silent = [name for name, p in network.named_parameters() if not p.grad.abs().max() > 0]
-    assert silent == []
+    without_gradient = [
+        name for name, p in network.named_parameters() if not p.grad.abs().max() > 0
+    ]
+    assert without_gradient == []
 
 
-@pytest.mark.parametrize("side", [2, 4, 8, 16])
-def test_a_pixel_reads_the_cells_that_its_value_is_made_of(side):
+@pytest.mark.parametrize("factor", [2, 4, 8, 16])
+def test_source_cells_are_those_with_a_gradient(factor):
     cells = torch.rand(1, 1, 5, 1, requires_grad=True)
-    result = bilinear.enlarge(cells, side)[0, 0, :, 0]
-    for pixel in range(2 * side, 3 * side):
-        (gradient,) = torch.autograd.grad(result[pixel], cells, retain_graph=True)
-        seen = gradient.flatten().nonzero().flatten()
-        assert bilinear.reads(pixel, side) == (seen.min(), seen.max())
+    output = bilinear.upsample(cells, factor)[0, 0, :, 0]
+    for pixel in range(2 * factor, 3 * factor):
+        (gradient,) = torch.autograd.grad(output[pixel], cells, retain_graph=True)
+        nonzero = gradient.flatten().nonzero().flatten()
+        assert bilinear.source_cells(pixel, factor) == (nonzero.min(), nonzero.max())
