@@ -1,4 +1,4 @@
-"""Frames a second of a film of 720p, end to end, and of its parts alone.
+"""Frames per second of a 720p video, from file to file, and of parts of the work.
 
 python benchmarks/video.py --json benchmarks/results/video.json
 """
@@ -15,15 +15,24 @@ import numpy as np
 from measure import circumstances, timed, write
 
 from burnish import Photo
-from burnish.editing.edit import Edit, load_edit
+from burnish.editing.edit import Edit, OnProgress, load_edit
+from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
 from burnish.evaluation.demo import SAMPLE
+from burnish.types import Pixels
 from burnish.video.decode import decode_frames
 from burnish.video.encode import Encoder, choose_encoding
 from burnish.video.formats import SAME_AS_SOURCE, writable_container
 from burnish.video.probe import probe
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
+
+
+class NoEdit(Edit):
+    """An edit that changes nothing."""
+
+    def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
+        return pixels
 
 
 def main() -> None:
@@ -43,15 +52,14 @@ def main() -> None:
         "rows": {},
     }
     with tempfile.TemporaryDirectory() as folder:
-        film, target = Path(folder) / "a.mp4", Path(folder) / "b.mp4"
-        draw(film, options.frames)
+        video, target = Path(folder) / "a.mp4", Path(folder) / "b.mp4"
+        write_video(video, options.frames)
         network = load_edit(options.operator, {})
-        same = Edit("same", lambda pixels, progress=None: pixels, "cpu", ())
         rows = {
-            "decode and encode alone": lambda: transcode(film),
-            "burnish, an edit that changes nothing": lambda: run(same, film, target),
-            "the network alone, pixels in memory": in_memory(network, film),
-            f"burnish, {options.operator}": lambda: run(network, film, target),
+            "decode and encode alone": lambda: transcode(video),
+            "burnish, an edit that changes nothing": lambda: run(NoEdit("same"), video, target),
+            "the network alone, pixels in memory": in_memory(network, video),
+            f"burnish, {options.operator}": lambda: run(network, video, target),
         }
         for name, row in rows.items():
             timing = timed(row, options.repeats)
@@ -61,31 +69,30 @@ def main() -> None:
     write(options.json, results)
 
 
-def draw(path: Path, frames: int) -> None:
-    """Make a film of a crop that moves over the sample photo, enlarged to fit."""
+def write_video(path: Path, frames: int) -> None:
+    """Write a video of a crop that moves over the enlarged sample photo."""
     pixels = Photo.open(SAMPLE).pixels
     photo = np.rint(np.asarray(pixels) * 255).astype(np.uint8)
     factor = -(-max(WIDTH * 5 // 4, HEIGHT * 5 // 4) // min(photo.shape[:2]))
     photo = photo.repeat(factor, axis=0).repeat(factor, axis=1)
     down, across = photo.shape[0] - HEIGHT, photo.shape[1] - WIDTH
-    with av.open(str(path), "w") as film:
-        stream: Any = film.add_stream("libx264", rate=RATE, options={"crf": "16"})
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream("libx264", rate=RATE, options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(frames):
             y, x = number * down // frames, number * across // frames
-            shot = np.ascontiguousarray(photo[y : y + HEIGHT, x : x + WIDTH])
-            frame = av.VideoFrame.from_ndarray(shot, "rgb24").reformat(format="yuv420p")
+            crop = np.ascontiguousarray(photo[y : y + HEIGHT, x : x + WIDTH])
+            frame = av.VideoFrame.from_ndarray(crop, "rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode(None))
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
 
 
 def transcode(path: Path) -> None:
-    """Decode and encode with burnish's settings, without a look at the samples."""
-    film = probe(path)
-    encoder = Encoder(
-        film, choose_encoding(film, SAME_AS_SOURCE, writable_container("mp4", "-"), "-")
-    )
+    """Decode and encode with burnish's settings, without conversion to RGB."""
+    video = probe(path)
+    encoding = choose_encoding(video, SAME_AS_SOURCE, writable_container("mp4", "-"), "-")
+    encoder = Encoder(video, encoding)
     with av.open(str(path)) as source:
         source.streams.video[0].thread_type = "AUTO"
         for frame in source.decode(video=0):
@@ -94,19 +101,19 @@ def transcode(path: Path) -> None:
     encoder.encode(None)
 
 
-def run(edit: Edit, film: Path, target: Path) -> None:
-    edit_video(edit, film, target, overwrite=True)
+def run(edit: Edit, video: Path, target: Path) -> None:
+    edit_video(edit, video, target, WriteOptions(overwrite=True))
 
 
-def in_memory(edit: Edit, film: Path) -> Any:
-    shots = [pixels for _, pixels in decode_frames(probe(film))]
+def in_memory(edit: Edit, video: Path) -> Any:
+    frames = [pixels for _, pixels in decode_frames(probe(video))]
 
-    def all_of_them() -> None:
-        run = edit.frame_edit(lambda: shots)
-        for number, pixels in enumerate(shots):
-            run(pixels, number, number / RATE)
+    def edit_all() -> None:
+        edit_frame = edit.frame_edit(lambda: frames)
+        for index, pixels in enumerate(frames):
+            edit_frame(pixels, index, index / RATE)
 
-    return all_of_them
+    return edit_all
 
 
 if __name__ == "__main__":
