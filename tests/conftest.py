@@ -137,7 +137,7 @@ def card_of():
     def card_of(network, sliders=(), operator="python:none:none", **changes):
         fields = {name: getattr(network, name) for name in NETWORK_FIELDS}
         params = [CardParam(value=p.default, slider=True, **asdict(p)) for p in sliders]
-        fields |= {"name": "lively", "operator": operator, "title": "Nothing in particular"}
+        fields |= {"name": "random", "operator": operator, "title": "Random weights"}
         fields |= {"paper": None, "params": params, "network": "fast", "metrics": ()}
         fields |= {"training": {}, "licence": "MIT", "burnish_version": "0.1.0"}
         fields["coords"] = bool(network.thumbnail_size)
@@ -198,21 +198,13 @@ def random_context():
 
 
 @pytest.fixture(scope="session")
-def lively(random_network):
-    def build(sliders=("lambda", "kappa"), thumbnail=True, seed=0, **arguments):
-        return random_network(sliders, thumbnail, seed, **arguments)
-
-    return build
-
-
-@pytest.fixture(scope="session")
 def slider_model(random_network, card_of, tmp_path_factory):
     """A model file that takes lambda, kappa and a thumbnail; its operator is l0-smoothing."""
     from burnish.export.onnx_export import export
 
     network, sliders = random_network()
     card = card_of(network, sliders, "l0-smoothing")
-    return export(network, card, tmp_path_factory.mktemp("models") / "lively.onnx")
+    return export(network, card, tmp_path_factory.mktemp("models") / "random.onnx")
 
 
 @pytest.fixture

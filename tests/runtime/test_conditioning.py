@@ -87,7 +87,7 @@ def test_tiled_output_equals_the_whole_bit_for_bit(
 @pytest.mark.parametrize(
     ("params", "where"),
     [
-        ({"radius": 3}, "lively"),
+        ({"radius": 3}, "random"),
         ({"lambda": 0.5}, "lambda"),
         ({"kappa": 1}, "kappa"),
         ({"lambda": "strong"}, "lambda"),

@@ -89,18 +89,7 @@ def validate_request(
     OutputError : the model file exists and `overwrite` is not set
     """
     source = find_operator(operator)
-    given_params = {name: value for name, value in (params or {}).items() if value is not None}
-    if source.pairs:
-        for name, value in {"--photos": photos, "--validation": validation, **given_params}.items():
-            if value is not None:
-                raise UsageError(
-                    name, "it cannot be combined with pairs:, which has its own photos", "omit it"
-                )
-        values = {}
-    else:
-        values = source.resolve_params(given_params)
-        if photos is None:
-            raise UsageError("--photos", "a folder of training photos is required", "give one")
+    values = _resolve_params(source, params or {}, photos, validation)
     if network not in NETWORKS:
         raise UsageError(
             "--network",
@@ -145,6 +134,24 @@ def validate_request(
         save_every=save_every,
         initial_weights=initial_weights,
     )
+
+
+def _resolve_params(
+    operator: Operator, params: Mapping[str, Value], photos: Path | None, validation: Path | None
+) -> dict[str, Value]:
+    """Return the values of all the operator's parameters, after a check of the photos."""
+    given = {name: value for name, value in params.items() if value is not None}
+    if not operator.pairs:
+        values = operator.resolve_params(given)
+        if photos is None:
+            raise UsageError("--photos", "a folder of training photos is required", "give one")
+        return values
+    for name, value in {"--photos": photos, "--validation": validation, **given}.items():
+        if value is not None:
+            raise UsageError(
+                name, "it cannot be combined with pairs:, which has its own photos", "omit it"
+            )
+    return {}
 
 
 def _check_network(
