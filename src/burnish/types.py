@@ -1,5 +1,6 @@
-"""Names for the array types that several stages use."""
+"""Types that several stages use: images and masks as arrays, and rectangles within them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,3 +14,36 @@ Mask = NDArray[np.float32]
 BoolMask = NDArray[np.bool_]
 # One channel of an image, (H, W), of any number type.
 Plane = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` in px, the ends excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        height, width = self.size
+        return height * width
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the rectangle in an array.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> np.arange(12).reshape(3, 4)[Rectangle(1, 3, 0, 2).slices].tolist()
+        [[4, 5], [8, 9]]
+        """
+        return slice(self.top, self.bottom), slice(self.left, self.right)

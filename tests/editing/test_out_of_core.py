@@ -16,7 +16,6 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 import burnish
-from burnish.editing import out_of_core
 from burnish.editing.batch import run_batch
 from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.editing.history import read_photo_history
@@ -29,8 +28,8 @@ from burnish.errors import BurnishError, ModelError, OutputError, PhotoError
 from burnish.files import remove_stale_partials
 from burnish.photo import Photo, colour, disk_photo, header, matrix_profile
 from burnish.photo.raw_tiff import RawTiff
-from burnish.photo.rectangle import Rectangle
 from burnish.runtime.model import Model
+from burnish.types import Rectangle
 
 P3 = pyvips.Operation.call("profile_load", "p3")
 
@@ -297,7 +296,7 @@ def test_edit_out_of_core_of_damaged_photo_gives_the_error_of_memory(format, mak
 
 
 def test_edit_out_of_core_checks_the_format_before_decoding(make_codes, tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_core, "decode_to_disk", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(disk_photo, "decode_to_disk", lambda *_: pytest.fail("decoded"))
     data = pil(make_codes(np.uint8, 4), "png")
     assert "transparency" in str(edit_error(data, tmp_path, target="out.jpg"))
     data = vips(np.zeros((1, 65_501, 3), np.uint8), "tiff")
@@ -391,7 +390,7 @@ import resource, sys, time
 from pathlib import Path
 from burnish.editing.edit import Edit
 from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
-from burnish.photo.rectangle import Rectangle
+from burnish.types import Rectangle
 
 edit, source, target = Edit("same"), Path(sys.argv[1]), Path(sys.argv[2])
 """

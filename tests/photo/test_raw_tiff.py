@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from burnish.errors import OutputError
 from burnish.files import temporary_file
 from burnish.photo.raw_tiff import RawTiff
-from burnish.photo.rectangle import Rectangle
+from burnish.types import Rectangle
 
 KINDS = [np.uint8, np.uint16, np.float32]
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch.nn.functional import grid_sample
 
-from burnish.photo.rectangle import Rectangle
 from burnish.runtime.coords import normalised_coords
+from burnish.types import Rectangle
 
 SIZE = (41, 67)
 

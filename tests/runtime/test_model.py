@@ -10,8 +10,8 @@ import pytest
 
 from burnish.errors import ModelError, OutputError, UsageError
 from burnish.modelfile.reader import read_model
-from burnish.photo.rectangle import Rectangle
 from burnish.runtime.model import Model
+from burnish.types import Rectangle
 
 WriteModel = Callable[..., Path]
 

@@ -12,12 +12,12 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from burnish.modelfile.reader import read_model
-from burnish.photo.rectangle import Rectangle
 from burnish.runtime import nchwc
 from burnish.runtime.conditioning import bind_constants, context_tensors
 from burnish.runtime.coords import normalised_coords
 from burnish.runtime.model_registry import find_model
 from burnish.runtime.nchwc import keep_nchwc
+from burnish.types import Rectangle
 
 on_x86 = pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64"), reason="the graph changes on x86 only"

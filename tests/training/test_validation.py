@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from burnish.photo.rectangle import Rectangle
 from burnish.progress import Progress
 from burnish.runtime.area_resize import area_resize
 from burnish.runtime.model import Model
 from burnish.training.validation import TileContext, as_callable, split_by_size, validate
+from burnish.types import Rectangle
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 

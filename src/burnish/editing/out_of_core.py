@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +19,14 @@ from burnish.editing.options import DEFAULT_WRITE, WriteOptions
 from burnish.errors import PhotoError
 from burnish.files import atomic_write, check_absent, check_disk_space, make_folder, temporary_file
 from burnish.photo import header
-from burnish.photo.disk_photo import DiskPhoto, decode_to_disk
 from burnish.photo.formats import writable_format
-from burnish.photo.raw_tiff import RawTiff
-from burnish.photo.rectangle import Rectangle
 from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
 from burnish.runtime.model import ReadRegion
-from burnish.types import Pixels
+from burnish.types import Pixels, Rectangle
+
+if TYPE_CHECKING:
+    from burnish.photo.disk_photo import DiskPhoto
+    from burnish.photo.raw_tiff import RawTiff
 
 
 def needs_out_of_core(edit: Edit, source: Path) -> bool:
@@ -81,6 +83,8 @@ def edit_out_of_core(
     ------
     BurnishError : as in `burnish.editing.photo.apply_to_file`
     """
+    from burnish.photo.disk_photo import decode_to_disk
+
     check_absent(target, overwrite=write.overwrite)
     file_format = writable_format(target.suffix, str(target))
     with header.open_header(source) as photo_header:
@@ -100,9 +104,11 @@ def edit_out_of_core(
 
 @contextmanager
 def _run_stages(
-    edit: Edit, photo: DiskPhoto, bits: int, folder: Path, on_progress: OnProgress | None
-) -> Iterator[RawTiff]:
+    edit: Edit, photo: "DiskPhoto", bits: int, folder: Path, on_progress: OnProgress | None
+) -> "Iterator[RawTiff]":
     """Run an edit's stages; yield the output's codes, which exist while the block runs."""
+    from burnish.photo.raw_tiff import RawTiff
+
     size = photo.codes.height, photo.codes.width
     count = len(edit.tiled_stages)
     read: ReadRegion = photo.read_pixels
@@ -125,6 +131,6 @@ def _run_stages(
 
 
 def _write_codes(
-    photo: DiskPhoto, bits: int, output: RawTiff, rectangle: Rectangle, pixels: Pixels
+    photo: "DiskPhoto", bits: int, output: "RawTiff", rectangle: Rectangle, pixels: Pixels
 ) -> None:
     output.write(rectangle, photo.to_codes(rectangle, pixels, bits))

@@ -20,10 +20,9 @@ from burnish.photo.header import (
 )
 from burnish.photo.raw_tiff import RawTiff
 from burnish.photo.read import apply_orientation, check_float_range, read_metadata, to_srgb_float
-from burnish.photo.rectangle import Rectangle
 from burnish.photo.source_metadata import SourceMetadata
 from burnish.photo.write import to_codes
-from burnish.types import Pixels
+from burnish.types import Pixels, Rectangle
 
 # Bytes decoded at a time; libvips keeps several times as much. If the image is stored sideways,
 # strips become columns, and thin columns take long to write.

@@ -11,8 +11,8 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import OutputError, read_error, write_error
-from burnish.photo.rectangle import Rectangle
 from burnish.photo.tiff_tags import Entry, TiffLayout, pack_ifd
+from burnish.types import Rectangle
 
 _LAYOUT = TiffLayout("<" if byteorder == "little" else ">", big=True)
 _HEADER_BYTES = len(_LAYOUT.header_bytes(0))

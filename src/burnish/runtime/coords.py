@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.photo.rectangle import Rectangle
+from burnish.types import Rectangle
 
 
 def normalised_coords(

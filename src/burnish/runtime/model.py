@@ -13,7 +13,6 @@ from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
-from burnish.photo.rectangle import Rectangle
 from burnish.runtime.area_resize import area_resize_rows
 from burnish.runtime.conditioning import context_tensors
 from burnish.runtime.coords import normalised_coords
@@ -22,7 +21,7 @@ from burnish.runtime.model_registry import find_model
 from burnish.runtime.session import Session
 from burnish.runtime.session_cache import get_session
 from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
-from burnish.types import Pixels
+from burnish.types import Pixels, Rectangle
 
 DEFAULT_MEMORY = 2**30
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from burnish.errors import UsageError
-from burnish.photo.rectangle import Rectangle
+from burnish.types import Rectangle
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from burnish.metrics import psnr, score
 from burnish.networks.network import Network
 from burnish.networks.registry import build
 from burnish.photo import Photo
-from burnish.photo.rectangle import Rectangle
 from burnish.training import distributed
 from burnish.training.callbacks import StepInfo, TrainCallbacks
 from burnish.training.config import TrainConfig
@@ -24,6 +23,7 @@ from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pairs import Pair
 from burnish.training.sampler import CropSampler
 from burnish.training.validation import TileContext, as_callable, describe_photos, split_by_size
+from burnish.types import Rectangle
 
 # The number of photos of a preview, and the side of their crops in pixels.
 PREVIEW_PHOTOS = 8

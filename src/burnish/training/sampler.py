@@ -14,10 +14,9 @@ from torch import Tensor
 
 from burnish.errors import UsageError
 from burnish.params import Param
-from burnish.photo.rectangle import Rectangle
 from burnish.runtime.coords import normalised_coords
 from burnish.training.pairs import Pair
-from burnish.types import Pixels
+from burnish.types import Pixels, Rectangle
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ import torch
 
 from burnish.networks.network import Network
 from burnish.params import Value
-from burnish.photo.rectangle import Rectangle
 from burnish.progress import SILENT, Progress
 from burnish.runtime.area_resize import area_resize
 from burnish.runtime.coords import normalised_coords
 from burnish.training.evaluation import Report, evaluate
 from burnish.training.pairs import Pair
-from burnish.types import Pixels
+from burnish.types import Pixels, Rectangle
 
 
 @dataclass(frozen=True)
