@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from burnish.cli.progress import ConsoleProgress
+from burnish.metrics import psnr
 from burnish.training.callbacks import StepInfo, TrainCallbacks
 
 # Seconds between two lines, if there is no terminal.
@@ -23,7 +24,10 @@ class TrainingProgress(ConsoleProgress, TrainCallbacks):
         if not self._is_training:
             self._is_training = True
             self.start("training")
-        terms = [f"{name} {loss:.3f}" for name, loss in info.loss_terms.items()]
+        if "mse" in info.loss_terms:
+            terms = [f"{psnr(info.loss):.2f} dB"]
+        else:
+            terms = [f"{name} {loss:.3f}" for name, loss in info.loss_terms.items()]
         note = "  ".join([f"loss {info.loss:.6f}", *terms])
         self.update(info.step, round(info.step / info.progress) if info.progress else None, note)
         if self.plain and time.monotonic() - self._last_line > LINE_INTERVAL:
