@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from burnish.cli.app import app
-from burnish.editing.outcome import outcome_schema
+from burnish.editing.batch import outcome_schema
 from burnish.modelfile.card import card_schema
 from burnish.operators.registry import OPERATORS
 

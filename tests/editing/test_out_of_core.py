@@ -16,18 +16,19 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 import burnish
+from burnish.editing import out_of_core
 from burnish.editing.batch import run_batch
 from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.editing.history import read_photo_history
 from burnish.editing.options import DEFAULT_WRITE, OutputOptions, WriteOptions
-from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core, scratch_bytes
-from burnish.editing.photo import apply_to_file, edit_photo
+from burnish.editing.out_of_core import edit_out_of_core
+from burnish.editing.photo import apply_to_file, edit_photo, needs_out_of_core, scratch_bytes
 from burnish.editing.plan import PlannedFile, plan
 from burnish.editing.replay import replay
 from burnish.errors import BurnishError, ModelError, OutputError, PhotoError
 from burnish.files import remove_stale_partials
-from burnish.photo import Photo, colour, disk_photo, header, matrix_profile
-from burnish.photo.raw_tiff import RawTiff
+from burnish.photo import Photo, colour, disk_photo, header
+from burnish.photo.disk_photo import RawTiff
 from burnish.runtime.model import Model
 from burnish.types import Rectangle
 
@@ -191,7 +192,7 @@ def test_edit_out_of_core_with_table_profile_equals_the_edit_in_memory(
     make_codes, tmp_path, monkeypatch
 ):
     """A profile without a matrix is converted by libvips."""
-    monkeypatch.setattr(matrix_profile, "parse", lambda profile: None)
+    monkeypatch.setattr(colour, "parse_matrix_profile", lambda profile: None)
     for function in (colour._converter, colour.is_srgb):
         function.cache_clear()
     source = tmp_path / "photo.tif"
@@ -296,7 +297,7 @@ def test_edit_out_of_core_of_damaged_photo_gives_the_error_of_memory(format, mak
 
 
 def test_edit_out_of_core_checks_the_format_before_decoding(make_codes, tmp_path, monkeypatch):
-    monkeypatch.setattr(disk_photo, "decode_to_disk", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(out_of_core, "decode_to_disk", lambda *_: pytest.fail("decoded"))
     data = pil(make_codes(np.uint8, 4), "png")
     assert "transparency" in str(edit_error(data, tmp_path, target="out.jpg"))
     data = vips(np.zeros((1, 65_501, 3), np.uint8), "tiff")
@@ -389,7 +390,8 @@ EDIT = """
 import resource, sys, time
 from pathlib import Path
 from burnish.editing.edit import Edit
-from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
+from burnish.editing.out_of_core import edit_out_of_core
+from burnish.editing.photo import needs_out_of_core
 from burnish.types import Rectangle
 
 edit, source, target = Edit("same"), Path(sys.argv[1]), Path(sys.argv[2])

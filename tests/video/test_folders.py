@@ -10,8 +10,8 @@ from PIL import Image
 
 import burnish as package
 from burnish.editing import inputs, plan
+from burnish.editing.batch import outcome_schema
 from burnish.editing.options import OutputOptions, WriteOptions
-from burnish.editing.outcome import outcome_schema
 from burnish.errors import UsageError, VideoError
 from burnish.video.formats import EncodingOptions
 

@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli.batch import BatchOptions
+from burnish.cli.batch import BatchOptions, MaskOutput, SaveMask
 from burnish.cli.operator_options import OperatorCommand, operator_params
 from burnish.cli.options import Device, Engine, OperatorOrModel, Photos, Threads, expand
-from burnish.cli.region_options import MaskOutput, SaveMask
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 

@@ -6,20 +6,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from burnish.editing.options import DEFAULT_NAME
-from burnish.errors import INTERRUPTED, BurnishError, UsageError
+from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error
+from burnish.files import check_absent
 from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
     from burnish.cli.progress import ConsoleProgress
+    from burnish.editing.batch import Outcome
     from burnish.editing.edit import Edit
+    from burnish.editing.masked import MaskWriter
     from burnish.editing.options import OutputOptions
-    from burnish.editing.outcome import Outcome
     from burnish.editing.plan import Plan
+
+SaveMask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE or FOLDER",
+        help="Also write the region as a grey image; in a folder, as PHOTO.EXT.mask.png.",
+        rich_help_panel="Regions",
+    ),
+]
 
 # File name that stands for standard input and standard output.
 STREAM = Path("-")
@@ -97,6 +108,50 @@ class BatchOptions:
         )
 
 
+@dataclass(frozen=True)
+class MaskOutput:
+    """Where the masks of a run are written.
+
+    Parameters
+    ----------
+    save_mask : the value of --save-mask
+    photos : the inputs of the run
+    batch : the options of the run
+    """
+
+    save_mask: str | None
+    photos: list[Path]
+    batch: BatchOptions
+
+    def mask_writer(self) -> "MaskWriter | None":
+        """Return the writer of the masks.
+
+        Raises
+        ------
+        UsageError : a file is given for several photos, or in a format that burnish does not write
+        OutputError : the file exists
+        """
+        if self.save_mask is None:
+            return None
+        from burnish.editing.masked import MaskWriter
+        from burnish.photo.formats import check_writable
+
+        path = Path(self.save_mask)
+        folder = path.is_dir() or not path.suffix or self.save_mask.endswith("/")
+        if not folder:
+            if len(self.photos) > 1 or any(photo.is_dir() for photo in self.photos):
+                raise UsageError(
+                    f"--save-mask {path}",
+                    "the masks of several photos need a folder",
+                    "add / at the end to name a folder",
+                )
+            with as_usage_error():
+                check_writable(path)
+            if not self.batch.dry_run:
+                check_absent(path, overwrite=self.batch.overwrite)
+        return MaskWriter(path, folder=folder, overwrite=self.batch.overwrite)
+
+
 def collect_paths(*values: object) -> tuple[Path, ...]:
     """Return all values that may be file names: paths and strings.
 
@@ -132,7 +187,7 @@ def run(
     """
     from burnish.cli.progress import ConsoleProgress, GracefulInterrupt
     from burnish.editing.batch import dry_run, run_batch
-    from burnish.editing.out_of_core import scratch_bytes
+    from burnish.editing.photo import scratch_bytes
     from burnish.editing.plan import plan as plan_outputs
 
     options = batch.output_options(reserved)

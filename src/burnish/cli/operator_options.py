@@ -9,7 +9,6 @@ import typer
 
 from burnish.cli.options import SectionedCommand, expand, params_class
 from burnish.errors import BurnishError, UsageError
-from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, Value
 
 _PANEL = "Parameters of the operator"
@@ -44,11 +43,14 @@ class OperatorCommand(SectionedCommand):
         UsageError : an option is a parameter of another operator
         """
         known = {name for p in super().get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
+        known -= set(ctx.help_option_names)
+        has_others = any(a.startswith("--") and a.partition("=")[0] not in known for a in args)
+        if not has_others and not ctx.resilient_parsing:
+            ctx.meta[_OPTIONS] = ()
+            return super().parse_args(ctx, args)
         ctx.meta[_OPTIONS] = _all_options()
         values = self._first_pass(ctx, args)
-        specs = self._specs(values)
-        has_others = any(a.startswith("--") and a.partition("=")[0] not in known for a in args)
-        if specs and (has_others or values.get("help") or ctx.resilient_parsing):
+        if specs := self._specs(values):
             try:
                 params = {p.name: p for spec in specs for p in self.find_params(spec)}
             except BurnishError:
@@ -105,6 +107,8 @@ def find_params(spec: str) -> Sequence[AnyParam]:
     ------
     BurnishError : there is no such operator or model
     """
+    from burnish.operators.registry import OPERATORS
+
     if spec in OPERATORS:
         return OPERATORS[spec].params
     if spec.partition(":")[0] in ("python", "command", "pairs"):
@@ -119,6 +123,8 @@ def find_params(spec: str) -> Sequence[AnyParam]:
 
 
 def _check_known(given: Sequence[Any], params: Collection[str], specs: Sequence[str]) -> None:
+    from burnish.operators.registry import OPERATORS
+
     for option in given:
         name = option.name.removeprefix(_PREFIX)
         if name not in params:
@@ -133,6 +139,8 @@ def _check_known(given: Sequence[Any], params: Collection[str], specs: Sequence[
 @cache
 def _all_options() -> tuple[Any, ...]:
     """Return an option for each parameter of any operator, hidden from help and completion."""
+    from burnish.operators.registry import OPERATORS
+
     params = {p.name: p for operator in OPERATORS.values() for p in operator.params}
     options = _options(tuple(params.values()))
     for option in options:

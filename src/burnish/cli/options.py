@@ -10,7 +10,6 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model_registry import model_names
@@ -35,6 +34,8 @@ Engine = Annotated[str, typer.Option(help=f"What runs the network: {' or '.join(
 
 def complete_operator(incomplete: str) -> list[str]:
     """Return the names of networks and operators with a prefix, for shell completion."""
+    from burnish.operators.registry import OPERATORS
+
     return sorted(name for name in {*OPERATORS, *model_names()} if name.startswith(incomplete))
 
 

@@ -1,14 +1,15 @@
 """`burnish regions EDIT`: one command for each edit that needs a region."""
 
-from collections.abc import Callable
-from dataclasses import field, make_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import field, fields, make_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from burnish.cli.batch import BatchOptions
+from burnish.cli.batch import BatchOptions, MaskOutput, SaveMask
 from burnish.cli.options import Device, Photos, SectionedCommand, Threads, expand, params_class
-from burnish.cli.region_options import MaskOutput, SaveMask, region_options_class
+from burnish.regions.options import RegionOptions
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.video.formats import has_video_extension
 
@@ -19,6 +20,27 @@ _KEEP_METADATA = field(
         "preview of the original photo."
     },
 )
+
+
+def region_options_class(defaults: Mapping[str, Any]) -> type[RegionOptions]:
+    """Return `RegionOptions` with a command's own defaults in the help texts.
+
+    The fields' values do not change. The defaults hold for regions of objects only, and are applied
+    by `burnish.regions.region.open_region`.
+    """
+    overrides: list[tuple[str, Any, Any]] = []
+    for option in fields(RegionOptions):
+        if option.name in defaults:
+            value = defaults[option.name]
+            text = ",".join(value) if isinstance(value, tuple) else f"{value}"
+            if isinstance(value, bool):
+                text = "on" if value else "off"
+            help_text = f"{option.metadata['help'].partition(' [default:')[0]} [default: {text}]"
+            metadata = {**option.metadata, "help": help_text}
+            overrides.append(
+                (option.name, option.type, field(default=option.default, metadata=metadata))
+            )
+    return make_dataclass("RegionOptions", overrides, bases=(RegionOptions,), frozen=True)
 
 
 def make_command(edit: RegionEdit) -> Callable[..., None]:

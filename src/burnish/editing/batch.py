@@ -1,22 +1,65 @@
 """A run over several files: the next photo is read and the last one written during an edit."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from burnish.editing.edit import Edit, OnProgress
+from burnish.editing.history import EditRecord
 from burnish.editing.options import DEFAULT_WRITE, WriteOptions
-from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
-from burnish.editing.outcome import Outcome, Status
-from burnish.editing.photo import edit_photo
+from burnish.editing.photo import edit_photo, needs_out_of_core
 from burnish.editing.plan import PlannedFile
 from burnish.errors import BurnishError
 from burnish.files import check_absent, make_folder, remove_stale_partials
 from burnish.photo import Photo
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
+
+Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
+
+
+class Outcome(BaseModel):
+    """The outcome of one photo or video.
+
+    Parameters
+    ----------
+    input, output : paths; output is null if no file was written
+    status : "planned" in a dry run; "skipped" if the output exists and must be kept
+    reason : why it was skipped or failed, or where an interrupted video will resume
+    changed : false for a photo whose region was empty, such as one without the selected objects;
+        null for videos, and for photos that were edited on disk
+    seconds : time spent on reading, editing and writing, without waiting
+    megapixels : size of the photo, or of all finished frames of a video
+    frames : number of finished frames of a video
+    duration : duration of the finished part of a video, in seconds
+    device : the device that was used
+    history : the operators that were applied
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    input: str
+    output: str | None
+    status: Status
+    reason: str | None = None
+    changed: bool | None = None
+    seconds: float | None = None
+    megapixels: float | None = None
+    frames: int | None = None
+    duration: float | None = None
+    device: str
+    history: tuple[EditRecord, ...]
+
+
+def outcome_schema() -> str:
+    """Return the JSON schema of an outcome. `--json` prints one outcome per line."""
+    return json.dumps(Outcome.model_json_schema(), indent=2) + "\n"
 
 
 def run_batch(
@@ -132,6 +175,8 @@ class _Batch:
         def edit() -> _PhotoWork:
             on_progress = _fractions(self.progress)
             if photo is None:
+                from burnish.editing.out_of_core import edit_out_of_core
+
                 size = edit_out_of_core(
                     self.edit, file.source, file.target, self.options, on_progress
                 )

@@ -10,11 +10,9 @@ import numpy as np
 from burnish.editing.history import EditRecord, record_edit
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.files import digest
-from burnish.metrics import went_black
 from burnish.modelfile.card import Card, FixedParam
 from burnish.params import Value, resolve_params
 from burnish.photo import Photo
-from burnish.runtime.area_resize import area_resize
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model, ReadRegion, WriteRegion
 from burnish.types import Pixels
@@ -138,6 +136,8 @@ class NetworkEdit(Edit):
         size = self._model.card.thumbnail_size
         if not size:
             return super().frame_edit(samples)
+        from burnish.runtime.area_resize import area_resize
+
         # The mean is computed in double precision and rounded once.
         thumbnails = [area_resize(pixels, size).astype(np.float64) for pixels in samples()]
         mean = np.mean(thumbnails, axis=0).astype(np.float32)
@@ -181,6 +181,8 @@ class OperatorEdit(Edit):
         OperatorError : the operator fails
         OutputError : its output is all black
         """
+        from burnish.metrics import went_black
+
         output: Pixels = self._operator.run(pixels, **self._params)
         if went_black(pixels, output):
             raise OutputError(

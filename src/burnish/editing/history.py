@@ -5,14 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import burnish
-from burnish.editing.region_record import RegionRecord
 from burnish.errors import PhotoError, VideoError, warn
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import Photo, header
-from burnish.photo.source_metadata import SourceMetadata
-from burnish.photo.xmp import BrokenXmpError, get_property, set_property
+from burnish.photo.metadata import (
+    BrokenXmpError,
+    SourceMetadata,
+    get_xmp_property,
+    set_xmp_property,
+)
+from burnish.regions.options import RegionOptions
 from burnish.video.formats import has_video_extension
 
 _XMP_PROPERTY = "History"
@@ -20,6 +25,21 @@ _COMMENT_KEY = "comment"
 _COMMENT_PREFIX = "Made by burnish: "
 # JPEG holds almost 64 KiB of XMP. A packet close to that is left unchanged.
 _MAX_XMP_BYTES = 50_000
+
+
+@pydantic_dataclass(frozen=True)
+class RegionRecord(RegionOptions):
+    """A region as kept in the history of an edited file.
+
+    The fields are those of `RegionOptions`, but `detector`, `objects` and `mask` are names. They
+    are never opened as paths, since the file may come from a stranger.
+
+    Parameters
+    ----------
+    sha256 : SHA-256 of the detector's file
+    """
+
+    sha256: str | None = None
 
 
 class EditRecord(BaseModel):
@@ -96,7 +116,7 @@ def metadata_with_history(
     try:
         if len(xmp or b"") > _MAX_XMP_BYTES:
             raise BrokenXmpError("it is full")
-        packet = set_property(xmp, _XMP_PROPERTY, _HISTORY.dump_json(history).decode())
+        packet = set_xmp_property(xmp, _XMP_PROPERTY, _HISTORY.dump_json(history).decode())
     except BrokenXmpError as error:
         warn(f"the photo's XMP stays unchanged, without the history of edits ({error})")
         return metadata
@@ -120,7 +140,7 @@ def read_photo_history(path: Path) -> tuple[EditRecord, ...]:
 
 
 def _parse_xmp(xmp: bytes | None) -> tuple[EditRecord, ...]:
-    text = get_property(xmp, _XMP_PROPERTY)
+    text = get_xmp_property(xmp, _XMP_PROPERTY)
     try:
         return _HISTORY.validate_json(text) if text else ()
     except ValidationError:

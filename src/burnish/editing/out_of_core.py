@@ -9,61 +9,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from burnish.editing.edit import Edit, OnProgress
 from burnish.editing.history import metadata_with_history
 from burnish.editing.options import DEFAULT_WRITE, WriteOptions
-from burnish.errors import PhotoError
+from burnish.editing.photo import scratch_bytes
 from burnish.files import atomic_write, check_absent, check_disk_space, make_folder, temporary_file
 from burnish.photo import header
+from burnish.photo.disk_photo import DiskPhoto, RawTiff, decode_to_disk
 from burnish.photo.formats import writable_format
 from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
 from burnish.runtime.model import ReadRegion
 from burnish.types import Pixels, Rectangle
-
-if TYPE_CHECKING:
-    from burnish.photo.disk_photo import DiskPhoto
-    from burnish.photo.raw_tiff import RawTiff
-
-
-def needs_out_of_core(edit: Edit, source: Path) -> bool:
-    """Return whether a photo is edited on disk, which depends on its header alone.
-
-    This holds for photos of more than `header.STREAMING_THRESHOLD` pixels if the edit works on
-    tiles. Slow operators need the whole image in memory.
-
-    Raises
-    ------
-    PhotoError : as in `Photo.open`
-    """
-    # Devices and pipes can be read only once.
-    if not edit.tiled_stages or not source.is_file():
-        return False
-    width, height = header.image_size(source)
-    return width * height > header.STREAMING_THRESHOLD
-
-
-def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
-    """Return the size of the temporary files for editing a photo; 0 if it is edited in memory.
-
-    Parameters
-    ----------
-    depth : bits per channel of the output [default: those of the photo]
-    """
-    try:
-        if not needs_out_of_core(edit, source):
-            return 0
-        with header.open_header(source) as photo_header:
-            image = photo_header.image
-            stored_bits = header.SAMPLE_TYPES[image.format][0]
-            bytes_per_pixel = image.bands * (stored_bits + (depth or stored_bits)) // 8
-            bytes_per_pixel += 12 * (len(edit.tiled_stages) - 1)
-            return int(image.width * image.height * bytes_per_pixel)
-    except PhotoError:  # the run reports it when it comes to this photo
-        return 0
 
 
 def edit_out_of_core(
@@ -83,8 +42,6 @@ def edit_out_of_core(
     ------
     BurnishError : as in `burnish.editing.photo.apply_to_file`
     """
-    from burnish.photo.disk_photo import decode_to_disk
-
     check_absent(target, overwrite=write.overwrite)
     file_format = writable_format(target.suffix, str(target))
     with header.open_header(source) as photo_header:
@@ -104,11 +61,9 @@ def edit_out_of_core(
 
 @contextmanager
 def _run_stages(
-    edit: Edit, photo: "DiskPhoto", bits: int, folder: Path, on_progress: OnProgress | None
-) -> "Iterator[RawTiff]":
+    edit: Edit, photo: DiskPhoto, bits: int, folder: Path, on_progress: OnProgress | None
+) -> Iterator[RawTiff]:
     """Run an edit's stages; yield the output's codes, which exist while the block runs."""
-    from burnish.photo.raw_tiff import RawTiff
-
     size = photo.codes.height, photo.codes.width
     count = len(edit.tiled_stages)
     read: ReadRegion = photo.read_pixels
@@ -131,6 +86,6 @@ def _run_stages(
 
 
 def _write_codes(
-    photo: "DiskPhoto", bits: int, output: "RawTiff", rectangle: Rectangle, pixels: Pixels
+    photo: DiskPhoto, bits: int, output: RawTiff, rectangle: Rectangle, pixels: Pixels
 ) -> None:
     output.write(rectangle, photo.to_codes(rectangle, pixels, bits))

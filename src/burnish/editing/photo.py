@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from burnish.editing.edit import Edit, OnProgress, load_edit
 from burnish.editing.history import add_history
 from burnish.editing.options import DEFAULT_WRITE, OutputOptions, WriteOptions
-from burnish.editing.out_of_core import edit_out_of_core, needs_out_of_core
 from burnish.editing.plan import output_path
-from burnish.errors import UsageError
+from burnish.errors import PhotoError, UsageError
 from burnish.files import check_absent, make_folder
 from burnish.params import Value
-from burnish.photo import Photo
+from burnish.photo import Photo, header
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.video.formats import EncodingOptions, has_video_extension
 
@@ -150,11 +149,50 @@ def apply_to_file(
         return
     check_absent(target, overwrite=write.overwrite)
     if needs_out_of_core(edit, source):
+        from burnish.editing.out_of_core import edit_out_of_core
+
         edit_out_of_core(edit, source, target, write)
         return
     edited = edit_photo(edit, Photo.open(source), source)
     make_folder(target.parent)
     edited.save(target, **write.for_photos)
+
+
+def needs_out_of_core(edit: Edit, source: Path) -> bool:
+    """Return whether a photo is edited on disk, which depends on its header alone.
+
+    This holds for photos of more than `header.STREAMING_THRESHOLD` pixels if the edit works on
+    tiles. Slow operators need the whole image in memory.
+
+    Raises
+    ------
+    PhotoError : as in `Photo.open`
+    """
+    # Devices and pipes can be read only once.
+    if not edit.tiled_stages or not source.is_file():
+        return False
+    width, height = header.image_size(source)
+    return width * height > header.STREAMING_THRESHOLD
+
+
+def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
+    """Return the size of the temporary files for editing a photo; 0 if it is edited in memory.
+
+    Parameters
+    ----------
+    depth : bits per channel of the output [default: those of the photo]
+    """
+    try:
+        if not needs_out_of_core(edit, source):
+            return 0
+        with header.open_header(source) as photo_header:
+            image = photo_header.image
+            stored_bits = header.SAMPLE_TYPES[image.format][0]
+            bytes_per_pixel = image.bands * (stored_bits + (depth or stored_bits)) // 8
+            bytes_per_pixel += 12 * (len(edit.tiled_stages) - 1)
+            return int(image.width * image.height * bytes_per_pixel)
+    except PhotoError:  # the run reports it when it comes to this photo
+        return 0
 
 
 def edit_photo(

@@ -15,7 +15,7 @@ from burnish.files import digest
 from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.colour import channel_count
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import SourceMetadata
 from burnish.regions.region import Region, blend
 from burnish.regions.registry import RegionEdit
 from burnish.regions.video_region import VideoRegion

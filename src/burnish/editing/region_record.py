@@ -3,37 +3,17 @@
 from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pydantic.dataclasses import dataclass
-
+from burnish.editing.history import RegionRecord
 from burnish.errors import UsageError
 from burnish.files import digest
+from burnish.regions.maskfile import MaskFile, open_mask_file
 from burnish.regions.options import RegionOptions
-
-if TYPE_CHECKING:
-    from burnish.regions.region import ObjectSource, Region
+from burnish.regions.region import ObjectSource, Region
 
 
-@dataclass(frozen=True)
-class RegionRecord(RegionOptions):
-    """A region as kept in the history of an edited file.
-
-    The fields are those of `RegionOptions`, but `detector`, `objects` and `mask` are names. They
-    are never opened as paths, since the file may come from a stranger.
-
-    Parameters
-    ----------
-    sha256 : SHA-256 of the detector's file
-    """
-
-    sha256: str | None = None
-
-
-def describe_region(region: "Region") -> RegionRecord:
+def describe_region(region: Region) -> RegionRecord:
     """Return the record of a region."""
-    from burnish.regions.maskfile import MaskFile
-
     options, source = region.options, region.object_source
     values = {f.name: getattr(options, f.name) for f in fields(RegionOptions)}
     if source is not None:
@@ -47,10 +27,8 @@ def describe_region(region: "Region") -> RegionRecord:
     return RegionRecord(**values, sha256=source.sha256 if source else None)
 
 
-def region_fingerprint(region: "Region") -> str:
+def region_fingerprint(region: Region) -> str:
     """Return a text that identifies the content of a region's mask, which its record lacks."""
-    from burnish.regions.maskfile import MaskFile
-
     if isinstance(region.mask, MaskFile):
         return digest(region.mask.path) if region.mask.path.is_file() else ""
     return "" if region.mask is None else sha256(region.mask.tobytes()).hexdigest()
@@ -59,9 +37,9 @@ def region_fingerprint(region: "Region") -> str:
 def restore_region(
     record: RegionRecord,
     *,
-    object_source: "ObjectSource | None" = None,
+    object_source: ObjectSource | None = None,
     mask: str | Path | None = None,
-) -> "Region":
+) -> Region:
     """Return the region of a record.
 
     Parameters
@@ -73,9 +51,6 @@ def restore_region(
     UsageError : the record has a mask or a file of objects, and none is given
     ModelError : the recorded detector is not a bundled one
     """
-    from burnish.regions.maskfile import open_mask_file
-    from burnish.regions.region import Region
-
     if record.mask is not None and mask is None:
         raise _missing_file("--mask", record.mask.name)
     if record.objects is not None and object_source is None:

@@ -13,9 +13,7 @@ from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
-from burnish.runtime.area_resize import area_resize_rows
 from burnish.runtime.conditioning import context_tensors
-from burnish.runtime.coords import normalised_coords
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model_registry import find_model
 from burnish.runtime.session import Session
@@ -284,6 +282,7 @@ class Model:
         if thumbnail is not None:
             _check_thumbnail(thumbnail, side)
             return thumbnail
+        from burnish.runtime.area_resize import area_resize_rows
 
         def read_rows(top: int, bottom: int) -> Pixels:
             return read_region(Rectangle(top, bottom, 0, grid.width))
@@ -302,6 +301,8 @@ class Model:
         pixels = read_region(grid.clip(tile.padded))
         coords = None
         if self.card.coords:
+            from burnish.runtime.coords import normalised_coords
+
             size = grid.height, grid.width
             coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
         session.run(pixels, tile.padded.size, out, tile.core_offset, coords)

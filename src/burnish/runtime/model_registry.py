@@ -4,7 +4,6 @@ import difflib
 from pathlib import Path
 
 from burnish.errors import ModelError
-from burnish.operators.registry import OPERATORS
 
 BUNDLED = Path(__file__).parent.parent / "models"
 
@@ -52,6 +51,8 @@ def _is_path(name_or_path: str | Path) -> bool:
 
 
 def _remedy(name: str, names: list[str]) -> str:
+    from burnish.operators.registry import OPERATORS
+
     if name in OPERATORS:
         return f"run the operator itself with --slow, or train a model with burnish train {name}"
     if not names:
