@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from burnish.photo import Photo, colour, lut
-from burnish.photo import matrix_profile as matrix
+from burnish.photo import Photo, colour
+from burnish.photo.colour import parse_lut_profile, parse_matrix_profile
 
 # x, y of red, green and blue; white is D65 but for ProPhoto's D50.
 PRIMARIES = {
@@ -194,7 +194,7 @@ CURVES = {
 @pytest.mark.parametrize("kind", CURVES)
 def test_parse_curve_type_equals_formula(kind):
     tag, expected = CURVES[kind]
-    profile = matrix.parse(icc(b"GRAY", {b"kTRC": tag}))
+    profile = parse_matrix_profile(icc(b"GRAY", {b"kTRC": tag}))
     x = np.linspace(0, 1, 301, dtype=np.float32)[:, None]
     srgb = profile.to_srgb(x)
     np.testing.assert_allclose(srgb, srgb_encode(expected(x)).repeat(3, 1), atol=3e-4)
@@ -207,7 +207,7 @@ def test_parse_damaged_profile_converts_or_returns_none(at, garbage, short):
     profile = bytearray(rgb_profile("p3"))
     at %= len(profile)
     profile[at : at + len(garbage)] = garbage
-    damaged = matrix.parse(bytes(profile[:at] if short else profile))
+    damaged = parse_matrix_profile(bytes(profile[:at] if short else profile))
     values = np.random.default_rng(0).random((9, 3), np.float32)
     if damaged is not None:
         srgb = damaged.to_srgb(values)
@@ -218,20 +218,20 @@ def test_parse_damaged_profile_converts_or_returns_none(at, garbage, short):
 
 def test_parse_lookup_tables_returns_none():
     tags = {b"A2B0": b"mft2" + bytes(60), b"wtpt": xyz(D50)}
-    assert matrix.parse(icc(b"RGB ", tags)) is None
+    assert parse_matrix_profile(icc(b"RGB ", tags)) is None
 
 
 @pytest.mark.parametrize("name", ["srgb", "p3", "adobe"])
 def test_matrix_and_lut_conversion_agree(name):
     values = random_colours(np.float32).reshape(-1, 3)
-    own, vips = matrix.parse(rgb_profile(name)), lut.parse(rgb_profile(name))
+    own, vips = parse_matrix_profile(rgb_profile(name)), parse_lut_profile(rgb_profile(name))
     np.testing.assert_allclose(own.to_srgb(values), vips.to_srgb(values), atol=2 / 255)
     difference = np.abs(own.from_srgb(values) - vips.from_srgb(values))
     assert difference.mean() * 255 < 0.1
 
 
 def test_round_trip_through_libvips_is_exact(monkeypatch):
-    converter = lut.parse(rgb_profile("adobe"))
+    converter = parse_lut_profile(rgb_profile("adobe"))
     monkeypatch.setattr(colour, "_converter", lambda profile: converter)
     values = random_colours(np.uint16)
     photo = Photo.open(tiff(values, rgb_profile("adobe") + b"by libvips"))
@@ -329,9 +329,9 @@ def test_open_usable_profile_gives_no_warning():
 
 
 @pytest.mark.parametrize("name", ["p3", "prophoto"])
-@pytest.mark.parametrize("kind", [matrix, lut])
-def test_conversion_of_part_equals_part_of_conversion(name, kind):
-    profile = kind.parse(rgb_profile(name))
+@pytest.mark.parametrize("parse", [parse_matrix_profile, parse_lut_profile])
+def test_conversion_of_part_equals_part_of_conversion(name, parse):
+    profile = parse(rgb_profile(name))
     values = random_colours(np.float32, 61).reshape(-1, 3)
     whole = profile.to_srgb(values), profile.from_srgb(values)
     for count in (1, 7, 64, 1000):

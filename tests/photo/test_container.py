@@ -1,4 +1,4 @@
-"""Colours that a file declares by code points give a warning or an error, and are never ignored."""
+"""Declared colours give a warning or an error, and `FileBytes` behaves like bytes in memory."""
 
 import io
 import struct
@@ -7,11 +7,15 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from burnish.errors import PhotoError
-from burnish.photo import Photo
+from burnish.photo import Photo, container
+from burnish.photo.container import FileBytes
 
+INDICES = st.none() | st.integers(-30, 30)
 PIXELS = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
 
 
@@ -79,3 +83,25 @@ def test_open_profile_beside_gamma_gives_no_warning():
     info.add(b"gAMA", struct.pack(">I", 100000))
     Image.fromarray(PIXELS).save(file, "PNG", icc_profile=profile, pnginfo=info)
     assert Photo.open(file.getvalue()).metadata.profile == profile
+
+
+@given(st.binary(max_size=20), INDICES, INDICES)
+def test_slice_equals_slice_of_bytes(data, start, stop):
+    file = FileBytes(io.BytesIO(data))
+    assert len(file) == len(data)
+    assert file[start:stop] == data[start:stop]
+
+
+@given(st.binary(min_size=1, max_size=20), st.data())
+def test_index_equals_index_of_bytes(data, draw):
+    index = draw.draw(st.integers(-len(data), len(data) - 1))
+    assert FileBytes(io.BytesIO(data))[index] == data[index]
+
+
+@given(st.text("ab", max_size=40), st.text("ab", min_size=1, max_size=3), INDICES, INDICES)
+def test_find_equals_find_of_bytes(text, pattern, start, end):
+    file = FileBytes(io.BytesIO(text.encode()))
+    expected = text.encode().find(pattern.encode(), start, end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(container, "_SEARCH_BYTES", 4)  # so that most matches span two chunks
+        assert file.find(pattern.encode(), start or 0, end) == expected

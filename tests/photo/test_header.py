@@ -14,8 +14,9 @@ from PIL import Image
 from burnish.detection.resize import resize
 from burnish.errors import PhotoError
 from burnish.files import temporary_file
-from burnish.photo import Photo, header, lut
-from burnish.photo.raw_tiff import RawTiff
+from burnish.photo import Photo, header
+from burnish.photo.colour import parse_lut_profile
+from burnish.photo.disk_photo import RawTiff
 
 OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]
@@ -148,7 +149,7 @@ def resize_photo(_):
 
 
 def parse_profile(_):
-    lut.parse(pyvips.Operation.call("profile_load", "srgb"))
+    parse_lut_profile(pyvips.Operation.call("profile_load", "srgb"))
 
 
 # libvips keeps one error text for the whole process, not one for each thread.

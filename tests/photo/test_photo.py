@@ -14,7 +14,7 @@ from PIL import Image
 
 from burnish.errors import PhotoError
 from burnish.photo import Photo
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import SourceMetadata
 
 PNG_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}
 

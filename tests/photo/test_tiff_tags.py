@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from burnish.photo.exif import read_tiff_exif
+from burnish.photo.metadata import read_tiff_exif
 from burnish.photo.tiff_tags import (
     EXIF,
     GPS,

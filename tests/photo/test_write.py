@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 from burnish.errors import OutputError, PhotoError, UsageError
 from burnish.photo import Photo, write
 from burnish.photo.formats import FORMATS
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import SourceMetadata
 
 
 def encoded(image: Image.Image, format: str, **options: object) -> bytes:

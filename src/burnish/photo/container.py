@@ -1,11 +1,15 @@
 """Details of image files that libvips does not report, read from the bytes of the files."""
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO, overload
 
-from burnish.photo.byte_view import Bytes
 from burnish.photo.formats import SEQUENCE_BRANDS, Format
+
+# Bytes of a file searched at a time.
+_SEARCH_BYTES = 1 << 20
 
 _PNG_SIGNATURE_BYTES = 8
 # Bytes of a PNG's signature and its first chunk, IHDR.
@@ -22,6 +26,57 @@ _SRGB_PRIMARIES = (1, 2)
 _SRGB_TRANSFERS = (1, 2, 6, 13)
 # Values of PNG's gAMA chunk, in 1/100,000, that mean sRGB.
 _SRGB_GAMMA = range(45000, 46000)
+
+
+class FileBytes:
+    """The bytes of a file, read on demand by index, slice and search.
+
+    A memory map would count as memory of the process, and the process would end with a bus error
+    if another program cuts the file short.
+
+    Parameters
+    ----------
+    file : open for reading; its position changes
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> data = FileBytes(BytesIO(b"II*and so on"))
+    >>> len(data), data[0:3], data[-2:], data.find(b"so"), data.find(b"so", 0, 8)
+    (12, b'II*', b'on', 7, -1)
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        if isinstance(key, int):
+            return self[key : key + 1 or None][0]
+        start, stop, _ = key.indices(self._size)
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
+
+    def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> int:
+        """Return the lowest index of `pattern` between start and end, or -1, like `bytes.find`."""
+        start, end, _ = slice(start, end).indices(self._size)
+        while start + len(pattern) <= end:
+            # Chunks overlap, so that a match across their border is found.
+            index = self[start : min(end, start + _SEARCH_BYTES + len(pattern) - 1)].find(pattern)
+            if index >= 0:
+                return start + index
+            start += _SEARCH_BYTES
+        return -1
+
+
+Bytes = bytes | bytearray | FileBytes
 
 
 def text_chunks(png: Bytes) -> tuple[tuple[bytes, bytes], ...]:

@@ -1,15 +1,18 @@
-"""Photos too large for memory: decoded into a temporary file and read from it in parts."""
+"""Photos too large for memory, in temporary files of which rectangles are read and written."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from sys import byteorder
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from burnish.errors import OutputError, read_error, write_error
 from burnish.files import temporary_file
 from burnish.photo.header import (
     SAMPLE_TYPES,
@@ -18,15 +21,147 @@ from burnish.photo.header import (
     exif_orientation,
     open_header,
 )
-from burnish.photo.raw_tiff import RawTiff
+from burnish.photo.metadata import SourceMetadata
 from burnish.photo.read import apply_orientation, check_float_range, read_metadata, to_srgb_float
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.tiff_tags import Entry, TiffLayout, pack_ifd
 from burnish.photo.write import to_codes
 from burnish.types import Pixels, Rectangle
 
 # Bytes decoded at a time; libvips keeps several times as much. If the image is stored sideways,
 # strips become columns, and thin columns take long to write.
 _STRIP_BYTES, _SIDEWAYS_STRIP_BYTES = 1 << 21, 1 << 25
+
+_LAYOUT = TiffLayout("<" if byteorder == "little" else ">", big=True)
+_HEADER_BYTES = len(_LAYOUT.header_bytes(0))
+# Rows of a TIFF strip, which libvips reads at a time.
+_ROWS_PER_STRIP = 64
+_SHORT, _LONG, _LONG8 = 3, 4, 16
+# Fields that libvips sets for an image from a file, and not for one from memory.
+_FILE_FIELDS = {"n-pages", "resolution-unit", "orientation", "bits-per-sample", "vips-loader"}
+
+
+@dataclass(frozen=True, eq=False)
+class RawTiff:
+    """An image in a file, uncompressed, row after row.
+
+    `image` completes the file to a TIFF, which libvips reads in pieces; a headerless file it would
+    map into memory whole. The file is not memory-mapped (as by `tifffile.memmap`) either: writing
+    1.2 GB that way grew the process by as much, and a full disk or a file cut short by another
+    program ends it with a bus error instead of an exception.
+
+    Parameters
+    ----------
+    file : empty, open for reading and writing
+    height, width : px
+    bands : values a pixel
+    dtype : uint8, uint16 or float32
+    """
+
+    file: BinaryIO
+    height: int
+    width: int
+    bands: int
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the values in bytes."""
+        return self.height * self._row_bytes
+
+    def read(self, rectangle: Rectangle) -> NDArray[Any]:
+        """Return a rectangle, (rows, columns, bands).
+
+        Raises
+        ------
+        OutputError : the file cannot be read
+        """
+        values = np.empty((*rectangle.size, self.bands), self.dtype)
+        try:
+            for rows, offset in self._contiguous_runs(rectangle):
+                self.file.seek(offset)
+                if self.file.readinto(values[rows].data.cast("B")) != values[rows].nbytes:  # type: ignore[attr-defined]
+                    raise OSError("cut short by another program")
+        except OSError as error:
+            raise read_error(self.file.name, error, OutputError) from error
+        return values
+
+    def write(self, rectangle: Rectangle, values: NDArray[Any]) -> None:
+        """Write a rectangle, (rows, columns, bands).
+
+        Raises
+        ------
+        OutputError : the file cannot be written
+        """
+        values = np.ascontiguousarray(values, self.dtype)
+        try:
+            for rows, offset in self._contiguous_runs(rectangle):
+                self.file.seek(offset)
+                self.file.write(values[rows].data)
+        except OSError as error:
+            raise write_error(self.file.name, error) from error
+
+    def image(self) -> pyvips.Image:
+        """Return the image for libvips, to be read sequentially.
+
+        Raises
+        ------
+        OutputError : the file cannot be written
+        """
+        end = _HEADER_BYTES + self.nbytes
+        try:
+            self.file.seek(0)
+            self.file.write(_LAYOUT.header_bytes(end))
+            self.file.seek(end)
+            self.file.write(pack_ifd(self._entries(), _LAYOUT, end))
+            self.file.flush()
+        except OSError as error:
+            raise write_error(self.file.name, error) from error
+        self.file.seek(0)
+        source = pyvips.Source.new_from_descriptor(self.file.fileno())
+        loaded = pyvips.Operation.call("tiffload_source", source, access="sequential")
+        image = pyvips.Operation.call("copy", loaded)
+        for name in _FILE_FIELDS.intersection(image.get_fields()):
+            image.remove(name)
+        return image
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.width * self.bands * self.dtype.itemsize
+
+    def _contiguous_runs(self, rectangle: Rectangle) -> Iterator[tuple[slice, int]]:
+        """Yield rows of a rectangle that are contiguous in the file, and their file offset."""
+        left = _HEADER_BYTES + rectangle.left * self.bands * self.dtype.itemsize
+        if rectangle.right - rectangle.left == self.width:
+            yield slice(None), left + rectangle.top * self._row_bytes
+            return
+        for row in range(rectangle.bottom - rectangle.top):
+            yield slice(row, row + 1), left + (rectangle.top + row) * self._row_bytes
+
+    def _entries(self) -> list[Entry]:
+        strip_bytes = _ROWS_PER_STRIP * self._row_bytes
+        starts = range(0, self.nbytes, strip_bytes)
+        counts = [min(strip_bytes, self.nbytes - start) for start in starts]
+        entries = [
+            _entry(256, _LONG, self.width),
+            _entry(257, _LONG, self.height),
+            _entry(258, _SHORT, *[8 * self.dtype.itemsize] * self.bands),
+            _entry(259, _SHORT, 1),  # no compression
+            _entry(262, _SHORT, 2 if self.bands >= 3 else 1),  # RGB or grey
+            _entry(273, _LONG8, *[_HEADER_BYTES + start for start in starts]),
+            _entry(277, _SHORT, self.bands),
+            _entry(278, _LONG, _ROWS_PER_STRIP),
+            _entry(279, _LONG8, *counts),
+            _entry(339, _SHORT, *[3 if self.dtype.kind == "f" else 1] * self.bands),
+        ]
+        if self.bands in (2, 4):
+            entries.append(_entry(338, _SHORT, 2))  # unassociated alpha
+        return entries
+
+
+def _entry(tag: int, kind: int, *values: int) -> Entry:
+    letter = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}[kind]
+    packed = struct.pack(f"{_LAYOUT.order}{len(values)}{letter}", *values)
+    return Entry(tag, kind, len(values), packed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,9 @@ import numpy as np
 import pyvips
 
 from burnish.errors import PhotoError, read_error
-from burnish.photo.byte_view import Bytes, FileBytes
-from burnish.photo.container import hdr_encoding, is_animation
+from burnish.photo.container import Bytes, FileBytes, hdr_encoding, is_animation
 from burnish.photo.formats import READABLE, Format, sniff
-from burnish.photo.source_metadata import Depth
+from burnish.photo.metadata import Depth
 from burnish.photo.tiff_tags import is_camera_raw
 
 # Default limit: 1 gigapixel, 12 GB as float32. A file of a few kilobytes can declare far more

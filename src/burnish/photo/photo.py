@@ -10,7 +10,7 @@ from burnish.errors import PhotoError
 from burnish.files import atomic_write, check_absent
 from burnish.photo import header, read, write
 from burnish.photo.formats import writable_format
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import SourceMetadata
 from burnish.types import Pixels
 
 

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, warn
 from burnish.photo import colour
-from burnish.photo.byte_view import Bytes
 from burnish.photo.container import (
+    Bytes,
     chroma_subsampling,
     is_lossless_webp,
     is_non_srgb,
     text_chunks,
 )
-from burnish.photo.exif import read_tiff_exif, reset_exif_orientation
 from burnish.photo.formats import Format
 from burnish.photo.header import (
     MAX_PIXELS,
@@ -29,10 +28,14 @@ from burnish.photo.header import (
     open_image,
     read_bytes,
 )
-from burnish.photo.iptc import read_tiff_iptc
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import (
+    SourceMetadata,
+    read_tiff_exif,
+    read_tiff_iptc,
+    reset_exif_orientation,
+    reset_xmp_orientation,
+)
 from burnish.photo.tiff_tags import BrokenTagsError
-from burnish.photo.xmp import reset_xmp_orientation
 from burnish.types import Pixels
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from burnish.photo.byte_view import Bytes, FileBytes
+from burnish.photo.container import Bytes, FileBytes
 
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005
 # Tags that point to a sub-IFD, by nesting depth.

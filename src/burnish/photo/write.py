@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from burnish.errors import PhotoError, UsageError, warn
 from burnish.photo import colour, header
 from burnish.photo.container import PNG_HEADER_BYTES, pack_chunks
-from burnish.photo.exif import write_tiff_exif
 from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
 from burnish.photo.header import SAMPLE_TYPES
-from burnish.photo.iptc import write_tiff_iptc
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import SourceMetadata, write_tiff_exif, write_tiff_iptc
 from burnish.photo.tiff_tags import BrokenTagsError
 from burnish.types import Pixels
 

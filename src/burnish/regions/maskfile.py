@@ -10,7 +10,7 @@ from burnish.errors import PhotoError, UsageError
 from burnish.files import make_folder
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.photo.source_metadata import SourceMetadata
+from burnish.photo.metadata import SourceMetadata
 from burnish.types import BoolMask, Mask
 
 # Largest difference between the channels of an image that counts as grey, as JPEG is not exact.

@@ -1,8 +1,15 @@
-"""Metadata is kept in every format, with orientation reset and without the thumbnail."""
+"""EXIF, IPTC and XMP are kept in every format, with orientation reset and without the thumbnail.
+
+The XMP of other programs keeps every byte, and burnish's property survives rewriting.
+"""
 
 import io
+import re
+import shutil
 import struct
+import subprocess
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,13 +19,28 @@ from PIL import Image
 
 from burnish.photo import Photo
 from burnish.photo import tiff_tags as tags
-from burnish.photo.exif import read_tiff_exif, reset_exif_orientation
-from burnish.photo.iptc import unwrap, wrap, write_tiff_iptc
-from burnish.photo.xmp import reset_xmp_orientation
+from burnish.photo.metadata import (
+    BrokenXmpError,
+    get_xmp_property,
+    read_tiff_exif,
+    reset_exif_orientation,
+    reset_xmp_orientation,
+    set_xmp_property,
+    unwrap_iptc,
+    wrap_iptc,
+    write_tiff_iptc,
+)
 
 MAKE, MODEL, ORIENTATION, ARTIST, COPYRIGHT = 0x010F, 0x0110, 0x0112, 0x013B, 0x8298
 EXIF, GPS, EXPOSURE, TAKEN, USER_COMMENT, NOTE = 0x8769, 0x8825, 0x829A, 0x9003, 0x9286, 0x927C
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" dc:title="Sommer"/>"""
+THEIRS = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:title="Sommer"/>
+</rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+# Text that XML 1.0 can contain.
+TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"]))
 
 
 def exif() -> Image.Exif:
@@ -96,7 +118,7 @@ def test_reset_xmp_orientation_replaces_only_the_value(before, after):
 @pytest.mark.parametrize("target", ["png", "webp", "avif"])
 def test_encode_iptc_unsupported_by_format_warns(target):
     photo = Photo.open(file("jpeg"))
-    captioned = replace(photo, metadata=replace(photo.metadata, iptc=wrap(b"records")))
+    captioned = replace(photo, metadata=replace(photo.metadata, iptc=wrap_iptc(b"records")))
     with pytest.warns(UserWarning, match=f"image: IPTC .*{target}") as caught:
         written = captioned.encode(target)
     assert caught[0].filename == __file__
@@ -160,19 +182,19 @@ def test_encode_iptc_from_tiff_is_kept_in_jpeg():
     photo = Photo.open(Photo.open(file("png")).encode("tiff"))
     records = b"\x1c\x02\x78\x00\x05hello"
     with io.BytesIO(photo.encode()) as out:
-        write_tiff_iptc(out, wrap(records))
+        write_tiff_iptc(out, wrap_iptc(records))
         tiff = out.getvalue()
     with Image.open(io.BytesIO(Photo.open(tiff).encode("jpeg"))) as image:
         assert image.info["photoshop"][0x0404] == records
-    assert Photo.open(tiff).metadata.iptc == wrap(records)
+    assert Photo.open(tiff).metadata.iptc == wrap_iptc(records)
 
 
-def test_unwrap_skips_other_photoshop_resources():
+def test_unwrap_iptc_skips_other_photoshop_resources():
     others = b"8BIM\x04\x0a\x03abc\0\0\0\x01\x01\0" + b"8BIM\x03\xed\0\0\0\0\0\x02ok"
-    block = wrap(b"records")
-    assert unwrap(block[:14] + others + block[14:]) == b"records"
-    assert unwrap(block[:14] + others) is None
-    assert all(unwrap(block[:size]) is None for size in range(len(block) - 1))
+    block = wrap_iptc(b"records")
+    assert unwrap_iptc(block[:14] + others + block[14:]) == b"records"
+    assert unwrap_iptc(block[:14] + others) is None
+    assert all(unwrap_iptc(block[:size]) is None for size in range(len(block) - 1))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -219,3 +241,88 @@ def test_arbitrary_block_returns_or_raises_broken_tags(body, mark):
             except tags.BrokenTagsError:
                 continue
             assert result is None or isinstance(result, bytes | bool)
+
+
+@given(TEXT)
+def test_get_xmp_property_returns_any_text(text):
+    assert get_xmp_property(set_xmp_property(None, "History", text), "History") == text
+    assert get_xmp_property(set_xmp_property(THEIRS, "History", text), "History") == text
+
+
+def test_set_xmp_property_keeps_other_packet_byte_for_byte():
+    once = set_xmp_property(THEIRS, "History", "one")
+    assert re.sub(rb"\s*<rdf:Description[^<]*burnish[^<]*/>", b"", once) == THEIRS
+    assert b'rdf:about="uuid:1" xmlns:rdf' in once
+    twice = set_xmp_property(once, "History", "two")
+    assert get_xmp_property(twice, "History") == "two"
+    assert len(twice) == len(once)
+
+
+def test_get_xmp_property_reads_element():
+    packet = THEIRS.replace(
+        b"</rdf:RDF>",
+        b'<rdf:Description xmlns:b="urn:burnish:xmp#"><b:History>so</b:History></rdf:Description>'
+        b"</rdf:RDF>",
+    )
+    assert get_xmp_property(packet, "History") == "so"
+
+
+@pytest.mark.parametrize("packet", [b"", b"<x/>", b"<rdf:RDF>", b"\xff\xfe<\0", b"</rdf:RDF>"])
+def test_broken_packet_raises_or_returns_none(packet):
+    assert get_xmp_property(packet, "History") is None
+    if packet:
+        with pytest.raises(BrokenXmpError):
+            set_xmp_property(packet, "History", "x")
+
+
+def test_set_xmp_property_in_utf_16_raises():
+    with pytest.raises(BrokenXmpError):
+        set_xmp_property(THEIRS.decode().encode("utf-16"), "History", "x")
+
+
+def test_set_xmp_property_makes_well_formed_packet():
+    root = ElementTree.fromstring(set_xmp_property(None, "History", "'<&>\""))
+    assert root.tag == "{adobe:ns:meta/}xmpmeta"
+
+
+def test_exiftool_reads_and_copies_property(tmp_path):
+    if not shutil.which("exiftool"):
+        pytest.skip("exiftool is not installed")
+    source, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    image = Image.fromarray(np.full((8, 8, 3), 90, np.uint8))
+    image.save(source, xmp=set_xmp_property(None, "History", '["so"]'))
+    image.save(other)
+    read = subprocess.run(
+        ["exiftool", "-s3", "-XMP:History", source], capture_output=True, text=True
+    )
+    assert read.stdout.strip() == '["so"]'
+    copy = ["exiftool", "-q", "-tagsFromFile", source, "-XMP", other]
+    subprocess.run(copy, check=True, capture_output=True)
+    assert get_xmp_property(Photo.open(other).metadata.xmp, "History") == '["so"]'
+
+
+@pytest.mark.parametrize("quote", [b'"', b"'"])
+def test_set_xmp_property_keeps_attributes_next_to_it(quote):
+    compact = (
+        b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf="
+        b"'http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about=''"
+        b" xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmlns:burnish='urn:burnish:xmp#'"
+        b" xmp:Rating='5' burnish:History='one' xmp:Label='Red'/></rdf:RDF></x:xmpmeta>"
+    ).replace(b"'", quote)
+    changed = set_xmp_property(compact, "History", "two")
+    assert get_xmp_property(changed, "History") == "two"
+    assert changed.count(b"History") == 1
+    without = compact.replace(b" burnish:History='one'".replace(b"'", quote), b"")
+    assert re.sub(rb"\s*<rdf:Description[^<]*History[^<]*/>", b"", changed) == without
+
+
+def test_set_xmp_property_replaces_element():
+    packet = THEIRS.replace(
+        b"</rdf:RDF>",
+        b"<rdf:Description xmlns:b='urn:burnish:xmp#'><b:History>so</b:History></rdf:Description>"
+        b"</rdf:RDF>",
+    )
+    changed = set_xmp_property(packet, "History", "otherwise")
+    assert get_xmp_property(changed, "History") == "otherwise"
+    assert b"<b:History>" not in changed
+    assert b'dc:title="Sommer"' in changed
