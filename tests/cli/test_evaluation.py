@@ -16,9 +16,9 @@ def read(path):
 def test_evaluate_prints_a_table_and_json(photos, burnish):
     code, text, _ = burnish("evaluate", MODEL, "--photos", photos)
     assert code == 0
-    assert "slow operator" in text
+    assert "reference operator" in text
     (table,) = json.loads(burnish("evaluate", MODEL, "--photos", photos, "--json")[1])
-    assert [row["name"] for row in table["scores"]][1:] == [MODEL, "slow operator"]
+    assert [row["name"] for row in table["scores"]][1:] == [MODEL, "reference operator"]
 
 
 def test_evaluate_on_a_folder_without_photos_fails(tmp_path, burnish):

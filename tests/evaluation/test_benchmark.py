@@ -41,7 +41,7 @@ def test_evaluate_models_scores_the_network_against_the_operator(crops):
     expected = [psnr(a, b) for a, b in zip(outputs, targets, strict=True)]
     assert network.report.mean.psnr == pytest.approx(np.mean(expected), abs=1e-2)
     assert network.report.worst.psnr == pytest.approx(min(expected), abs=1e-2)
-    assert (operator.name, operator.report) == ("slow operator", None)
+    assert (operator.name, operator.report) == ("reference operator", None)
     assert (benchmark.count, benchmark.short_side) == (2, None)
     assert benchmark.megapixels == pytest.approx(80 * 120 / 1e6)
     card = Model.open(MODEL).card

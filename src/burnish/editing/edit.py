@@ -1,4 +1,4 @@
-"""Edits: the application of a network or of a slow operator to images, photos and videos."""
+"""Edits: the application of a network or of a reference operator to images, photos and videos."""
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -154,7 +154,7 @@ class NetworkEdit(Edit):
 
 
 class OperatorEdit(Edit):
-    """Applies a slow operator.
+    """Applies a reference operator.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def load_edit(
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
 ) -> Edit:
-    """Load the network of an operator, or with `slow` the operator itself.
+    """Load the network of an operator, or with `slow` the reference operator.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def load_edit(
         trained for
     ModelError : no such model, or one that is invalid
     DeviceError : the device is not available
-    MissingLibraryError : the slow operator or the engine needs a library that is not installed
+    MissingLibraryError : the operator or the engine needs a library that is not installed
     """
     if not isinstance(name_or_path, str | Path):
         raise UsageError(
@@ -229,7 +229,9 @@ def load_edit(
         )
     if slow:
         if device not in ("auto", "cpu"):
-            raise DeviceError(f"--device {device}", "slow operators run on the CPU", "leave it out")
+            raise DeviceError(
+                f"--device {device}", "reference operators run on the CPU", "leave it out"
+            )
         from burnish.operators.user_defined import find_runnable_operator
 
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)

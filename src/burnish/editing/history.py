@@ -51,8 +51,8 @@ class EditRecord(BaseModel):
         a photo must not name code to run
     params : parameter values by name, without files
     files : parameter -> name of the file
-    model : SHA-256 of the network's file; None for a slow operator
-    slow : whether the slow operator itself was used
+    model : SHA-256 of the network's file; None for a reference operator
+    slow : whether the reference operator was used
     version : version of burnish
     region : the region that was edited; None for the whole image
     """

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from burnish.regions.region import RegionLike
 
-    Picture = TypeVar("Picture", bound=str | Path | bytes | Image | NDArray[Any])
+    ImageLike = TypeVar("ImageLike", bound=str | Path | bytes | Image | NDArray[Any])
 
 # The modes whose arrays are grey or RGB, with alpha last. A palette has no room for new colours.
 _PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 
 
 def apply(
-    image: "Picture",
+    image: "ImageLike",
     operator: str | Path,
     *,
     output: str | Path | None = None,
@@ -44,7 +44,7 @@ def apply(
     only: "RegionLike | None" = None,
     exclude: str | Sequence[str] | None = None,
     **params: Value,
-) -> "Picture":
+) -> "ImageLike":
     """Apply an operator's network, or a region edit, to a photo or to the frames of a video.
 
     Parameters
@@ -56,7 +56,7 @@ def apply(
         edit such as "splash"
     output : the output file or folder, for a path only [default: `photo.OPERATOR.jpg` next to it]
     overwrite : replace existing files
-    slow : run the slow operator itself
+    slow : run the reference operator
     device : "auto", "cpu", "cuda" or "cuda:N". A device other than "auto" must be available
     threads : number of CPU threads [default: one per core]
     engine : "onnxruntime" or "openvino"
@@ -92,12 +92,12 @@ def apply(
         write = WriteOptions(overwrite=overwrite, encoding=EncodingOptions(codec, crf))
         target = output_path(Path(image), edit.name, OutputOptions(output, write=write))
         apply_to_file(edit, Path(image), target, write)
-        return cast("Picture", str(target) if isinstance(image, str) else target)
+        return cast("ImageLike", str(target) if isinstance(image, str) else target)
     for name, value in (("output", output), ("codec", codec), ("crf", crf)):
         if value is not None:
             kind = type(image).__name__
             raise UsageError(name, f"it needs a path as the image, not {kind}", "leave it out")
-    return cast("Picture", _apply_in_memory(edit, image))
+    return cast("ImageLike", _apply_in_memory(edit, image))
 
 
 def _make_edit(
@@ -162,7 +162,7 @@ def needs_out_of_core(edit: Edit, source: Path) -> bool:
     """Return whether a photo is edited on disk, which depends on its header alone.
 
     This holds for photos of more than `header.STREAMING_THRESHOLD` pixels if the edit works on
-    tiles. Slow operators need the whole image in memory.
+    tiles. Reference operators need the whole image in memory.
 
     Raises
     ------

@@ -21,7 +21,7 @@ from burnish.training.evaluation import ImageFunction, Report, evaluate
 from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
-# Number of photos per size on which the slow operator is timed.
+# Number of photos per size on which the reference operator is timed.
 TIMED_PHOTOS = 3
 # Side, in pixels, of the corner of a photo that is processed before timing, as a warm-up.
 WARMUP_SIDE = 64
@@ -34,7 +34,7 @@ class ModelScore:
 
     Parameters
     ----------
-    name : the model's name, "untouched" or "slow operator"
+    name : the model's name, "untouched" or "reference operator"
     report : errors against the operator; None for the operator itself
     seconds_per_megapixel : time per megapixel; None for the unchanged photos
     macs_per_pixel, parameters : the network's multiply-adds per pixel and its parameter count
@@ -82,7 +82,7 @@ def evaluate_models(
     Parameters
     ----------
     params : values of the operator's parameters, by name or keyword [default: those of the cards]
-    operator : the slow operator, if the cards name one that does not come with burnish
+    operator : the reference operator, if the cards name one that does not come with burnish
     sizes : shorter sides, in pixels, to which the photos are also reduced; photos that are not
         well above a size are skipped at that size
     max_size : longer side, in pixels, to which larger photos are reduced first
@@ -124,7 +124,7 @@ def evaluate_models(
         seconds = _time_operator(
             lambda rgb, params: reference.run(rgb, **params), group[:TIMED_PHOTOS]
         )
-        scores.append(ModelScore("slow operator", None, seconds))
+        scores.append(ModelScore("reference operator", None, seconds))
         report = scores[0].report
         megapixels = report.megapixels if report else 0.0
         benchmarks.append(Benchmark(short_side, megapixels, len(group), tuple(scores)))

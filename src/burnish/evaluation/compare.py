@@ -1,4 +1,4 @@
-"""Comparison of a network with its slow operator on one photo, as one image with captions."""
+"""Comparison of a network with its reference operator on one photo."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ def compare_photo(
     Parameters
     ----------
     target : the output file [default: PHOTO.MODEL.compare.png next to the photo]
-    reference : the slow operator, if the card names one that does not come with burnish
+    reference : the reference operator, if the card names one that does not come with burnish
     params : values of the model's sliders, by name or keyword
 
     Returns

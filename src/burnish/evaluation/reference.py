@@ -1,4 +1,4 @@
-"""The slow operator that a model imitates, as the reference for its evaluation."""
+"""The reference operator that a model imitates, for its evaluation."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,7 +12,7 @@ from burnish.types import Pixels
 
 
 def reference_operator(card: Card) -> Operator:
-    """Return the slow operator that a card names.
+    """Return the reference operator that a card names.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def reference_operator(card: Card) -> Operator:
 
 
 def reference_function(card: Card, params: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:
-    """Return the slow operator that a model imitates, with its parameters set.
+    """Return the reference operator that a model imitates, with its parameters set.
 
     Parameters
     ----------
