@@ -27,7 +27,7 @@ class InputFile:
 
     @property
     def is_video(self) -> bool:
-        """Whether it has the extension of a video."""
+        """True if it has the extension of a video."""
         return has_video_extension(self.path)
 
 

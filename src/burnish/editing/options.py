@@ -16,7 +16,7 @@ _FIELD_LIST = ", ".join(f"{{{field}}}" for field in FIELDS)
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How output files are written.
+    """The options for writing output files.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ DEFAULT_WRITE = WriteOptions()
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where output files go, and how they are named and written.
+    """The options for naming, placing and writing output files.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class PlannedFile:
 
     @property
     def is_video(self) -> bool:
-        """Whether it has the extension of a video."""
+        """True if it has the extension of a video."""
         return has_video_extension(self.source)
 
 

@@ -99,7 +99,7 @@ _BY_EXTENSION = {ext: c for c in CONTAINERS.values() for ext in c.extensions}
 
 @dataclass(frozen=True)
 class EncodingOptions:
-    """How videos are encoded.
+    """The options for encoding videos.
 
     Parameters
     ----------
