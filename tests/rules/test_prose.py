@@ -25,7 +25,6 @@ RETIRED_WORDS = {
     "heldout": "validation",
     "learn": "train",
     "learnt": "trained",
-    "films": "videos",
     "told": "reported",
     "said": "given",
 }
