@@ -7,7 +7,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 
 from burnish.export.quantise import round_weights_to_fp16
-from burnish.modelfile.weights import downcast_weights
+from burnish.modelfile.onnx_file import downcast_weights
 from burnish.networks.conditioning import KernelDelta
 from burnish.networks.unet import UNet
 from burnish.params import Param

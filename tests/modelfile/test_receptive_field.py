@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile.allowed_ops import check_ops
+from burnish.modelfile.graph_rules import check_ops
 from burnish.modelfile.receptive_field import receptive_field
 
 # More than the largest radius of three layers, and a multiple of four.
@@ -140,7 +140,7 @@ def test_receptive_field_equals_the_measured_one(layers: list[tuple[Any, ...]]) 
     for add_layer, *arguments in layers:
         add_layer(chain, *arguments)
     model = chain.model()
-    check_ops(model, "chain.onnx")
+    check_ops(model.graph, "chain.onnx")
     assert receptive_field(model, chain.size_multiple, 40, "chain.onnx") == measured_radius(model)
 
 

@@ -9,8 +9,8 @@ import torch
 
 from burnish.errors import UsageError
 from burnish.modelfile.card import COORDS, INPUT, PARAMS, THUMBNAIL
+from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import read_model
-from burnish.modelfile.weights import named_weights
 from burnish.networks.registry import build
 from burnish.runtime.model_registry import find_model
 from burnish.training.init_weights import init_from
@@ -50,7 +50,7 @@ def model_and_network(name, sliders=None, global_context=None):
     if global_context is None:
         global_context = bool(file.card.thumbnail_size)
     network = build("fast", sliders, global_context)
-    init_from(network, named_weights(file), name)
+    init_from(network, named_weights(file.graph), name)
     return file, network
 
 
@@ -69,7 +69,7 @@ def test_initialised_kernel_deltas_have_the_scale_of_new_ones():
     names = [name for name, _ in new.named_parameters() if name.endswith("basis.weight")]
     assert names
     for name in names:
-        assert named_weights(file)[name].max() > 50
+        assert named_weights(file.graph)[name].max() > 50
         std = new.get_parameter(name).std().item()
         assert network.get_parameter(name).std().item() == pytest.approx(std, rel=0.1)
 

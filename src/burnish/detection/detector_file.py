@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
+from burnish.modelfile.card import reject
 from burnish.runtime import model_registry
 
 if TYPE_CHECKING:
@@ -84,10 +85,9 @@ def parse(data: bytes, filename: str) -> DetectorFile:
 
 
 def _check_io(model: "ModelProto", filename: str) -> None:
-    from burnish.modelfile.onnx_file import reject
+    from burnish.modelfile.onnx_file import graph_inputs
 
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value.name for value in model.graph.input if value.name not in weights]
+    inputs = [value.name for value in graph_inputs(model.graph)]
     outputs = [value.name for value in model.graph.output]
     expected = [*OUTPUTS, *TRACE_OUTPUTS]
     if inputs != [INPUT] or outputs != expected:

@@ -19,9 +19,8 @@ from burnish.export.onnx_ops import TRANSLATIONS
 from burnish.export.verify import random_inputs, verify_card, verify_output
 from burnish.files import atomic_write, check_absent
 from burnish.modelfile.card import COORDS, INPUT, OUTPUT, Card
-from burnish.modelfile.onnx_file import embed_card
+from burnish.modelfile.onnx_file import downcast_weights, embed_card
 from burnish.modelfile.reader import parse_model
-from burnish.modelfile.weights import downcast_weights
 
 # The oldest opset that the exporter writes without conversion. Runtimes have had it since 2023.
 OPSET = 18

@@ -5,7 +5,7 @@ could steer a terminal.
 """
 
 import json
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import (
     BaseModel,
@@ -27,6 +27,9 @@ THUMBNAIL = "thumbnail"
 COORDS = "coords"
 OUTPUT = "result"
 
+# Multiply-adds of a bilinear sample, which weighs four values.
+GRID_SAMPLE_MACS = 4
+
 MAX_CARD_BYTES = 64 * 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -35,6 +38,12 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
+
+
+def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
+    """Raise the ModelError for a file that breaks a rule."""
+    remedy = "get the file again from its maker, or export it again with burnish"
+    raise ModelError(filename, problem, remedy) from cause
 
 
 class StrictModel(BaseModel):
@@ -57,24 +66,17 @@ class BaseCard(StrictModel):
     def parse(cls, text: str, filename: str) -> Self:
         """Read a card from its JSON text. Types are strict: "1" is not a number.
 
-        Parameters
-        ----------
-        filename : names the file in messages
-
         Raises
         ------
         ModelError : the text is too long or not JSON, or a field is missing, unknown or invalid
         """
-        remedy = "get the file again from its maker, or export it again with burnish"
         size = len(text.encode())
         if size > MAX_CARD_BYTES:
-            problem = f"its card has {size} bytes, more than {MAX_CARD_BYTES}"
-            raise ModelError(filename, problem, remedy)
+            reject(filename, f"its card has {size} bytes, more than {MAX_CARD_BYTES}")
         try:
             return cls.model_validate_json(text, strict=True)
         except ValidationError as error:
-            problem = f"its card is not valid: {first_error(error)}"
-            raise ModelError(filename, problem, remedy) from error
+            reject(filename, f"its card is not valid: {first_error(error)}", error)
 
     @classmethod
     def build(cls, **fields: Any) -> Self:
@@ -82,7 +84,7 @@ class BaseCard(StrictModel):
 
         Raises
         ------
-        ModelError : a field is missing, unknown or invalid; the first such field is named
+        ModelError : a field is missing, unknown or invalid
 
         Examples
         --------

@@ -1,7 +1,7 @@
-"""The work and memory that running a graph takes, computed from its shapes without running it.
+"""The multiply-adds and the memory of a graph, computed from its shapes without running it.
 
-The costs on a card determine how large a tile may be. A card that understates them would make
-burnish use far more memory than there is, so a file's card is compared with its graph.
+The costs on a card determine the size of tiles. A card that understates them would make burnish
+use far more memory than there is, so a file's card is compared with its graph.
 """
 
 from collections.abc import Iterator, Set
@@ -13,10 +13,9 @@ from random import Random
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from burnish.modelfile.allowed_ops import SAMPLE_OP, WEIGHT_OPS, context_tensor_names
-from burnish.modelfile.card import COORDS, INPUT, OUTPUT
-from burnish.modelfile.io_spec import inputs
-from burnish.modelfile.onnx_file import reject
+from burnish.modelfile.card import COORDS, GRID_SAMPLE_MACS, INPUT, OUTPUT, reject
+from burnish.modelfile.graph_rules import SAMPLE_OP, WEIGHT_OPS, context_tensor_names
+from burnish.modelfile.onnx_file import graph_inputs
 
 # The shape of every tensor, by name.
 Shapes = dict[str, tuple[int, ...]]
@@ -24,8 +23,9 @@ Shapes = dict[str, tuple[int, ...]]
 # Shape inference needs the values of constants such as pads and scales. Larger ones are weights.
 _MAX_SHAPE_NUMEL = 1024
 # Runtimes let these overwrite an input that is not needed any more.
-_NAMES = "Add Clip Div Elu HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Relu Sigmoid Sub Tanh"
-_IN_PLACE = frozenset(_NAMES.split())
+_IN_PLACE_OPS = """
+    Add Clip Div Elu HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Relu Sigmoid Sub Tanh
+"""
 # Side of the image that costs are computed for, in blocks of the card's size multiple. It is so
 # large that constant costs vanish, and odd, so that halved sizes do not fit by accident.
 _LARGE_BLOCKS = 8191
@@ -35,20 +35,11 @@ _PADDING = 64
 # Enough for a small network on a thumbnail of 256 px.
 _MAX_CONTEXT_VALUES = 2**23
 _MAX_CONTEXT_MACS = 2**30
-# Bilinear sampling weighs four values.
-_SAMPLE_MACS = 4
 
 
 @dataclass(frozen=True)
 class GraphCosts:
-    """Costs per pixel of the image, rounded up. The context's are left out.
-
-    Attributes
-    ----------
-    macs_per_pixel : multiply-adds of convolutions and sampling
-    peak_activations_per_pixel : the most values in memory at once, without the input image and the
-        weights; operators work in place where possible
-    """
+    """Costs per pixel of the image, rounded up, as on a card. The context's are left out."""
 
     macs_per_pixel: int
     peak_activations_per_pixel: int
@@ -84,12 +75,7 @@ def graph_costs(model: ModelProto, size_multiple: int, filename: str) -> GraphCo
 def tensor_shapes(
     model: ModelProto, height: int, width: int, size_multiple: int, filename: str
 ) -> Shapes:
-    """Infer the shape of every tensor of a graph for one image size.
-
-    Parameters
-    ----------
-    height, width : of the image, px
-    size_multiple : side of the blocks that `coords` are of, px
+    """Infer the shape of every tensor of a graph for an image of this height and width, in px.
 
     Raises
     ------
@@ -129,7 +115,7 @@ def _without_weights(model: ModelProto, height: int, width: int, size_multiple: 
         COORDS: (1, height // size_multiple, width // size_multiple, 2),
     }
     float32 = onnx.TensorProto.FLOAT
-    for value in inputs(model.graph):
+    for value in graph_inputs(model.graph):
         if value.name in free_shapes:
             value = helper.make_tensor_value_info(value.name, float32, free_shapes[value.name])
         graph.input.append(value)
@@ -173,7 +159,7 @@ def _probe_sizes(model: ModelProto) -> Iterator[tuple[int, int]]:
 def _macs(node: NodeProto, shapes: Shapes) -> int:
     """Return the multiply-adds of a node."""
     if node.op_type == SAMPLE_OP:
-        return _SAMPLE_MACS * prod(shapes[node.output[0]])
+        return GRID_SAMPLE_MACS * prod(shapes[node.output[0]])
     if node.op_type != "Conv":
         return 0
     return prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
@@ -191,7 +177,7 @@ def _peak_activations(graph: GraphProto, context: Set[str], shapes: Shapes) -> i
         outputs = {name: prod(shapes[name]) for name in node.output if name}
         freed = [name for name in set(node.input) & live.keys() if last_use[name] == i]
         reused = 0
-        if node.op_type in _IN_PLACE:
+        if node.op_type in _IN_PLACE_OPS.split():
             size = sum(outputs.values())
             reused = size if size in {live[name] for name in freed} else 0
         peak = max(peak, sum(live.values()) + sum(outputs.values()) - reused)

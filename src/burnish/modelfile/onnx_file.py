@@ -1,33 +1,33 @@
-"""Checks that every ONNX file has to pass, whether it holds a model or a detector.
+"""Read, check and write the ONNX file of a model or a detector: its card, graph and weights.
 
-A file may come from a stranger. These checks keep it from reading other files, from looping and
-from running code of its own.
+A file may come from a stranger. The checks keep it from reading other files, from looping and from
+running code of its own.
 """
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto, TensorProto
+from numpy.typing import DTypeLike, NDArray
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from burnish.errors import ModelError, read_error
-from burnish.modelfile.card import BaseCard
+from burnish.modelfile.card import BaseCard, reject
 
 MAX_NODE_EDGES = 128
+# Smaller tensors do not save enough for a node of their own.
+_MIN_DOWNCAST_NUMEL = 256
+# Suffix of a stored tensor's name -> its type, the smallest type first.
+_DOWNCAST_DTYPES: dict[str, DTypeLike] = {".byte": np.int8, ".half": np.float16}
 
 AnyCard = TypeVar("AnyCard", bound=BaseCard)
 
 
-def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
-    """Raise the ModelError for a file that breaks a rule."""
-    remedy = "get the file again from its maker, or export it again with burnish"
-    raise ModelError(filename, problem, remedy) from cause
-
-
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """Read a whole file of a bounded size.
+    """Read a file of a bounded size.
 
     Raises
     ------
@@ -49,10 +49,6 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 def load_onnx(data: bytes, filename: str) -> ModelProto:
     """Parse an ONNX file and check that it refers to no other file.
-
-    Parameters
-    ----------
-    filename : names the file in messages
 
     Raises
     ------
@@ -94,6 +90,12 @@ def embed_card(model: ModelProto, card: BaseCard) -> bytes:
     model.metadata_props.add(key=card.metadata_key, value=card.model_dump_json())
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def graph_inputs(graph: GraphProto) -> list[ValueInfoProto]:
+    """Return the inputs of a graph without its weights, which older graphs list among them."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]
 
 
 def check_graph(
@@ -150,3 +152,49 @@ def _tensors(model: ModelProto) -> Iterator[TensorProto]:
             yield from attribute.tensors
             if attribute.HasField("t"):
                 yield attribute.t
+
+
+def named_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of a model file by their names in the network that it was exported from.
+
+    Examples
+    --------
+    >>> from burnish.modelfile.reader import read_model
+    >>> from burnish.runtime.model_registry import find_model
+    >>> named_weights(read_model(find_model("tv-l1")).graph)["head.weight"].shape
+    (32, 12, 3, 3)
+    """
+    weights = {}
+    for tensor in ModelProto.FromString(data).graph.initializer:
+        array, name = numpy_helper.to_array(tensor), tensor.name
+        suffix = name[name.rfind(".") :]
+        if suffix in _DOWNCAST_DTYPES:
+            name = name.removesuffix(suffix)
+        elif not np.issubdtype(array.dtype, np.floating):
+            continue
+        weights[name] = array.astype(np.float32)
+    return weights
+
+
+def downcast_weights(model: ModelProto) -> None:
+    """Store large weights as int8 or float16 where that is exact, followed by a Cast. In place.
+
+    Runtimes run these casts once, when they load the model.
+    """
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < _MIN_DOWNCAST_NUMEL:
+            continue
+        for suffix, dtype in _DOWNCAST_DTYPES.items():
+            with np.errstate(invalid="ignore", over="ignore"):  # array_equal finds overflows.
+                downcast = values.astype(dtype)
+            if np.array_equal(downcast.astype(np.float32), values):
+                name = tensor.name + suffix
+                casts.append(helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT))
+                tensor.CopyFrom(numpy_helper.from_array(downcast, name))
+                break
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)

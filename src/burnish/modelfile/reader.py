@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import Card, reject
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_NODES = 1000
@@ -13,14 +13,7 @@ OPSETS = range(13, 22)
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A checked model file.
-
-    Attributes
-    ----------
-    card : the model's description
-    graph : the bytes of the file
-    sha256 : of these bytes, hexadecimal
-    """
+    """A checked model file: its card, its bytes and their SHA-256 digest, hexadecimal."""
 
     card: Card
     graph: bytes
@@ -42,32 +35,22 @@ def read_model(path: str | Path) -> ModelFile:
 
 
 def parse_model(data: bytes, filename: str) -> ModelFile:
-    """Check the bytes of a model file.
-
-    Parameters
-    ----------
-    filename : names the file in messages
+    """Check the bytes of a model file. Messages name it by `filename`.
 
     Raises
     ------
     ModelError : the bytes break a rule of docs/model-file.md
     """
-    from burnish.modelfile import io_spec
-    from burnish.modelfile.allowed_ops import ALLOWED_OPS, check_ops
     from burnish.modelfile.graph_costs import graph_costs
-    from burnish.modelfile.onnx_file import check_graph, load_onnx, read_card, reject
+    from burnish.modelfile.graph_rules import ALLOWED_OPS, check_io, check_ops
+    from burnish.modelfile.onnx_file import check_graph, load_onnx, read_card
     from burnish.modelfile.receptive_field import receptive_field
 
     model = load_onnx(data, filename)
     card = read_card(model, Card, filename)
     check_graph(model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES)
-    io_spec.check_io(model.graph, filename)
-    check_ops(model, filename)
-    shapes, coords = io_spec.context_shapes(model.graph), io_spec.takes_coords(model.graph)
-    if shapes != card.context_shapes:
-        reject(filename, f"its card states inputs {card.context_shapes}, its graph has {shapes}")
-    if coords != card.coords:
-        reject(filename, f"its card states coords {card.coords}, its graph has {coords}")
+    check_io(model.graph, card, filename)
+    check_ops(model.graph, filename)
     costs = graph_costs(model, card.size_multiple, filename)
     radius = receptive_field(model, card.size_multiple, card.halo, filename)
     for field, needed in (

@@ -1,19 +1,21 @@
-"""The receptive field of a graph, computed from its structure without running it.
+"""The receptive field of a graph, computed without running it. A halo of its radius is exact.
 
 For each row, and each column, of every tensor, the first and last row of the image that it depends
-on is propagated from the image to the output. A halo of that width makes tiles exact.
+on is propagated from the image to the output.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from functools import reduce
 from math import ceil
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-from burnish.modelfile.allowed_ops import (
+from burnish.modelfile.card import INPUT, OUTPUT, reject
+from burnish.modelfile.graph_costs import Shapes, tensor_shapes
+from burnish.modelfile.graph_rules import (
     MULTI_INPUT_OPS,
     SAMPLE_OP,
     attributes,
@@ -21,9 +23,6 @@ from burnish.modelfile.allowed_ops import (
     context_tensor_names,
     small_constant,
 )
-from burnish.modelfile.card import INPUT, OUTPUT
-from burnish.modelfile.graph_costs import Shapes, tensor_shapes
-from burnish.modelfile.onnx_file import reject
 
 _Indices = NDArray[np.int64]
 # For each row of a tensor, the first and the last row of the image that it depends on.
@@ -31,7 +30,6 @@ _Interval = tuple[_Indices, _Indices]
 # For each row of an output, the first and the last row of the input, and the step between taps.
 _Window = tuple[_Indices, _Indices, int]
 
-_ROW_AXIS, _COLUMN_AXIS = 2, 3
 # Windows of more taps behind a reflecting border are taken to depend on the whole image.
 _MAX_TAPS = 128
 
@@ -56,24 +54,14 @@ def receptive_field(model: ModelProto, size_multiple: int, halo: int, filename: 
     # The image is so large that it contains pixels beyond the halo.
     side = size_multiple * ceil((2 * halo + 64) / size_multiple)
     shapes = tensor_shapes(model, side, side, size_multiple, filename)
-    constants = constant_tensors(model.graph)
-    return max(
-        _receptive_field_along(model, shapes, constants, axis, filename)
-        for axis in (_ROW_AXIS, _COLUMN_AXIS)
-    )
+    return max(_radius_along(axis, model.graph, shapes, filename) for axis in (2, 3))
 
 
-def _receptive_field_along(
-    model: ModelProto,
-    shapes: Shapes,
-    constants: Mapping[str, TensorProto],
-    axis: int,
-    filename: str,
-) -> int:
-    context = context_tensor_names(model.graph)
+def _radius_along(axis: int, graph: GraphProto, shapes: Shapes, filename: str) -> int:
+    context, constants = context_tensor_names(graph), constant_tensors(graph)
     rows = np.arange(shapes[INPUT][axis])
     intervals: dict[str, _Interval] = {INPUT: (rows, rows)}
-    for node in model.graph.node:
+    for node in graph.node:
         if node.op_type == SAMPLE_OP:
             output = node.output[0]
             intervals[output] = _sampled_interval(shapes[output][axis], len(rows))
@@ -100,8 +88,8 @@ def _receptive_field_along(
 def _sampled_interval(blocks: int, rows: int) -> _Interval:
     """Return the interval of a sampled context value, for each block.
 
-    It depends on no pixel, but a tile samples the context only for its own blocks. An operator that
-    reads a neighbouring block therefore needs a halo that reaches the nearest row of that block.
+    It depends on no pixel, but a tile samples the context for its own blocks only. An operator that
+    reads a neighbouring block needs a halo that reaches the nearest row of that block.
     """
     block = rows // blocks
     start = block * np.arange(blocks)
@@ -112,13 +100,12 @@ def _check_broadcast(
     node: NodeProto, context: Collection[str], shapes: Shapes, filename: str
 ) -> None:
     """Check that a context tensor that meets the image is one number per channel."""
-    kernel = node.input[1] if node.op_type == "Conv" else None
-    for name in node.input:
-        if name in context and name != kernel:
-            shape = shapes[name]
-            if len(shape) != 4 or shape[2:] != (1, 1):
-                problem = f"a context tensor of shape {shape[:8]} meets the image; only one number"
-                reject(filename, f"{problem} per channel may")
+    for i, name in enumerate(node.input):
+        is_kernel = node.op_type == "Conv" and i == 1
+        if name in context and not is_kernel and shapes[name][2:] != (1, 1):
+            shape = shapes[name][:8]
+            problem = f"a context tensor of shape {shape} meets the image; only one number"
+            reject(filename, f"{problem} per channel may")
 
 
 def _propagate(first: _Indices, last: _Indices, window: _Window) -> _Interval:
@@ -143,7 +130,7 @@ def _window(
     node: NodeProto, shapes: Shapes, constants: Mapping[str, TensorProto], axis: int
 ) -> _Window:
     index = np.arange(shapes[node.output[0]][axis])
-    node_attributes = cast(dict[str, Any], attributes(node))
+    node_attributes = attributes(node)
     if node.op_type in ("AveragePool", "Conv", "MaxPool"):
         along = axis - 2
         is_conv = node.op_type == "Conv"

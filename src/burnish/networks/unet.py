@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from burnish.modelfile.card import GRID_SAMPLE_MACS
 from burnish.networks.conditioning import ParamConditioning
 from burnish.networks.network import COLOURS, Network
 from burnish.networks.thumbnail_encoder import ThumbnailEncoder
@@ -32,8 +33,6 @@ _NEGATIVE_SLOPE = 0.1
 # The U-Net of the thumbnail. It is small, because all its weights are in the model file.
 _CONTEXT_WIDTHS, _CONTEXT_DOWN, _CONTEXT_UP = (24, 32, 40), (0, 1, 1), (1, 1)
 _CONTEXT_CELL = 2
-# Multiply-adds of a bilinear sample.
-_GRID_SAMPLE_MACS = 4
 
 _Conv = Callable[[nn.Conv2d, Tensor], Tensor]
 
@@ -187,7 +186,7 @@ class UNetBackbone(Network):
         sides = [(layer, self._cell_size(level)) for layer, level in self._layers_with_level()]
         macs = [Fraction(layer.weight.numel(), side**2) for layer, side in sides]
         if self.thumbnail_size:
-            macs.append(_GRID_SAMPLE_MACS * self.per_pixel(self.widths[-1], len(self.widths) - 1))
+            macs.append(GRID_SAMPLE_MACS * self.per_pixel(self.widths[-1], len(self.widths) - 1))
         return ceil(sum(macs, Fraction(0)))
 
     def per_pixel(self, channels: int, level: int = 0) -> Fraction:

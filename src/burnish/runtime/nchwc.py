@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from burnish.modelfile.allowed_ops import constant_tensors
+from burnish.modelfile.graph_rules import constant_tensors
 
 _IS_X86 = platform.machine() in ("x86_64", "AMD64")
 

@@ -9,8 +9,8 @@ from typing import cast
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from burnish.modelfile.allowed_ops import attributes, constant_tensors, small_constant
 from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.graph_rules import attributes, constant_tensors, small_constant
 
 _COLOURS = 3
 

@@ -23,7 +23,7 @@ def init_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mode
     Parameters
     ----------
     network : changed in place
-    weights : see `burnish.modelfile.weights`
+    weights : see `named_weights` in `burnish.modelfile.onnx_file`
     model : its name, for error messages
 
     Raises

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from burnish.errors import UsageError
 from burnish.files import check_absent, make_folder
+from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.modelfile.weights import named_weights
 from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, build
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
@@ -168,7 +168,7 @@ def _check_network(
         )
     if base_model is None:
         return None
-    weights = named_weights(base_model)
+    weights = named_weights(base_model.graph)
     init_weights.init_from(network, weights, base_model.card.name)
     return weights
 

@@ -19,8 +19,7 @@ from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
 from burnish.detection.training.network import MaskRCNNModule, fuse_batchnorm
 from burnish.errors import ModelError, OutputError
 from burnish.files import atomic_write, check_absent
-from burnish.modelfile.onnx_file import embed_card
-from burnish.modelfile.weights import downcast_weights
+from burnish.modelfile.onnx_file import downcast_weights, embed_card
 
 # The newest opset that torch's tracing exporter supports for all of torchvision's operators.
 OPSET = 17

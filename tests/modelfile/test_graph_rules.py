@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from burnish.modelfile.allowed_ops import ALLOWED_OPS
+from burnish.modelfile.graph_rules import ALLOWED_OPS
 from burnish.modelfile.reader import parse_model
 
 ModelBytes = Callable[..., bytes]

@@ -1,8 +1,9 @@
-"""The operators that a graph may consist of: local ones, each with its rules.
+"""The rules for the graph of a model file: its inputs, its output and its operators.
 
-A graph of these operators can be tiled exactly, its sizes follow from the image's size, and its
-memory grows in proportion to the image. Hence there is no arithmetic on shapes, no control flow and
-no operator that reads the whole image. All tensors are either computed from the image or constant.
+All operators are local. A graph of them can be tiled exactly, its sizes follow from the image's
+size, and its memory grows in proportion to the image. Hence there is no arithmetic on shapes, no
+control flow and no operator that reads the whole image. All tensors are either computed from the
+image or constant.
 
 Context tensors are the exception. They are computed from `params` and `thumbnail` alone, are small
 and the same for every tile, and may be reduced as a whole. They meet the image as one number per
@@ -11,14 +12,14 @@ channel, or a `GridSample` reads them at `coords`.
 
 from collections.abc import Collection, Mapping
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from burnish.modelfile.card import COORDS, INPUT
-from burnish.modelfile.io_spec import inputs
-from burnish.modelfile.onnx_file import reject
+from burnish.modelfile.card import COORDS, INPUT, OUTPUT, Card, reject
+from burnish.modelfile.onnx_file import graph_inputs
 
 # The largest kernel size, dilation, pad and so on.
 MAX_INTEGER = 2**16
@@ -31,31 +32,18 @@ _NO_AUTO_PAD: dict[str, Collection[object]] = {"auto_pad": (None, b"NOTSET")}
 # The permitted values of attributes, by operator. None: the attribute may be absent, with the
 # default of ONNX. Attributes that are not listed are free.
 _ATTRIBUTE_RULES: dict[str, Mapping[str, Collection[object]]] = {
-    "Add": {},
     "AveragePool": _NO_AUTO_PAD,
     "Cast": {"to": (TensorProto.FLOAT,)},
-    "Clip": {},
     "Concat": {"axis": _CHANNEL_AXIS},
-    "Constant": {},
     "Conv": _NO_AUTO_PAD,
-    "DepthToSpace": {},
-    "Div": {},
-    "Elu": {},
     "Gather": {"axis": _CHANNEL_AXIS},
     "GridSample": {
         "align_corners": (None, 0),
         "mode": (None, b"bilinear", b"linear"),
         "padding_mode": (b"border",),
     },
-    "HardSigmoid": {},
-    "HardSwish": {},
-    "Identity": {},
-    "LeakyRelu": {},
     "MaxPool": _NO_AUTO_PAD,
-    "Mul": {},
-    "PRelu": {},
     "Pad": {"mode": (None, b"constant", b"edge", b"reflect")},
-    "Relu": {},
     "Resize": {
         "antialias": (None, 0),
         "axes": (None,),
@@ -63,18 +51,17 @@ _ATTRIBUTE_RULES: dict[str, Mapping[str, Collection[object]]] = {
         "mode": (None, b"nearest", b"linear"),
         "nearest_mode": (None, b"floor", b"ceil", b"round_prefer_floor", b"round_prefer_ceil"),
     },
-    "Sigmoid": {},
-    "Slice": {},
-    "SpaceToDepth": {},
     "Split": {"axis": _CHANNEL_AXIS},
-    "Sub": {},
-    "Tanh": {},
 }
+_OTHER_OPS = """
+    Add Clip Constant DepthToSpace Div Elu HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Relu
+    Sigmoid Slice SpaceToDepth Sub Tanh
+"""
 # Allowed on context tensors only.
 _GLOBAL_OPS = frozenset(
     ["GlobalAveragePool", "GlobalMaxPool", "Log", "ReduceMax", "ReduceMean", "Reshape"]
 )
-ALLOWED_OPS = frozenset(_ATTRIBUTE_RULES) | _GLOBAL_OPS
+ALLOWED_OPS = _GLOBAL_OPS.union(_ATTRIBUTE_RULES, _OTHER_OPS.split())
 
 # Reads a context tensor at the coords of a tile's blocks.
 SAMPLE_OP = "GridSample"
@@ -83,10 +70,47 @@ WEIGHT_OPS = frozenset(["Cast", "Constant"])
 # These take several computed tensors; other operators take one, and constants.
 MULTI_INPUT_OPS = frozenset(["Add", "Concat", "Div", "Mul", "Sub"])
 # These take an image tensor and a context tensor.
-CONTEXT_OPS = MULTI_INPUT_OPS - {"Concat"}
+_CONTEXT_OPS = MULTI_INPUT_OPS - {"Concat"}
 
 
-def check_ops(model: ModelProto, filename: str) -> None:
+def check_io(graph: GraphProto, card: Card, filename: str) -> None:
+    """Check the names, order, types and shapes of the inputs and the output.
+
+    Raises
+    ------
+    ModelError : one of them differs from the card, or from docs/model-file.md
+    """
+    image_shape = [None, 3, None, None]
+    input_shapes: dict[str, list[int | None]] = {INPUT: image_shape}
+    input_shapes |= {name: [1, *shape] for name, shape in card.context_shapes.items()}
+    if card.coords:
+        input_shapes[COORDS] = [1, None, None, 2]
+    for kind, values, shapes in (
+        ("inputs", graph_inputs(graph), input_shapes),
+        ("outputs", list(graph.output), {OUTPUT: image_shape}),
+    ):
+        names = [value.name for value in values]
+        if names != list(shapes):
+            problem = f"its {kind} are {[name[:40] for name in names[:4]]}, not {list(shapes)}"
+            reject(filename, f"{problem} as its card implies")
+        for value in values:
+            _check_shape(value, shapes[value.name], filename)
+
+
+def _check_shape(value: ValueInfoProto, shape: list[int | None], filename: str) -> None:
+    """Check that an input or output is float32 and has a shape; None is a free dimension."""
+    tensor_type = value.type.tensor_type
+    if tensor_type.elem_type != TensorProto.FLOAT:
+        names = {number: name for name, number in TensorProto.DataType.items()}
+        dtype = names.get(tensor_type.elem_type, f"unknown type {tensor_type.elem_type}")
+        reject(filename, f"{value.name} is {dtype}, not float32")
+    dims = tensor_type.shape.dim
+    actual = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+    if actual not in (shape, [1, *shape[1:]]):  # A batch of one image may be stated.
+        reject(filename, f"{value.name} has the shape {actual[:8]}, not {shape}")
+
+
+def check_ops(graph: GraphProto, filename: str) -> None:
     """Check every node against the rules; its operator is one of `ALLOWED_OPS` already.
 
     Raises
@@ -94,10 +118,10 @@ def check_ops(model: ModelProto, filename: str) -> None:
     ModelError : a node reads more than a neighbourhood, or its sizes are not fixed multiples of
         the image's
     """
-    constants = constant_tensors(model.graph)
-    tile_inputs, context = _graph_inputs(model.graph)
+    constants = constant_tensors(graph)
+    tile_inputs, context = _input_names(graph)
     image_tensors = set(tile_inputs)
-    for node in model.graph.node:
+    for node in graph.node:
         _check_attributes(node, filename)
         if node.op_type == "Constant":
             if node.output[0] not in constants:
@@ -120,7 +144,7 @@ def check_ops(model: ModelProto, filename: str) -> None:
 
 def context_tensor_names(graph: GraphProto) -> set[str]:
     """Return the names of the context tensors of a checked graph."""
-    image_tensors, context = _graph_inputs(graph)
+    image_tensors, context = _input_names(graph)
     for node in graph.node:
         if node.op_type not in WEIGHT_OPS:
             from_image = not image_tensors.isdisjoint(node.input)
@@ -138,7 +162,7 @@ def constant_tensors(graph: GraphProto) -> dict[str, TensorProto]:
     return tensors
 
 
-def attributes(node: NodeProto) -> dict[str, object]:
+def attributes(node: NodeProto) -> dict[str, Any]:
     """Return the attributes of a node by name."""
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
@@ -154,9 +178,9 @@ def small_constant(tensor: TensorProto | None) -> NDArray[np.float64]:
         return np.zeros(0)
 
 
-def _graph_inputs(graph: GraphProto) -> tuple[set[str], set[str]]:
+def _input_names(graph: GraphProto) -> tuple[set[str], set[str]]:
     """Return the names of the inputs that differ from tile to tile, and of the context's."""
-    names = {value.name for value in inputs(graph)}
+    names = {value.name for value in graph_inputs(graph)}
     return names & {INPUT, COORDS}, names - {INPUT, COORDS}
 
 
@@ -213,7 +237,7 @@ def _check_image_op(node: NodeProto, context: Collection[str], filename: str) ->
         reject(filename, f"{node.op_type} of the image is not local")
     kernel = node.input[1] if node.op_type == "Conv" else None
     context_inputs = [name for name in node.input if name in context and name != kernel]
-    if node.op_type not in CONTEXT_OPS and context_inputs:
+    if node.op_type not in _CONTEXT_OPS and context_inputs:
         reject(filename, f"{node.op_type} takes the image and a context tensor")
 
 
