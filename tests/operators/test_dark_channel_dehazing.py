@@ -71,7 +71,7 @@ def test_soft_matting_equals_dense_solve(shape, monkeypatch):
 
 def test_matting_matrix_equals_pymatting():
     rgb = np.random.default_rng(4).random((12, 15, 3))
-    w = module._affinities(rgb, module.EPSILON)
+    w = module._affinities(rgb)
     L = pymatting.cf_laplacian(rgb, epsilon=module.EPSILON, radius=1).toarray()
     t = np.random.default_rng(5).random((12, 15))
     ours = module._multiply(w, t) - module.LAMBDA * t
@@ -81,7 +81,7 @@ def test_matting_matrix_equals_pymatting():
 def test_affinities_of_grey_window_equal_those_of_one_channel():
     # The covariance has rank one: (Sigma + e)^-1 (g, g, g)' = (g, g, g)' / (3 variance + e).
     grey = np.random.default_rng(11).random((3, 3)).round(2)
-    w = module._affinities(np.repeat(grey[..., None], 3, axis=2), module.EPSILON)
+    w = module._affinities(np.repeat(grey[..., None], 3, axis=2))
     centred = grey - grey.mean()
     scale = 3 / (3 * grey.var() + module.EPSILON / 9)
     for k, (dy, dx) in enumerate(module._PAIRS):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from burnish.errors import MissingLibraryError, OperatorError, PhotoError, UsageError
+from burnish.operators import cpu_count, luminance, thread_count
 from burnish.operators import operator as operator_module
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
-from burnish.operators.threads import cpu_count, thread_count
 from burnish.params import ColourParam, FileParam
 from burnish.photo import Photo
 
@@ -198,6 +198,10 @@ def test_thread_count_follows_the_environment(monkeypatch):
     monkeypatch.setenv("BURNISH_THREADS", "many")
     with pytest.raises(UsageError, match=r"BURNISH_THREADS.*many"):
         OPERATORS["l0-smoothing"].run(GREY)
+
+
+def test_luminance_is_that_of_rec_601():
+    np.testing.assert_allclose(luminance(np.eye(3)[None]), [[0.299, 0.587, 0.114]])
 
 
 def test_fingerprint_depends_on_values_and_identity():

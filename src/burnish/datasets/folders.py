@@ -14,7 +14,7 @@ from burnish.datasets.plan import PhotoJob
 from burnish.datasets.sizes import scaled_size
 from burnish.errors import BurnishError, PhotoError
 from burnish.files import remove_stale_partials
-from burnish.operators.threads import cpu_count
+from burnish.operators import cpu_count
 from burnish.photo import Photo
 from burnish.process_pool import map_unordered
 from burnish.training.pairs import resize

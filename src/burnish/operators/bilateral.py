@@ -25,7 +25,7 @@ def bilateral(
     sigma_space : standard deviation of the spatial Gaussian, 1 to 16 px; a larger value smooths
         over larger areas. The time grows with its square
     sigma_range : standard deviation of the Gaussian in colour, 0.02 to 0.5 of the full range; a
-        larger value smooths across stronger edges, up to a Gaussian blur
+        larger value smooths across stronger edges
 
     Returns
     -------
@@ -33,11 +33,10 @@ def bilateral(
 
     Notes
     -----
-    Differences from the paper: the paper measures colour as Euclidean distance in CIELAB. OpenCV,
-    and therefore this operator, uses the mean absolute difference of the sRGB-encoded R, G and B.
-    (OpenCV sums the three, hence the factor 3 in the code.) The spatial Gaussian is cut off at a
-    radius of 3 sigma_space, where it is 1 %. At the border the photo is mirrored, without
-    repeating the edge pixel.
+    The paper measures colour as Euclidean distance in CIELAB. OpenCV uses the mean absolute
+    difference of the sRGB-encoded R, G and B (their sum, hence the factor 3 in the code). The
+    spatial Gaussian is cut off at a radius of 3 sigma_space. At the border the photo is mirrored,
+    without repeating the edge pixel.
 
     References
     ----------

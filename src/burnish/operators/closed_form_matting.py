@@ -23,26 +23,29 @@ Array = NDArray[np.float64]
 LAMBDA = 1e-4
 # Regularisation of the windows' covariances, which Levin et al. leave open.
 EPSILON = 1e-7
+# Distance in px between the nodes of the preconditioner's finest grid.
+FINEST_SPACING = 4
 # Largest |b - A t| relative to |b|.
 TOLERANCE = 1e-4
 MAX_ITERATIONS = 5000
 
 
-def soft_matting(rgb: NDArray[np.floating], transmission: Array) -> Array:
-    """Solve (L + lambda U) t = lambda t~ for t, (H, W).
+def soft_matting(rgb: NDArray[np.floating], transmission: NDArray[np.floating]) -> Array:
+    """Solve (L + lambda U) t = lambda t~ for t, (H, W), by conjugate gradients.
 
-    L is the matting Laplacian of `rgb`, U the identity and t~ the given `transmission`.
+    L is the matting Laplacian of `rgb`, (H, W, 3), U the identity and t~ the `transmission`.
 
     Raises
     ------
     OperatorError : the tolerance is not reached within 5000 iterations
 
-    Notes ----- The solver is conjugate gradients. The matrix is nearly singular, because affine
-    functions of the colours with slowly varying coefficients are almost in the kernel of L.
-    `_Preconditioner` covers these functions; without it, ten to thirty times as many iterations are
-    needed.
+    Notes
+    -----
+    The matrix is nearly singular, because affine functions of the colours with slowly varying
+    coefficients are almost in the kernel of L. `_Preconditioner` covers these functions; without
+    it, ten to thirty times as many iterations are needed.
     """
-    w = _affinities(np.ascontiguousarray(rgb, np.float64), EPSILON)
+    w = _affinities(np.ascontiguousarray(rgb, np.float64))
     precondition = _Preconditioner(w, rgb)
     t = transmission.astype(np.float64)
     r = LAMBDA * transmission - _multiply(w, t)
@@ -63,7 +66,7 @@ def soft_matting(rgb: NDArray[np.floating], transmission: Array) -> Array:
     )
 
 
-def _dot(a: Array, b: Array) -> float:
+def _dot(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Return the sum of a * b, without BLAS, whose threads would compete with numba's."""
     return float(np.einsum("ij,ij->", a, b))
 
@@ -75,7 +78,7 @@ _PAIRS = np.array(
 
 
 @numba.njit(cache=True, parallel=True)
-def _affinities(I, epsilon):  # type: ignore[no-untyped-def]  # noqa: E741 the paper's own name
+def _affinities(I):  # type: ignore[no-untyped-def]  # noqa: E741 the paper's own name
     """Return w of shape (12, H, W), where w[k, y, x] is -L of (y, x) and its neighbour _PAIRS[k].
 
     Each window adds (1 + (I_i - mu)' (Sigma + epsilon/9)^-1 (I_j - mu)) / 9 (Levin et al., eq. 12).
@@ -90,7 +93,7 @@ def _affinities(I, epsilon):  # type: ignore[no-untyped-def]  # noqa: E741 the p
             for x in range(width - 2):
                 for i in range(9):
                     d[i] = I[y + i // 3, x + i % 3]
-                _whiten(d, epsilon)
+                _whiten(d)
                 for i in range(8):
                     for j in range(i + 1, 9):
                         dy, dx = j // 3 - i // 3, j % 3 - i % 3
@@ -101,7 +104,7 @@ def _affinities(I, epsilon):  # type: ignore[no-untyped-def]  # noqa: E741 the p
 
 
 @numba.njit(cache=True)
-def _whiten(d, epsilon):  # type: ignore[no-untyped-def]
+def _whiten(d):  # type: ignore[no-untyped-def]
     """Replace nine colours d by C^-1 (d - mu), with C C' = Sigma + epsilon/9.
 
     C is the Cholesky factor. Inverting Sigma by its determinant would fail on grey windows, where
@@ -110,7 +113,7 @@ def _whiten(d, epsilon):  # type: ignore[no-untyped-def]
     C = np.zeros((3, 3))
     for a in range(3):
         d[:, a] -= d[:, a].mean()
-        C[a, a] = epsilon / 9
+        C[a, a] = EPSILON / 9
         for b in range(a + 1):
             for i in range(9):
                 C[a, b] += d[i, a] * d[i, b] / 9
@@ -157,10 +160,8 @@ class _Preconditioner:
     On each grid, t is an affine function of the colours, b + a' I, with coefficients interpolated
     linearly between the nodes of the grid. Each node is solved separately (multilevel diagonal
     scaling: Bramble, Pasciak, Xu 1990, https://doi.org/10.1090/S0025-5718-1990-1023042-6). The
-    finest grid is that of the pixels.
+    last correction is that of the pixels, by the diagonal.
     """
-
-    finest_spacing = 4
 
     def __init__(self, w: Array, rgb: NDArray[np.floating]) -> None:
         height, width, _ = rgb.shape
@@ -169,7 +170,7 @@ class _Preconditioner:
         self.diagonal = _diagonal(w)
         self.inverses: list[Array] = []
         self.to_coarser: list[Any] = []
-        spacing = self.finest_spacing
+        spacing = FINEST_SPACING
         size = ((height - 1) // spacing + 2, (width - 1) // spacing + 2)
         while True:
             blocks = _node_matrices(w, self.basis, size, spacing).reshape(-1, 4, 4)
@@ -185,7 +186,7 @@ class _Preconditioner:
 
     def __call__(self, r: Array) -> Array:
         """Return the correction z of shape (H, W) for a residual r of the same shape."""
-        fields = [_restrict(r, self.basis, self.finest_spacing)]
+        fields = [_restrict(r, self.basis)]
         for to_coarser in self.to_coarser:
             fields.append(to_coarser @ fields[-1])
         z = np.zeros_like(fields[-1])
@@ -193,7 +194,7 @@ class _Preconditioner:
             if level < len(self.to_coarser):
                 z = self.to_coarser[level].T @ z
             z += np.matmul(self.inverses[level], fields[level][..., None])[..., 0]
-        result: Array = _interpolate(z, self.basis, self.finest_spacing)
+        result: Array = _interpolate(z, self.basis)
         result += r / self.diagonal
         return result
 
@@ -202,23 +203,17 @@ def _linear_restriction(nodes: int) -> Any:
     """Return the sparse matrix that restricts a line of nodes to every second one."""
     i = np.arange(nodes)
     fraction = i % 2 / 2
-    rows, columns = np.r_[i // 2, i // 2 + 1], np.r_[i, i]
-    return sparse.csr_matrix(
-        (np.r_[1 - fraction, fraction], (rows, columns)), (((nodes - 1) // 2) + 2, nodes)
-    )
+    weights, rows = np.r_[1 - fraction, fraction], np.r_[i // 2, i // 2 + 1]
+    return sparse.csr_matrix((weights, (rows, np.r_[i, i])), ((nodes - 1) // 2 + 2, nodes))
 
 
-@numba.njit(cache=True)
-def _diagonal(w):  # type: ignore[no-untyped-def]
-    _, height, width = w.shape
-    result = np.full((height, width), LAMBDA)
-    for k in range(len(_PAIRS)):
-        dy, dx = _PAIRS[k]
-        for y in range(height - dy):
-            for x in range(max(0, -dx), width - max(0, dx)):
-                result[y, x] += w[k, y, x]
-                result[y + dy, x + dx] += w[k, y, x]
-    return result
+def _diagonal(w: Array) -> Array:
+    diagonal = np.full(w.shape[1:], LAMBDA)
+    for (dy, dx), affinity in zip(_PAIRS, w, strict=True):
+        # Affinities beyond the border are 0, so that the shift may wrap around.
+        diagonal += np.roll(affinity, (dy, dx), axis=(0, 1))
+        diagonal += affinity
+    return diagonal
 
 
 @numba.njit(cache=True)
@@ -261,8 +256,9 @@ def _add_square(block, weight, vector):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _restrict(r, basis, spacing):  # type: ignore[no-untyped-def]
+def _restrict(r, basis):  # type: ignore[no-untyped-def]
     """Return P' r on the finest grid, (nodes, 4)."""
+    spacing = FINEST_SPACING
     height, width = r.shape
     down, along = (height - 1) // spacing + 2, (width - 1) // spacing + 2
     fields = np.zeros((down * along, 4))
@@ -277,8 +273,9 @@ def _restrict(r, basis, spacing):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, parallel=True)
-def _interpolate(fields, basis, spacing):  # type: ignore[no-untyped-def]
+def _interpolate(fields, basis):  # type: ignore[no-untyped-def]
     """Return P times `fields`, (H, W)."""
+    spacing = FINEST_SPACING
     height, width, _ = basis.shape
     along = (width - 1) // spacing + 2
     result = np.empty((height, width))

@@ -6,11 +6,8 @@ A hazy image I is the scene J, dimmed by the transmission t, plus the light A of
 
 Without haze, nearly every patch has a dark pixel in some channel. With haze, the value of that
 pixel is the light that the air adds. The transmission from this prior is as blocky as the patches.
-Soft matting refines it to the smoothest t that is nearly an affine function of the colours in every
-3 x 3 window, so that it follows the edges of the image.
+Soft matting refines it, so that it follows the edges of the image.
 """
-
-from typing import Any
 
 import cv2
 import numpy as np
@@ -61,10 +58,8 @@ def dark_channel_dehazing(
 
     Patches are cut off at the border. The matting windows lie inside the image; an image less than
     3 px high or wide has none and keeps the transmission of the patches. epsilon / 9 is added to
-    the covariance of each window, with epsilon = 1e-7, which this paper does not state.
-
-    Two steps are left out: the increase in exposure with which the paper displays its results, and
-    the bilateral filter after the matting in the version of 2009.
+    the covariance of each window, with epsilon = 1e-7, which this paper does not state. The
+    increase in exposure with which the paper displays its results is left out.
 
     References
     ----------
@@ -90,10 +85,9 @@ def dark_channel_dehazing(
     return recover_radiance(rgb, t, A)
 
 
-def dark_channel(rgb: NDArray[np.floating], patch: int) -> Any:
+def dark_channel(rgb: NDArray[np.floating], patch: int) -> NDArray[np.floating]:
     """Return the minimum over the channels and over each pixel's patch, (H, W)."""
-    darkest: Any = np.ascontiguousarray(rgb.min(axis=2))
-    dark: Any = cv2.erode(darkest, np.ones((patch, patch), np.uint8))
+    dark = cv2.erode(np.ascontiguousarray(rgb.min(axis=2)), np.ones((patch, patch), np.uint8))
     return np.asarray(dark, rgb.dtype)
 
 
@@ -116,15 +110,16 @@ def estimate_airlight(rgb: NDArray[np.floating], patch: int = 15) -> Array:
 def resolve_airlight(
     rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, patch: int
 ) -> Array:
-    """Return the given air-light or else the estimate, (3,), each channel at least 1/255."""
+    """Return `airlight`, or else the estimate, (3,), each channel at least 1/255."""
     A = estimate_airlight(rgb, patch) if airlight is None else np.asarray(airlight, np.float64)
     return np.maximum(A, MIN_AIRLIGHT)
 
 
-def patch_transmission(rgb: NDArray[np.floating], A: Array, omega: float, patch: int) -> Array:
+def patch_transmission(
+    rgb: NDArray[np.floating], A: Array, omega: float, patch: int
+) -> NDArray[np.floating]:
     """Return the transmission of each patch, (H, W)."""
-    t: Array = 1 - omega * dark_channel(rgb / A, patch)
-    return t
+    return 1 - omega * dark_channel(rgb / A, patch)
 
 
 def recover_radiance(rgb: NDArray[np.float32], t: Array, A: Array) -> NDArray[np.float32]:

@@ -1,8 +1,7 @@
 """Dark channel dehazing with the guided filter (He, Sun, Tang 2013).
 
-The haze is estimated as in `burnish.operators.dark_channel_dehazing`, but the transmission is
-refined by a guided filter instead of soft matting. This is far faster. The results differ, because
-the filter sees no farther than its radius.
+The haze is estimated as in `burnish.operators.dark_channel_dehazing`. The transmission is refined
+by a guided filter, which is far faster than soft matting but sees no farther than its radius.
 """
 
 import cv2
@@ -51,9 +50,6 @@ def dark_channel_guided(
     ----------
     K. He, J. Sun, X. Tang: Guided Image Filtering. IEEE Transactions on Pattern Analysis and
     Machine Intelligence 35(6), 2013. https://doi.org/10.1109/TPAMI.2012.213
-
-    K. He, J. Sun, X. Tang: Single Image Haze Removal Using Dark Channel Prior. IEEE Transactions on
-    Pattern Analysis and Machine Intelligence 33(12), 2011. https://doi.org/10.1109/TPAMI.2010.168
 
     Examples
     --------

@@ -53,9 +53,7 @@ def kuwahara(
     -----
     The sectors' weights are the polynomials of 2010 (below), which have a closed form, instead of
     the blurred and tabulated sectors of 2009. s_k^2 is the variance in [0, 1] summed over the
-    channels; the factor 255 sets the scale of a large variance.
-
-    At the border the image is mirrored, without repeating the edge pixel.
+    channels. At the border the image is mirrored, without repeating the edge pixel.
 
     References
     ----------

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from burnish.operators.threads import thread_count
+from burnish.operators import thread_count
 
 # The paper's final beta.
 BETA_MAX = 1e5
@@ -52,8 +52,8 @@ def l0_smoothing(
     """
     I = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))  # noqa: E741 the paper's own name
     size = I.shape[1:]
-    F_I = _fourier(I)
-    F_gradient = _gradient_spectrum(size).astype(I.dtype)
+    F_I = scipy.fft.rfft2(I, workers=thread_count())
+    F_gradient = _gradient_spectrum(*size).astype(I.dtype)
 
     S = I
     beta = 2 * lambda_
@@ -64,18 +64,13 @@ def l0_smoothing(
         h *= edge
         v *= edge
         # The quadratic problem in S is diagonal in the Fourier domain (eq. 8).
-        F_S = _fourier(_gradient_adjoint(h, v))
+        F_S = scipy.fft.rfft2(_gradient_adjoint(h, v), workers=thread_count())
         F_S *= beta
         F_S += F_I
         F_S /= 1 + beta * F_gradient
         S = scipy.fft.irfft2(F_S, s=size, overwrite_x=True, workers=thread_count())
         beta *= kappa
     return np.moveaxis(S, 0, 2)
-
-
-def _fourier(planes: NDArray[np.floating]) -> NDArray[np.complexfloating]:
-    spectrum: NDArray[np.complexfloating] = scipy.fft.rfft2(planes, workers=thread_count())
-    return spectrum
 
 
 def _gradient(S: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -95,9 +90,8 @@ def _gradient_adjoint(h: NDArray[np.floating], v: NDArray[np.floating]) -> NDArr
     return result
 
 
-def _gradient_spectrum(size: tuple[int, int]) -> NDArray[np.float64]:
+def _gradient_spectrum(height: int, width: int) -> NDArray[np.float64]:
     """Return |F(dx)|^2 + |F(dy)|^2 on the half plane of a real transform."""
-    height, width = size
     along_y = 2 - 2 * np.cos(2 * np.pi * scipy.fft.fftfreq(height))
     along_x = 2 - 2 * np.cos(2 * np.pi * scipy.fft.rfftfreq(width))
     spectrum: NDArray[np.float64] = along_y[:, None] + along_x[None, :]

@@ -34,13 +34,12 @@ def local_contrast(
     Lightness is CIELAB's L (D65). Where L rises, a and b are kept; where it falls, they are scaled
     with it, because dark colours of high chroma lie outside sRGB. Both keep the hue.
 
-    The tiles divide the whole photo: with 8 tiles a side, each is an eighth of the height and of
-    the width. A crop of the photo therefore gets other curves than the photo. Pixels outside the
-    centres of the outermost tiles get the curves of the nearest tiles.
+    The tiles divide the whole photo, so that a crop gets other curves. Pixels outside the centres
+    of the outermost tiles get the curves of the nearest tiles.
 
     Differences from the paper: curves are linear between the 256 bins instead of stepped, because
-    steps would show as bands in skies. Black stays black and white stays white. The clipped part of
-    the histogram is distributed over the bins below the limit exactly, and not in integer rounds.
+    steps would show as bands in skies. The clipped part of the histogram is distributed over the
+    bins below the limit exactly, and not in integer rounds.
 
     References
     ----------
@@ -72,11 +71,9 @@ def local_contrast(
 
 def _curves(lightness: NDArray[np.floating], clip_limit: float, tiles: int) -> NDArray[np.float64]:
     """Return the tone curve of each tile at the edges of the bins, (rows, columns, BINS + 1)."""
-    rows, columns = (np.minimum(tiles, lightness.shape)).tolist()
-    tile_y, tile_x = (
-        np.arange(size) * count // size
-        for size, count in zip(lightness.shape, (rows, columns), strict=True)
-    )
+    height, width = lightness.shape
+    rows, columns = min(tiles, height), min(tiles, width)
+    tile_y, tile_x = np.arange(height) * rows // height, np.arange(width) * columns // width
     tile = tile_y[:, None] * columns + tile_x
     bins = np.clip((lightness * BINS).astype(np.intp), 0, BINS - 1)
     counts = np.bincount((tile * BINS + bins).ravel(), minlength=rows * columns * BINS)

@@ -4,24 +4,33 @@ Each coefficient of the output's Laplacian pyramid is computed from a remapped c
 The remapping is centred on the value g of the photo's Gaussian pyramid at that pixel and level:
 small differences from g are detail and can be strengthened, large ones are edges and are kept. The
 result has no halos.
+
+The pyramids are those of Burt and Adelson 1983 (https://doi.org/10.1109/TCOM.1983.1095851), with
+their generating kernel .05 .25 .4 .25 .05 along each axis. At the border, weights outside of the
+plane are dropped and the others are scaled to sum 1, so that a constant stays constant; the paper
+extrapolates instead. The even pixels are kept, so that flips commute with the pyramid only if all
+sides are of the form 2**k + 1.
 """
 
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import pairwise
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.luminance import luminance
-from burnish.operators.pyramid import Plane, collapse, expand_taps, gaussian_pyramid
-from burnish.operators.threads import thread_count
+from burnish.operators import luminance, thread_count
 
+Plane = NDArray[np.floating]
+# For one axis, the input indices and the weights of each output.
+Taps = tuple[NDArray[np.int64], NDArray[np.floating]]
 # Maps a plane I and a centre g to r(I; g).
 Remap = Callable[[Plane, float], Plane]
 
+KERNEL = (0.05, 0.25, 0.4, 0.25, 0.05)
 # One step of 8 bits. Closer to black, the ratios of colours are noise.
 DARK = 1 / 255
 
@@ -62,17 +71,15 @@ def local_laplacian(
     The first and third lines are those of Paris et al. with alpha = 1 / detail. To strengthen
     detail, they use alpha < 1, whose slope at 0 is infinite, and reduce noise by a threshold. Here,
     f is a straight line instead, as in an example of Aubry et al. (detail 3, sigma 0.1, beta 1). It
-    raises edges by (detail - 1) * sigma. The value beta = 1 - (detail - 1) * sigma / (1 - sigma),
-    0.78 for the defaults, compensates for this over the whole range. detail = beta = 1 is the
-    identity.
+    raises edges by (detail - 1) * sigma, which beta = 1 - (detail - 1) * sigma / (1 - sigma)
+    compensates for over the whole range (0.78 at the defaults). detail = beta = 1 is the identity.
 
     A coefficient is interpolated between those of the two nearest of N references spread evenly on
     [0, 1]. For large N this is the exact filter of Paris et al. On photos, the output for N = 64
     has a PSNR of 65 dB (sigma 0.03) to 78 dB (sigma 0.1) against it, and for N = 20 of 45 to 58 dB.
 
-    Luminance is that of Rec. 601 of the encoded values. The ratios of the colours are kept after
-    adding 1/255 to all channels, so that noise in black does not become colour. Borders and the
-    number of levels are those of `burnish.operators.pyramid`.
+    The ratios of the colours to luminance (Rec. 601, encoded) are kept after adding 1/255 to all
+    channels, so that noise in black does not become colour.
 
     References
     ----------
@@ -110,13 +117,10 @@ def _detail_curve(detail: float, sigma: float) -> NDArray[np.float64]:
 
 
 def remap_curve(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) -> Remap:
-    """Return the remapping r(i; g) = g + sign(d) f(|d|), d = i - g, for a tabulated f.
+    """Return the remapping r(i; g) = g + sign(d) f(|d|), d = i - g.
 
-    Parameters
-    ----------
-    curve : f at two or more evenly spaced points from 0 to sigma, with f(0) = 0
-    sigma : the end of the table, above 0
-    beta : slope of f beyond sigma
+    `curve` is f at two or more evenly spaced points from 0 to sigma, with f(0) = 0. Beyond sigma
+    the slope of f is beta.
     """
 
     def remap(I: Plane, g: float) -> Plane:  # noqa: E741 the paper's own name
@@ -129,18 +133,7 @@ def remap_curve(curve: NDArray[np.floating], sigma: float, beta: float = 1.0) ->
 
 
 def local_laplacian_filter(I: Plane, remap: Remap, references: int) -> Plane:  # noqa: E741
-    """Filter a plane by the fast local Laplacian filter.
-
-    Parameters
-    ----------
-    I : ndarray of shape (H, W), float32 or float64, in [0, 1]
-    remap : the remapping r
-    references : number N of references, at least 2
-
-    Returns
-    -------
-    ndarray of shape (H, W)
-    """
+    """Filter a plane, (H, W) in [0, 1], with the remapping r and N >= 2 references."""
     gaussian = gaussian_pyramid(I)
     # Each value lies between an even and an odd reference. The bands are separate for both, so that
     # no two references write to the same element, and the order of threads does not matter.
@@ -158,6 +151,83 @@ def local_laplacian_filter(I: Plane, remap: Remap, references: int) -> Plane:  #
     with ThreadPoolExecutor(thread_count()) as pool:
         list(pool.map(add_reference, range(lowest, min(highest, last) + 1)))
     return collapse([*(band.sum(axis=0) for band in bands), gaussian[-1]])
+
+
+def gaussian_pyramid(plane: Plane) -> list[Plane]:
+    """Reduce a plane repeatedly, until no side is above 2 pixels.
+
+    Returns
+    -------
+    list of planes, the plane itself first; a side of n pixels becomes (n + 1) // 2
+
+    Examples
+    --------
+    >>> [level.shape for level in gaussian_pyramid(np.zeros((9, 4)))]
+    [(9, 4), (5, 2), (3, 2), (2, 2)]
+    """
+    levels = [plane]
+    while max(levels[-1].shape) > 2:
+        levels.append(reduce(levels[-1]))
+    return levels
+
+
+def collapse(bands: list[Plane]) -> Plane:
+    """Return the plane with these Laplacian bands, the finest first; the last is the rest."""
+    plane = bands[-1]
+    for band in reversed(bands[:-1]):
+        plane = band + expand(plane, band.shape)
+    return plane
+
+
+def reduce(plane: Plane) -> Plane:
+    """Blur a plane and keep every other pixel of each side above 2."""
+    rows, columns = (reduce_taps(side, plane.dtype) for side in plane.shape)
+    result: Plane = _resample(plane, *rows, *columns)
+    return result
+
+
+def expand(plane: Plane, shape: tuple[int, ...]) -> Plane:
+    """Expand a plane to `shape`, the shape that it was reduced from."""
+    rows, columns = (expand_taps(side, plane.dtype) for side in shape)
+    result: Plane = _resample(plane, *rows, *columns)
+    return result
+
+
+@lru_cache(maxsize=128)
+def reduce_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
+    """Return the taps that reduce a side: indices and weights, both of shape (outputs, 5)."""
+    if side <= 2:
+        return _identity_taps(side, dtype)
+    index = 2 * np.arange((side + 1) // 2)[:, None] + np.arange(-2, 3)
+    return _normalise_taps(index, np.broadcast_to(KERNEL, index.shape), side, dtype)
+
+
+@lru_cache(maxsize=128)
+def expand_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
+    """Return the taps that expand to a side: indices and weights, both of shape (side, 3)."""
+    if side <= 2:
+        return _identity_taps(side, dtype)
+    # Zeros lie between the coarse pixels, so that a fine pixel uses every other tap.
+    position = np.arange(side)[:, None]
+    index = position // 2 + np.arange(-1, 2)
+    tap = 2 * index - position + 2
+    weight = np.where((tap >= 0) & (tap < 5), np.take(KERNEL, tap, mode="clip"), 0)
+    return _normalise_taps(index, weight, (side + 1) // 2, dtype)
+
+
+def _identity_taps(side: int, dtype: np.dtype[np.floating]) -> Taps:
+    return np.arange(side)[:, None], np.ones((side, 1), dtype)
+
+
+def _normalise_taps(
+    index: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    size: int,
+    dtype: np.dtype[np.floating],
+) -> Taps:
+    """Drop indices outside of the plane and scale the other weights to sum 1."""
+    inside = np.where((index >= 0) & (index < size), weight, 0)
+    return index.clip(0, size - 1), (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -203,3 +273,20 @@ def _accumulate(  # type: ignore[no-untyped-def]
                         row_sum += column_weight[x, column] * value
                     expanded += row_weight[y, row] * row_sum
                 band[y, x] += weight * (fine[y, x] - expanded)
+
+
+@numba.njit(cache=True, nogil=True)
+def _resample(plane, row_index, row_weight, column_index, column_weight):  # type: ignore[no-untyped-def]
+    """Sum weighted pixels along the columns, then along the rows."""
+    height, width = len(row_index), len(column_index)
+    result = np.empty((height, width), plane.dtype)
+    for y in range(height):
+        line = row_weight[y, 0] * plane[row_index[y, 0]]
+        for tap in range(1, row_index.shape[1]):
+            line += row_weight[y, tap] * plane[row_index[y, tap]]
+        for x in range(width):
+            total = column_weight[x, 0] * line[column_index[x, 0]]
+            for tap in range(1, column_index.shape[1]):
+                total += column_weight[x, tap] * line[column_index[x, tap]]
+            result[y, x] = total
+    return result

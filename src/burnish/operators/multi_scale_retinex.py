@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from burnish.operators.threads import thread_count
+from burnish.operators import thread_count
 
 
 def multi_scale_retinex(
@@ -45,16 +45,14 @@ def multi_scale_retinex(
     and is clipped to that range. A photo without contrast is returned unchanged. The factor on a
     pixel is reduced if one of its channels would exceed 1.
 
-    Differences from the paper: the paper processes each channel, which turns photos grey, and then
-    restores colour by a rule with empirical constants. This is the variant on intensity of Petro,
-    Sbert and Morel (2014), which keeps colours. Their result is that of amount 1, which is too
-    strong for most photos.
+    The paper processes each channel, which turns photos grey, and then restores colour by a rule
+    with empirical constants. This is the variant on intensity of Petro, Sbert and Morel (2014),
+    which keeps colours. Their result is that of amount 1, which is too strong for most photos.
 
-    A large area that is almost black turns grey, with a dark halo around bright objects in it.
-
-    The stretch depends on the whole photo, so that a crop gets another. The blurs are exact
-    Gaussians of standard deviation c_n / sqrt(2), computed by cosine transforms. At the border the
-    photo is mirrored, with the edge pixel repeated.
+    The stretch depends on the whole photo, so that a crop gets another. A large area that is almost
+    black turns grey, with a dark halo around bright objects in it. The blurs are exact Gaussians of
+    standard deviation c_n / sqrt(2). At the border the photo is mirrored, with the edge pixel
+    repeated.
 
     References
     ----------

@@ -2,18 +2,16 @@
 
 The method is "black box multigrid" (Dendy 1982, https://doi.org/10.1016/0021-9991(82)90057-2). A
 coarse grid has every second pixel of every second row. The pixels between are interpolated with
-weights from the matrix, so that strongly coupled pixels are averaged and weakly coupled ones are
-not. The coarse matrix is P'AP for the interpolation P. The cycle is symmetric, as conjugate
-gradients require of a preconditioner, and runs in single precision, which is sufficient for one.
+weights from the matrix, so that only strongly coupled pixels are averaged. The coarse matrix is
+P'AP for the interpolation P. The cycle is symmetric, as conjugate gradients require of a
+preconditioner, and runs in single precision.
 
 Arrays have a ring of zeros, so that loops need no checks at the border. A matrix is stored as its
-diagonal C and the couplings E, S, SE, SW of each pixel with the four neighbours that follow it. The
-couplings are the negated off-diagonal elements. Those with the other four neighbours follow by
-symmetry.
+diagonal C and the couplings E, S, SE, SW of each pixel with the four neighbours that follow it,
+which are the negated off-diagonal elements. The other four couplings follow by symmetry.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -23,8 +21,7 @@ from numpy.typing import NDArray
 COARSEST = 64
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(NamedTuple):
     """Five planes of shape (H + 2, W + 2); SE and SW are None for a stencil of five points."""
 
     C: NDArray[Any]
@@ -32,11 +29,6 @@ class Matrix:
     S: NDArray[Any]
     SE: NDArray[Any] | None = None
     SW: NDArray[Any] | None = None
-
-    @property
-    def planes(self) -> tuple[NDArray[Any] | None, ...]:
-        """The five planes, in the order in which kernels take them."""
-        return self.C, self.E, self.S, self.SE, self.SW
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,7 +62,7 @@ class Multigrid:
         grids[0].b[:, 1:-1, 1:-1] = r
         for fine, coarse in zip(self.levels, grids[1:], strict=True):
             fine.x[...] = 0
-            _gauss_seidel(fine.x, fine.b, fine.inverse, *fine.couplings, False)
+            _gauss_seidel(fine.x, fine.b, fine.inverse, *fine.planes[1:], False)
             _residual(fine.x, fine.b, fine.r, *fine.planes)
             _restrict(fine.r, coarse.b, fine.weights)
         inner = self.b[:, 1:-1, 1:-1]
@@ -78,7 +70,7 @@ class Multigrid:
         self.x[:, 1:-1, 1:-1] = solved.reshape(inner.shape)
         for fine, coarse in zip(self.levels[::-1], grids[:0:-1], strict=True):
             _interpolate(coarse.x, fine.x, fine.weights)
-            _gauss_seidel(fine.x, fine.b, fine.inverse, *fine.couplings, True)
+            _gauss_seidel(fine.x, fine.b, fine.inverse, *fine.planes[1:], True)
         z: NDArray[np.float32] = grids[0].x[:, 1:-1, 1:-1]
         return z
 
@@ -87,35 +79,29 @@ class _Level:
     """The matrix, interpolation weights and work arrays of one grid, in single precision."""
 
     def __init__(self, matrix: Matrix, weights: NDArray[np.float32], channels: int) -> None:
-        self.planes = tuple(
-            None if plane is None else plane.astype(np.float32) for plane in matrix.planes
-        )
-        self.couplings = self.planes[1:]
-        self.inverse = np.zeros_like(self.planes[0])
-        inner = slice(1, -1), slice(1, -1)
-        self.inverse[inner] = 1 / matrix.C[inner]
+        self.planes = [None if plane is None else plane.astype(np.float32) for plane in matrix]
+        self.inverse = np.zeros(matrix.C.shape, np.float32)
+        self.inverse[1:-1, 1:-1] = 1 / matrix.C[1:-1, 1:-1]
         self.weights = weights
         self.x = np.zeros((channels, *matrix.C.shape), np.float32)
         self.b, self.r = np.zeros_like(self.x), np.zeros_like(self.x)
 
 
 def _stencil(matrix: Matrix) -> tuple[NDArray[Any], ...]:
-    zero = np.zeros_like(matrix.C)
-    return tuple(zero if plane is None else plane for plane in matrix.planes)
+    return tuple(np.zeros_like(matrix.C) if plane is None else plane for plane in matrix)
 
 
 def _dense(matrix: Matrix) -> NDArray[np.float64]:
     height, width = matrix.size
     C, E, S, SE, SW = _stencil(matrix)
-    number = np.arange(height * width).reshape(height, width)
-    dense = np.diag(C[1:-1, 1:-1].ravel()).astype(np.float64)
+    # Unknown numbers with a ring, where 0 stands for no pixel.
+    number = np.zeros(C.shape, np.intp)
+    number[1:-1, 1:-1] = 1 + np.arange(height * width).reshape(height, width)
+    dense = np.diag(np.r_[0, C[1:-1, 1:-1].ravel()])
     for plane, dy, dx in ((E, 0, 1), (S, 1, 0), (SE, 1, 1), (SW, 1, -1)):
-        left = max(0, -dx)
-        here = number[: height - dy, left : width - max(0, dx)]
-        there = number[dy:, left + dx : width - max(0, dx) + dx]
-        value = plane[1 : 1 + here.shape[0], 1 + left : 1 + left + here.shape[1]]
-        dense[here, there] = dense[there, here] = -value
-    return dense
+        neighbour = np.roll(number, (-dy, -dx), axis=(0, 1))
+        dense[number, neighbour] = dense[neighbour, number] = -plane
+    return dense[1:, 1:]
 
 
 @numba.njit(cache=True, parallel=True)
@@ -274,7 +260,7 @@ def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
                         if 0 <= i < 7 and j < 7:
                             value += image[j, i] * column[dy + 1, dx + 1]
                 planes[number, Y + 1, X + 1] = value if number == 0 else -value
-    return planes[0], planes[1], planes[2], planes[3], planes[4]
+    return planes
 
 
 @numba.njit(cache=True, parallel=True)

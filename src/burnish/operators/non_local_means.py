@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.threads import thread_count
+from burnish.operators import thread_count
 
 # Rows processed at once, few enough for their data to fit into a core's cache.
 BAND_ROWS = 64
@@ -44,10 +44,10 @@ def non_local_means(
     -----
     The distance of two patches is the mean square difference of their values, evenly over the
     channels, and over the patch weighted by a Gaussian of standard deviation patch_radius / 2,
-    which the paper leaves open. As a mean, it does not grow with the patch, so that h has the same
-    meaning for any radius. Two equal patches with noise of standard deviation s have the distance
-    2 s^2. The pixel itself has weight 1, as in the paper's formula. At the border patches are
-    mirrored, without repeating the edge pixel, and the search window is cut off.
+    which the paper leaves open. As a mean, it does not grow with the patch. Two equal patches with
+    noise of standard deviation s have the distance 2 s^2. The pixel itself has weight 1, as in the
+    paper's formula. At the border patches are mirrored, without repeating the edge pixel, and the
+    search window is cut off.
 
     References
     ----------
@@ -65,24 +65,22 @@ def non_local_means(
     >>> np.std(noisy - line).round(2), np.std(clean - line).round(2)
     (np.float64(0.05), np.float64(0.01))
     """
-    v = np.asarray(rgb, dtype=np.float32)
-    bands = range(0, v.shape[0], BAND_ROWS)
-    denoise = partial(_denoise_band, v, h=h, patch=int(patch_radius), search=int(search_radius))
+    v = np.moveaxis(np.asarray(rgb, dtype=np.float32), 2, 0)
+    margin = (patch_radius, patch_radius)
+    mirrored = np.pad(v, ((0, 0), margin, margin), mode="reflect")
+    denoise = partial(_denoise_band, mirrored, h=h, patch=patch_radius, search=search_radius)
     with ThreadPoolExecutor(thread_count()) as pool:
-        return np.concatenate(list(pool.map(denoise, bands)))
+        return np.concatenate(list(pool.map(denoise, range(0, v.shape[1], BAND_ROWS))))
 
 
 def _denoise_band(
-    v: NDArray[np.float32], top: int, h: float, patch: int, search: int
+    mirrored: NDArray[np.float32], top: int, h: float, patch: int, search: int
 ) -> NDArray[np.float32]:
-    """Denoise BAND_ROWS rows from `top` on."""
-    height, width, _ = v.shape
+    """Denoise BAND_ROWS rows from `top` on; `mirrored` has a margin of `patch` pixels."""
+    height, width = mirrored.shape[1] - 2 * patch, mirrored.shape[2] - 2 * patch
     bottom = min(top + BAND_ROWS, height)
     first, last = max(0, top - search), min(height, bottom + search)
-    # One plane a channel, padded for the patches: inside the photo with its pixels, else mirrored.
-    rows = _reflect_indices(np.arange(first - patch, last + patch), height)
-    columns = _reflect_indices(np.arange(-patch, width + patch), width)
-    padded = np.ascontiguousarray(np.moveaxis(v[rows][:, columns], 2, 0))
+    padded = mirrored[:, first : last + 2 * patch]
     planes = padded[:, patch:-patch, patch:-patch]
     gaussian = cv2.getGaussianKernel(2 * patch + 1, patch / 2, cv2.CV_32F)
     # This kernel also divides by the number of channels and by h^2.
@@ -91,16 +89,16 @@ def _denoise_band(
     total = planes.copy()
     weights = np.ones(planes.shape[1:], np.float32)
     for dy, dx in _half_offsets(min(search, last - first - 1), min(search, width - 1)):
-        here, there = _overlapping_slices(dy, dx)
-        difference = padded[:, *here] - padded[:, *there]
+        pixels, neighbours = _overlapping_slices(dy, dx)
+        difference = padded[:, *pixels] - padded[:, *neighbours]
         squares = np.einsum("chw,chw->hw", difference, difference)
         distance = cv2.sepFilter2D(squares, -1, gaussian, gaussian_h2)
         w = cv2.exp(-distance[patch:-patch, patch:-patch])
         # A weight applies to both pixels of a pair.
-        weights[here] += w
-        weights[there] += w
-        total[:, *here] += w * planes[:, *there]
-        total[:, *there] += w * planes[:, *here]
+        weights[pixels] += w
+        weights[neighbours] += w
+        total[:, *pixels] += w * planes[:, *neighbours]
+        total[:, *neighbours] += w * planes[:, *pixels]
     total /= weights
     return np.moveaxis(total[:, top - first : bottom - first], 0, 2)
 
@@ -117,13 +115,6 @@ def _half_offsets(max_dy: int, max_dx: int) -> list[tuple[int, int]]:
 
 def _overlapping_slices(dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Return slices of the pixels with a neighbour at offset (dy, dx), and of those neighbours."""
-    along_y, along_y_there = slice(0, -dy or None), slice(dy, None)
-    if dx >= 0:
-        return (along_y, slice(0, -dx or None)), (along_y_there, slice(dx, None))
-    return (along_y, slice(-dx, None)), (along_y_there, slice(0, dx))
-
-
-def _reflect_indices(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    """Reflect indices into 0 to size - 1 without repeating the ends."""
-    period = max(2 * (size - 1), 1)
-    return np.minimum(index % period, -index % period)
+    upper, lower = slice(0, -dy or None), slice(dy, None)
+    left, right = slice(0, -abs(dx) or None), slice(abs(dx), None)
+    return ((upper, left), (lower, right)) if dx >= 0 else ((upper, right), (lower, left))

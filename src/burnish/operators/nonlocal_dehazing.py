@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from burnish.operators import luminance, thread_count
 from burnish.operators.dark_channel_dehazing import resolve_airlight
-from burnish.operators.luminance import luminance
-from burnish.operators.threads import thread_count
 from burnish.operators.wls_solver import edge_weights, solve
 
 Array = NDArray[np.float64]

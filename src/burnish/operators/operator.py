@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
 from burnish.files import digest
-from burnish.operators.threads import limit_library_threads
+from burnish.operators import limit_library_threads
 from burnish.params import AnyParam, ChoiceParam, FileParam, Param, Value
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -42,20 +42,18 @@ class Operator:
     ----------
     name : name on the command line
     title : name for people
-    function : maps (H, W, 3) float32 in [0, 1] to the same, and takes the parameters by keyword.
-        Either a callable or an address ``module:function``, which is imported on first use, so
-        that listing operators is fast
+    function : maps (H, W, 3) float32 in [0, 1] to the same, and takes the parameters by keyword;
+        a callable, or an address ``module:function`` that is imported on first use
     params : the parameters that users can set
     paper : the publication; None for a user's own operator
     summary : one line on its use
-    uses_global_statistics : it depends on a statistic of the whole image, such as a histogram or
-        the colour of the haze
+    uses_global_statistics : it depends on a statistic of the whole image, such as a histogram
     long_range : each output pixel depends on light and detail of any size around it
-    grey : the output is always grey, so that a network's output should be grey too
+    grey : the output is always grey
     identity : the text of a command, or a hash of a script. Operators with equal identity, name
         and parameters give equal images
     pairs : files before and after the operator, for one that is known by examples only and cannot
-        be run; otherwise empty
+        be run
     """
 
     name: str
@@ -76,7 +74,7 @@ class Operator:
         return self.uses_global_statistics or self.long_range
 
     def resolve_params(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Return the value of every parameter, by name; see `burnish.params.resolve_params`."""
+        """Check parameter values and add the defaults; see `burnish.params.resolve_params`."""
         return burnish.params.resolve_params(self.params, values, owner=self.name)
 
     def load_function(self) -> Callable[..., Any]:
@@ -146,12 +144,8 @@ class Operator:
             got = f"values from {image.min():g} to {image.max():g}"
         else:
             return
-        raise UsageError(
-            f"operator {self.name}",
-            expected="RGB of shape (H, W, 3) in [0, 1]",
-            got=got,
-            remedy="convert the array first",
-        )
+        problem = f"the input is not RGB of shape (H, W, 3) in [0, 1], but {got}"
+        raise UsageError(f"operator {self.name}", problem, "convert the array first")
 
     def _check_output(self, output: Any, shape: tuple[int, ...]) -> None:
         import numpy as np
@@ -162,25 +156,19 @@ class Operator:
             got = "NaN or infinity"
         else:
             return
-        raise OperatorError(
-            f"operator {self.name}",
-            expected=f"finite floats in [0, 1] of shape {shape}",
-            got=got,
-            remedy="fix the operator: it takes float32 RGB and must return the same",
-        )
+        problem = f"the output is not finite floats of shape {shape}, but {got}"
+        raise OperatorError(f"operator {self.name}", problem, "fix the operator")
 
     def fingerprint(self, values: Mapping[str, Value]) -> str:
         """Return text that differs if the code, identity or parameter values differ."""
         code = ""
         if isinstance(self.function, str):
             code = _code_digest(self.function.partition(":")[0])
-        files = {
-            p.name: _param_path(p, values[p.name]) for p in self.params if isinstance(p, FileParam)
-        }
-        contents = {name: digest(file) for name, file in files.items() if file}
-        return json.dumps(
-            [self.name, self.identity, code, sorted((dict(values) | contents).items())]
-        )
+        resolved = dict(values)
+        for param in self.params:
+            if isinstance(param, FileParam) and (file := _param_path(param, values[param.name])):
+                resolved[param.name] = digest(file)
+        return json.dumps([self.name, self.identity, code, sorted(resolved.items())])
 
 
 def to_argument(param: AnyParam, value: Value) -> Any:
@@ -209,7 +197,7 @@ def _param_path(param: FileParam, value: Value) -> Path | None:
     return Path(str(value))
 
 
-@lru_cache
+@cache
 def _code_digest(module: str) -> str:
     """Return a hash of an operator's source code."""
     return digest(*sorted(_source_files(module)))
@@ -228,7 +216,7 @@ def _source_files(module: str) -> set[Path]:
             node.module
             for node in ast.walk(ast.parse(Path(file).read_bytes()))
             if isinstance(node, ast.ImportFrom)
-            and (node.module or "").startswith("burnish.operators.")
             and node.module
+            and node.module.startswith("burnish.operators")
         ]
     return files

@@ -6,8 +6,17 @@ Fast Image Processing with Fully-Convolutional Networks, https://doi.org/10.1109
 from burnish.operators.operator import Operator, Paper
 from burnish.params import ColourParam, FileParam, Param
 
-PAPER_OPERATORS: dict[str, Operator] = {
-    "l0-smoothing": Operator(
+# Parameters of several dehazing operators.
+AIRLIGHT = ColourParam(
+    "airlight",
+    "is the colour of the haze, as in a distant part of the photo",
+    default_text="estimated from the photo",
+)
+OMEGA = Param("omega", "removes more of the haze", 0.95, low=0.0, high=1.0)
+PATCH = Param("patch", "treats fewer colours as haze", 15, low=1, high=63, unit="px", integer=True)
+
+_OPERATORS = (
+    Operator(
         name="l0-smoothing",
         title="L0 smoothing",
         summary="Flattens texture and noise, keeps the strongest edges sharp",
@@ -15,16 +24,16 @@ PAPER_OPERATORS: dict[str, Operator] = {
         params=(
             Param(
                 "lambda",
-                effect="leaves fewer edges and larger flat areas",
-                default=0.02,
+                "leaves fewer edges and larger flat areas",
+                0.02,
                 low=0.002,
                 high=0.2,
                 scale="log",
             ),
             Param(
                 "kappa",
-                effect="makes the reference faster and coarser",
-                default=2.0,
+                "makes the reference faster and coarser",
+                2.0,
                 low=1.05,
                 high=8.0,
                 scale="log",
@@ -37,21 +46,12 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1145/2070781.2024208",
         ),
     ),
-    "rudin-osher-fatemi": Operator(
+    Operator(
         name="rudin-osher-fatemi",
         title="Total variation (ROF)",
         summary="Smooths into flat areas with sharp borders between them",
         function="burnish.operators.rudin_osher_fatemi:rudin_osher_fatemi",
-        params=(
-            Param(
-                "lambda",
-                effect="keeps more detail",
-                default=10.0,
-                low=2.0,
-                high=100.0,
-                scale="log",
-            ),
-        ),
+        params=(Param("lambda", "keeps more detail", 10.0, low=2.0, high=100.0, scale="log"),),
         paper=Paper(
             title="Nonlinear Total Variation Based Noise Removal Algorithms",
             authors="Leonid I. Rudin, Stanley Osher, Emad Fatemi",
@@ -59,21 +59,12 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1016/0167-2789(92)90242-F",
         ),
     ),
-    "tv-l1": Operator(
+    Operator(
         name="tv-l1",
         title="Total variation with an L1 data term",
         summary="Removes small objects whatever their contrast, keeps the contrast of the rest",
         function="burnish.operators.tv_l1:tv_l1",
-        params=(
-            Param(
-                "lambda",
-                effect="keeps smaller objects",
-                default=0.3,
-                low=0.1,
-                high=2.0,
-                scale="log",
-            ),
-        ),
+        params=(Param("lambda", "keeps smaller objects", 0.3, low=0.1, high=2.0, scale="log"),),
         paper=Paper(
             title="Aspects of Total Variation Regularized L1 Function Approximation",
             authors="Tony F. Chan, Selim Esedoglu",
@@ -81,37 +72,17 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1137/040604297",
         ),
     ),
-    "relative-total-variation": Operator(
+    Operator(
         name="relative-total-variation",
         title="Structure from texture by relative total variation",
         summary="Removes texture and keeps the structure under it",
         function="burnish.operators.relative_total_variation:relative_total_variation",
         params=(
+            Param("lambda", "smooths more", 0.01, low=0.001, high=0.1, scale="log"),
             Param(
-                "lambda",
-                effect="smooths more",
-                default=0.01,
-                low=0.001,
-                high=0.1,
-                scale="log",
+                "sigma", "removes coarser texture", 3.0, low=0.5, high=8.0, scale="log", unit="px"
             ),
-            Param(
-                "sigma",
-                effect="removes coarser texture",
-                default=3.0,
-                low=0.5,
-                high=8.0,
-                scale="log",
-                unit="px",
-            ),
-            Param(
-                "sharpness",
-                effect="leaves softer edges",
-                default=0.02,
-                low=0.001,
-                high=0.1,
-                scale="log",
-            ),
+            Param("sharpness", "leaves softer edges", 0.02, low=0.001, high=0.1, scale="log"),
         ),
         paper=Paper(
             title="Structure Extraction from Texture via Relative Total Variation",
@@ -120,16 +91,16 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1145/2366145.2366158",
         ),
     ),
-    "multiscale-tone": Operator(
+    Operator(
         name="multiscale-tone",
         title="Multi-scale tone manipulation",
         summary="Boosts contrast at three scales by edge-preserving weighted least squares, "
         "without halos",
         function="burnish.operators.multiscale_tone:multiscale_tone",
         params=(
-            Param("fine", effect="sharpens texture", default=1.0, low=0.0, high=3.0),
-            Param("medium", effect="brings out shapes", default=1.0, low=0.0, high=3.0),
-            Param("coarse", effect="raises overall contrast", default=1.0, low=0.0, high=3.0),
+            Param("fine", "sharpens texture", 1.0, low=0.0, high=3.0),
+            Param("medium", "brings out shapes", 1.0, low=0.0, high=3.0),
+            Param("coarse", "raises overall contrast", 1.0, low=0.0, high=3.0),
         ),
         paper=Paper(
             title="Edge-Preserving Decompositions for Multi-Scale Tone and Detail Manipulation",
@@ -138,7 +109,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1145/1360612.1360666",
         ),
     ),
-    "local-laplacian": Operator(
+    Operator(
         name="local-laplacian",
         title="Local Laplacian detail",
         summary="Strengthens or smooths detail of every size, without halos at edges",
@@ -147,24 +118,24 @@ PAPER_OPERATORS: dict[str, Operator] = {
         params=(
             Param(
                 "detail",
-                effect="strengthens detail; below 1 smooths it, and 1 changes nothing",
-                default=3.0,
+                "strengthens detail; below 1 smooths it, and 1 changes nothing",
+                3.0,
                 low=0.2,
                 high=6.0,
                 scale="log",
             ),
             Param(
                 "sigma",
-                effect="treats larger differences as detail and fewer as edges",
-                default=0.1,
+                "treats larger differences as detail and fewer as edges",
+                0.1,
                 low=0.02,
                 high=0.5,
                 scale="log",
             ),
             Param(
                 "beta",
-                effect="stretches the contrast of edges; below 1 compresses it",
-                default=1.0,
+                "stretches the contrast of edges; below 1 compresses it",
+                1.0,
                 low=0.2,
                 high=2.0,
                 scale="log",
@@ -177,7 +148,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1145/2010324.1964963",
         ),
     ),
-    "photographic-style": Operator(
+    Operator(
         name="photographic-style",
         title="Photographic style",
         summary="Makes a black-and-white photo with the tones and the texture of another",
@@ -187,23 +158,23 @@ PAPER_OPERATORS: dict[str, Operator] = {
         params=(
             FileParam(
                 "reference",
-                effect="is the photo whose tones and texture are imitated",
+                "is the photo whose tones and texture are imitated",
                 kind="photo",
                 default_text="a photo that comes with burnish",
                 sample="style-reference.jpg",
             ),
             Param(
                 "iterations",
-                effect="brings the texture closer to the reference's and takes longer",
-                default=4,
+                "brings the texture closer to the reference's and takes longer",
+                4,
                 low=1,
                 high=10,
                 integer=True,
             ),
             Param(
                 "gain",
-                effect="strengthens faint texture more, and noise with it",
-                default=2.0,
+                "strengthens faint texture more, and noise with it",
+                2.0,
                 low=1.0,
                 high=8.0,
                 scale="log",
@@ -216,34 +187,16 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1145/2629645",
         ),
     ),
-    "dark-channel-dehazing": Operator(
+    Operator(
         name="dark-channel-dehazing",
         title="Dark channel dehazing",
         summary="Removes haze, estimated from the darkest pixel of each patch",
         function="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
         uses_global_statistics=True,
         params=(
-            ColourParam(
-                "airlight",
-                effect="is the colour of the haze, as in a distant part of the photo",
-                default_text="estimated from the photo",
-            ),
-            Param(
-                "omega",
-                effect="removes more of the haze",
-                default=0.95,
-                low=0.0,
-                high=1.0,
-            ),
-            Param(
-                "patch",
-                effect="treats fewer colours as haze",
-                default=15,
-                low=1,
-                high=63,
-                unit="px",
-                integer=True,
-            ),
+            AIRLIGHT,
+            OMEGA,
+            PATCH,
         ),
         paper=Paper(
             title="Single Image Haze Removal Using Dark Channel Prior",
@@ -252,30 +205,21 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1109/TPAMI.2010.168",
         ),
     ),
-    "nonlocal-dehazing": Operator(
+    Operator(
         name="nonlocal-dehazing",
         title="Non-local dehazing",
         summary="Removes haze, estimated from the lines that a scene's colours form in RGB space",
         function="burnish.operators.nonlocal_dehazing:nonlocal_dehazing",
         uses_global_statistics=True,
         params=(
-            ColourParam(
-                "airlight",
-                effect="is the colour of the haze, as in a distant part of the photo",
-                default_text="estimated from the photo",
-            ),
+            AIRLIGHT,
             Param(
-                "lambda",
-                effect="makes the transmission smoother",
-                default=0.1,
-                low=0.01,
-                high=1.0,
-                scale="log",
+                "lambda", "makes the transmission smoother", 0.1, low=0.01, high=1.0, scale="log"
             ),
             Param(
                 "gamma",
-                effect="assumes a steeper tone curve of the photo; 1 changes nothing",
-                default=1.0,
+                "assumes a steeper tone curve of the photo; 1 changes nothing",
+                1.0,
                 low=0.5,
                 high=3.0,
                 scale="log",
@@ -288,7 +232,7 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.1109/CVPR.2016.185",
         ),
     ),
-    "pencil-drawing": Operator(
+    Operator(
         name="pencil-drawing",
         title="Pencil drawing",
         summary="Draws contours in straight strokes over shading in graphite, in grey",
@@ -298,64 +242,23 @@ PAPER_OPERATORS: dict[str, Operator] = {
         params=(
             Param(
                 "length",
-                effect="draws straighter, more sweeping contours",
-                default=16.0,
+                "draws straighter, more sweeping contours",
+                16.0,
                 low=1.0,
                 high=100.0,
                 scale="log",
                 unit="px",
             ),
             Param(
-                "width",
-                effect="draws broader contours",
-                default=2.0,
-                low=1.5,
-                high=8.0,
-                scale="log",
-                unit="px",
+                "width", "draws broader contours", 2.0, low=1.5, high=8.0, scale="log", unit="px"
             ),
+            Param("gamma-s", "draws darker contours", 1.0, low=0.0, high=4.0),
+            Param("omega-1", "leaves more of the paper bright", 76.0, low=1.0, high=100.0),
+            Param("omega-2", "shades more of the paper in mid-tones", 22.0, low=0.0, high=100.0),
+            Param("omega-3", "shades more of the paper in deep tones", 2.0, low=0.0, high=100.0),
+            Param("theta", "draws softer outlines of shade", 0.2, low=0.01, high=10.0, scale="log"),
             Param(
-                "gamma-s",
-                effect="draws darker contours",
-                default=1.0,
-                low=0.0,
-                high=4.0,
-            ),
-            Param(
-                "omega-1",
-                effect="leaves more of the paper bright",
-                default=76.0,
-                low=1.0,
-                high=100.0,
-            ),
-            Param(
-                "omega-2",
-                effect="shades more of the paper in mid-tones",
-                default=22.0,
-                low=0.0,
-                high=100.0,
-            ),
-            Param(
-                "omega-3",
-                effect="shades more of the paper in deep tones",
-                default=2.0,
-                low=0.0,
-                high=100.0,
-            ),
-            Param(
-                "theta",
-                effect="draws softer outlines of shade",
-                default=0.2,
-                low=0.01,
-                high=10.0,
-                scale="log",
-            ),
-            Param(
-                "texture",
-                effect="shows more of the pencil's marks in the shade",
-                default=1.0,
-                low=0.0,
-                high=2.0,
+                "texture", "shows more of the pencil's marks in the shade", 1.0, low=0.0, high=2.0
             ),
         ),
         paper=Paper(
@@ -365,4 +268,6 @@ PAPER_OPERATORS: dict[str, Operator] = {
             doi="10.2312/PE/NPAR/NPAR12/065-073",
         ),
     ),
-}
+)
+
+PAPER_OPERATORS = {operator.name: operator for operator in _OPERATORS}

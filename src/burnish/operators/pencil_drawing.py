@@ -17,8 +17,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from burnish.operators.luminance import luminance
-from burnish.operators.threads import thread_count
+from burnish.operators import luminance, thread_count
 from burnish.operators.wls_solver import solve
 
 DIRECTIONS = 8

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.local_laplacian import local_laplacian_filter, remap_curve
-from burnish.operators.luminance import luminance
-from burnish.operators.pyramid import Plane
+from burnish.operators import luminance
+from burnish.operators.local_laplacian import Plane, local_laplacian_filter, remap_curve
 
 # Values are ranked in steps of 16 bits, which ignores rounding, and gradients in steps of 10 bits.
 VALUE_LEVELS = 2**16

@@ -1,8 +1,7 @@
 """Rolling guidance filter (Zhang, Shen, Xu, Jia 2014).
 
 A Gaussian blur removes everything small. Repeated joint bilateral filters of the photo, each guided
-by the previous output, then restore the large edges but not the removed detail (paper, algorithm
-1):
+by the previous output, then restore the large edges but not the removed detail (algorithm 1):
 
     J^0 = constant,    J^t = joint bilateral filter of I guided by J^(t-1)
 """
@@ -38,13 +37,11 @@ def rolling_guidance(
 
     Notes
     -----
-    Differences from the paper: colours are compared by the mean absolute difference of R, G and B,
-    as in OpenCV, and not by Euclidean distance. (OpenCV sums the three, hence the factor 3 in the
-    code.) The Gaussians are cut off at 3 sigma_space, the first at a square and the others at a
-    disc. At the border the photo is mirrored, without repeating the edge pixel.
-
-    ``cv2.ximgproc.rollingGuidanceFilter`` is another filter: it starts from the photo instead of a
-    constant, and therefore keeps small detail of high contrast.
+    The paper compares colours by Euclidean distance, and OpenCV by the mean absolute difference of
+    R, G and B (their sum, hence the factor 3 in the code). The Gaussians are cut off at
+    3 sigma_space, the first at a square and the others at a disc. At the border the photo is
+    mirrored, without repeating the edge pixel. ``cv2.ximgproc.rollingGuidanceFilter`` starts from
+    the photo instead of a constant, and therefore keeps small detail of high contrast.
 
     References
     ----------
@@ -65,8 +62,7 @@ def rolling_guidance(
     I = np.array(rgb, dtype=np.float32, order="C")  # noqa: E741 the paper's own name
     diameter = 2 * math.ceil(3 * sigma_space) + 1
     # Guided by a constant, the filter is a Gaussian blur.
-    kernel_size = (diameter, diameter)
-    J = cv2.GaussianBlur(I, kernel_size, sigma_space, borderType=cv2.BORDER_REFLECT_101)
+    J = cv2.GaussianBlur(I, (diameter, diameter), sigma_space, borderType=cv2.BORDER_REFLECT_101)
     for _ in range(int(iterations) - 1):
         J = cv2.ximgproc.jointBilateralFilter(J, I, diameter, 3 * sigma_range, sigma_space)
     return np.asarray(J, dtype=np.float32)

@@ -5,9 +5,8 @@ gradients:
 
     min_u  TV(u)  +  lambda / 2 * sum (u - f)^2
 
-The energy is strictly convex and has a unique minimiser, which defines the operator whatever the
-solver. It is computed by Chambolle and Pock's accelerated primal-dual method (their Algorithm 2),
-which also bounds the distance to the minimiser.
+The energy is strictly convex and has a unique minimiser. It is computed by Chambolle and Pock's
+accelerated primal-dual method (their Algorithm 2), which also bounds the distance to the minimiser.
 """
 
 from collections.abc import Iterator
@@ -41,14 +40,13 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
     Raises
     ------
     OperatorError : the tolerance is not reached within 10 000 iterations, which happens only for a
-        lambda below 2, and down to 1 only for noise or for black and white areas
+        lambda below 2
 
     Notes
     -----
-    The root-mean-square distance of the output from the exact minimiser is at most 0.001. The bound
-    is strict: the energy is lambda-strongly convex, so a gap G between the energies of u and of a
-    dual variable implies lambda / 2 |u - minimiser|^2 <= G, and G is computed. On photos the
-    distance is about a third of the bound.
+    The root-mean-square distance of the output from the exact minimiser is at most 0.001: the
+    energy is lambda-strongly convex, so that the computed gap G between the energies of u and of a
+    dual variable implies lambda / 2 |u - minimiser|^2 <= G.
 
     The paper smooths grey images by gradient descent, with lambda derived from the variance of the
     noise. Here lambda is a parameter, and the gradient of a colour image combines the differences
@@ -84,11 +82,8 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
         solver.iterate([next(steps) for _ in range(GAP_INTERVAL)])
         if solver.gap() <= max_gap:
             return solver.solution()
-    raise OperatorError(
-        "total variation",
-        f"not converged after {MAX_ITERATIONS} iterations",
-        "choose a larger lambda",
-    )
+    problem = f"not converged after {MAX_ITERATIONS} iterations"
+    raise OperatorError("total variation", problem, "choose a larger lambda")
 
 
 def _steps(lambda_: float) -> Iterator[StepSizes]:

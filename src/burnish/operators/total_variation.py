@@ -15,20 +15,21 @@ https://doi.org/10.1007/s10851-010-0251-1):
 
 From u = f and p = 0 the first step does not change u, so that p is updated first, as in the paper.
 
-An iteration is limited by memory bandwidth, so several are made in one pass over memory: each
-follows one row behind the previous one, while that row is still in the cache. Threads work on
-strips of rows. Each strip has a halo, copies of as many of its neighbours' rows as a pass has
-iterations, which is updated after each pass. The results do not depend on the number of strips.
+An iteration is limited by memory bandwidth, so several run in one pass over memory: each follows
+one row behind the previous one, while that row is still in the cache. Threads work on strips of
+rows. Each strip has a halo, copies of as many of its neighbours' rows as a pass has iterations,
+which is updated after each pass. The results do not depend on the number of strips.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.operators.threads import thread_count
+from burnish.operators import thread_count
 
 # Iterations in one pass over memory, and rows in the halo of a strip on either side.
 ITERATIONS_PER_PASS = 8
@@ -58,10 +59,15 @@ class PrimalDual:
     def __init__(self, rgb: NDArray[np.floating], lambda_: float, data: DataTerm) -> None:
         height, width, channels = rgb.shape
         strips = max(1, min(thread_count(), height // (2 * ITERATIONS_PER_PASS)))
-        self.strip_edges = [height * s // strips for s in range(strips + 1)]
-        self.strip_starts = [max(0, edge - ITERATIONS_PER_PASS) for edge in self.strip_edges[:-1]]
-        last = [min(height, edge + ITERATIONS_PER_PASS) for edge in self.strip_edges[1:]]
-        self.strip_rows = np.subtract(last, self.strip_starts)
+        edges = np.arange(strips + 1) * height // strips
+        self.strip_edges = edges
+        self.strip_starts = np.maximum(edges[:-1] - ITERATIONS_PER_PASS, 0)
+        self.strip_rows = np.minimum(edges[1:] + ITERATIONS_PER_PASS, height) - self.strip_starts
+        # The rows of each strip without its halo.
+        self.cores = [
+            slice(top - start, bottom - start)
+            for (top, bottom), start in zip(pairwise(edges), self.strip_starts, strict=True)
+        ]
         self.lambda_ = lambda_
         self.absolute = data == "absolute"
         # The layout (strip, row, channel, column) gives long runs of memory to vectorise.
@@ -74,18 +80,10 @@ class PrimalDual:
 
     def iterate(self, steps: Sequence[StepSizes]) -> None:
         """Run one iteration for each of `steps`."""
-        dtype = self.f.dtype.type
+        f, lambda_ = self.f, self.f.dtype.type(self.lambda_)
         for start in range(0, len(steps), ITERATIONS_PER_PASS):
-            pass_steps = np.array(steps[start : start + ITERATIONS_PER_PASS], self.f.dtype)
-            _run_pass(
-                self.f,
-                self.u,
-                self.p,
-                self.strip_rows,
-                pass_steps,
-                dtype(self.lambda_),
-                self.absolute,
-            )
+            pass_steps = np.array(steps[start : start + ITERATIONS_PER_PASS], f.dtype)
+            _run_pass(f, self.u, self.p, self.strip_rows, pass_steps, lambda_, self.absolute)
             self._exchange_halos()
 
     def gap(self) -> float:
@@ -98,36 +96,26 @@ class PrimalDual:
         As no term is negative, rounding errors do not cancel.
         """
         sums = np.zeros(self.strip_edges[-1])
-        for s, (top, bottom) in enumerate(
-            zip(self.strip_edges, self.strip_edges[1:], strict=False)
-        ):
+        lambda_ = self.f.dtype.type(self.lambda_)
+        for s, (top, bottom) in enumerate(pairwise(self.strip_edges)):
             f, u, p = (field[s, : self.strip_rows[s]] for field in (self.f, self.u, self.p))
-            core = top - self.strip_starts[s], bottom - self.strip_starts[s]
-            _gap(f, u, p, *core, self.f.dtype.type(self.lambda_), sums[top:bottom])
+            core = self.cores[s]
+            _gap(f, u, p, core.start, core.stop, lambda_, sums[top:bottom])
         return float(sums.sum())
 
     def solution(self) -> NDArray[np.floating]:
         """Return u, (H, W, C)."""
-        core_strips = [
-            self.u[s, top - start : bottom - start]
-            for s, (top, bottom, start) in enumerate(
-                zip(self.strip_edges, self.strip_edges[1:], self.strip_starts, strict=False)
-            )
-        ]
-        result: NDArray[np.floating] = np.concatenate(core_strips).transpose(0, 2, 1)
-        return result
+        strips = [u[core] for u, core in zip(self.u, self.cores, strict=True)]
+        return np.concatenate(strips).transpose(0, 2, 1)
 
     def _exchange_halos(self) -> None:
         """Update the halo of every strip from its neighbours."""
-        for s, edge in enumerate(self.strip_edges[1:-1]):
-            above, below = edge - self.strip_starts[s], edge - self.strip_starts[s + 1]
+        halo = ITERATIONS_PER_PASS
+        for s, (above, below) in enumerate(pairwise(self.cores)):
             for field in (self.u, self.p):
-                field[s, above : above + ITERATIONS_PER_PASS] = field[
-                    s + 1, below : below + ITERATIONS_PER_PASS
-                ]
-                field[s + 1, below - ITERATIONS_PER_PASS : below] = field[
-                    s, above - ITERATIONS_PER_PASS : above
-                ]
+                upper, lower = field[s], field[s + 1]
+                upper[above.stop : above.stop + halo] = lower[below.start : below.start + halo]
+                lower[below.start - halo : below.start] = upper[above.stop - halo : above.stop]
 
 
 # The numpy error model omits checks for division by zero, which would prevent vectorisation. These

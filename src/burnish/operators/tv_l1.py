@@ -40,10 +40,9 @@ def tv_l1(rgb: NDArray[np.float32], lambda_: float = 0.3) -> NDArray[np.floating
     lambda 0.1, where large areas change strongly.
 
     The paper treats continuous grey images. Here the gradient combines the differences of all
-    channels ("vectorial" total variation), so that an edge is at the same place in all of them,
-    while |u - f| is summed over the channels separately. For three equal channels this equals
-    smoothing one with sqrt(3) lambda, and the radius of the smallest grey disc that is kept is
-    2 / (sqrt(3) lambda). Differences are forward differences, 0 across the border (Neumann).
+    channels as in `burnish.operators.rudin_osher_fatemi`, while |u - f| is summed over the channels
+    separately. The radius of the smallest grey disc that is kept is 2 / (sqrt(3) lambda).
+    Differences are forward differences, 0 across the border (Neumann).
 
     References
     ----------

@@ -21,23 +21,15 @@ MAX_ITERATIONS = 500
 
 
 def solve(
-    mass: Plane,
-    right: Plane,
-    down: Plane,
-    b: Plane,
-    *,
-    rtol: float,
-    x0: Plane | None = None,
+    mass: Plane, right: Plane, down: Plane, b: Plane, *, rtol: float, x0: Plane | None = None
 ) -> Plane:
     """Solve mass_p x_p + sum over neighbours q of w_pq (x_p - x_q) = b_p for every pixel p.
 
     Parameters
     ----------
     mass : ndarray of shape (H, W), at least 0, and above 0 somewhere
-    right : ndarray of shape (H, W), at least 0; right[y, x] is the weight between (y, x) and
-        (y, x + 1), and the last column is ignored
-    down : ndarray of shape (H, W), at least 0; down[y, x] is the weight between (y, x) and
-        (y + 1, x), and the last row is ignored
+    right, down : ndarrays of shape (H, W), at least 0; the weights between (y, x) and (y, x + 1),
+        and between (y, x) and (y + 1, x). The last column and row are ignored
     b : ndarray of shape (H, W) or (C, H, W), one right-hand side or several
     rtol : tolerance; |b - A x| <= rtol |b| in the Euclidean norm for every channel
     x0 : initial x, of the shape of b [default: zero]
@@ -58,14 +50,18 @@ def solve(
     >>> solve(pair, pair, pair, np.array([[0.0, 3.0]]), rtol=1e-12).round(6)
     array([[1., 2.]])
     """
-    matrix = _matrix(mass, right, down)
-    B = np.ascontiguousarray(b, np.float64).reshape(-1, *matrix.size)
-    precondition = Multigrid(matrix, channels=len(B))
+    height, width = mass.shape
+    C, E, S = np.zeros((3, height + 2, width + 2))
+    E[1:-1, 1:-2] = right[:, :-1]
+    S[1:-2, 1:-1] = down[:-1]
+    C[1:-1, 1:-1] = mass + E[1:-1, 1:-1] + E[1:-1, :-2] + S[1:-1, 1:-1] + S[:-2, 1:-1]
+    B = np.ascontiguousarray(b, np.float64).reshape(-1, height, width)
+    precondition = Multigrid(Matrix(C, E, S), channels=len(B))
     x = np.zeros_like(B) if x0 is None else x0.astype(np.float64).reshape(B.shape)
     threshold = rtol * np.sqrt(_dot(B, B))
-    p, q = np.zeros((len(B), *matrix.C.shape)), np.empty_like(B)
+    p, q = np.zeros((len(B), *C.shape)), np.empty_like(B)
     p[:, 1:-1, 1:-1] = x
-    _multiply(matrix.C, matrix.E, matrix.S, p, q)
+    _multiply(C, E, S, p, q)
     r = B - q
     p[...] = 0
     rho = np.ones(len(B))
@@ -75,13 +71,10 @@ def solve(
         z = precondition(r)
         rho, rho_before = _dot(r, z), rho
         _update_direction(p, z, _ratio(rho, rho_before))
-        _multiply(matrix.C, matrix.E, matrix.S, p, q)
+        _multiply(C, E, S, p, q)
         _update_solution(x, r, p, q, _ratio(rho, _dot(p[:, 1:-1, 1:-1], q)))
-    raise OperatorError(
-        "linear system",
-        f"not converged after {MAX_ITERATIONS} iterations",
-        "choose less extreme parameters",
-    )
+    problem = f"not converged after {MAX_ITERATIONS} iterations"
+    raise OperatorError("linear system", problem, "choose less extreme parameters")
 
 
 def edge_weights(
@@ -96,15 +89,6 @@ def edge_weights(
     right[:, :-1] = lambda_ / (np.abs(np.diff(guide, axis=1)) ** alpha + eps)
     down[:-1] = lambda_ / (np.abs(np.diff(guide, axis=0)) ** alpha + eps)
     return right, down
-
-
-def _matrix(mass: Plane, right: Plane, down: Plane) -> Matrix:
-    height, width = mass.shape
-    C, E, S = np.zeros((3, height + 2, width + 2))
-    E[1:-1, 1:-2] = right[:, :-1]
-    S[1:-2, 1:-1] = down[:-1]
-    C[1:-1, 1:-1] = mass + E[1:-1, 1:-1] + E[1:-1, :-2] + S[1:-1, 1:-1] + S[:-2, 1:-1]
-    return Matrix(C, E, S)
 
 
 def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from burnish.errors import OperatorError, PhotoError, UsageError, warn
 from burnish.files import atomic_write, digest, make_folder
+from burnish.operators import cpu_count
 from burnish.operators.operator import Operator
-from burnish.operators.threads import cpu_count
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
