@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 import burnish
-from burnish.export.fold_batchnorm import fold
+from burnish.export.weights import fold
 from burnish.export.onnx_export import export
-from burnish.export.quantise import round_weights_to_fp16
+from burnish.export.weights import round_weights_to_fp16
 from burnish.files import digest
 from burnish.modelfile.card import Card, CardParam, FixedParam, Measurement, Paper
 from burnish.networks.network import Network

@@ -1,16 +1,65 @@
-"""Weights rounded to 16 or 8 bits: close to the original, and stored exactly in fewer bytes."""
+"""Folded normalisers, and weights rounded to 16 or 8 bits and stored in fewer bytes."""
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from burnish.export.quantise import round_weights_to_fp16
+from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.modelfile.onnx_file import downcast_weights
+from burnish.networks.can import CAN
 from burnish.networks.conditioning import KernelDelta
 from burnish.networks.unet import UNet
 from burnish.params import Param
+
+
+def random_can() -> CAN:
+    """A CAN with random weights and statistics of its normalisers."""
+    network = CAN(width=6, dilations=(1, 2, 4))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for layer in network.norm_convs:
+            layer.weight.add_(0.1 * torch.randn(layer.weight.shape, generator=generator))
+            layer.w1.fill_(0.3)
+            layer.bias.copy_(torch.randn(6, generator=generator))
+            layer.norm.running_mean.copy_(torch.randn(6, generator=generator))
+            layer.norm.running_var.copy_(0.2 + torch.rand(6, generator=generator))
+    return network.set_norm_mode("frozen").eval()
+
+
+def test_fold_keeps_the_function():
+    network = random_can().double()
+    x = torch.rand(2, 3, 17, 23, dtype=torch.float64)
+    torch.testing.assert_close(fold(network).double()(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_folded_layers_are_plain_convolutions():
+    assert {type(layer) for layer in fold(random_can()).layers} == {torch.nn.Conv2d}
+
+
+def test_folded_network_states_the_same_numbers():
+    network = random_can()
+    folded = fold(network)
+    for name in ("halo", "size_multiple", "macs_per_pixel", "peak_activations_per_pixel"):
+        assert getattr(folded, name) == getattr(network, name)
+
+
+def test_fold_does_not_change_the_network():
+    network = random_can()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    folded = fold(network)
+    with torch.no_grad():
+        folded.layers[0].weight.zero_()
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("mode", ["batch", "instance"])
+def test_fold_of_a_normaliser_that_is_not_frozen_raises(mode):
+    with pytest.raises(ValueError, match="frozen"):
+        fold(random_can().set_norm_mode(mode))
 
 
 def random_unet() -> UNet:
@@ -77,8 +126,6 @@ def model_with_weights(values: np.ndarray) -> onnx.ModelProto:
 
 
 def test_weights_that_fit_16_bits_are_stored_in_half_the_bytes():
-    import onnxruntime
-
     values = np.linspace(-2, 2, 1025, dtype=np.float32)  # steps of 1/256
     smaller = model_with_weights(values)
     downcast_weights(smaller)
@@ -92,8 +139,6 @@ def test_weights_that_fit_16_bits_are_stored_in_half_the_bytes():
 
 
 def test_weights_that_are_small_integers_are_stored_in_a_quarter_of_the_bytes():
-    import onnxruntime
-
     values = np.arange(-128, 128, dtype=np.float32).repeat(5)
     smaller = model_with_weights(values)
     downcast_weights(smaller)
