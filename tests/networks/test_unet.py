@@ -245,4 +245,4 @@ def test_grey_output_is_the_mean_of_the_colours():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_build_makes_networks_grey_if_they_support_it(name):
     extra_macs = build(name, grey=True).macs_per_pixel - build(name).macs_per_pixel
-    assert extra_macs == (36 if NETWORKS[name].supports_grey else 0)
+    assert extra_macs == (36 if NETWORKS[name].is_unet else 0)

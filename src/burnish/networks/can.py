@@ -56,12 +56,9 @@ class AdaptiveNormConv(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return kernel and bias of the convolution that equals this layer in mode "frozen"."""
-        gain = self.w1 * torch.rsqrt(self._running("var") + EPS)
-        kernel = self.weight * (self.w0 + gain)[:, None, None, None]
-        return kernel, self.bias - gain * self._running("mean")
-
-    def _running(self, name: str) -> Tensor:
-        return cast(Tensor, getattr(self.norm, f"running_{name}"))
+        mean, variance = map(self.norm.get_buffer, ("running_mean", "running_var"))
+        gain = self.w1 * torch.rsqrt(variance + EPS)
+        return self.weight * (self.w0 + gain)[:, None, None, None], self.bias - gain * mean
 
     def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(x, kernel, bias, padding=self.dilation, dilation=self.dilation)
@@ -84,11 +81,7 @@ class CAN(Network):
     (128, 37008, 37219)
     """
 
-    def __init__(
-        self,
-        width: int = 24,
-        dilations: Sequence[int] = CAN24_DILATIONS,
-    ) -> None:
+    def __init__(self, width: int, dilations: Sequence[int]) -> None:
         super().__init__()
         inputs = [COLOURS] + [width] * (len(dilations) - 1)
         self.layers = nn.ModuleList(
@@ -98,8 +91,11 @@ class CAN(Network):
         self.to_rgb = nn.Conv2d(width, COLOURS, 1)
         nn.init.xavier_uniform_(self.to_rgb.weight)
         nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
-        self.width = width
-        self.dilations = tuple(dilations)
+        self.halo = sum(dilations)
+        hidden_macs = 9 * width * sum(inputs)
+        self.macs_per_pixel = hidden_macs + COLOURS * width
+        # A layer's input and its output.
+        self.peak_activations_per_pixel = 2 * width
 
     def forward(self, image: Tensor) -> Tensor:
         x = image
@@ -109,7 +105,6 @@ class CAN(Network):
         return output
 
     def set_norm_mode(self, mode: NormMode) -> Self:
-        """Set the statistics of all normalisers; see `NormMode`."""
         for layer in self.norm_convs:
             layer.norm_mode = mode
         return self
@@ -118,22 +113,6 @@ class CAN(Network):
     def norm_convs(self) -> list[AdaptiveNormConv]:
         """The 3x3 layers, in order."""
         return cast(list[AdaptiveNormConv], list(self.layers))
-
-    @property
-    def halo(self) -> int:  # type: ignore[override]
-        """The number of pixels to each side that an output pixel can depend on."""
-        return sum(self.dilations)
-
-    @property
-    def macs_per_pixel(self) -> int:  # type: ignore[override]
-        """Multiply-adds for a pixel, with folded normalisers."""
-        hidden = 9 * self.width * (COLOURS + self.width * (len(self.dilations) - 1))
-        return hidden + COLOURS * self.width
-
-    @property
-    def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
-        """The most values in memory for a pixel: a layer's input and its output."""
-        return 2 * self.width
 
 
 def can24() -> CAN:

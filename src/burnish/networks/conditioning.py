@@ -1,11 +1,7 @@
-"""ParamConditioning: modulates a network by the values of the operator's parameters (its sliders).
+"""Modulation of a network's layers by the values of sliders and by a thumbnail of the image.
 
-At the parameters' defaults nothing is changed. At other values every layer has other gains and
-shifts (feature-wise linear modulation, Perez et al. 2018,
-https://doi.org/10.1609/aaai.v32i1.11671), and small layers also have other kernels: a linear
-combination of a few learned kernels is added (after Fan et al. 2018, whose kernels are linear in
-the parameter). As the values are the same for the whole image, all changes are constant for given
-values and can be folded into the convolutions.
+The channels of a layer get other gains and shifts (feature-wise linear modulation, Perez et al.
+2018, https://doi.org/10.1609/aaai.v32i1.11671).
 """
 
 from collections.abc import Sequence
@@ -21,10 +17,17 @@ DELTA_RANK = 3
 # Layers with more weights than this, the coarse ones, keep their kernels.
 MAX_DELTA_NUMEL = 10_000
 EPS = 1e-6
+# The number of soft bins of the thumbnail's learned colour histogram.
+_BINS = 32
 
 
 class ParamConditioning(nn.Module):
-    """Computes the changes of some layers. Untrained, and at the defaults, all are zero.
+    """Computes the changes of some layers from the values of the operator's parameters.
+
+    Untrained, and at the parameters' defaults, all changes are zero. Small layers also have other
+    kernels: a linear combination of a few learned kernels is added (after Fan et al. 2018, whose
+    kernels are linear in the parameter). The values are the same for the whole image, so that all
+    changes can be folded into the convolutions.
 
     Parameters
     ----------
@@ -61,16 +64,12 @@ class ParamConditioning(nn.Module):
 
     def forward(self, values: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         embedding = self._embed(values) - self._embed(self.defaults)
-        gains, shifts = self.to_film(embedding).chunk(2, dim=1)
+        films = _split_film(self.to_film(embedding), self.widths)
         deltas = iter(self.deltas)
-        return list(
-            zip(
-                torch.split(gains, self.widths, dim=1),
-                torch.split(shifts, self.widths, dim=1),
-                [next(deltas)(embedding) if has_delta else None for has_delta in self.has_delta],
-                strict=True,
-            )
-        )
+        return [
+            (gain, shift, next(deltas)(embedding) if has_delta else None)
+            for (gain, shift), has_delta in zip(films, self.has_delta, strict=True)
+        ]
 
     def _embed(self, values: Tensor) -> Tensor:
         embedding: Tensor = F.relu(self.embedding(F.relu(self.hidden(self.normaliser(values)))))
@@ -98,12 +97,7 @@ class KernelDelta(nn.Module):
 
     @torch.no_grad()
     def rescale(self, factors: Tensor) -> None:
-        """Multiply each basis kernel by its factor, and divide its coefficients by it.
-
-        Parameters
-        ----------
-        factors : (DELTA_RANK,), none of them zero
-        """
+        """Multiply each basis kernel by its factor, (DELTA_RANK,), and divide its coefficients."""
         self.basis.weight.mul_(factors.view(1, -1, 1, 1))
         self.coefficients.weight.div_(factors.view(-1, 1, 1, 1))
 
@@ -141,3 +135,52 @@ class ParamNormaliser(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         logarithm = torch.log(values.clamp_min(EPS))
         return self.linear * values + self.log * logarithm + self.offset
+
+
+class ThumbnailEncoder(nn.Module):
+    """Computes a gain and a shift for each channel of some layers from a thumbnail of the image.
+
+    A histogram or the colour of haze is the same for the whole image, so that every tile is
+    modulated equally. Untrained, all changes are zero.
+
+    Parameters
+    ----------
+    layers : the layers that are modulated
+
+    Shape: (N, 3, S, S) RGB in [0, 1], S a multiple of 8 -> for each layer, a gain and a shift to
+    add, (N, channels, 1, 1)
+    """
+
+    def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
+        super().__init__()
+        self.histogram_branch = nn.Sequential(
+            nn.Conv2d(3, _BINS, 1), nn.ReLU(), nn.Conv2d(_BINS, _BINS, 1), nn.ReLU()
+        )
+        self.spatial_branch = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, EMBED_DIM, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(EMBED_DIM, EMBED_DIM, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
+        self.fuse = nn.Conv2d(2 * _BINS + 2 * EMBED_DIM, EMBED_DIM, 1)
+        self.widths = [layer.out_channels for layer in layers]
+        self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1)
+        nn.init.zeros_(self.to_film.weight)
+        nn.init.zeros_(self.to_film.bias)  # type: ignore[arg-type]
+
+    def forward(self, thumbnail: Tensor) -> list[tuple[Tensor, Tensor]]:
+        centred = thumbnail - 0.5
+        pooled = []
+        for branch in (self.histogram_branch, self.spatial_branch):
+            features = branch(centred)
+            pooled += [F.adaptive_avg_pool2d(features, 1), F.adaptive_max_pool2d(features, 1)]
+        embedding = F.relu(self.fuse(torch.cat(pooled, dim=1)))
+        return _split_film(self.to_film(embedding), self.widths)
+
+
+def _split_film(film: Tensor, widths: list[int]) -> list[tuple[Tensor, Tensor]]:
+    """Split gains and shifts, (N, 2 sum(widths), 1, 1), into those of each layer."""
+    gains, shifts = (torch.split(half, widths, dim=1) for half in film.chunk(2, dim=1))
+    return list(zip(gains, shifts, strict=True))

@@ -25,7 +25,7 @@ class Network(nn.Module):
     ----------
     size_multiple : height and width must be multiples of this, px
     halo : the number of pixels to each side that an output pixel can depend on
-    macs_per_pixel : multiply-adds for a pixel, rounded up
+    macs_per_pixel : multiply-adds for a pixel, with folded normalisers and modulation, rounded up
     peak_activations_per_pixel : the most values in memory for a pixel, except for the image
         itself, rounded up
     num_sliders : the number of parameter values that are inputs

@@ -19,45 +19,39 @@ class NetworkSpec:
     Attributes
     ----------
     factory : ``module:function``
-    supports_conditioning : it can have sliders and global context
-    supports_grey : its output can be made grey
+    is_unet : it can have sliders and global context, and its output can be made grey
     train_defaults : fields of `TrainConfig` that suit it better than their defaults
     """
 
     description: str
     factory: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    supports_conditioning: bool = False
-    supports_grey: bool = False
+    is_unet: bool = False
     train_defaults: dict[str, Any] = field(default_factory=dict)
 
 
-_UNET_TRAIN_DEFAULTS = {"batch": 8, "crop": 128, "optimiser": "muon", "max_lr": 8e-3}
+def _unet(description: str, **arguments: Any) -> NetworkSpec:
+    train_defaults = {"batch": 8, "crop": 128, "optimiser": "muon", "max_lr": 8e-3}
+    return NetworkSpec(description, "unet:UNet", arguments, True, train_defaults)
+
 
 NETWORKS = {
-    "fast": NetworkSpec(
+    "fast": _unet(
         "U-Net at half resolution and below, 7 k multiply-adds per pixel",
-        "burnish.networks.unet:UNet",
-        {"widths": (32, 32, 48, 64), "down": (0, 1, 2, 2), "up": (0, 2, 2)},
-        supports_conditioning=True,
-        supports_grey=True,
-        train_defaults=_UNET_TRAIN_DEFAULTS,
+        widths=(32, 32, 48, 64),
+        down=(0, 1, 2, 2),
+        up=(0, 2, 2),
     ),
-    "best": NetworkSpec(
+    "best": _unet(
         "wider and deeper U-Net, 19 k multiply-adds per pixel",
-        "burnish.networks.unet:UNet",
-        {"widths": (48, 48, 64, 64), "down": (0, 2, 2, 2), "up": (1, 2, 2)},
-        supports_conditioning=True,
-        supports_grey=True,
-        train_defaults=_UNET_TRAIN_DEFAULTS,
+        widths=(48, 48, 64, 64),
+        down=(0, 2, 2, 2),
+        up=(1, 2, 2),
     ),
     "can24": NetworkSpec(
-        "Chen et al.'s CAN24 at full resolution, 37 k multiply-adds per pixel",
-        "burnish.networks.can:can24",
+        "Chen et al.'s CAN24 at full resolution, 37 k multiply-adds per pixel", "can:can24"
     ),
-    "can32": NetworkSpec(
-        "Chen et al.'s CAN32, 75 k multiply-adds per pixel", "burnish.networks.can:can32"
-    ),
+    "can32": NetworkSpec("Chen et al.'s CAN32, 75 k multiply-adds per pixel", "can:can32"),
 }
 DEFAULT_NETWORK = "fast"
 
@@ -85,17 +79,15 @@ def build(
     """
     spec = NETWORKS[name]
     arguments = dict(spec.arguments)
-    if spec.supports_conditioning:
-        arguments |= {"sliders": tuple(sliders), "global_context": global_context}
+    if spec.is_unet:
+        arguments |= {"sliders": sliders, "global_context": global_context, "grey": grey}
     elif sliders or global_context:
-        supporting = [name for name, spec in NETWORKS.items() if spec.supports_conditioning]
         raise UsageError(
             "--network",
             f"{name} supports neither sliders nor global context",
-            f"choose {' or '.join(supporting)}, or leave these out",
+            f"choose {' or '.join(n for n, s in NETWORKS.items() if s.is_unet)}, or omit these",
         )
-    if grey and spec.supports_grey:
-        arguments["grey"] = True
-    module, _, function = spec.factory.partition(":")
-    network: Network = getattr(import_module(module), function)(**arguments)
+    module, function = spec.factory.split(":")
+    factory = getattr(import_module(f"burnish.networks.{module}"), function)
+    network: Network = factory(**arguments)
     return network

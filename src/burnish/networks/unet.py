@@ -12,6 +12,7 @@ thumbnail of the whole photo, and its features are sampled at the position of ea
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from math import ceil
 from typing import cast
@@ -21,17 +22,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from burnish.modelfile.card import GRID_SAMPLE_MACS
-from burnish.networks.conditioning import ParamConditioning
+from burnish.networks.conditioning import ParamConditioning, ThumbnailEncoder
 from burnish.networks.network import COLOURS, Network
-from burnish.networks.thumbnail_encoder import ThumbnailEncoder
 from burnish.params import Param
-from burnish.runtime.area_resize import THUMBNAIL_SIZE
+from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 
-# Negative slope of the leaky ReLU. With plain ReLU, whole levels died in long trainings.
-_NEGATIVE_SLOPE = 0.1
+# With plain ReLU, whole levels died in long trainings.
+_leaky_relu = partial(F.leaky_relu, negative_slope=0.1)
 
-# The U-Net of the thumbnail. It is small, because all its weights are in the model file.
-_CONTEXT_WIDTHS, _CONTEXT_DOWN, _CONTEXT_UP = (24, 32, 40), (0, 1, 1), (1, 1)
+# Side of the cells of the thumbnail's U-Net, px.
 _CONTEXT_CELL = 2
 
 _Conv = Callable[[nn.Conv2d, Tensor], Tensor]
@@ -88,18 +87,17 @@ class UNetBackbone(Network):
         self.num_sliders = len(sliders)
         self.thumbnail_size = THUMBNAIL_SIZE if global_context else 0
         # The layers that sliders and thumbnail modulate; the context's are modulated by sliders.
-        self.conv_layers = [
-            layer for layer, _ in self._layers_with_level() if layer.kernel_size == (3, 3)
-        ]
+        self.conv_layers = [conv for conv, _ in self._conv_levels() if conv.kernel_size == (3, 3)]
         self.context_layers: list[nn.Conv2d] = []
         if global_context:
+            # It is small, because all its weights are in the model file.
             self.global_context = UNetBackbone(
                 in_channels=COLOURS * _CONTEXT_CELL**2,
                 out_channels=widths[-1],
                 cell=_CONTEXT_CELL,
-                widths=_CONTEXT_WIDTHS,
-                down=_CONTEXT_DOWN,
-                up=_CONTEXT_UP,
+                widths=(24, 32, 40),
+                down=(0, 1, 1),
+                up=(1, 1),
             )
             self.context_layers = self.global_context.conv_layers
             self.thumbnail_encoder = ThumbnailEncoder(self.conv_layers)
@@ -168,12 +166,10 @@ class UNetBackbone(Network):
 
     @property
     def size_multiple(self) -> int:  # type: ignore[override]
-        """Side of the deepest level's cells, px."""
-        return self._cell_size(len(self.widths) - 1)
+        return self.cell << (len(self.widths) - 1)
 
     @property
     def halo(self) -> int:  # type: ignore[override]
-        """The number of pixels to each side that an output pixel can depend on."""
         halo = 0
         for pixel in range(self.size_multiple):
             first, last = self._input_cells(*self.source_cells(pixel))
@@ -182,16 +178,14 @@ class UNetBackbone(Network):
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        """Multiply-adds for a pixel, with folded gains and shifts, rounded up."""
-        sides = [(layer, self._cell_size(level)) for layer, level in self._layers_with_level()]
-        macs = [Fraction(layer.weight.numel(), side**2) for layer, side in sides]
+        macs = [self.per_pixel(conv.weight.numel(), level) for conv, level in self._conv_levels()]
         if self.thumbnail_size:
             macs.append(GRID_SAMPLE_MACS * self.per_pixel(self.widths[-1], len(self.widths) - 1))
         return ceil(sum(macs, Fraction(0)))
 
     def per_pixel(self, channels: int, level: int = 0) -> Fraction:
         """Return the number of values per pixel of so many channels at a level."""
-        return Fraction(channels, self._cell_size(level) ** 2)
+        return Fraction(channels, (self.cell << level) ** 2)
 
     def peak_activations(self) -> Fraction:
         """Return the most values in memory per pixel: input and output of a layer, and skips."""
@@ -224,20 +218,17 @@ class UNetBackbone(Network):
                 first, last = 2 * first - 1, 2 * last + 1
         return first - 1, last + 1  # the head
 
-    def _cell_size(self, level: int) -> int:
-        return self.cell << level
-
-    def _layers_with_level(self) -> list[tuple[nn.Conv2d, int]]:
+    def _conv_levels(self) -> list[tuple[nn.Conv2d, int]]:
         """Return every convolution with its level, in the order in which they run."""
-        layers_with_level = [(self.head, 0)]
+        conv_levels = [(self.head, 0)]
         for level, layers in enumerate(_levels(self.down)):
             if level:
-                layers_with_level.append((cast(nn.Conv2d, self.downsample[level - 1]), level))
-            layers_with_level += [(layer, level) for layer in layers]
+                conv_levels.append((cast(nn.Conv2d, self.downsample[level - 1]), level))
+            conv_levels += [(layer, level) for layer in layers]
         for level, layers in reversed(list(enumerate(_levels(self.up)))):
-            layers_with_level.append((cast(nn.Conv2d, self.upsample[level]), level + 1))
-            layers_with_level += [(layer, level) for layer in layers]
-        return [*layers_with_level, (self.tail, 0)]
+            conv_levels.append((cast(nn.Conv2d, self.upsample[level]), level + 1))
+            conv_levels += [(layer, level) for layer in layers]
+        return [*conv_levels, (self.tail, 0)]
 
 
 class UNet(UNetBackbone):
@@ -290,18 +281,12 @@ class UNet(UNetBackbone):
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        """Multiply-adds for a pixel, with folded gains and shifts, rounded up."""
         return super().macs_per_pixel + (COLOURS**2 * self.cell**2 if self.grey else 0)
 
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
-        """The most values in memory for a pixel, rounded up."""
         # The blocks are kept during the convolutions, and for the split into gain and offset.
         return ceil(COLOURS + max(self.peak_activations(), Fraction(4 * COLOURS)))
-
-
-def _leaky_relu(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, _NEGATIVE_SLOPE)
 
 
 def _modulated_conv(
