@@ -7,10 +7,8 @@ import pytest
 
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile
-from burnish.runtime.area_resize import area_resize
-from burnish.runtime.conditioning import context_tensors
-from burnish.runtime.coords import normalised_coords
-from burnish.runtime.session_cache import get_session
+from burnish.runtime.session import context_tensors, get_session
+from burnish.runtime.thumbnail import area_resize, normalised_coords
 from burnish.runtime.tiles import TileGrid, plan_tiles
 
 RunTiled = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]

@@ -13,7 +13,7 @@ from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import get_session
+from burnish.runtime.session import get_session
 
 RunTiled = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 

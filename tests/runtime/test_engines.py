@@ -18,9 +18,8 @@ from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import read_model
 from burnish.networks.registry import build
-from burnish.runtime.conditioning import bind_constants, context_tensors
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import get_session
+from burnish.runtime.session import bind_constants, context_tensors, get_session
 
 WriteModel = Callable[..., Path]
 

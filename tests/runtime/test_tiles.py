@@ -1,11 +1,13 @@
+"""Tiles put together equal the whole, and pixels in planes equal torch's rearrangement."""
+
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.errors import UsageError
-from burnish.runtime.pixel_layout import pack, unpack
-from burnish.runtime.tiles import TileGrid, plan_tiles
+from burnish.runtime.tiles import TileGrid, pack, plan_tiles, unpack
 
 grids = st.builds(
     TileGrid,
@@ -108,8 +110,26 @@ def test_large_image_has_little_overhead_and_equal_tiles() -> None:
     assert min(areas) > 0.99 * max(areas)
 
 
-def test_limit_below_min_pixels_raises_usage_error() -> None:
+def test_smallest_tile_has_a_core_as_wide_as_the_halo() -> None:
     grid = TileGrid(1000, 1000, 10, 1)
     assert grid.min_pixels == 900
-    with pytest.raises(UsageError, match="at least 900 px, got 899 px"):
-        plan_tiles(grid, 899)
+    assert max(tile.padded.area for tile in plan_tiles(grid, 900)) == 900
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize("size", [(8, 12), (7, 9), (5, 12), (8, 11), (1, 1)])
+def test_pack_equals_edge_padding_and_pixel_unshuffle(size: tuple[int, int], block: int) -> None:
+    pixels = np.random.default_rng(0).random((*size, 3), dtype=np.float32)
+    planes = pack(pixels, (8, 12), block)
+    assert planes.flags.c_contiguous
+    padded = np.pad(pixels, ((0, 8 - size[0]), (0, 12 - size[1]), (0, 0)), mode="edge")
+    image = torch.from_numpy(padded.transpose(2, 0, 1)[np.newaxis].copy())
+    np.testing.assert_array_equal(planes, F.pixel_unshuffle(image, block).numpy())
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_unpack_returns_a_part_of_the_packed_pixels(block: int) -> None:
+    pixels = np.random.default_rng(1).random((15, 22, 3), dtype=np.float32)
+    part = np.full((11, 14, 3), np.nan, np.float32)
+    unpack(pack(np.asfortranarray(pixels), (16, 24), block), block, part, top=4, left=8)
+    np.testing.assert_array_equal(part, pixels[4:, 8:])

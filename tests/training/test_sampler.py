@@ -5,7 +5,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 from burnish.errors import UsageError
 from burnish.params import Param
-from burnish.runtime.area_resize import area_resize
+from burnish.runtime.thumbnail import area_resize
 from burnish.training.pairs import Pair
 from burnish.training.sampler import CropSampler
 

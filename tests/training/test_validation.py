@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from burnish.progress import Progress
-from burnish.runtime.area_resize import area_resize
 from burnish.runtime.model import Model
+from burnish.runtime.thumbnail import area_resize
 from burnish.training.validation import TileContext, as_callable, split_by_size, validate
 from burnish.types import Rectangle
 

@@ -11,9 +11,9 @@ from burnish.editing.options import WriteOptions
 from burnish.editing.replay import replay
 from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
-from burnish.runtime.area_resize import area_resize
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import _sessions
+from burnish.runtime.session import _sessions
+from burnish.runtime.thumbnail import area_resize
 from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.formats import EncodingOptions
 from burnish.video.probe import probe

@@ -23,20 +23,11 @@ def check_options(device: str, threads: int | None, engine: str) -> None:
     UsageError : an option has an invalid value
     """
     if not _DEVICE.fullmatch(device):
-        raise UsageError(
-            "device", f"{device!r} is not auto, cpu, cuda or cuda:N", "leave it out for auto"
-        )
+        problem = f"{device!r} is not auto, cpu, cuda or cuda:N"
+        raise UsageError("device", problem, "leave it out for auto")
     if threads is not None and not 1 <= threads <= _MAX_THREADS:
-        raise UsageError(
-            "threads",
-            expected=f"1 to {_MAX_THREADS}",
-            got=f"{threads}",
-            remedy="leave it out for all cores",
-        )
+        problem = f"expected 1 to {_MAX_THREADS}, got {threads}"
+        raise UsageError("threads", problem, "leave it out for all cores")
     if engine not in ENGINES:
-        raise UsageError(
-            "engine",
-            expected=" or ".join(ENGINES),
-            got=repr(engine),
-            remedy=f"leave it out for {DEFAULT_ENGINE}",
-        )
+        problem = f"expected {' or '.join(ENGINES)}, got {engine!r}"
+        raise UsageError("engine", problem, f"leave it out for {DEFAULT_ENGINE}")

@@ -10,14 +10,11 @@ import numpy as np
 
 from burnish.errors import ModelError, OutputError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
-from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
-from burnish.runtime.conditioning import context_tensors
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model_registry import find_model
-from burnish.runtime.session import Session
-from burnish.runtime.session_cache import get_session
+from burnish.runtime.session import Session, context_tensors, get_session
 from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
 from burnish.types import Pixels, Rectangle
 
@@ -67,7 +64,7 @@ class Model:
     ) -> None:
         self._file = file
         self._session_options = (device, threads, engine)
-        self.card: Card = file.card
+        self.card = file.card
         self.sha256 = file.sha256
         self.engine = engine
         # A session is created now, so that a missing device or engine fails here and not at the
@@ -164,7 +161,8 @@ class Model:
     ) -> None:
         """Run the model on an image that is read and written in parts, and not held in memory.
 
-        The output equals that of `__call__` bit for bit.
+        The output equals that of `__call__` bit for bit. The other parameters and errors are those
+        of `__call__`.
 
         Parameters
         ----------
@@ -173,11 +171,6 @@ class Model:
         write_region : receives a rectangle of the output. Together they cover the image. If memory
             runs out, some pixels are written again as part of smaller rectangles
         size : height and width of the image, px
-        params, memory, on_progress : as for `__call__`
-
-        Raises
-        ------
-        UsageError, OutputError, ModelError : as for `__call__`
 
         Examples
         --------
@@ -209,7 +202,7 @@ class Model:
         >>> Model.open("l0-smoothing").min_memory(6000, 9000) < 2**26
         True
         """
-        return self._tile_grid(height, width).min_pixels * self._bytes_per_pixel
+        return self._min_bytes(self._tile_grid(height, width))
 
     def _session(self, params: Mapping[str, Value], thumbnail: Pixels | None) -> Session:
         context = context_tensors(self.card, params, thumbnail)
@@ -226,8 +219,8 @@ class Model:
     def _bytes_per_pixel(self) -> int:
         return ceil(4 * (_ACTIVATION_OVERHEAD * self.card.peak_activations_per_pixel + _IO_VALUES))
 
-    def _min_mebibytes(self, grid: TileGrid) -> int:
-        return ceil(grid.min_pixels * self._bytes_per_pixel / 2**20)
+    def _min_bytes(self, grid: TileGrid) -> int:
+        return grid.min_pixels * self._bytes_per_pixel
 
     def _process_tiles(
         self,
@@ -242,14 +235,11 @@ class Model:
     ) -> None:
         grid = self._tile_grid(*size)
         session = self._session(params or {}, self._thumbnail(read_region, grid, thumbnail))
+        if memory < self._min_bytes(grid):
+            needed = f"{ceil(self._min_bytes(grid) / 2**20)} MiB for {self.card.name}"
+            problem = f"expected at least {needed}, got {memory / 2**20:.1f} MiB"
+            raise UsageError("memory", problem, "allow more")
         max_pixels = memory // self._bytes_per_pixel
-        if max_pixels < grid.min_pixels:
-            raise UsageError(
-                "memory",
-                expected=f"at least {self._min_mebibytes(grid)} MiB for {self.card.name}",
-                got=f"{memory / 2**20:.1f} MiB",
-                remedy="allow more",
-            )
         finished_rows, any_nonzero = 0, False
         while finished_rows < grid.padded_height:
             try:
@@ -276,18 +266,24 @@ class Model:
     def _thumbnail(
         self, read_region: ReadRegion, grid: TileGrid, thumbnail: Pixels | None
     ) -> Pixels | None:
+        """Return the thumbnail of a model that takes one: that of the caller, or of the image."""
         side = self.card.thumbnail_size
         if not side:
             return None
-        if thumbnail is not None:
-            _check_thumbnail(thumbnail, side)
-            return thumbnail
-        from burnish.runtime.area_resize import area_resize_rows
+        if thumbnail is None:
+            from burnish.runtime.thumbnail import area_resize_rows
 
-        def read_rows(top: int, bottom: int) -> Pixels:
-            return read_region(Rectangle(top, bottom, 0, grid.width))
-
-        return area_resize_rows(read_rows, grid.height, grid.width, side)
+            return area_resize_rows(
+                lambda top, bottom: read_region(Rectangle(top, bottom, 0, grid.width)),
+                grid.height,
+                grid.width,
+                side,
+            )
+        if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
+            problem = f"its shape is {thumbnail.shape} and its type {thumbnail.dtype}"
+            remedy = f"make it with burnish.runtime.thumbnail.area_resize(pixels, {side})"
+            raise UsageError("thumbnail", problem, remedy)
+        return thumbnail
 
     def _run_tile(
         self,
@@ -301,7 +297,7 @@ class Model:
         pixels = read_region(grid.clip(tile.padded))
         coords = None
         if self.card.coords:
-            from burnish.runtime.coords import normalised_coords
+            from burnish.runtime.thumbnail import normalised_coords
 
             size = grid.height, grid.width
             coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
@@ -325,7 +321,7 @@ class Model:
         return OutputError(self.card.name, f"{problem}, on {self.device}", remedy)
 
     def _out_of_memory(self, grid: TileGrid, extra: str = "") -> ModelError:
-        needed = f"{self._min_mebibytes(grid)} MiB on {self.device}{extra}"
+        needed = f"{ceil(self._min_bytes(grid) / 2**20)} MiB on {self.device}{extra}"
         problem = f"there is too little free memory; it needs {needed}"
         return ModelError(self.card.name, problem, "close other programs")
 
@@ -343,18 +339,7 @@ def _fraction_done(tile: Tile, grid: TileGrid) -> float:
     return (above + left) / (grid.padded_height * grid.padded_width)
 
 
-def _check_thumbnail(thumbnail: Pixels, side: int) -> None:
-    if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
-        raise UsageError(
-            "thumbnail",
-            expected=f"shape {(side, side, 3)}, float32",
-            got=f"shape {thumbnail.shape}, {thumbnail.dtype}",
-            remedy=f"make it with burnish.runtime.area_resize.area_resize(pixels, {side})",
-        )
-
-
 def _check_pixels(pixels: Pixels) -> None:
-    expected = "H x W x 3 float32 in [0, 1]"
     remedy = "scale to [0, 1] and convert with .astype(np.float32)"
     if not isinstance(pixels, np.ndarray):
         got = type(pixels).__name__
@@ -367,4 +352,4 @@ def _check_pixels(pixels: Pixels) -> None:
         got = f"values from {pixels.min():g} to {pixels.max():g}"
     else:
         return
-    raise UsageError("pixels", expected=expected, got=got, remedy=remedy)
+    raise UsageError("pixels", f"expected H x W x 3 float32 in [0, 1], got {got}", remedy)

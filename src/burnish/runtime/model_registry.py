@@ -33,21 +33,17 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
     Traceback (most recent call last):
     burnish.errors.ModelError: no-such-model: no such model; there are no models yet
     """
-    if _is_path(name_or_path):
+    text = str(name_or_path)
+    has_slash = "/" in text or "\\" in text
+    if isinstance(name_or_path, Path) or has_slash or text.lower().endswith(".onnx"):
         path = Path(name_or_path)
         if path.is_file():
             return path
         raise ModelError(str(path), "no such file", "check the path")
     names = model_names(folder)
-    if name_or_path in names:
-        return folder / f"{name_or_path}.onnx"
-    raise ModelError(str(name_or_path), "no such model", _remedy(str(name_or_path), names))
-
-
-def _is_path(name_or_path: str | Path) -> bool:
-    if isinstance(name_or_path, Path):
-        return True
-    return "/" in name_or_path or "\\" in name_or_path or name_or_path.lower().endswith(".onnx")
+    if text in names:
+        return folder / f"{text}.onnx"
+    raise ModelError(text, "no such model", _remedy(text, names))
 
 
 def _remedy(name: str, names: list[str]) -> str:

@@ -2,24 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import onnxruntime
 from onnx import ModelProto
+from onnxruntime import InferenceSession
 
 from burnish.errors import DeviceError
-from burnish.runtime.nchwc import keep_nchwc
+from burnish.runtime.graph_optimisations import (
+    keep_nchwc,
+    strip_depth_to_space,
+    strip_space_to_depth,
+)
 from burnish.runtime.session import Array, Session, engine_error, error_text
-from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_space_to_depth
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, RunOptions
 
 # Size of the first block of the shared arena. It takes memory only as it is written to.
 _ARENA_BYTES = 2**30
 
 
 def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Create a session; `burnish.runtime.session_cache.get_session` describes the options.
+    """Create a session; `burnish.runtime.session.get_session` describes the options.
 
     Parameters
     ----------
@@ -33,7 +35,10 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
         model.SerializeToString(), name, device, threads
     )
     arena = "cpu:0" if actual_device == "cpu" else actual_device.replace("cuda", "gpu")
-    options = _run_options(arena)
+    options: Any = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    # After each tile, the arena frees all but its first block.
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
 
     def infer(inputs: Mapping[str, Array], on_output: Callable[[Array], None]) -> None:
         on_output(session.run(None, inputs, options)[0])
@@ -43,7 +48,7 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
 
 def create_inference_session(
     graph: bytes, name: str, device: str, threads: int | None
-) -> tuple["InferenceSession", str]:
+) -> tuple[InferenceSession, str]:
     """Return a session of ONNX Runtime itself, and its device, "cpu" or "cuda:N".
 
     Raises
@@ -51,28 +56,15 @@ def create_inference_session(
     ModelError : ONNX Runtime rejects the graph
     DeviceError : the device is not "auto", and not available
     """
-    has_cuda = _has_cuda()
-    if device.startswith("cuda") and not has_cuda:
+    if device.startswith("cuda") and not _has_cuda():
         raise _device_error(device, "this ONNX Runtime has no CUDA")
-    if device == "cpu" or not has_cuda:
-        return _cpu_session(graph, name, threads)
-    try:
-        return _cuda_session(graph, device, threads)
-    except DeviceError:
-        if device != "auto":
-            raise
-        # A CUDA build on a machine without a GPU is common. `Session.device` shows the device.
-        return _cpu_session(graph, name, threads)
-
-
-def _has_cuda() -> bool:
-    # Importing onnxruntime takes 100 ms.
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-
-
-def _cpu_session(graph: bytes, name: str, threads: int | None) -> tuple["InferenceSession", str]:
+    if device != "cpu" and _has_cuda():
+        try:
+            return _cuda_session(graph, device, threads)
+        except DeviceError:
+            # A CUDA build on a machine without a GPU is common. `Session.device` shows the device.
+            if device != "auto":
+                raise
     try:
         return _inference_session(graph, threads, "CPUExecutionProvider", {}), "cpu"
     except Exception as error:
@@ -80,7 +72,11 @@ def _cpu_session(graph: bytes, name: str, threads: int | None) -> tuple["Inferen
         raise engine_error(error, name, problem, remedy) from error
 
 
-def _cuda_session(graph: bytes, device: str, threads: int | None) -> tuple["InferenceSession", str]:
+def _has_cuda() -> bool:
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _cuda_session(graph: bytes, device: str, threads: int | None) -> tuple[InferenceSession, str]:
     number = device.partition(":")[2] or "0"
     # TF32 has a mantissa of 10 bits, which is less than a 16-bit photo needs. An exhaustive search
     # for algorithms at each new tile size takes longer than the tile itself.
@@ -96,20 +92,18 @@ def _cuda_session(graph: bytes, device: str, threads: int | None) -> tuple["Infe
 
 def _inference_session(
     graph: bytes, threads: int | None, provider: str, provider_options: dict[str, str]
-) -> "InferenceSession":
-    import onnxruntime
-
+) -> InferenceSession:
+    _share_arena()
     options: Any = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # Errors are raised; the log would repeat them on stderr.
     # Memory patterns are stored for each tile size, and an image has several.
     options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
-    _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
     # Weights live as long as the session. In the arena they would fragment it.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    return onnxruntime.InferenceSession(
+    return InferenceSession(
         graph,
         options,
         providers=[(provider, provider_options)],
@@ -125,29 +119,13 @@ def _share_arena() -> None:
     system would add a fifth or more to the time. A single large block does not fragment, since all
     of it is free between two runs.
     """
-    import onnxruntime
-
-    memory = onnxruntime.OrtMemoryInfo(
-        "Cpu",
-        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
-        0,
-        onnxruntime.OrtMemType.DEFAULT,
-    )
+    kind, memory_type = onnxruntime.OrtAllocatorType, onnxruntime.OrtMemType
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kind.ORT_ARENA_ALLOCATOR, 0, memory_type.DEFAULT)
     # Strategy 0, doubling, never frees the first block.
     arena = onnxruntime.OrtArenaCfg(
         {"initial_chunk_size_bytes": _ARENA_BYTES, "arena_extend_strategy": 0}
     )
     onnxruntime.create_and_register_allocator(memory, arena)
-
-
-def _run_options(arena: str) -> "RunOptions":
-    import onnxruntime
-
-    options: Any = onnxruntime.RunOptions()
-    options.log_severity_level = 4
-    # After each tile, the arena frees all but its first block.
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
-    return options
 
 
 def _device_error(device: str, problem: str) -> DeviceError:

@@ -6,19 +6,20 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
+import onnxruntime
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
 from burnish.modelfile.card import COORDS, INPUT
+from burnish.runtime.graph_optimisations import strip_depth_to_space, strip_space_to_depth
 from burnish.runtime.session import Array, Session, engine_error
-from burnish.runtime.strip_pixel_shuffle import strip_depth_to_space, strip_space_to_depth
 
 # Largest number of rows or columns of an input. With more, sizes in bytes overflow 63 bits.
-MAX_SIDE = 2**16
+_MAX_SIDE = 2**16
 
 
 def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Create a session; `burnish.runtime.session_cache.get_session` describes the options.
+    """Create a session; `burnish.runtime.session.get_session` describes the options.
 
     Parameters
     ----------
@@ -28,16 +29,11 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
     import openvino  # type: ignore[import-untyped]
 
     if device not in ("auto", "cpu"):
-        raise DeviceError(
-            f"device {device}",
-            "the engine openvino runs on the cpu only",
-            "leave --device out, or choose another --engine",
-        )
+        problem = "the engine openvino runs on the cpu only"
+        remedy = "leave --device out, or choose another --engine"
+        raise DeviceError(f"device {device}", problem, remedy)
     # The default precision is bfloat16 on processors that have it: a mantissa of 8 bits.
-    settings: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
@@ -62,7 +58,7 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
 
 
 def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
-    """Convert a graph for OpenVINO, with at most `MAX_SIDE` rows and columns.
+    """Convert a graph for OpenVINO, with at most `_MAX_SIDE` rows and columns.
 
     Without bounds OpenVINO (2026.4) assumes the largest integer, which overflows in a Resize, and
     reports inconsistent shapes. The graph goes through a file, because a graph from memory is
@@ -71,7 +67,7 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
     from openvino import Dimension, PartialShape
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
 
-    side, one = Dimension(1, MAX_SIDE), Dimension(1)
+    side, one = Dimension(1, _MAX_SIDE), Dimension(1)
     bounds = {
         INPUT: PartialShape([one, Dimension(3 * block**2), side, side]),
         COORDS: PartialShape([one, side, side, Dimension(2)]),
@@ -93,8 +89,6 @@ def _fold_constants(model: ModelProto, path: Path) -> None:
     ONNX Runtime does this whenever it loads a graph. OpenVINO (2026.4) would multiply and add the
     context in each layer and for every tile.
     """
-    import onnxruntime
-
     options: Any = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1

@@ -1,22 +1,42 @@
-"""A session: a model on an engine and a device, ready to run on tiles."""
+"""Sessions: a model with its context on an engine and a device, created on first use and cached.
+
+The context, parameter values and thumbnail, is the same for every tile. It is bound to the graph as
+constants before the session is created. The engine then computes the context's layers once, and
+folds scales and shifts into convolutions.
+"""
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.errors import ModelError
-from burnish.modelfile.card import COORDS, INPUT
-from burnish.runtime.pixel_layout import pack, unpack
+from burnish.errors import ModelError, missing_library
+from burnish.modelfile.card import COORDS, INPUT, PARAMS, THUMBNAIL, Card
+from burnish.modelfile.reader import ModelFile
+from burnish.params import Value, resolve_params
+from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES, check_options
+from burnish.runtime.tiles import pack, unpack
 from burnish.types import Pixels
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 Array = NDArray[np.float32]
+# Context tensors by the names of the graph's inputs.
+Context = dict[str, Array]
 # Runs a graph on its inputs by name, and passes the output to a function. The engine may overwrite
 # the output afterwards.
 Infer = Callable[[Mapping[str, Array], Callable[[Array], None]], None]
 
+# A session holds little more than its weights, and eight allow switching between models.
+_MAX_SESSIONS = 8
 # Engines have no exception class for exhausted memory, neither on the CPU nor on CUDA.
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|bad allocation|failed to allocate|can't allocate|out of memory"
@@ -24,10 +44,13 @@ _OUT_OF_MEMORY = re.compile(
     re.I,
 )
 
+_sessions: OrderedDict[tuple[object, ...], "Session"] = OrderedDict()
+_lock = Lock()
+
 
 @dataclass(frozen=True)
 class Session:
-    """A model, ready to run.
+    """A model, ready to run on tiles.
 
     Parameters
     ----------
@@ -82,6 +105,82 @@ class Session:
             problem = f"the model fails at {size[1]} x {size[0]} px"
             remedy = "get the file again from its maker, or choose another --engine"
             raise engine_error(error, self.name, problem, remedy) from error
+
+
+def get_session(
+    file: ModelFile,
+    device: str = "auto",
+    threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
+    context: Context | None = None,
+) -> Session:
+    """Return the session of a model, creating it if it is not cached.
+
+    Parameters
+    ----------
+    device : "auto" (CUDA if the engine has it and it works, else the CPU), "cpu", "cuda" or
+        "cuda:N". A device other than "auto" is used, or an error is raised
+    threads : number of CPU threads for one image [default: the engine's choice]
+    engine : a name of `ENGINES`
+    context : all of the graph's inputs beside `image` and `coords`
+
+    Raises
+    ------
+    UsageError : `device`, `threads` or `engine` has an invalid value
+    DeviceError : the device is not available
+    MissingLibraryError : the engine is not installed
+    ModelError : the engine rejects the model
+    """
+    check_options(device, threads, engine)
+    tensors = context or {}
+    fingerprint = sha256(b"".join(tensor.tobytes() for tensor in tensors.values())).digest()
+    key = (file.sha256, fingerprint, device, threads, engine)
+    with _lock:
+        if key not in _sessions:
+            try:  # Importing the module imports the engine's library.
+                create_session = import_module(ENGINES[engine]).create_session
+                model = bind_constants(file.graph, tensors)
+                _sessions[key] = create_session(model, file.card.name, device, threads)
+            except ModuleNotFoundError as error:
+                raise missing_library(error).with_context(f"engine {engine}") from error
+            if len(_sessions) > _MAX_SESSIONS:
+                _sessions.popitem(last=False)
+        _sessions.move_to_end(key)
+        return _sessions[key]
+
+
+def context_tensors(card: Card, params: Mapping[str, Value], thumbnail: Pixels | None) -> Context:
+    """Return the inputs of a model's graph beside `image` and `coords`.
+
+    Parameters
+    ----------
+    params : values of sliders, by name or keyword [default: the card's]
+    thumbnail : (S, S, 3) of the whole image; ignored if the model takes none
+
+    Raises
+    ------
+    UsageError : a slider is unknown, or its value is outside its range
+    """
+    values = resolve_params([param.as_param() for param in card.sliders], params, card.name)
+    tensors: Context = {}
+    if PARAMS in card.context_shapes:
+        tensors[PARAMS] = np.array(list(values.values()), np.float32).reshape(1, -1, 1, 1)
+    if thumbnail is not None and THUMBNAIL in card.context_shapes:
+        tensors[THUMBNAIL] = np.ascontiguousarray(thumbnail.transpose(2, 0, 1))[np.newaxis]
+    return tensors
+
+
+def bind_constants(graph: bytes, tensors: Context) -> "ModelProto":
+    """Return a graph with some of its inputs turned into constants."""
+    # Importing onnx takes 130 ms.
+    from onnx import ModelProto, numpy_helper
+
+    model: ModelProto = ModelProto.FromString(graph)
+    for value in list(model.graph.input):
+        if value.name in tensors:
+            model.graph.input.remove(value)
+            model.graph.initializer.append(numpy_helper.from_array(tensors[value.name], value.name))
+    return model
 
 
 def engine_error(

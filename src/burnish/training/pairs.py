@@ -25,7 +25,7 @@ from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.process_pool import map_unordered
 from burnish.progress import SILENT, Progress
-from burnish.runtime.area_resize import THUMBNAIL_SIZE, area_resize
+from burnish.runtime.thumbnail import THUMBNAIL_SIZE, area_resize
 from burnish.types import Pixels
 
 # Increase it when the contents of a file change though its name does not.

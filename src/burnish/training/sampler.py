@@ -14,7 +14,7 @@ from torch import Tensor
 
 from burnish.errors import UsageError
 from burnish.params import Param
-from burnish.runtime.coords import normalised_coords
+from burnish.runtime.thumbnail import normalised_coords
 from burnish.training.pairs import Pair
 from burnish.types import Pixels, Rectangle
 

@@ -12,8 +12,7 @@ import torch
 from burnish.networks.network import Network
 from burnish.params import Value
 from burnish.progress import SILENT, Progress
-from burnish.runtime.area_resize import area_resize
-from burnish.runtime.coords import normalised_coords
+from burnish.runtime.thumbnail import area_resize, normalised_coords
 from burnish.training.evaluation import Report, evaluate
 from burnish.training.pairs import Pair
 from burnish.types import Pixels, Rectangle

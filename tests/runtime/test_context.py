@@ -10,11 +10,9 @@ import pytest
 
 from burnish.errors import UsageError
 from burnish.modelfile.reader import read_model
-from burnish.runtime.area_resize import area_resize
-from burnish.runtime.conditioning import bind_constants, context_tensors
-from burnish.runtime.coords import normalised_coords
 from burnish.runtime.model import Model
-from burnish.runtime.session_cache import get_session
+from burnish.runtime.session import bind_constants, context_tensors, get_session
+from burnish.runtime.thumbnail import area_resize, normalised_coords
 from burnish.types import Rectangle
 
 PARAMS = [{"lambda": 0.002}, {"lambda": 0.05, "kappa": 1.2}, {"lambda_": 0.2}]

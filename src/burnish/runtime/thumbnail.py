@@ -1,10 +1,11 @@
-"""Area resize: a small square version of a whole image, the thumbnail that networks take."""
+"""The thumbnail of an image, and the coordinates at which a network samples its features."""
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from burnish.types import Pixels
+from burnish.types import Pixels, Rectangle
 
 # Default side of a network's thumbnail, px.
 THUMBNAIL_SIZE = 64
@@ -37,8 +38,6 @@ def area_resize_rows(
     Parameters
     ----------
     read_rows : from the first row and the end row to pixels, (rows, W, 3)
-    height, width : of the image, px
-    side : of the square, px
     """
     # Rows come first, since they are contiguous in memory; little is left for the columns.
     resized_rows = np.zeros((side, width, 3), np.float32)
@@ -52,11 +51,36 @@ def area_resize_rows(
     return _overlaps(width, side) @ resized_rows
 
 
-def _overlaps(length: int, side: int) -> Pixels:
-    """Return the weight of each input pixel in each output pixel; rows sum to 1.
+def normalised_coords(
+    rectangle: Rectangle, size: tuple[int, int], block: int
+) -> NDArray[np.float32]:
+    """Return the centres of a rectangle's blocks as x and y, from -1 to 1 over the whole image.
 
-    Shape: (side, length)
+    The coordinates of a block do not depend on the rectangle that it is part of.
+
+    Parameters
+    ----------
+    rectangle : of the image, padded at the bottom and the right; its sides are multiples of `block`
+    size : height and width of the image without padding, px
+    block : side of a block, px
+
+    Returns
+    -------
+    ndarray of shape (rows, columns, 2), float32
+
+    Examples
+    --------
+    >>> normalised_coords(Rectangle(0, 32, 32, 48), (32, 64), 16)[:, 0]
+    array([[ 0.25, -0.5 ],
+           [ 0.25,  0.5 ]], dtype=float32)
     """
+    y = np.arange(rectangle.top + block / 2, rectangle.bottom, block) / size[0]
+    x = np.arange(rectangle.left + block / 2, rectangle.right, block) / size[1]
+    return np.stack(np.meshgrid(2 * x - 1, 2 * y - 1), axis=2).astype(np.float32)
+
+
+def _overlaps(length: int, side: int) -> Pixels:
+    """Return the weight of each input pixel in each output pixel, (side, length); rows sum to 1."""
     edges = np.arange(side + 1) * (length / side)
     starts, ends = edges[:-1, None], edges[1:, None]
     index = np.arange(length)
