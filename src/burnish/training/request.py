@@ -98,7 +98,7 @@ def validate_request(
         )
     spec = NETWORKS[network]
     if global_context is None:
-        global_context = spec.supports_conditioning and source.needs_thumbnail
+        global_context = spec.is_unet and source.needs_thumbnail
     target = output or Path(f"{slugify(source.name)}.onnx")
     if target.suffix.lower() != ".onnx":
         raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
