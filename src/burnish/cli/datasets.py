@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from burnish.cli.options import JsonOutput
 from burnish.errors import BurnishError
@@ -22,28 +23,23 @@ datasets = typer.Typer(
 )
 app.add_typer(datasets, name="datasets")
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the collection.")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")]
+Folder = Annotated[Path, Argument(metavar="DIR", help="Folder of the collection.")]
+Output = Annotated[Path, Option("-o", "--output", help="The folder to write into.")]
 Sizes = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--size",
         help="Shorter side in pixels, or random (320 to 1440); may be repeated. "
         "[default: 480, 1080, random]",
     ),
 ]
-Splits = Annotated[
-    list[str] | None,
-    typer.Option("--split", help="train or test. [default: both]"),
-]
+Splits = Annotated[list[str] | None, Option("--split", help="train or test. [default: both]")]
 TestList = Annotated[
     Path | None,
-    typer.Option(
-        help="File with the names of the test photos, one per line, or a .csv file of RAISE."
-    ),
+    Option(help="File with the names of the test photos, one per line, or a .csv file of RAISE."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the random sizes.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Maximum number of photos per split.")]
+Seed = Annotated[int, Option(min=0, help="Seed of the random sizes.")]
+Limit = Annotated[int | None, Option(min=1, help="Maximum number of photos per split.")]
 
 
 @datasets.command("fivek")
@@ -53,7 +49,7 @@ def fivek(
     size: Sizes = None,
     expert: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="A to E: write pairs of photos, before and after this expert's edits; may be "
             "repeated. [default: photos without edits]"
         ),
@@ -65,7 +61,7 @@ def fivek(
     json_output: JsonOutput = False,
 ) -> None:
     """Develop the raw photos of MIT-Adobe FiveK. An interrupted run resumes."""
-    from burnish.datasets.fivek import find
+    from burnish.datasets.collection import find_fivek
     from burnish.datasets.plan import DatasetOptions
 
     experts = "".join(dict.fromkeys("".join(expert or ()).upper()))
@@ -78,7 +74,7 @@ def fivek(
         seed=seed,
         limit=limit,
     )
-    _write(find(folder, experts), options, json_output=json_output)
+    _write(find_fivek(folder, experts), options, json_output=json_output)
 
 
 @datasets.command("raise")
@@ -93,8 +89,8 @@ def raise2015(
     json_output: JsonOutput = False,
 ) -> None:
     """Develop the raw photos of RAISE. An interrupted run resumes."""
+    from burnish.datasets.collection import find_raise
     from burnish.datasets.plan import DatasetOptions
-    from burnish.datasets.raise2015 import find
 
     options = DatasetOptions(
         output,
@@ -104,14 +100,14 @@ def raise2015(
         seed=seed,
         limit=limit,
     )
-    _write(find(folder), options, json_output=json_output)
+    _write(find_raise(folder), options, json_output=json_output)
 
 
 def _write(collection: "Collection", options: "DatasetOptions", *, json_output: bool) -> None:
     """Plan the folders, write them with a progress bar, and print them."""
     from burnish.cli.progress import ConsoleProgress
-    from burnish.datasets.folders import write_photos
     from burnish.datasets.plan import plan_dataset, prepare_output
+    from burnish.datasets.write import write_photos
 
     plan = plan_dataset(collection, options)
     counts = ", ".join(f"{count} {split}" for split, count in plan.photos.items())

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from burnish.datasets.collection import Collection, SourcePhoto, abbreviate, read_names
-from burnish.datasets.develop import is_raw
-from burnish.datasets.sizes import short_side, size_folder
+from burnish.datasets.collection import (
+    Collection,
+    SourcePhoto,
+    abbreviate,
+    read_names,
+    warn_missing,
+)
 from burnish.errors import UsageError, warn
 from burnish.files import atomic_write, make_folder
 
@@ -17,6 +21,10 @@ from burnish.files import atomic_write, make_folder
 LAYOUT_VERSION = 1
 SPLITS = ("train", "test")
 SETTINGS_FILE = "burnish-photos.json"
+RAW_EXTENSIONS = (".dng", ".nef")
+RANDOM = "random"
+# The short sides of the last 30 epochs in the paper.
+MIN_SHORT_SIDE, MAX_SHORT_SIDE = 320, 1440
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class DatasetOptions:
     Parameters
     ----------
     output : folder to write into
-    sizes : short sides in pixels, or "random"
+    sizes : short sides in pixels, such as "480" or "480p", or "random"; photos are never enlarged
     splits : "train", "test", or both
     experts : letters of the experts whose versions to write; "" for the photos alone
     test_list : file with the names of the test photos [default: the collection's split rule]
@@ -35,7 +43,7 @@ class DatasetOptions:
     """
 
     output: Path
-    sizes: tuple[str, ...] = ("480", "1080", "random")
+    sizes: tuple[str, ...] = ("480", "1080", RANDOM)
     splits: tuple[str, ...] = SPLITS
     experts: str = ""
     test_list: Path | None = None
@@ -45,11 +53,10 @@ class DatasetOptions:
 
 @dataclass(frozen=True)
 class Target:
-    """The output paths of a photo, and of an expert's version of it, at one size."""
+    """The output path of a photo at one size, and that of an expert's version if there is one."""
 
     short_side: int
-    before: Path
-    after: Path | None = None
+    paths: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,11 @@ class PhotoJob:
     photo: Path
     edit: Path | None
     targets: tuple[Target, ...]
+
+    @property
+    def is_raw(self) -> bool:
+        """True if the photo is a camera's raw file."""
+        return self.photo.suffix.lower() in RAW_EXTENSIONS
 
 
 @dataclass
@@ -74,19 +86,18 @@ class DatasetPlan:
     settings : the settings that names and pixels in the output folder depend on
     """
 
+    settings: dict[str, object]
     jobs: list[PhotoJob] = field(default_factory=list)
     photos: Counter[str] = field(default_factory=Counter)
     folders: Counter[Path] = field(default_factory=Counter)
     existing: int = 0
-    settings: dict[str, object] = field(default_factory=dict)
 
 
 def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan:
     """Plan the output files.
 
     Without experts a photo is written to SIZE/SPLIT/NAME.png below the output folder. With experts
-    it is written to SIZE/SPLIT-expert-c/before/NAME.png, and the expert's version to after/, the
-    layout of ``pairs:``.
+    it is written to SIZE/SPLIT-expert-c/before/NAME.png, and the expert's version to after/.
 
     Raises
     ------
@@ -96,8 +107,10 @@ def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan
     -----
     UserWarning : photos of the test list are missing, or versions of an expert
     """
-    folders = tuple(dict.fromkeys(size_folder(size) for size in options.sizes))
-    _check_splits(options.splits)
+    folders = tuple(dict.fromkeys(_size_folder(size) for size in options.sizes))
+    for split in options.splits:
+        if split not in SPLITS:
+            raise UsageError("--split", f"there is no split {split!r}", "choose train or test")
     test_keys, rule = _test_split(collection, options.test_list)
     settings = {
         "layout": LAYOUT_VERSION,
@@ -106,15 +119,15 @@ def plan_dataset(collection: Collection, options: DatasetOptions) -> DatasetPlan
         "seed": options.seed,
     }
     _check_settings(options.output, settings)
-    dataset_plan = DatasetPlan(settings=settings)
+    plan = DatasetPlan(settings)
     for split in dict.fromkeys(options.splits):
         sources = [s for s in collection.sources if (s.key in test_keys) == (split == "test")]
         sources = sources[: options.limit]
-        dataset_plan.photos[split] = len(sources)
+        plan.photos[split] = len(sources)
         for expert in options.experts or (None,):
             for source in _photos_with_edit(sources, expert):
-                _add_photo(dataset_plan, source, split, expert, folders, options)
-    return dataset_plan
+                _add_photo(plan, source, split, expert, folders, options)
+    return plan
 
 
 def prepare_output(plan: DatasetPlan, output: Path) -> None:
@@ -125,15 +138,42 @@ def prepare_output(plan: DatasetPlan, output: Path) -> None:
     ModuleNotFoundError : there are raw files to develop, and rawpy is not installed
     OutputError : a folder or file cannot be written
     """
-    if any(is_raw(job.photo) for job in plan.jobs):
+    if any(job.is_raw for job in plan.jobs):
         import rawpy  # noqa: F401  a missing library fails here, before anything is written
     for job in plan.jobs:
         for target in job.targets:
-            for path in filter(None, (target.before, target.after)):
+            for path in target.paths:
                 make_folder(path.parent)
     make_folder(output)
     with atomic_write(output / SETTINGS_FILE, overwrite=True) as file:
         file.write(json.dumps(plan.settings, indent=2).encode() + b"\n")
+
+
+def short_side(folder: str, name: str, seed: int) -> int:
+    """Return the short side, in pixels, of the photo `name` in the folder of a size.
+
+    A random size depends on the name and the seed only. All versions of a photo have the same.
+
+    Examples
+    --------
+    >>> short_side("480p", "a0001-jmac_DSC1459", seed=0)
+    480
+    >>> 320 <= short_side("random", "a0001-jmac_DSC1459", seed=0) <= 1440
+    True
+    """
+    if folder != RANDOM:
+        return int(folder.removesuffix("p"))
+    random_value = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8])
+    return MIN_SHORT_SIDE + random_value % (MAX_SHORT_SIDE - MIN_SHORT_SIDE + 1)
+
+
+def _size_folder(size: str) -> str:
+    """Check a size and return the name of its folder: 480p, or random."""
+    digits = size.removesuffix("p")
+    if size != RANDOM and (not digits.isdecimal() or int(digits) < 1):
+        problem = f"{size!r} is neither a short side in pixels nor {RANDOM}"
+        raise UsageError("--size", problem, f"for example: --size 480 --size {RANDOM}")
+    return RANDOM if size == RANDOM else f"{int(digits)}p"
 
 
 def _add_photo(
@@ -147,18 +187,17 @@ def _add_photo(
     """Add a job for the missing output files of one photo."""
     targets = []
     for folder in folders:
-        short = short_side(folder, source.name, options.seed)
-        split_name = f"{split}-expert-{expert.lower()}" if expert else split
-        split_folder = options.output / folder / split_name
-        name = f"{source.name}.png"
-        target = Target(short, split_folder / name)
+        split_folder = options.output / folder / split
+        subfolders = [""]
         if expert:
-            target = Target(short, split_folder / "before" / name, split_folder / "after" / name)
+            split_folder = options.output / folder / f"{split}-expert-{expert.lower()}"
+            subfolders = ["before", "after"]
+        paths = tuple(split_folder / subfolder / f"{source.name}.png" for subfolder in subfolders)
         plan.folders[split_folder] += 1
-        if all(path.exists() for path in (target.before, target.after) if path):
+        if all(path.exists() for path in paths):
             plan.existing += 1
         else:
-            targets.append(target)
+            targets.append(Target(short_side(folder, source.name, options.seed), paths))
     if targets:
         edit = source.edits[expert] if expert else None
         plan.jobs.append(PhotoJob(source.photo, edit, tuple(targets)))
@@ -170,41 +209,23 @@ def _test_split(collection: Collection, test_list: Path | None) -> tuple[set[str
     if test_list is None:
         return {key for key in known if collection.is_test(key)}, collection.split_rule
     listed = read_names(test_list, collection.key)
-    unknown = sorted(listed.keys() - known)
-    if len(unknown) == len(listed):
-        raise UsageError(
-            str(test_list),
-            f"none of its photos is available ({abbreviate([*listed.values()])})",
-            f"give a list with names such as {collection.sources[0].name}",
-        )
-    if unknown:
-        warn(
-            f"{len(unknown)} of the {len(listed)} photos in {test_list} are missing: "
-            f"{abbreviate([listed[key] for key in unknown])}"
-        )
+    if known.isdisjoint(listed):
+        problem = f"none of its photos is available ({abbreviate([*listed.values()])})"
+        remedy = f"give a list with names such as {collection.sources[0].name}"
+        raise UsageError(str(test_list), problem, remedy)
+    warn_missing(listed, known, str(test_list))
     digest = hashlib.sha256(" ".join(sorted(listed)).encode()).hexdigest()
     return known & listed.keys(), f"{len(listed)} photos of a list, {digest[:16]}"
 
 
-def _photos_with_edit(sources: Sequence[SourcePhoto], expert: str | None) -> list[SourcePhoto]:
+def _photos_with_edit(sources: Sequence[SourcePhoto], expert: str | None) -> Sequence[SourcePhoto]:
     """Return the photos with a version by the expert, or all photos if `expert` is None."""
     if expert is None:
-        return list(sources)
+        return sources
     missing = [source.name for source in sources if expert not in source.edits]
     if missing:
         warn(f"left out, since there is no TIFF of expert {expert}: {abbreviate(missing)}")
     return [source for source in sources if expert in source.edits]
-
-
-def _check_splits(splits: Sequence[str]) -> None:
-    for split in splits:
-        if split not in SPLITS:
-            raise UsageError(
-                "--split",
-                expected=" or ".join(SPLITS),
-                got=repr(split),
-                remedy="leave it out for both",
-            )
 
 
 def _check_settings(output: Path, settings: dict[str, object]) -> None:
@@ -223,8 +244,6 @@ def _check_settings(output: Path, settings: dict[str, object]) -> None:
         saved = {"settings": "unreadable"}
     for name in saved | settings:
         if saved.get(name) != settings.get(name):
-            raise UsageError(
-                str(output),
-                f"the folder was written with {name} = {saved.get(name)}, not {settings.get(name)}",
-                "choose another output, or repeat the options of the first run",
-            )
+            problem = f"it was written with {name} = {saved.get(name)}, not {settings.get(name)}"
+            remedy = "choose another output, or repeat the options of the first run"
+            raise UsageError(str(output), problem, remedy)

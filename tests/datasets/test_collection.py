@@ -4,13 +4,20 @@ import shutil
 
 import pytest
 
-from burnish.datasets import fivek, raise2015
-from burnish.datasets.collection import read_names
+from burnish.datasets.collection import (
+    find_fivek,
+    find_raise,
+    fivek_key,
+    is_fivek_test,
+    is_raise_test,
+    raise_key,
+    read_names,
+)
 from burnish.errors import UsageError
 
 
 def test_find_fivek_in_archive_layout(fivek_folder, writer):
-    collection = fivek.find(fivek_folder, "AC")
+    collection = find_fivek(fivek_folder, "AC")
     assert [source.name for source in collection.sources] == writer.names
     assert collection.sources[2].photo == (
         fivek_folder / "raw_photos" / "HQa701to1400" / "photos" / "a0701-kme_372.dng"
@@ -27,17 +34,17 @@ def test_find_fivek_as_single_downloads(fivek_folder, tmp_path):
     for path in fivek_folder.rglob("a*.dng"):
         shutil.copy(path, site / "dng")
     shutil.copytree(fivek_folder / "tiff16_c", site / "tiff16_c")
-    assert len(fivek.find(site, "C").sources) == 6
+    assert len(find_fivek(site, "C").sources) == 6
 
 
 def test_fivek_test_split_is_half():
-    numbers = [n for n in range(1, 5001) if fivek.is_test(fivek.photo_key(str(n)))]
+    numbers = [n for n in range(1, 5001) if is_fivek_test(fivek_key(str(n)))]
     assert len(numbers) == 2500
     assert numbers[:3] == [2, 4, 6]
 
 
 def test_raise_test_split_is_about_half():
-    fraction = sum(raise2015.is_test(f"r{i * 52711:08x}t") for i in range(8156)) / 8156
+    fraction = sum(is_raise_test(f"r{i * 52711:08x}t") for i in range(8156)) / 8156
     assert fraction == pytest.approx(0.5, abs=0.02)
 
 
@@ -45,23 +52,23 @@ def test_find_fivek_with_missing_photos_warns(fivek_folder):
     for path in fivek_folder.rglob("a0701*"):
         path.unlink()
     with pytest.warns(UserWarning, match=r"1 of the 6 .*filesAdobeMIT.txt .*a0701-kme_372"):
-        assert len(fivek.find(fivek_folder).sources) == 5
+        assert len(find_fivek(fivek_folder).sources) == 5
 
 
 def test_find_fivek_ignores_other_raw_files_and_warns(fivek_folder):
     (fivek_folder / "holiday.dng").write_bytes(b"")
     with pytest.warns(UserWarning, match="holiday.dng"):
-        assert len(fivek.find(fivek_folder).sources) == 6
+        assert len(find_fivek(fivek_folder).sources) == 6
 
 
 def test_find_fivek_with_two_files_of_a_photo_raises(fivek_folder):
     (fivek_folder / "a0001-copy.dng").write_bytes(b"")
     with pytest.raises(UsageError, match=r"same photo .*a0001"):
-        fivek.find(fivek_folder)
+        find_fivek(fivek_folder)
 
 
 def test_find_raise_returns_its_photos(raise_folder):
-    collection = raise2015.find(raise_folder)
+    collection = find_raise(raise_folder)
     assert [source.name for source in collection.sources] == [
         "r00000000t", "r000da54ft", "r001d260dt", "r1882b6e6t"
     ]  # fmt: skip
@@ -75,7 +82,7 @@ def test_find_raise_prefers_nef_and_warns_of_tiff_only(raise_folder):
         (folder / f"{name}.TIF").write_bytes(b"")
     (raise_folder / "NEF" / "r000da54ft.NEF").unlink()
     with pytest.warns(UserWarning, match="TIFF only.*: r000da54ft$"):
-        collection = raise2015.find(raise_folder)
+        collection = find_raise(raise_folder)
     kinds = {source.name: source.photo.suffix for source in collection.sources}
     assert kinds["r000da54ft"] == ".TIF"
     assert kinds["r001d260dt"] == ".NEF"
@@ -84,7 +91,7 @@ def test_find_raise_prefers_nef_and_warns_of_tiff_only(raise_folder):
 def test_find_raise_with_missing_photos_warns(raise_folder):
     (raise_folder / "NEF" / "r1882b6e6t.NEF").unlink()
     with pytest.warns(UserWarning, match="1 of the 4 .*RAISE_all.csv .*r1882b6e6t"):
-        raise2015.find(raise_folder)
+        find_raise(raise_folder)
 
 
 @pytest.mark.parametrize(
@@ -94,11 +101,11 @@ def test_read_names_accepts_extensions_and_bare_numbers(tmp_path, text):
     # test_idx.txt of wuhuikai/DeepGuidedFilter contains bare numbers.
     file = tmp_path / "test.txt"
     file.write_bytes(text.encode())
-    assert sorted(read_names(file, fivek.photo_key)) == ["0002", "0701"]
+    assert sorted(read_names(file, fivek_key)) == ["0002", "0701"]
 
 
 def test_read_names_accepts_raise_csv(raise_folder):
-    assert len(read_names(raise_folder / "RAISE_all.csv", raise2015.photo_key)) == 4
+    assert len(read_names(raise_folder / "RAISE_all.csv", raise_key)) == 4
 
 
 @pytest.mark.parametrize(
@@ -114,21 +121,20 @@ def test_read_names_of_invalid_list_raises(tmp_path, name, text, problem):
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=problem):
-        read_names(tmp_path / name, fivek.photo_key)
+        read_names(tmp_path / name, fivek_key)
 
 
 @pytest.mark.parametrize(
-    ("find", "arguments", "problem"),
+    ("find", "folder", "problem"),
     [
-        (fivek.find, ["gone"], "gone: there is no such folder"),
-        (fivek.find, ["."], "MIT-Adobe FiveK"),
-        (raise2015.find, ["."], "RAISE"),
+        (find_fivek, "gone", "gone: there is no such folder"),
+        (find_fivek, ".", "MIT-Adobe FiveK"),
+        (find_raise, ".", "RAISE"),
     ],
 )
-def test_find_in_other_folder_raises(tmp_path, monkeypatch, find, arguments, problem):
-    monkeypatch.chdir(tmp_path)
+def test_find_in_other_folder_raises(tmp_path, find, folder, problem):
     with pytest.raises(UsageError, match=problem):
-        find(*arguments)
+        find(tmp_path / folder)
 
 
 @pytest.mark.parametrize(
@@ -137,4 +143,4 @@ def test_find_in_other_folder_raises(tmp_path, monkeypatch, find, arguments, pro
 )
 def test_find_fivek_without_the_expert_raises(fivek_folder, expert, problem):
     with pytest.raises(UsageError, match=problem):
-        fivek.find(fivek_folder, expert)
+        find_fivek(fivek_folder, expert)
