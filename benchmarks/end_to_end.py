@@ -22,10 +22,10 @@ import pyvips
 from measure import Timing, circumstances, timed, write
 from speed import scaled
 
-from burnish.editing.batch import WriteOptions
-from burnish.editing.batch import run_batch as run_batch
+from burnish.editing.batch import run_batch
 from burnish.editing.edit import load_edit
-from burnish.editing.plan import OutputOptions, plan
+from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.plan import plan
 from burnish.evaluation.demo import SAMPLE
 from burnish.photo import Photo
 from burnish.photo.write import DEFAULT_QUALITY

@@ -15,10 +15,11 @@ import numpy as np
 from measure import circumstances, timed, write
 
 from burnish import Photo
-from burnish.editing.edit import Edit, OnProgress, load_edit
+from burnish.editing.edit import Edit, load_edit
 from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
 from burnish.evaluation.demo import SAMPLE
+from burnish.runtime.model import OnProgress
 from burnish.types import Pixels
 from burnish.video.decode import decode_frames
 from burnish.video.encode import Encoder, choose_encoding

@@ -16,13 +16,17 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 import burnish
-from burnish.editing import out_of_core
 from burnish.editing.batch import run_batch
 from burnish.editing.edit import NetworkEdit, load_edit
-from burnish.editing.history import read_photo_history
-from burnish.editing.options import DEFAULT_WRITE, OutputOptions, WriteOptions
-from burnish.editing.out_of_core import edit_out_of_core
-from burnish.editing.photo import apply_to_file, edit_photo, needs_out_of_core, scratch_bytes
+from burnish.editing.history import read_history
+from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, WriteOptions
+from burnish.editing.photo import (
+    apply_to_file,
+    edit_out_of_core,
+    edit_photo,
+    needs_out_of_core,
+    scratch_bytes,
+)
 from burnish.editing.plan import PlannedFile, plan
 from burnish.editing.replay import replay
 from burnish.errors import BurnishError, ModelError, OutputError, PhotoError
@@ -142,7 +146,7 @@ CASES = {
 }
 
 
-def check_same_file(edit, source, suffix, tmp_path, write=DEFAULT_WRITE):
+def check_same_file(edit, source, suffix, tmp_path, write=DEFAULT_OPTIONS):
     """Check that an edit on disk writes the same file as one in memory; return it."""
     whole = edit_photo(edit, Photo.open(source)).save(
         tmp_path / f"memory{suffix}", **write.for_photos
@@ -212,7 +216,7 @@ def test_edit_out_of_core_of_two_networks_rounds_once(make_codes, tmp_path):
     target = check_same_file(edit, source, ".tif", tmp_path)
     edit_out_of_core(edit, source, target, WriteOptions(overwrite=True), fractions.append)
     assert fractions == [0.5, 1]
-    history = read_photo_history(target)
+    history = read_history(target)
     assert [record.operator for record in history] == ["l0-smoothing", "pencil-drawing"]
 
 
@@ -297,7 +301,7 @@ def test_edit_out_of_core_of_damaged_photo_gives_the_error_of_memory(format, mak
 
 
 def test_edit_out_of_core_checks_the_format_before_decoding(make_codes, tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_core, "decode_to_disk", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(disk_photo, "decode_to_disk", lambda *_: pytest.fail("decoded"))
     data = pil(make_codes(np.uint8, 4), "png")
     assert "transparency" in str(edit_error(data, tmp_path, target="out.jpg"))
     data = vips(np.zeros((1, 65_501, 3), np.uint8), "tiff")
@@ -390,8 +394,7 @@ EDIT = """
 import resource, sys, time
 from pathlib import Path
 from burnish.editing.edit import Edit
-from burnish.editing.out_of_core import edit_out_of_core
-from burnish.editing.photo import needs_out_of_core
+from burnish.editing.photo import edit_out_of_core, needs_out_of_core
 from burnish.types import Rectangle
 
 edit, source, target = Edit("same"), Path(sys.argv[1]), Path(sys.argv[2])

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.options import OutputOptions
 from burnish.editing.plan import plan
 from burnish.errors import BurnishError, OutputError, UsageError
-
-OVERWRITE = WriteOptions(overwrite=True)
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def test_plan_accepts_a_folder_that_does_not_exist(photo_pair, tmp_path, output)
 @pytest.mark.parametrize(("name", "depth"), [("x.gif", None), ("x.xyz", None), ("x.jpg", 16)])
 def test_plan_of_unsupported_output_raises(photo_pair, tmp_path, name, depth):
     with pytest.raises(BurnishError, match=name):
-        targets(photo_pair[:1], tmp_path / name, write=WriteOptions(depth=depth))
+        targets(photo_pair[:1], tmp_path / name, depth=depth)
 
 
 def test_plan_of_missing_files_leaves_the_error_to_reading():
@@ -76,7 +74,7 @@ def test_plan_whose_output_is_its_input_raises(photo_pair, tmp_path, link):
         output = tmp_path / "link.jpg"
         link(photo_pair[0], output)
     with pytest.raises(UsageError, match="input"):
-        targets(photo_pair[:1], output, write=OVERWRITE)
+        targets(photo_pair[:1], output, overwrite=True)
 
 
 def test_plan_whose_output_is_another_input_raises(tmp_path):
@@ -84,14 +82,14 @@ def test_plan_whose_output_is_another_input_raises(tmp_path):
     for path in paths:
         path.write_bytes(b"")
     with pytest.raises(UsageError, match="input"):
-        targets(paths, write=OVERWRITE)
+        targets(paths, overwrite=True)
 
 
 def test_plan_with_existing_outputs_skips_or_overwrites_them(photo_pair, tmp_path):
     (tmp_path / "a.l0.jpg").write_bytes(b"")
     for options, expected in (
         (OutputOptions(skip_existing=True), [True, False]),
-        (OutputOptions(write=OVERWRITE), [False, False]),
+        (OutputOptions(overwrite=True), [False, False]),
     ):
         assert [file.skip for file in plan(photo_pair, "l0", options).files] == expected
     with pytest.raises(OutputError, match=r"a\.l0\.jpg: 1 of 2 .*--skip-existing"):
@@ -103,7 +101,7 @@ def test_plan_with_existing_outputs_skips_or_overwrites_them(photo_pair, tmp_pat
 
 def test_plan_with_skip_existing_and_overwrite_raises(photo_pair):
     with pytest.raises(UsageError, match="--overwrite, --skip-existing"):
-        plan(photo_pair, "l0", OutputOptions(skip_existing=True, write=OVERWRITE))
+        plan(photo_pair, "l0", OutputOptions(skip_existing=True, overwrite=True))
 
 
 @pytest.fixture
@@ -144,7 +142,7 @@ def test_plan_of_folder_drops_outputs_of_an_earlier_run(folder_tree):
 
 
 def test_plan_of_folder_ignores_its_output_folder(folder_tree):
-    options = OutputOptions(folder_tree / "out", recursive=True, write=OVERWRITE)
+    options = OutputOptions(folder_tree / "out", recursive=True, overwrite=True)
     for file in plan([folder_tree], "l0", options).files:
         file.target.parent.mkdir(parents=True, exist_ok=True)
         file.target.write_bytes(b"x")
@@ -186,8 +184,8 @@ def test_plan_follows_the_name_template_and_format(folder_tree, options, name):
         ({"name": "{stem}{ext}"}, "a.jpg"),
         ({"format": "xyz"}, "--format"),
         ({"format": "webp"}, "a.png"),
-        ({"format": "jpeg", "write": WriteOptions(depth=16)}, "--format"),
-        ({"write": WriteOptions(depth=7)}, "depth"),
+        ({"format": "jpeg", "depth": 16}, "--format"),
+        ({"depth": 7}, "depth"),
         ({"output": "x.png", "format": "jpeg"}, "-o x.png"),
     ],
 )

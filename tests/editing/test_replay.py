@@ -8,7 +8,7 @@ import pytest
 
 import burnish
 from burnish.editing.edit import load_edit
-from burnish.editing.history import EditRecord, read_photo_history
+from burnish.editing.history import EditRecord, read_history
 from burnish.editing.replay import replay
 from burnish.errors import ModelError, PhotoError, UsageError
 from burnish.photo import Photo
@@ -24,7 +24,7 @@ def apply_all(photo, *names):
     """Apply several networks, and return the history of the output."""
     for name in names:
         photo = burnish.apply(photo, name)
-    return read_photo_history(photo)
+    return read_history(photo)
 
 
 def values(history, name):
@@ -32,7 +32,7 @@ def values(history, name):
 
 
 def test_history_records_operator_parameters_and_model(photo):
-    [record] = read_photo_history(burnish.apply(photo, "l0-smoothing", lambda_=0.1))
+    [record] = read_history(burnish.apply(photo, "l0-smoothing", lambda_=0.1))
     assert (record.operator, record.slow) == ("l0-smoothing", False)
     assert record.params == {"lambda": 0.1, "kappa": 2}
     assert record.model == burnish.Model.open("l0-smoothing").sha256
@@ -43,13 +43,13 @@ def test_history_records_operator_parameters_and_model(photo):
 def test_history_is_stored_in_every_format(photo, tmp_path, format):
     output = burnish.apply(Photo.open(photo).encode(format), "l0-smoothing")
     (tmp_path / "file").write_bytes(output)
-    assert read_photo_history(tmp_path / "file")[0].operator == "l0-smoothing"
+    assert read_history(tmp_path / "file")[0].operator == "l0-smoothing"
 
 
 def test_replay_applies_all_edits_in_order(photo, photos):
     once = burnish.apply(photo, "l0-smoothing")
     twice = burnish.apply(once, "rudin-osher-fatemi", lambda_=8, slow=True)
-    history = read_photo_history(twice)
+    history = read_history(twice)
     assert [(record.operator, record.slow) for record in history] == [
         ("l0-smoothing", False),
         ("rudin-osher-fatemi", True),
@@ -66,7 +66,7 @@ def test_replay_applies_all_edits_in_order(photo, photos):
 
 
 def test_replay_with_value_overrides_the_recorded_one(photo):
-    history = read_photo_history(burnish.apply(photo, "l0-smoothing", lambda_=0.1))
+    history = read_history(burnish.apply(photo, "l0-smoothing", lambda_=0.1))
     assert values(replay(history, {"lambda": 0.05}).history, "lambda") == [0.05]
 
 
@@ -86,7 +86,7 @@ def test_replay_assigns_no_value_to_steps_trained_at_one_value(photo):
     history = apply_all(photo, "nonlocal-dehazing", "l0-smoothing")
     assert values(replay(history, {"lambda": 0.05}).history, "lambda") == [0.1, 0.05]
     smoothed = burnish.apply(photo, "l0-smoothing")
-    history = read_photo_history(burnish.apply(smoothed, "dark-channel-guided", slow=True))
+    history = read_history(burnish.apply(smoothed, "dark-channel-guided", slow=True))
     replayed = replay(history, {"airlight": "#ffffff"}).history
     assert values(replayed, "airlight") == [None, "#ffffff"]
 
@@ -100,7 +100,7 @@ def test_replay_with_value_out_of_range_names_the_step(photo):
 def test_replay_of_operator_with_file_needs_the_file(photo, tmp_path):
     cube = tmp_path / "mine.cube"
     cube.write_text("LUT_3D_SIZE 2\n" + "0.5 0.5 0.5\n" * 8)
-    history = read_photo_history(burnish.apply(photo, "lut", slow=True, lut=str(cube)))
+    history = read_history(burnish.apply(photo, "lut", slow=True, lut=str(cube)))
     assert history[0].files == {"lut": "mine.cube"}
     assert str(tmp_path) not in history[0].model_dump_json()
     with pytest.raises(UsageError, match=r"^--lut: .*mine\.cube"):
@@ -111,7 +111,7 @@ def test_replay_of_operator_with_file_needs_the_file(photo, tmp_path):
 def test_replay_never_runs_a_user_defined_operator(photo, tmp_path):
     (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
     spec = f"python:{tmp_path / 'mine.py'}:negative"
-    history = read_photo_history(burnish.apply(photo, spec, slow=True))
+    history = read_history(burnish.apply(photo, spec, slow=True))
     assert history[0].operator == "negative"
     with pytest.raises(UsageError, match=r"^negative: .*user-defined"):
         replay(history)
@@ -120,19 +120,19 @@ def test_replay_never_runs_a_user_defined_operator(photo, tmp_path):
 def test_replay_finds_a_model_file_by_its_content(photo, tmp_path):
     own = tmp_path / "own.onnx"
     shutil.copy(find_model("l0-smoothing"), own)
-    [record] = read_photo_history(burnish.apply(photo, own))
+    [record] = read_history(burnish.apply(photo, own))
     assert replay([record], models=[own]).history == (record,)
 
 
 def test_replay_with_another_version_of_a_network_warns(photo):
-    [record] = read_photo_history(burnish.apply(photo, "l0-smoothing"))
+    [record] = read_history(burnish.apply(photo, "l0-smoothing"))
     with pytest.warns(UserWarning, match="the network l0-smoothing differs"):
         replay([record.model_copy(update={"model": "0" * 64})])
 
 
-def test_read_photo_history_of_original_raises(photo):
+def test_read_history_of_original_raises(photo):
     with pytest.raises(PhotoError, match="no history"):
-        read_photo_history(photo)
+        read_history(photo)
 
 
 @pytest.mark.parametrize("xmp", [b"no packet", b" " * 60_000])

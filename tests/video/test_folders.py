@@ -9,9 +9,9 @@ from jsonschema import validate
 from PIL import Image
 
 import burnish as package
-from burnish.editing import inputs, plan
+from burnish.editing import plan
 from burnish.editing.batch import outcome_schema
-from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.options import OutputOptions
 from burnish.errors import UsageError, VideoError
 from burnish.video.formats import EncodingOptions
 
@@ -139,8 +139,7 @@ def test_apply_with_impossible_options_prints_one_line(
 @pytest.fixture
 def without_pyav(monkeypatch):
     """Pretends that PyAV is not installed."""
-    for module in (inputs, plan):
-        monkeypatch.setattr(module, "can_edit_videos", lambda: False)
+    monkeypatch.setattr(plan, "can_edit_videos", lambda: False)
 
 
 @pytest.mark.usefixtures("without_pyav")
@@ -174,7 +173,7 @@ def test_python_apply_to_video_returns_the_output_path(folder):
 def test_plan_of_unwritten_format_fails_for_named_videos_only(tmp_path):
     for name in ("a.avi", "b.jpg"):
         (tmp_path / name).write_bytes(b"")
-    options = OutputOptions(write=WriteOptions(encoding=EncodingOptions(crf=20)))
+    options = OutputOptions(encoding=EncodingOptions(crf=20))
     with pytest.raises(VideoError, match="--format mkv"):
         plan.plan([tmp_path / "a.avi"], "x", options)
     # In a folder, the video fails later, and the other files are edited.

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import burnish
-from burnish.editing.history import read_video_history
+from burnish.editing.history import read_history
 from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
 from burnish.errors import VideoError
@@ -384,7 +384,7 @@ def test_apply_to_video_twice_adds_to_its_history(make_video, read_video, tmp_pa
     once = burnish.apply(str(video), "l0-smoothing")
     assert once == str(tmp_path / "a.l0-smoothing.mp4")
     twice = burnish.apply(once, "tv-l1", output=tmp_path / "twice.mkv")
-    history = read_video_history(tmp_path / "twice.mkv")
+    history = read_history(tmp_path / "twice.mkv")
     assert [record.operator for record in history] == ["l0-smoothing", "tv-l1"]
     metadata = {key.lower(): value for key, value in read_video(twice).metadata.items()}
     assert metadata["comment"].splitlines()[0] == "mine"

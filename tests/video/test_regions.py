@@ -6,8 +6,7 @@ from PIL import Image
 
 from burnish.detection.instances import Instances
 from burnish.editing.edit import load_edit
-from burnish.editing.masked import MaskedEdit, MaskWriter
-from burnish.editing.region_edit import RegionEditor
+from burnish.editing.region_edit import MaskedEdit, MaskWriter, RegionEditor
 from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
 from burnish.regions.maskfile import MaskFile

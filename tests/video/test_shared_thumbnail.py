@@ -6,7 +6,7 @@ from PIL import Image
 
 import burnish
 from burnish.editing.edit import Edit, load_edit
-from burnish.editing.history import read_photo_history
+from burnish.editing.history import read_history
 from burnish.editing.options import WriteOptions
 from burnish.editing.replay import replay
 from burnish.editing.video_file import edit_video
@@ -161,7 +161,7 @@ def test_replayed_frame_edit_gives_later_networks_edited_samples(
     photo = tmp_path / "p.png"
     Image.fromarray(picture(1)).save(photo)
     once = burnish.apply(photo, "l0-smoothing")
-    edit = replay(read_photo_history(burnish.apply(once, GLOBAL)))
+    edit = replay(read_history(burnish.apply(once, GLOBAL)))
     frames = lossless_frames(frames=3)
     edit_frame = edit.frame_edit(lambda: frames)
     first, second = Model.open("l0-smoothing"), Model.open(GLOBAL)

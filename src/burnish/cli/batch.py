@@ -4,12 +4,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
+from burnish.cli.options import option
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error
 from burnish.files import check_absent
@@ -19,13 +22,13 @@ if TYPE_CHECKING:
     from burnish.cli.progress import ConsoleProgress
     from burnish.editing.batch import Outcome
     from burnish.editing.edit import Edit
-    from burnish.editing.masked import MaskWriter
     from burnish.editing.options import OutputOptions
     from burnish.editing.plan import Plan
+    from burnish.editing.region_edit import MaskWriter
 
 SaveMask = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="FILE or FOLDER",
         help="Also write the region as a grey image; in a folder, as PHOTO.EXT.mask.png.",
         rich_help_panel="Regions",
@@ -38,11 +41,7 @@ STREAM = Path("-")
 _STANDARD_INPUT = Path("/dev/stdin")
 
 
-def _option(default: Any, help: str, *flags: str, **metadata: Any) -> Any:
-    """Return a dataclass field that `burnish.cli.options.expand` makes an option of."""
-    if flags:
-        metadata["flags"] = flags
-    return field(default=default, metadata={"help": help, "panel": "Output", **metadata})
+_option = partial(option, panel="Output")
 
 
 @dataclass(frozen=True)
@@ -83,73 +82,36 @@ class BatchOptions:
     json_output: bool = _option(False, "Print one JSON object per file on stdout.", "--json")
     quiet: bool = _option(False, "Print errors only.", "-q", "--quiet")
 
-    def output_options(self, reserved: Sequence[Path]) -> "OutputOptions":
-        """Return the options that the plan of a run follows.
 
-        Parameters
-        ----------
-        reserved : other files that the command reads or writes; no output may replace them
-        """
-        from burnish.editing.options import OutputOptions, WriteOptions
+def mask_writer(
+    save_mask: str | None, photos: list[Path], batch: BatchOptions
+) -> "MaskWriter | None":
+    """Return the writer of the masks of a run, if there is a value of --save-mask.
 
-        return OutputOptions(
-            output=self.output,
-            name=self.name,
-            format=self.format,
-            recursive=self.recursive,
-            skip_existing=self.skip_existing,
-            write=WriteOptions(
-                overwrite=self.overwrite,
-                quality=self.quality,
-                depth=self.depth,
-                encoding=EncodingOptions(self.codec, self.crf),
-            ),
-            reserved=reserved,
-        )
-
-
-@dataclass(frozen=True)
-class MaskOutput:
-    """Where the masks of a run are written.
-
-    Parameters
-    ----------
-    save_mask : the value of --save-mask
-    photos : the inputs of the run
-    batch : the options of the run
+    Raises
+    ------
+    UsageError : a file is given for several photos, or in a format that burnish does not write
+    OutputError : the file exists
     """
+    if save_mask is None:
+        return None
+    from burnish.editing.region_edit import MaskWriter
+    from burnish.photo.formats import check_writable
 
-    save_mask: str | None
-    photos: list[Path]
-    batch: BatchOptions
-
-    def mask_writer(self) -> "MaskWriter | None":
-        """Return the writer of the masks.
-
-        Raises
-        ------
-        UsageError : a file is given for several photos, or in a format that burnish does not write
-        OutputError : the file exists
-        """
-        if self.save_mask is None:
-            return None
-        from burnish.editing.masked import MaskWriter
-        from burnish.photo.formats import check_writable
-
-        path = Path(self.save_mask)
-        folder = path.is_dir() or not path.suffix or self.save_mask.endswith("/")
-        if not folder:
-            if len(self.photos) > 1 or any(photo.is_dir() for photo in self.photos):
-                raise UsageError(
-                    f"--save-mask {path}",
-                    "the masks of several photos need a folder",
-                    "add / at the end to name a folder",
-                )
-            with as_usage_error():
-                check_writable(path)
-            if not self.batch.dry_run:
-                check_absent(path, overwrite=self.batch.overwrite)
-        return MaskWriter(path, folder=folder, overwrite=self.batch.overwrite)
+    path = Path(save_mask)
+    folder = path.is_dir() or not path.suffix or save_mask.endswith("/")
+    if not folder:
+        if len(photos) > 1 or any(photo.is_dir() for photo in photos):
+            raise UsageError(
+                f"--save-mask {path}",
+                "the masks of several photos need a folder",
+                "add / at the end to name a folder",
+            )
+        with as_usage_error():
+            check_writable(path)
+        if not batch.dry_run:
+            check_absent(path, overwrite=batch.overwrite)
+    return MaskWriter(path, folder=folder, overwrite=batch.overwrite)
 
 
 def collect_paths(*values: object) -> tuple[Path, ...]:
@@ -187,15 +149,21 @@ def run(
     """
     from burnish.cli.progress import ConsoleProgress, GracefulInterrupt
     from burnish.editing.batch import dry_run, run_batch
+    from burnish.editing.options import OutputOptions
     from burnish.editing.photo import scratch_bytes
     from burnish.editing.plan import plan as plan_outputs
 
-    options = batch.output_options(reserved)
+    shared = vars(batch).keys() & OutputOptions.__dataclass_fields__.keys()
+    options = OutputOptions(
+        **{name: getattr(batch, name) for name in shared},
+        encoding=EncodingOptions(batch.codec, batch.crf),
+        reserved=reserved,
+    )
     if STREAM in photos or batch.output == str(STREAM):
         _run_stream(edit, photos, options, batch)
         return
     plan = plan_outputs(
-        photos, edit.name, options, lambda photo: scratch_bytes(edit, photo, options.write.depth)
+        photos, edit.name, options, lambda photo: scratch_bytes(edit, photo, options.depth)
     )
     counts = Counter[str]()
     megapixels = 0.0
@@ -207,9 +175,7 @@ def run(
         if batch.dry_run:
             outcomes = dry_run(edit, plan.files)
         else:
-            outcomes = run_batch(
-                edit, plan.files, options.write, progress, lambda: interrupt.interrupted
-            )
+            outcomes = run_batch(edit, plan.files, options, progress, lambda: interrupt.interrupted)
         for outcome in outcomes:
             megapixels += outcome.megapixels or 0
             counts[outcome.status] += 1
@@ -257,9 +223,9 @@ def _run_stream(
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
     edited = edit_photo(edit, photo, source=None if source == STREAM else source)
     if target is not None:
-        edited.save(target, **options.write.for_photos)
+        edited.save(target, **options.for_photos)
         return
-    data = edited.encode(options.format, quality=options.write.quality, depth=options.write.depth)
+    data = edited.encode(options.format, quality=options.quality, depth=options.depth)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 

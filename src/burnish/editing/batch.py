@@ -3,23 +3,24 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from burnish.editing.edit import Edit, OnProgress
+from burnish.editing.edit import Edit
 from burnish.editing.history import EditRecord
-from burnish.editing.options import DEFAULT_WRITE, WriteOptions
-from burnish.editing.photo import edit_photo, needs_out_of_core
+from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
+from burnish.editing.photo import edit_out_of_core, edit_photo, needs_out_of_core
 from burnish.editing.plan import PlannedFile
 from burnish.errors import BurnishError
 from burnish.files import check_absent, make_folder, remove_stale_partials
 from burnish.photo import Photo
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
+from burnish.runtime.model import OnProgress
 
 Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
 
@@ -65,16 +66,15 @@ def outcome_schema() -> str:
 def run_batch(
     edit: Edit,
     files: Sequence[PlannedFile],
-    write: WriteOptions = DEFAULT_WRITE,
+    write: WriteOptions = DEFAULT_OPTIONS,
     progress: Progress = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Edit all files, and yield their outcomes in order, as soon as they are known.
 
-    At most three photos are in memory: one is read, one edited and one written. Of a video, a few
-    frames are in memory; of a photo that is edited on disk, a few tiles. An error in one file does
-    not affect the others. KeyboardInterrupt ends the run at once, and the photo that is being
-    edited is not written.
+    At most three photos are in memory: one is read, one edited and one written. An error in one
+    file does not affect the others. KeyboardInterrupt ends the run at once, and the photo that is
+    being edited is not written.
 
     Parameters
     ----------
@@ -91,61 +91,89 @@ def run_batch(
     for folder in dict.fromkeys(file.target.parent for file in files):
         remove_stale_partials(folder)
     with (
-        closing(prefetch(map(batch.read, files))) as photos,
+        closing(prefetch(map(batch.read, files))) as reader,
         BackgroundWorker[Outcome]() as writer,
     ):
         try:
             for file in files:
                 if should_stop():
                     break
-                work = next(photos)
+                work = next(reader)
                 if file.is_video:
                     yield from writer.drain()
                     yield batch.edit_video(file)
                 else:
                     progress.start(file.source.name, 1)
-                    edited = batch.edit_photo(file, work)
-                    yield from writer.submit(partial(batch.write, file, edited))
+                    batch.edit_photo(work)
+                    yield from writer.submit(partial(batch.write, work))
         except KeyboardInterrupt:
             yield from writer.drain()
-            yield batch.outcome(file, "interrupted")
+            yield _outcome(edit, file, "interrupted")
         else:
             yield from writer.drain()
 
 
 def dry_run(edit: Edit, files: Sequence[PlannedFile]) -> Iterator[Outcome]:
     """Yield the outcomes of a run that writes nothing."""
-    batch = _Batch(edit, WriteOptions(), SILENT, lambda: False)
     for file in files:
-        if file.skip:
-            yield batch.outcome(file, "skipped", batch.read(file))
-        else:
-            yield batch.outcome(file, "planned")
+        yield _skipped(edit, file) if file.skip else _outcome(edit, file, "planned")
 
 
-@dataclass(frozen=True)
+def _outcome(edit: Edit, file: PlannedFile, status: Status, **fields: Any) -> Outcome:
+    output = str(file.target) if status in ("done", "skipped", "planned") else None
+    return Outcome(
+        input=str(file.source),
+        output=output,
+        status=status,
+        device=edit.device,
+        history=edit.history,
+        **fields,
+    )
+
+
+def _skipped(edit: Edit, file: PlannedFile) -> Outcome:
+    return _outcome(edit, file, "skipped", reason="the output exists")
+
+
+def _failure(file: PlannedFile, error: Exception) -> str:
+    # A MemoryError has no message.
+    return str(error) or f"{file.source}: too large for the memory of this machine"
+
+
+@dataclass
 class _PhotoWork:
-    """A photo between two stages of a run.
+    """A photo on its way through the stages of a run.
 
     Parameters
     ----------
-    photo : the photo; None if it is edited on disk, or has failed or is skipped
+    photo : the photo, unless it is edited on disk
     size : width and height, in pixels, once it was read
-    reason : why it has failed or is skipped
+    failure : why a stage failed; the stages after it do nothing
     seconds : the time spent on it so far
     """
 
+    file: PlannedFile
     photo: Photo | None = None
     size: tuple[int, int] | None = None
-    reason: str | None = None
-    skipped: bool = False
     changed: bool | None = None
+    failure: str | None = None
     seconds: float = 0.0
+
+    @contextmanager
+    def stage(self) -> Iterator[None]:
+        """Measure the time of a stage, and keep the error of this photo that it raises."""
+        start = time.perf_counter()
+        try:
+            yield
+        except (BurnishError, MemoryError) as error:
+            self.failure = _failure(self.file, error)
+            self.photo = None
+        self.seconds += time.perf_counter() - start
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """The three stages of a run. None of them raises errors of a single file."""
+    """The stages of a run. None of them raises errors of a single file."""
 
     edit: Edit
     options: WriteOptions
@@ -153,63 +181,57 @@ class _Batch:
     should_stop: Callable[[], bool]
 
     def read(self, file: PlannedFile) -> _PhotoWork:
-        if file.skip:
-            return _PhotoWork(reason="the output exists", skipped=True)
-        if file.is_video:
-            return _PhotoWork()
+        work = _PhotoWork(file)
+        if not file.skip and not file.is_video:
+            with work.stage():
+                check_absent(file.target, overwrite=self.options.overwrite)
+                if not needs_out_of_core(self.edit, file.source):
+                    work.photo = Photo.open(file.source)
+        return work
 
-        def read() -> _PhotoWork:
-            check_absent(file.target, overwrite=self.options.overwrite)
-            if needs_out_of_core(self.edit, file.source):
-                return _PhotoWork()
-            photo = Photo.open(file.source)
-            return _PhotoWork(photo, photo.size)
-
-        return self._timed(file, _PhotoWork(), read)
-
-    def edit_photo(self, file: PlannedFile, work: _PhotoWork) -> _PhotoWork:
-        photo = work.photo
-        if work.reason is not None:
-            return work
-
-        def edit() -> _PhotoWork:
-            on_progress = _fractions(self.progress)
+    def edit_photo(self, work: _PhotoWork) -> None:
+        file, photo = work.file, work.photo
+        if file.skip or work.failure:
+            return
+        on_progress = _fractions(self.progress)
+        with work.stage():
             if photo is None:
-                from burnish.editing.out_of_core import edit_out_of_core
-
-                size = edit_out_of_core(
+                work.size = edit_out_of_core(
                     self.edit, file.source, file.target, self.options, on_progress
                 )
-                return _PhotoWork(size=size)
-            edited = edit_photo(self.edit, photo, file.source, on_progress)
-            return _PhotoWork(edited, photo.size, changed=edited.pixels is not photo.pixels)
+            else:
+                work.photo = edit_photo(self.edit, photo, file.source, on_progress)
+                work.size, work.changed = photo.size, work.photo.pixels is not photo.pixels
 
-        return self._timed(file, work, edit)
-
-    def write(self, file: PlannedFile, work: _PhotoWork) -> Outcome:
-        photo = work.photo
-        if work.reason is not None:
-            return self.outcome(file, "skipped" if work.skipped else "failed", work)
-        if photo is None:
-            return self.outcome(file, "done", work)
-
-        def write() -> _PhotoWork:
-            make_folder(file.target.parent)
-            photo.save(file.target, **self.options.for_photos)
-            return work
-
-        written = self._timed(file, work, write)
-        return self.outcome(file, "failed" if written.reason else "done", written)
+    def write(self, work: _PhotoWork) -> Outcome:
+        file = work.file
+        if file.skip:
+            return _skipped(self.edit, file)
+        if work.photo is not None:
+            with work.stage():
+                make_folder(file.target.parent)
+                work.photo.save(file.target, **self.options.for_photos)
+        if work.failure or work.size is None:
+            return _outcome(self.edit, file, "failed", reason=work.failure)
+        width, height = work.size
+        return _outcome(
+            self.edit,
+            file,
+            "done",
+            changed=work.changed,
+            seconds=round(work.seconds, 3),
+            megapixels=width * height / 1e6,
+        )
 
     def edit_video(self, file: PlannedFile) -> Outcome:
         """Read, edit and write a video, which uses threads of its own."""
         if file.skip:
-            return self.outcome(file, "skipped", self.read(file))
+            return _skipped(self.edit, file)
         from burnish.editing.video_file import edit_video
 
         start = time.perf_counter()
         try:
-            done = edit_video(
+            video = edit_video(
                 self.edit,
                 file.source,
                 file.target,
@@ -218,43 +240,18 @@ class _Batch:
                 should_stop=self.should_stop,
             )
         except (BurnishError, MemoryError) as error:
-            return self.outcome(file, "failed", _PhotoWork(reason=_reason(error, file)))
-        hint = f"{done.frames} frames ({done.seconds:.1f} s) are kept; the same command resumes"
-        status: Status = "done" if done.finished else "interrupted"
-        work = _PhotoWork(reason=None if done.finished else hint)
-        return self.outcome(file, status, work).model_copy(
-            update={
-                "seconds": round(time.perf_counter() - start, 3),
-                "megapixels": round(done.megapixels, 6),
-                "frames": done.frames,
-                "duration": round(done.seconds, 6),
-            }
+            return _outcome(self.edit, file, "failed", reason=_failure(file, error))
+        hint = f"{video.frames} frames ({video.seconds:.1f} s) are kept; the same command resumes"
+        return _outcome(
+            self.edit,
+            file,
+            "done" if video.finished else "interrupted",
+            reason=None if video.finished else hint,
+            seconds=round(time.perf_counter() - start, 3),
+            megapixels=round(video.megapixels, 6),
+            frames=video.frames,
+            duration=round(video.seconds, 6),
         )
-
-    def outcome(
-        self, file: PlannedFile, status: Status, work: _PhotoWork = _PhotoWork()
-    ) -> Outcome:
-        return Outcome(
-            input=str(file.source),
-            output=str(file.target) if status in ("done", "skipped", "planned") else None,
-            status=status,
-            reason=work.reason,
-            changed=work.changed if status == "done" else None,
-            seconds=round(work.seconds, 3) if work.size else None,
-            megapixels=work.size[0] * work.size[1] / 1e6 if work.size else None,
-            device=self.edit.device,
-            history=self.edit.history,
-        )
-
-    def _timed(
-        self, file: PlannedFile, work: _PhotoWork, stage: Callable[[], _PhotoWork]
-    ) -> _PhotoWork:
-        start = time.perf_counter()
-        try:
-            done = stage()
-        except (BurnishError, MemoryError) as error:
-            return _PhotoWork(reason=_reason(error, file))
-        return replace(done, seconds=work.seconds + time.perf_counter() - start)
 
 
 def _fractions(progress: Progress) -> OnProgress:
@@ -267,8 +264,3 @@ def _fractions(progress: Progress) -> OnProgress:
         last = fraction
 
     return on_progress
-
-
-def _reason(error: Exception, file: PlannedFile) -> str:
-    # A MemoryError has no message.
-    return str(error) or f"{file.source}: too large for the memory of this machine"

@@ -24,14 +24,10 @@ _TEST_SIDE = 64
 
 @dataclass(frozen=True)
 class Cube:
-    """A written table.
+    """A written table of `size` colours along each side.
 
-    Parameters
-    ----------
-    path : its path
-    size : number of colours along each side
-    error : largest difference, from 0 to 1, between the operator and the table as interpolated by
-        OpenColorIO, on 4,096 random colours
+    `error` is the largest difference, from 0 to 1, between the operator and the table as
+    interpolated by OpenColorIO, on 4,096 random colours.
     """
 
     path: Path
@@ -53,7 +49,6 @@ def write_cube(
     ----------
     operator : an operator's name, or a user-defined operator
     target : the output file, with the extension .cube
-    params : parameter values by name or keyword
     size : number of colours along each side; programs commonly use 17, 33 or 65
 
     Raises
@@ -67,12 +62,8 @@ def write_cube(
     Adobe Systems: Cube LUT Specification, version 1.0, 2013. Inputs and outputs are sRGB-encoded.
     """
     if size not in SIZES:
-        raise UsageError(
-            "--size",
-            expected=f"{SIZES[0]} to {SIZES[-1]}",
-            got=f"{size}",
-            remedy=f"leave it out for {DEFAULT_SIZE}",
-        )
+        problem = f"expected {SIZES[0]} to {SIZES[-1]}, got {size}"
+        raise UsageError("--size", problem, f"leave it out for {DEFAULT_SIZE}")
     if target.suffix.lower() != ".cube":
         raise UsageError(str(target), "its extension is not .cube", "choose another -o")
     check_absent(target, overwrite=overwrite)
@@ -90,35 +81,28 @@ def write_cube(
     make_folder(target.parent)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(text.encode())
-    return Cube(target, size, _interpolation_error(run, target))
+    colours = np.random.default_rng(1).random((_TEST_SIDE, _TEST_SIDE, 3), np.float32)
+    interpolated = OPERATORS["lut"].load_function()(colours, target)
+    return Cube(target, size, error=float(np.abs(interpolated - run(colours)).max()))
 
 
 def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixels:
-    """Apply the operator to all colours of the grid.
+    """Return the operator's output for all colours of the grid, (size^3, 3), red varying fastest.
 
     The colours are shuffled, so that an operator that depends on neighbouring pixels is found.
-
-    Returns
-    -------
-    (size^3, 3) float32, red varying fastest
-
-    Raises
-    ------
-    OperatorError : the output for a colour depends on other pixels
     """
     levels = np.linspace(0, 1, size, dtype=np.float32)
     blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")
     colours = np.stack([red, green, blue], axis=-1).reshape(-1, 3)
     random = np.random.default_rng(0)
-    results = []
+    tables = []
     # Two orders of all colours, and one of half of them.
     for fraction in (1.0, 1.0, 0.5):
         indices = random.permutation(len(colours))[: round(len(colours) * fraction / size) * size]
-        outputs = run(colours[indices].reshape(-1, size, 3)).reshape(-1, 3)
-        result = np.full_like(colours, np.nan)
-        result[indices] = outputs
-        results.append(result)
-    first, *repeats = results
+        table = np.full_like(colours, np.nan)
+        table[indices] = run(colours[indices].reshape(-1, size, 3)).reshape(-1, 3)
+        tables.append(table)
+    first, *repeats = tables
     if any(np.nanmax(np.abs(first - other)) > _TOLERANCE for other in repeats):
         raise OperatorError(
             f"operator {name}",
@@ -126,9 +110,3 @@ def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixe
             "train a network instead: burnish train",
         )
     return first
-
-
-def _interpolation_error(run: Callable[[Pixels], Pixels], table: Path) -> float:
-    lut = OPERATORS["lut"].load_function()
-    colours = np.random.default_rng(1).random((_TEST_SIDE, _TEST_SIDE, 3), np.float32)
-    return float(np.abs(lut(colours, table) - run(colours)).max())

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,37 +14,22 @@ from burnish.modelfile.card import Card, FixedParam
 from burnish.params import Value, resolve_params
 from burnish.photo import Photo
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.model import Model, ReadRegion, WriteRegion
+from burnish.runtime.model import Model, OnProgress, ReadRegion, WriteRegion
 from burnish.types import Pixels
 
 if TYPE_CHECKING:
     from burnish.operators.operator import Operator
 
-# Called with the completed fraction of the work on one image, from 0 to 1.
-OnProgress = Callable[[float], None]
 # Maps the pixels of a video frame, its index from 0 and its time in seconds to edited pixels.
 FrameEdit = Callable[[Pixels, int, float], Pixels]
 # Returns frames sampled evenly over a video. It decodes them anew each time.
 SampleFrames = Callable[[], Iterable[Pixels]]
-
-
-class TiledStage(Protocol):
-    """A stage of an edit that processes an image tile by tile; see `Model.process_tiles`."""
-
-    def __call__(
-        self,
-        read: ReadRegion,
-        write: WriteRegion,
-        size: tuple[int, int],
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        """Edit an image of this height and width."""
+# Edits an image of some height and width tile by tile; see `Model.process_tiles`.
+TiledStage = Callable[[ReadRegion, WriteRegion, tuple[int, int], OnProgress | None], None]
 
 
 class Edit:
-    """An edit of images, photos and videos.
-
-    A subclass implements `run`. The defaults of all else follow from it.
+    """An edit of images, photos and videos. Subclasses implement `run`; all else follows from it.
 
     Parameters
     ----------
@@ -70,26 +55,14 @@ class Edit:
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Edit an image.
 
-        Parameters
-        ----------
-        pixels : (H, W, 3) float32 RGB in [0, 1]
-        on_progress : called with the completed fraction, if the edit knows it
-
-        Returns
-        -------
-        The edited image, of the same shape, type and range
+        Shape: (H, W, 3) float32 -> the same. Range: RGB in [0, 1], both ways.
         """
         raise NotImplementedError
 
     def edit_photo(
         self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
     ) -> Photo:
-        """Edit a photo. Subclasses override this to change its transparency or metadata too.
-
-        Parameters
-        ----------
-        source : the photo's file, if it has one
-        """
+        """Edit a photo and perhaps its transparency or metadata; `source` is its file."""
         return photo.with_pixels(self.run(photo.pixels, on_progress))
 
     def frame_edit(self, samples: SampleFrames) -> FrameEdit:
@@ -108,10 +81,6 @@ class Edit:
 
 class NetworkEdit(Edit):
     """Applies a network.
-
-    Parameters
-    ----------
-    params : parameter values by name or keyword
 
     Raises
     ------
@@ -136,7 +105,7 @@ class NetworkEdit(Edit):
         size = self._model.card.thumbnail_size
         if not size:
             return super().frame_edit(samples)
-        from burnish.runtime.area_resize import area_resize
+        from burnish.runtime.thumbnail import area_resize
 
         # The mean is computed in double precision and rounded once.
         thumbnails = [area_resize(pixels, size).astype(np.float64) for pixels in samples()]
@@ -148,17 +117,13 @@ class NetworkEdit(Edit):
         read: ReadRegion,
         write: WriteRegion,
         size: tuple[int, int],
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress | None,
     ) -> None:
         self._model.process_tiles(read, write, size, self._sliders, on_progress=on_progress)
 
 
 class OperatorEdit(Edit):
     """Applies a reference operator.
-
-    Parameters
-    ----------
-    params : parameter values by name or keyword
 
     Raises
     ------
@@ -185,11 +150,8 @@ class OperatorEdit(Edit):
 
         output: Pixels = self._operator.run(pixels, **self._params)
         if went_black(pixels, output):
-            raise OutputError(
-                f"operator {self.name}",
-                "its output is all black",
-                "fix the operator, or try another photo",
-            )
+            remedy = "fix the operator, or try another photo"
+            raise OutputError(f"operator {self.name}", "its output is all black", remedy)
         return output
 
     def fingerprint(self) -> str:
@@ -222,16 +184,12 @@ def load_edit(
     MissingLibraryError : the operator or the engine needs a library that is not installed
     """
     if not isinstance(name_or_path, str | Path):
-        raise UsageError(
-            "operator",
-            f"{type(name_or_path).__name__} is neither a name nor the path of a model file",
-            "see `burnish models list`",
-        )
+        problem = f"{type(name_or_path).__name__} is neither a name nor the path of a model file"
+        raise UsageError("operator", problem, "see `burnish models list`")
     if slow:
         if device not in ("auto", "cpu"):
-            raise DeviceError(
-                f"--device {device}", "reference operators run on the CPU", "leave it out"
-            )
+            problem = "reference operators run on the CPU"
+            raise DeviceError(f"--device {device}", problem, "leave it out")
         from burnish.operators.user_defined import find_runnable_operator
 
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)
@@ -249,14 +207,8 @@ def load_edit(
 def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
     """Return the operator's parameter values, by name, that a model imitates.
 
-    Parameters
-    ----------
-    params : values by name or keyword; None means the default. A file that the model was trained
-        with must be given, because a card holds no files
-
-    Raises
-    ------
-    UsageError : as in `slider_params`
+    The arguments and errors are those of `slider_params`. A file that the model was trained with
+    must be given, because a card holds no files.
     """
     values: dict[str, Value] = {param.name: param.value for param in card.params}
     values |= slider_params(card, params)

@@ -1,4 +1,4 @@
-"""The history of edits that a photo or video holds: written after an edit, read for a replay."""
+"""The history of edits that a photo or video holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 import burnish
 from burnish.errors import PhotoError, VideoError, warn
 from burnish.params import AnyParam, FileParam, Value
-from burnish.photo import Photo, header
+from burnish.photo import header
 from burnish.photo.metadata import (
     BrokenXmpError,
     SourceMetadata,
@@ -29,14 +29,10 @@ _MAX_XMP_BYTES = 50_000
 
 @pydantic_dataclass(frozen=True)
 class RegionRecord(RegionOptions):
-    """A region as kept in the history of an edited file.
+    """A region in the history of a file; `sha256` is that of the detector's file.
 
     The fields are those of `RegionOptions`, but `detector`, `objects` and `mask` are names. They
     are never opened as paths, since the file may come from a stranger.
-
-    Parameters
-    ----------
-    sha256 : SHA-256 of the detector's file
     """
 
     sha256: str | None = None
@@ -78,14 +74,7 @@ def record_edit(
     *,
     model: str | None = None,
 ) -> EditRecord:
-    """Return the record of an edit.
-
-    Parameters
-    ----------
-    values : parameter values by name
-    params : the operator's parameters, which tell files from other values
-    model : SHA-256 of the network's file
-    """
+    """Return the record of an edit; `params` tell files from other values."""
     values = {name: value for name, value in values.items() if value is not None}
     files = {param.name for param in params if isinstance(param, FileParam)} & values.keys()
     return EditRecord(
@@ -95,11 +84,6 @@ def record_edit(
         model=model,
         slow=model is None,
     )
-
-
-def add_history(photo: Photo, records: Sequence[EditRecord]) -> Photo:
-    """Return the photo with records added to the history in its XMP."""
-    return replace(photo, metadata=metadata_with_history(photo.metadata, records))
 
 
 def metadata_with_history(
@@ -123,26 +107,37 @@ def metadata_with_history(
     return replace(metadata, xmp=packet)
 
 
-def read_photo_history(path: Path) -> tuple[EditRecord, ...]:
-    """Return the records in a photo, oldest first.
+def read_history(path: Path) -> tuple[EditRecord, ...]:
+    """Return the records in a photo or video, oldest first.
 
     Raises
     ------
-    PhotoError : the photo cannot be read, or has no history
+    PhotoError, VideoError : the file cannot be read, or has no history
     """
-    with header.open_header(path) as photo_header:
-        history = _parse_xmp(header.get_field(photo_header.image, "xmp-data"))
+    is_video = has_video_extension(path)
+    if is_video:
+        from burnish.video.probe import open_video
+
+        with open_video(path) as (container, _):
+            history = parse_tags(container.metadata)
+    else:
+        with header.open_header(path) as photo_header:
+            history = _parse_xmp(header.get_field(photo_header.image, "xmp-data"))
     if not history:
-        raise PhotoError(
-            str(path), "it has no history of edits", "name an operator: burnish apply OPERATOR FILE"
-        )
+        kind = VideoError if is_video else PhotoError
+        remedy = "name an operator: burnish apply OPERATOR FILE"
+        raise kind(str(path), "it has no history of edits", remedy)
     return history
 
 
 def _parse_xmp(xmp: bytes | None) -> tuple[EditRecord, ...]:
     text = get_xmp_property(xmp, _XMP_PROPERTY)
+    return _parse_json(text or "[]")
+
+
+def _parse_json(text: str) -> tuple[EditRecord, ...]:
     try:
-        return _HISTORY.validate_json(text) if text else ()
+        return _HISTORY.validate_json(text)
     except ValidationError:
         return ()
 
@@ -171,41 +166,10 @@ def parse_tags(tags: Mapping[str, str]) -> tuple[EditRecord, ...]:
     """Return the records in the metadata of a video, oldest first; () if there are none."""
     for line in tags.get(_comment_key(tags), "").splitlines():
         if line.startswith(_COMMENT_PREFIX):
-            try:
-                return _HISTORY.validate_json(line.removeprefix(_COMMENT_PREFIX))
-            except ValidationError:
-                return ()
+            return _parse_json(line.removeprefix(_COMMENT_PREFIX))
     return ()
-
-
-def read_video_history(path: Path) -> tuple[EditRecord, ...]:
-    """Return the records in a video, oldest first.
-
-    Raises
-    ------
-    VideoError : the video cannot be read, or has no history
-    """
-    from burnish.video.probe import open_video
-
-    with open_video(path) as (container, _):
-        history = parse_tags(container.metadata)
-    if not history:
-        raise VideoError(
-            str(path), "it has no history of edits", "name an operator: burnish apply OPERATOR FILE"
-        )
-    return history
 
 
 def _comment_key(tags: Mapping[str, str]) -> str:
     """Return the key of the comment in the video's own spelling."""
     return next((key for key in tags if key.lower() == _COMMENT_KEY), _COMMENT_KEY)
-
-
-def read_history(path: Path) -> tuple[EditRecord, ...]:
-    """Return the records in a photo or video, oldest first.
-
-    Raises
-    ------
-    PhotoError, VideoError : the file cannot be read, or has no history
-    """
-    return read_video_history(path) if has_video_extension(path) else read_photo_history(path)

@@ -11,12 +11,11 @@ from burnish.video.formats import SAME_AS_SOURCE, EncodingOptions
 
 DEFAULT_NAME = "{stem}.{operator}{ext}"
 FIELDS = ("stem", "operator", "ext")
-_FIELD_LIST = ", ".join(f"{{{field}}}" for field in FIELDS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WriteOptions:
-    """The options for writing output files.
+    """The options for writing an output file.
 
     Parameters
     ----------
@@ -36,23 +35,18 @@ class WriteOptions:
         return {"overwrite": self.overwrite, "quality": self.quality, "depth": self.depth}
 
 
-DEFAULT_WRITE = WriteOptions()
-
-
 @dataclass(frozen=True)
-class OutputOptions:
+class OutputOptions(WriteOptions):
     """The options for naming, placing and writing output files.
 
     Parameters
     ----------
-    output : a file for one input, or a folder. It means a folder if there are several inputs, if
-        it exists as one, if it ends like one ("smooth/") or has no suffix. None puts each output
-        next to its input
+    output : a file for one input, or a folder. It is a folder if there are several inputs, if it
+        exists as one, if it ends in / or has no suffix [default: next to each input]
     name : a template for file names; see `check_template`
     format : the output format, unless `output` is a file [default: that of the input]
     recursive : include subfolders, and keep their structure under `output`
     skip_existing : skip inputs whose output exists
-    write : how files are written
     reserved : other files that the run reads or writes, and that no output may replace
     """
 
@@ -61,11 +55,10 @@ class OutputOptions:
     format: str | None = None
     recursive: bool = False
     skip_existing: bool = False
-    write: WriteOptions = DEFAULT_WRITE
     reserved: Sequence[Path] = ()
 
 
-DEFAULT_OUTPUT = OutputOptions()
+DEFAULT_OPTIONS = OutputOptions()
 
 
 def check_template(template: str) -> None:
@@ -82,37 +75,16 @@ def check_template(template: str) -> None:
     Traceback (most recent call last):
     burnish.errors.UsageError: --name {name}.png: {name} is not one of the fields {stem}, ...
     """
+    problem = None
     try:
-        parts = list(Formatter().parse(template))
+        for _, field, spec, conversion in Formatter().parse(template):
+            if field is not None and (field not in FIELDS or spec or conversion):
+                fields = ", ".join(f"{{{name}}}" for name in FIELDS)
+                problem = f"{{{field}}} is not one of the fields {fields}"
     except ValueError as error:
-        raise _template_error(template, str(error)) from error
-    for _, field, spec, conversion in parts:
-        if field is not None and (field not in FIELDS or spec or conversion):
-            raise _template_error(template, f"{{{field}}} is not one of the fields {_FIELD_LIST}")
-    if "/" in template or "\\" in template or "\0" in template:
-        raise _template_error(template, "a file name cannot contain a path separator")
-    if not template.strip():
-        raise _template_error(template, "the name is empty")
-
-
-def format_name(template: str, source: Path, operator: str, extension: str | None = None) -> str:
-    """Return the name of an output file.
-
-    Parameters
-    ----------
-    template : a template that passes `check_template`
-    extension : the output's extension, with the dot [default: that of `source`]
-
-    Examples
-    --------
-    >>> format_name(DEFAULT_NAME, Path("trip/a.JPG"), "l0-smoothing")
-    'a.l0-smoothing.JPG'
-    >>> format_name("{stem}{ext}", Path("trip/a.JPG"), "l0-smoothing", ".png")
-    'a.png'
-    """
-    suffix = source.suffix if extension is None else extension
-    return template.format(stem=source.stem, operator=operator, ext=suffix)
-
-
-def _template_error(template: str, problem: str) -> UsageError:
-    return UsageError(f"--name {template}", problem, f"use a name such as '{DEFAULT_NAME}'")
+        problem = str(error)
+    if any(character in template for character in "/\\\0"):
+        problem = problem or "a file name cannot contain a path separator"
+    if problem or not template.strip():
+        remedy = f"use a name such as '{DEFAULT_NAME}'"
+        raise UsageError(f"--name {template}", problem or "the name is empty", remedy)

@@ -1,26 +1,39 @@
-"""Edits of one photo or video: a path, bytes, a PIL image or an array in, the same kind out."""
+"""Edits of one photo or video: a path, bytes, a PIL image or an array in, the same kind out.
 
-from collections.abc import Sequence
+Photos that are too large for memory are edited from file to file. They are decoded into a temporary
+file next to the output. Networks read their tiles from it and write the output's codes to a second
+file, which is then encoded. The output equals that of an edit in memory, byte for byte.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import Edit, OnProgress, load_edit
-from burnish.editing.history import add_history
-from burnish.editing.options import DEFAULT_WRITE, OutputOptions, WriteOptions
+from burnish.editing.edit import Edit, load_edit
+from burnish.editing.history import metadata_with_history
+from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, WriteOptions
 from burnish.editing.plan import output_path
 from burnish.errors import PhotoError, UsageError
-from burnish.files import check_absent, make_folder
+from burnish.files import atomic_write, check_absent, check_disk_space, make_folder, temporary_file
 from burnish.params import Value
 from burnish.photo import Photo, header
+from burnish.photo.formats import writable_format
+from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
 from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.model import OnProgress, ReadRegion
+from burnish.types import Pixels, Rectangle
 from burnish.video.formats import EncodingOptions, has_video_extension
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from burnish.photo.disk_photo import DiskPhoto, RawTiff
     from burnish.regions.region import RegionLike
 
     ImageLike = TypeVar("ImageLike", bound=str | Path | bytes | Image | NDArray[Any])
@@ -52,8 +65,8 @@ def apply(
     image : path of a photo or video, bytes of an image file, PIL image, or array of shape (H, W)
         or (H, W, C): grey, RGB, or either with alpha last; uint8, uint16 or floats in [0, 1];
         sRGB-encoded
-    operator : an operator's name such as "l0-smoothing", the path of a model file, or a region
-        edit such as "splash"
+    operator : an operator such as "l0-smoothing", the path of a model file, or a region edit such
+        as "splash"
     output : the output file or folder, for a path only [default: `photo.OPERATOR.jpg` next to it]
     overwrite : replace existing files
     slow : run the reference operator
@@ -61,10 +74,9 @@ def apply(
     threads : number of CPU threads [default: one per core]
     engine : "onnxruntime" or "openvino"
     codec, crf : encoding of a video [default: that of the input]
-    only : restrict the edit to a region: one or several classes of objects such as "person", a
-        mask of shape (H, W), bool or floats in [0, 1], or
-        `burnish.regions.options.RegionOptions`
-    exclude : one or several classes of objects that the edit leaves out, instead of `only`
+    only : edit a region only: classes of objects such as "person", a mask of shape (H, W), bool
+        or floats in [0, 1], or `burnish.regions.options.RegionOptions`
+    exclude : classes of objects that the edit leaves out, instead of `only`
     params : the operator's parameters, such as ``lambda_=0.02``
 
     Returns
@@ -89,9 +101,10 @@ def apply(
     """
     edit = _make_edit(operator, params, only, exclude, slow, device, threads, engine)
     if isinstance(image, str | Path):
-        write = WriteOptions(overwrite=overwrite, encoding=EncodingOptions(codec, crf))
-        target = output_path(Path(image), edit.name, OutputOptions(output, write=write))
-        apply_to_file(edit, Path(image), target, write)
+        encoding = EncodingOptions(codec, crf)
+        options = OutputOptions(output, overwrite=overwrite, encoding=encoding)
+        target = output_path(Path(image), edit.name, options)
+        apply_to_file(edit, Path(image), target, options)
         return cast("ImageLike", str(target) if isinstance(image, str) else target)
     for name, value in (("output", output), ("codec", codec), ("crf", crf)):
         if value is not None:
@@ -118,23 +131,15 @@ def _make_edit(
         edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
         if only is None and exclude is None:
             return edit
-        from burnish.editing.masked import MaskedEdit
-        from burnish.regions.region import open_region
-
-        region = open_region(only, exclude=exclude, device=device, threads=threads)
-        return MaskedEdit(edit, region)
-    from burnish.editing.region_edit import RegionEditor
+    from burnish.editing.region_edit import MaskedEdit, RegionEditor
     from burnish.regions.region import open_region
 
-    region = open_region(
-        only, exclude=exclude, defaults=spec.region_defaults, device=device, threads=threads
-    )
-    return RegionEditor(spec, params, region)
+    defaults = spec.region_defaults if spec else None
+    region = open_region(only, exclude=exclude, defaults=defaults, device=device, threads=threads)
+    return RegionEditor(spec, params, region) if spec else MaskedEdit(edit, region)
 
 
-def apply_to_file(
-    edit: Edit, source: Path, target: Path, write: WriteOptions = DEFAULT_WRITE
-) -> None:
+def apply_to_file(edit: Edit, source: Path, target: Path, write: WriteOptions) -> None:
     """Read `source`, edit it and write `target`, which stays unchanged if anything fails.
 
     Raises
@@ -149,8 +154,6 @@ def apply_to_file(
         return
     check_absent(target, overwrite=write.overwrite)
     if needs_out_of_core(edit, source):
-        from burnish.editing.out_of_core import edit_out_of_core
-
         edit_out_of_core(edit, source, target, write)
         return
     edited = edit_photo(edit, Photo.open(source), source)
@@ -159,10 +162,7 @@ def apply_to_file(
 
 
 def needs_out_of_core(edit: Edit, source: Path) -> bool:
-    """Return whether a photo is edited on disk, which depends on its header alone.
-
-    This holds for photos of more than `header.STREAMING_THRESHOLD` pixels if the edit works on
-    tiles. Reference operators need the whole image in memory.
+    """Return whether a photo is edited on disk: if it is large and the edit works on tiles.
 
     Raises
     ------
@@ -198,13 +198,76 @@ def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
 def edit_photo(
     edit: Edit, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
 ) -> Photo:
-    """Return the edited photo, with the edit added to the history in its XMP.
+    """Return the edited photo, with the edit added to the history in its XMP."""
+    edited = edit.edit_photo(photo, source, on_progress)
+    return replace(edited, metadata=metadata_with_history(edited.metadata, edit.history))
 
-    Parameters
-    ----------
-    source : the photo's file, if it has one
+
+def edit_out_of_core(
+    edit: Edit,
+    source: Path,
+    target: Path,
+    write: WriteOptions = DEFAULT_OPTIONS,
+    on_progress: OnProgress | None = None,
+) -> tuple[int, int]:
+    """Edit a photo on disk; the target stays unchanged if anything fails.
+
+    Returns
+    -------
+    Width and height of the photo, in pixels
+
+    Raises
+    ------
+    BurnishError : as in `apply_to_file`
     """
-    return add_history(edit.edit_photo(photo, source, on_progress), edit.history)
+    from burnish.photo.disk_photo import decode_to_disk
+
+    check_absent(target, overwrite=write.overwrite)
+    file_format = writable_format(target.suffix, str(target))
+    with header.open_header(source) as photo_header:
+        size, alpha = photo_header.size, photo_header.image.bands in (2, 4)
+    check_format(size, file_format, write.quality, write.depth, str(target), alpha=alpha)
+    needed_bytes = scratch_bytes(edit, source, write.depth)
+    check_disk_space(target.parent, needed_bytes, f"the temporary files of {source}")
+    make_folder(target.parent)
+    with decode_to_disk(source, target.parent) as photo:
+        bits = bits_per_channel(photo.metadata, file_format, write.depth)
+        with _run_stages(edit, photo, bits, target.parent, on_progress) as output:
+            metadata = metadata_with_history(photo.metadata, edit.history)
+            with atomic_write(target, overwrite=write.overwrite) as file:
+                write_image(output.image(), metadata, file_format, file, write.quality, str(target))
+    return size
+
+
+@contextmanager
+def _run_stages(
+    edit: Edit, photo: "DiskPhoto", bits: int, folder: Path, on_progress: OnProgress | None
+) -> "Iterator[RawTiff]":
+    """Run an edit's stages; yield the output's codes, which exist while the block runs."""
+    from burnish.photo.disk_photo import RawTiff
+
+    size = photo.codes.height, photo.codes.width
+    count = len(edit.tiled_stages)
+    read: ReadRegion = photo.read_pixels
+
+    def report(index: int, fraction: float) -> None:
+        if on_progress is not None:
+            on_progress((index + fraction) / count)
+
+    def write_codes(output: RawTiff, rectangle: Rectangle, pixels: Pixels) -> None:
+        output.write(rectangle, photo.to_codes(rectangle, pixels, bits))
+
+    with ExitStack() as files:
+        for index, stage in enumerate(edit.tiled_stages):
+            last = index == count - 1
+            # As in memory, values between two networks are not rounded.
+            bands, dtype = (photo.codes.bands, DTYPES[bits]) if last else (3, np.float32)
+            file = files.enter_context(temporary_file(folder))
+            output = RawTiff(file, *size, bands, np.dtype(dtype))
+            write = partial(write_codes, output) if last else output.write
+            stage(read, write, size, partial(report, index))
+            read = output.read
+        yield output
 
 
 def _apply_in_memory(edit: Edit, image: Any) -> Any:

@@ -1,13 +1,12 @@
-"""The plan of a run: every output is named and checked before the first file is read."""
+"""The plan of a run: all inputs are found, and all outputs named and checked, before it begins."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from burnish.editing.history import read_history
-from burnish.editing.inputs import InputFile, find_inputs
-from burnish.editing.options import DEFAULT_OUTPUT, OutputOptions, check_template, format_name
+from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, check_template
 from burnish.errors import (
     BurnishError,
     OutputError,
@@ -15,18 +14,42 @@ from burnish.errors import (
     UsageError,
     as_usage_error,
     missing_library,
+    read_error,
+    warn,
 )
 from burnish.files import check_absent, check_disk_space
-from burnish.photo.formats import check_depth, check_known_depth, check_writable, writable_format
+from burnish.photo.formats import (
+    READABLE_EXTENSIONS,
+    check_depth,
+    check_known_depth,
+    check_writable,
+    writable_format,
+)
 from burnish.video.formats import (
     SAME_AS_SOURCE,
-    EncodingOptions,
     can_edit_videos,
     check_encoding_options,
     has_video_extension,
     is_container,
     writable_container,
 )
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A photo or video; `subfolder` is its folder, relative to the folder that was searched."""
+
+    path: Path
+    subfolder: Path = Path()
+    from_folder: bool = False
+
+    @property
+    def is_video(self) -> bool:
+        """True if it has the extension of a video."""
+        return has_video_extension(self.path)
+
+
+Targets = Sequence[tuple[InputFile, Path]]
 
 
 @dataclass(frozen=True)
@@ -45,13 +68,12 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files of a run.
+    """The files of a run, and the numbers of files in folders that it ignores.
 
     Parameters
     ----------
-    files : the inputs and outputs, in order
-    ignored : number of files in folders that are neither photos nor videos
-    earlier_outputs : number of files in folders that are outputs of an earlier run
+    ignored : number of files that are neither photos nor videos
+    earlier_outputs : number of files that are outputs of an earlier run
     """
 
     files: tuple[PlannedFile, ...]
@@ -62,7 +84,7 @@ class Plan:
 def plan(
     paths: Sequence[Path],
     edit_name: str,
-    options: OutputOptions = DEFAULT_OUTPUT,
+    options: OutputOptions = DEFAULT_OPTIONS,
     scratch_bytes: Callable[[Path], int] = lambda _: 0,
 ) -> Plan:
     """Plan a run over photos, videos and folders of them.
@@ -74,43 +96,46 @@ def plan(
 
     Raises
     ------
-    UsageError : two outputs have the same path, an output would replace an input, there are no
-        inputs, or `options` cannot be met, such as a format that is not written
-    VideoError : the format of the only video is not written
+    UsageError : there are no inputs, two outputs have the same path, an output would replace an
+        input, or `options` cannot be met
+    VideoError : the format of a named video is not written
     MissingLibraryError : a video is named, and PyAV is not installed
     OutputError : outputs exist and neither `overwrite` nor `skip_existing` is set, or there is
         too little disk space
     """
-    overwrite = options.write.overwrite
     check_template(options.name)
-    check_known_depth(options.write.depth)
-    if overwrite and options.skip_existing:
+    check_known_depth(options.depth)
+    if options.overwrite and options.skip_existing:
         raise UsageError("--overwrite, --skip-existing", "they contradict each other", "drop one")
     several = len(paths) > 1 or any(path.is_dir() for path in paths)
     folder, file = _split_output(options.output, several=several)
     is_video = has_video_extension(paths[0]) if paths else False
     with as_usage_error():
         extensions = _extensions(options, file, is_video=is_video)
-    inputs = find_inputs(paths, recursive=options.recursive, output=folder)
-    _check_video_options(inputs.files, options)
+    inputs, ignored = find_inputs(paths, recursive=options.recursive, output=folder)
+    _check_video_options(inputs, options)
 
     def target_path(source: InputFile) -> Path:
-        name = format_name(options.name, source.path, edit_name, extensions[source.is_video])
+        extension = extensions[source.is_video] or source.path.suffix
+        name = options.name.format(stem=source.path.stem, operator=edit_name, ext=extension)
         return file or (folder / source.subfolder if folder else source.path.parent) / name
 
-    targets = [(source, target_path(source)) for source in inputs.files]
-    remaining = _without_earlier_outputs(targets, overwrite=overwrite)
-    _check_collisions(remaining)
-    _check_reserved(remaining, options.reserved)
-    _check_encoding(remaining, options.write.encoding)
+    targets = [(source, target_path(source)) for source in inputs]
+    remaining = _without_earlier_outputs(targets, overwrite=options.overwrite)
+    _check_collisions(remaining, options.reserved)
+    for source, target in remaining:
+        # Videos from folders fail one by one in the run.
+        if source.is_video and not source.from_folder:
+            container = writable_container(target.suffix, str(target))
+            check_encoding_options(options.encoding, container, str(target))
     files = tuple(
         PlannedFile(source.path, target, skip=options.skip_existing and os.path.lexists(target))
         for source, target in remaining
     )
-    if not overwrite:
+    if not options.overwrite:
         _check_absent(files)
     _check_disk_space(files, scratch_bytes)
-    return Plan(files, inputs.ignored, earlier_outputs=len(targets) - len(remaining))
+    return Plan(files, ignored, earlier_outputs=len(targets) - len(remaining))
 
 
 def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
@@ -123,23 +148,81 @@ def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
     """
     if source.is_dir():
         raise PhotoError(str(source), "this is a folder, not a photo", "name a photo in it")
-    planning_options = replace(
-        options, write=replace(options.write, overwrite=True), skip_existing=False
-    )
-    target = plan([source], edit_name, planning_options).files[0].target
-    check_absent(target, overwrite=options.write.overwrite)
+    options_for_plan = replace(options, overwrite=True, skip_existing=False)
+    target = plan([source], edit_name, options_for_plan).files[0].target
+    check_absent(target, overwrite=options.overwrite)
     return target
 
 
 def check_stream(source: Path, options: OutputOptions) -> None:
     """Check that a photo can be written to standard output; the errors are those of `plan`."""
-    check_known_depth(options.write.depth)
+    check_known_depth(options.depth)
     _check_video_options([InputFile(source)], options)
     with as_usage_error():
         _extensions(options, None, is_video=False)
 
 
-Targets = Sequence[tuple[InputFile, Path]]
+def find_inputs(
+    paths: Sequence[Path], *, recursive: bool, output: Path | None = None
+) -> tuple[list[InputFile], int]:
+    """List the named files, and the photos and videos in the named folders.
+
+    In folders, the extension decides and hidden files are ignored. Videos are ignored, with a
+    warning, if PyAV is not installed. Links to folders are not followed, so that the search ends.
+
+    Parameters
+    ----------
+    output : the output folder, which is not searched
+
+    Returns
+    -------
+    The inputs, and the number of other files in the folders
+
+    Raises
+    ------
+    UsageError : a folder cannot be listed, or there are no inputs
+    """
+    with_videos = can_edit_videos()
+    inputs: list[InputFile] = []
+    ignored = 0
+    for path in paths:
+        if not path.is_dir():
+            inputs.append(InputFile(path))
+            continue
+        files = list(_walk(path, recursive=recursive, output=output))
+        video_count = sum(map(has_video_extension, files))
+        media = [
+            file
+            for file in files
+            if (with_videos and has_video_extension(file))
+            or (file.suffix.lower() in READABLE_EXTENSIONS and not file.name.startswith("."))
+        ]
+        ignored += len(files) - len(media)
+        if video_count and not with_videos:
+            noun = "video" if video_count == 1 else "videos"
+            remedy = "install burnish with its extra 'video' to edit videos"
+            warn(f"{path}: {video_count} {noun} ignored; {remedy}")
+        inputs += [InputFile(file, file.parent.relative_to(path), True) for file in media]
+    if not inputs:
+        names = ", ".join(map(str, paths))
+        remedy = "name another folder" if recursive else "add --recursive to search subfolders"
+        raise UsageError(names, f"no photos among {ignored} files", remedy)
+    return inputs, ignored
+
+
+def _walk(folder: Path, *, recursive: bool, output: Path | None) -> Iterator[Path]:
+    """Yield the files of a folder in the order of names."""
+
+    def raise_error(error: OSError) -> None:
+        raise read_error(error.filename, error, UsageError)
+
+    def is_output(path: Path) -> bool:
+        return output is not None and output.exists() and path.samefile(output)
+
+    for root, folders, files in os.walk(folder, onerror=raise_error):
+        # os.walk visits the folders that are left in the list.
+        folders[:] = [n for n in sorted(folders) if recursive and not is_output(Path(root, n))]
+        yield from (Path(root, name) for name in sorted(files))
 
 
 def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
@@ -149,39 +232,31 @@ def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | N
     path = Path(output)
     means_folder = str(output).endswith(("/", os.sep)) or not path.suffix or path.is_dir()
     if several and (path.is_file() or not means_folder):
-        raise UsageError(
-            f"-o {output}",
-            "several inputs need an output folder, and this is a file name",
-            "end it in / to mean a folder",
-        )
+        problem = "several inputs need an output folder, and this is a file name"
+        raise UsageError(f"-o {output}", problem, "end it in / to mean a folder")
     return (path, None) if means_folder else (None, path)
 
 
 def _extensions(
     options: OutputOptions, file: Path | None, *, is_video: bool
 ) -> dict[bool, str | None]:
-    """Check the output formats, and return their extensions.
+    """Check the output formats, and return the extensions for photos (False) and videos (True).
 
-    Parameters
-    ----------
-    file : the only output
-    is_video : whether the only input is a video
-
-    Returns
-    -------
-    The extensions for photos (False) and for videos (True); None means that of the input
+    None stands for the extension of the input. `file` is the only output, `is_video` tells whether
+    the only input is a video.
     """
-    depth = options.write.depth
+    extensions: dict[bool, str | None] = {True: None, False: None}
     if file is not None:
         _check_file(options, file, is_video=is_video)
-        return {True: None, False: None}
-    if options.format is None:
-        return {True: None, False: None}
-    if is_container(options.format):
-        return {True: writable_container(options.format, "--format").extensions[0], False: None}
-    file_format = writable_format(options.format, "--format")
-    check_depth(file_format, depth, "--format")
-    return {True: None, False: file_format.extensions[0]}
+    elif options.format is None:
+        pass
+    elif is_container(options.format):
+        extensions[True] = writable_container(options.format, "--format").extensions[0]
+    else:
+        file_format = writable_format(options.format, "--format")
+        check_depth(file_format, options.depth, "--format")
+        extensions[False] = file_format.extensions[0]
+    return extensions
 
 
 def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
@@ -190,47 +265,31 @@ def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
     if is_video:
         same = writable_container(file.suffix, str(file)) == writable_container(name, "--format")
     else:
-        check_writable(file, options.write.depth)
+        check_writable(file, options.depth)
         same = writable_format(name, "--format") == writable_format(file.suffix, str(file))
     if not same:
-        raise UsageError(
-            f"--format {options.format}", f"-o {file} has another format", "leave one of them out"
-        )
+        problem = f"-o {file} has another format"
+        raise UsageError(f"--format {options.format}", problem, "leave one of them out")
 
 
 def _check_video_options(sources: Sequence[InputFile], options: OutputOptions) -> None:
     """Check that videos can be edited, and that all options apply to the kinds of inputs."""
-    write = options.write
     kinds = {source.is_video for source in sources}
-    if write.encoding != SAME_AS_SOURCE and True not in kinds:
+    if options.encoding != SAME_AS_SOURCE and True not in kinds:
         raise UsageError("--codec, --crf", "they apply to videos, and there are none", "drop them")
-    if write.quality is not None and kinds == {True}:
-        raise UsageError(
-            f"--quality {write.quality}", "it applies to photos, and there are none", "use --crf"
-        )
+    if options.quality is not None and kinds == {True}:
+        problem = "it applies to photos, and there are none"
+        raise UsageError(f"--quality {options.quality}", problem, "use --crf")
     if options.format is not None and is_container(options.format) not in kinds:
-        inputs = "videos" if True in kinds else "photos"
-        raise UsageError(
-            f"--format {options.format}", f"this is not a format of {inputs}", "leave it out"
-        )
+        problem = f"this is not a format of {'videos' if True in kinds else 'photos'}"
+        raise UsageError(f"--format {options.format}", problem, "leave it out")
     named_videos = [source for source in sources if source.is_video and not source.from_folder]
     if named_videos and not can_edit_videos():
         error = missing_library(ModuleNotFoundError(name="av"))
         raise error.with_context(str(named_videos[0].path))
-    if named_videos and write.depth is not None:
-        raise UsageError(
-            f"--depth {write.depth}",
-            f"it does not apply to videos ({named_videos[0].path}), which keep their bit depth",
-            "leave it out",
-        )
-
-
-def _check_encoding(targets: Targets, encoding: EncodingOptions) -> None:
-    """Check the encoding of named videos. Videos from folders fail one by one in the run."""
-    for source, target in targets:
-        if source.is_video and not source.from_folder:
-            container = writable_container(target.suffix, str(target))
-            check_encoding_options(encoding, container, str(target))
+    if named_videos and options.depth is not None:
+        problem = f"videos keep their bit depth, also {named_videos[0].path}"
+        raise UsageError(f"--depth {options.depth}", problem, "leave it out")
 
 
 def _without_earlier_outputs(targets: Targets, *, overwrite: bool) -> Targets:
@@ -239,11 +298,11 @@ def _without_earlier_outputs(targets: Targets, *, overwrite: bool) -> Targets:
     With `overwrite`, an input that was named, or has no history of edits, is not dropped. It is
     rejected later, so that no original is replaced.
     """
-    target_paths = {_normalised(target) for source, target in targets if source.path != target}
+    target_paths = {_absolute(target) for source, target in targets if source.path != target}
     return [
         (source, target)
         for source, target in targets
-        if _normalised(source.path) not in target_paths
+        if _absolute(source.path) not in target_paths
         or (overwrite and not (source.from_folder and _was_edited(source.path)))
     ]
 
@@ -256,38 +315,40 @@ def _was_edited(path: Path) -> bool:
         return False
 
 
-def _check_collisions(targets: Targets) -> None:
-    """Check that all outputs differ, and that none of them is an input."""
+def _check_collisions(targets: Targets, reserved: Iterable[Path]) -> None:
+    """Check that all outputs differ, and that none is an input or a reserved file."""
     inputs = {_file_identity(source.path): source.path for source, _ in targets}
+    others = {_file_identity(path): path for path in reserved}
     source_of: dict[str, Path] = {}
     for source, target in targets:
         # Some file systems treat A.jpg and a.jpg as the same file.
-        key = _normalised(target).casefold()
+        key = _absolute(target).casefold()
+        identity = _file_identity(target)
         if key in source_of:
             raise UsageError(
                 str(source.path),
                 f"its output {target} is also that of {source_of[key]}",
                 "give each photo once, or use separate runs with different -o",
             )
-        if _file_identity(target) in inputs:
-            raise UsageError(
-                str(target),
-                f"this output is the input {inputs[_file_identity(target)]}",
-                "choose another -o or --name",
-            )
+        if identity in inputs or identity in others:
+            problem = f"the command also uses {others.get(identity)}, the same file"
+            if identity in inputs:
+                problem = f"this output is the input {inputs[identity]}"
+            raise UsageError(str(target), problem, "choose another -o or --name")
         source_of[key] = source.path
 
 
-def _check_reserved(targets: Targets, reserved: Iterable[Path]) -> None:
-    """Check that no output replaces another file that the run reads or writes."""
-    reserved_paths = {_file_identity(path): path for path in reserved}
-    for _, target in targets:
-        if _file_identity(target) in reserved_paths:
-            raise UsageError(
-                str(target),
-                f"the command also uses {reserved_paths[_file_identity(target)]}, the same file",
-                "choose another -o or --name",
-            )
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100  (resolve() would follow links)
+
+
+def _file_identity(path: Path) -> tuple[int, int] | str:
+    """Return a key that is equal for all links and spellings of one file."""
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):  # it does not exist, or is not a path: reading it will fail
+        return _absolute(path)
+    return stat.st_dev, stat.st_ino
 
 
 def _check_absent(files: Sequence[PlannedFile]) -> None:
@@ -316,23 +377,6 @@ def _check_disk_space(files: Iterable[PlannedFile], scratch_bytes: Callable[[Pat
         work_bytes = max(work_bytes, size if file.is_video else scratch_bytes(file.source))
         needed[folder.stat().st_dev] = folder, output_bytes + size, work_bytes
     for folder, output_bytes, work_bytes in needed.values():
-        purpose = "outputs about as large as the inputs"
-        check_disk_space(
-            folder,
-            output_bytes + work_bytes,
-            purpose + (" and temporary files" if work_bytes else ""),
-        )
-
-
-def _normalised(path: Path) -> str:
-    """Return the absolute path. Links are not followed."""
-    return os.path.abspath(path)  # noqa: PTH100
-
-
-def _file_identity(path: Path) -> tuple[int, int] | str:
-    """Return a key that is equal for all links and spellings of one file."""
-    try:
-        stat = path.stat()
-    except (OSError, ValueError):  # it does not exist, or is not a path: reading it will fail
-        return _normalised(path)
-    return stat.st_dev, stat.st_ino
+        contents = "outputs about as large as the inputs"
+        contents += " and temporary files" if work_bytes else ""
+        check_disk_space(folder, output_bytes + work_bytes, contents)

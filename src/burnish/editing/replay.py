@@ -4,21 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from burnish.editing.edit import Edit, FrameEdit, OnProgress, SampleFrames, load_edit
+from burnish.editing.edit import Edit, FrameEdit, SampleFrames, load_edit
 from burnish.editing.history import EditRecord
-from burnish.editing.masked import MaskedEdit
-from burnish.editing.region_edit import RegionEditor
-from burnish.editing.region_record import restore_region
+from burnish.editing.region_edit import MaskedEdit, RegionEditor, restore_region
 from burnish.errors import ModelError, UsageError, read_error, warn
 from burnish.files import digest
+from burnish.modelfile.card import CardParam
 from burnish.modelfile.reader import read_model
 from burnish.operators.registry import OPERATORS
-from burnish.params import FileParam, Value
+from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import Photo
 from burnish.regions.region import ObjectSource, Region
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.runtime import model_registry
 from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.model import OnProgress
 from burnish.types import Pixels
 
 # A region edit, an operator's name, or the path of a network.
@@ -56,7 +56,12 @@ def replay(
     UserWarning : a network's version differs from the recorded one
     """
     overrides = {name: value for name, value in (params or {}).items() if value is not None}
-    files = {_model_digest(file): file for file in models}
+    files: dict[str, Path] = {}
+    for model in models:
+        try:
+            files[digest(model)] = model
+        except OSError as error:
+            raise read_error(f"--model {model}", error, ModelError) from error
     targets = [_target(step, files) for step in history]
     history = [_resolved(step, target) for step, target in zip(history, targets, strict=True)]
     _check_overrides(history, object_source=object_source, mask=mask)
@@ -65,11 +70,8 @@ def replay(
     for step, target, step_values in zip(history, targets, values, strict=True):
         for name, file in step.files.items():
             if name not in overrides:
-                raise UsageError(
-                    f"--{name}",
-                    f"{step.operator} used the file {file}, and a history holds only its name",
-                    "give the file",
-                )
+                problem = f"{step.operator} used {file}, and a history holds only its name"
+                raise UsageError(f"--{name}", problem, "give the file")
         step_params = {**step.params, **step_values}
         region = (
             restore_region(step.region, object_source=object_source, mask=mask)
@@ -106,13 +108,6 @@ def _target(step: EditRecord, files: Mapping[str, Path]) -> Target:
     return step.operator
 
 
-def _model_digest(model: Path) -> str:
-    try:
-        return digest(model)
-    except OSError as error:
-        raise read_error(f"--model {model}", error, ModelError) from error
-
-
 def _find_model(step: EditRecord, files: Mapping[str, Path]) -> Path:
     if (file := files.get(step.model or "")) is not None:
         return file
@@ -132,14 +127,12 @@ def _find_model(step: EditRecord, files: Mapping[str, Path]) -> Path:
 
 def _resolved(step: EditRecord, target: Target) -> EditRecord:
     """Return a step with paths among its parameters replaced by file names."""
-    if isinstance(target, Path):
-        return step
-    params = target.params if isinstance(target, RegionEdit) else OPERATORS[target].params
-    file_params = {p.name for p in params if isinstance(p, FileParam)} & step.params.keys()
+    params = [] if isinstance(target, Path) else _params(target)
+    names = {p.name for p in params if isinstance(p, FileParam)} & step.params.keys()
     return step.model_copy(
         update={
-            "params": {k: v for k, v in step.params.items() if k not in file_params},
-            "files": step.files | {name: Path(str(step.params[name])).name for name in file_params},
+            "params": {k: v for k, v in step.params.items() if k not in names},
+            "files": step.files | {name: Path(str(step.params[name])).name for name in names},
         }
     )
 
@@ -151,25 +144,23 @@ def _check_overrides(
     regions = [step.region for step in history if step.region is not None]
     if mask is not None and not any(region.mask for region in regions):
         raise UsageError("--mask", "no edit in the history used a mask", "leave it out")
-    if object_source is not None and not any(
-        region.detector or region.objects for region in regions
-    ):
-        raise UsageError(
-            "--detector or --objects", "no edit in the history used a detector", "leave it out"
-        )
+    if object_source is not None and not any(r.detector or r.objects for r in regions):
+        problem = "no edit in the history used a detector"
+        raise UsageError("--detector or --objects", problem, "leave it out")
 
 
 def _distribute_values(
     overrides: Mapping[str, Value], history: Sequence[EditRecord], targets: Sequence[Target]
 ) -> list[dict[str, Value]]:
-    """Assign each value to the steps that have that parameter.
+    """Assign each value to the steps that have that parameter, or to all if none has it.
 
-    A value that no step has is given to all, and is rejected there.
+    A step rejects the values that it does not have.
     """
     if not overrides or len(history) == 1:  # avoids reading the networks
         return [dict(overrides) for _ in history]
     names = [
-        _param_names(target) | {*step.files} for step, target in zip(history, targets, strict=True)
+        {param.name for param in _params(target)} | step.files.keys()
+        for step, target in zip(history, targets, strict=True)
     ]
     known = set().union(*names)
     return [
@@ -178,12 +169,11 @@ def _distribute_values(
     ]
 
 
-def _param_names(target: Target) -> set[str]:
-    """Return the names of the parameters that can be changed."""
+def _params(target: Target) -> Sequence[CardParam | AnyParam]:
+    """Return the parameters that can be changed."""
     if isinstance(target, Path):
-        return {param.name for param in read_model(target).card.sliders}
-    params = target.params if isinstance(target, RegionEdit) else OPERATORS[target].params
-    return {param.name for param in params}
+        return read_model(target).card.sliders
+    return target.params if isinstance(target, RegionEdit) else OPERATORS[target].params
 
 
 class _ChainedEdit(Edit):
@@ -200,7 +190,7 @@ class _ChainedEdit(Edit):
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Edit an image."""
         for index, edit in enumerate(self._edits):
-            pixels = edit.run(pixels, self._part(index, on_progress))
+            pixels = edit.run(pixels, partial(self._report, on_progress, index))
         return pixels
 
     def edit_photo(
@@ -208,7 +198,7 @@ class _ChainedEdit(Edit):
     ) -> Photo:
         """Edit a photo. Between two edits that only change pixels, nothing is rounded."""
         for index, edit in enumerate(self._edits):
-            photo = edit.edit_photo(photo, source, self._part(index, on_progress))
+            photo = edit.edit_photo(photo, source, partial(self._report, on_progress, index))
         return photo
 
     def frame_edit(self, samples: SampleFrames) -> FrameEdit:
@@ -239,11 +229,7 @@ class _ChainedEdit(Edit):
         """Return the fingerprints of all edits."""
         return "\n".join(edit.fingerprint() for edit in self._edits)
 
-    def _part(self, index: int, on_progress: OnProgress | None) -> OnProgress:
-        """Return the progress callback of one edit, which is one part of the whole."""
-
-        def report(fraction: float) -> None:
-            if on_progress is not None:
-                on_progress((index + fraction) / len(self._edits))
-
-        return report
+    def _report(self, on_progress: OnProgress | None, index: int, fraction: float) -> None:
+        """Report the completed fraction of one edit as a fraction of all."""
+        if on_progress is not None:
+            on_progress((index + fraction) / len(self._edits))

@@ -14,7 +14,7 @@ import numpy as np
 import burnish
 from burnish.editing.edit import Edit
 from burnish.editing.history import tags_with_history
-from burnish.editing.options import DEFAULT_WRITE, WriteOptions
+from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
 from burnish.errors import VideoError, warn
 from burnish.files import atomic_path, check_absent, make_folder
 from burnish.prefetch import BackgroundWorker, prefetch
@@ -38,14 +38,9 @@ _QUEUE_SIZE = 2
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """The finished part of a video.
+    """The number, duration and size of the finished frames of a video.
 
-    Parameters
-    ----------
-    finished : whether the output is written; otherwise the same command resumes
-    frames : number of finished frames
-    seconds : duration of the finished frames
-    megapixels : size of all finished frames
+    `finished` tells whether the output is written; otherwise the same command resumes.
     """
 
     finished: bool
@@ -58,7 +53,7 @@ def edit_video(
     edit: Edit,
     source: Path,
     target: Path,
-    write: WriteOptions = DEFAULT_WRITE,
+    write: WriteOptions = DEFAULT_OPTIONS,
     *,
     progress: Progress = SILENT,
     should_stop: Callable[[], bool] = lambda: False,

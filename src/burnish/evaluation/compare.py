@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.editing.bitmap_font import GLYPH_HEIGHT, render_text
+from burnish.editing.annotate import GLYPH_HEIGHT, render_text
 from burnish.editing.edit import slider_params
-from burnish.editing.options import OutputOptions, WriteOptions
+from burnish.editing.options import OutputOptions
 from burnish.editing.plan import output_path
 from burnish.errors import UsageError
 from burnish.evaluation.reference import reference_function
@@ -94,8 +94,7 @@ def compare_photo(
     loaded_model = Model.open(model, device=device, threads=threads, engine=engine)
     sliders = slider_params(loaded_model.card, params or {})
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
-    write = WriteOptions(overwrite=overwrite)
-    output_path(photo, loaded_model.card.name, OutputOptions(target, write=write))
+    output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
     slow = (
         find_runnable_operator(reference).run
         if reference

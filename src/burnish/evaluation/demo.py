@@ -24,7 +24,7 @@ def demonstrate(folder: Path, *, overwrite: bool = False) -> list[Path]:
     sheet = folder / f"{SAMPLE.stem}.before-after.png"
     for path in (target, sheet):
         check_absent(path, overwrite=overwrite)
-    apply_to_file(load_edit(OPERATOR, {}), SAMPLE, target, WriteOptions(overwrite))
+    apply_to_file(load_edit(OPERATOR, {}), SAMPLE, target, WriteOptions(overwrite=overwrite))
     before, after = Photo.open(SAMPLE).pixels, Photo.open(target).pixels
     side_by_side([(before, "before"), (after, "after")]).save(sheet, overwrite=overwrite)
     return [target, sheet]
