@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 
 ADOBE_RGB = Path("/usr/share/color/icc/ghostscript/a98.icc")
 SRGB = Path("/usr/share/color/icc/ghostscript/srgb.icc")
@@ -32,9 +32,9 @@ def is_installed(program):
 
 
 def run(*command, code=0, **options):
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
-    assert code in (None, done.returncode), done.stderr
-    return done.stdout, done.stderr
+    process = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
+    assert code in (None, process.returncode), process.stderr
+    return process.stdout, process.stderr
 
 
 def burnish(*arguments, code=0, **options):

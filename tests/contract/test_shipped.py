@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from burnish.editing.edit import operator_params
-from burnish.evaluation.compare import compare
-from burnish.evaluation.demo import SAMPLE
-from burnish.evaluation.reference import reference_function
+from burnish.evaluation.compare import compare, reference_function
+from burnish.evaluation.doctor import SAMPLE
 from burnish.metrics import mse
 from burnish.modelfile.reader import read_model
 from burnish.networks.registry import DEFAULT_NETWORK

@@ -40,8 +40,8 @@ print(resident_bytes() - start)
 def test_memory_is_reused_by_the_next_run(write_model: WriteModel) -> None:
     paths = [str(write_model(name, channels=48)) for name in ("blur", "another")]
     command = [sys.executable, "-c", SCRIPT, *paths]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    first, second, other, growth = map(int, done.stdout.split())
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second, other, growth = map(int, process.stdout.split())
     tile_bytes = 4 * 48 * 1000 * 1000
     assert first > tile_bytes
     # NumPy allocates tile and output anew: 3 channels, a few times.

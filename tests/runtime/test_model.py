@@ -236,8 +236,8 @@ def test_import_loads_no_runtime_and_running_loads_no_torch(write_model: WriteMo
         f"Model.open({str(write_model())!r}, threads=1)(np.ones((4, 4, 3), np.float32))\n"
         "print(early, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["set()", "False"]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["set()", "False"]
 
 
 # Limits the address space of the process before a run. Threads, libraries and the arena, reduced to
@@ -273,9 +273,9 @@ def test_out_of_memory_halves_the_tiles(write_model: WriteModel, engine: str) ->
 
     def run_with(mebibytes: int) -> list[str]:
         command = [sys.executable, "-c", LIMITED_MEMORY, str(path), str(mebibytes), engine]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stderr == ""
-        return done.stdout.split()
+        process = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert process.stderr == ""
+        return process.stdout.split()
 
     tiles, is_same, is_sorted = run_with(150)
     assert int(tiles) > 1

@@ -53,13 +53,9 @@ class StrictModel(BaseModel):
 
 
 class BaseCard(StrictModel):
-    """Base of the cards of models and of detectors.
+    """Base of the cards of models and of detectors."""
 
-    Attributes
-    ----------
-    metadata_key : the key of the card in the metadata of an ONNX file
-    """
-
+    # The key of the card in the metadata of an ONNX file.
     metadata_key: ClassVar[str]
 
     @classmethod

@@ -23,9 +23,8 @@ Shapes = dict[str, tuple[int, ...]]
 # Shape inference needs the values of constants such as pads and scales. Larger ones are weights.
 _MAX_SHAPE_NUMEL = 1024
 # Runtimes let these overwrite an input that is not needed any more.
-_IN_PLACE_OPS = """
-    Add Clip Div Elu HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Relu Sigmoid Sub Tanh
-"""
+_NAMES = "Add Clip Div Elu HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Relu Sigmoid Sub Tanh"
+_IN_PLACE_OPS = frozenset(_NAMES.split())
 # Side of the image that costs are computed for, in blocks of the card's size multiple. It is so
 # large that constant costs vanish, and odd, so that halved sizes do not fit by accident.
 _LARGE_BLOCKS = 8191
@@ -177,7 +176,7 @@ def _peak_activations(graph: GraphProto, context: Set[str], shapes: Shapes) -> i
         outputs = {name: prod(shapes[name]) for name in node.output if name}
         freed = [name for name in set(node.input) & live.keys() if last_use[name] == i]
         reused = 0
-        if node.op_type in _IN_PLACE_OPS.split():
+        if node.op_type in _IN_PLACE_OPS:
             size = sum(outputs.values())
             reused = size if size in {live[name] for name in freed} else 0
         peak = max(peak, sum(live.values()) + sum(outputs.values()) - reused)

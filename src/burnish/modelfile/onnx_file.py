@@ -99,12 +99,7 @@ def graph_inputs(graph: GraphProto) -> list[ValueInfoProto]:
 
 
 def check_graph(
-    model: ModelProto,
-    filename: str,
-    *,
-    allowed_ops: Collection[str],
-    opsets: range,
-    max_nodes: int,
+    model: ModelProto, filename: str, *, allowed_ops: Collection[str], opsets: range, max_nodes: int
 ) -> None:
     """Check a graph's size and operators, and that it is valid ONNX.
 

@@ -16,7 +16,7 @@ _MAX_THREADS = 1024
 
 
 def check_options(device: str, threads: int | None, engine: str) -> None:
-    """Check the options of a session; `get_session` describes them.
+    """Check the options of a session; `Model.open` describes them.
 
     Raises
     ------

@@ -160,28 +160,20 @@ def _skip_sum_channels(
     if total is None or total.op_type != "Add":
         return None
     for name in total.input:
-        term = producers.get(name)
-        if term is None or term.op_type != "Resize":
+        resize = producers.get(name)
+        if resize is None or resize.op_type != "Resize":
             continue
-        source = producers.get(term.input[0])
-        channels = _conv_channels(source, producers, constants) if source is not None else None
+        conv = producers.get(resize.input[0])
+        if conv is None or conv.op_type != "Conv":
+            continue
+        kernel = conv.input[1]
+        cast = producers.get(kernel)
+        if cast is not None and cast.op_type == "Cast":  # stored as int8 or float16
+            kernel = cast.input[0]
         # A term of one channel may be broadcast, so that it does not show the sum's channels.
-        if channels is not None and channels > 1:
-            return channels
+        if kernel in constants and constants[kernel].dims[0] > 1:
+            return int(constants[kernel].dims[0])
     return None
-
-
-def _conv_channels(
-    node: NodeProto, producers: Mapping[str, NodeProto], constants: Mapping[str, TensorProto]
-) -> int | None:
-    """Return the output channels of a convolution with a stored kernel."""
-    if node.op_type != "Conv":
-        return None
-    kernel = node.input[1]
-    producer = producers.get(kernel)
-    if producer is not None and producer.op_type == "Cast":  # stored as int8 or float16
-        kernel = producer.input[0]
-    return int(constants[kernel].dims[0]) if kernel in constants else None
 
 
 def _unused_name(name: str, used_names: Collection[str]) -> str:

@@ -85,14 +85,14 @@ class Model:
 
         Parameters
         ----------
-        device : "auto", "cpu", "cuda" or "cuda:N". A device other than "auto" is used, or an error
-            is raised
+        device : "auto" (CUDA if the engine has it and it works, else the CPU), "cpu", "cuda" or
+            "cuda:N". A device other than "auto" is used, or an error is raised
         threads : number of CPU threads for one image [default: the engine's choice]
         engine : "onnxruntime" or "openvino"
 
         Raises
         ------
-        ModelError : there is no such model, or its file is not valid
+        ModelError : there is no such model, its file is not valid, or the engine rejects it
         DeviceError : the device is not available
         MissingLibraryError : the engine is not installed
         UsageError : `device`, `threads` or `engine` has an invalid value
@@ -136,7 +136,7 @@ class Model:
             output = np.empty_like(pixels, order="C")
         except MemoryError as error:
             extra = f", and {12 * height * width // 2**20} MiB for the output"
-            raise self._out_of_memory(self._tile_grid(height, width), extra) from error
+            raise self._out_of_memory(self.min_memory(height, width), extra) from error
         self._process_tiles(
             lambda rectangle: pixels[rectangle.slices],
             lambda rectangle: output[rectangle.slices],
@@ -202,7 +202,7 @@ class Model:
         >>> Model.open("l0-smoothing").min_memory(6000, 9000) < 2**26
         True
         """
-        return self._min_bytes(self._tile_grid(height, width))
+        return self._tile_grid(height, width).min_pixels * self._bytes_per_pixel
 
     def _session(self, params: Mapping[str, Value], thumbnail: Pixels | None) -> Session:
         context = context_tensors(self.card, params, thumbnail)
@@ -219,9 +219,6 @@ class Model:
     def _bytes_per_pixel(self) -> int:
         return ceil(4 * (_ACTIVATION_OVERHEAD * self.card.peak_activations_per_pixel + _IO_VALUES))
 
-    def _min_bytes(self, grid: TileGrid) -> int:
-        return grid.min_pixels * self._bytes_per_pixel
-
     def _process_tiles(
         self,
         read_region: ReadRegion,
@@ -235,8 +232,9 @@ class Model:
     ) -> None:
         grid = self._tile_grid(*size)
         session = self._session(params or {}, self._thumbnail(read_region, grid, thumbnail))
-        if memory < self._min_bytes(grid):
-            needed = f"{ceil(self._min_bytes(grid) / 2**20)} MiB for {self.card.name}"
+        min_memory = self.min_memory(*size)
+        if memory < min_memory:
+            needed = f"{ceil(min_memory / 2**20)} MiB for {self.card.name}"
             problem = f"expected at least {needed}, got {memory / 2**20:.1f} MiB"
             raise UsageError("memory", problem, "allow more")
         max_pixels = memory // self._bytes_per_pixel
@@ -256,7 +254,7 @@ class Model:
             except MemoryError as error:
                 # The remaining rows are planned again, in smaller tiles.
                 if max_pixels <= grid.min_pixels:
-                    raise self._out_of_memory(grid) from error
+                    raise self._out_of_memory(min_memory) from error
                 # Halving a limit above the image's size would give the same tile again.
                 max_pixels = min(max_pixels, grid.padded_height * grid.padded_width) // 2
                 max_pixels = max(max_pixels, grid.min_pixels)
@@ -273,12 +271,10 @@ class Model:
         if thumbnail is None:
             from burnish.runtime.thumbnail import area_resize_rows
 
-            return area_resize_rows(
-                lambda top, bottom: read_region(Rectangle(top, bottom, 0, grid.width)),
-                grid.height,
-                grid.width,
-                side,
-            )
+            def read_rows(top: int, bottom: int) -> Pixels:
+                return read_region(Rectangle(top, bottom, 0, grid.width))
+
+            return area_resize_rows(read_rows, grid.height, grid.width, side)
         if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
             problem = f"its shape is {thumbnail.shape} and its type {thumbnail.dtype}"
             remedy = f"make it with burnish.runtime.thumbnail.area_resize(pixels, {side})"
@@ -286,12 +282,7 @@ class Model:
         return thumbnail
 
     def _run_tile(
-        self,
-        session: Session,
-        read_region: ReadRegion,
-        grid: TileGrid,
-        tile: Tile,
-        out: Pixels,
+        self, session: Session, read_region: ReadRegion, grid: TileGrid, tile: Tile, out: Pixels
     ) -> None:
         """Write the output for a tile's core to `out`, clipped to [0, 1]."""
         pixels = read_region(grid.clip(tile.padded))
@@ -320,8 +311,8 @@ class Model:
         remedy = "run it on the cpu, and report the model if that does not help"
         return OutputError(self.card.name, f"{problem}, on {self.device}", remedy)
 
-    def _out_of_memory(self, grid: TileGrid, extra: str = "") -> ModelError:
-        needed = f"{ceil(self._min_bytes(grid) / 2**20)} MiB on {self.device}{extra}"
+    def _out_of_memory(self, min_memory: int, extra: str = "") -> ModelError:
+        needed = f"{ceil(min_memory / 2**20)} MiB on {self.device}{extra}"
         problem = f"there is too little free memory; it needs {needed}"
         return ModelError(self.card.name, problem, "close other programs")
 

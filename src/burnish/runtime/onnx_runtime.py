@@ -21,13 +21,7 @@ _ARENA_BYTES = 2**30
 
 
 def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Create a session; `burnish.runtime.session.get_session` describes the options.
-
-    Parameters
-    ----------
-    model : optimised in place
-    name : of the model, for messages
-    """
+    """Create a session of a model, which is optimised in place. Messages name it by `name`."""
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
     if device == "cpu" or not _has_cuda():
         keep_nchwc(model)

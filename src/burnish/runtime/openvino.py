@@ -19,13 +19,7 @@ _MAX_SIDE = 2**16
 
 
 def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Create a session; `burnish.runtime.session.get_session` describes the options.
-
-    Parameters
-    ----------
-    model : optimised in place
-    name : of the model, for messages
-    """
+    """Create a session of a model, which is optimised in place. Messages name it by `name`."""
     import openvino  # type: ignore[import-untyped]
 
     if device not in ("auto", "cpu"):

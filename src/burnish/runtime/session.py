@@ -116,20 +116,11 @@ def get_session(
 ) -> Session:
     """Return the session of a model, creating it if it is not cached.
 
+    `burnish.runtime.model.Model.open` describes the options and the errors.
+
     Parameters
     ----------
-    device : "auto" (CUDA if the engine has it and it works, else the CPU), "cpu", "cuda" or
-        "cuda:N". A device other than "auto" is used, or an error is raised
-    threads : number of CPU threads for one image [default: the engine's choice]
-    engine : a name of `ENGINES`
     context : all of the graph's inputs beside `image` and `coords`
-
-    Raises
-    ------
-    UsageError : `device`, `threads` or `engine` has an invalid value
-    DeviceError : the device is not available
-    MissingLibraryError : the engine is not installed
-    ModelError : the engine rejects the model
     """
     check_options(device, threads, engine)
     tensors = context or {}
