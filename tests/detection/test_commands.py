@@ -85,7 +85,7 @@ def test_train_writes_a_detector_once(train, shapes_dir, tmp_path):
     code, out, err = train(*validation)
     assert code == 0, err
     assert out.startswith("d.onnx\n")
-    card = files.read("d.onnx").card
+    card = files.read("d.onnx")[0]
     assert card.classes == ("disc", "thing")
     assert card.other_class == "thing"
     assert card.training["steps"] == 1

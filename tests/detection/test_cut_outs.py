@@ -7,8 +7,13 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from burnish.detection import coco
-from burnish.detection.training.cut_outs import CutOut, Scene, copy_paste, read_cut_outs
-from burnish.detection.training.synthesize import synthesize_dataset
+from burnish.detection.training.cut_outs import (
+    CutOut,
+    Scene,
+    copy_paste,
+    read_cut_outs,
+    synthesize_dataset,
+)
 from burnish.errors import OutputError, UsageError
 from burnish.photo import Photo
 
@@ -106,6 +111,6 @@ def test_synthesize_dataset_writes_a_coco_dataset(cut_out_dir, photos, tmp_path)
 
 def test_synthesize_dataset_raises_for_used_or_missing_folders(photos, tmp_path):
     with pytest.raises(OutputError, match="not empty"):
-        synthesize_dataset([], photos, photos, count=5)
-    with pytest.raises(UsageError, match="cannot be read"):
-        synthesize_dataset([], tmp_path / "none", tmp_path / "new", count=5)
+        synthesize_dataset([], photos, photos, count=5, size=(96, 64))
+    with pytest.raises(UsageError, match="none"):
+        synthesize_dataset([], tmp_path / "none", tmp_path / "new", count=5, size=(96, 64))

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from burnish.detection.instances import Instances, mask_box
-from burnish.detection.training.calibrate import fit_calibration, match_detections
 from burnish.detection.training.evaluate import (
     coco_metrics,
     evaluate_detections,
+    evaluate_detector,
+    fit_calibration,
     ground_truth_records,
+    match_detections,
     run_detector,
 )
 from burnish.errors import UsageError
@@ -24,7 +26,8 @@ class AnnotationDetector:
     With `noise` in px, boxes are moved at random and a fifth of the labels is wrong.
     """
 
-    def __init__(self, dataset, noise=0.0):
+    def __init__(self, dataset, card, noise=0.0):
+        self.card = card
         self.images = iter(dataset.images)
         self.random = np.random.default_rng(0)
         self.noise = noise
@@ -54,15 +57,15 @@ class AnnotationDetector:
 class BlindDetector:
     """Predicts nothing."""
 
+    def __init__(self, card):
+        self.card = card
+
     def predict(self, pixels):
         return Instances((1, 1), np.zeros((0, 4), np.float32), (), np.zeros(0, np.float32), ())
 
 
 def test_perfect_detections_have_full_precision(shapes, detector_card):
-    card = detector_card()
-    metrics = evaluate_detections(
-        run_detector(AnnotationDetector(shapes), shapes, card), shapes, card
-    )
+    metrics = evaluate_detector(AnnotationDetector(shapes, detector_card()), shapes)
     assert metrics.box[0] == pytest.approx(1)
     assert metrics.mask[0] == pytest.approx(1)
     assert (metrics.photo_count, metrics.object_count) == (4, 8)
@@ -70,8 +73,7 @@ def test_perfect_detections_have_full_precision(shapes, detector_card):
 
 
 def test_no_detections_have_no_precision(shapes, detector_card):
-    card = detector_card()
-    metrics = evaluate_detections(run_detector(BlindDetector(), shapes, card), shapes, card)
+    metrics = evaluate_detector(BlindDetector(detector_card()), shapes)
     assert metrics.mask[0] == 0
     assert metrics.box[8] == 0
 
@@ -87,7 +89,7 @@ def test_metrics_equal_those_of_pycocotools(shapes, detector_card, iou_type, noi
     card = detector_card()
     ground_truth = ground_truth_records(shapes, card)
     ground_truth["annotations"][3]["iscrowd"] = 1
-    detections = run_detector(AnnotationDetector(shapes, noise), shapes, card)
+    detections = run_detector(AnnotationDetector(shapes, card, noise), shapes)
     # Both libraries change the records that they are given.
     copies = json.loads(json.dumps([ground_truth, detections]))
     metrics, ap_by_class = coco_metrics(*copies, iou_type)
@@ -122,7 +124,7 @@ def test_dataset_without_the_classes_raises(shapes, detector_card):
 
 def test_each_object_makes_one_detection_correct(shapes, detector_card):
     card = detector_card()
-    detections = run_detector(AnnotationDetector(shapes), shapes, card)
+    detections = run_detector(AnnotationDetector(shapes, card), shapes)
     scores, correct = match_detections(detections, shapes, card)
     assert len(scores) == 8
     assert correct.all()
@@ -133,5 +135,5 @@ def test_each_object_makes_one_detection_correct(shapes, detector_card):
 
 def test_few_detections_are_not_calibrated(shapes, detector_card):
     card = detector_card()
-    detections = run_detector(AnnotationDetector(shapes), shapes, card)
+    detections = run_detector(AnnotationDetector(shapes, card), shapes)
     assert fit_calibration([(detections, shapes)], card).slope == 1

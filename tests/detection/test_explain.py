@@ -25,7 +25,7 @@ def render(detector_card):
         mask = np.ones((28, 28), np.float32)
         instances = Instances((40, 24), boxes, (label,), np.array([0.8], np.float32), (mask,))
         pixels = np.full((24, 40, 3), 0.5, np.float32)
-        return render_page("a.png", pixels, instances, trace, [0], detector_card(), 0.3)
+        return render_page("a.png", pixels, instances, trace, detector_card(), 0.3)
 
     return render
 

@@ -21,7 +21,7 @@ def test_default_detector_is_bundled():
 @pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
 def test_bundled_detector_is_small_and_documented(path):
     assert path.stat().st_size < 15e6
-    card = detector_file.read(path).card
+    card = detector_file.read(path)[0]
     assert card.name == path.stem
     assert card.metrics
     assert card.calibration.dataset

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from burnish.detection import tracker
 from burnish.detection.instances import Instances
-from burnish.detection.tracker import TrackerConfig, TrackerState, iou, update_tracks
+from burnish.detection.tracker import TrackerState, iou, update_tracks
 
 
 def squares(*objects):
@@ -19,14 +20,11 @@ def squares(*objects):
     return Instances((100, 60), boxes.reshape(-1, 4), labels, scores, masks)
 
 
-DEFAULT = TrackerConfig()
-
-
-def track(*frames, config=DEFAULT):
+def track(*frames):
     """Return the state after each frame."""
     states = [TrackerState()]
     for objects in frames:
-        states.append(update_tracks(states[-1], squares(*objects), config))
+        states.append(update_tracks(states[-1], squares(*objects)))
     return states[1:]
 
 
@@ -62,8 +60,9 @@ def test_classes_are_not_mixed():
 
 
 @pytest.mark.parametrize("max_age", [0, 1, 2])
-def test_undetected_objects_are_kept_for_max_age_frames(max_age):
-    states = track([("cat", 5)], *[[]] * 4, config=TrackerConfig(max_age=max_age))
+def test_undetected_objects_are_kept_for_max_age_frames(max_age, monkeypatch):
+    monkeypatch.setattr(tracker, "MAX_AGE", max_age)
+    states = track([("cat", 5)], *[[]] * 4)
     counts = [len(state.tracks) for state in states]
     assert counts == [1] + [1] * max_age + [0] * (4 - max_age)
     if max_age:

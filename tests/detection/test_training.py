@@ -13,18 +13,19 @@ from burnish.detection.detect import MaskRCNN  # noqa: E402
 from burnish.detection.training.config import DetectorTrainConfig  # noqa: E402
 from burnish.detection.training.cut_outs import CutOut  # noqa: E402
 from burnish.detection.training.dataset import DetectionDataset  # noqa: E402
-from burnish.detection.training.detectors import resnet50_mask_rcnn  # noqa: E402
-from burnish.detection.training.efficientnet_lite import EfficientNetLite0  # noqa: E402
+from burnish.detection.training.detectors import (  # noqa: E402
+    EfficientNetLite0,
+    resnet50_mask_rcnn,
+)
 from burnish.detection.training.evaluate import evaluate_detector  # noqa: E402
-from burnish.detection.training.export import export  # noqa: E402
-from burnish.detection.training.job import init_network  # noqa: E402
-from burnish.detection.training.network import fuse_batchnorm  # noqa: E402
-from burnish.detection.training.torchvision_weights import (  # noqa: E402
-    class_names,
+from burnish.detection.training.export import (  # noqa: E402
+    RESNET50_CLASSES,
+    export,
     export_resnet50,
     load_weights,
 )
-from burnish.detection.training.trainer import DetectorTrainer  # noqa: E402
+from burnish.detection.training.network import fuse_batchnorm  # noqa: E402
+from burnish.detection.training.run import DetectorTrainer, init_network  # noqa: E402
 from burnish.errors import ModelError, UsageError  # noqa: E402
 from burnish.photo import Photo  # noqa: E402
 
@@ -254,7 +255,9 @@ def test_resnet50_loads_torchvision_weights(tmp_path):
     state = network.state_dict()
     for name, value in expected.state_dict().items():
         assert torch.equal(state[name], value), name
-    assert len(set(class_names())) == 90
+    assert len(set(RESNET50_CLASSES)) == 90
+    assert RESNET50_CLASSES[:2] == ("person", "bicycle")
+    assert RESNET50_CLASSES[11] == "unused 12"
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(ModelError, match=r"weights\.pth"):
         load_weights(network, path)

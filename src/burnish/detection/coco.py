@@ -2,11 +2,12 @@
 
 One reader and one writer serve training, evaluation and editing, so that a file gives the same
 masks everywhere. Polygons are filled and run lengths decoded by COCO's own rules, with
-faster-coco-eval, which gives the masks that pycocotools gives.
+faster-coco-eval, whose masks equal those of pycocotools.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_box
 from burnish.errors import PhotoError, UsageError, read_error
 from burnish.modelfile.card import Text, first_error
 from burnish.photo import Photo
-from burnish.types import BoolMask
+from burnish.types import BoolMask, Pixels
 
 
 def _check_pairs(polygon: list[float]) -> list[float]:
@@ -100,12 +101,7 @@ class Annotation:
     score: float = 1.0
 
     def mask(self) -> BoolMask:
-        """Return the pixels that the object covers: (H, W) bool.
-
-        Raises
-        ------
-        ValueError : the run lengths are malformed, or those of an image of another size
-        """
+        """Return the pixels that the object covers: (H, W) bool; see `decode_mask`."""
         return decode_mask(self.segmentation, self.size)
 
 
@@ -113,10 +109,8 @@ class Annotation:
 class AnnotatedImage:
     """An image and the objects in it.
 
-    Parameters
-    ----------
-    path : the image's file name; with its folder in a dataset whose photos are at hand
-    size : width and height, px
+    `path` is the image's file name, with its folder after `read_dataset`; `size` is its width and
+    height, px.
     """
 
     path: Path
@@ -134,9 +128,7 @@ class CocoDataset:
 
 
 def decode_mask(segmentation: list[list[float]] | RunLengths, size: tuple[int, int]) -> BoolMask:
-    """Return the mask of polygons or run lengths: (H, W) bool.
-
-    Several polygons of an object are joined.
+    """Return the mask of run lengths or of joined polygons: (H, W) bool.
 
     Parameters
     ----------
@@ -144,7 +136,7 @@ def decode_mask(segmentation: list[list[float]] | RunLengths, size: tuple[int, i
 
     Raises
     ------
-    ValueError : the run lengths are malformed, or those of an image of another size
+    ValueError : the run lengths are malformed or belong to an image of another size
 
     Examples
     --------
@@ -208,14 +200,9 @@ def read(source: str | Path) -> CocoDataset:
             raise invalid_file(path, f"annotations.{number} has image_id {entry.image_id}")
         if entry.category_id not in names:
             raise invalid_file(path, f"annotations.{number} has category_id {entry.category_id}")
+        label, size = names[entry.category_id], sizes[entry.image_id]
         annotations[entry.image_id].append(
-            Annotation(
-                names[entry.category_id],
-                entry.segmentation,
-                sizes[entry.image_id],
-                bool(entry.iscrowd),
-                entry.score,
-            )
+            Annotation(label, entry.segmentation, size, bool(entry.iscrowd), entry.score)
         )
     images = tuple(
         AnnotatedImage(Path(image.file_name), sizes[image.id], tuple(annotations[image.id]))
@@ -225,7 +212,7 @@ def read(source: str | Path) -> CocoDataset:
 
 
 def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
-    """Read a COCO file with its photos, and check all of it before any of it is used.
+    """Read a COCO file with its photos, and check photos and masks too.
 
     Raises
     ------
@@ -246,12 +233,7 @@ def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
 
 
 def image_masks(source: Path, image: AnnotatedImage) -> list[BoolMask]:
-    """Return the masks of an image of a COCO file.
-
-    Raises
-    ------
-    UsageError : an annotation has malformed run lengths
-    """
+    """Return the masks of an image; raise a UsageError if run lengths are malformed."""
     try:
         return [annotation.mask() for annotation in image.annotations]
     except ValueError as error:
@@ -259,23 +241,15 @@ def image_masks(source: Path, image: AnnotatedImage) -> list[BoolMask]:
 
 
 def check_size(path: Path, size: tuple[int, int], image: AnnotatedImage, source: Path) -> None:
-    """Check that a photo has the width and height that a COCO file states.
-
-    Raises
-    ------
-    PhotoError : the size differs
-    """
+    """Raise a PhotoError if a photo's width and height are not those that a COCO file states."""
     if size != image.size:
-        raise PhotoError(
-            str(path),
-            f"the photo is {size[0]} x {size[1]} px, but {source} states "
-            f"{image.size[0]} x {image.size[1]}",
-            "give the photo that was annotated",
-        )
+        stated = f"{source} states {image.size[0]} x {image.size[1]}"
+        problem = f"the photo is {size[0]} x {size[1]} px, but {stated}"
+        raise PhotoError(str(path), problem, "give the photo that was annotated")
 
 
 def invalid_file(path: Path, problem: str) -> UsageError:
-    """Return the error to raise for a file that is not valid."""
+    """Return the error for an invalid file."""
     return UsageError(
         str(path),
         f"not a valid COCO file of instances: {problem}",
@@ -284,12 +258,7 @@ def invalid_file(path: Path, problem: str) -> UsageError:
 
 
 class CocoWriter:
-    """Builds the content of a COCO file, image by image.
-
-    Parameters
-    ----------
-    categories : names that get the ids from 1, in order
-    """
+    """Builds the content of a COCO file. Categories get the ids from 1, images in their order."""
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.category_ids = {name: number for number, name in enumerate(categories, 1)}
@@ -297,10 +266,9 @@ class CocoWriter:
         self.annotations: list[dict[str, Any]] = []
 
     def add_image(self, file_name: str, size: tuple[int, int]) -> None:
-        """Add an image of a width and height in px. Objects added next belong to it."""
-        width, height = size
-        number = len(self.images) + 1
-        self.images.append({"id": number, "file_name": file_name, "width": width, "height": height})
+        """Add an image of a width and height in px. The next objects belong to it."""
+        entry = {"id": len(self.images) + 1, "file_name": file_name}
+        self.images.append(entry | {"width": size[0], "height": size[1]})
 
     def add_object(
         self, label: str, mask: BoolMask, *, is_crowd: bool = False, score: float | None = None
@@ -331,16 +299,12 @@ class CocoWriter:
 def to_coco(
     instances_by_name: Mapping[str, Instances], classes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the instances of several images as COCO's JSON, with masks as run lengths.
+    """Return the instances of several images, with their scores, as the content of a COCO file.
 
     Parameters
     ----------
     instances_by_name : an image's file name -> its instances
     classes : names that get the ids from 1, in order; other labels follow, sorted
-
-    Returns
-    -------
-    dict with "images", "categories" and "annotations"; "score" is the detector's
 
     Examples
     --------
@@ -358,3 +322,72 @@ def to_coco(
             mask = instances.mask(index) >= MASK_THRESHOLD
             writer.add_object(label, mask, score=float(instances.scores[index]))
     return writer.to_json()
+
+
+@dataclass(frozen=True)
+class ObjectsFile:
+    """The objects of photos, as a COCO file lists them: a source of objects without a detector.
+
+    Parameters
+    ----------
+    images : a photo's file name -> its annotations
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    images: Mapping[str, AnnotatedImage] = field(repr=False)
+    sha256: None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @classmethod
+    def open(cls, path: str | Path) -> "ObjectsFile":
+        """Read a COCO file.
+
+        Raises
+        ------
+        UsageError : the file cannot be read, is not valid, or names two photos alike
+        """
+        dataset = read(path)
+        counts = Counter(image.path.name for image in dataset.images)
+        name, count = counts.most_common(1)[0]
+        if count > 1:
+            raise invalid_file(dataset.source, f"{count} images are called {name}")
+        images = {image.path.name: image for image in dataset.images}
+        return cls(dataset.source, dataset.categories, images)
+
+    def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
+        """Return the instances of the photo with the name of `source`, in any folder.
+
+        Raises
+        ------
+        PhotoError : the file does not list the photo, or lists it with another size
+        UsageError : an annotation has malformed run lengths
+        """
+        name = source.name if source else "an image without a name"
+        if name not in self.images:
+            problem = f"{self.path} lists {len(self.images)} photos, but not {name}"
+            remedy = "choose a file that lists it, or use a detector"
+            raise PhotoError(str(source or "image"), problem, remedy)
+        image = self.images[name]
+        check_size(source or self.path, pixels.shape[1::-1], image, self.path)
+        masks = image_masks(self.path, image)
+        objects = [
+            (annotation.score, annotation.label, mask, mask_box(mask))
+            for annotation, mask in zip(image.annotations, masks, strict=True)
+            if mask.any()
+        ]
+        objects.sort(key=lambda entry: -entry[0])
+        return Instances(
+            image.size,
+            np.array([box for *_, box in objects], np.float32).reshape(-1, 4),
+            tuple(label for _, label, *_ in objects),
+            np.array([score for score, *_ in objects], np.float32),
+            tuple(
+                mask[top:bottom, left:right].astype(np.float32)
+                for *_, mask, (left, top, right, bottom) in objects
+            ),
+        )

@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 
 from burnish.detection import detector_file
-from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, Calibration, DetectorCard
+from burnish.detection.detector_file import (
+    INPUT,
+    OUTPUTS,
+    TRACE_OUTPUTS,
+    Calibration,
+    DetectorCard,
+)
 from burnish.detection.instances import Instances
-from burnish.detection.resize import fitted_size, resize
-from burnish.errors import ModelError, UsageError
+from burnish.errors import UsageError
+from burnish.modelfile.card import reject
 from burnish.runtime import engines
 from burnish.runtime.onnx_runtime import create_inference_session
 from burnish.types import Pixels
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DetectionTrace:
-    """The intermediate results of a detector, in the photo's pixels.
+    """The intermediate values of a detection, in the photo's pixels.
 
     Parameters
     ----------
@@ -73,11 +80,9 @@ class MaskRCNN:
         DeviceError : the device is not available
         """
         engines.check_options(device, threads, "onnxruntime")
-        file = detector_file.read(detector_file.find_detector(name_or_path))
-        session, resolved_device = create_inference_session(
-            file.graph, str(name_or_path), device, threads
-        )
-        return cls(file.card, resolved_device, session)
+        card, graph = detector_file.read(detector_file.find_detector(name_or_path))
+        session, used_device = create_inference_session(graph, str(name_or_path), device, threads)
+        return cls(card, used_device, session)
 
     def predict(self, pixels: Pixels) -> Instances:
         """Find objects in a photo: (H, W, 3) float32, sRGB-encoded, in [0, 1].
@@ -90,7 +95,7 @@ class MaskRCNN:
         return self._predict(pixels, OUTPUTS)[0]
 
     def explain(self, pixels: Pixels) -> tuple[Instances, DetectionTrace]:
-        """Find objects as `predict` does, and return the intermediate results too."""
+        """Find objects as `predict` does, and return the intermediate values too."""
         instances, outputs, scale = self._predict(pixels, (*OUTPUTS, *TRACE_OUTPUTS))
         trace = DetectionTrace(
             outputs["anchors"] * scale,
@@ -128,27 +133,22 @@ class MaskRCNN:
         try:
             arrays = self._session.run(list(output_names), {INPUT: image})
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
-            raise self._error(f"it failed: {' '.join(str(error).split())[:200]}") from error
+            reject(self.card.name, f"it failed: {' '.join(str(error).split())[:200]}", error)
         outputs: dict[str, Any] = dict(zip(output_names, arrays, strict=True))
         boxes, labels, scores, masks = (outputs[name] for name in OUTPUTS)
         count = len(labels)
         shapes_match = boxes.shape == (count, 4) and scores.shape == (count,) and masks.ndim == 3
         if not shapes_match or len(masks) != count or labels.ndim != 1:
-            raise self._error("the shapes of its boxes, labels, scores and masks do not match")
+            reject(self.card.name, "the shapes of its boxes, labels, scores and masks do not match")
         if "proposal_indices" in outputs and not _is_consistent_trace(outputs, count):
-            raise self._error("its intermediate results are not consistent")
+            reject(self.card.name, "its intermediate values are not consistent")
         if not all(np.isfinite(array).all() for array in (boxes, scores, masks)):
-            raise self._error("its output is not finite")
+            reject(self.card.name, "its output is not finite")
         if count and not (labels.min() >= 0 and labels.max() < len(self.card.classes)):
-            raise self._error("its output has labels for which its card has no name")
+            reject(self.card.name, "its output has labels for which its card has no name")
         order = np.argsort(-scores, kind="stable")
         per_instance = (name for name in (*OUTPUTS, "proposal_indices") if name in outputs)
         return outputs | {name: outputs[name][order] for name in per_instance}
-
-    def _error(self, problem: str) -> ModelError:
-        return ModelError(
-            self.card.name, problem, "get the detector again from its maker, or export it again"
-        )
 
 
 def _is_consistent_trace(outputs: dict[str, Any], count: int) -> bool:
@@ -172,7 +172,46 @@ def calibrate_scores(scores: NDArray[np.float32], calibration: Calibration) -> N
     """
     clipped = scores.astype(np.float64).clip(1e-6, 1 - 1e-6)
     logits = np.log(clipped / (1 - clipped))
-    calibrated: NDArray[np.float64] = 1 / (
-        1 + np.exp(-calibration.slope * logits - calibration.offset)
-    )
-    return calibrated.astype(np.float32)
+    odds_against: NDArray[np.float64] = np.exp(-calibration.slope * logits - calibration.offset)
+    return (1 / (1 + odds_against)).astype(np.float32)
+
+
+def fitted_size(size: tuple[int, int], min_size: int, max_size: int) -> tuple[int, int]:
+    """Return the width and height, px, to resize a photo to.
+
+    The shorter side becomes `min_size`, unless the longer side would then exceed `max_size`. Small
+    photos are enlarged.
+
+    Examples
+    --------
+    >>> fitted_size((640, 480), 320, 480), fitted_size((3000, 1000), 320, 480)
+    ((427, 320), (480, 160))
+    """
+    scale = min(min_size / min(size), max_size / max(size))
+    width, height = (max(1, round(length * scale)) for length in size)
+    return width, height
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize an image to a width and height, px, with a linear filter that averages when shrinking.
+
+    Shape: (H, W, C) -> (h, w, C), both float32 in [0, 1]
+
+    Examples
+    --------
+    >>> resize(np.ones((8, 6, 3), np.float32), (3, 4)).shape
+    (4, 3, 3)
+    """
+    height, width, bands = pixels.shape
+    if (width, height) == size:
+        return pixels
+    contiguous = np.ascontiguousarray(pixels, np.float32)
+    image = pyvips.Image.new_from_memory(contiguous.data, width, height, bands, "float")
+    # `Operation.call` instead of methods: see `burnish.photo.header`.
+    call = pyvips.Operation.call
+    resized = call("resize", image, size[0] / width, vscale=size[1] / height, kernel="linear")
+    # libvips rounds the size in its own way, so the last row or column may be missing.
+    resized = call("crop", call("embed", resized, 0, 0, *size, extend="copy"), 0, 0, *size)
+    output = np.frombuffer(resized.write_to_memory(), np.float32).reshape(size[1], size[0], bands)
+    clipped: Pixels = output.clip(0, 1)
+    return clipped

@@ -1,25 +1,30 @@
-"""Read the file of a detector, after checking all of it."""
+"""The file of a detector: its card, and the checks before it is run.
 
-from dataclasses import dataclass
-from hashlib import sha256
+The card is JSON in the file's metadata. It may come from a stranger, so every field is bounded, as
+in `burnish.modelfile.card`.
+"""
+
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, ClassVar, Literal, Self
 
-from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
-from burnish.modelfile.card import reject
+from pydantic import Field, JsonValue, model_validator
+
+from burnish.modelfile.card import BaseCard, Slug, StrictModel, Text, reject
 from burnish.runtime import model_registry
 
-if TYPE_CHECKING:
-    from onnx import ModelProto
+# The folder of the detectors that come with burnish.
+BUNDLED = model_registry.BUNDLED / "regions"
+DEFAULT = "light"
+
+# Input and outputs of a detector's graph. The trace shows how the network reached its detections.
+INPUT = "image"
+OUTPUTS = ("boxes", "labels", "scores", "masks")
+TRACE_OUTPUTS = ("proposal_indices", "anchors", "proposals", "objectness")
 
 # torchvision's largest detector has 186 MB.
 MAX_FILE_BYTES = 400 * 2**20
 MAX_NODES = 10_000
 OPSETS = range(16, 22)
-
-# The folder of the detectors that come with burnish.
-BUNDLED = model_registry.BUNDLED / "regions"
-DEFAULT = "light"
 
 # The operators of an exported Mask R-CNN. None of them reads a file, loops or nests a graph.
 _OPS = """
@@ -29,16 +34,84 @@ _OPS = """
     ScatterElements Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tile TopK Transpose
     Unsqueeze Where
 """
-ALLOWED_OPS = frozenset(_OPS.split())
+
+Precision = Annotated[float, Field(ge=-1, le=1)]
+SideLength = Annotated[int, Field(ge=32, le=4096)]
 
 
-@dataclass(frozen=True)
-class DetectorFile:
-    """A checked detector: its card, the bytes of its file and their SHA-256 digest."""
+class Calibration(StrictModel):
+    """Platt scaling of raw scores: sigmoid(slope · logit(score) + offset).
 
-    card: DetectorCard
-    graph: bytes
-    sha256: str
+    Slope 1 and offset 0 change nothing.
+    """
+
+    slope: float = Field(default=1.0, gt=0, le=100)
+    offset: float = Field(default=0.0, ge=-100, le=100)
+    dataset: Text | None = Field(default=None, description="the photos it was fitted on")
+
+
+class CocoMetrics(StrictModel):
+    """COCO's twelve metrics, for boxes and for masks; -1 where undefined.
+
+    In COCO's order: AP, AP50, AP75, AP of small, medium and large objects; AR with 1, 10 and 100
+    detections, AR of small, medium and large objects.
+    """
+
+    dataset: Text = Field(description="the photos; none of them was trained on")
+    photo_count: int = Field(ge=1, description="number of photos")
+    object_count: int = Field(ge=0, description="number of annotated objects, without crowds")
+    box: tuple[Precision, ...] = Field(min_length=12, max_length=12)
+    mask: tuple[Precision, ...] = Field(min_length=12, max_length=12)
+    mask_ap_by_class: dict[Text, Precision] = Field(
+        max_length=1000, description="AP of masks for each class"
+    )
+
+
+class DetectorCard(BaseCard):
+    """The description of a detector.
+
+    Examples
+    --------
+    >>> card = DetectorCard(
+    ...     name="shapes", title="Discs and boxes", network="light", classes=("disc", "box"),
+    ...     min_size=320, max_size=480, parameter_count=1, metrics=(), training={},
+    ...     description="Shapes.", licence="MIT", burnish_version="0.1.0",
+    ... )
+    >>> DetectorCard.parse(card.model_dump_json(), "shapes.onnx") == card
+    True
+    """
+
+    metadata_key: ClassVar[str] = "burnish.detector"
+
+    schema_version: Literal[1] = 1
+    name: Slug
+    title: Text
+    network: Slug
+    classes: tuple[Text, ...] = Field(min_length=1, max_length=1000)
+    other_class: Text | None = Field(
+        default=None, description="the class of all objects that belong to none of the others"
+    )
+    min_size: SideLength = Field(description="a photo is resized to this shorter side, px")
+    max_size: SideLength = Field(description="maximum of the longer side after resizing, px")
+    calibration: Calibration = Calibration()
+    parameter_count: int = Field(ge=0, le=10**9, description="number of trained parameters")
+    metrics: tuple[CocoMetrics, ...] = Field(max_length=16)
+    training: dict[str, JsonValue] = Field(
+        max_length=64, description="settings, steps and seconds, as the trainer wrote them"
+    )
+    description: Text = Field(description="abilities and limits of the detector")
+    licence: Text
+    burnish_version: Text
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("a class appears twice")
+        if self.other_class is not None and self.other_class not in self.classes:
+            raise ValueError("other_class is not one of the classes")
+        if self.min_size > self.max_size:
+            raise ValueError("min_size exceeds max_size")
+        return self
 
 
 def find_detector(name_or_path: str | Path) -> Path:
@@ -51,8 +124,8 @@ def find_detector(name_or_path: str | Path) -> Path:
     return model_registry.find_model(name_or_path, BUNDLED)
 
 
-def read(path: str | Path) -> DetectorFile:
-    """Read and check the file of a detector. Nothing in it is run.
+def read(path: str | Path) -> tuple[DetectorCard, bytes]:
+    """Read and check the file of a detector; return its card and its bytes. Nothing in it is run.
 
     Raises
     ------
@@ -60,11 +133,12 @@ def read(path: str | Path) -> DetectorFile:
     """
     from burnish.modelfile.onnx_file import read_bytes
 
-    return parse(read_bytes(Path(path), MAX_FILE_BYTES), str(path))
+    data = read_bytes(Path(path), MAX_FILE_BYTES)
+    return check(data, str(path)), data
 
 
-def parse(data: bytes, filename: str) -> DetectorFile:
-    """Check the bytes of a detector.
+def check(data: bytes, filename: str) -> DetectorCard:
+    """Check the bytes of a detector, and return its card.
 
     Parameters
     ----------
@@ -79,17 +153,13 @@ def parse(data: bytes, filename: str) -> DetectorFile:
 
     model = load_onnx(data, filename)
     card = read_card(model, DetectorCard, filename)
-    check_graph(model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES)
-    _check_io(model, filename)
-    return DetectorFile(card, data, sha256(data).hexdigest())
-
-
-def _check_io(model: "ModelProto", filename: str) -> None:
-    from burnish.modelfile.onnx_file import graph_inputs
-
-    inputs = [value.name for value in graph_inputs(model.graph)]
+    allowed_ops = frozenset(_OPS.split())
+    check_graph(model, filename, allowed_ops=allowed_ops, opsets=OPSETS, max_nodes=MAX_NODES)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in weights]
     outputs = [value.name for value in model.graph.output]
     expected = [*OUTPUTS, *TRACE_OUTPUTS]
     if inputs != [INPUT] or outputs != expected:
         problem = f"its graph maps {inputs} to {outputs}"[:200]
         reject(filename, f"{problem}, not {INPUT} to {', '.join(expected)}")
+    return card

@@ -1,15 +1,13 @@
-"""The objects that a detector finds in an image."""
+"""The objects that a detector finds in an image, and their masks."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.detection.paste_mask import paste_mask
-from burnish.types import BoolMask, Mask, Pixels
+from burnish.types import BoolMask, Mask
 
 # A pixel belongs to an object if its mask is at least this.
 MASK_THRESHOLD = 0.5
@@ -104,8 +102,64 @@ def mask_box(mask: BoolMask) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-class Detector(Protocol):
-    """The interface of a detector."""
+def paste_mask(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> Mask:
+    """Stretch a mask over its box by bilinear interpolation, in an image of zeros.
 
-    def predict(self, pixels: Pixels) -> Instances:
-        """Find objects in an image: (H, W, 3) float32, sRGB-encoded, in [0, 1]."""
+    A mask that has one value for each pixel of an integer box is copied.
+
+    Shape: (h, w) -> (H, W), both in [0, 1].
+
+    Parameters
+    ----------
+    box : left, top, right, bottom, px; it may extend beyond the image
+    size : the image's width and height, px
+
+    Notes
+    -----
+    As in published implementations of Mask R-CNN (doi:10.1109/ICCV.2017.322), the mask is padded
+    by one value of zeros, the box grows in proportion, and is rounded outwards to whole pixels.
+
+    Examples
+    --------
+    >>> mask, box = np.ones((28, 28), np.float32), np.array([2, 0, 5, 4], np.float32)
+    >>> paste_mask(mask, box, (8, 4))[2].round()
+    array([0., 1., 1., 1., 1., 1., 0., 0.], dtype=float32)
+    """
+    width, height = size
+    is_integer = bool((box == np.trunc(box)).all())
+    is_full_resolution = is_integer and mask.shape == (box[3] - box[1], box[2] - box[0])
+    if is_full_resolution:
+        left, top, right, bottom = box.astype(int)
+    else:
+        padded = np.pad(mask, 1)
+        centre = (box[:2] + box[2:]) / 2
+        half_size = (box[2:] - box[:2]) / 2 * (np.array(padded.shape[::-1]) / mask.shape[::-1])
+        left, top = np.trunc(centre - half_size).astype(int)
+        right, bottom = np.trunc(centre + half_size).astype(int) + 1
+    output = np.zeros((height, width), np.float32)
+    rows = slice(max(top, 0), min(bottom, height))
+    columns = slice(max(left, 0), min(right, width))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return output
+    # The part of the pasted mask that lies in the image.
+    row_part = slice(rows.start - top, rows.stop - top)
+    column_part = slice(columns.start - left, columns.stop - left)
+    if is_full_resolution:
+        output[rows, columns] = mask[row_part, column_part]
+    else:
+        row_weights = _interpolation_matrix(padded.shape[0], bottom - top)[row_part]
+        column_weights = _interpolation_matrix(padded.shape[1], right - left)[column_part]
+        output[rows, columns] = row_weights @ padded @ column_weights.T
+    return output
+
+
+def _interpolation_matrix(source: int, target: int) -> Mask:
+    """Return the (target, source) matrix that interpolates linearly between pixel centres."""
+    coords = ((np.arange(target) + 0.5) * source / target - 0.5).clip(0, source - 1)
+    below = np.minimum(coords.astype(int), source - 1)
+    above = np.minimum(below + 1, source - 1)
+    fraction = (coords - below).astype(np.float32)
+    matrix = np.zeros((target, source), np.float32)
+    np.add.at(matrix, (np.arange(target), below), 1 - fraction)
+    np.add.at(matrix, (np.arange(target), above), fraction)
+    return matrix

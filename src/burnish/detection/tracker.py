@@ -11,23 +11,13 @@ from burnish.types import Mask
 Box = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class TrackerConfig:
-    """The parameters of tracking.
-
-    Parameters
-    ----------
-    min_iou : minimum intersection over union of an object's boxes in two frames
-    max_age : number of frames for which an undetected object is kept where it was last
-    new_track_score : minimum score of a detection that starts a new track
-    smoothing : weight of the previous frame, 0 to below 1, in box and mask of an object that does
-        not move. The weight is lower for a moving object, whose mask would lag behind
-    """
-
-    min_iou: float = 0.3
-    max_age: int = 2
-    new_track_score: float = 0.0
-    smoothing: float = 0.6
+# Minimum intersection over union of an object's boxes in two frames.
+MIN_IOU = 0.3
+# An object that is not detected is kept at its last position for this number of frames.
+MAX_AGE = 2
+# Weight of the previous frame in box and mask of an object that does not move. The weight is lower
+# for a moving object, whose mask would lag behind.
+SMOOTHING = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +40,7 @@ class TrackerState:
     next_id: int = 1
 
     def instances(self, size: tuple[int, int]) -> Instances:
-        """Return the objects in the current frame, in the order of `tracks`.
-
-        Parameters
-        ----------
-        size : the frame's width and height, px
-        """
+        """Return the objects in a frame of this width and height, px, in the order of `tracks`."""
         return Instances(
             size,
             np.array([track.box for track in self.tracks], np.float32).reshape(-1, 4),
@@ -66,13 +51,17 @@ class TrackerState:
 
 
 def update_tracks(
-    state: TrackerState, detections: Instances, config: TrackerConfig = TrackerConfig()
+    state: TrackerState, detections: Instances, min_new_score: float = 0.0
 ) -> TrackerState:
     """Return the tracked objects after another frame.
 
     Detections are assigned to tracks of the same class greedily, in the order of descending IoU.
-    A track without a detection keeps its mask for `max_age` frames. A detection without a track
-    starts one at once: an edit that starts late is easier to see than one that ends late.
+    A track without a detection keeps its mask for `MAX_AGE` frames. A detection without a track
+    starts one at once, because an edit that starts late is easier to see than one that ends late.
+
+    Parameters
+    ----------
+    min_new_score : minimum score of a detection that starts a track
 
     Examples
     --------
@@ -92,20 +81,17 @@ def update_tracks(
     matches: dict[int, int] = {}
     for negative_iou, track_index, index in pairs:
         is_free = track_index not in matches and index not in matches.values()
-        if -negative_iou >= config.min_iou and is_free:
+        if -negative_iou >= MIN_IOU and is_free:
             matches[track_index] = index
     tracks = []
     for track_index, track in enumerate(state.tracks):
         if track_index in matches:
-            tracks.append(_smoothed(track, detections, matches[track_index], config))
-        elif track.age < config.max_age:
+            tracks.append(_smoothed(track, detections, matches[track_index]))
+        elif track.age < MAX_AGE:
             tracks.append(replace(track, age=track.age + 1))
     next_id = state.next_id
     for index in range(len(detections)):
-        if (
-            index not in matches.values()
-            and float(detections.scores[index]) >= config.new_track_score
-        ):
+        if index not in matches.values() and float(detections.scores[index]) >= min_new_score:
             tracks.append(_new_track(next_id, detections, index))
             next_id += 1
     return TrackerState(tuple(tracks), next_id)
@@ -125,12 +111,12 @@ def iou(first: Box, second: Box) -> float:
     return intersection / (areas - intersection) if areas > intersection else 0.0
 
 
-def _smoothed(track: Track, detections: Instances, index: int, config: TrackerConfig) -> Track:
+def _smoothed(track: Track, detections: Instances, index: int) -> Track:
     """Return a track with a new detection: a weighted mean of both boxes and masks."""
     new = _new_track(track.id, detections, index)
     # 1 for an object that does not move, 0 from an IoU of a half downwards.
     stillness = max(0.0, 2 * iou(track.box, new.box) - 1)
-    weight = np.float32(config.smoothing * stillness)
+    weight = np.float32(SMOOTHING * stillness)
     if track.age or new.mask.shape != track.mask.shape:
         weight = np.float32(0)
     return replace(

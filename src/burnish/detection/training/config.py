@@ -1,11 +1,7 @@
 """The configuration of a detector's training."""
 
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
-
-# A COCO file and the folder of its photos.
-DatasetPaths = tuple[Path, Path]
 
 
 @dataclass(frozen=True)
@@ -27,8 +23,6 @@ class DetectorTrainConfig:
     edge_loss_weight : weight of the edge agreement loss; 0 disables it
     mask_iou_head : train a head that predicts the IoU of each mask
     copy_paste_prob : probability that cut-outs are pasted into an image, if there are any
-    max_pasted : maximum number of cut-outs in an image
-    frozen_blocks : number of first blocks of a pretrained backbone that are not trained
     augment : crop, mirror and colour jitter
     seed : determines all random choices
     """
@@ -40,15 +34,12 @@ class DetectorTrainConfig:
     image_size: int = 320
     batch_size: int = 2
     max_lr: float = 6e-4
-    weight_decay: float = 0.02
     warmup_fraction: float = 0.05
     ema_decay: float = 0.997
     clip_norm: float = 5.0
     edge_loss_weight: float = 0.0
     mask_iou_head: bool = False
     copy_paste_prob: float = 0.8
-    max_pasted: int = 5
-    frozen_blocks: int = 3
     augment: bool = True
     seed: int = 0
 
@@ -57,41 +48,6 @@ class DetectorTrainConfig:
         """Maximum of the longer side of a photo, px, whose shorter side is `image_size`."""
         return self.image_size * 3 // 2
 
-    def label(self, category: str) -> str | None:
-        """Return the class of an object of a category, or None if it is ignored."""
-        return category if category in self.classes else self.other_class
-
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         return asdict(self) | {"classes": list(self.classes)}
-
-
-@dataclass(frozen=True)
-class DetectorRequest:
-    """The data of a training, and the file to write.
-
-    Parameters
-    ----------
-    datasets, validation : COCO files with their image folders, to train on and to evaluate on
-    output : the detector's file, .onnx
-    run_dir : folder of the checkpoint [default: runs/NAME, after the output's name]
-    background_dir : folder of photos without any object of the classes
-    cut_out_dir : folder of images of objects with alpha, see `cut_outs.read_cut_outs`
-    weights : ImageNet weights of the backbone [default: random initialisation]
-    save_every : seconds between two checkpoints
-    title, description, licence : texts of the card
-    """
-
-    datasets: tuple[DatasetPaths, ...]
-    output: Path
-    validation: tuple[DatasetPaths, ...] = ()
-    config: DetectorTrainConfig = field(default_factory=DetectorTrainConfig)
-    run_dir: Path | None = None
-    background_dir: Path | None = None
-    cut_out_dir: Path | None = None
-    weights: Path | None = None
-    save_every: float = 60.0
-    title: str = "Objects in photos"
-    description: str = "Not stated."
-    licence: str = "unstated"
-    overwrite: bool = False

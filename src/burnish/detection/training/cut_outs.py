@@ -1,21 +1,28 @@
 """Cut-outs: images of single objects with alpha, pasted into photos to train on."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyvips
 
+from burnish.detection.coco import CocoWriter
+from burnish.detection.detect import resize
 from burnish.detection.instances import MASK_THRESHOLD, mask_box
-from burnish.detection.resize import resize
-from burnish.errors import UsageError
+from burnish.errors import OutputError, UsageError
+from burnish.files import atomic_write, make_folder
 from burnish.photo import Photo
+from burnish.progress import SILENT, Progress
+from burnish.training.pairs import find_photos
 from burnish.types import BoolMask, Pixels
 
 _SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".avif")
 # Cut-outs are reduced to this longer side, px. No training image is larger.
 _MAX_SIDE = 400
+# Maximum number of cut-outs that are pasted into an image.
+_MAX_PASTED = 5
 # An object of which less than this fraction remains visible is dropped from the annotations.
 _MIN_VISIBLE = 0.1
 
@@ -34,8 +41,8 @@ class Scene:
     """An image, (H, W, 3) in [0, 1], and its objects: labels, and masks (H, W)."""
 
     pixels: Pixels
-    labels: tuple[str, ...]
-    masks: tuple[BoolMask, ...]
+    labels: tuple[str, ...] = ()
+    masks: tuple[BoolMask, ...] = ()
 
 
 def read_cut_outs(
@@ -57,9 +64,8 @@ def read_cut_outs(
     loaded = [_read_cut_out(path, classes, other_class, Path(folder)) for path in paths]
     cut_outs = [cut_out for cut_out in loaded if cut_out is not None]
     if not cut_outs:
-        raise UsageError(
-            str(folder), "holds no images with alpha (.png, .webp)", "give a folder of cut-outs"
-        )
+        problem = "holds no images with alpha (.png, .webp)"
+        raise UsageError(str(folder), problem, "give a folder of cut-outs")
     return cut_outs
 
 
@@ -83,6 +89,13 @@ def _read_cut_out(
     return _scale(CutOut(label, photo.pixels[crop], photo.alpha[crop]), factor)
 
 
+def paste_some(scene: Scene, cut_outs: Sequence[CutOut], random: np.random.Generator) -> Scene:
+    """Paste one to five random cut-outs into a scene; see `copy_paste`."""
+    for _ in range(random.integers(1, _MAX_PASTED + 1)):
+        scene = copy_paste(scene, cut_outs[int(random.integers(len(cut_outs)))], random)
+    return scene
+
+
 def copy_paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Scene:
     """Paste a cut-out into a scene, in front of everything else.
 
@@ -98,15 +111,12 @@ def copy_paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Sc
     positions suffice.
     """
     height, width = scene.pixels.shape[:2]
-    longest_side = max(cut_out.alpha.shape)
     target_side = min(height, width) * 2 ** random.uniform(-3.2, -0.15)
-    transformed = _scale(cut_out, min(target_side / longest_side, 1.33))
+    cut_out = _scale(cut_out, min(target_side / max(cut_out.alpha.shape), 1.33))
     if random.random() < 0.5:
-        transformed = CutOut(
-            transformed.label, transformed.pixels[:, ::-1], transformed.alpha[:, ::-1]
-        )
-    transformed = _rotate(transformed, random.normal(0, 8))
-    h, w = transformed.alpha.shape
+        cut_out = CutOut(cut_out.label, cut_out.pixels[:, ::-1], cut_out.alpha[:, ::-1])
+    cut_out = _rotate(cut_out, random.normal(0, 8))
+    h, w = cut_out.alpha.shape
     top = int(random.integers(-h // 4, max(height - 3 * h // 4, -h // 4 + 1)))
     left = int(random.integers(-w // 4, max(width - 3 * w // 4, -w // 4 + 1)))
     rows = slice(max(top, 0), min(top + h, height))
@@ -117,30 +127,27 @@ def copy_paste(scene: Scene, cut_out: CutOut, random: np.random.Generator) -> Sc
         slice(rows.start - top, rows.stop - top),
         slice(columns.start - left, columns.stop - left),
     )
-    alpha = _vary_edge(transformed.alpha, random)[visible]
-    colours = (
-        transformed.pixels[visible] * random.uniform(0.75, 1.2) * random.uniform(0.93, 1.07, 3)
-    )
+    alpha = _vary_edge(cut_out.alpha, random)[visible]
+    colours = cut_out.pixels[visible] * random.uniform(0.75, 1.2) * random.uniform(0.93, 1.07, 3)
     pixels = scene.pixels.copy()
     background = pixels[rows, columns]
     pixels[rows, columns] = (background + alpha[..., None] * (colours - background)).clip(0, 1)
     covered = np.zeros((height, width), bool)
-    covered[rows, columns] = transformed.alpha[visible] > MASK_THRESHOLD
-    return _occlude(Scene(pixels, scene.labels, scene.masks), covered, transformed.label)
+    covered[rows, columns] = cut_out.alpha[visible] > MASK_THRESHOLD
+    return _occlude(replace(scene, pixels=pixels), covered, cut_out.label)
 
 
 def _occlude(scene: Scene, covered: BoolMask, label: str) -> Scene:
     """Add an object that covers some pixels, and take these from all other objects."""
-    visible_masks = [mask & ~covered for mask in scene.masks]
-    indices = [
-        index
-        for index, (before, after) in enumerate(zip(scene.masks, visible_masks, strict=True))
-        if after.sum() > max(_MIN_VISIBLE * before.sum(), 8)
-    ]
-    labels = [scene.labels[index] for index in indices]
-    masks = [visible_masks[index] for index in indices]
+    labels, masks = [], []
+    for other_label, mask in zip(scene.labels, scene.masks, strict=True):
+        visible = mask & ~covered
+        if visible.sum() > max(_MIN_VISIBLE * mask.sum(), 8):
+            labels.append(other_label)
+            masks.append(visible)
     if covered.sum() > 32:
-        labels, masks = [*labels, label], [*masks, covered]
+        labels.append(label)
+        masks.append(covered)
     return Scene(scene.pixels, tuple(labels), tuple(masks))
 
 
@@ -152,11 +159,9 @@ def _vary_edge(alpha: Pixels, random: np.random.Generator) -> Pixels:
     if mode == 1:
         hard: Pixels = ((alpha - 0.5) * 4 + 0.5).clip(0, 1)
         return hard
-    image = pyvips.Image.new_from_memory(
-        np.ascontiguousarray(alpha).data, alpha.shape[1], alpha.shape[0], 1, "float"
-    )
-    soft = np.frombuffer(image.gaussblur(random.uniform(0.6, 1.5)).write_to_memory(), np.float32)
-    return np.minimum(soft.reshape(alpha.shape), 1)
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(alpha))
+    soft: Pixels = image.gaussblur(random.uniform(0.6, 1.5)).numpy()
+    return np.minimum(soft, 1)
 
 
 def _scale(cut_out: CutOut, factor: float) -> CutOut:
@@ -166,14 +171,9 @@ def _scale(cut_out: CutOut, factor: float) -> CutOut:
 
 
 def _rotate(cut_out: CutOut, degrees: float) -> CutOut:
-    rgba = _to_rgba(cut_out)
-    image = pyvips.Image.new_from_memory(rgba.data, rgba.shape[1], rgba.shape[0], 4, "float")
+    image = pyvips.Image.new_from_array(_to_rgba(cut_out))
     rotated = image.rotate(degrees, background=[0, 0, 0, 0])
-    shape = rotated.height, rotated.width, 4
-    return _from_rgba(
-        cut_out.label,
-        np.frombuffer(rotated.write_to_memory(), np.float32).reshape(shape).clip(0, 1),
-    )
+    return _from_rgba(cut_out.label, rotated.numpy().clip(0, 1))
 
 
 def _to_rgba(cut_out: CutOut) -> Pixels:
@@ -186,3 +186,60 @@ def _from_rgba(label: str, rgba: Pixels) -> CutOut:
     alpha = rgba[..., 3]
     pixels: Pixels = (rgba[..., :3] / np.maximum(alpha, 1e-3)[..., None]).clip(0, 1)
     return CutOut(label, pixels, alpha)
+
+
+def synthesize_dataset(
+    cut_outs: Sequence[CutOut],
+    background_dir: Path,
+    output_dir: Path,
+    *,
+    count: int,
+    size: tuple[int, int],
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write composites and `instances.json` into a new folder, and return the file's path.
+
+    Parameters
+    ----------
+    background_dir : a folder of photos; each composite uses a random part of one
+    count : number of composites
+    size : width and height of the composites, px
+
+    Raises
+    ------
+    OutputError : the folder exists and is not empty, or cannot be written to
+    UsageError : there is no photo in `background_dir`
+    """
+    photos = find_photos(background_dir)
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+        raise OutputError(str(output_dir), "exists already and is not empty", "choose a new folder")
+    make_folder(output_dir)
+    progress.start("writing composites", count)
+    writer = CocoWriter(sorted({cut_out.label for cut_out in cut_outs}))
+    for index in range(1, count + 1):
+        random = np.random.default_rng((seed, index))
+        background = _random_part(Photo.open(photos[index % len(photos)]).pixels, size, random)
+        scene = paste_some(Scene(background), cut_outs, random)
+        name = f"{index:05}.png"
+        Photo(scene.pixels).save(output_dir / name)
+        writer.add_image(name, size)
+        for label, mask in zip(scene.labels, scene.masks, strict=True):
+            writer.add_object(label, mask)
+        progress.advance()
+    target = output_dir / "instances.json"
+    with atomic_write(target) as file:
+        file.write(json.dumps(writer.to_json()).encode())
+    return target
+
+
+def _random_part(pixels: Pixels, size: tuple[int, int], random: np.random.Generator) -> Pixels:
+    """Return a random part of a photo, resized to a width and height.
+
+    The part has the aspect ratio of `size`, and at least half of the photo's width or height.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(width / size[0], height / size[1]) * random.uniform(0.5, 1)
+    w, h = min(width, max(1, round(size[0] * scale))), min(height, max(1, round(size[1] * scale)))
+    top, left = int(random.integers(height - h + 1)), int(random.integers(width - w + 1))
+    return resize(pixels[top : top + h, left : left + w], size)

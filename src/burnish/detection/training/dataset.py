@@ -1,7 +1,7 @@
 """Annotated photos as augmented training batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from burnish.detection.coco import AnnotatedImage, CocoDataset
+from burnish.detection.detect import fitted_size, resize
 from burnish.detection.instances import mask_box
-from burnish.detection.resize import fitted_size, resize
 from burnish.detection.training.config import DetectorTrainConfig
-from burnish.detection.training.cut_outs import CutOut, Scene, copy_paste
-from burnish.detection.training.heads import Target
+from burnish.detection.training.cut_outs import CutOut, Scene, paste_some
+from burnish.detection.training.network import Target
 from burnish.errors import UsageError
 from burnish.photo import Photo
 from burnish.types import BoolMask, Pixels
@@ -43,7 +43,6 @@ class DetectionDataset:
 
     Parameters
     ----------
-    datasets : annotated photos
     backgrounds : photos without any object of the classes
     cut_outs : objects to paste into the photos
 
@@ -67,7 +66,7 @@ class DetectionDataset:
         self.images += [_CachedImage(self._load_resized(path), (), ()) for path in backgrounds]
         if not cut_outs and not any(image.labels for image in self.images):
             raise UsageError(
-                ", ".join(str(dataset.source) for dataset in datasets) or "no COCO file",
+                ", ".join(str(dataset.source) for dataset in datasets),
                 f"there are no objects of the classes {', '.join(config.classes)}",
                 "choose other names for --class, or give --other-class",
             )
@@ -75,8 +74,7 @@ class DetectionDataset:
     def batch(self, step: int) -> tuple[list[Tensor], list[Target]]:
         """Return the images, (3, H, W) in [0, 1], and targets of a step.
 
-        A target has ``boxes`` (N, 4) in px, ``labels`` (N,) from 1, and ``masks`` (N, H, W). All of
-        it is determined by the seed and the step.
+        They are determined by the seed and the step.
         """
         random = np.random.default_rng((self.config.seed, step))
         samples = [self._sample(random, step, index) for index in range(self.config.batch_size)]
@@ -93,11 +91,9 @@ class DetectionDataset:
         if self.config.augment:
             scene = _random_crop(scene, self.config.image_size, random)
         if self.cut_outs and random.random() < self.config.copy_paste_prob:
-            for _ in range(random.integers(1, self.config.max_pasted + 1)):
-                cut_out = self.cut_outs[int(random.integers(len(self.cut_outs)))]
-                scene = copy_paste(scene, cut_out, random)
+            scene = paste_some(scene, self.cut_outs, random)
         if self.config.augment:
-            scene = Scene(_colour_jitter(scene.pixels, random), scene.labels, scene.masks)
+            scene = replace(scene, pixels=_colour_jitter(scene.pixels, random))
         return self._to_tensors(scene)
 
     def _to_tensors(self, scene: Scene) -> tuple[Tensor, Target]:
@@ -123,7 +119,8 @@ class DetectionDataset:
         height, width = pixels.shape[:2]
         labels, masks = [], []
         for annotation in image.annotations:
-            label = self.config.label(annotation.label)
+            is_named = annotation.label in self.config.classes
+            label = annotation.label if is_named else self.config.other_class
             if annotation.is_crowd or label is None:
                 continue
             labels.append(label)
@@ -151,8 +148,9 @@ def _random_crop(scene: Scene, side: int, random: np.random.Generator) -> Scene:
     # Row and column in the scaled photo of each pixel of the square.
     rows, columns = np.arange(side) + top, np.arange(side) + left
     columns = columns[::-1] if flip else columns
-    is_outside = _out_of_range(rows, size[1])[:, None] | _out_of_range(columns, size[0])
-    pixels = resize(scene.pixels, size)[rows.clip(0, size[1] - 1)][:, columns.clip(0, size[0] - 1)]
+    nearest_rows, nearest_columns = rows.clip(0, size[1] - 1), columns.clip(0, size[0] - 1)
+    is_outside = (nearest_rows != rows)[:, None] | (nearest_columns != columns)
+    pixels = resize(scene.pixels, size)[nearest_rows][:, nearest_columns]
     pixels[is_outside] = _FILL_VALUE
     labels, masks = [], []
     for label, mask in zip(scene.labels, scene.masks, strict=True):
@@ -161,10 +159,6 @@ def _random_crop(scene: Scene, side: int, random: np.random.Generator) -> Scene:
             labels.append(label)
             masks.append(cropped)
     return Scene(pixels, tuple(labels), tuple(masks))
-
-
-def _out_of_range(coords: Coords, length: int) -> BoolMask:
-    return (coords < 0) | (coords >= length)
 
 
 def _resize_nearest(

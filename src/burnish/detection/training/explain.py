@@ -1,6 +1,7 @@
 """An HTML page that shows how a detector reached its detections."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -8,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.detection.card import DetectorCard
-from burnish.detection.detect import DetectionTrace, MaskRCNN
+from burnish.detection.detect import DetectionTrace, MaskRCNN, fitted_size, resize
+from burnish.detection.detector_file import DetectorCard
 from burnish.detection.instances import MASK_THRESHOLD, Instances
-from burnish.detection.resize import fitted_size, resize
 from burnish.files import atomic_write
 from burnish.photo import Photo
 from burnish.types import Pixels
@@ -56,8 +56,7 @@ def write_explanation(
     """
     pixels = Photo.open(photo).pixels
     instances, trace = detector.explain(pixels)
-    indices = np.flatnonzero(instances.scores >= threshold)[:MAX_INSTANCES].tolist()
-    html = render_page(photo.name, pixels, instances, trace, indices, detector.card, threshold)
+    html = render_page(photo.name, pixels, instances, trace, detector.card, threshold)
     with atomic_write(output, overwrite=overwrite) as file:
         file.write(html.encode())
     return output
@@ -68,7 +67,6 @@ def render_page(
     pixels: Pixels,
     instances: Instances,
     trace: DetectionTrace,
-    indices: list[int],
     card: DetectorCard,
     threshold: float,
 ) -> str:
@@ -77,21 +75,30 @@ def render_page(
     Parameters
     ----------
     name : the photo's name
-    indices : the instances on the page
-    threshold : see `write_explanation`
+    threshold : minimum score of the objects on the page
     """
     height, width = pixels.shape[:2]
     resized = resize(pixels, fitted_size((width, height), min(width, height), _MAX_IMAGE_SIDE))
-    image = _SvgImage(width, height, _data_uri(resized, "jpeg"))
+    indices = np.flatnonzero(instances.scores >= threshold)[:MAX_INSTANCES].tolist()
     colours = {index: _COLOURS[n % len(_COLOURS)] for n, index in enumerate(indices)}
     network_size = fitted_size((width, height), card.min_size, card.max_size)
+    photo_uri = _data_uri(resized, "jpeg")
+
+    def figure(shapes: list[str], uri: str = photo_uri) -> str:
+        """Return an image under SVG shapes, whose coordinates are the photo's pixels."""
+        return (
+            f'<figure><svg viewBox="0 0 {width} {height}">'
+            f'<image href="{uri}" width="{width}" height="{height}"/>{"".join(shapes)}</svg>'
+            "</figure>"
+        )
+
     sections = [
         f"<h1>{escape(name)}</h1>",
         f"<p>Detector: <b>{escape(card.name)}</b>, {escape(card.title)}. It works on the photo at "
         f"{network_size[0]} x {network_size[1]} px. It found {len(instances)} objects. Shown are "
         f"{len(indices)}: those with a score of {threshold:g} or more, at most {MAX_INSTANCES}."
         "</p>",
-        *_box_sections(image, instances, trace, colours),
+        *_box_sections(figure, instances, trace, colours),
         "<h2>4. Masks</h2>",
         "<p>The network's mask for each box. White belongs to the object.</p>",
         '<div class="masks">',
@@ -99,7 +106,7 @@ def render_page(
         "</div>",
         "<h2>5. Masks at full resolution</h2>",
         f"<p>Each mask is stretched over its box and thresholded at {MASK_THRESHOLD:g}.</p>",
-        image.render([], _data_uri(_overlay_masks(resized, instances, colours), "jpeg")),
+        figure([], _data_uri(_overlay_masks(resized, instances, colours), "jpeg")),
     ]
     body = "\n".join(sections)
     return (
@@ -110,56 +117,39 @@ def render_page(
 
 
 def _box_sections(
-    image: "_SvgImage", instances: Instances, trace: DetectionTrace, colours: dict[int, str]
+    figure: Callable[[list[str]], str],
+    instances: Instances,
+    trace: DetectionTrace,
+    colours: dict[int, str],
 ) -> list[str]:
-    """Return the sections on anchors, proposals and boxes.
-
-    Parameters
-    ----------
-    colours : the indices of the instances on the page, with their colours
-    """
+    """Return the sections on anchors, proposals and boxes of the objects with a colour."""
     sources = trace.proposals[trace.proposal_indices]
     likeliest = zip(trace.proposals[:MAX_PROPOSALS], trace.objectness[:MAX_PROPOSALS], strict=True)
     return [
         "<h2>1. Anchors</h2>",
         f"<p>{len(trace.anchors):,} boxes of a few sizes and shapes cover the photo. Shown are the "
         "ones at its centre and, in colour, the one nearest to the proposal of each object.</p>",
-        image.render(
-            [_svg_rect(b, "#fff", 0.5) for b in _central_anchors(trace, image.width, image.height)]
+        figure(
+            [_svg_rect(box, "#fff", 0.5) for box in _central_anchors(trace, instances.size)]
             + [_svg_rect(_best_anchor(trace, sources[i]), c, 1) for i, c in colours.items()]
         ),
         "<h2>2. Proposals</h2>",
         f"<p>{len(trace.proposals)} anchors, moved and resized, may hold an object. Shown are the "
         f"{min(MAX_PROPOSALS, len(trace.proposals))} most likely; likelier ones are more opaque."
         "</p>",
-        image.render([_svg_rect(box, "#fd0", max(0.08, float(p))) for box, p in likeliest]),
+        figure([_svg_rect(box, "#fd0", max(0.08, float(p))) for box, p in likeliest]),
         "<h2>3. Boxes</h2>",
         "<p>Dashed: the proposal. Solid: the box that the second stage refined from it.</p>",
-        image.render(
+        figure(
             [_svg_rect(sources[i], colour, 1, dashed=True) for i, colour in colours.items()]
             + [_svg_rect(instances.boxes[i], colour, 1) for i, colour in colours.items()]
-            + [_svg_label(instances, i, colour, image.width) for i, colour in colours.items()]
+            + [_svg_label(instances, i, colour) for i, colour in colours.items()]
         ),
     ]
 
 
-class _SvgImage:
-    """A photo as the background of SVG shapes, whose coordinates are its pixels."""
-
-    def __init__(self, width: int, height: int, uri: str) -> None:
-        self.width, self.height, self.uri = width, height, uri
-
-    def render(self, shapes: list[str], uri: str | None = None) -> str:
-        """Return a figure with the photo, or with another image in its place."""
-        size = f'width="{self.width}" height="{self.height}"'
-        return (
-            f'<figure><svg viewBox="0 0 {self.width} {self.height}">'
-            f'<image href="{uri or self.uri}" {size}/>{"".join(shapes)}</svg></figure>'
-        )
-
-
 def _svg_rect(box: Boxes, colour: str, opacity: float, *, dashed: bool = False) -> str:
-    left, top, right, bottom = (float(edge) for edge in box)
+    left, top, right, bottom = box.tolist()
     dash = ' stroke-dasharray="6 4"' if dashed else ""
     return (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}"'
@@ -168,9 +158,9 @@ def _svg_rect(box: Boxes, colour: str, opacity: float, *, dashed: bool = False) 
     )
 
 
-def _svg_label(instances: Instances, index: int, colour: str, width: int) -> str:
-    left, top = (float(edge) for edge in instances.boxes[index][:2])
-    size = max(10, width // 45)
+def _svg_label(instances: Instances, index: int, colour: str) -> str:
+    left, top = instances.boxes[index][:2].tolist()
+    size = max(10, instances.size[0] // 45)
     return (
         f'<text x="{left + 3:.1f}" y="{max(size, top - 4):.1f}" font-size="{size}" fill="{colour}"'
         f' stroke="#fff" stroke-width="{size / 6:.1f}" paint-order="stroke">'
@@ -179,11 +169,12 @@ def _svg_label(instances: Instances, index: int, colour: str, width: int) -> str
 
 
 def _mask_figure(instances: Instances, index: int, colour: str) -> str:
-    grey = np.repeat(instances.masks[index][..., None], 3, 2).astype(np.float32)
-    rows, columns = instances.masks[index].shape
+    mask = instances.masks[index]
+    uri = _data_uri(np.repeat(mask[..., None], 3, 2).astype(np.float32), "png")
     return (
-        f'<figure><img src="{_data_uri(grey, "png")}" style="border-color:{colour}" alt="mask">'
-        f"<figcaption>{_label(instances, index)}, {columns} x {rows}</figcaption></figure>"
+        f'<figure><img src="{uri}" style="border-color:{colour}" alt="mask">'
+        f"<figcaption>{_label(instances, index)}, {mask.shape[1]} x {mask.shape[0]}</figcaption>"
+        "</figure>"
     )
 
 
@@ -198,7 +189,7 @@ def _overlay_masks(resized: Pixels, instances: Instances, colours: dict[int, str
     scaled = replace(instances, size=(width, height), boxes=instances.boxes * scale)
     overlay = resized * 0.75
     for index, colour in colours.items():
-        rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
+        rgb = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) / np.float32(255)
         inside = scaled.mask(index) >= MASK_THRESHOLD
         overlay[inside] = 0.5 * resized[inside] + 0.5 * rgb
     return overlay
@@ -207,21 +198,20 @@ def _overlay_masks(resized: Pixels, instances: Instances, colours: dict[int, str
 def _best_anchor(trace: DetectionTrace, box: Boxes) -> Boxes:
     """Return the anchor with the highest intersection over union with a box."""
     anchors = trace.anchors
-    low = np.maximum(anchors[:, :2], box[:2])
-    high = np.minimum(anchors[:, 2:], box[2:])
-    intersection = (high - low).clip(0).prod(1)
+    sizes = np.minimum(anchors[:, 2:], box[2:]) - np.maximum(anchors[:, :2], box[:2])
+    intersection = sizes.clip(0).prod(1)
     union = (anchors[:, 2:] - anchors[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - intersection
     best: Boxes = anchors[(intersection / union).argmax()]
     return best
 
 
-def _central_anchors(trace: DetectionTrace, width: int, height: int) -> Boxes:
+def _central_anchors(trace: DetectionTrace, size: tuple[int, int]) -> Boxes:
     """Return the anchor of each size and shape that is nearest to the centre of the photo."""
     anchors = trace.anchors
-    sizes = (anchors[:, 2:] - anchors[:, :2]).round(1)
-    distance = np.abs((anchors[:, :2] + anchors[:, 2:]) / 2 - (width / 2, height / 2)).sum(1)
+    anchor_sizes = (anchors[:, 2:] - anchors[:, :2]).round(1)
+    distance = np.abs(anchors[:, :2] + anchors[:, 2:] - size).sum(1)
     order = distance.argsort(kind="stable")
-    _, first = np.unique(sizes[order], axis=0, return_index=True)
+    _, first = np.unique(anchor_sizes[order], axis=0, return_index=True)
     central: Boxes = anchors[order[first]]
     return central
 

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
 
+import burnish
 from burnish.detection import detector_file
-from burnish.detection.card import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
+from burnish.detection.detector_file import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
+from burnish.detection.training.detectors import resnet50_mask_rcnn
 from burnish.detection.training.network import MaskRCNNModule, fuse_batchnorm
-from burnish.errors import ModelError, OutputError
+from burnish.errors import ModelError, OutputError, UsageError
 from burnish.files import atomic_write, check_absent
 from burnish.modelfile.onnx_file import downcast_weights, embed_card
 
@@ -32,6 +35,13 @@ TOLERANCE = 2e-3
 # Minimum fraction of matching detections. Those of a wrong graph match rarely or never.
 _MIN_AGREEMENT = 0.9
 
+_COCO_WEIGHTS = MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1
+# torchvision's names of COCO's category ids from 1 on. Those that COCO does not use are numbered.
+RESNET50_CLASSES = tuple(
+    f"unused {number}" if name == "N/A" else name
+    for number, name in enumerate(_COCO_WEIGHTS.meta["categories"][1:], 1)
+)
+
 Values = NDArray[Any]
 
 
@@ -45,16 +55,7 @@ class ExportWrapper(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the values of `OUTPUTS` and `TRACE_OUTPUTS`."""
         detections, proposals = self.network.detect(image)
-        return (
-            detections.boxes,
-            detections.labels - 1,
-            detections.scores,
-            detections.masks,
-            detections.proposal_indices,
-            proposals.anchors,
-            proposals.proposals,
-            proposals.objectness,
-        )
+        return (*detections._replace(labels=detections.labels - 1), *proposals)
 
 
 def export(
@@ -96,7 +97,7 @@ def export(
     if fp16:
         downcast_weights(model)
     data = embed_card(model, card)
-    detector_file.parse(data, target.name)
+    detector_file.check(data, target.name)
     _check_against_torch(data, wrapper, card)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
@@ -144,11 +145,9 @@ def _trace_to_onnx(wrapper: ExportWrapper, card: DetectorCard) -> ModelProto:
                 dynamo=False,
             )
     except Exception as error:  # the exporter raises many types
-        raise ModelError(
-            card.name,
-            f"it cannot be exported ({type(error).__name__}: {str(error)[:200]})",
-            "keep the network independent of the image's size",
-        ) from error
+        problem = f"it cannot be exported ({type(error).__name__}: {str(error)[:200]})"
+        remedy = "keep the network independent of the image's size"
+        raise ModelError(card.name, problem, remedy) from error
     model = onnx.load_model_from_string(buffer.getvalue())
     # Guessed shapes, and paths of source files.
     del model.graph.value_info[:]
@@ -176,19 +175,15 @@ def _check_against_torch(data: bytes, wrapper: ExportWrapper, card: DetectorCard
                 [torch_outputs[name] for name in group], [onnx_outputs[name] for name in group]
             )
             if fraction < _MIN_AGREEMENT:
-                raise ModelError(
-                    card.name,
-                    f"{100 * (1 - fraction):.0f} % of the exported network's {group[0]} differ "
-                    f"from torch's at {width} x {height} px",
-                    "report this network as a bug",
-                )
+                part = f"{100 * (1 - fraction):.0f} % of the exported network's {group[0]}"
+                problem = f"{part} differ from torch's at {width} x {height} px"
+                raise ModelError(card.name, problem, "report this network as a bug")
 
 
 def matching_fraction(first: list[Values], second: list[Values]) -> float:
     """Return the fraction of rows that two outputs share, in any order.
 
-    Rows with equal scores may come in either order, and then suppress other rows than before. This
-    concerns few.
+    Rows with equal scores may come in either order and then suppress others, which concerns few.
 
     Parameters
     ----------
@@ -206,10 +201,8 @@ def matching_fraction(first: list[Values], second: list[Values]) -> float:
     matches = np.zeros((len(first[0]), len(second[0])), bool)
     for row, box in enumerate(first[0]):
         for other in np.flatnonzero(np.abs(second[0] - box).max(1) <= BOX_TOLERANCE):
-            pairs = zip(first[1:], second[1:], strict=True)
-            matches[row, other] = all(
-                np.abs(a[row] - b[other]).max() <= TOLERANCE for a, b in pairs
-            )
+            differences = [np.abs(a[row] - b[other]) for a, b in zip(first, second, strict=True)]
+            matches[row, other] = all(values.max() <= TOLERANCE for values in differences[1:])
     return float(min(matches.any(1).sum(), matches.any(0).sum()) / count)
 
 
@@ -223,8 +216,73 @@ def rewrite_card(
     OutputError : the target exists and `overwrite` is not set, or it cannot be written
     ModelError : `source` is not a valid detector
     """
-    data = embed_card(onnx.load_model_from_string(detector_file.read(source).graph), card)
-    detector_file.parse(data, target.name)
+    _, graph = detector_file.read(source)
+    data = embed_card(onnx.load_model_from_string(graph), card)
+    detector_file.check(data, target.name)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
+
+
+def export_resnet50(
+    weights: Path | None, output: Path, *, download: bool = False, overwrite: bool = False
+) -> Path:
+    """Write the file of torchvision's Mask R-CNN, and return its path.
+
+    Parameters
+    ----------
+    weights : a state dict of maskrcnn_resnet50_fpn_v2, for COCO's categories
+    download : download torchvision's own weights instead
+
+    Raises
+    ------
+    UsageError : neither or both of `weights` and `download` are given
+    ModelError : the weights cannot be read or downloaded, or belong to another network
+    OutputError : the output exists and `overwrite` is not set
+    """
+    if (weights is None) != download:
+        problem = "neither is given" if weights is None else "both are given"
+        remedy = "give either a file of weights or --download"
+        raise UsageError("WEIGHTS, --download", problem, remedy)
+    check_absent(output, overwrite=overwrite)
+    network = resnet50_mask_rcnn(len(RESNET50_CLASSES))
+    load_weights(network, weights)
+    card = DetectorCard.build(
+        name="full",
+        title="Mask R-CNN of torchvision (maskrcnn_resnet50_fpn_v2)",
+        network="full",
+        classes=RESNET50_CLASSES,
+        # torchvision's min_size and max_size of this network.
+        min_size=800,
+        max_size=1333,
+        parameter_count=sum(parameter.numel() for parameter in network.parameters()),
+        metrics=(),
+        training={"weights": weights.name if weights else "COCO_V1 of torchvision"},
+        description="The 80 categories of COCO. Not measured here.",
+        licence="as that of the weights",
+        burnish_version=burnish.__version__,
+    )
+    return export(network, card, output, overwrite=overwrite)
+
+
+def load_weights(network: MaskRCNNModule, weights: Path | None) -> None:
+    """Load weights from a file or, if it is None, from torchvision's server.
+
+    Raises
+    ------
+    ModelError : the weights cannot be read or downloaded, or belong to another network
+    """
+    try:
+        state: Any = (
+            torch.load(weights, weights_only=True, map_location="cpu")
+            if weights
+            else _COCO_WEIGHTS.get_state_dict(check_hash=True)
+        )
+        network.load_state_dict(state)
+    except Exception as error:  # torch raises many types for a file of another kind
+        reason = f"{type(error).__name__}: {str(error)[:160]}"
+        raise ModelError(
+            str(weights or "torchvision's weights"),
+            f"not the weights of torchvision's maskrcnn_resnet50_fpn_v2 ({reason})",
+            "give torchvision's own weights, MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1",
+        ) from error

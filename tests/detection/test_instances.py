@@ -1,9 +1,9 @@
-"""Pasted masks against torchvision, and properties of any pasted mask."""
+"""Masks pasted into an image, against torchvision, and properties of any pasted mask."""
 
 import numpy as np
 import pytest
 
-from burnish.detection.paste_mask import paste_mask
+from burnish.detection.instances import paste_mask
 
 SIZE = (61, 47)
 BOXES = {
