@@ -247,7 +247,7 @@ def detector_network():
 @pytest.fixture(scope="session")
 def detector_card():
     """A function that returns a detector's card with some fields changed."""
-    from burnish.detection.card import DetectorCard
+    from burnish.detection.detector_file import DetectorCard
 
     def detector_card(**changes):
         fields = {"name": "shapes", "title": "Discs and boxes", "network": "light"}

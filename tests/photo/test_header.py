@@ -11,7 +11,7 @@ import pyvips
 import tifffile
 from PIL import Image
 
-from burnish.detection.resize import resize
+from burnish.detection.detect import resize
 from burnish.errors import PhotoError
 from burnish.files import temporary_file
 from burnish.photo import Photo, header
