@@ -26,7 +26,7 @@ from burnish.editing.batch import run_batch
 from burnish.editing.edit import load_edit
 from burnish.editing.options import OutputOptions, WriteOptions
 from burnish.editing.plan import plan
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 from burnish.photo import Photo
 from burnish.photo.write import DEFAULT_QUALITY
 

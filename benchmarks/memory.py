@@ -14,7 +14,7 @@ from pathlib import Path
 import pyvips
 from measure import circumstances, write
 
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 
 # The command line with the number of pixels that a photo may have in memory given first.
 RUN = (

@@ -22,7 +22,7 @@ import skimage.restoration
 from measure import circumstances, timed, write
 from speed import scaled
 
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 from burnish.metrics import mse, psnr
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from measure import circumstances, write
 
-from burnish.evaluation.reference import reference_function
+from burnish.evaluation.compare import reference_function
 from burnish.metrics import mse, psnr
 from burnish.operators.paper import PAPER_OPERATORS
 from burnish.photo import Photo

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from measure import circumstances, write
 
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 from burnish.training.pairs import resize

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from measure import circumstances, timed, write
 
-from burnish.evaluation.reference import reference_function
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.compare import reference_function
+from burnish.evaluation.doctor import SAMPLE
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 from burnish.training.pairs import resize

@@ -18,7 +18,7 @@ from burnish import Photo
 from burnish.editing.edit import Edit, load_edit
 from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 from burnish.runtime.model import OnProgress
 from burnish.types import Pixels
 from burnish.video.decode import decode_frames

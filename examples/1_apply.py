@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import burnish
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 
 
 def main() -> None:

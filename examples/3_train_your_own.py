@@ -9,8 +9,8 @@ from pathlib import Path
 
 import burnish
 import burnish.training
-from burnish.evaluation.demo import SAMPLE
-from burnish.training.callbacks import TrainCallbacks
+from burnish.evaluation.doctor import SAMPLE
+from burnish.training import TrainCallbacks
 
 OPERATOR = """
 def negative(rgb):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_operator
 from burnish.runtime.engines import ENGINES

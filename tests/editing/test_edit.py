@@ -7,7 +7,7 @@ import pytest
 
 from burnish.editing.edit import slider_params
 from burnish.errors import UsageError
-from burnish.evaluation.reference import reference_function
+from burnish.evaluation.compare import reference_function
 from burnish.modelfile.card import Card, FixedParam
 from burnish.operators.registry import OPERATORS
 from burnish.params import ColourParam, FileParam

@@ -5,7 +5,7 @@ import pytest
 
 from burnish.errors import UsageError
 from burnish.evaluation.benchmark import evaluate_models
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model

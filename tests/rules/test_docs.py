@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import burnish
-from burnish.evaluation.demo import SAMPLE, demonstrate
+from burnish.evaluation.doctor import SAMPLE, demonstrate
 
 ROOT = Path(__file__).parents[2]
 

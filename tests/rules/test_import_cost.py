@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.doctor import SAMPLE
 
 # Typer imports pydantic for the options of a command.
 HEAVY = {"torch", "numpy", "scipy", "pyvips", "onnx", "onnxruntime", "skimage", "PIL", "av"}

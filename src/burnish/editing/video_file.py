@@ -23,8 +23,7 @@ from burnish.video import encode
 from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.encode import Encoding, SegmentEncoder, choose_encoding
 from burnish.video.formats import Container, writable_container
-from burnish.video.mux import mux
-from burnish.video.passthrough import check_passthrough
+from burnish.video.mux import check_passthrough, mux
 from burnish.video.probe import Video, probe
 from burnish.video.segment_store import SegmentStore
 

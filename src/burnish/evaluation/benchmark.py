@@ -9,7 +9,7 @@ import numpy as np
 
 from burnish.editing.edit import operator_params, slider_params
 from burnish.errors import UsageError, warn
-from burnish.evaluation.reference import reference_operator
+from burnish.evaluation.compare import reference_operator
 from burnish.metrics import MIN_SSIM_SIDE
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
@@ -107,7 +107,6 @@ def evaluate_models(
         pairs.find_photos(photos),
         short_sides=tuple(sizes),
         max_size=max_size,
-        cache=pairs.cache_folder(),
     )
     jobs = _large_enough(jobs, photos)
     progress.start("computing pairs", len(jobs))
@@ -116,39 +115,34 @@ def evaluate_models(
     benchmarks = []
     for short_side, group in _group_by_size(computed_pairs, sizes).items():
         progress.start("evaluating", len(group) * (1 + len(loaded_models)))
-        scores = [ModelScore("untouched", evaluate(lambda rgb, _: rgb, group, progress))]
+        report = evaluate(lambda rgb, _: rgb, group, progress)
+        scores = [ModelScore("untouched", report)]
         scores += [
             _score_model(model, slider_params(model.card, params), group, progress)
             for model in loaded_models
         ]
-        seconds = _time_operator(
-            lambda rgb, params: reference.run(rgb, **params), group[:TIMED_PHOTOS]
-        )
+        operator_timer = _Timer(lambda rgb, values: reference.run(rgb, **values), group[0])
+        for pair in group[:TIMED_PHOTOS]:
+            operator_timer(pair.read()[0], pair.values)
+        seconds = operator_timer.seconds_per_megapixel
         scores.append(ModelScore("reference operator", None, seconds))
-        report = scores[0].report
-        megapixels = report.megapixels if report else 0.0
-        benchmarks.append(Benchmark(short_side, megapixels, len(group), tuple(scores)))
+        benchmarks.append(Benchmark(short_side, report.megapixels, len(group), tuple(scores)))
     return benchmarks
 
 
 def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
     """Drop photos that are too small for SSIM."""
-    large_jobs = []
     for job in jobs:
-        if min(job.size) >= MIN_SSIM_SIDE:
-            large_jobs.append(job)
-            continue
-        height, width = job.size
-        warn(
-            f"{job.photo}: skipped, because {width} x {height} pixels are too few; the shorter "
-            f"side must be {MIN_SSIM_SIDE} or more; {_SIZE_REMEDY}"
-        )
+        if min(job.size) < MIN_SSIM_SIDE:
+            height, width = job.size
+            warn(
+                f"{job.photo}: skipped, because {width} x {height} pixels are too few; the shorter "
+                f"side must be {MIN_SSIM_SIDE} or more; {_SIZE_REMEDY}"
+            )
+    large_jobs = [job for job in jobs if min(job.size) >= MIN_SSIM_SIDE]
     if not large_jobs:
-        raise UsageError(
-            str(photos),
-            f"no photo has a shorter side of {MIN_SSIM_SIDE} pixels or more",
-            _SIZE_REMEDY,
-        )
+        problem = f"no photo has a shorter side of {MIN_SSIM_SIDE} pixels or more"
+        raise UsageError(str(photos), problem, _SIZE_REMEDY)
     return large_jobs
 
 
@@ -185,48 +179,32 @@ def _group_by_size(
 
 
 def _score_model(
-    model: Model,
-    sliders: Mapping[str, Value],
-    group: Sequence[Pair],
-    progress: Progress,
+    model: Model, sliders: Mapping[str, Value], group: Sequence[Pair], progress: Progress
 ) -> ModelScore:
-    def run(rgb: Pixels, _: Mapping[str, Value]) -> Pixels:
-        return model(rgb, sliders)
-
-    timed = _TimedFilter(run, group[0])
-    report = evaluate(timed, group, progress)
-    card = model.card
-    return ModelScore(
-        card.name, report, timed.seconds_per_megapixel, card.macs_per_pixel, card.parameter_count
-    )
+    timer = _Timer(lambda rgb, _: model(rgb, sliders), group[0])
+    report = evaluate(timer, group, progress)
+    seconds, card = timer.seconds_per_megapixel, model.card
+    return ModelScore(card.name, report, seconds, card.macs_per_pixel, card.parameter_count)
 
 
-class _TimedFilter:
+class _Timer:
     """Measures the time of an image function, after a warm-up on a corner of a photo."""
 
     def __init__(self, run: ImageFunction, first: Pair) -> None:
         corner = first.read(slice(0, WARMUP_SIDE), slice(0, WARMUP_SIDE))[0]
         run(np.ascontiguousarray(corner), first.values)
-        self.run = run
-        self.seconds = 0.0
-        self.pixels = 0
+        self._run = run
+        self._seconds = 0.0
+        self._pixels = 0
 
     def __call__(self, rgb: Pixels, values: Mapping[str, Value]) -> Pixels:
         start = time.perf_counter()
-        result = self.run(rgb, values)
-        self.seconds += time.perf_counter() - start
-        self.pixels += rgb.shape[0] * rgb.shape[1]
-        return result
+        output = self._run(rgb, values)
+        self._seconds += time.perf_counter() - start
+        self._pixels += rgb.shape[0] * rgb.shape[1]
+        return output
 
     @property
     def seconds_per_megapixel(self) -> float:
         """The mean time so far."""
-        return self.seconds / self.pixels * 1e6
-
-
-def _time_operator(run: ImageFunction, group: Sequence[Pair]) -> float:
-    """Return the mean time over some photos, in seconds per megapixel."""
-    timed = _TimedFilter(run, group[0])
-    for pair in group:
-        timed(pair.read()[0], pair.values)
-    return timed.seconds_per_megapixel
+        return self._seconds / self._pixels * 1e6

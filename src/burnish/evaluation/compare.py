@@ -1,4 +1,4 @@
-"""Comparison of a network with its reference operator on one photo."""
+"""A network and the reference operator that it imitates, side by side on one photo."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from burnish.editing.annotate import GLYPH_HEIGHT, render_text
-from burnish.editing.edit import slider_params
+from burnish.editing.edit import operator_params, slider_params
 from burnish.editing.options import OutputOptions
 from burnish.editing.plan import output_path
 from burnish.errors import UsageError
-from burnish.evaluation.reference import reference_function
 from burnish.metrics import mse, psnr
+from burnish.modelfile.card import Card
+from burnish.operators.operator import Operator
+from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
 from burnish.photo import Photo
@@ -32,11 +34,10 @@ class Comparison:
 
     Parameters
     ----------
-    before : the photo, (H, W, 3) float32 in [0, 1]
-    slow, fast : the outputs of the operator and of the network, of the same kind
-    slow_seconds, fast_seconds : their times
-    psnr, identity_psnr : PSNR, in dB, of the network's output and of the photo, against the
-        operator's output
+    before, slow, fast : the photo and the outputs of the operator and of the network,
+        (H, W, 3) float32 in [0, 1]
+    psnr, identity_psnr : PSNR of the network's output and of the photo against the operator's
+        output, in dB
     """
 
     before: Pixels
@@ -103,11 +104,12 @@ def compare_photo(
     comparison = compare(
         Photo.open(photo).pixels, slow, lambda pixels: loaded_model(pixels, sliders)
     )
+    fast_caption = f"fast: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"
     sheet = side_by_side(
         [
             (comparison.before, "before"),
             (comparison.slow, f"slow: {comparison.slow_seconds:.2f} s"),
-            (comparison.fast, f"fast: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"),
+            (comparison.fast, fast_caption),
         ]
     )
     return comparison, sheet.save(target, overwrite=overwrite)
@@ -117,16 +119,16 @@ def compare(
     pixels: Pixels, slow: Callable[[Pixels], Pixels], fast: Callable[[Pixels], Pixels]
 ) -> Comparison:
     """Compare two functions on an image (H, W, 3) in [0, 1], each after a warm-up on a corner."""
-    slow_result, slow_seconds = _timed(slow, pixels)
-    fast_result, fast_seconds = _timed(fast, pixels)
+    slow_output, slow_seconds = _timed(slow, pixels)
+    fast_output, fast_seconds = _timed(fast, pixels)
     return Comparison(
         before=pixels,
-        slow=slow_result,
-        fast=fast_result,
+        slow=slow_output,
+        fast=fast_output,
         slow_seconds=slow_seconds,
         fast_seconds=fast_seconds,
-        psnr=psnr(mse(fast_result, slow_result)),
-        identity_psnr=psnr(mse(pixels, slow_result)),
+        psnr=psnr(mse(fast_output, slow_output)),
+        identity_psnr=psnr(mse(pixels, slow_output)),
     )
 
 
@@ -149,5 +151,41 @@ def side_by_side(images: list[tuple[Pixels, str]]) -> Photo:
 def _timed(run: Callable[[Pixels], Pixels], pixels: Pixels) -> tuple[Pixels, float]:
     run(np.ascontiguousarray(pixels[:64, :64]))
     start = time.perf_counter()
-    result = run(pixels)
-    return result, time.perf_counter() - start
+    output = run(pixels)
+    return output, time.perf_counter() - start
+
+
+def reference_operator(card: Card) -> Operator:
+    """Return the reference operator that a card names.
+
+    Raises
+    ------
+    UsageError : the operator does not come with burnish. A card from elsewhere must not name
+        code to run
+    """
+    operator = OPERATORS.get(card.operator)
+    if operator is None:
+        problem = f"its operator {card.operator!r} does not come with burnish"
+        raise UsageError(f"model {card.name}", problem, "name the operator with --operator")
+    return operator
+
+
+def reference_function(card: Card, params: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:
+    """Return the reference operator that a model imitates, with its parameters set.
+
+    Parameters
+    ----------
+    params : values of the model's sliders, by name or keyword
+
+    Raises
+    ------
+    UsageError : as in `reference_operator`; or a parameter was a file, which a card does not hold
+    """
+    operator = reference_operator(card)
+    values = operator_params(card, params)
+    for fixed in card.fixed_params:
+        if fixed.sha256:
+            problem = f"its operator used the file {fixed.value}, which the card does not hold"
+            command = f"burnish apply --slow {card.operator} --{fixed.name} FILE"
+            raise UsageError(f"model {card.name}", problem, f"run the operator: {command}")
+    return lambda pixels: operator.run(pixels, **values)

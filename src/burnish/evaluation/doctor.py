@@ -1,4 +1,4 @@
-"""Checks of the installation: versions, devices, a self-test and the speed of the models."""
+"""Checks of the installation: a demonstration, versions, a self-test and the models' speed."""
 
 import os
 import platform
@@ -8,20 +8,28 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pyvips
-from numpy.typing import NDArray
 
 import burnish
+from burnish.editing.edit import load_edit
+from burnish.editing.options import WriteOptions
+from burnish.editing.photo import apply_to_file
 from burnish.errors import MissingLibraryError
-from burnish.evaluation.demo import SAMPLE
+from burnish.evaluation.compare import side_by_side
+from burnish.files import check_absent
 from burnish.photo import Photo
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
 from burnish.runtime.model_registry import model_names
+from burnish.types import Pixels
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"
+DEMO_OPERATOR = "l0-smoothing"
 
 # Required packages, and those of the extras.
 _PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
@@ -29,6 +37,23 @@ _OPTIONAL = ("av", "openvino", "scipy", "torch", "scikit-image", "onnxscript")
 # Side of the image for timing models, in pixels, and the number of runs after a warm-up.
 BENCH_SIDE = 1000
 BENCH_RUNS = 5
+
+
+def demonstrate(folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write the edited sample and a before | after image into `folder`; return their paths.
+
+    Raises
+    ------
+    OutputError : one of them exists and `overwrite` is not set
+    """
+    target = folder / f"{SAMPLE.stem}.{DEMO_OPERATOR}.jpg"
+    sheet = folder / f"{SAMPLE.stem}.before-after.png"
+    for path in (target, sheet):
+        check_absent(path, overwrite=overwrite)
+    apply_to_file(load_edit(DEMO_OPERATOR, {}), SAMPLE, target, WriteOptions(overwrite=overwrite))
+    before, after = Photo.open(SAMPLE).pixels, Photo.open(target).pixels
+    side_by_side([(before, "before"), (after, "after")]).save(sheet, overwrite=overwrite)
+    return [target, sheet]
 
 
 @dataclass(frozen=True)
@@ -98,18 +123,11 @@ def time_models(threads: int | None = None) -> Iterator[Timing]:
             except MissingLibraryError:
                 continue
             seconds = [_seconds(model, pixels) for _ in range(1 + BENCH_RUNS)][1:]
-            yield Timing(
-                name,
-                engine,
-                model.device,
-                threads,
-                float(np.median(seconds)),
-                min(seconds),
-                max(seconds),
-            )
+            median = float(np.median(seconds))
+            yield Timing(name, engine, model.device, threads, median, min(seconds), max(seconds))
 
 
-def _seconds(model: Model, pixels: NDArray[np.float32]) -> float:
+def _seconds(model: Model, pixels: Pixels) -> float:
     start = time.perf_counter()
     model(pixels)
     megapixels: float = pixels.size / 3e6
@@ -131,9 +149,8 @@ def _check_writing() -> str:
 
 def _check_tiles(name: str) -> str:
     model = Model.open(name)
-    pixels = _tile_to_width(
-        Photo.open(SAMPLE).pixels, 4 * (model.card.halo + model.card.size_multiple)
-    )
+    width = 4 * (model.card.halo + model.card.size_multiple)
+    pixels = _tile_to_width(Photo.open(SAMPLE).pixels, width)
     progress_values: list[float] = []
     min_memory = model.min_memory(*pixels.shape[:2])
     tiled = model(pixels, memory=min_memory, on_progress=progress_values.append)
@@ -145,7 +162,7 @@ def _check_tiles(name: str) -> str:
     return "" if same(tiled, whole) else f"they differ by {np.abs(tiled - whole).max():.2g}"
 
 
-def _tile_to_width(pixels: NDArray[np.float32], min_width: int) -> NDArray[np.float32]:
+def _tile_to_width(pixels: Pixels, min_width: int) -> Pixels:
     """Repeat an image horizontally to a width of at least `min_width`."""
     return np.tile(pixels, (1, ceil(min_width / pixels.shape[1]), 1))
 

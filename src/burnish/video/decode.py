@@ -22,14 +22,7 @@ SAMPLE_COUNT = 16
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A decoded frame.
-
-    Parameters
-    ----------
-    frame : PyAV's frame, in the video's planar format, with its side data
-    pts : presentation time stamp, in the video's time base
-    duration : in the video's time base
-    """
+    """A decoded frame in the video's planar format. Times are in the video's time base."""
 
     frame: "VideoFrame"
     pts: int
@@ -59,10 +52,10 @@ def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, P
         for number, frame in enumerate(container.decode(stream)):
             check_frame(video, frame)
             if frame.pts is None or (previous_pts is not None and frame.pts <= previous_pts):
+                times = f"{frame.pts} after {previous_pts} at frame {number}"
                 raise VideoError(
                     str(video.path),
-                    f"time stamps do not increase: {frame.pts} after {previous_pts} at frame "
-                    f"{number}",
+                    f"time stamps do not increase: {times}",
                     "rewrite them first: ffmpeg -fflags +genpts -i IN -c copy OUT",
                 )
             previous_pts = frame.pts
@@ -82,35 +75,28 @@ def sample_frames(video: Video, count: int = SAMPLE_COUNT) -> Iterator[Pixels]:
     from av.video.reformatter import VideoReformatter
 
     reformatter = VideoReformatter()
-    seen_pts: set[int | None] = set()
+    sampled_pts: set[int | None] = set()
     with open_video(video.path) as (container, stream):
-        duration = (
-            video.duration if video.duration is not None else _scan_duration(container, stream)
-        )
+        duration = video.duration
+        if duration is None:
+            duration = _scan_duration(container, stream)
         for index in range(count):
             time = video.start_time + duration * (index + 0.5) / count
             frame = _seek(container, stream, int(time / video.time_base))
-            if frame is None or frame.pts in seen_pts:
+            if frame is None or frame.pts in sampled_pts:
                 continue
-            seen_pts.add(frame.pts)
+            sampled_pts.add(frame.pts)
             check_frame(video, frame)
             yield _to_pixels(video, to_planar(video, frame, reformatter))
-    if not seen_pts:
-        raise VideoError(
-            str(video.path),
-            "seeking finds no frames",
-            "rewrite its index first: ffmpeg -i IN -c copy OUT",
-        )
+    if not sampled_pts:
+        remedy = "rewrite its index first: ffmpeg -i IN -c copy OUT"
+        raise VideoError(str(video.path), "seeking finds no frames", remedy)
 
 
 def replace_pixels(video: Video, decoded: DecodedFrame, pixels: Pixels) -> "VideoFrame":
-    """Return a frame with new pixels and all its other properties.
+    """Return a frame with new pixels, (H, W, 3) in [0, 1], upright, and all other properties.
 
     The frame is changed in place, unless the decoder still needs it.
-
-    Parameters
-    ----------
-    pixels : (H, W, 3) float32 in [0, 1], upright
     """
     from av.video.frame import PictureType
 
@@ -140,8 +126,8 @@ def to_planar(video: Video, frame: "VideoFrame", reformatter: "VideoReformatter"
 def plane_arrays(frame: "VideoFrame") -> list[Plane]:
     """Return a planar frame's planes as arrays that share its memory."""
     arrays = []
+    dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
     for plane in frame.planes:
-        dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
         samples = np.frombuffer(plane, dtype)  # type: ignore[call-overload]
         stride = plane.line_size // dtype.itemsize
         rows = samples[: stride * plane.height].reshape(plane.height, stride)
@@ -168,8 +154,6 @@ def _seek(container: "InputContainer", stream: "VideoStream", pts: int) -> "Vide
 
 def _scan_duration(container: "InputContainer", stream: "VideoStream") -> float:
     """Return the time of the last frame. This reads the video to its end without decoding it."""
-    last_pts = 0
-    for packet in container.demux(stream):
-        last_pts = max(last_pts, packet.pts or 0)
+    last_pts = max((packet.pts or 0 for packet in container.demux(stream)), default=0)
     assert stream.time_base is not None
     return float((last_pts - (stream.start_time or 0)) * stream.time_base)

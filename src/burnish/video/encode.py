@@ -59,10 +59,6 @@ def choose_encoding(
 ) -> Encoding:
     """Return the encoding of a video, and check that it preserves bit depth, chroma and size.
 
-    Parameters
-    ----------
-    output_name : the output, for error messages
-
     Raises
     ------
     UsageError : as in `check_encoding_options`
@@ -155,6 +151,21 @@ class Encoder:
             ) from error
 
 
+@dataclass
+class _OpenSegment:
+    """The segment that is being encoded."""
+
+    encoder: Encoder
+    writer: SegmentWriter
+    first_pts: int
+    last_duration: int = 0
+    frame_count: int = 0
+
+    def encode(self, frame: "VideoFrame | None") -> None:
+        for packet in self.encoder.encode(frame):
+            self.writer.add(packet)
+
+
 class SegmentEncoder:
     """Encodes frames into segments of a store. Their boundaries follow from time stamps alone."""
 
@@ -178,17 +189,25 @@ class SegmentEncoder:
         try:
             if self._segment is None:
                 encoder = Encoder(self._video, self._encoding)
-                self._segment = _OpenSegment(frame.pts, encoder, self._store.new_segment())
-            self._segment.add(frame, replace_pixels(self._video, frame, pixels))
+                self._segment = _OpenSegment(encoder, self._store.new_segment(), frame.pts)
+            self._segment.encode(replace_pixels(self._video, frame, pixels))
         except OSError as error:
             raise store_error(self._store.folder, error) from error
+        self._segment.frame_count += 1
+        self._segment.last_duration = frame.duration
 
     def finish(self) -> None:
         """Finish the current segment, if there is one; the errors are those of `add`."""
-        if self._segment is None:
+        segment = self._segment
+        if segment is None:
             return
         try:
-            self._segment.finish(self._video)
+            segment.encode(None)
+            if segment.writer.count != segment.frame_count:
+                problem = f"{segment.frame_count} frames gave {segment.writer.count} packets"
+                remedy = "choose another --codec, and report this"
+                raise VideoError(str(self._video.path), problem, remedy)
+            segment.writer.finish(segment.last_duration, segment.encoder.extradata)
         except OSError as error:
             raise store_error(self._store.folder, error) from error
         self._segment = None
@@ -197,41 +216,6 @@ class SegmentEncoder:
         """Discard the current segment, if there is one."""
         if self._segment is not None:
             self._segment.writer.discard()
-
-
-class _OpenSegment:
-    """The segment that is being encoded."""
-
-    def __init__(self, first_pts: int, encoder: Encoder, writer: SegmentWriter) -> None:
-        self.first_pts = first_pts
-        self.writer = writer
-        self._encoder = encoder
-        self._frame_count = 0
-        self._last: DecodedFrame | None = None
-
-    def add(self, frame: DecodedFrame, edited_frame: "VideoFrame") -> None:
-        for packet in self._encoder.encode(edited_frame):
-            self.writer.add(packet)
-        self._last = frame
-        self._frame_count += 1
-
-    def finish(self, video: Video) -> None:
-        for packet in self._encoder.encode(None):
-            self.writer.add(packet)
-        assert self._last is not None
-        if self.writer.count != self._frame_count:
-            raise VideoError(
-                str(video.path),
-                expected=f"a packet for each of {self._frame_count} frames",
-                got=f"{self.writer.count}",
-                remedy="choose another --codec, and report this",
-            )
-        self.writer.finish(
-            first_pts=self.first_pts,
-            last_pts=self._last.pts,
-            last_duration=self._last.duration,
-            extradata=self._encoder.extradata,
-        )
 
 
 def _check_codec(video: Video, codec: Codec, container: Container, output_name: str) -> None:
@@ -257,11 +241,8 @@ def _check_codec(video: Video, codec: Codec, container: Container, output_name: 
         remedy = "choose an output name in .mkv"
     else:
         remedy = "convert the video first"
-    raise VideoError(
-        output_name,
-        f"{codec.encoder} does not support {pixel_format.name}, the format of {video.path.name}",
-        remedy,
-    )
+    problem = f"{codec.encoder} does not support {pixel_format.name}, the video's pixel format"
+    raise VideoError(output_name, problem, remedy)
 
 
 def _planar_formats(codec: Codec) -> set[str]:

@@ -9,12 +9,10 @@ from burnish.errors import UsageError, VideoError
 
 @dataclass(frozen=True)
 class Codec:
-    """A video codec and its encoder.
+    """A video codec and its encoder, by FFmpeg's names.
 
     Parameters
     ----------
-    name : FFmpeg's name
-    encoder : FFmpeg's name of the encoder
     crf : lowest, default and highest quality number, lower being better; None if it has none
     options : settings of the encoder
     writes_captions : whether the encoder writes closed captions that are attached to frames
@@ -178,12 +176,8 @@ def codec_by_name(name: str) -> Codec:
     'libx265'
     """
     if (codec := _BY_NAME.get(name.lower())) is None:
-        raise UsageError(
-            f"--codec {name}",
-            expected=", ".join(CODECS),
-            got=repr(name),
-            remedy="leave it out for that of the input",
-        )
+        problem = f"expected {', '.join(CODECS)}, got {name!r}"
+        raise UsageError(f"--codec {name}", problem, "leave it out for that of the input")
     return codec
 
 
@@ -198,32 +192,23 @@ def check_encoding_options(
         out of range
     """
     if options.codec is None:
-        _check_any_crf(options.crf, container)
+        # The video decides on the codec, so the number must be in the range of any codec.
+        ranges = [codec.crf for name in container.codecs if (codec := CODECS[name]).crf]
+        crf = options.crf
+        if crf is not None and not any(low <= crf <= high for low, _, high in ranges):
+            lowest, highest = min(low for low, _, _ in ranges), max(high for _, _, high in ranges)
+            problem = f"expected {lowest} to {highest} in {container.name}"
+            raise UsageError(f"--crf {crf}", problem, "leave it out for the default")
         return
     codec = codec_by_name(options.codec)
     if codec.name not in container.codecs:
         alternatives = [c.name for c in CONTAINERS.values() if codec.name in c.codecs]
         raise UsageError(
             f"--codec {options.codec}",
-            expected=f"{', '.join(container.codecs)} in {output_name}",
-            got=options.codec,
-            remedy=f"choose one of them, or --format {' or '.join(alternatives)}",
+            f"expected {', '.join(container.codecs)} in {output_name}",
+            f"choose one of them, or --format {' or '.join(alternatives)}",
         )
     check_crf(options.crf, codec)
-
-
-def _check_any_crf(crf: int | None, container: Container) -> None:
-    """Check that a quality number is in the range of any codec; the input determines which."""
-    ranges = [codec.crf for name in container.codecs if (codec := CODECS[name]).crf]
-    if crf is None or any(low <= crf <= high for low, _, high in ranges):
-        return
-    lowest, highest = min(low for low, _, _ in ranges), max(high for _, _, high in ranges)
-    raise UsageError(
-        f"--crf {crf}",
-        expected=f"{lowest} to {highest} in {container.name}",
-        got=f"{crf}",
-        remedy="leave it out for the default",
-    )
 
 
 def check_crf(crf: int | None, codec: Codec) -> None:
@@ -239,9 +224,5 @@ def check_crf(crf: int | None, codec: Codec) -> None:
         raise UsageError(f"--crf {crf}", f"{codec.name} has no quality number", "leave it out")
     low, default, high = codec.crf
     if not low <= crf <= high:
-        raise UsageError(
-            f"--crf {crf}",
-            expected=f"{low} to {high} for {codec.name}",
-            got=f"{crf}",
-            remedy=f"leave it out for {default}",
-        )
+        problem = f"expected {low} to {high} for {codec.name}"
+        raise UsageError(f"--crf {crf}", problem, f"leave it out for {default}")

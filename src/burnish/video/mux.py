@@ -1,21 +1,19 @@
-"""Muxing: the encoded segments and the copied streams are written to one file."""
+"""Muxing: the encoded segments are written to one file, with copies of all other streams.
+
+Audio, subtitles, covers, attachments and data are copied packet by packet.
+"""
 
 import heapq
+import io
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.errors import VideoError
+from burnish.errors import VideoError, warn
 from burnish.video.encode import Encoding, configure
-from burnish.video.formats import Container
-from burnish.video.passthrough import (
-    add_stream,
-    clean_metadata,
-    passthrough_streams,
-    timed_packets,
-)
-from burnish.video.probe import Video, open_video
+from burnish.video.formats import CODECS, Container
+from burnish.video.probe import Video, is_cover, open_video
 from burnish.video.segment_store import SegmentStore
 
 if TYPE_CHECKING:
@@ -38,6 +36,43 @@ PLAIN_KEYS = {
 }
 # Metadata keys that describe the source's container.
 _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+# Streams whose loss is an error, and their names in messages. Other streams are dropped.
+_ESSENTIAL = {"audio": "sound", "subtitle": "subtitles"}
+# Prefixes of metadata keys that describe the source's bytes, and are wrong for a copy.
+_STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
+
+# Matroska stores covers as attachments: codec -> default file name and MIME type.
+_COVER_ATTACHMENTS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+# MP4 stores empty subtitles in gaps. Its writer adds them itself.
+_EMPTY_SUBTITLE = b"\0\0"
+
+
+def check_passthrough(video: Video, container: Container, output_name: str) -> None:
+    """Check that the output format supports all streams besides the video stream.
+
+    Raises
+    ------
+    VideoError : it does not support the audio or subtitles
+
+    Warns
+    -----
+    UserWarning : it does not support another stream, which is dropped
+    """
+    with open_video(video.path) as (source, video_stream):
+        copied = _passthrough_streams(video, source, video_stream, container)
+        indices = {stream.index for stream in (*copied, video_stream)}
+        for stream in source.streams:
+            if stream.index in indices or _regenerated(source, stream):
+                continue
+            name = f"{_ESSENTIAL.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
+            if stream.type in _ESSENTIAL:
+                raise VideoError(
+                    output_name,
+                    f"{container.name} does not support the video's {name}",
+                    "choose an output name in .mkv (--format mkv), which supports nearly all",
+                )
+            label = "the cover" if stream.type == "video" else f"a stream of {name}"
+            warn(f"{video.path}: {label} is dropped, because {container.name} does not support it")
 
 
 def mux(
@@ -87,14 +122,14 @@ def _write_packets(
     output: "OutputContainer",
     container: Container,
 ) -> None:
-    copied_streams = passthrough_streams(video, *source, container)
+    copied_streams = _passthrough_streams(video, *source, container)
     output_streams: dict[int, Stream] = {}
     video_stream: Any = None
     for stream in source[0].streams:  # keeps the order of the source
         if stream.index == source[1].index:
-            video_stream = _add_video_stream(video, encoding, stream, output, container)
+            video_stream = _add_video_stream(video, encoding, stream, output, container.name)
         elif stream in copied_streams:
-            copy = add_stream(output, stream, video.path)
+            copy = _add_stream(output, stream, video.path)
             if copy is not None:
                 output_streams[stream.index] = copy
     output.set_chapters(source[0].chapters())
@@ -104,7 +139,7 @@ def _write_packets(
 
     def passthrough_packets() -> "Iterator[tuple[float, int, Packet[Any]]]":
         streams = [stream for stream in copied_streams if stream.index in output_streams]
-        packets = timed_packets(source[0], streams) if streams else ()
+        packets = _timed_packets(source[0], streams) if streams else ()
         for number, (time, packet) in enumerate(packets):
             packet.stream = output_streams[packet.stream.index]
             yield time, number, packet
@@ -117,21 +152,17 @@ def _write_packets(
 
 
 def _add_video_stream(
-    video: Video,
-    encoding: Encoding,
-    stream: "Stream",
-    output: "OutputContainer",
-    container: Container,
+    video: Video, encoding: Encoding, stream: "Stream", output: "OutputContainer", name: str
 ) -> Any:
-    """Add the encoded video stream, with the metadata of the source's."""
+    """Add the encoded video stream, with the metadata of the source's, to a container `name`."""
     video_stream: Any = output.add_stream(encoding.codec.encoder, rate=video.rate)
     configure(video_stream.codec_context, video, encoding)
     video_stream.time_base = video.time_base
-    if encoding.codec.name == "hevc" and container.name in ("mp4", "mov"):
+    if encoding.codec.name == "hevc" and name in ("mp4", "mov"):
         video_stream.codec_context.codec_tag = "hvc1"  # Apple's players require it
     if video.display_matrix:
         video_stream.set_display_matrix(video.display_matrix)
-    video_stream.metadata.update(clean_metadata(stream.metadata))
+    video_stream.metadata.update(_clean_metadata(stream.metadata))
     video_stream.disposition = stream.disposition
     return video_stream
 
@@ -183,11 +214,6 @@ def dts_from_pts(pts: Sequence[int]) -> list[int]:
 def durations(pts: Sequence[int], last_duration: int) -> list[int]:
     """Return the duration of each frame, which ends when the next frame is shown.
 
-    Parameters
-    ----------
-    pts : presentation time stamps in any order
-    last_duration : duration of the last frame
-
     Examples
     --------
     >>> durations([0, 3, 1, 2, 7], 5)
@@ -204,3 +230,105 @@ def _options(container: Container, metadata: dict[str, str]) -> dict[str, str]:
         plain = metadata.keys() <= PLAIN_KEYS[container.name]
         options["movflags"] = "+faststart" if plain else "+faststart+use_metadata_tags"
     return options
+
+
+def _passthrough_streams(
+    video: Video, source: "InputContainer", video_stream: "Stream", container: Container
+) -> "list[Stream]":
+    """Return the streams besides the video stream that an output format supports."""
+    return [
+        stream
+        for stream in source.streams
+        if stream.index != video_stream.index
+        and not _regenerated(source, stream)
+        and _can_store(container, stream, video.path)
+    ]
+
+
+def _add_stream(output: Any, stream: "Stream", path: Path) -> "Stream | None":
+    """Add a copy of a stream of the video at `path` to an output.
+
+    Returns the stream to write packets to; None if the file header holds all of it.
+    """
+    if stream.type == "video" and output.format.name.startswith("matroska"):
+        name, mime_type = _COVER_ATTACHMENTS.get(stream.name or "", _COVER_ATTACHMENTS["mjpeg"])
+        tags = stream.metadata
+        [cover] = _first_packet(path, stream.index)
+        output.add_attachment(
+            tags.get("filename", name), tags.get("mimetype", mime_type), bytes(cover)
+        )
+        return None
+    # With opaque=True, PyAV copies a cover and does not look for an encoder.
+    opaque = {"opaque": True} if stream.type == "video" else {}
+    copy: Stream = output.add_stream_from_template(stream, **opaque)
+    copy.metadata.update(_clean_metadata(stream.metadata))
+    copy.disposition = stream.disposition
+    return None if stream.type == "attachment" else copy
+
+
+def _timed_packets(
+    source: "InputContainer", streams: "list[Stream]"
+) -> "Iterator[tuple[float, Packet[Any]]]":
+    """Yield the packets of streams and their times in seconds, in the order of the file."""
+    time = 0.0
+    for packet in source.demux(*streams):
+        # At the end of a stream, PyAV yields an empty packet.
+        if packet.dts is None and packet.pts is None and not packet.size:
+            continue
+        if packet.stream.name == "mov_text" and bytes(packet) == _EMPTY_SUBTITLE:
+            continue
+        ticks = packet.pts if packet.dts is None else packet.dts
+        if ticks is not None:
+            time = float(ticks * packet.time_base)
+        yield time, packet
+
+
+def _clean_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """Return a stream's metadata without keys that describe its bytes."""
+    return {k: v for k, v in metadata.items() if not k.lower().startswith(_STALE)}
+
+
+def _regenerated(source: "InputContainer", stream: "Stream") -> bool:
+    """Return whether MP4's writer generates a data stream from chapters or a timecode."""
+    if stream.type != "data":
+        return False
+    chapters = len(source.chapters())
+    return (
+        stream.name == "bin_data" and stream.frames == chapters > 0
+    ) or "timecode" in stream.metadata
+
+
+def _can_store(container: Container, stream: "Stream", path: Path) -> bool:
+    """Return whether an output format supports a stream, by writing a tiny file in memory."""
+    import av
+
+    if stream.type not in ("audio", "subtitle", "data", "attachment", "video"):
+        return False
+    if stream.type == "video" and not is_cover(stream):
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
+            if stream.type in ("audio", "subtitle"):
+                _add_stream(trial, stream, path)
+                trial.start_encoding()
+                return True
+            # Other streams need a video beside them, and some fail only when the file is closed.
+            codec = CODECS[container.codecs[0]].encoder
+            video_stream: Any = trial.add_stream(codec, rate=25, width=64, height=64)
+            copy = _add_stream(trial, stream, path)
+            trial.mux(video_stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+            trial.mux(video_stream.encode(None))
+            if copy is not None:
+                for packet in _first_packet(path, stream.index):
+                    packet.stream = copy
+                    trial.mux_one(packet)
+            trial.close()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+def _first_packet(path: Path, index: int) -> "list[Packet[Any]]":
+    """Return a list of a stream's first packet, empty if it has none."""
+    with open_video(path) as (source, _):
+        return [packet for packet in islice(source.demux(source.streams[index]), 1) if packet.size]

@@ -58,19 +58,16 @@ class Video:
 
     Parameters
     ----------
-    path : its path
-    codec, profile : of the video stream
     width, height : size of stored frames, in pixels
     pixel_format : the planar format of frames
     source_format : FFmpeg's name of the decoder's pixel format
-    colour_tags : the colour tags
     conversion : the conversion of frames to RGB, which follows from the tags
     pixel_aspect : width / height of a pixel; None if unspecified
     rotation : counter-clockwise quarter turns that make frames upright, apart from mirroring
     display_matrix : the rotation and mirroring as a matrix of nine numbers; None if unspecified
     has_captions : whether the first frame has closed captions
     time_base : the unit of time stamps, in seconds
-    rate : average number of frames per second
+    rate : mean number of frames per second
     constant_rate : whether frames have a constant rate, according to the header
     start_time : time of the first frame, in seconds
     duration : in seconds, if known
@@ -187,9 +184,8 @@ def _describe(
     duration = _duration(container, stream)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     if stream.time_base is None or not 0 < rate <= 1000:
-        raise VideoError(
-            str(path), f"a frame rate of {rate} per second is not supported", "choose another video"
-        )
+        problem = f"a frame rate of {rate} per second is not supported"
+        raise VideoError(str(path), problem, "choose another video")
     return Video(
         path=path,
         codec=context.codec.canonical_name,
@@ -277,31 +273,21 @@ def _pixel_format(path: Path, stream: "VideoStream", first_frame: "VideoFrame") 
     name = first_frame.format.name
     has_alpha = any(component.is_alpha for component in first_frame.format.components)
     if has_alpha or stream.metadata.get("alpha_mode", "0") != "0":
-        raise VideoError(
-            str(path), f"transparency is not supported ({name})", "lay it over a colour first"
-        )
+        problem = f"transparency is not supported ({name})"
+        raise VideoError(str(path), problem, "lay it over a colour first")
     pixel_format = planar_format(name)
     if pixel_format is None:
-        raise VideoError(
-            str(path),
-            expected="frames of 4:2:0, 4:2:2, 4:4:0, 4:4:4, grey or RGB",
-            got=name,
-            remedy="convert it first: ffmpeg -i IN -pix_fmt yuv422p OUT",
-        )
+        problem = f"expected frames of 4:2:0, 4:2:2, 4:4:0, 4:4:4, grey or RGB, got {name}"
+        remedy = "convert it first: ffmpeg -i IN -pix_fmt yuv422p OUT"
+        raise VideoError(str(path), problem, remedy)
     return pixel_format
 
 
-def _colour_tags(path: Path, first_frame: "VideoFrame") -> ColourTags:
-    tags = ColourTags(
-        first_frame.color_primaries,
-        first_frame.color_trc,
-        first_frame.colorspace,
-        first_frame.color_range,
-    )
-    if tags.transfer in _UNSUPPORTED_TRANSFERS:
-        name = _UNSUPPORTED_TRANSFERS[tags.transfer]
-        raise VideoError(str(path), f"{name} is not supported", _CONVERT_REMEDY)
-    return tags
+def _colour_tags(path: Path, frame: "VideoFrame") -> ColourTags:
+    if frame.color_trc in _UNSUPPORTED_TRANSFERS:
+        problem = f"{_UNSUPPORTED_TRANSFERS[frame.color_trc]} is not supported"
+        raise VideoError(str(path), problem, _CONVERT_REMEDY)
+    return ColourTags(frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range)
 
 
 def _conversion(
@@ -313,15 +299,13 @@ def _conversion(
     if matrix not in LUMA_COEFFICIENTS:
         raise VideoError(
             str(path),
-            expected="the colour matrix of BT.601, BT.709, BT.2020, FCC or SMPTE 240M",
-            got=f"number {matrix} of H.273",
-            remedy="convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT",
+            f"its colour matrix, number {matrix} of H.273, is not supported",
+            "convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT",
         )
     full_range = colour_tags.range == _FULL_RANGE or first_frame.format.name.startswith("yuvj")
     return YuvConversion(pixel_format, matrix, full_range)
 
 
 def _interlaced_error(path: Path) -> VideoError:
-    return VideoError(
-        str(path), "it is interlaced", "deinterlace it first: ffmpeg -i IN -vf bwdif OUT"
-    )
+    remedy = "deinterlace it first: ffmpeg -i IN -vf bwdif OUT"
+    return VideoError(str(path), "it is interlaced", remedy)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -39,27 +39,23 @@ class Segment:
 
     Parameters
     ----------
-    frame_count : number of frames; each has one packet
-    first_pts, last_pts : time stamps of the first and last frame, in the video's time base
     last_duration : duration of the last frame, in the video's time base
     extradata : the encoder's data for the file header
-    packets : in decoding order
+    packets : one per frame, in decoding order
     """
 
-    frame_count: int
-    first_pts: int
-    last_pts: int
     last_duration: int
     extradata: bytes
     packets: tuple[StoredPacket, ...]
 
 
 class SegmentStore:
-    """The folder of a video's finished segments. Within its context, this run alone uses it.
+    """The folder of a video's finished segments, next to the output file.
+
+    Within its context, this run alone uses it.
 
     Parameters
     ----------
-    target : the output file, next to which the folder lies
     fingerprint : a text that changes whenever the output might. Segments with another fingerprint
         are removed
 
@@ -96,15 +92,16 @@ class SegmentStore:
     @property
     def frame_count(self) -> int:
         """The number of finished frames."""
-        return sum(segment.frame_count for segment in self.segments)
+        return sum(len(segment.packets) for segment in self.segments)
 
     @property
     def duration_ticks(self) -> int:
         """The duration of the finished segments, in the video's time base."""
         if not self.segments:
             return 0
-        last = self.segments[-1]
-        return last.last_pts + last.last_duration - self.segments[0].first_pts
+        first, last = self.segments[0], self.segments[-1]
+        end = max(packet.pts for packet in last.packets) + last.last_duration
+        return end - min(packet.pts for packet in first.packets)
 
     def new_segment(self) -> "SegmentWriter":
         """Return a writer for the next segment, which counts once it is finished."""
@@ -139,9 +136,9 @@ class SegmentStore:
         segments: list[Segment] = []
         while (index := self._packet_path(len(segments)).with_suffix(".json")).exists():
             fields = json.loads(index.read_text(encoding="ascii"))
-            fields["packets"] = tuple(StoredPacket(*packet) for packet in fields["packets"])
-            fields["extradata"] = base64.b64decode(fields["extradata"])
-            segments.append(Segment(**fields))
+            packets = tuple(StoredPacket(*packet) for packet in fields["packets"])
+            extradata = base64.b64decode(fields["extradata"])
+            segments.append(Segment(fields["last_duration"], extradata, packets))
         return segments
 
     def _packet_path(self, index: int) -> Path:
@@ -178,16 +175,14 @@ class SegmentWriter:
         """The number of packets so far."""
         return len(self._packets)
 
-    def finish(
-        self, *, first_pts: int, last_pts: int, last_duration: int, extradata: bytes
-    ) -> None:
+    def finish(self, last_duration: int, extradata: bytes) -> None:
         """Write the index, and add the segment to the store; see `Segment` for the parameters."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         packets = tuple(self._packets)
-        segment = Segment(len(packets), first_pts, last_pts, last_duration, extradata, packets)
-        fields = asdict(segment) | {
+        fields = {
+            "last_duration": last_duration,
             "extradata": base64.b64encode(extradata).decode(),
             "packets": [[packet.pts, packet.is_keyframe, packet.size] for packet in packets],
         }
@@ -197,7 +192,7 @@ class SegmentWriter:
             file.flush()
             os.fsync(file.fileno())
         temporary_path.replace(self._path.with_suffix(".json"))
-        self._store.segments.append(segment)
+        self._store.segments.append(Segment(last_duration, extradata, packets))
 
 
 def store_folder(target: Path) -> Path:
@@ -228,8 +223,5 @@ def _lock(file: BinaryIO, folder: Path) -> None:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
-        raise OutputError(
-            str(folder),
-            "another run is working on this video",
-            "wait for it, or choose another -o",
-        ) from error
+        problem = "another run is working on this video"
+        raise OutputError(str(folder), problem, "wait for it, or choose another -o") from error
