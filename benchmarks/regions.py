@@ -23,10 +23,10 @@ import numpy as np
 from measure import circumstances
 from skimage.restoration import inpaint_biharmonic
 
+from burnish.detection.coco import ObjectsFile
 from burnish.detection.instances import Instances, mask_box
-from burnish.detection.objects_file import ObjectsFile
 from burnish.photo import Photo
-from burnish.regions import refine
+from burnish.regions import masks
 from burnish.regions.options import RegionOptions
 from burnish.regions.retouch import inpaint
 from burnish.types import BoolMask, Pixels
@@ -82,7 +82,7 @@ def objects(
 
 
 def grabcut(instances: Instances, pixels: Pixels) -> BoolMask:
-    rough = refine.binary_mask(instances, [0], pixels, RegionOptions(refine=False))
+    rough = masks.binary_mask(instances, [0], pixels, RegionOptions(refine=False))
     rough = rough.astype(np.uint8)
     cell = float(max(instances.boxes[0][2:] - instances.boxes[0][:2])) / 28
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(2, round(0.7 * cell)) + 1,) * 2)
@@ -99,18 +99,18 @@ def grabcut(instances: Instances, pixels: Pixels) -> BoolMask:
 
 def guided(window: float) -> Callable[[Instances, Pixels], BoolMask]:
     def run(instances: Instances, pixels: Pixels) -> BoolMask:
-        default, refine._WINDOW = refine._WINDOW, window
+        default, masks._WINDOW = masks._WINDOW, window
         try:
-            return refine.binary_mask(instances, [0], pixels, RegionOptions())
+            return masks.binary_mask(instances, [0], pixels, RegionOptions())
         finally:
-            refine._WINDOW = default
+            masks._WINDOW = default
 
     return run
 
 
 def overlaps(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
     coarse = RegionOptions(refine=False)
-    methods = {"as it is": lambda i, p: refine.binary_mask(i, [0], p, coarse)}
+    methods = {"as it is": lambda i, p: masks.binary_mask(i, [0], p, coarse)}
     methods |= {f"guided, window {window}": guided(window) for window in (0.25, 0.5, 1.0, 1.5)}
     methods["GrabCut"] = grabcut
     random = np.random.default_rng(1)
@@ -140,7 +140,7 @@ def holes(photos: list[Path], coco: ObjectsFile) -> Iterator[tuple[Pixels, BoolM
     for path in photos:
         pixels = Photo.open(path).pixels
         instances = coco.find(pixels, path)
-        occupied = refine.binary_mask(instances, range(len(instances)), pixels, RegionOptions())
+        occupied = masks.binary_mask(instances, range(len(instances)), pixels, RegionOptions())
         for _ in range(200):
             shape = shapes[random.integers(len(shapes))]
             free = [a - b - 40 for a, b in zip(occupied.shape, shape.shape, strict=True)]

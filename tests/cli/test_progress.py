@@ -3,8 +3,8 @@
 import pytest
 
 from burnish.cli.progress import ConsoleProgress
-from burnish.cli.training_progress import TrainingProgress
-from burnish.training.callbacks import StepInfo
+from burnish.cli.train import TrainingProgress
+from burnish.training import StepInfo
 
 
 def test_progress_without_a_terminal_prints_the_start_of_each_task(capsys):
@@ -37,7 +37,7 @@ def test_progress_on_a_terminal_shows_the_current_task(capsys, monkeypatch):
 
 
 def test_training_progress_prints_a_line_per_interval(capsys, monkeypatch):
-    monkeypatch.setattr("burnish.cli.training_progress.LINE_INTERVAL", 0.0)
+    monkeypatch.setattr("burnish.cli.train.LINE_INTERVAL", 0.0)
     with TrainingProgress() as progress:
         progress.on_step(StepInfo(20, 0.5, 3.0, 0.25, {"edges": 0.125}))
         progress.on_validation(20, 31.5, "preview.png")

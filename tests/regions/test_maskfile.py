@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from burnish.errors import OutputError, PhotoError, UsageError
-from burnish.regions.maskfile import MaskFile, open_mask_file, save_mask
+from burnish.regions.maskfile import MaskFile, save_mask
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
 
@@ -66,6 +66,6 @@ def test_read_colours_raises_photo_error(tmp_path):
         MaskFile(tmp_path / "photo.png").read((40, 30))
 
 
-def test_open_mask_file_missing_file_raises_usage_error(tmp_path):
+def test_mask_file_missing_file_raises_usage_error(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
-        open_mask_file(tmp_path / "none.png")
+        MaskFile(tmp_path / "none.png")

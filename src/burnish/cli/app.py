@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 import burnish
@@ -14,14 +15,14 @@ from burnish.errors import INTERRUPTED, BurnishError, missing_library
 # Command -> the module in burnish.cli whose `app` has it.
 _MODULES = {
     "apply": "apply",
-    "replay": "replay",
+    "replay": "apply",
     "compare": "evaluation",
     "evaluate": "evaluation",
     "train": "train",
     "cube": "operators",
-    "demo": "doctor",
-    "doctor": "doctor",
-    "models": "models",
+    "demo": "evaluation",
+    "doctor": "evaluation",
+    "models": "operators",
     "operators": "operators",
     "datasets": "datasets",
     "regions": "regions",
@@ -65,10 +66,7 @@ def _print_version(requested: bool) -> None:
 @app.callback()
 def _root(
     show_version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Apply slow photo operators with small neural networks that run fast on an ordinary CPU."""

@@ -1,12 +1,17 @@
-"""`burnish apply`: run a network or a reference operator over photos, videos and folders."""
+"""`burnish apply` and `burnish replay`: edit photos, videos and folders."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from burnish.cli.batch import BatchOptions, MaskOutput, SaveMask
-from burnish.cli.operator_options import OperatorCommand, operator_params
+from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
+from burnish.cli.operator_options import OperatorCommand, find_params, operator_params
 from burnish.cli.options import Device, Engine, OperatorOrModel, Photos, Threads, expand
+from burnish.errors import UsageError
+from burnish.params import AnyParam
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 
@@ -20,7 +25,7 @@ def apply(
     operator: OperatorOrModel,
     photos: Photos,
     slow: Annotated[
-        bool, typer.Option("--slow", help="Run the reference operator instead of a network.")
+        bool, Option("--slow", help="Run the reference operator instead of a network.")
     ] = False,
     device: Device = "auto",
     threads: Threads = None,
@@ -36,17 +41,88 @@ def apply(
 
     `burnish apply OPERATOR --help` also lists the parameters of that operator.
     """
-    from burnish.cli.batch import collect_paths, run
     from burnish.editing.edit import load_edit
 
     params = operator_params(context)
     edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
     if region != RegionOptions() or save_mask is not None:
-        from burnish.editing.masked import MaskedEdit
+        from burnish.editing.region_edit import MaskedEdit
         from burnish.regions.region import open_region
 
-        masks = MaskOutput(save_mask, photos, batch)
-        edit = MaskedEdit(
-            edit, open_region(region, device=device, threads=threads), masks.mask_writer()
-        )
+        opened = open_region(region, device=device, threads=threads)
+        edit = MaskedEdit(edit, opened, mask_writer(save_mask, photos, batch))
     run(edit, photos, batch, collect_paths(operator, params, region, save_mask))
+
+
+class ReplayCommand(OperatorCommand):
+    """A command that takes the parameters of all operators in the history of a file."""
+
+    operator_arguments = ("edited",)
+
+    def find_params(self, spec: str) -> Sequence[AnyParam]:
+        """Return the parameters of the operators that a file was edited with."""
+        from burnish.editing.history import read_history
+        from burnish.operators.registry import OPERATORS
+        from burnish.regions.registry import EDITS
+        from burnish.runtime.model_registry import model_names
+
+        params: list[AnyParam] = []
+        for name in (record.operator for record in read_history(Path(spec))):
+            if name in EDITS:
+                params += EDITS[name].params
+            elif name in OPERATORS or name in model_names():
+                params += find_params(name)
+            else:  # never opened as a path: the file may come from a stranger
+                raise UsageError(name, "is not an operator of burnish", "name its model file")
+        return params
+
+
+@app.command(cls=ReplayCommand)
+@expand
+def replay(
+    context: typer.Context,
+    edited: Annotated[Path, Argument(help="A photo or video that burnish edited.")],
+    photos: Photos,
+    model: Annotated[
+        list[Path] | None,
+        Option(help="The file of a network that does not ship with burnish; repeatable."),
+    ] = None,
+    detector: Annotated[
+        str | None, Option(help="The file of a detector that does not ship with burnish.")
+    ] = None,
+    objects: Annotated[
+        Path | None, Option(help="The file of objects that a region was taken from.")
+    ] = None,
+    mask: Annotated[Path | None, Option(help="The mask, or folder of masks, of a region.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    engine: Engine = DEFAULT_ENGINE,
+    *,
+    batch: BatchOptions,
+) -> None:
+    """Repeat the edits of one photo or video on others.
+
+    EDITED names the operators, their order, parameters and networks. A parameter given here
+    replaces its recorded value; `burnish replay EDITED --help` lists them.
+    """
+    from burnish.editing.history import read_history
+    from burnish.editing.replay import replay as load_replay
+
+    params = operator_params(context)
+    options = RegionOptions(detector=detector, objects=objects)
+    source = None
+    if options.selects_objects:
+        from burnish.regions.objects import open_object_source
+
+        source = open_object_source(options, device=device, threads=threads)
+    edit = load_replay(
+        read_history(edited),
+        params,
+        models=model or (),
+        object_source=source,
+        mask=mask,
+        device=device,
+        threads=threads,
+        engine=engine,
+    )
+    run(edit, photos, batch, collect_paths(edited, model, params, detector, objects, mask))

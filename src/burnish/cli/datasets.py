@@ -2,18 +2,18 @@
 
 import json
 import sys
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
 
-from burnish.cli.options import JsonOutput
+from burnish.cli.options import JsonOutput, expand, option
 from burnish.errors import BurnishError
 
 if TYPE_CHECKING:
     from burnish.datasets.collection import Collection
-    from burnish.datasets.plan import DatasetOptions
 
 app = typer.Typer(rich_markup_mode=None)
 datasets = typer.Typer(
@@ -24,29 +24,31 @@ datasets = typer.Typer(
 app.add_typer(datasets, name="datasets")
 
 Folder = Annotated[Path, Argument(metavar="DIR", help="Folder of the collection.")]
-Output = Annotated[Path, Option("-o", "--output", help="The folder to write into.")]
-Sizes = Annotated[
-    list[str] | None,
-    Option(
-        "--size",
-        help="Shorter side in pixels, or random (320 to 1440); may be repeated. "
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """The fields of `DatasetOptions` that both collections have."""
+
+    output: Path = option(MISSING, "The folder to write into.", "-o", "--output")
+    sizes: tuple[str, ...] = option(
+        ("480", "1080", "random"),
+        "Shorter side in pixels, or random (320 to 1440); may be repeated. "
         "[default: 480, 1080, random]",
-    ),
-]
-Splits = Annotated[list[str] | None, Option("--split", help="train or test. [default: both]")]
-TestList = Annotated[
-    Path | None,
-    Option(help="File with the names of the test photos, one per line, or a .csv file of RAISE."),
-]
-Seed = Annotated[int, Option(min=0, help="Seed of the random sizes.")]
-Limit = Annotated[int | None, Option(min=1, help="Maximum number of photos per split.")]
+        "--size",
+    )
+    splits: tuple[str, ...] = option(("train", "test"), "train or test. [default: both]", "--split")
+    test_list: Path | None = option(
+        None, "File with the names of the test photos, one per line, or a .csv file of RAISE."
+    )
+    seed: int = option(0, "Seed of the random sizes.", min=0)
+    limit: int | None = option(None, "Maximum number of photos per split.", min=1)
 
 
 @datasets.command("fivek")
+@expand
 def fivek(
     folder: Folder,
-    output: Output,
-    size: Sizes = None,
     expert: Annotated[
         list[str] | None,
         Option(
@@ -54,62 +56,35 @@ def fivek(
             "repeated. [default: photos without edits]"
         ),
     ] = None,
-    split: Splits = None,
-    test_list: TestList = None,
-    seed: Seed = 0,
-    limit: Limit = None,
     json_output: JsonOutput = False,
+    *,
+    options: FolderOptions,
 ) -> None:
     """Develop the raw photos of MIT-Adobe FiveK. An interrupted run resumes."""
     from burnish.datasets.collection import find_fivek
-    from burnish.datasets.plan import DatasetOptions
 
     experts = "".join(dict.fromkeys("".join(expert or ()).upper()))
-    options = DatasetOptions(
-        output,
-        sizes=tuple(size or DatasetOptions.sizes),
-        splits=tuple(split or DatasetOptions.splits),
-        experts=experts,
-        test_list=test_list,
-        seed=seed,
-        limit=limit,
-    )
-    _write(find_fivek(folder, experts), options, json_output=json_output)
+    _write(find_fivek(folder, experts), options, experts, json_output=json_output)
 
 
 @datasets.command("raise")
-def raise2015(
-    folder: Folder,
-    output: Output,
-    size: Sizes = None,
-    split: Splits = None,
-    test_list: TestList = None,
-    seed: Seed = 0,
-    limit: Limit = None,
-    json_output: JsonOutput = False,
-) -> None:
+@expand
+def raise2015(folder: Folder, json_output: JsonOutput = False, *, options: FolderOptions) -> None:
     """Develop the raw photos of RAISE. An interrupted run resumes."""
     from burnish.datasets.collection import find_raise
-    from burnish.datasets.plan import DatasetOptions
 
-    options = DatasetOptions(
-        output,
-        sizes=tuple(size or DatasetOptions.sizes),
-        splits=tuple(split or DatasetOptions.splits),
-        test_list=test_list,
-        seed=seed,
-        limit=limit,
-    )
     _write(find_raise(folder), options, json_output=json_output)
 
 
-def _write(collection: "Collection", options: "DatasetOptions", *, json_output: bool) -> None:
+def _write(
+    collection: "Collection", options: FolderOptions, experts: str = "", *, json_output: bool
+) -> None:
     """Plan the folders, write them with a progress bar, and print them."""
     from burnish.cli.progress import ConsoleProgress
-    from burnish.datasets.plan import plan_dataset, prepare_output
+    from burnish.datasets.plan import DatasetOptions, plan_dataset, prepare_output
     from burnish.datasets.write import write_photos
 
-    plan = plan_dataset(collection, options)
+    plan = plan_dataset(collection, DatasetOptions(**vars(options), experts=experts))
     counts = ", ".join(f"{count} {split}" for split, count in plan.photos.items())
     missing = sum(len(job.targets) for job in plan.jobs)
     print(

@@ -1,4 +1,4 @@
-"""`burnish compare` and `burnish evaluate`: how close networks come to their operator."""
+"""`burnish compare`, `evaluate`, `demo` and `doctor`: the quality and speed of networks."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
 from burnish.cli.options import (
@@ -17,6 +18,7 @@ from burnish.cli.options import (
     Threads,
     complete_operator,
 )
+from burnish.errors import DeviceError
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 Reference = Annotated[
     str | None,
-    typer.Option(help="The reference operator. [default: the one that the model's card names]"),
+    Option(help="The reference operator. [default: the one that the model's card names]"),
 ]
 
 app = typer.Typer(rich_markup_mode=None)
@@ -46,12 +48,10 @@ class EvaluateCommand(OperatorCommand):
 def compare(
     context: typer.Context,
     model: OperatorOrModel,
-    photo: Annotated[Path, typer.Argument(help="The photo to compare on.")],
+    photo: Annotated[Path, Argument(help="The photo to compare on.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", help="The image to write. [default: PHOTO.OPERATOR.compare.png]"
-        ),
+        Option("-o", "--output", help="The image to write. [default: PHOTO.OPERATOR.compare.png]"),
     ] = None,
     operator: Reference = None,
     overwrite: Overwrite = False,
@@ -95,18 +95,17 @@ def evaluate(
     context: typer.Context,
     models: Annotated[
         list[str],
-        typer.Argument(
-            help="Names or files of models, all of one operator.",
-            autocompletion=complete_operator,
+        Argument(
+            help="Names or files of models, all of one operator.", autocompletion=complete_operator
         ),
     ],
-    photos: Annotated[Path, typer.Option(help="Folder of photos to evaluate on.")],
+    photos: Annotated[Path, Option(help="Folder of photos to evaluate on.")],
     size: Annotated[
         list[int] | None,
-        typer.Option(min=11, help="Evaluate at this shorter side in pixels, too; may be repeated."),
+        Option(min=11, help="Evaluate at this shorter side in pixels, too; may be repeated."),
     ] = None,
     max_size: Annotated[
-        int, typer.Option(min=11, help="Shrink photos to this longer side in pixels first.")
+        int, Option(min=11, help="Shrink photos to this longer side in pixels first.")
     ] = 10**6,
     operator: Reference = None,
     device: Device = "auto",
@@ -165,3 +164,63 @@ def _score_line(row: "ModelScore") -> str:
     line += f"{row.parameters:12,d}" if row.parameters is not None else " " * 12
     line += f"{row.seconds_per_megapixel:9.3f}" if row.seconds_per_megapixel is not None else ""
     return line.rstrip()
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, Option("-o", "--output", help="The folder to write into.", file_okay=False)
+    ] = Path(),
+    overwrite: Overwrite = False,
+) -> None:
+    """Smooth a sample photo, and write a before/after image of it."""
+    from burnish.evaluation.doctor import demonstrate
+
+    for path in demonstrate(output, overwrite=overwrite):
+        typer.echo(str(path))
+
+
+@app.command()
+def doctor(
+    bench: Annotated[
+        bool, Option("--bench", help="Time all models on all engines instead.")
+    ] = False,
+    threads: Threads = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Print versions, engines and devices, and run a self-test."""
+    if bench:
+        _bench(threads, json_output=json_output)
+        return
+    from burnish.evaluation.doctor import default_device, installation_info, self_test
+
+    installed, checks = installation_info() | {"device": default_device()}, self_test()
+    if json_output:
+        tests = [dataclasses.asdict(check) for check in checks]
+        typer.echo(json.dumps(installed | {"self_test": tests}, indent=2))
+    else:
+        for name, value in installed.items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{key} {text or 'not installed'}" for key, text in value.items())
+            elif isinstance(value, list):
+                value = ", ".join(value) or "none"
+            typer.echo(f"{name:<10}{value}")
+        for check in checks:
+            typer.echo(f"{'FAILED' if check.failure else 'ok':<10}{check.name} {check.failure}")
+    if any(check.failure for check in checks):
+        raise typer.Exit(DeviceError.exit_code)
+
+
+def _bench(threads: int | None, *, json_output: bool) -> None:
+    from burnish.evaluation.doctor import time_models
+
+    if not json_output:
+        typer.echo(f"{'seconds per megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
+    for timing in time_models(threads):
+        if json_output:
+            typer.echo(json.dumps(dataclasses.asdict(timing)))
+        else:
+            typer.echo(
+                f"{timing.model:<32}{timing.engine:<14}{timing.device:<9}{timing.median:8.3f}  "
+                f"{timing.minimum:.3f} to {timing.maximum:.3f}"
+            )

@@ -1,4 +1,4 @@
-"""`burnish operators` and `burnish cube`: the reference operators and their parameters."""
+"""`burnish operators`, `burnish models` and `burnish cube`: operators, networks and LUTs."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
 from burnish.cli.options import JsonOutput, Overwrite, complete_operator, param_help
@@ -25,7 +26,11 @@ app = typer.Typer(rich_markup_mode=None)
 operators = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The reference operators: list, show NAME."
 )
+models = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The bundled networks: list, show NAME."
+)
 app.add_typer(operators, name="operators")
+app.add_typer(models, name="models")
 
 
 @operators.command("list")
@@ -41,7 +46,7 @@ def list_operators(json_output: JsonOutput = False) -> None:
 @operators.command("show")
 def show_operator(
     name: Annotated[
-        str, typer.Argument(help="Name of an operator, or one of your own (python:FILE:FUNCTION).")
+        str, Argument(help="Name of an operator, or one of your own (python:FILE:FUNCTION).")
     ],
     json_output: JsonOutput = False,
 ) -> None:
@@ -65,12 +70,10 @@ def cube(
     context: typer.Context,
     operator: Annotated[
         str,
-        typer.Argument(
-            help="Name of an operator, or one of your own.", autocompletion=complete_operator
-        ),
+        Argument(help="Name of an operator, or one of your own.", autocompletion=complete_operator),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write, FILE.cube.")],
-    size: Annotated[int, typer.Option(help="Colours along each side of the table.")] = 33,
+    output: Annotated[Path, Option("-o", "--output", help="The file to write, FILE.cube.")],
+    size: Annotated[int, Option(help="Colours along each side of the table.")] = 33,
     overwrite: Overwrite = False,
 ) -> None:
     """Write an operator that maps colours, pixel by pixel, as a .cube LUT for other programs.
@@ -100,3 +103,58 @@ def _record(operator: Operator) -> dict[str, Any]:
             {"kind": _KINDS[type(param)], **dataclasses.asdict(param)} for param in operator.params
         ],
     }
+
+
+@models.command("list")
+def list_models(json_output: JsonOutput = False) -> None:
+    """List the models that ship with burnish."""
+    from burnish.modelfile.reader import read_model
+    from burnish.runtime.model_registry import find_model, model_names
+
+    cards = {name: read_model(find_model(name)).card for name in model_names()}
+    if json_output:
+        typer.echo(json.dumps({n: c.model_dump(mode="json") for n, c in cards.items()}, indent=2))
+        return
+    width = max(map(len, cards), default=0) + 2
+    for name, card in cards.items():
+        metrics = card.metrics[0]
+        typer.echo(
+            f"{name:<{width}}{card.title}; {card.network}, {metrics.psnr_mean:.1f} dB "
+            f"(unedited photo: {metrics.identity_psnr_mean:.1f}), "
+            f"{card.macs_per_pixel / 1000:.1f} k multiply-adds per pixel"
+        )
+
+
+@models.command("show")
+def show_model(
+    name: Annotated[str, Argument(help="Name of a bundled model, or an .onnx file.")],
+    json_output: JsonOutput = False,
+) -> None:
+    """Print a model's card."""
+    from burnish.modelfile.reader import read_model
+    from burnish.runtime.model_registry import find_model
+
+    card = read_model(find_model(name)).card
+    if json_output:
+        typer.echo(card.model_dump_json(indent=2))
+        return
+    for field, value in card.model_dump(mode="json").items():
+        for line in _lines(value):
+            typer.echo(f"{field:<22}{line}")
+            field = ""
+
+
+def _lines(value: Any) -> list[str]:
+    """Return the lines for a field of a card; a list gives one line per item."""
+    if isinstance(value, list):
+        return [line for item in value for line in _lines(item)] or ["none"]
+    if isinstance(value, dict):
+        parts = [f"{name} {_flat(item)}" for name, item in value.items() if item not in ("", None)]
+        return [", ".join(parts)]
+    return [_flat(value)]
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_flat(item)}" for name, item in value.items()) + ")"
+    return str(value)

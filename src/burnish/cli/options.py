@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass, make_datacl
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import typer
+from typer import Argument, Option
 from typer.core import TyperCommand
 
 from burnish.params import AnyParam, FileParam, Param
@@ -17,19 +17,18 @@ from burnish.runtime.model_registry import model_names
 # `readable=False`: each file is opened later, so that one that cannot be read stops no other.
 Photos = Annotated[
     list[Path],
-    typer.Argument(
-        help="Photos, videos, and folders of them; - for a photo on standard input.",
-        readable=False,
+    Argument(
+        help="Photos, videos, and folders of them; - for a photo on standard input.", readable=False
     ),
 ]
-Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Include subfolders.")]
-JsonOutput = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Recursive = Annotated[bool, Option("-r", "--recursive", help="Include subfolders.")]
+JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda or cuda:N; an error if the named one is missing.")
+    str, Option(help="auto, cpu, cuda or cuda:N; an error if the named one is missing.")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")]
-Engine = Annotated[str, typer.Option(help=f"What runs the network: {' or '.join(ENGINES)}.")]
+Threads = Annotated[int | None, Option(min=1, help="CPU threads. [default: one per core]")]
+Engine = Annotated[str, Option(help=f"What runs the network: {' or '.join(ENGINES)}.")]
 
 
 def complete_operator(incomplete: str) -> list[str]:
@@ -41,10 +40,17 @@ def complete_operator(incomplete: str) -> list[str]:
 
 OperatorOrModel = Annotated[
     str,
-    typer.Argument(
+    Argument(
         help="Name of an operator, or a model file (.onnx).", autocompletion=complete_operator
     ),
 ]
+
+
+def option(default: Any, help: str, *flags: str, **metadata: Any) -> Any:
+    """Return a dataclass field that `expand` makes an option of; MISSING makes it required."""
+    if flags:
+        metadata["flags"] = flags
+    return field(default=default, metadata={"help": help, **metadata})
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:
@@ -136,7 +142,7 @@ def _options(group: Any) -> list[inspect.Parameter]:
 
 def _typer_option(f: Field[Any]) -> Any:
     metadata = f.metadata
-    return typer.Option(
+    return Option(
         *metadata.get("flags", (f"--{f.name.replace('_', '-')}",)),
         help=metadata["help"],
         metavar=metadata.get("metavar"),
@@ -149,7 +155,7 @@ def _typer_option(f: Field[Any]) -> Any:
 def _parse(f: Field[Any], value: Any) -> Any:
     parse = f.metadata.get("parse")
     if value is None or value == []:
-        return () if f.default == () else value
+        return f.default if isinstance(f.default, tuple) else value
     if parse:
         return parse(value)
     return tuple(value) if isinstance(value, list) else value

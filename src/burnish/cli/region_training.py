@@ -1,134 +1,105 @@
 """`burnish regions train|evaluate|export|synthesize|explain`: train and examine detectors."""
 
 import json
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
-from burnish.cli.options import Device, JsonOutput, Overwrite, Threads
+from burnish.cli.options import Device, JsonOutput, Overwrite, Threads, expand, option
 from burnish.errors import UsageError
+from burnish.training.config import parse_budget
 
 if TYPE_CHECKING:
-    from burnish.detection.card import CocoMetrics
+    from burnish.detection.detector_file import CocoMetrics
 
-Coco = Annotated[
-    list[Path], typer.Option("--coco", help="COCO file with instances; may be repeated.")
-]
+Coco = Annotated[list[Path], Option("--coco", help="COCO file with instances; may be repeated.")]
 Images = Annotated[
-    list[Path],
-    typer.Option("--images", help="Folder of its photos; one for each --coco, in that order."),
+    list[Path], Option("--images", help="Folder of its photos; one for each --coco, in that order.")
 ]
-Detector = Annotated[str, typer.Argument(help="Name of a detector, or an .onnx file.")]
+Detector = Annotated[str, Argument(help="Name of a detector, or an .onnx file.")]
 
 
-def register(group: typer.Typer) -> None:
-    """Add the commands to a group."""
-    for command in (train, evaluate, export, synthesize, explain):
-        group.command()(command)
+@dataclass(frozen=True)
+class DetectorTrainOptions:
+    """The fields of `DetectorTrainConfig` that the command line sets."""
+
+    classes: tuple[str, ...] = option(
+        (), "A category to detect; may be repeated. [default: all]", "--class"
+    )
+    other_class: str | None = option(None, "One more class, for all other categories and cut-outs.")
+    budget: float | None = option(
+        None,
+        "Training time, such as 1h30m. [default: 30m]",
+        type=str | None,
+        parse=parse_budget,
+    )
+    steps: int | None = option(None, "Number of training steps, instead of a budget.", min=1)
+    image_size: int = option(320, "Side of the training images in pixels.", min=64, max=1024)
+    batch_size: int = option(2, "Images per step.", "--batch", min=1)
+    max_lr: float = option(6e-4, "Peak learning rate.", min=0)
+    edge_loss_weight: float = option(
+        0.0, "Weight of the edge agreement loss; 0 disables it.", min=0
+    )
+    mask_iou_head: bool = option(False, "Train a head that predicts the IoU of each mask.")
+    copy_paste_prob: float = option(
+        0.8, "Probability that cut-outs are pasted into an image.", min=0, max=1
+    )
+    seed: int = option(0, "Seed of all random choices.", min=0)
 
 
+@dataclass(frozen=True)
+class DetectorFiles:
+    """The fields of `DetectorRequest` besides data sets and configuration."""
+
+    output: Path = option(MISSING, "The detector's file, .onnx.", "-o", "--output")
+    cut_out_dir: Path | None = option(
+        None,
+        "Folder of images of objects with alpha, which are pasted into the photos. Those in a "
+        "subfolder with the name of a class belong to that class.",
+        "--cut-outs",
+    )
+    background_dir: Path | None = option(
+        None, "Folder of photos without any objects.", "--backgrounds"
+    )
+    weights: Path | None = option(
+        None, "ImageNet weights of EfficientNet-Lite0. [default: random weights]"
+    )
+    run_dir: Path | None = option(None, "Folder for the checkpoint. [default: runs/NAME]")
+    save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
+    title: str = option("Objects in photos", "Title, for the card.")
+    description: str = option("Not stated.", "Abilities and limits of the detector, for its card.")
+    licence: str = option("unstated", "Who may use the detector, for its card.")
+    overwrite: bool = option(False, "Replace an existing output.")
+
+
+@expand
 def train(
     coco: Coco,
     images: Images,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The detector's file, .onnx.")],
     val_coco: Annotated[
-        list[Path] | None, typer.Option(help="COCO file to validate on; may be repeated.")
+        list[Path] | None, Option(help="COCO file to validate on; may be repeated.")
     ] = None,
     val_images: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of its photos; one for each --val-coco, in that order."),
+        Option(help="Folder of its photos; one for each --val-coco, in that order."),
     ] = None,
-    classes: Annotated[
-        list[str] | None,
-        typer.Option("--class", help="A category to detect; may be repeated. [default: all]"),
-    ] = None,
-    other_class: Annotated[
-        str | None,
-        typer.Option(help="One more class, for all other categories and cut-outs."),
-    ] = None,
-    cut_outs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of images of objects with alpha, which are pasted into the photos. Those "
-            "in a subfolder with the name of a class belong to that class."
-        ),
-    ] = None,
-    backgrounds: Annotated[
-        Path | None, typer.Option(help="Folder of photos without any objects.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="ImageNet weights of EfficientNet-Lite0. [default: random weights]"),
-    ] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="Training time, such as 1h30m. [default: 30m]")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Number of training steps, instead of a budget.")
-    ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Folder for the checkpoint. [default: runs/NAME]")
-    ] = None,
-    image_size: Annotated[
-        int, typer.Option(min=64, max=1024, help="Side of the training images in pixels.")
-    ] = 320,
-    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 2,
-    max_lr: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 6e-4,
-    edge_loss_weight: Annotated[
-        float, typer.Option(min=0, help="Weight of the edge agreement loss; 0 disables it.")
-    ] = 0.0,
-    mask_iou_head: Annotated[
-        bool,
-        typer.Option("--mask-iou-head", help="Train a head that predicts the IoU of each mask."),
-    ] = False,
-    copy_paste_prob: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Probability that cut-outs are pasted into an image."),
-    ] = 0.8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
-    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
-    title: Annotated[str, typer.Option(help="Title, for the card.")] = "Objects in photos",
-    description: Annotated[
-        str, typer.Option(help="Abilities and limits of the detector, for its card.")
-    ] = "Not stated.",
-    licence: Annotated[
-        str, typer.Option(help="Who may use the detector, for its card.")
-    ] = "unstated",
-    overwrite: Overwrite = False,
+    *,
+    files: DetectorFiles,
+    config: DetectorTrainOptions,
 ) -> None:
     """Train a light Mask R-CNN on annotated photos. An interrupted training resumes."""
-    from burnish.cli.training_progress import TrainingProgress
-    from burnish.detection.training.config import DetectorRequest, DetectorTrainConfig
-    from burnish.detection.training.job import train_detector
-    from burnish.training.config import parse_budget
+    from burnish.cli.train import TrainingProgress
+    from burnish.detection.training.config import DetectorTrainConfig
+    from burnish.detection.training.run import DetectorRequest, train_detector
 
     request = DetectorRequest(
         datasets=_pair_files(coco, images, "--coco", "--images"),
         validation=_pair_files(val_coco or [], val_images or [], "--val-coco", "--val-images"),
-        output=output,
-        config=DetectorTrainConfig(
-            classes=tuple(classes or ()),
-            other_class=other_class,
-            steps=steps,
-            budget=parse_budget(budget) if budget else None,
-            image_size=image_size,
-            batch_size=batch,
-            max_lr=max_lr,
-            edge_loss_weight=edge_loss_weight,
-            mask_iou_head=mask_iou_head,
-            copy_paste_prob=copy_paste_prob,
-            seed=seed,
-        ),
-        run_dir=run_dir,
-        background_dir=backgrounds,
-        cut_out_dir=cut_outs,
-        weights=weights,
-        save_every=save_every,
-        title=title,
-        description=description,
-        licence=licence,
-        overwrite=overwrite,
+        config=DetectorTrainConfig(**vars(config)),
+        **vars(files),
     )
     with TrainingProgress() as progress:
         path, metrics = train_detector(request, progress)
@@ -165,40 +136,39 @@ def evaluate(
 def export(
     weights: Annotated[
         Path | None,
-        typer.Argument(help="torchvision's weights of maskrcnn_resnet50_fpn_v2, a .pth file."),
+        Argument(help="torchvision's weights of maskrcnn_resnet50_fpn_v2, a .pth file."),
     ] = None,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="The detector's file, .onnx.")
-    ] = Path("detector.onnx"),
+    output: Annotated[Path, Option("-o", "--output", help="The detector's file, .onnx.")] = Path(
+        "detector.onnx"
+    ),
     download: Annotated[
-        bool, typer.Option("--download", help="Download torchvision's COCO weights first (186 MB).")
+        bool, Option("--download", help="Download torchvision's COCO weights first (186 MB).")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Export torchvision's Mask R-CNN, with COCO's 80 categories, as a detector's file."""
-    from burnish.detection.training.torchvision_weights import export_resnet50
+    from burnish.detection.training.export import export_resnet50
 
     typer.echo(export_resnet50(weights, output, download=download, overwrite=overwrite))
 
 
 def synthesize(
-    cut_outs: Annotated[Path, typer.Option(help="Folder of images of objects with alpha.")],
-    backgrounds: Annotated[Path, typer.Option(help="Folder of photos to paste them into.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")],
-    count: Annotated[int, typer.Option(min=1, help="Number of composites.")] = 100,
+    cut_outs: Annotated[Path, Option(help="Folder of images of objects with alpha.")],
+    backgrounds: Annotated[Path, Option(help="Folder of photos to paste them into.")],
+    output: Annotated[Path, Option("-o", "--output", help="A new folder.")],
+    count: Annotated[int, Option(min=1, help="Number of composites.")] = 100,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="A class with cut-outs in a subfolder of that name."),
+        Option("--class", help="A class with cut-outs in a subfolder of that name."),
     ] = None,
-    other_class: Annotated[str, typer.Option(help="The class of all others.")] = "object",
-    width: Annotated[int, typer.Option(min=64, help="In pixels.")] = 480,
-    height: Annotated[int, typer.Option(min=64, help="In pixels.")] = 320,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
+    other_class: Annotated[str, Option(help="The class of all others.")] = "object",
+    width: Annotated[int, Option(min=64, help="In pixels.")] = 480,
+    height: Annotated[int, Option(min=64, help="In pixels.")] = 320,
+    seed: Annotated[int, Option(min=0, help="Seed of all random choices.")] = 0,
 ) -> None:
     """Paste cut-outs into photos, and write the composites with a COCO file of their outlines."""
     from burnish.cli.progress import ConsoleProgress
-    from burnish.detection.training.cut_outs import read_cut_outs
-    from burnish.detection.training.synthesize import synthesize_dataset
+    from burnish.detection.training.cut_outs import read_cut_outs, synthesize_dataset
 
     loaded = read_cut_outs(cut_outs, [*(classes or []), other_class], other_class)
     with ConsoleProgress() as progress:
@@ -215,12 +185,10 @@ def synthesize(
 
 
 def explain(
-    photo: Annotated[Path, typer.Argument(help="A photo.", readable=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page, an .html file.")],
-    detector: Annotated[str, typer.Option(help="Name of a detector, or an .onnx file.")] = "light",
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="The lowest score that is shown.")
-    ] = 0.3,
+    photo: Annotated[Path, Argument(help="A photo.", readable=False)],
+    output: Annotated[Path, Option("-o", "--output", help="The page, an .html file.")],
+    detector: Annotated[str, Option(help="Name of a detector, or an .onnx file.")] = "light",
+    threshold: Annotated[float, Option(min=0, max=1, help="The lowest score that is shown.")] = 0.3,
     device: Device = "auto",
     threads: Threads = None,
     overwrite: Overwrite = False,

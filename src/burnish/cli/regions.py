@@ -1,8 +1,37 @@
 """`burnish regions`: list the objects in photos, edit them, and train detectors."""
 
-import typer
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import field, fields, make_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from burnish.cli import region_edits, region_list, region_training
+import typer
+from typer import Option
+
+from burnish.cli import region_training
+from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
+from burnish.cli.options import (
+    Device,
+    JsonOutput,
+    Overwrite,
+    Photos,
+    Recursive,
+    SectionedCommand,
+    Threads,
+    expand,
+    option,
+    params_class,
+)
+from burnish.errors import BurnishError, UsageError, as_usage_error
+from burnish.files import check_absent, check_not_input
+from burnish.regions.options import RegionOptions
+from burnish.regions.registry import EDITS, RegionEdit
+from burnish.video.formats import has_video_extension
+
+if TYPE_CHECKING:
+    from burnish.editing.detections import PhotoDetections
 
 app = typer.Typer(rich_markup_mode=None)
 regions = typer.Typer(
@@ -10,7 +39,180 @@ regions = typer.Typer(
     no_args_is_help=True,
     help="List and edit the objects in photos, and train detectors.",
 )
-region_list.register(regions)
-region_edits.register(regions)
-region_training.register(regions)
 app.add_typer(regions, name="regions")
+
+_KEEP_METADATA = option(
+    False,
+    "Keep EXIF, XMP and other metadata, which may name places and people or hold a preview of the "
+    "original photo.",
+)
+
+
+@regions.command("list", cls=SectionedCommand)
+@expand
+def list_regions(
+    photos: Photos,
+    output: Annotated[
+        Path | None, Option("-o", "--output", help="Draw the numbered objects over the photo.")
+    ] = None,
+    coco: Annotated[
+        Path | None, Option(help="Write the objects and their masks as COCO JSON.")
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        Option(help="Folder for one grey image per object, named PHOTO.EXT.NUMBER.CLASS.png."),
+    ] = None,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    json_output: JsonOutput = False,
+    *,
+    region: RegionOptions,
+) -> None:
+    """List the objects in photos: number, class, score, area in % of the photo, and box."""
+    from burnish.editing.detections import detect, write_annotated, write_coco, write_masks
+    from burnish.editing.plan import find_inputs
+    from burnish.regions.objects import check_classes, open_object_source
+
+    _check_options(photos, output, coco, region, overwrite=overwrite)
+    object_source = open_object_source(region, device=device, threads=threads)
+    check_classes(region.only, object_source.classes)
+    several = len(photos) > 1 or photos[0].is_dir()
+    written: list[PhotoDetections] = []
+    failed = False
+    for source in find_inputs(photos, recursive=recursive)[0]:
+        try:
+            detections = detect(source.path, object_source, region)
+            if masks is not None:
+                write_masks(detections, masks, overwrite=overwrite)
+        except BurnishError as error:
+            print(f"burnish: {error}", file=sys.stderr)
+            failed = True
+            continue
+        if coco or output:
+            written.append(detections)
+        records = detections.records()
+        if not records:
+            print(f"burnish: warning: {source.path}: no object found", file=sys.stderr)
+        for record in records:
+            typer.echo(json.dumps(record) if json_output else _format_row(record, several=several))
+    if coco is not None:
+        write_coco(written, coco, overwrite=overwrite)
+    if output is not None and written:
+        write_annotated(written[0], output, overwrite=overwrite)
+    if failed:
+        raise typer.Exit(BurnishError.exit_code)
+
+
+def _check_options(
+    photos: list[Path],
+    output: Path | None,
+    coco: Path | None,
+    region: RegionOptions,
+    *,
+    overwrite: bool,
+) -> None:
+    from burnish.photo.formats import check_writable
+
+    if region.mask is not None or region.invert or region.exclude:
+        raise UsageError(
+            "--mask, --invert, --exclude", "these options do not select objects", "leave them out"
+        )
+    if output is not None and (len(photos) > 1 or any(photo.is_dir() for photo in photos)):
+        raise UsageError(f"-o {output}", "only one photo can be drawn on", "list photos one by one")
+    if output is not None and coco is not None and output.resolve() == coco.resolve():
+        raise UsageError(f"-o {output}", "--coco names the same file", "give two different files")
+    for target in filter(None, (output, coco)):
+        check_absent(target, overwrite=overwrite)
+        check_not_input(target, [*photos, *([region.objects] if region.objects else [])])
+    if output is not None:
+        with as_usage_error():
+            check_writable(output)
+
+
+def _format_row(record: dict[str, Any], *, several: bool) -> str:
+    row = (
+        f"{record['number']:>4}  {record['class']:<16}{record['score']:>6.2f}"
+        f"{record['area']:>8.2f} %  {','.join(map(str, record['box']))}"
+    )
+    return f"{record['photo']}{row}" if several else row
+
+
+def region_options_class(defaults: Mapping[str, Any]) -> type[RegionOptions]:
+    """Return `RegionOptions` with a command's own defaults in the help texts.
+
+    The fields' values do not change. The defaults hold for regions of objects only, and are applied
+    by `burnish.regions.region.open_region`.
+    """
+    overrides: list[tuple[str, Any, Any]] = []
+    for f in fields(RegionOptions):
+        if f.name in defaults:
+            value = defaults[f.name]
+            text = ",".join(value) if isinstance(value, tuple) else f"{value}"
+            if isinstance(value, bool):
+                text = "on" if value else "off"
+            description = f.metadata["help"].partition(" [default:")[0]
+            metadata = {**f.metadata, "help": f"{description} [default: {text}]"}
+            overrides.append((f.name, f.type, field(default=f.default, metadata=metadata)))
+    return make_dataclass("RegionOptions", overrides, bases=(RegionOptions,), frozen=True)
+
+
+def make_command(edit: RegionEdit) -> Callable[..., None]:
+    """Return the command of an edit, with an option for each of its parameters."""
+    edit_params = params_class("EditParams", edit.params)
+    if edit.strips_metadata:
+        extra = [("keep_metadata", bool, _KEEP_METADATA)]
+        edit_params = make_dataclass("EditParams", extra, bases=(edit_params,), frozen=True)
+    region_options = region_options_class(edit.region_defaults)
+
+    def command(
+        photos: Photos,
+        *,
+        params: edit_params,  # type: ignore[valid-type]
+        device: Device = "auto",
+        threads: Threads = None,
+        batch: BatchOptions,
+        region: region_options,  # type: ignore[valid-type]
+        save_mask: SaveMask = None,
+    ) -> None:
+        from burnish.editing.region_edit import RegionEditor
+        from burnish.regions.region import open_region
+
+        values = {param.name: getattr(params, param.argument_name) for param in edit.params}
+        edit.resolve_params(values)  # raises errors before the detector is opened
+        editor = RegionEditor(
+            edit,
+            values,
+            open_region(region, defaults=edit.region_defaults, device=device, threads=threads),
+            mask_writer(save_mask, photos, batch),
+            strip_metadata=False if getattr(params, "keep_metadata", False) else None,
+        )
+        output_format = batch.format or _default_format(edit, photos, batch.output)
+        paths = collect_paths(values, region, save_mask)
+        run(editor, photos, replace(batch, format=output_format), paths)
+
+    command.__name__ = edit.name
+    command.__doc__ = f"{edit.about}."
+    return expand(command)
+
+
+def _default_format(edit: RegionEdit, photos: list[Path], output: str | None) -> str | None:
+    """Return the format of outputs with transparency, unless the output's name has one."""
+    if edit.function or all(map(has_video_extension, photos)):
+        return None
+    if output is None or output.endswith("/") or not Path(output).suffix or Path(output).is_dir():
+        return "png"
+    return None
+
+
+for _edit in EDITS.values():
+    regions.command(_edit.name, cls=SectionedCommand)(make_command(_edit))
+for _command in (
+    region_training.train,
+    region_training.evaluate,
+    region_training.export,
+    region_training.synthesize,
+    region_training.explain,
+):
+    regions.command()(_command)

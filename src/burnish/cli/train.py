@@ -1,19 +1,128 @@
 """`burnish train`: train a network on an operator or on pairs of photos."""
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
-from burnish.cli.options import Overwrite
+from burnish.cli.options import expand, option
+from burnish.cli.progress import ConsoleProgress
 from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
+from burnish.training import StepInfo, TrainCallbacks
 from burnish.training.config import TrainConfig
+
+_SHORT_SIDES = ", ".join(map(str, TrainConfig.short_sides))
 
 app = typer.Typer(rich_markup_mode=None)
 
+# Seconds between two lines, if there is no terminal.
+LINE_INTERVAL = 30.0
+
+
+class TrainingProgress(ConsoleProgress, TrainCallbacks):
+    """Show the steps and the early validations of a training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_training = False
+        self._last_line = 0.0
+
+    def on_step(self, info: StepInfo) -> None:
+        """Show a step. The total number of steps is an estimate."""
+        from burnish.metrics import psnr
+
+        if not self._is_training:
+            self._is_training = True
+            self.start("training")
+        if "mse" in info.loss_terms:
+            terms = [f"{psnr(info.loss):.2f} dB"]
+        else:
+            terms = [f"{name} {loss:.3f}" for name, loss in info.loss_terms.items()]
+        note = "  ".join([f"loss {info.loss:.6f}", *terms])
+        self.update(info.step, round(info.step / info.progress) if info.progress else None, note)
+        if self.plain and time.monotonic() - self._last_line > LINE_INTERVAL:
+            self._last_line = time.monotonic()
+            self.message(f"step {info.step}, {100 * info.progress:.1f} %, {note}")
+
+    def on_validation(self, step: int, psnr: float, preview: Path) -> None:
+        """Print the result of an early validation."""
+        self.message(f"step {step}: {psnr:.2f} dB on the validation photos, see {preview}")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The arguments of `burnish.training.request.validate_request`."""
+
+    photos: Path | None = option(None, "Folder of training photos (not for pairs:).")
+    validation: Path | None = option(
+        None, "Folder of validation photos. [default: one in ten of --photos]"
+    )
+    output: Path | None = option(None, "The model file. [default: OPERATOR.onnx]", "-o", "--output")
+    network: str = option(DEFAULT_NETWORK, f"One of {', '.join(NETWORKS)}.")
+    sliders: tuple[str, ...] = option(
+        (),
+        "A parameter that stays adjustable, over its whole range or a part of it; may be repeated.",
+        "--slider",
+        metavar="NAME[=LOW:HIGH]",
+    )
+    global_context: bool | None = option(
+        None,
+        "Whether the network also sees a thumbnail of the whole photo. "
+        "[default: for operators that need it]",
+        "--global-context/--no-global-context",
+    )
+    budget: str | None = option(None, "Training time, such as 1h30m. [default: 30m]")
+    steps: int | None = option(None, "Number of training steps, instead of a budget.", min=1)
+    init_from: str | None = option(
+        None,
+        "Name or .onnx file of a model of the same network to start from. "
+        "[default: random weights]",
+    )
+    run_dir: Path | None = option(
+        None, "Folder for checkpoint, log and previews. [default: runs/NAME]"
+    )
+    batch: int | None = option(None, "Crops per step. [default: set by the network]", min=1)
+    crop: int | None = option(
+        None, "Side of a crop in pixels. [default: set by the network]", min=16
+    )
+    max_lr: float | None = option(None, "Peak learning rate. [default: set by the network]", min=0)
+    slider_samples: int = option(
+        TrainConfig.slider_samples, "Random slider values at which each photo is computed.", min=1
+    )
+    slider_fraction: float = option(
+        TrainConfig.slider_fraction,
+        "Fraction of the training, at its end, that trains the sliders.",
+        min=0,
+        max=1,
+    )
+    synthetic_fraction: float = option(
+        TrainConfig.synthetic_fraction,
+        "Synthetic images (flat areas, gradients, plain shapes) per training photo.",
+        "--synthetic",
+        min=0,
+        max=1,
+    )
+    short_sides: tuple[int, ...] = option(
+        (),
+        "Train on each photo at this shorter side in pixels, too; may be repeated. "
+        f"[default: {_SHORT_SIDES}]",
+        "--size",
+        min=16,
+    )
+    max_size: int = option(
+        TrainConfig.max_size, "Shrink photos to this longer side in pixels first.", min=16
+    )
+    seed: int = option(TrainConfig.seed, "Seed of all random choices.", min=0)
+    save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
+    licence: str = option("unstated", "Who may use the model, for its card.")
+    overwrite: bool = option(False, "Replace an existing output.")
+
 
 @app.command(cls=OperatorCommand)
+@expand
 def train(
     context: typer.Context,
     operator: Annotated[
@@ -23,96 +132,7 @@ def train(
             "pairs:FOLDER (with before/ and after/)."
         ),
     ],
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder of training photos (not for pairs:).")
-    ] = None,
-    validation: Annotated[
-        Path | None,
-        typer.Option(help="Folder of validation photos. [default: one in ten of --photos]"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="The model file. [default: OPERATOR.onnx]"),
-    ] = None,
-    network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")] = DEFAULT_NETWORK,
-    slider: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[=LOW:HIGH]",
-            help="A parameter that stays adjustable, over its whole range or a part of it; "
-            "may be repeated.",
-        ),
-    ] = None,
-    global_context: Annotated[
-        bool | None,
-        typer.Option(
-            "--global-context/--no-global-context",
-            help="Whether the network also sees a thumbnail of the whole photo. "
-            "[default: for operators that need it]",
-        ),
-    ] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="Training time, such as 1h30m. [default: 30m]")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Number of training steps, instead of a budget.")
-    ] = None,
-    init_from: Annotated[
-        str | None,
-        typer.Option(
-            help="Name or .onnx file of a model of the same network to start from. "
-            "[default: random weights]"
-        ),
-    ] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder for checkpoint, log and previews. [default: runs/NAME]"),
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Crops per step. [default: set by the network]")
-    ] = None,
-    crop: Annotated[
-        int | None,
-        typer.Option(min=16, help="Side of a crop in pixels. [default: set by the network]"),
-    ] = None,
-    max_lr: Annotated[
-        float | None,
-        typer.Option(min=0, help="Peak learning rate. [default: set by the network]"),
-    ] = None,
-    slider_samples: Annotated[
-        int, typer.Option(min=1, help="Random slider values at which each photo is computed.")
-    ] = TrainConfig.slider_samples,
-    slider_fraction: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="Fraction of the training, at its end, that trains the sliders."
-        ),
-    ] = TrainConfig.slider_fraction,
-    synthetic: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Synthetic images (flat areas, gradients, plain shapes) per training photo.",
-        ),
-    ] = TrainConfig.synthetic_fraction,
-    size: Annotated[
-        list[int] | None,
-        typer.Option(
-            min=16,
-            help="Train on each photo at this shorter side in pixels, too; may be repeated. "
-            f"[default: {', '.join(map(str, TrainConfig.short_sides))}]",
-        ),
-    ] = None,
-    max_size: Annotated[
-        int, typer.Option(min=16, help="Shrink photos to this longer side in pixels first.")
-    ] = TrainConfig.max_size,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of all random choices.")
-    ] = TrainConfig.seed,
-    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
-    licence: Annotated[str, typer.Option(help="Who may use the model, for its card.")] = "unstated",
-    overwrite: Overwrite = False,
+    options: TrainOptions,
 ) -> None:
     """Train a network on an operator. An interrupted training resumes.
 
@@ -120,37 +140,15 @@ def train(
 
     Several processes: torchrun --nproc-per-node N -m burnish train ...
     """
-    from burnish.cli.training_progress import TrainingProgress
     from burnish.runtime.model_registry import find_model
     from burnish.training.pipeline import train_and_export
     from burnish.training.request import validate_request
 
-    request = validate_request(
-        operator,
-        params=operator_params(context),
-        photos=photos,
-        validation=validation,
-        output=output,
-        run_dir=run_dir,
-        overwrite=overwrite,
-        licence=licence,
-        save_every=save_every,
-        network=network,
-        budget=budget,
-        steps=steps,
-        sliders=slider or (),
-        global_context=global_context,
-        init_from=find_model(init_from) if init_from else None,
-        slider_samples=slider_samples,
-        slider_fraction=slider_fraction,
-        synthetic_fraction=synthetic,
-        short_sides=tuple(size) if size else None,
-        max_size=max_size,
-        batch=batch,
-        crop=crop,
-        max_lr=max_lr,
-        seed=seed,
-    )
+    values = vars(options) | {
+        "init_from": find_model(options.init_from) if options.init_from else None,
+        "short_sides": options.short_sides or None,
+    }
+    request = validate_request(operator, params=operator_params(context), **values)
     with TrainingProgress() as progress:
         model = train_and_export(request, progress)
     if model is None:  # only the first of several processes has the model

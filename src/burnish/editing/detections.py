@@ -14,10 +14,9 @@ from burnish.errors import OutputError
 from burnish.files import atomic_write, check_absent, make_folder
 from burnish.photo import Photo
 from burnish.regions.maskfile import save_mask
+from burnish.regions.masks import full_resolution
+from burnish.regions.objects import ObjectSource, mask_area, select_objects
 from burnish.regions.options import RegionOptions
-from burnish.regions.refine import full_resolution
-from burnish.regions.region import ObjectSource
-from burnish.regions.select import mask_area, select_objects
 
 
 @dataclass(frozen=True, eq=False)

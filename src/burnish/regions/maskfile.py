@@ -19,9 +19,24 @@ _GREY_TOLERANCE = 3 / 255
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask file, or a folder that holds one mask per photo, with the photo's name."""
+    """A mask file, or a folder that holds one mask per photo, with the photo's name.
+
+    Raises
+    ------
+    UsageError : the path does not exist
+
+    Examples
+    --------
+    >>> MaskFile(Path("no/such.png"))
+    Traceback (most recent call last):
+    burnish.errors.UsageError: mask: no/such.png does not exist; check the path
+    """
 
     path: Path
+
+    def __post_init__(self) -> None:
+        if not self.path.exists():
+            raise UsageError("mask", f"{self.path} does not exist", "check the path")
 
     def read(self, size: tuple[int, int], source: Path | None = None) -> Mask:
         """Return the mask of a photo: (H, W) float32 in [0, 1].
@@ -74,25 +89,6 @@ class MaskFile:
             got=" and ".join(file.name for file in files) or "none",
             remedy=f"name it like the photo, such as {stem or 'photo'}.png",
         )
-
-
-def open_mask_file(path: str | Path) -> MaskFile:
-    """Return an existing mask file or folder of masks.
-
-    Raises
-    ------
-    UsageError : the path does not exist
-
-    Examples
-    --------
-    >>> open_mask_file("no/such.png")
-    Traceback (most recent call last):
-    burnish.errors.UsageError: mask: no/such.png does not exist; check the path
-    """
-    file = Path(path)
-    if not file.exists():
-        raise UsageError("mask", f"{path} does not exist", "check the path")
-    return MaskFile(file)
 
 
 def save_mask(mask: NDArray[np.floating] | BoolMask, path: Path, *, overwrite: bool) -> None:

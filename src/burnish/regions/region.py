@@ -1,51 +1,41 @@
-"""Regions: the part of an image that an edit applies to, computed anew for every image."""
+"""Regions: the part of an image or of a video that an edit applies to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from burnish.detection.instances import Instances
+from burnish.detection.tracker import TrackerState, update_tracks
 from burnish.errors import UsageError
-from burnish.regions.maskfile import MaskFile, open_mask_file
-from burnish.regions.options import Box, RegionOptions
-from burnish.regions.refine import binary_mask, soften_edges
-from burnish.regions.select import check_classes, select_objects
+from burnish.regions.maskfile import MaskFile
+from burnish.regions.masks import binary_mask, soften_edges
+from burnish.regions.objects import (
+    ObjectSource,
+    check_classes,
+    open_object_source,
+    select_objects,
+)
+from burnish.regions.options import RegionOptions
 from burnish.types import BoolMask, Mask, Pixels
 
 # Number of rows that `blend` computes at a time. More would need further full-size arrays.
 _ROWS = 64
-
-
-class ObjectSource(Protocol):
-    """The objects of an image: from a detector, or from a file that lists them."""
-
-    @property
-    def name(self) -> str:
-        """The name of the detector or of the file."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class names that the source knows."""
-
-    @property
-    def sha256(self) -> str | None:
-        """The SHA-256 of the detector's file; None for a file of objects."""
-
-    def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
-        """Return the objects of an image, (H, W, 3) float32; `source` is the image's file."""
+# A tracked object is kept while its score exceeds this fraction of min_score. The hysteresis
+# prevents flicker.
+_HYSTERESIS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
     """The part of an image that an edit applies to.
 
-    If there is an object source, the region is the union of the selected objects; else the mask;
-    else the box; else the whole image. A mask given with objects is intersected with them. `invert`
-    and `exclude` are applied last, after feathering.
+    If there is an object source, the region is the union of the selected objects; otherwise the
+    mask or the box; otherwise the whole image. A mask is intersected with objects and with a box.
+    `invert` and `exclude` are applied last, after feathering.
 
     Parameters
     ----------
@@ -120,16 +110,12 @@ class Region:
         elif self.mask is not None:
             mask = _checked_mask(self.mask, (width, height))
         if self.object_source is None and self.options.box is not None:
-            mask = mask * _box_mask(self.options.box, (width, height))
+            left, top, right, bottom = self.options.box
+            x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+            mask = mask * np.outer((y > top) & (y < bottom), (x > left) & (x < right))
         if self.object_source is None and self.options.changes_edges:
             mask = soften_edges(mask >= self.options.value("threshold"), self.options)
         return mask
-
-
-def _box_mask(box: Box, size: tuple[int, int]) -> Mask:
-    """Return 1 for the pixels with their centre in a box, and 0 for the others."""
-    x, y = (np.arange(length) + 0.5 for length in size)
-    return np.outer((y > box[1]) & (y < box[3]), (x > box[0]) & (x < box[2])).astype(np.float32)
 
 
 def _checked_mask(mask: NDArray[np.floating] | BoolMask, size: tuple[int, int]) -> Mask:
@@ -141,12 +127,73 @@ def _checked_mask(mask: NDArray[np.floating] | BoolMask, size: tuple[int, int]) 
         got = "values outside [0, 1]"
     else:
         return mask.astype(np.float32)
-    raise UsageError(
-        "mask",
-        expected=f"bool or floats in [0, 1] of shape {size[::-1]}",
-        got=got,
-        remedy="convert it first",
-    )
+    expected = f"bool or floats in [0, 1] of shape {size[::-1]}"
+    raise UsageError("mask", expected=expected, got=got, remedy="convert it first")
+
+
+@dataclass
+class VideoRegion:
+    """A region of one video, whose objects are tracked from frame to frame.
+
+    Clicks and numbers select objects of the first frame, which are then tracked.
+    """
+
+    region: Region
+    tracks: TrackerState = field(default_factory=TrackerState, init=False)
+    _track_ids: frozenset[int] | None = field(default=None, init=False)
+
+    def compute_mask(self, pixels: Pixels, frame_index: int = 0) -> Mask:
+        """Return the weight of an edit at each pixel of the next frame; see `Region.compute_mask`.
+
+        Parameters
+        ----------
+        frame_index : index of the frame, used at the first call only
+
+        Raises
+        ------
+        UsageError : clicks or numbers are given, and the first call is not for frame 0
+        """
+        if isinstance(self.region.mask, MaskFile):
+            mask = self.region.mask.read((pixels.shape[1], pixels.shape[0]))
+            self.region = replace(self.region, mask=mask)
+        if self.region.object_source is None:
+            return self.region.compute_mask(pixels)
+        instances = self.region.object_source.find(pixels)
+        options = self.region.options
+        min_score = options.value("min_score")
+        if self._track_ids is None and (options.clicks or options.numbers):
+            if frame_index:
+                raise UsageError(
+                    f"frame {frame_index}",
+                    "cannot resume here: --click and --number refer to the first frame",
+                    "delete the hidden folder next to the output to start again",
+                )
+            self.tracks = update_tracks(TrackerState(), instances, min_score)
+            selected = select_objects(options, instances)
+            self._track_ids = self._ids_of(instances.select(selected))
+        else:
+            candidates = [
+                index
+                for index in range(len(instances))
+                if float(instances.scores[index]) >= _HYSTERESIS * min_score
+                and (not options.classes or instances.labels[index] in options.classes)
+            ]
+            self.tracks = update_tracks(self.tracks, instances.select(candidates), min_score)
+        tracked = self.tracks.instances(instances.size)
+        if self._track_ids is not None:
+            ids = self._track_ids
+            tracked = tracked.select([i for i, t in enumerate(self.tracks.tracks) if t.id in ids])
+        # The score, clicks and numbers are applied already.
+        remaining = replace(options, min_score=0, clicks=(), numbers=())
+        return replace(self.region, options=remaining).mask_from_instances(tracked, pixels)
+
+    def _ids_of(self, instances: Instances) -> frozenset[int]:
+        """Return the ids of the tracks that were started from objects of this frame."""
+        return frozenset(
+            track.id
+            for track in self.tracks.tracks
+            if any(np.array_equal(track.box, box) for box in instances.boxes)
+        )
 
 
 # The values that the Python API accepts as a region.
@@ -187,22 +234,18 @@ def open_region(
     else:
         options = RegionOptions(only=_class_names(only), exclude=_class_names(exclude))
     defaults = defaults or {}
-    of_objects = options.selects_objects
-    if not of_objects and options.mask is None and options.box is None:
-        of_objects = "only" in defaults
-        if not of_objects:
-            raise UsageError(
-                "region",
-                "objects, a mask or a box are required",
-                "add --only CLASS, --click X,Y, --mask FILE or --box L,T,R,B",
-            )
+    is_empty = not options.selects_objects and options.mask is None and options.box is None
+    if is_empty and "only" not in defaults:
+        raise UsageError(
+            "region",
+            "objects, a mask or a box are required",
+            "add --only CLASS, --click X,Y, --mask FILE or --box L,T,R,B",
+        )
     source = None
-    if of_objects:
-        from burnish.regions.object_sources import open_object_source
-
+    if options.selects_objects or is_empty:
         options = options.with_defaults(defaults)
         source = open_object_source(options, device=device, threads=threads)
-    return Region(options, source, open_mask_file(options.mask) if options.mask else None)
+    return Region(options, source, MaskFile(Path(options.mask)) if options.mask else None)
 
 
 def _class_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -210,12 +253,8 @@ def _class_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
         return ()
     classes = (names,) if isinstance(names, str) else tuple(names)
     if not classes or not all(isinstance(name, str) for name in classes):
-        raise UsageError(
-            "only",
-            expected="class names, a mask or a region",
-            got=f"{names!r}"[:80],
-            remedy='such as "person"',
-        )
+        expected, got = "class names, a mask or a region", f"{names!r}"[:80]
+        raise UsageError("only", expected=expected, got=got, remedy='such as "person"')
     return classes
 
 

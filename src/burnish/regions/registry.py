@@ -63,19 +63,13 @@ class RegionEdit:
         return lambda pixels, mask: function(pixels, mask, **keywords)
 
 
-_PERCENT = "% of the longer side"
+_BLUR = "blurs more: standard deviation of the Gaussian"
 
 
-def _blur_size(default: float) -> Param:
-    return Param(
-        "size",
-        "blurs more: standard deviation of the Gaussian",
-        default=default,
-        low=0.05,
-        high=20,
-        scale="log",
-        unit=_PERCENT,
-    )
+def _size(description: str, default: float, low: float, high: float) -> Param:
+    """Return the parameter for the size of a blur or of blocks."""
+    unit = "% of the longer side"
+    return Param("size", description, default=default, low=low, high=high, scale="log", unit=unit)
 
 
 _FILL_COLOUR = ColourParam("colour", "is the colour of the filling", default_text="black")
@@ -93,23 +87,13 @@ EDITS = {
             name="blur",
             about="Blur objects, without colours from around them",
             function="burnish.regions.retouch:blur",
-            params=(_blur_size(1),),
+            params=(_size(_BLUR, default=1, low=0.05, high=20),),
         ),
         RegionEdit(
             name="pixelate",
             about="Replace objects by blocks of their mean colour",
             function="burnish.regions.edits:pixelate",
-            params=(
-                Param(
-                    "size",
-                    "makes larger blocks: side of a block",
-                    default=2,
-                    low=0.1,
-                    high=50,
-                    scale="log",
-                    unit=_PERCENT,
-                ),
-            ),
+            params=(_size("makes larger blocks: side of a block", default=2, low=0.1, high=50),),
         ),
         RegionEdit(
             name="fill",
@@ -122,7 +106,7 @@ EDITS = {
             about="Keep objects, and blur everything else or replace it by a colour or an image",
             function="burnish.regions.retouch:background",
             params=(
-                _blur_size(1.5),
+                _size(_BLUR, default=1.5, low=0.05, high=20),
                 ColourParam("colour", "replaces the background", default_text="none"),
                 FileParam("image", "replaces the background", kind="photo", default_text="none"),
             ),
@@ -181,15 +165,7 @@ EDITS = {
                     default="fill",
                 ),
                 _FILL_COLOUR,
-                Param(
-                    "size",
-                    "blurs more, or makes larger blocks",
-                    default=3,
-                    low=0.5,
-                    high=50,
-                    scale="log",
-                    unit=_PERCENT,
-                ),
+                _size("blurs more, or makes larger blocks", default=3, low=0.5, high=50),
             ),
             strips_metadata=True,
             region_defaults={

@@ -11,10 +11,9 @@ from PIL import Image
 import burnish
 from burnish.detection.instances import Instances
 from burnish.editing.edit import load_edit
-from burnish.editing.history import read_photo_history
-from burnish.editing.masked import MaskedEdit, MaskWriter
+from burnish.editing.history import read_history
 from burnish.editing.photo import edit_photo
-from burnish.editing.region_edit import RegionEditor
+from burnish.editing.region_edit import MaskedEdit, MaskWriter, RegionEditor
 from burnish.editing.replay import replay
 from burnish.errors import ModelError, OutputError, PhotoError, UsageError
 from burnish.photo import Photo
@@ -319,7 +318,7 @@ def test_replay_of_a_masked_edit_equals_the_edit(photos, tmp_path):
     )
     edit = MaskedEdit(load_edit("l0-smoothing", {"lambda": 0.1}), Region(options, LeftHalfSource()))
     first = edit_photo(edit, Photo.open(photos / "1.png")).save(tmp_path / "first.png")
-    [record] = read_photo_history(first)
+    [record] = read_history(first)
     assert (record.region.only, record.region.grow, record.region.invert) == (("person",), 2, True)
     replayed = replay([record], object_source=LeftHalfSource())
     photo = Photo.open(photos / "2.png")
@@ -340,7 +339,7 @@ def test_replay_of_region_edits_and_operators_equals_the_edits(photos, tmp_path,
         RegionEditor(EDITS["fill"], {"colour": "#112233"}, region),
     ):
         edited = edit_photo(edit, edited)
-    history = read_photo_history(edited.save(tmp_path / "x.png"))
+    history = read_history(edited.save(tmp_path / "x.png"))
     assert [record.operator for record in history] == ["splash", "l0-smoothing", "fill"]
     assert str(history[0].region.mask) == "m.png"
     assert str(tmp_path) not in history[0].model_dump_json()
@@ -355,7 +354,7 @@ def test_replay_of_a_cut_out_and_an_operator_keeps_transparency(photos, tmp_path
     photo = Photo.open(photos / "1.png")
     cut_out = RegionEditor(EDITS["cut-out"], {}, Region(mask=MaskFile(mask_path)))
     edited = edit_photo(load_edit("l0-smoothing", {}), edit_photo(cut_out, photo))
-    history = read_photo_history(edited.save(tmp_path / "x.png"))
+    history = read_history(edited.save(tmp_path / "x.png"))
     replayed = edit_photo(replay(history, mask=mask_path), photo)
     np.testing.assert_array_equal(replayed.alpha, edited.alpha)
 
@@ -366,7 +365,7 @@ def test_replay_passes_a_mask_and_a_detector_to_the_edits_that_had_one(photos, t
     region = Region(object_source=LeftHalfSource())
     fill = RegionEditor(EDITS["fill"], {"colour": "#112233"}, region)
     edited = edit_photo(fill, edit_photo(splash, photo))
-    history = read_photo_history(edited.save(tmp_path / "x.png"))
+    history = read_history(edited.save(tmp_path / "x.png"))
     replayed = replay(history, mask=mask_path, object_source=LeftHalfSource())
     np.testing.assert_array_equal(edit_photo(replayed, photo).pixels, edited.pixels)
 

@@ -1,13 +1,100 @@
-"""Select objects of an image by class, score, area, number, click and box."""
+"""The objects of a region: their source, and their selection by class, score, area or place."""
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from burnish.detection import detector_file
+from burnish.detection.coco import ObjectsFile
+from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_crop
-from burnish.errors import PhotoError, UsageError
+from burnish.errors import ModelError, PhotoError, UsageError, warn
+from burnish.files import digest
 from burnish.regions.options import Box, Point, RegionOptions
+from burnish.types import Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorSource:
+    """A detector as a source of objects.
+
+    Parameters
+    ----------
+    name : name of the detector, never a path
+    classes : class names that it knows
+    sha256 : SHA-256 of its file
+    device : the device it runs on, as text
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    sha256: str
+    device: str
+    detector: MaskRCNN = field(repr=False)
+
+    def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
+        """Return the objects of an image, (H, W, 3) float32."""
+        return self.detector.predict(pixels)
+
+
+ObjectSource = DetectorSource | ObjectsFile
+
+
+def open_object_source(
+    options: RegionOptions, *, device: str = "auto", threads: int | None = None
+) -> ObjectSource:
+    """Open the objects file or the detector that region options name.
+
+    Raises
+    ------
+    UsageError : the file of objects cannot be read
+    ModelError, DeviceError : the detector or the device is not available
+    """
+    if options.objects is not None:
+        return ObjectsFile.open(options.objects)
+    name = detector_file.DEFAULT if options.detector is None else options.detector
+    return open_detector(name, device=device, threads=threads)
+
+
+def open_detector(
+    name_or_path: str | Path, *, device: str = "auto", threads: int | None = None
+) -> DetectorSource:
+    """Open a bundled detector by name, or a detector file; see `MaskRCNN.open`."""
+    detector = MaskRCNN.open(name_or_path, device=device, threads=threads)
+    sha256 = digest(detector_file.find_detector(name_or_path))
+    card = detector.card
+    return DetectorSource(card.name, card.classes, sha256, detector.device, detector)
+
+
+def bundled_detector(name: str, sha256: str | None) -> DetectorSource:
+    """Open the detector that an edited photo names, which is never opened as a path.
+
+    Raises
+    ------
+    ModelError : no bundled detector has that name
+
+    Warns
+    -----
+    UserWarning : the bundled detector is another version
+    """
+    files = sorted(detector_file.BUNDLED.glob("*.onnx"))
+    for file in files:
+        if digest(file) == sha256:
+            return open_detector(file.stem)
+    if name in {file.stem for file in files}:
+        warn(
+            f"the photo was edited with another version of the detector {name}, which may have "
+            "found other objects"
+        )
+        return open_detector(name)
+    raise ModelError(
+        name.replace("\n", " ")[:80],
+        "no bundled detector has this name",
+        "name its file with --detector",
+    )
 
 
 def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
@@ -52,7 +139,7 @@ def select_objects(
         if not 1 <= number <= len(instances):
             raise PhotoError(
                 source_name,
-                f"object {number} is selected, but {len(instances)} are found",
+                f"there is no object {number} among {len(instances)} objects",
                 "see `burnish regions list PHOTO -o numbered.png`",
             )
     selected = [
@@ -73,14 +160,16 @@ def select_objects(
         selected = [index for index in selected if 0 < areas[index] <= 2 * inside[index]]
     if not options.clicks:
         return selected
-    clicked = {
-        _at_click(instances, selected, areas, click, source_name) for click in options.clicks
-    }
-    return [index for index in selected if index in clicked]
+    clicked = set()
+    for click in options.clicks:
+        hits = _objects_at(instances, selected, click, source_name)
+        # One object may lie on another.
+        clicked.add(min(hits, key=lambda index: areas[index]))
+    return sorted(clicked)
 
 
 def mask_area(instances: Instances, index: int, box: Box | None = None) -> int:
-    """Count the pixels of an object, or those of them with their centre in a box."""
+    """Count the pixels of an object, or only those with their centre in a box."""
     mask, left, top = mask_crop(instances, index)
     inside = mask >= MASK_THRESHOLD
     if box is not None:
@@ -90,14 +179,9 @@ def mask_area(instances: Instances, index: int, box: Box | None = None) -> int:
     return int(np.count_nonzero(inside))
 
 
-def _at_click(
-    instances: Instances,
-    candidates: Sequence[int],
-    areas: dict[int, int],
-    click: Point,
-    source_name: str,
-) -> int:
-    """Return the smallest of the objects at a pixel, since one may lie on another."""
+def _objects_at(
+    instances: Instances, candidates: Sequence[int], click: Point, source_name: str
+) -> list[int]:
     x, y = (int(np.floor(value)) for value in click)
     point = f"{click[0]:g},{click[1]:g}"
     width, height = instances.size
@@ -107,19 +191,12 @@ def _at_click(
             f"the click {point} lies outside the {width} x {height} pixels",
             "count pixels from the upper left corner",
         )
-    hits = [index for index in candidates if _contains(instances, index, x, y)]
+    pixel = x, y, x + 1, y + 1
+    hits = [index for index in candidates if mask_area(instances, index, pixel)]
     if not hits:
         raise PhotoError(
             source_name,
             f"none of {len(candidates)} objects lies at the click {point}",
             "see `burnish regions list PHOTO -o numbered.png`, or lower --min-score",
         )
-    return min(hits, key=lambda index: areas[index])
-
-
-def _contains(instances: Instances, index: int, x: int, y: int) -> bool:
-    mask, left, top = mask_crop(instances, index)
-    row, column = y - top, x - left
-    if not (0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]):
-        return False
-    return bool(mask[row, column] >= MASK_THRESHOLD)
+    return hits

@@ -1,18 +1,86 @@
-"""Masks of objects: refinement at edges in the photo, margins, soft edges, and memory."""
+"""Masks of objects: distances, refinement at edges, margins, soft edges, and memory."""
 
 import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from burnish.detection.instances import Instances, mask_crop
-from burnish.detection.paste_mask import paste_mask
+from burnish.detection.instances import Instances, mask_crop, paste_mask
 from burnish.errors import MissingLibraryError
-from burnish.regions import refine
-from burnish.regions.distance import dilate, erode, feather
+from burnish.regions import masks
+from burnish.regions.masks import (
+    binary_mask,
+    dilate,
+    distance_transform,
+    erode,
+    feather,
+    full_resolution,
+    guided_refine,
+    soften_edges,
+)
 from burnish.regions.options import RegionOptions
-from burnish.regions.refine import binary_mask, full_resolution, guided_refine, soften_edges
+
+MASKS = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
+RADII = st.sampled_from([0, 0.5, 1, 1.5, 2, 3.7, 9, 40])
+
+
+@pytest.mark.parametrize("tile_side", [8, 256])
+@pytest.mark.parametrize("density", [0.6, 0.95, 0.999])
+@pytest.mark.parametrize("limit", [1, 2.5, 7, 100])
+def test_distance_transform_equals_scipy_up_to_its_limit(monkeypatch, tile_side, density, limit):
+    ndimage = pytest.importorskip("scipy.ndimage", reason="SciPy is not installed")
+    monkeypatch.setattr(masks, "_TILE", tile_side)
+    mask = np.random.default_rng(0).random((53, 61)) < density
+    mask[20, 20] = False
+    expected = ndimage.distance_transform_edt(mask)
+    near = expected <= limit
+    distances = distance_transform(mask, limit)
+    np.testing.assert_allclose(distances[near], expected[near], rtol=1e-6)
+    assert (distances[~near] > limit).all()
+
+
+@given(MASKS, RADII)
+def test_dilate_adds_discs(mask, radius):
+    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
+    expected = mask.copy()
+    for row, column in np.argwhere(mask):
+        expected |= (y - row) ** 2 + (x - column) ** 2 <= radius**2
+    np.testing.assert_array_equal(dilate(mask, radius), expected)
+
+
+@given(MASKS, RADII)
+def test_erode_is_dilation_of_the_complement(mask, radius):
+    np.testing.assert_array_equal(erode(mask, radius), ~dilate(~mask, radius))
+
+
+@given(MASKS, RADII)
+def test_closing_keeps_the_mask_and_is_idempotent(mask, radius):
+    closed = erode(dilate(mask, radius), radius)
+    assert (closed >= mask).all()
+    np.testing.assert_array_equal(erode(dilate(closed, radius), radius), closed)
+
+
+@given(MASKS, RADII)
+def test_feather_lies_inside_the_mask(mask, width):
+    soft = feather(mask, width)
+    assert soft.dtype == np.float32
+    np.testing.assert_array_equal(soft > 0, mask)
+    assert soft.max(initial=0) <= 1
+    np.testing.assert_array_equal(soft[erode(mask, width + 1)], 1)
+
+
+@given(MASKS, RADII)
+def test_feather_with_a_larger_width_is_softer(mask, width):
+    assert (feather(mask, width + 1) <= feather(mask, width)).all()
+
+
+def test_feather_leaves_the_border_of_the_image_sharp():
+    np.testing.assert_array_equal(feather(np.ones((5, 6), bool), 3), 1)
+
 
 BOX = np.array([[40, 30, 152, 142]], np.float32)
 DEFAULTS = RegionOptions()
@@ -53,7 +121,7 @@ def test_guided_refine_equals_its_definition():
     for row, column in np.ndindex(12, 13):
         window = slice(row, row + 5), slice(column, column + 5)
         colours, values = guide[window].reshape(-1, 3).astype(float), mask[window].ravel()
-        covariance = np.cov(colours.T, bias=True) + refine._EPS * np.eye(3)
+        covariance = np.cov(colours.T, bias=True) + masks._EPS * np.eye(3)
         cross = (colours * values[:, None]).mean(0) - colours.mean(0) * values.mean()
         slope = np.linalg.solve(covariance, cross)
         sums[window] += guide[window] @ slope + values.mean() - slope @ colours.mean(0)
