@@ -14,7 +14,8 @@ from burnish.modelfile.reader import read_model
 from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import Photo
-from burnish.regions.region import ObjectSource, Region
+from burnish.regions.objects import ObjectSource
+from burnish.regions.region import Region
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.runtime import model_registry
 from burnish.runtime.engines import DEFAULT_ENGINE
