@@ -20,7 +20,7 @@ from burnish.metrics import mse, psnr
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.training.pairs import find_photos, resize
-from burnish.training.validation import as_callable
+from burnish.training.validation import ImageNetwork
 
 # Published checkpoint -> our operator, and settings of it that fit better than the defaults.
 PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
@@ -53,7 +53,7 @@ def main() -> None:
     results |= {"photos": [path.name for path in paths], "rows": {}}
     print(f"{len(photos)} photos, short side {options.short_side}; PSNR in dB, mean (worst)")
     for peer, (name, fits) in PEERS.items():
-        network = as_callable(load(options.peers / f"{peer}.npz"))
+        network = ImageNetwork(load(options.peers / f"{peer}.npz"))
         theirs = [np.clip(network(photo, {}), 0, 1) for photo in photos]
         settings: dict[str, dict[str, Any] | None] = {"untouched": None, "default": {}, **fits}
         rows = {}

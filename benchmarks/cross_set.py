@@ -20,7 +20,7 @@ from burnish.operators.registry import OPERATORS
 from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
 from burnish.training.pairs import find_photos
-from burnish.training.validation import as_callable, describe_photos
+from burnish.training.validation import ImageNetwork, describe_photos
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
             torch.manual_seed(config.seed)
             network = build(DEFAULT_NETWORK, global_context=OPERATORS[name].needs_thumbnail)
             network, _ = train(network, config, train_pairs)
-            apply = as_callable(network)
+            apply = ImageNetwork(network)
             rows[source] = {
                 test: round(evaluate(apply, pairs).mean.psnr, 2) for test, pairs in tests.items()
             }

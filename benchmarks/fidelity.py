@@ -40,7 +40,7 @@ from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
 from burnish.training.evaluation import ImageFunction, evaluate
 from burnish.training.pairs import Pair, find_photos, resize, training_sizes
-from burnish.training.validation import as_callable, describe_photos
+from burnish.training.validation import ImageNetwork, describe_photos
 
 Pixels = NDArray[np.float32]
 # Folder -> its pairs.
@@ -150,7 +150,7 @@ def contest(
         rows[UPSAMPLED] = fidelity(lambda rgb, _: upsampled(operator, values, rgb), made)
     published = {operator: peer for peer, (operator, _) in PEERS.items()}
     if options.peers and name in published:
-        network = as_callable(load(options.peers / f"{published[name]}.npz"))
+        network = ImageNetwork(load(options.peers / f"{published[name]}.npz"))
         rows["the authors' CAN24"] = fidelity(network, made) | {"macs": 37008, "parameters": 37219}
     return rows | {"slow operator": {}}
 

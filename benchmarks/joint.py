@@ -23,13 +23,13 @@ from burnish.networks.unet import UNet
 from burnish.operators.paper import PAPER_OPERATORS
 from burnish.params import Param, Value
 from burnish.runtime.model import Model
-from burnish.training.callbacks import StepInfo
+from burnish.training import StepInfo
 from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pairs import Pair, find_photos
 from burnish.training.sampler import Batch, CropSampler
-from burnish.training.validation import as_callable
+from burnish.training.validation import ImageNetwork
 
 NAMES = list(PAPER_OPERATORS)
 SWITCHES = [Param(name, "is the operator", default=0, low=0, high=1) for name in NAMES]
@@ -87,7 +87,7 @@ def main() -> None:
     trainer = NetworkTrainer(config, network, sampler, options.run_dir)
     trainer.run(print_step)
 
-    apply = as_callable(trainer.ema_network(), NAMES)
+    apply = ImageNetwork(trainer.ema_network(), NAMES)
     results: dict[str, Any] = {"circumstances": circumstances(), "steps": options.steps}
     results |= {"network": options.network, "macs": network.macs_per_pixel}
     results |= {"seconds": round(trainer.seconds), "rows": {}}

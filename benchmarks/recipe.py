@@ -23,7 +23,7 @@ from burnish.operators.registry import OPERATORS
 from burnish.training.config import TrainConfig
 from burnish.training.evaluation import evaluate
 from burnish.training.pairs import Pair, find_photos
-from burnish.training.validation import as_callable
+from burnish.training.validation import ImageNetwork
 
 # Photos with at least so many pixels also have a mean of their own.
 LARGE = 10**6
@@ -117,7 +117,7 @@ def train_variant(
         UNet(**variant["unet"]) if "unet" in variant else build(name, global_context=global_context)
     )
     trained, seconds = train(network, config, pairs)
-    apply = as_callable(trained)
+    apply = ImageNetwork(trained)
     report = evaluate(apply, validation)
     large = [pair for pair in validation if pair.size[0] * pair.size[1] >= LARGE]
     return {

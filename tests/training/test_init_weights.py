@@ -13,7 +13,7 @@ from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import read_model
 from burnish.networks.registry import build
 from burnish.runtime.model_registry import find_model
-from burnish.training.init_weights import init_from
+from burnish.training.network_trainer import init_from
 from burnish.training.pipeline import train_and_export
 from burnish.training.request import validate_request
 

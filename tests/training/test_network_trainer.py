@@ -9,10 +9,10 @@ import torch
 from burnish.errors import ModelError, UsageError
 from burnish.networks.can import CAN
 from burnish.operators.registry import OPERATORS
-from burnish.training.checkpoint import Checkpoint
 from burnish.training.config import TrainConfig
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.sampler import CropSampler
+from burnish.training.trainer import Checkpoint
 
 LAMBDA = OPERATORS["l0-smoothing"].params[0]
 

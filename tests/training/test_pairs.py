@@ -36,7 +36,6 @@ def plan(photos, operator="l0-smoothing", values=VALUES, short_sides=(20,), **sl
         find_photos(photos) if photos else [],
         short_sides=short_sides,
         max_size=2160,
-        cache=pairs.cache_folder(),
         **sliders,
     )
 

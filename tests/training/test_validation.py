@@ -6,7 +6,7 @@ import pytest
 from burnish.progress import Progress
 from burnish.runtime.model import Model
 from burnish.runtime.thumbnail import area_resize
-from burnish.training.validation import TileContext, as_callable, split_by_size, validate
+from burnish.training.validation import ImageNetwork, TileContext, split_by_size, validate
 from burnish.types import Rectangle
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
@@ -28,11 +28,13 @@ def test_split_by_size_returns_own_size_then_octaves_then_random_values(write_pa
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 16), (13, 22), (17, 3)])
-def test_as_callable_equals_the_model_file_at_any_size(slider_model, random_network, height, width):
+def test_image_network_equals_the_model_file_at_any_size(
+    slider_model, random_network, height, width
+):
     network, sliders = random_network()
     rgb = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
     values = {"lambda": 0.05, "kappa": 3.0}
-    apply = as_callable(network, [param.name for param in sliders])
+    apply = ImageNetwork(network, [param.name for param in sliders])
     output = apply(rgb, values)
     expected = Model.open(slider_model, device="cpu", threads=1)(rgb, values)
     assert output.shape == rgb.shape
@@ -40,10 +42,10 @@ def test_as_callable_equals_the_model_file_at_any_size(slider_model, random_netw
     assert np.abs(output - apply(rgb, values | {"lambda": 0.2})).max() > 1e-3
 
 
-def test_as_callable_on_a_crop_uses_the_thumbnail_of_the_image(random_network):
+def test_image_network_on_a_crop_uses_the_thumbnail_of_the_image(random_network):
     network, _ = random_network(())
     rgb = np.random.default_rng(0).random((160, 160, 3), dtype=np.float32)
-    apply = as_callable(network)
+    apply = ImageNetwork(network)
     inner = slice(40, 120)
     context = TileContext(Rectangle(40, 120, 40, 120), (160, 160), area_resize(rgb, 64))
     crop = apply(np.ascontiguousarray(rgb[inner, inner]), {}, context)

@@ -1,10 +1,9 @@
 """TrainConfig: everything that a training depends on. It is saved with the result."""
 
-import dataclasses
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from burnish.errors import UsageError
@@ -12,6 +11,11 @@ from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_POSITIVE = ("steps", "budget", "batch", "crop", "max_size", "max_lr", "clip_norm")
+_FRACTIONS = (
+    *("warmup_fraction", "freeze_norm_at", "ema_decay"),
+    *("slider_fraction", "synthetic_fraction"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TrainConfig:
     global_context : the network also sees a thumbnail of the whole photo
     grey : the network's output is always grey
     synthetic_fraction : the number of synthetic images for each photo, see
-        `burnish.training.synthetic`. Pairs that are given as files have none
+        `burnish.training.data`. Pairs that are given as files have none
     steps : the number of steps; None if there is a budget
     budget : the length of the training in seconds; None if there is a number of steps
     batch : the number of crops in a step, for each process
@@ -38,11 +42,9 @@ class TrainConfig:
         they are well below its own. An operator's parameters are in pixels, so that each
         resolution is another task for the network
     max_size : photos are first shrunk to this longer side, px
-    optimiser : see `burnish.training.optimiser`
-    max_lr : the learning rate after the warm-up; see `burnish.training.schedule`
-    warmup_fraction : the first fraction of the training, in which the learning rate rises
+    optimiser, weight_decay : see `burnish.training.optimiser`
+    max_lr, warmup_fraction : see `burnish.training.trainer.learning_rate`
     freeze_norm_at : the fraction after which the statistics of normalisers are constant
-    weight_decay : see `burnish.training.optimiser`
     clip_norm : the largest norm of a gradient. A typical one of a smoothing network is half of it
     ema_decay : the decay of the averaged weights. 0.999 averages about 1000 steps
     seed : seed of all random choices
@@ -84,17 +86,11 @@ class TrainConfig:
             raise UsageError(
                 "--steps", "either --steps or --budget is needed, not both", "leave out one"
             )
-        for name in ("steps", "budget", "batch", "crop", "max_size", "max_lr", "clip_norm"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise _range_error(name, "a number above 0", value)
-        for name in (
-            "warmup_fraction",
-            "freeze_norm_at",
-            "ema_decay",
-            "slider_fraction",
-            "synthetic_fraction",
-        ):
+        for name in _FRACTIONS:
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise _range_error(name, "a fraction from 0 to below 1", value)
@@ -105,7 +101,7 @@ class TrainConfig:
         if not self.sliders:
             return ()  # without importing a user's script
         return tuple(
-            dataclasses.replace(
+            replace(
                 param,
                 low=low,
                 high=high,
@@ -118,25 +114,8 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return the config as values that JSON can hold."""
-        sliders = {name: list(bounds) for name, bounds in self.sliders.items()}
-        return dataclasses.asdict(self) | {
-            "short_sides": list(self.short_sides),
-            "sliders": sliders,
-        }
-
-    @classmethod
-    def from_json(cls, text: str) -> "TrainConfig":
-        """Read a config from the text of `to_json`.
-
-        Examples
-        --------
-        >>> config = TrainConfig("l0-smoothing", "can24", steps=10)
-        >>> TrainConfig.from_json(json.dumps(config.to_json())) == config
-        True
-        """
-        values = json.loads(text)
-        sliders = {name: tuple(bounds) for name, bounds in values["sliders"].items()}
-        return cls(**values | {"short_sides": tuple(values["short_sides"]), "sliders": sliders})
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
 
 def parse_budget(text: str) -> float:

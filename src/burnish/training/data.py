@@ -1,14 +1,23 @@
-"""The training and validation pairs of a training; no photo is in both."""
+"""The training and validation pairs of a training; no photo is in both.
+
+Synthetic images of flat areas, gradients and plain shapes accompany the photos. Photos contain
+hardly any perfectly flat area or even gradient, and a network that was never trained on one may
+leave stains there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from burnish.errors import UsageError
 from burnish.files import make_folder
 from burnish.metrics import MIN_SSIM_SIDE
 from burnish.operators.user_defined import find_operator
+from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
 from burnish.training import distributed
 from burnish.training.config import TrainConfig
@@ -22,10 +31,20 @@ from burnish.training.pairs import (
     load_pairs,
     plan_pairs,
 )
-from burnish.training.synthetic import write_synthetic
+from burnish.types import BoolMask, Pixels
 
 # Without validation photos of its own, a training sets every tenth photo aside.
 VALIDATION_INTERVAL = 10
+
+# Side of the synthetic images, px.
+SIDE = 384
+# Increase it when the image of an index changes.
+_VERSION = 1
+_NUM_SHAPES = 12
+# The largest standard deviation of the noise: two 8-bit codes.
+_MAX_NOISE = 2 / 255
+# The colours of the first flat images, for which a small error is most visible.
+_EXTREMES = ((0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -44,10 +63,7 @@ class TrainingData:
 
 
 def prepare_data(
-    config: TrainConfig,
-    photos: str | Path | None,
-    validation: str | Path | None,
-    progress: Progress = SILENT,
+    config: TrainConfig, photos: Path | None, validation: Path | None, progress: Progress = SILENT
 ) -> TrainingData:
     """Compute all pairs of a training, or find them in the cache.
 
@@ -55,7 +71,7 @@ def prepare_data(
 
     Parameters
     ----------
-    photos, validation : see `burnish.training.run.train_network`
+    photos, validation : see `burnish.training.request.validate_request`
 
     Raises
     ------
@@ -65,9 +81,9 @@ def prepare_data(
     """
     specs = _plan(config, find_photos(photos) if photos else [])
     validation_specs = _plan(config, find_photos(validation)) if validation else None
-    names = str(photos or config.operator), str(validation)
+    source = str(validation or photos or config.operator)
     # Split once before the operator runs, which can take hours, to raise errors early.
-    train_specs, _ = train_val_split(specs, validation_specs, *names)
+    train_specs, _ = _split(specs, validation_specs, source)
     synthetic_specs = _plan_synthetic(config, len({spec.digest for spec in train_specs}))
     if distributed.is_main():
         planned = [*specs, *synthetic_specs, *(validation_specs or [])]
@@ -75,72 +91,49 @@ def prepare_data(
         compute_pairs(planned, progress=progress)
     distributed.barrier()
     validation_specs = None if validation_specs is None else completed(validation_specs)
-    train_specs, val_specs = train_val_split(completed(specs), validation_specs, *names)
+    train_specs, val_specs = _split(completed(specs), validation_specs, source)
     return TrainingData(load_pairs(train_specs), load_pairs(synthetic_specs), load_pairs(val_specs))
 
 
-def train_val_split(
-    specs: Sequence[PairSpec],
-    validation_specs: Sequence[PairSpec] | None,
-    photos: str,
-    validation: str,
+def _split(
+    specs: Sequence[PairSpec], validation_specs: Sequence[PairSpec] | None, source: str
 ) -> tuple[list[PairSpec], list[PairSpec]]:
     """Return the specs to train on and those to validate on.
 
-    Photos are told apart by their content, since a copy under another name is the same photo.
+    Photos are identified by their content, since a copy under another name is the same photo.
 
     Parameters
     ----------
-    specs, validation_specs : all specs. If `validation_specs` is None, every tenth photo of
-        `specs` is set aside
-    photos, validation : their sources, for error messages
-
-    Raises
-    ------
-    UsageError : there are too few photos
+    validation_specs : if None, every tenth photo of `specs` is set aside
+    source : folder of the validation photos, for error messages
     """
-    large = [spec for spec in specs if _is_large_enough(spec)]
+    candidates = specs if validation_specs is None else validation_specs
+    val_specs = [spec for spec in candidates if min(spec.size) >= MIN_SSIM_SIDE]
+    val_digests = {spec.digest for spec in val_specs}
     if validation_specs is None:
-        digests = sorted({spec.digest for spec in large})
-        if len(digests) < 2:
+        if len(val_digests) < 2:
             raise UsageError(
-                photos,
+                source,
                 f"there are fewer than 2 different photos of at least {MIN_SSIM_SIDE} pixels",
                 "give more photos, or other ones with --validation",
             )
-        val_digests = set(digests[:: min(VALIDATION_INTERVAL, len(digests))])
-        val_specs = [spec for spec in large if spec.digest in val_digests]
-    else:
-        val_specs = [spec for spec in validation_specs if _is_large_enough(spec)]
-        val_digests = {spec.digest for spec in val_specs}
+        interval = min(VALIDATION_INTERVAL, len(val_digests))
+        val_digests = set(sorted(val_digests)[::interval])
+        val_specs = [spec for spec in val_specs if spec.digest in val_digests]
     train_specs = [spec for spec in specs if spec.digest not in val_digests]
     if not val_specs:
         raise UsageError(
-            validation,
+            source,
             f"all validation photos are smaller than {MIN_SSIM_SIDE} pixels",
             "give larger ones, or leave out --validation",
         )
     if not train_specs:
         raise UsageError(
-            validation,
+            source,
             "all training photos are validation photos too",
             "give other validation photos, or leave out --validation",
         )
     return train_specs, val_specs
-
-
-def _is_large_enough(spec: PairSpec) -> bool:
-    return min(spec.size) >= MIN_SSIM_SIDE
-
-
-def _plan_synthetic(config: TrainConfig, photos: int) -> list[PairSpec]:
-    """Plan the pairs of the synthetic images that accompany so many photos."""
-    if find_operator(config.operator).pairs:
-        return []
-    folder = cache_folder()
-    make_folder(folder)
-    images = write_synthetic(int(config.synthetic_fraction * photos), folder)
-    return _plan(replace(config, short_sides=()), images)
 
 
 def _plan(config: TrainConfig, photos: list[Path]) -> list[PairSpec]:
@@ -150,7 +143,74 @@ def _plan(config: TrainConfig, photos: list[Path]) -> list[PairSpec]:
         photos,
         short_sides=config.short_sides,
         max_size=config.max_size,
-        cache=cache_folder(),
         sliders=config.slider_params,
         slider_samples=config.slider_samples,
     )
+
+
+def _plan_synthetic(config: TrainConfig, photo_count: int) -> list[PairSpec]:
+    """Plan the pairs of the synthetic images that accompany `photo_count` photos."""
+    if find_operator(config.operator).pairs:
+        return []
+    images = write_synthetic(int(config.synthetic_fraction * photo_count), cache_folder())
+    return _plan(replace(config, short_sides=()), images)
+
+
+def write_synthetic(count: int, folder: Path) -> list[Path]:
+    """Write the first synthetic images as 16-bit PNG files, unless they exist; return the files."""
+    make_folder(folder)
+    paths = [folder / f"synthetic-{_VERSION}-{index:03d}.png" for index in range(count)]
+    for index, path in enumerate(paths):
+        if not path.exists():
+            Photo(pixels=synthetic_image(index)).save(path, depth=16, overwrite=True)
+    return paths
+
+
+def synthetic_image(index: int) -> Pixels:
+    """Return a flat image, a gradient, shapes on a flat background, or shapes on a noisy gradient.
+
+    Returns
+    -------
+    ndarray of shape (SIDE, SIDE, 3), float32, RGB in [0, 1], determined by `index`
+
+    Examples
+    --------
+    >>> float(synthetic_image(0).max()), float(synthetic_image(4).min())  # black, white
+    (0.0, 1.0)
+    """
+    random = np.random.default_rng([_VERSION, index])
+    series, kind = divmod(index, 4)
+    colour = random.random(3)
+    if kind == 0 and series < len(_EXTREMES):
+        colour = np.array(_EXTREMES[series], float)
+    image = np.broadcast_to(colour, (SIDE, SIDE, 3)).copy()
+    if kind in (1, 3):
+        image += (random.random(3) - colour) * _gradient(random)
+    if kind in (2, 3):
+        for _ in range(_NUM_SHAPES):
+            image[_shape_mask(random)] = random.random(3)
+    if kind == 3:
+        image += random.random() * _MAX_NOISE * random.standard_normal(image.shape)
+    return image.clip(0, 1).astype(np.float32)
+
+
+def _gradient(random: np.random.Generator) -> NDArray[np.float64]:
+    """Return a linear gradient from 0 to 1 in a random direction, (SIDE, SIDE, 1)."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    angle = random.uniform(0, 2 * np.pi)
+    distance = np.cos(angle) * rows + np.sin(angle) * columns
+    gradient: NDArray[np.float64] = (distance - distance.min()) / np.ptp(distance)
+    return gradient[..., None]
+
+
+def _shape_mask(random: np.random.Generator) -> BoolMask:
+    """Return the mask of a random disc or rectangle."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    top, left = random.integers(0, SIDE, 2)
+    height, width = random.integers(4, SIDE // 2, 2)
+    mask: BoolMask
+    if random.integers(2):
+        mask = (rows - top) ** 2 + (columns - left) ** 2 < (height / 2) ** 2
+    else:
+        mask = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + width)
+    return mask

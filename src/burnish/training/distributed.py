@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed
-from torch import Tensor, nn
+from torch import nn
 
 # The other processes wait while the first one computes pairs.
 TIMEOUT = timedelta(days=7)
@@ -52,21 +52,13 @@ def broadcast(value: float) -> float:
     return float(tensor)
 
 
-def average_gradients(network: nn.Module) -> None:
-    """Replace every gradient by its mean over the processes."""
-    _average([param.grad for param in network.parameters() if param.grad is not None])
-
-
-def average_buffers(network: nn.Module) -> None:
-    """Replace every floating-point buffer by its mean over the processes."""
-    _average([buffer for buffer in network.buffers() if buffer.is_floating_point()])
-
-
-def _average(tensors: list[Tensor]) -> None:
-    """Average in a single exchange, in place."""
-    if not is_distributed() or not tensors:
+def average(network: nn.Module) -> None:
+    """Replace every gradient and floating-point buffer by its mean over the processes."""
+    if not is_distributed():
         return
-    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    tensors = [param.grad for param in network.parameters() if param.grad is not None]
+    tensors += [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # for a single exchange
     torch.distributed.all_reduce(flat)
     flat /= torch.distributed.get_world_size()
     for tensor, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):

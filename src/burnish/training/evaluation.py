@@ -23,6 +23,7 @@ class Report:
     ----------
     count : the number of images
     megapixels : their mean size
+    mean : the mean of each error. The mean PSNR is that of the photos' PSNRs, as usual
     identity : mean score of the unchanged photos
     """
 
@@ -41,16 +42,15 @@ def evaluate(apply: ImageFunction, pairs: Sequence[Pair], progress: Progress = S
     apply : its output is clipped to [0, 1]
     progress : advanced after every pair
     """
-    scores, identity_scores, pixels = [], [], []
+    scores, identity_scores = [], []
     for pair in pairs:
         before, after = pair.read()
         scores.append(score(np.clip(apply(before, pair.values), 0, 1), after))
         identity_scores.append(score(before, after))
-        pixels.append(before.shape[0] * before.shape[1])
         progress.advance()
     return Report(
         count=len(scores),
-        megapixels=float(np.mean(pixels)) / 1e6,
+        megapixels=float(np.mean([np.prod(pair.size) for pair in pairs])) / 1e6,
         mean=_mean(scores),
         worst=Score(
             max(s.mse for s in scores), min(s.psnr for s in scores), min(s.ssim for s in scores)
@@ -60,6 +60,5 @@ def evaluate(apply: ImageFunction, pairs: Sequence[Pair], progress: Progress = S
 
 
 def _mean(scores: Sequence[Score]) -> Score:
-    """Return the mean of each error. The mean PSNR is that of the photos' PSNRs, as usual."""
     table = np.array([(s.mse, s.psnr, s.ssim) for s in scores])
     return Score(*map(float, table.mean(axis=0)))

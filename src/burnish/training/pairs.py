@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from burnish.errors import OperatorError, PhotoError, UsageError, warn
 from burnish.files import atomic_write, digest, make_folder
 from burnish.operators import cpu_count
-from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
@@ -51,10 +50,7 @@ class Pair:
     values: dict[str, Value] = field(default_factory=dict)
 
     def _array(self) -> NDArray[np.uint16]:
-        """Memory-map the file, so that a crop reads only its own bytes.
-
-        The array is not kept, because there can be more pairs than a process may have open files.
-        """
+        """Memory-map the file, each time anew: a process may have fewer open files than pairs."""
         array: NDArray[np.uint16] = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return array
 
@@ -139,14 +135,15 @@ def training_sizes(
     >>> training_sizes((1080, 1620), short_sides=(480, 1000), max_size=2160)
     [(1080, 1620), (480, 720)]
     """
-    scale = min(1.0, max_size / max(size))
-    full_size = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-    sizes = [full_size]
-    for short_side in sorted(short_sides, reverse=True):
-        if short_side <= MAX_SIZE_RATIO * min(full_size):
-            scale = short_side / min(full_size)
-            sizes.append((max(1, round(full_size[0] * scale)), max(1, round(full_size[1] * scale))))
-    return sizes
+    height, width = _scaled(size, min(1.0, max_size / max(size)))
+    short = min(height, width)
+    smaller = [side for side in short_sides if side <= MAX_SIZE_RATIO * short]
+    scales = [side / short for side in sorted(smaller, reverse=True)]
+    return [(height, width), *(_scaled((height, width), scale) for scale in scales)]
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def plan_pairs(
@@ -156,11 +153,10 @@ def plan_pairs(
     *,
     short_sides: Sequence[int],
     max_size: int,
-    cache: Path,
     sliders: Sequence[Param] = (),
     slider_samples: int = 0,
 ) -> list[PairSpec]:
-    """List the pairs to compute, each with its file in the cache.
+    """List the pairs to compute, each with its file in `cache_folder`.
 
     Pairs that are given as files are used at their own size only: scaled down, the second photo
     would no longer be the operator's output for the scaled first one.
@@ -181,10 +177,9 @@ def plan_pairs(
     UserWarning : a photo that cannot be read is left out
     """
     operator = find_operator(operator_name)
-    photo_pairs: list[tuple[Path, Path | None]] = [(photo, None) for photo in photos]
+    photo_pairs: Sequence[tuple[Path, Path | None]] = [(photo, None) for photo in photos]
     if operator.pairs:
-        photo_pairs = [*operator.pairs]
-        short_sides, max_size = (), 10**9
+        photo_pairs, short_sides, max_size = operator.pairs, (), 10**9
     specs = []
     for before, after in photo_pairs:
         try:
@@ -198,7 +193,7 @@ def plan_pairs(
             for pair_values in [values, *samples]:
                 identity = operator.fingerprint(pair_values)
                 key = hashlib.sha256(f"{CACHE_VERSION} {identity} {content} {size}".encode())
-                target = cache / f"{key.hexdigest()[:32]}.npy"
+                target = cache_folder() / f"{key.hexdigest()[:32]}.npy"
                 specs.append(
                     PairSpec(operator_name, pair_values, before, after, content, size, target)
                 )
@@ -273,15 +268,12 @@ def _no_readable_photos(photo: Path) -> PhotoError:
     return PhotoError(str(photo.parent), "none of the photos can be read", "give other photos")
 
 
-def _limit_threads() -> None:
-    """Use one thread in each worker process, because there is one process for each core."""
+def _limit_threads() -> None:  # there is one process for each core
     os.environ["BURNISH_THREADS"] = "1"
 
 
-@lru_cache(maxsize=1)
-def _cached_operator(name: str) -> Operator:
-    """Return the operator, loaded once: a user's script may load a model when it is imported."""
-    return find_operator(name)
+# A user's script is imported once, since it may load a model.
+_cached_operator = lru_cache(maxsize=1)(find_operator)
 
 
 def _compute_pair(spec: PairSpec) -> str | None:

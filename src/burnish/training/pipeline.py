@@ -1,27 +1,36 @@
 """From an operator to a model file: train, fold, validate, export."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 import burnish
-from burnish.export.weights import fold
 from burnish.export.onnx_export import export
-from burnish.export.weights import round_weights_to_fp16
-from burnish.files import digest
+from burnish.export.weights import fold, round_weights_to_fp16
+from burnish.files import digest, make_folder
 from burnish.modelfile.card import Card, CardParam, FixedParam, Measurement, Paper
 from burnish.networks.network import Network
+from burnish.networks.registry import build
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
-from burnish.training import distributed
-from burnish.training.callbacks import TrainCallbacks
-from burnish.training.request import TrainingRequest, validate_request
-from burnish.training.run import TrainResult, train_network
-from burnish.training.validation import ValidationResult, split_by_size, validate
+from burnish.training import TrainCallbacks, distributed
+from burnish.training.config import TrainConfig
+from burnish.training.data import prepare_data
+from burnish.training.network_trainer import NetworkTrainer, init_from
+from burnish.training.pairs import Pair
+from burnish.training.request import TrainingRequest
+from burnish.training.sampler import CropSampler
+from burnish.training.validation import (
+    Preview,
+    ValidationResult,
+    describe_photos,
+    split_by_size,
+    validate,
+)
 
 
 @dataclass(frozen=True)
@@ -32,71 +41,103 @@ class TrainedModel:
     validation: tuple[ValidationResult, ...]
 
 
-def train(
-    operator: str, *, callbacks: TrainCallbacks | None = None, **options: Any
-) -> TrainedModel | None:
-    """Train a network on an operator and write it as a model file.
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained network.
 
-    A script that calls it needs ``if __name__ == "__main__":``, because pairs are computed in
-    other processes.
-
-    Parameters
+    Attributes
     ----------
-    operator : name of an operator, or ``python:…``, ``command:…``, ``pairs:…``
-    callbacks : receives the progress
-    options : see `burnish.training.request.validate_request`. `photos` is a folder of photos,
-        `output` the model file
-
-    Returns
-    -------
-    The model; None in all processes of torchrun but the first
-
-    Raises
-    ------
-    BurnishError : see `validate_request`, `train_network` and `export`
+    network : with averaged weights and frozen normalisation
+    validation : the pairs that it was not trained on
+    trained_on : a description of the training photos
+    steps, seconds : the length of the training
     """
-    return train_and_export(validate_request(operator, **options), callbacks)
+
+    network: Network
+    validation: Sequence[Pair]
+    trained_on: str
+    steps: int
+    seconds: float
 
 
 def train_and_export(
     request: TrainingRequest, callbacks: TrainCallbacks | None = None
 ) -> TrainedModel | None:
-    """Train a network as requested and write it as a model file; see `train`."""
-    try:
-        result = train_network(
-            request.config,
-            request.photos,
-            request.validation,
-            request.run_dir,
-            callbacks,
-            initial_weights=request.initial_weights,
-            save_every=request.save_every,
-        )
-    finally:
-        distributed.shutdown()
-    return export_model(result, request, callbacks) if result else None
-
-
-def export_model(
-    result: TrainResult, request: TrainingRequest, callbacks: TrainCallbacks | None = None
-) -> TrainedModel:
-    """Write a trained network as a model file, with its validation on its card.
+    """Train a network as requested and write it as a model file; see `burnish.training.train`.
 
     It is validated after its weights are rounded, as it will be used.
-
-    Raises
-    ------
-    ModelError : the graph's output differs from the network's, or the card is wrong
-    OutputError : the file exists and `overwrite` is not set, or it cannot be written
     """
     callbacks = callbacks or TrainCallbacks()
+    try:
+        result = train_network(request, callbacks)
+    finally:
+        distributed.shutdown()
+    if result is None:
+        return None
+    config = request.config
     network = round_weights_to_fp16(fold(result.network))
     callbacks.start("validating", sum(len(pairs) for _, pairs in split_by_size(result.validation)))
-    sliders = [param.name for param in result.config.slider_params]
-    validation = validate(network, sliders, result.validation, result.validation_source, callbacks)
+    sliders = [param.name for param in config.slider_params]
+    source = request.validation or request.photos or config.operator
+    validation = validate(network, sliders, result.validation, source, callbacks)
     card = _card(result, network, validation, request)
     path = export(network, card, request.output, overwrite=request.overwrite)
     return TrainedModel(path, validation)
+
+
+def train_network(request: TrainingRequest, callbacks: TrainCallbacks) -> TrainResult | None:
+    """Train a network. An unfinished training with an equal config in `run_dir` is resumed.
+
+    The log, the config and the previews are written beside its checkpoint.
+
+    Returns
+    -------
+    The result; None in all processes of torchrun but the first
+
+    Raises
+    ------
+    UsageError : there are too few photos, or the folder holds another training
+    PhotoError : none of the photos can be read
+    OperatorError : the operator fails
+    """
+    config, run_dir = request.config, request.run_dir
+    rank, world_size = distributed.init()
+    if rank > 0:
+        callbacks = TrainCallbacks()
+    data = prepare_data(config, request.photos, request.validation, callbacks)
+
+    torch.manual_seed(config.seed)
+    network = build(config.network, config.slider_params, config.global_context, config.grey)
+    if request.initial_weights:
+        init_from(network, request.initial_weights, config.init_from)
+    sampler = CropSampler(
+        data.train,
+        extra=data.synthetic,
+        batch=config.batch,
+        crop=config.crop,
+        seed=config.seed,
+        rank=rank,
+        sliders=config.slider_params,
+        coords_block=network.coords_block,
+    )
+    make_folder(run_dir)
+    trainer = NetworkTrainer(
+        config, network, sampler, run_dir, data=f"{data.fingerprint} {world_size}"
+    )
+    if rank > 0:
+        trainer.run()
+        return None
+    (run_dir / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
+    preview = Preview(trainer, data.validation, run_dir, callbacks)
+    trainer.run(preview, save_every=request.save_every)
+    used = [pair for pair in data.train if min(pair.size) >= config.crop]
+    return TrainResult(
+        network=trainer.ema_network(),
+        validation=data.validation,
+        trained_on=describe_photos(used, request.photos or config.operator),
+        steps=trainer.step,
+        seconds=trainer.seconds,
+    )
 
 
 def _card(
@@ -105,9 +146,8 @@ def _card(
     validation: Sequence[ValidationResult],
     request: TrainingRequest,
 ) -> Card:
-    config = result.config
+    config = request.config
     operator = find_operator(config.operator)
-    sliders = {param.name: param for param in config.slider_params}
     kind, source, _ = config.operator.partition(":")
     return Card.build(
         name=request.name,
@@ -115,11 +155,7 @@ def _card(
         operator=f"{kind}:{operator.name}" if source else operator.name,
         title=operator.title,
         paper=operator.paper and Paper(title=operator.paper.title, doi=operator.paper.doi),
-        params=tuple(
-            _card_param(sliders.get(param.name, param), config.params[param.name], sliders)
-            for param in operator.params
-            if isinstance(param, Param)
-        ),
+        params=_card_params(config),
         fixed_params=tuple(
             _fixed_param(param, config.params[param.name])
             for param in operator.params
@@ -139,7 +175,8 @@ def _card(
             "steps": result.steps,
             "seconds": round(result.seconds),
             # Without paths of files, which are private. The card's fixed_params have their names.
-            "settings": config.to_json() | {"params": _numbers(config.params)},
+            "settings": config.to_json()
+            | {"params": {k: v for k, v in config.params.items() if isinstance(v, float)}},
             "torch": torch.__version__.partition("+")[0],
             "threads": torch.get_num_threads(),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),
@@ -149,9 +186,17 @@ def _card(
     )
 
 
-def _card_param(param: Param, value: Value, sliders: Mapping[str, Param]) -> CardParam:
-    number = param.check(value)
-    return CardParam(value=number, slider=param.name in sliders, **asdict(param))
+def _card_params(config: TrainConfig) -> tuple[CardParam, ...]:
+    sliders: Mapping[str, Param] = {param.name: param for param in config.slider_params}
+    return tuple(
+        CardParam(
+            value=param.check(config.params[param.name]),
+            slider=param.name in sliders,
+            **asdict(sliders.get(param.name, param)),
+        )
+        for param in find_operator(config.operator).params
+        if isinstance(param, Param)
+    )
 
 
 def _fixed_param(param: ColourParam | FileParam, value: Value) -> FixedParam:
@@ -159,10 +204,6 @@ def _fixed_param(param: ColourParam | FileParam, value: Value) -> FixedParam:
         return FixedParam(name=param.name, effect=param.effect, value=param.check(value))
     path = Path(str(value))
     return FixedParam(name=param.name, effect=param.effect, value=path.name, sha256=digest(path))
-
-
-def _numbers(params: Mapping[str, Value]) -> dict[str, float]:
-    return {name: value for name, value in params.items() if isinstance(value, float)}
 
 
 def _measurement(result: ValidationResult) -> Measurement:

@@ -17,8 +17,8 @@ from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, build
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
-from burnish.training import init_weights
 from burnish.training.config import TrainConfig, parse_budget
+from burnish.training.network_trainer import init_from as copy_weights
 
 DEFAULT_BUDGET = "30m"
 
@@ -169,7 +169,7 @@ def _check_network(
     if base_model is None:
         return None
     weights = named_weights(base_model.graph)
-    init_weights.init_from(network, weights, base_model.card.name)
+    copy_weights(network, weights, base_model.card.name)
     return weights
 
 

@@ -5,7 +5,6 @@ A resumed training therefore sees exactly the crops that it would have seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -34,28 +33,6 @@ class Batch:
     after: Tensor
     context: tuple[Tensor, ...] = ()
     weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A crop of a pair, with the photo's thumbnail and the crop's coordinates in the photo."""
-
-    before: Pixels
-    after: Pixels
-    thumbnail: Pixels
-    coords: NDArray[np.float32]
-
-    def rotated(self, quarter_turns: int, *, mirrored: bool) -> Self:
-        """Return the crop rotated counter-clockwise, then mirrored left to right."""
-        arrays = (self.before, self.after, self.thumbnail, self.coords)
-        before, after, thumbnail, coords = (np.rot90(array, quarter_turns) for array in arrays)
-        for _ in range(quarter_turns):  # the (x, y) values rotate too
-            coords = np.stack([coords[..., 1], -coords[..., 0]], axis=2)
-        if mirrored:
-            arrays = (before, after, thumbnail, coords)
-            before, after, thumbnail, coords = (array[:, ::-1] for array in arrays)
-            coords = coords * np.array([-1, 1], np.float32)
-        return type(self)(before, after, thumbnail, coords)
 
 
 class CropSampler:
@@ -128,7 +105,7 @@ class CropSampler:
         random = np.random.default_rng([self.seed, self.rank, step])
         pairs = self.pools[off_default]
         indices = random.choice(len(pairs), size=self.batch, p=self.sampling_weights[off_default])
-        groups: dict[tuple[float, ...], list[Crop]] = {}
+        groups: dict[tuple[float, ...], list[list[Pixels]]] = {}
         for index in indices:
             crop = self._crop(pairs[index], random)
             groups.setdefault(self._values(pairs[index]), []).append(crop)
@@ -137,28 +114,33 @@ class CropSampler:
     def _values(self, pair: Pair) -> tuple[float, ...]:
         return tuple(float(str(pair.values[param.name])) for param in self.sliders)
 
-    def _crop(self, pair: Pair, random: np.random.Generator) -> Crop:
+    def _crop(self, pair: Pair, random: np.random.Generator) -> list[Pixels]:
+        """Return a crop before and after, and if needed the thumbnail and the coordinates."""
         height, width = pair.size
         top = int(random.integers(height - self.crop + 1))
         left = int(random.integers(width - self.crop + 1))
         region = Rectangle(top, top + self.crop, left, left + self.crop)
-        before, after = pair.read(*region.slices)
-        thumbnail = np.empty((0, 0, 3), np.float32)
-        coords = np.empty((0, 0, 2), np.float32)
+        arrays = [*pair.read(*region.slices)]
+        quarter_turns, mirrored = int(random.integers(4)), bool(random.integers(2))
         if self.coords_block:
-            thumbnail = pair.thumbnail
             coords = normalised_coords(region, pair.size, self.coords_block)
-        crop = Crop(before, after, thumbnail, coords)
-        return crop.rotated(int(random.integers(4)), mirrored=bool(random.integers(2)))
+            for _ in range(quarter_turns):  # the (x, y) values rotate too
+                coords = np.stack([coords[..., 1], -coords[..., 0]], axis=2)
+            if mirrored:
+                coords = coords * np.array([-1, 1], np.float32)
+            arrays += [pair.thumbnail, coords]
+        rotated = [np.rot90(array, quarter_turns) for array in arrays]
+        return [array[:, ::-1] for array in rotated] if mirrored else rotated
 
-    def _collate(self, values: tuple[float, ...], crops: list[Crop]) -> Batch:
+    def _collate(self, values: tuple[float, ...], crops: list[list[Pixels]]) -> Batch:
+        before, after, *thumbnail_and_coords = map(np.stack, zip(*crops, strict=True))
         context = [torch.tensor(values).view(1, -1, 1, 1)] if values else []
-        if self.coords_block:
-            context.append(_to_nchw([crop.thumbnail for crop in crops]))
-            context.append(torch.from_numpy(np.stack([crop.coords for crop in crops])))
+        if thumbnail_and_coords:
+            thumbnail, coords = thumbnail_and_coords
+            context += [_to_nchw(thumbnail), torch.from_numpy(coords)]
         return Batch(
-            before=_to_nchw([crop.before for crop in crops]),
-            after=_to_nchw([crop.after for crop in crops]),
+            before=_to_nchw(before),
+            after=_to_nchw(after),
             context=tuple(context),
             weight=len(crops) / self.batch,
         )
@@ -174,5 +156,5 @@ def sampling_weights(pairs: Sequence[Pair]) -> NDArray[np.float64]:
     return weights
 
 
-def _to_nchw(images: Sequence[Pixels]) -> Tensor:
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+def _to_nchw(images: Pixels) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()

@@ -6,53 +6,40 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from io import BytesIO
 from itertools import count
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from burnish.errors import ModelError, UsageError
+from burnish.files import atomic_write
 from burnish.prefetch import prefetch
-from burnish.training import distributed
-from burnish.training.callbacks import StepInfo
-from burnish.training.checkpoint import Checkpoint
-from burnish.training.schedule import EMA, learning_rate
+from burnish.training import StepInfo, distributed
 
 Module = TypeVar("Module", bound=nn.Module)
 Batch = TypeVar("Batch")
 
 
-class TrainerConfig(Protocol):
-    """The fields of a frozen config that `Trainer` reads."""
+class _Config(Protocol):
+    """The fields of a frozen config that `Trainer` reads. Either `steps` or `budget` is None."""
 
     @property
-    def steps(self) -> int | None:
-        """The number of steps; None if there is a budget."""
-
+    def steps(self) -> int | None: ...
     @property
-    def budget(self) -> float | None:
-        """The length of the training in seconds; None if there is a number of steps."""
-
+    def budget(self) -> float | None: ...
     @property
-    def max_lr(self) -> float:
-        """See `learning_rate`."""
-
+    def max_lr(self) -> float: ...
     @property
-    def warmup_fraction(self) -> float:
-        """See `learning_rate`."""
-
+    def warmup_fraction(self) -> float: ...
     @property
-    def clip_norm(self) -> float:
-        """The largest norm of a gradient."""
-
+    def clip_norm(self) -> float: ...
     @property
-    def ema_decay(self) -> float:
-        """See `EMA`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the config as values that JSON can hold."""
+    def ema_decay(self) -> float: ...
+    def to_json(self) -> dict[str, Any]: ...
 
 
 class Trainer(ABC, Generic[Module, Batch]):
@@ -82,7 +69,7 @@ class Trainer(ABC, Generic[Module, Batch]):
 
     def __init__(
         self,
-        config: TrainerConfig,
+        config: _Config,
         network: Module,
         optimisers: Sequence[torch.optim.Optimizer],
         run_dir: Path,
@@ -240,10 +227,103 @@ class Trainer(ABC, Generic[Module, Batch]):
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0.0) + loss.item()
-        distributed.average_gradients(self.network)
-        distributed.average_buffers(self.network)  # they differ while normalisers are trained
+        distributed.average(self.network)  # buffers differ while normalisers are trained
         if not math.isfinite(sum(sums.values())):
             raise ModelError(
                 f"step {self.step}", "the loss is not finite", "train with a lower --max-lr"
             )
         return sums
+
+
+def learning_rate(progress: float, max_lr: float, warmup_fraction: float) -> float:
+    """Return the learning rate at a progress of 0 to 1: a linear warm-up, then a cosine to zero.
+
+    Examples
+    --------
+    >>> [round(learning_rate(p, max_lr=1, warmup_fraction=0.1), 3) for p in (0, 0.05, 0.1, 0.55, 1)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if progress < warmup_fraction:
+        return max_lr * (0.04 + 0.96 * progress / warmup_fraction)
+    decay_progress = (progress - warmup_fraction) / (1 - warmup_fraction)
+    return max_lr * 0.5 * (1 + math.cos(math.pi * decay_progress))
+
+
+class EMA:
+    """Exponential moving average of a network's parameters and buffers.
+
+    The decay begins low and grows to `decay`, so that the average soon forgets the first weights.
+
+    Parameters
+    ----------
+    network : its current state is the first average
+    decay : 0.999 averages about 1000 steps
+    copied : part of the names of values that are copied rather than averaged, such as ".norm."
+
+    Attributes
+    ----------
+    state : the averages, as a state dict of the network
+    updates : the number of updates, which determines the decay
+    """
+
+    def __init__(self, network: nn.Module, decay: float, copied: str | None = None) -> None:
+        self.state = {name: value.clone() for name, value in network.state_dict().items()}
+        self.decay = decay
+        self.copied = copied
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Add the network's current state to the average."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, value in network.state_dict().items():
+            if value.is_floating_point() and (self.copied is None or self.copied not in name):
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training between two steps.
+
+    Batches are not part of it, because they follow from the number of the step. `data` identifies
+    the training data, since a config only names folders whose files may change.
+    """
+
+    step: int
+    phase: int
+    seconds: float
+    network: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    ema_updates: int
+    optimisers: list[dict[str, Any]]
+    loss_terms: dict[str, float]
+    config: dict[str, Any]
+    data: str
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint atomically: a killed process leaves the old or the new file."""
+        # torch.save reports a full disk without naming the cause, hence the buffer.
+        buffer = BytesIO()
+        torch.save(vars(self), buffer)
+        with atomic_write(path, overwrite=True) as file:
+            file.write(buffer.getbuffer())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a checkpoint. Only tensors and plain values are read; code is never run.
+
+        Raises
+        ------
+        ModelError : the file is not a checkpoint
+        """
+        try:
+            return cls(**torch.load(path, weights_only=True))
+        except Exception as error:  # torch raises a dozen kinds of errors for other files
+            raise ModelError(
+                str(path),
+                f"not a checkpoint of a training ({type(error).__name__}: {str(error)[:200]})",
+                "remove it to start over",
+            ) from error

@@ -1,21 +1,29 @@
-"""Validate a trained network on photos that it was not trained on."""
+"""Validate a network on photos that it is not trained on, during a training and at its end."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 
+from burnish.metrics import psnr, score
 from burnish.networks.network import Network
 from burnish.params import Value
+from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
 from burnish.runtime.thumbnail import area_resize, normalised_coords
+from burnish.training import StepInfo, TrainCallbacks
 from burnish.training.evaluation import Report, evaluate
+from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pairs import Pair
 from burnish.types import Pixels, Rectangle
+
+# The number of photos of a preview, and the side of their crops in pixels.
+PREVIEW_PHOTOS = 8
+PREVIEW_SIDE = 384
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ def validate(
     source : the folder of the photos
     progress : advanced after every pair
     """
-    apply = as_callable(network, sliders)
+    apply = ImageNetwork(network, sliders)
     return tuple(
         ValidationResult(
             f"{describe_photos(pairs, source)}{suffix}", evaluate(apply, pairs, progress)
@@ -63,13 +71,13 @@ def split_by_size(validation_pairs: Sequence[Pair]) -> list[tuple[str, list[Pair
     For each group, a suffix of its description, and its pairs
     """
     first: dict[str, Pair] = {}
-    for pair in validation_pairs:
-        first.setdefault(pair.digest, pair)
-    at_defaults = [pair for pair in validation_pairs if pair.values == first[pair.digest].values]
-    off_default = [pair for pair in validation_pairs if pair.values != first[pair.digest].values]
     octaves: dict[int, list[Pair]] = {}
-    for pair in at_defaults:
-        octaves.setdefault(math.floor(math.log2(math.prod(pair.size))), []).append(pair)
+    off_default = []
+    for pair in validation_pairs:
+        if pair.values != first.setdefault(pair.digest, pair).values:
+            off_default.append(pair)
+        else:
+            octaves.setdefault(math.floor(math.log2(math.prod(pair.size))), []).append(pair)
     groups = [("", list(first.values()))]
     if len(octaves) > 1:
         groups += [("", octaves[octave]) for octave in sorted(octaves)]
@@ -87,8 +95,19 @@ class TileContext:
     thumbnail: Pixels
 
 
-class ImageNetwork(Protocol):
-    """A network as a function on arrays; see `as_callable`."""
+class ImageNetwork:
+    """A network as a function on arrays of any size.
+
+    An image is padded to a multiple of the network's blocks by repeating its last row and column,
+    as the runtime does.
+
+    Parameters
+    ----------
+    sliders : the names of the parameters that are inputs of the network, in order
+    """
+
+    def __init__(self, network: Network, sliders: Sequence[str] = ()) -> None:
+        self.network, self.sliders = network, sliders
 
     def __call__(
         self, rgb: Pixels, values: Mapping[str, Value], context: TileContext | None = None
@@ -101,29 +120,12 @@ class ImageNetwork(Protocol):
         values : parameter values by name
         context : needed if `rgb` is a crop
         """
-
-
-def as_callable(network: Network, sliders: Sequence[str] = ()) -> ImageNetwork:
-    """Return a network as a function on arrays of any size.
-
-    An image is padded to a multiple of the network's blocks by repeating its last row and column,
-    as the runtime does.
-
-    Parameters
-    ----------
-    sliders : the names of the parameters that are inputs of the network, in order
-    """
-
-    def apply(
-        rgb: Pixels, values: Mapping[str, Value], context: TileContext | None = None
-    ) -> Pixels:
-        height, width = rgb.shape[:2]
+        network, (height, width) = self.network, rgb.shape[:2]
         multiple = network.size_multiple
         bottom, right = -height % multiple, -width % multiple
-        padded = np.pad(rgb, ((0, bottom), (0, right), (0, 0)), mode="edge")
-        inputs = [_to_nchw(padded)]
-        if sliders:
-            inputs.append(torch.tensor([values[name] for name in sliders]).view(1, -1, 1, 1))
+        inputs = [_to_nchw(np.pad(rgb, ((0, bottom), (0, right), (0, 0)), mode="edge"))]
+        if self.sliders:
+            inputs.append(torch.tensor([values[name] for name in self.sliders]).view(1, -1, 1, 1))
         if network.thumbnail_size:
             if context is None:
                 thumbnail = area_resize(rgb, network.thumbnail_size)
@@ -136,16 +138,79 @@ def as_callable(network: Network, sliders: Sequence[str] = ()) -> ImageNetwork:
             output: Pixels = network(*inputs)[0].permute(1, 2, 0).numpy()
         return output[:height, :width]
 
-    return apply
-
 
 def describe_photos(photo_pairs: Sequence[Pair], source: str | Path) -> str:
     """Return the number, the folder and the sizes of photos, as text for a card."""
-    pixels = [pair.size[0] * pair.size[1] / 1e6 for pair in photo_pairs]
+    pixels = [math.prod(pair.size) / 1e6 for pair in photo_pairs]
     count = len({pair.digest for pair in photo_pairs})
     smallest, largest = f"{min(pixels):.2g}", f"{max(pixels):.2g}"
     size = smallest if smallest == largest else f"{smallest} to {largest}"
     return f"{count} from {Path(source).name!r}, {size} megapixels"
+
+
+class Preview:
+    """Validates a few crops at each doubling of the steps and each tenth of the training.
+
+    Parameters
+    ----------
+    validation : pairs that are not trained on
+    run_dir : the folder of ``log.jsonl`` and ``pictures/``
+    """
+
+    def __init__(
+        self,
+        trainer: NetworkTrainer,
+        validation: Sequence[Pair],
+        run_dir: Path,
+        callbacks: TrainCallbacks,
+    ) -> None:
+        self.trainer = trainer
+        self.pairs = split_by_size(validation)[0][1][:PREVIEW_PHOTOS]
+        self.folder = run_dir / "pictures"
+        self.log = run_dir / "log.jsonl"
+        self.callbacks = callbacks
+        self.next_step = 100
+        self.next_progress = 0.1
+        self.folder.mkdir(exist_ok=True)
+        while self.next_step <= trainer.step:
+            self.next_step *= 2
+        while self.next_progress <= trainer.progress:
+            self.next_progress += 0.1
+
+    def __call__(self, info: StepInfo) -> None:
+        """Pass a step on to the callbacks, and validate if it is time."""
+        self.callbacks.on_step(info)
+        if info.step >= self.next_step or info.progress >= self.next_progress:
+            self._validate(info)
+            self.next_step *= 2 if info.step >= self.next_step else 1
+            self.next_progress += 0.1 if info.progress >= self.next_progress else 0
+
+    def _validate(self, info: StepInfo) -> None:
+        sliders = [param.name for param in self.trainer.config.slider_params]
+        apply = ImageNetwork(self.trainer.ema_network(), sliders)
+        psnrs = []
+        for index, pair in enumerate(self.pairs):
+            region = _centre(pair.size)
+            context = TileContext(region, pair.size, pair.thumbnail)
+            before, after = pair.read(*region.slices)
+            output = np.clip(apply(before, pair.values, context), 0, 1)
+            psnrs.append(score(output, after).psnr)
+            if index == 0:
+                path = self.folder / f"{info.step:06d}.png"
+                side_by_side = np.concatenate([before, after, output], axis=1)
+                Photo(pixels=side_by_side).save(path, overwrite=True)
+        validation_psnr = float(np.mean(psnrs))
+        record = vars(info) | {"psnr": psnr(info.loss), "validation_psnr": validation_psnr}
+        with self.log.open("a") as log:
+            log.write(json.dumps(record) + "\n")
+        self.callbacks.on_validation(info.step, validation_psnr, path)
+
+
+def _centre(size: tuple[int, int]) -> Rectangle:
+    """Return the central crop of an image of this height and width."""
+    height, width = (min(side, PREVIEW_SIDE) for side in size)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return Rectangle(top, top + height, left, left + width)
 
 
 def _to_nchw(rgb: Pixels) -> torch.Tensor:

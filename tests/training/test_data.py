@@ -3,7 +3,7 @@
 import numpy as np
 
 from burnish.photo import Photo
-from burnish.training.synthetic import SIDE, synthetic_image, write_synthetic
+from burnish.training.data import SIDE, synthetic_image, write_synthetic
 
 
 def test_synthetic_image_is_deterministic_and_in_range():

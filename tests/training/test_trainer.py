@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from burnish.training.schedule import EMA
+from burnish.training.trainer import EMA
 
 
 def make_network():
