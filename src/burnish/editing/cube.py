@@ -104,9 +104,6 @@ def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixe
         tables.append(table)
     first, *repeats = tables
     if any(np.nanmax(np.abs(first - other)) > _TOLERANCE for other in repeats):
-        raise OperatorError(
-            f"operator {name}",
-            "its output for a pixel depends on other pixels, so a table cannot represent it",
-            "train a network instead: burnish train",
-        )
+        problem = "its output for a pixel depends on other pixels, so a table cannot represent it"
+        raise OperatorError(f"operator {name}", problem, "train a network instead: burnish train")
     return first

@@ -195,11 +195,8 @@ def load_edit(
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)
     if str(name_or_path).startswith(("python:", "command:", "pairs:")):
         quoted = shlex.quote(str(name_or_path))
-        raise UsageError(
-            str(name_or_path),
-            "a user-defined operator has no network",
-            f"add --slow to run the operator, or train a network: burnish train {quoted}",
-        )
+        remedy = f"add --slow to run the operator, or train a network: burnish train {quoted}"
+        raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
     model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
     return NetworkEdit(model, params)
 
@@ -236,12 +233,12 @@ def slider_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
     for param in card.params:
         value = resolved[param.name]
         if not param.slider and value != param.value:
-            raise UsageError(
-                param.name,
-                f"model {card.name} was trained at {param.value:g} only, not at {value:g}",
-                "use the operator itself with --slow, or train another network: burnish train "
-                f"{shlex.quote(card.operator)} {param.as_param().option} {value:g}",
+            problem = f"model {card.name} was trained at {param.value:g} only, not at {value:g}"
+            train = (
+                f"burnish train {shlex.quote(card.operator)} {param.as_param().option} {value:g}"
             )
+            remedy = f"use the operator itself with --slow, or train another network: {train}"
+            raise UsageError(param.name, problem, remedy)
     return {param.name: resolved[param.name] for param in card.sliders}
 
 
@@ -252,8 +249,5 @@ def _check_fixed_param(card: Card, fixed: FixedParam, value: Value) -> None:
     path = Path(str(value))
     if path.is_file() and digest(path) == fixed.sha256:
         return
-    raise UsageError(
-        fixed.name,
-        f"model {card.name} was trained with {fixed.value or 'none'}, not with {value}",
-        "leave it out, or use the operator itself with --slow",
-    )
+    problem = f"model {card.name} was trained with {fixed.value or 'none'}, not with {value}"
+    raise UsageError(fixed.name, problem, "leave it out, or use the operator itself with --slow")

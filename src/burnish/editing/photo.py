@@ -176,12 +176,7 @@ def needs_out_of_core(edit: Edit, source: Path) -> bool:
 
 
 def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
-    """Return the size of the temporary files for editing a photo; 0 if it is edited in memory.
-
-    Parameters
-    ----------
-    depth : bits per channel of the output [default: those of the photo]
-    """
+    """Return the size of the temporary files for editing a photo; 0 if it is edited in memory."""
     try:
         if not needs_out_of_core(edit, source):
             return 0
@@ -277,12 +272,8 @@ def _apply_in_memory(edit: Edit, image: Any) -> Any:
         return _apply_to_array(edit, image)
     if type(image).__module__.startswith("PIL."):
         return _apply_to_pil(edit, image)
-    raise UsageError(
-        "image",
-        expected="a path, bytes, a PIL image or an array",
-        got=type(image).__name__,
-        remedy="convert it to one of these",
-    )
+    problem = f"expected a path, bytes, a PIL image or an array, got {type(image).__name__}"
+    raise UsageError("image", problem, "convert it to one of these")
 
 
 def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
@@ -310,31 +301,20 @@ def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _array_error(got: str) -> UsageError:
-    return UsageError(
-        "image",
-        expected="an array (H, W) or (H, W, 1 to 4) of uint8, uint16 or floats in [0, 1]",
-        got=got,
-        remedy="convert it first",
-    )
+    accepted = "an array (H, W) or (H, W, 1 to 4) of uint8, uint16 or floats in [0, 1]"
+    return UsageError("image", f"expected {accepted}, got {got}", "convert it first")
 
 
 def _apply_to_pil(edit: Edit, image: Any) -> Any:
     from PIL import Image
 
     if image.mode not in _PIL_MODES:
-        raise UsageError(
-            "image",
-            expected=f"a PIL image of mode {', '.join(_PIL_MODES)}",
-            got=f"mode {image.mode}",
-            remedy="convert it first: image.convert('RGB')",
-        )
+        problem = f"expected a PIL image of mode {', '.join(_PIL_MODES)}, got mode {image.mode}"
+        raise UsageError("image", problem, "convert it first: image.convert('RGB')")
     if "transparency" in image.info:
         # After the edit, other pixels would have the colour that means "transparent".
-        raise UsageError(
-            "image",
-            "one of its colours means transparent",
-            "convert it first: image.convert('RGBA')",
-        )
+        problem = "one of its colours means transparent"
+        raise UsageError("image", problem, "convert it first: image.convert('RGBA')")
     output = Image.fromarray(_apply_to_array(edit, np.asarray(image)))
     output.info = dict(image.info)
     return output

@@ -43,11 +43,6 @@ class InputFile:
     subfolder: Path = Path()
     from_folder: bool = False
 
-    @property
-    def is_video(self) -> bool:
-        """True if it has the extension of a video."""
-        return has_video_extension(self.path)
-
 
 Targets = Sequence[tuple[InputFile, Path]]
 
@@ -116,7 +111,7 @@ def plan(
     _check_video_options(inputs, options)
 
     def target_path(source: InputFile) -> Path:
-        extension = extensions[source.is_video] or source.path.suffix
+        extension = extensions[has_video_extension(source.path)] or source.path.suffix
         name = options.name.format(stem=source.path.stem, operator=edit_name, ext=extension)
         return file or (folder / source.subfolder if folder else source.path.parent) / name
 
@@ -125,7 +120,7 @@ def plan(
     _check_collisions(remaining, options.reserved)
     for source, target in remaining:
         # Videos from folders fail one by one in the run.
-        if source.is_video and not source.from_folder:
+        if has_video_extension(source.path) and not source.from_folder:
             container = writable_container(target.suffix, str(target))
             check_encoding_options(options.encoding, container, str(target))
     files = tuple(
@@ -274,21 +269,23 @@ def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
 
 def _check_video_options(sources: Sequence[InputFile], options: OutputOptions) -> None:
     """Check that videos can be edited, and that all options apply to the kinds of inputs."""
-    kinds = {source.is_video for source in sources}
-    if options.encoding != SAME_AS_SOURCE and True not in kinds:
+    videos = [source for source in sources if has_video_extension(source.path)]
+    has_videos, has_photos = bool(videos), len(videos) < len(sources)
+    if options.encoding != SAME_AS_SOURCE and not has_videos:
         raise UsageError("--codec, --crf", "they apply to videos, and there are none", "drop them")
-    if options.quality is not None and kinds == {True}:
+    if options.quality is not None and not has_photos:
         problem = "it applies to photos, and there are none"
         raise UsageError(f"--quality {options.quality}", problem, "use --crf")
-    if options.format is not None and is_container(options.format) not in kinds:
-        problem = f"this is not a format of {'videos' if True in kinds else 'photos'}"
-        raise UsageError(f"--format {options.format}", problem, "leave it out")
-    named_videos = [source for source in sources if source.is_video and not source.from_folder]
-    if named_videos and not can_edit_videos():
-        error = missing_library(ModuleNotFoundError(name="av"))
-        raise error.with_context(str(named_videos[0].path))
-    if named_videos and options.depth is not None:
-        problem = f"videos keep their bit depth, also {named_videos[0].path}"
+    if options.format is not None:
+        format_applies = has_videos if is_container(options.format) else has_photos
+        if not format_applies:
+            problem = f"this is not a format of {'videos' if has_videos else 'photos'}"
+            raise UsageError(f"--format {options.format}", problem, "leave it out")
+    named_video = next((str(source.path) for source in videos if not source.from_folder), None)
+    if named_video and not can_edit_videos():
+        raise missing_library(ModuleNotFoundError(name="av")).with_context(named_video)
+    if named_video and options.depth is not None:
+        problem = f"videos such as {named_video} keep their bit depth"
         raise UsageError(f"--depth {options.depth}", problem, "leave it out")
 
 
@@ -325,11 +322,9 @@ def _check_collisions(targets: Targets, reserved: Iterable[Path]) -> None:
         key = _absolute(target).casefold()
         identity = _file_identity(target)
         if key in source_of:
-            raise UsageError(
-                str(source.path),
-                f"its output {target} is also that of {source_of[key]}",
-                "give each photo once, or use separate runs with different -o",
-            )
+            problem = f"its output {target} is also that of {source_of[key]}"
+            remedy = "give each photo once, or use separate runs with different -o"
+            raise UsageError(str(source.path), problem, remedy)
         if identity in inputs or identity in others:
             problem = f"the command also uses {others.get(identity)}, the same file"
             if identity in inputs:
@@ -357,11 +352,10 @@ def _check_absent(files: Sequence[PlannedFile]) -> None:
     if len(existing) == 1 == len(files):
         check_absent(existing[0], overwrite=False)
     if existing:
-        raise OutputError(
-            f"{existing[0]} and others" if len(existing) > 1 else f"{existing[0]}",
-            f"{len(existing)} of {len(files)} outputs exist",
-            "use --skip-existing to do the rest, --overwrite to replace them, or another -o",
-        )
+        where = f"{existing[0]} and others" if len(existing) > 1 else f"{existing[0]}"
+        problem = f"{len(existing)} of {len(files)} outputs exist"
+        remedy = "use --skip-existing to do the rest, --overwrite to replace them, or another -o"
+        raise OutputError(where, problem, remedy)
 
 
 def _check_disk_space(files: Iterable[PlannedFile], scratch_bytes: Callable[[Path], int]) -> None:

@@ -101,11 +101,9 @@ def _target(step: EditRecord, files: Mapping[str, Path]) -> Target:
     if not step.slow:
         return _find_model(step, files)
     if step.operator not in OPERATORS:
-        raise UsageError(
-            step.operator,
-            "a history holds only the name of a user-defined operator",
-            "run the operator: burnish apply --slow python:FILE:FUNCTION PHOTO",
-        )
+        problem = "a history holds only the name of a user-defined operator"
+        remedy = "run the operator: burnish apply --slow python:FILE:FUNCTION PHOTO"
+        raise UsageError(step.operator, problem, remedy)
     return step.operator
 
 
@@ -114,9 +112,8 @@ def _find_model(step: EditRecord, files: Mapping[str, Path]) -> Path:
         return file
     # Histories may come from strangers. A name is looked up, and never opened as a path.
     if step.operator not in model_registry.model_names():
-        raise ModelError(
-            step.operator, "this network does not come with burnish", "give its file with --model"
-        )
+        problem = "this network does not come with burnish"
+        raise ModelError(step.operator, problem, "give its file with --model")
     model = model_registry.find_model(step.operator)
     if digest(model) != step.model:
         warn(

@@ -22,7 +22,7 @@ from burnish.progress import SILENT, Progress
 from burnish.video import encode
 from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.encode import Encoding, SegmentEncoder, choose_encoding
-from burnish.video.formats import Container, writable_container
+from burnish.video.formats import writable_container
 from burnish.video.mux import check_passthrough, mux
 from burnish.video.probe import Video, probe
 from burnish.video.segment_store import SegmentStore
@@ -87,7 +87,10 @@ def edit_video(
     with SegmentStore(target, _fingerprint(edit, video, encoding)) as store:
         finished = _encode_segments(edit, video, encoding, store, progress, should_stop)
         if finished:
-            _write(edit, video, encoding, store, target, container, overwrite=write.overwrite)
+            _check_duration(video, store)
+            with_history = partial(tags_with_history, records=edit.history)
+            with atomic_path(target, overwrite=write.overwrite) as path:
+                mux(video, encoding, store, path, container, with_history)
             store.remove()
     return VideoProgress(
         finished,
@@ -139,35 +142,19 @@ def _encode_segments(
     return True
 
 
-def _write(
-    edit: Edit,
-    video: Video,
-    encoding: Encoding,
-    store: SegmentStore,
-    target: Path,
-    container: Container,
-    *,
-    overwrite: bool,
-) -> None:
+def _check_duration(video: Video, store: SegmentStore) -> None:
+    """Check that the video has frames, and warn if it ends early."""
     if not store.segments:
         raise VideoError(str(video.path), "the video has no frames", "check that it plays")
     seconds = float(store.duration_ticks * video.time_base)
     declared = video.declared_duration
     if declared is not None and seconds < declared - _DURATION_TOLERANCE:
-        warn(
-            f"{video.path}: its frames end after {seconds:.1f} s of the declared {declared:.1f} s; "
-            "the file may be cut off"
-        )
-    with atomic_path(target, overwrite=overwrite) as temporary_path:
-        with_history = partial(tags_with_history, records=edit.history)
-        mux(video, encoding, store, temporary_path, container, with_history)
+        problem = f"its frames end after {seconds:.1f} s of the declared {declared:.1f} s"
+        warn(f"{video.path}: {problem}; the file may be cut off")
 
 
 def _fingerprint(edit: Edit, video: Video, encoding: Encoding) -> str:
-    """Return a text that changes whenever the output might.
-
-    It depends on the video, the edit, the encoding and the versions of the programs.
-    """
+    """Return a text that changes whenever the output might."""
     import av
 
     state = video.path.stat()

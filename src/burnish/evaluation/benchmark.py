@@ -157,11 +157,9 @@ def _common_operator(
         tasks.append((spec, find_runnable_operator(spec).resolve_params(model_params)))
     for model, task in zip(models, tasks, strict=True):
         if task != tasks[0]:
-            raise UsageError(
-                f"model {model.card.name}",
-                f"it imitates {task[0]} at {task[1]}, unlike model {models[0].card.name}",
-                "evaluate it separately, or give values that both were trained for",
-            )
+            problem = f"it imitates {task[0]} at {task[1]}, unlike model {models[0].card.name}"
+            remedy = "evaluate it separately, or give values that both were trained for"
+            raise UsageError(f"model {model.card.name}", problem, remedy)
     return tasks[0]
 
 

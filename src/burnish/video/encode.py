@@ -144,11 +144,8 @@ class Encoder:
         try:
             return self._context.encode(frame)  # type: ignore[attr-defined, no-any-return]
         except FFmpegError as error:
-            raise VideoError(
-                str(self._video.path),
-                f"{self._context.name} fails to encode it: {error}",
-                "choose another --codec",
-            ) from error
+            problem = f"{self._context.name} fails to encode it: {error}"
+            raise VideoError(str(self._video.path), problem, "choose another --codec") from error
 
 
 @dataclass
@@ -225,11 +222,9 @@ def _check_codec(video: Video, codec: Codec, container: Container, output_name: 
         video.width % pixel_format.chroma_subsampling_x
         or video.height % pixel_format.chroma_subsampling_y
     ):
-        raise VideoError(
-            output_name,
-            f"{codec.encoder} needs an even width and height, not {video.width} x {video.height}",
-            "choose --codec ffv1 (in .mkv), vp9 or av1",
-        )
+        size = f"{video.width} x {video.height}"
+        problem = f"{codec.encoder} needs an even width and height, not {size}"
+        raise VideoError(output_name, problem, "choose --codec ffv1 (in .mkv), vp9 or av1")
     if pixel_format.name in _planar_formats(codec):
         return
     alternatives = [

@@ -66,11 +66,9 @@ def check_passthrough(video: Video, container: Container, output_name: str) -> N
                 continue
             name = f"{_ESSENTIAL.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
             if stream.type in _ESSENTIAL:
-                raise VideoError(
-                    output_name,
-                    f"{container.name} does not support the video's {name}",
-                    "choose an output name in .mkv (--format mkv), which supports nearly all",
-                )
+                problem = f"{container.name} does not support the video's {name}"
+                remedy = "choose an output name in .mkv (--format mkv), which supports nearly all"
+                raise VideoError(output_name, problem, remedy)
             label = "the cover" if stream.type == "video" else f"a stream of {name}"
             warn(f"{video.path}: {label} is dropped, because {container.name} does not support it")
 
@@ -107,11 +105,9 @@ def mux(
                 output.metadata.update(metadata)
                 _write_packets(video, encoding, store, source, output, container)
         except (ValueError, av.error.FFmpegError) as error:
-            raise VideoError(
-                str(video.path),
-                f"{container.name} cannot be written: {error}",
-                "free some disk space, or choose --format mkv",
-            ) from error
+            problem = f"{container.name} cannot be written: {error}"
+            remedy = "free some disk space, or choose --format mkv"
+            raise VideoError(str(video.path), problem, remedy) from error
 
 
 def _write_packets(
@@ -188,9 +184,9 @@ def _video_packets(
 def dts_from_pts(pts: Sequence[int]) -> list[int]:
     """Return increasing decoding time stamps, none of them after the presentation time stamp.
 
-    Each segment was encoded independently, so its own decoding times overlap the end of the segment
-    before. For the whole video, decoding times are the presentation times in increasing order,
-    delayed by the largest number of frames that a packet is ahead of its place in that order.
+    The decoding times of one segment overlap the end of the segment before. For the whole video,
+    they are the presentation times in increasing order, delayed by the largest number of frames
+    that a packet is ahead of its place in that order.
 
     Parameters
     ----------

@@ -117,11 +117,8 @@ def open_video(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
             yield container, _video_stream(container, path)
     except av.error.FFmpegError as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise VideoError(
-            str(path),
-            f"the video cannot be read: {reason}",
-            "check that it plays, or try to repair it: ffmpeg -i IN -c copy OUT",
-        ) from error
+        remedy = "check that it plays, or try to repair it: ffmpeg -i IN -c copy OUT"
+        raise VideoError(str(path), f"the video cannot be read: {reason}", remedy) from error
 
 
 def probe(path: Path) -> Video:
@@ -233,11 +230,9 @@ def _video_stream(container: "InputContainer", path: Path) -> "VideoStream":
     if not streams:
         raise VideoError(str(path), "the file has no video stream", "choose a video")
     if len(streams) > 1:
-        raise VideoError(
-            str(path),
-            f"the file has {len(streams)} video streams, and only one is supported",
-            "extract one: ffmpeg -i IN -map 0:v:0 -map 0:a? -c copy OUT",
-        )
+        problem = f"the file has {len(streams)} video streams, and only one is supported"
+        remedy = "extract one: ffmpeg -i IN -map 0:v:0 -map 0:a? -c copy OUT"
+        raise VideoError(str(path), problem, remedy)
     [stream] = streams
     if stream.codec_context is None:
         raise VideoError(str(path), "PyAV does not support its codec", "convert it first")
@@ -297,11 +292,9 @@ def _conversion(
     if pixel_format.kind != "yuv" or matrix == UNSPECIFIED:
         matrix = default_matrix(first_frame.width, first_frame.height)
     if matrix not in LUMA_COEFFICIENTS:
-        raise VideoError(
-            str(path),
-            f"its colour matrix, number {matrix} of H.273, is not supported",
-            "convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT",
-        )
+        problem = f"its colour matrix, number {matrix} of H.273, is not supported"
+        remedy = "convert it first: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT"
+        raise VideoError(str(path), problem, remedy)
     full_range = colour_tags.range == _FULL_RANGE or first_frame.format.name.startswith("yuvj")
     return YuvConversion(pixel_format, matrix, full_range)
 
