@@ -89,7 +89,7 @@ def write_cube(
 def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixels:
     """Return the operator's output for all colours of the grid, (size^3, 3), red varying fastest.
 
-    The colours are shuffled, so that an operator that depends on neighbouring pixels is found.
+    The colours are shuffled, so that an operator that depends on neighbouring pixels is detected.
     """
     levels = np.linspace(0, 1, size, dtype=np.float32)
     blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")

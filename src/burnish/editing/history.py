@@ -171,5 +171,5 @@ def parse_tags(tags: Mapping[str, str]) -> tuple[EditRecord, ...]:
 
 
 def _comment_key(tags: Mapping[str, str]) -> str:
-    """Return the key of the comment in the video's own spelling."""
+    """Return the key of the comment as the video spells it."""
     return next((key for key in tags if key.lower() == _COMMENT_KEY), _COMMENT_KEY)

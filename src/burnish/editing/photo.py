@@ -99,7 +99,25 @@ def apply(
     >>> result.shape, result.dtype
     ((40, 60), dtype('uint8'))
     """
-    edit = _make_edit(operator, params, only, exclude, slow, device, threads, engine)
+    from burnish.regions.registry import EDITS
+
+    region_edit = EDITS.get(operator) if isinstance(operator, str) else None
+    if region_edit is None:
+        edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    if region_edit is not None or only is not None or exclude is not None:
+        from burnish.editing.region_edit import MaskedEdit, RegionEditor
+        from burnish.regions.region import open_region
+
+        region = open_region(
+            only,
+            exclude=exclude,
+            defaults=region_edit.region_defaults if region_edit else None,
+            device=device,
+            threads=threads,
+        )
+        edit = (
+            RegionEditor(region_edit, params, region) if region_edit else MaskedEdit(edit, region)
+        )
     if isinstance(image, str | Path):
         encoding = EncodingOptions(codec, crf)
         options = OutputOptions(output, overwrite=overwrite, encoding=encoding)
@@ -111,32 +129,6 @@ def apply(
             kind = type(image).__name__
             raise UsageError(name, f"it needs a path as the image, not {kind}", "leave it out")
     return cast("ImageLike", _apply_in_memory(edit, image))
-
-
-def _make_edit(
-    operator: str | Path,
-    params: dict[str, Value],
-    only: "RegionLike | None",
-    exclude: str | Sequence[str] | None,
-    slow: bool,
-    device: str,
-    threads: int | None,
-    engine: str,
-) -> Edit:
-    """Load the edit, and restrict it to the region."""
-    from burnish.regions.registry import EDITS
-
-    spec = EDITS.get(operator) if isinstance(operator, str) else None
-    if spec is None:
-        edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
-        if only is None and exclude is None:
-            return edit
-    from burnish.editing.region_edit import MaskedEdit, RegionEditor
-    from burnish.regions.region import open_region
-
-    defaults = spec.region_defaults if spec else None
-    region = open_region(only, exclude=exclude, defaults=defaults, device=device, threads=threads)
-    return RegionEditor(spec, params, region) if spec else MaskedEdit(edit, region)
 
 
 def apply_to_file(edit: Edit, source: Path, target: Path, write: WriteOptions) -> None:

@@ -315,7 +315,7 @@ def _was_edited(path: Path) -> bool:
 def _check_collisions(targets: Targets, reserved: Iterable[Path]) -> None:
     """Check that all outputs differ, and that none is an input or a reserved file."""
     inputs = {_file_identity(source.path): source.path for source, _ in targets}
-    others = {_file_identity(path): path for path in reserved}
+    reserved_files = {_file_identity(path): path for path in reserved}
     source_of: dict[str, Path] = {}
     for source, target in targets:
         # Some file systems treat A.jpg and a.jpg as the same file.
@@ -325,8 +325,8 @@ def _check_collisions(targets: Targets, reserved: Iterable[Path]) -> None:
             problem = f"its output {target} is also that of {source_of[key]}"
             remedy = "give each photo once, or use separate runs with different -o"
             raise UsageError(str(source.path), problem, remedy)
-        if identity in inputs or identity in others:
-            problem = f"the command also uses {others.get(identity)}, the same file"
+        if identity in inputs or identity in reserved_files:
+            problem = f"this output is also used by the command, as {reserved_files.get(identity)}"
             if identity in inputs:
                 problem = f"this output is the input {inputs[identity]}"
             raise UsageError(str(target), problem, "choose another -o or --name")

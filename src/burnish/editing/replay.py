@@ -138,7 +138,7 @@ def _resolved(step: EditRecord, target: Target) -> EditRecord:
 def _check_overrides(
     history: Sequence[EditRecord], *, object_source: ObjectSource | None, mask: Path | None
 ) -> None:
-    """Check that a given mask or detector replaces a recorded one."""
+    """Check that a region of the history uses a mask or a detector that is given."""
     regions = [step.region for step in history if step.region is not None]
     if mask is not None and not any(region.mask for region in regions):
         raise UsageError("--mask", "no edit in the history used a mask", "leave it out")

@@ -53,9 +53,8 @@ class Benchmark:
 
     Parameters
     ----------
-    short_side : shorter side of the photos, in pixels; None for their own size
+    short_side : shorter side of the photos, in pixels; None for their original size
     megapixels : mean size of the photos
-    count : number of photos
     """
 
     short_side: int | None
@@ -166,12 +165,12 @@ def _common_operator(
 def _group_by_size(
     computed_pairs: Sequence[Pair], sizes: Sequence[int]
 ) -> dict[int | None, list[Pair]]:
-    """Group pairs by shorter side. The first pair of a photo has its own size, and the key None."""
+    """Group pairs by shorter side. The first pair of a photo has the original size: key None."""
     groups: dict[int | None, list[Pair]] = {None: []}
-    seen = set()
+    digests = set()
     for pair in computed_pairs:
-        key = min(pair.size) if pair.digest in seen else None
-        seen.add(pair.digest)
+        key = min(pair.size) if pair.digest in digests else None
+        digests.add(pair.digest)
         groups.setdefault(key, []).append(pair)
     return {key: groups[key] for key in (None, *sorted(sizes)) if key in groups}
 

@@ -106,12 +106,7 @@ class Timing:
 
 
 def time_models(threads: int | None = None) -> Iterator[Timing]:
-    """Time all bundled models on all installed engines, on an image of one megapixel.
-
-    Parameters
-    ----------
-    threads : number of CPU threads [default: that of the engine]
-    """
+    """Time all bundled models on all installed engines, on an image of one megapixel."""
     pixels = _tile_to_width(Photo.open(SAMPLE).pixels, BENCH_SIDE)
     rows = ceil(BENCH_SIDE / pixels.shape[0])
     pixels = np.tile(pixels, (rows, 1, 1))[:BENCH_SIDE, :BENCH_SIDE]
@@ -154,12 +149,12 @@ def _check_tiles(name: str) -> str:
     progress_values: list[float] = []
     min_memory = model.min_memory(*pixels.shape[:2])
     tiled = model(pixels, memory=min_memory, on_progress=progress_values.append)
-    whole = model(pixels)
+    untiled = model(pixels)
     if len(progress_values) < 2:
         return "the image was not split into tiles"
     # On a GPU, the order of summation depends on the size of a tile.
     same = np.array_equal if model.device == "cpu" else partial(np.allclose, rtol=0, atol=1e-5)
-    return "" if same(tiled, whole) else f"they differ by {np.abs(tiled - whole).max():.2g}"
+    return "" if same(tiled, untiled) else f"they differ by {np.abs(tiled - untiled).max():.2g}"
 
 
 def _tile_to_width(pixels: Pixels, min_width: int) -> Pixels:

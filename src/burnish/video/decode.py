@@ -53,11 +53,8 @@ def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, P
             check_frame(video, frame)
             if frame.pts is None or (previous_pts is not None and frame.pts <= previous_pts):
                 times = f"{frame.pts} after {previous_pts} at frame {number}"
-                raise VideoError(
-                    str(video.path),
-                    f"time stamps do not increase: {times}",
-                    "rewrite them first: ffmpeg -fflags +genpts -i IN -c copy OUT",
-                )
+                remedy = "rewrite them first: ffmpeg -fflags +genpts -i IN -c copy OUT"
+                raise VideoError(str(video.path), f"time stamps do not increase: {times}", remedy)
             previous_pts = frame.pts
             if number >= skip:
                 planar = to_planar(video, frame, reformatter)

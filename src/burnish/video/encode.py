@@ -28,14 +28,8 @@ if TYPE_CHECKING:
 SEGMENT_SECONDS = 5.0
 
 # PyAV's names of the profiles of ProRes -> the encoder's names.
-_PRORES_PROFILES = {
-    "Proxy": "proxy",
-    "LT": "lt",
-    "Standard": "standard",
-    "HQ": "hq",
-    "4444": "4444",
-    "XQ": "4444xq",
-}
+_PRORES_PROFILES = {n: n.lower() for n in ("Proxy", "LT", "Standard", "HQ", "4444")}
+_PRORES_PROFILES["XQ"] = "4444xq"
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,6 @@ class Encoding:
 
     Parameters
     ----------
-    codec : a codec that the output format supports
     options : FFmpeg's options for the encoder
     format : FFmpeg's name of the pixel format
     """

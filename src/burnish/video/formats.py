@@ -136,10 +136,6 @@ def is_container(name: str) -> bool:
 def writable_container(name: str, output_name: str) -> Container:
     """Return the video format of a name or extension, if burnish writes it.
 
-    Parameters
-    ----------
-    output_name : the output or option, for the error message
-
     Raises
     ------
     VideoError : the format is unknown, or burnish only reads it
@@ -155,11 +151,9 @@ def writable_container(name: str, output_name: str) -> Container:
     key = name.lower()
     container = CONTAINERS.get(key) or _BY_EXTENSION.get(f".{key.lstrip('.')}")
     if container is None or not container.muxer:
-        raise VideoError(
-            output_name,
-            f"burnish does not write {name!r} videos, but {', '.join(WRITABLE)}",
-            "choose --format mkv, which supports nearly everything, or an output name in .mkv",
-        )
+        problem = f"burnish does not write {name!r} videos, but {', '.join(WRITABLE)}"
+        remedy = "choose --format mkv, which supports nearly everything, or an output name in .mkv"
+        raise VideoError(output_name, problem, remedy)
     return container
 
 
@@ -203,11 +197,9 @@ def check_encoding_options(
     codec = codec_by_name(options.codec)
     if codec.name not in container.codecs:
         alternatives = [c.name for c in CONTAINERS.values() if codec.name in c.codecs]
-        raise UsageError(
-            f"--codec {options.codec}",
-            f"expected {', '.join(container.codecs)} in {output_name}",
-            f"choose one of them, or --format {' or '.join(alternatives)}",
-        )
+        problem = f"expected {', '.join(container.codecs)} in {output_name}"
+        remedy = f"choose one of them, or --format {' or '.join(alternatives)}"
+        raise UsageError(f"--codec {options.codec}", problem, remedy)
     check_crf(options.crf, codec)
 
 
