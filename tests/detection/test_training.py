@@ -35,10 +35,7 @@ SMALL = DetectorTrainConfig(
 
 
 def make_trainer(config, dataset, run_dir, data=""):
-    network = init_network(config, None)
-    return DetectorTrainer(
-        config, network, DetectionDataset(config, [dataset]), run_dir, pretrained=False, data=data
-    )
+    return DetectorTrainer(config, DetectionDataset(config, [dataset]), run_dir, data=data)
 
 
 @pytest.mark.slow
@@ -209,7 +206,7 @@ def test_pretrained_backbone_is_fused_and_frozen(shapes, tmp_path):
     network = init_network(SMALL, tmp_path / "w.pth")
     before = network.backbone.body.eval()(torch.ones(1, 3, 64, 64))["2"]
     dataset = DetectionDataset(SMALL, [shapes])
-    trainer = DetectorTrainer(SMALL, network, dataset, tmp_path / "run", pretrained=True)
+    trainer = DetectorTrainer(SMALL, dataset, tmp_path / "run", tmp_path / "w.pth")
     body = trainer.network.backbone.body
     after = body(torch.ones(1, 3, 64, 64))["2"]
     torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3)

@@ -1,6 +1,7 @@
 """Run an exported Mask R-CNN on photos, with ONNX Runtime."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -51,10 +52,12 @@ class MaskRCNN:
 
     Parameters
     ----------
+    sha256 : SHA-256 of its file
     device : the device it runs on, "cpu" or "cuda:N"
     """
 
     card: DetectorCard
+    sha256: str
     device: str
     _session: "InferenceSession"
 
@@ -80,9 +83,9 @@ class MaskRCNN:
         DeviceError : the device is not available
         """
         engines.check_options(device, threads, "onnxruntime")
-        card, graph = detector_file.read(detector_file.find_detector(name_or_path))
+        card, graph = detector_file.read(name_or_path)
         session, used_device = create_inference_session(graph, str(name_or_path), device, threads)
-        return cls(card, used_device, session)
+        return cls(card, sha256(graph).hexdigest(), used_device, session)
 
     def predict(self, pixels: Pixels) -> Instances:
         """Find objects in a photo: (H, W, 3) float32, sRGB-encoded, in [0, 1].

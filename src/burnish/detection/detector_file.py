@@ -114,26 +114,21 @@ class DetectorCard(BaseCard):
         return self
 
 
-def find_detector(name_or_path: str | Path) -> Path:
-    """Return the file of a bundled detector, by name, or of any detector, by path.
+def read(name_or_path: str | Path) -> tuple[DetectorCard, bytes]:
+    """Read and check a bundled detector, by name, or any detector, by path. Nothing in it is run.
+
+    Returns
+    -------
+    The card, and the bytes of the file
 
     Raises
     ------
-    ModelError : there is no such detector
-    """
-    return model_registry.find_model(name_or_path, BUNDLED)
-
-
-def read(path: str | Path) -> tuple[DetectorCard, bytes]:
-    """Read and check the file of a detector; return its card and its bytes. Nothing in it is run.
-
-    Raises
-    ------
-    ModelError : the file does not exist, is too large, or is not a valid detector
+    ModelError : there is no such detector, or its file is too large or not valid
     """
     from burnish.modelfile.onnx_file import read_bytes
 
-    data = read_bytes(Path(path), MAX_FILE_BYTES)
+    path = model_registry.find_model(name_or_path, BUNDLED)
+    data = read_bytes(path, MAX_FILE_BYTES)
     return check(data, str(path)), data
 
 

@@ -64,9 +64,8 @@ def open_detector(
 ) -> DetectorSource:
     """Open a bundled detector by name, or a detector file; see `MaskRCNN.open`."""
     detector = MaskRCNN.open(name_or_path, device=device, threads=threads)
-    sha256 = digest(detector_file.find_detector(name_or_path))
     card = detector.card
-    return DetectorSource(card.name, card.classes, sha256, detector.device, detector)
+    return DetectorSource(card.name, card.classes, detector.sha256, detector.device, detector)
 
 
 def bundled_detector(name: str, sha256: str | None) -> DetectorSource:

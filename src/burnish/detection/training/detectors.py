@@ -122,9 +122,10 @@ def lite_mask_rcnn(
     nn.init.normal_(heads.mask_predictor.mask_fcn_logits.weight, std=1e-3)
     heads.mask_iou_head = MaskIoUHead(_FPN_CHANNELS, classes + 1) if mask_iou_head else None
     heads.edge_loss_weight = edge_loss_weight
+    body = EfficientNetLite0()
     # One more level serves large objects.
     fpn = FeaturePyramidNetwork(_FEATURE_CHANNELS, _FPN_CHANNELS, LastLevelMaxPool())
-    backbone = nn.Sequential(OrderedDict(body=EfficientNetLite0(), fpn=fpn))
+    backbone = nn.Sequential(OrderedDict(body=body, fpn=fpn))
     return MaskRCNNModule(backbone, rpn, heads, _MEAN, _STD)
 
 

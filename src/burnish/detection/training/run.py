@@ -77,27 +77,26 @@ class DetectorTrainer(Trainer[MaskRCNNModule, Batch]):
 
     Parameters
     ----------
-    pretrained : whether the backbone has pretrained weights. Its first blocks are then frozen, and
-        its batch normalisation is fused into the convolutions
+    weights : see `init_network`. The first blocks of a pretrained backbone are frozen, and its
+        batch normalisation is fused into the convolutions
     """
 
     def __init__(
         self,
         config: DetectorTrainConfig,
-        network: MaskRCNNModule,
         dataset: DetectionDataset,
         run_dir: Path,
-        *,
-        pretrained: bool,
+        weights: Path | None = None,
         data: str = "",
     ) -> None:
-        make_folder(run_dir)
         self.dataset, self.seed = dataset, config.seed
-        if pretrained:
+        network = init_network(config, weights)
+        if weights is not None:
             body: Any = network.backbone.body
             fuse_batchnorm(body.eval())
             body.freeze(_FROZEN_BLOCKS)
-        groups = _param_groups(network, pretrained)
+        groups = _param_groups(network, pretrained=weights is not None)
+        make_folder(run_dir)
         super().__init__(config, network, [torch.optim.AdamW(groups)], run_dir, data=data)
 
     def batches(self, step: int, phase: int) -> Sequence[Batch]:
@@ -113,7 +112,7 @@ class DetectorTrainer(Trainer[MaskRCNNModule, Batch]):
         return losses
 
 
-def _param_groups(network: MaskRCNNModule, pretrained: bool) -> list[dict[str, Any]]:
+def _param_groups(network: MaskRCNNModule, *, pretrained: bool) -> list[dict[str, Any]]:
     """Group the parameters by learning rate and weight decay; biases and scales do not decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -157,14 +156,9 @@ def train_detector(
         if request.cut_out_dir
         else []
     )
-    trainer = DetectorTrainer(
-        config,
-        init_network(config, request.weights),
-        DetectionDataset(config, datasets, backgrounds, cut_outs),
-        run_dir,
-        pretrained=request.weights is not None,
-        data=_data_hash(datasets, backgrounds, cut_outs, request.weights),
-    )
+    dataset = DetectionDataset(config, datasets, backgrounds, cut_outs)
+    data = _data_hash(datasets, backgrounds, cut_outs, request.weights)
+    trainer = DetectorTrainer(config, dataset, run_dir, request.weights, data)
     trainer.run(callbacks.on_step, save_every=request.save_every)
     return _export_and_evaluate(request, config, trainer, validation, run_dir, callbacks)
 
