@@ -3,7 +3,7 @@
 import sys
 import warnings
 from importlib import import_module
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -77,20 +77,16 @@ def _print_warning(message: Warning | str, *details: Any, **more: Any) -> None:
     print(f"burnish: warning: {message}", file=sys.stderr)
 
 
-def _exit_with(error: BurnishError) -> NoReturn:
-    print(f"burnish: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
-
-
 def main() -> None:
     """Run the command line. A BurnishError becomes one line on stderr and an exit code."""
     warnings.showwarning = _print_warning
     try:
         app()
-    except BurnishError as error:
-        _exit_with(error)
-    except ModuleNotFoundError as error:
-        _exit_with(missing_library(error))
+    except (BurnishError, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            error = missing_library(error)
+        print(f"burnish: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except SystemExit as error:
         if error.code == INTERRUPTED:  # Typer turns Ctrl-C into this exit code
             print("burnish: interrupted", file=sys.stderr)

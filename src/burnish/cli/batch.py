@@ -40,7 +40,6 @@ STREAM = Path("-")
 # The file, if any, that the shell redirects to standard input.
 _STANDARD_INPUT = Path("/dev/stdin")
 
-
 _option = partial(option, panel="Output")
 
 
@@ -147,7 +146,7 @@ def run(
     ------
     BurnishError : the plan is not possible, see `burnish.editing.plan.plan`; nothing is written
     """
-    from burnish.cli.progress import ConsoleProgress, GracefulInterrupt
+    from burnish.cli.progress import ConsoleProgress, graceful_interrupt
     from burnish.editing.batch import dry_run, run_batch
     from burnish.editing.options import OutputOptions
     from burnish.editing.photo import scratch_bytes
@@ -169,13 +168,13 @@ def run(
     megapixels = 0.0
     start = time.perf_counter()
     with (
-        GracefulInterrupt() as interrupt,
+        graceful_interrupt() as is_interrupted,
         ConsoleProgress(len(plan.files), plain=False, hidden=batch.quiet) as progress,
     ):
         if batch.dry_run:
             outcomes = dry_run(edit, plan.files)
         else:
-            outcomes = run_batch(edit, plan.files, options, progress, lambda: interrupt.interrupted)
+            outcomes = run_batch(edit, plan.files, options, progress, is_interrupted)
         for outcome in outcomes:
             megapixels += outcome.megapixels or 0
             counts[outcome.status] += 1
@@ -183,7 +182,7 @@ def run(
     speed = megapixels / (time.perf_counter() - start)
     if not batch.quiet and (len(plan.files) > 1 or plan.ignored or plan.earlier_outputs):
         print(_summary(counts, plan, speed), file=sys.stderr)
-    if interrupt.interrupted:
+    if is_interrupted():
         raise typer.Exit(INTERRUPTED)
     if counts["failed"]:
         raise typer.Exit(BurnishError.exit_code)

@@ -32,19 +32,13 @@ Reference = Annotated[
 app = typer.Typer(rich_markup_mode=None)
 
 
-class CompareCommand(OperatorCommand):
-    """A command that takes the parameters of a model."""
+class ModelCommand(OperatorCommand):
+    """A command that takes the parameters of one or several models."""
 
-    operator_arguments = ("model",)
-
-
-class EvaluateCommand(OperatorCommand):
-    """A command that takes the parameters of several models."""
-
-    operator_arguments = ("models",)
+    operator_arguments = ("model", "models")
 
 
-@app.command(cls=CompareCommand)
+@app.command(cls=ModelCommand)
 def compare(
     context: typer.Context,
     model: OperatorOrModel,
@@ -90,7 +84,7 @@ def compare(
     typer.echo(str(target))
 
 
-@app.command(cls=EvaluateCommand)
+@app.command(cls=ModelCommand)
 def evaluate(
     context: typer.Context,
     models: Annotated[

@@ -15,12 +15,8 @@ from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 
-_KINDS: dict[type[AnyParam], str] = {
-    Param: "number",
-    ColourParam: "colour",
-    FileParam: "file",
-    ChoiceParam: "choice",
-}
+_KINDS: dict[type[AnyParam], str]
+_KINDS = {Param: "number", ColourParam: "colour", FileParam: "file", ChoiceParam: "choice"}
 
 app = typer.Typer(rich_markup_mode=None)
 operators = typer.Typer(

@@ -21,7 +21,6 @@ Photos = Annotated[
         help="Photos, videos, and folders of them; - for a photo on standard input.", readable=False
     ),
 ]
-Recursive = Annotated[bool, Option("-r", "--recursive", help="Include subfolders.")]
 JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[
@@ -97,7 +96,11 @@ def params_class(name: str, params: Sequence[AnyParam], panel: str | None = None
 
     A field has the parameter's argument name; its value is None unless the option is given.
     """
-    columns = [(p.argument_name, _param_type(p), _param_field(p, panel)) for p in params]
+    columns: list[tuple[str, Any, Any]] = []
+    for p in params:
+        kind = float if isinstance(p, Param) else Path if isinstance(p, FileParam) else str
+        column = option(None, param_help(p), p.option, panel=panel)
+        columns.append((p.argument_name, kind | None, column))
     return make_dataclass(name, columns, frozen=True)
 
 
@@ -106,17 +109,6 @@ def param_help(param: AnyParam) -> str:
     effect = param.description.removeprefix("is ")
     default = f" [default: {param.default_text}]" if param.default_text else ""
     return f"{effect[:1].upper()}{effect[1:]}; {param.range}.{default}"
-
-
-def _param_type(param: AnyParam) -> Any:
-    if isinstance(param, Param):
-        return float | None
-    return Path | None if isinstance(param, FileParam) else str | None
-
-
-def _param_field(param: AnyParam, panel: str | None) -> Any:
-    metadata = {"flags": (param.option,), "help": param_help(param), "panel": panel}
-    return field(default=None, metadata=metadata)
 
 
 def _options(group: Any) -> list[inspect.Parameter]:
@@ -129,27 +121,20 @@ def _options(group: Any) -> list[inspect.Parameter]:
             kind = list[get_args(kind)[0]]  # type: ignore[misc]
         if get_origin(kind) is list:
             kind, default = kind | None, None
+        typer_option = Option(
+            *f.metadata.get("flags", (f"--{f.name.replace('_', '-')}",)),
+            rich_help_panel=f.metadata.get("panel"),
+            **{k: f.metadata[k] for k in ("help", "metavar", "min", "max") if k in f.metadata},
+        )
         options.append(
             inspect.Parameter(
                 f.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=inspect.Parameter.empty if default is MISSING else default,
-                annotation=Annotated[kind, _typer_option(f)],
+                annotation=Annotated[kind, typer_option],
             )
         )
     return options
-
-
-def _typer_option(f: Field[Any]) -> Any:
-    metadata = f.metadata
-    return Option(
-        *metadata.get("flags", (f"--{f.name.replace('_', '-')}",)),
-        help=metadata["help"],
-        metavar=metadata.get("metavar"),
-        min=metadata.get("min"),
-        max=metadata.get("max"),
-        rich_help_panel=metadata.get("panel"),
-    )
 
 
 def _parse(f: Field[Any], value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
@@ -83,24 +85,23 @@ class ConsoleProgress(Progress):
         self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-class GracefulInterrupt:
-    """A context in which the first Ctrl-C only sets `interrupted`; the second one raises.
+@contextmanager
+def graceful_interrupt() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether Ctrl-C was pressed; only the second one raises.
 
     A KeyboardInterrupt can otherwise be raised in a library's callback in the middle of a file,
     where it is lost.
     """
+    interrupted = False
 
-    def __init__(self) -> None:
-        self.interrupted = False
-
-    def __enter__(self) -> Self:
-        self._previous_handler = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._previous_handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted:
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
             raise KeyboardInterrupt
-        self.interrupted = True
+        interrupted = True
+
+    previous_handler = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield lambda: interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous_handler)

@@ -1,7 +1,4 @@
-"""Edits of regions that need NumPy alone; see `burnish.regions.registry`.
-
-Each takes pixels and the mask of the region, and returns an image that is blended with the photo.
-"""
+"""Edits of regions that need NumPy alone; see `RegionEdit.function` in the registry."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +38,10 @@ def greyscale(pixels: Pixels, mask: Mask) -> Pixels:
 
     Shape: (H, W, 3) -> (H, W, 3), sRGB-encoded, in [0, 1]
 
-    Notes
-    -----
-    Luminance is computed in linear light: pure blue becomes 0.30, where a weighted sum of encoded
-    values would give 0.07.
-
     Examples
     --------
+    Luminance is computed in linear light; a weighted sum of encoded values would give 0.07.
+
     >>> blue = np.array([[[0, 0, 1]]], np.float32)
     >>> greyscale(blue, np.zeros((1, 1), np.float32)).round(2)
     array([[[0.3, 0.3, 0.3]]], dtype=float32)
@@ -136,15 +130,10 @@ def anonymise(
 
     Parameters
     ----------
-    method : "fill" leaves nothing of the photo; "blur" and "pixelate" leave enough for programs to
-        recognise faces and read numbers
+    method : "fill" leaves nothing of the photo; faces and digits can be recognised behind "blur"
+        and "pixelate" (McPherson, Shokri, Shmatikov 2016, arXiv:1609.00408)
     colour : colour of the filling [default: black]
     size : of the blur or the blocks, % of the image's longer side
-
-    Notes
-    -----
-    McPherson, Shokri, Shmatikov: Defeating Image Obfuscation with Deep Learning, 2016,
-    arXiv:1609.00408, recognise faces and digits behind both blur and mosaic.
 
     Examples
     --------

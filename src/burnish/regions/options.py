@@ -1,8 +1,4 @@
-"""The options of a region: which part of an image an edit applies to.
-
-The fields of `RegionOptions` describe every option once. The command line and the history kept in
-edited files are derived from them.
-"""
+"""The options of a region, from which the command line and the history of files are derived."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -73,12 +69,8 @@ def _option(
 ) -> Any:
     """Return a field with the metadata that `burnish.cli.options.expand` reads.
 
-    Parameters
-    ----------
-    unset : the field's own default, which marks an option that is not given
-    default : the value that holds if the option is not given
-    low, high : the range of a number, both ends included
-    metadata : as for `expand`; also `kind`, see below
+    `unset`, the field's own default, marks an option that is not given; `default` is its value in
+    that case. `low` and `high` belong to the range of a number.
     """
     if high is not None:
         help = f"{help.rstrip('.')}; {low:g} to {high:g}. [default: {default:g}]"
@@ -147,7 +139,7 @@ class RegionOptions:
         (),
         flags=("--number",),
     )
-    clicks: tuple[tuple[float, float], ...] = _object_option(
+    clicks: tuple[Point, ...] = _object_option(
         "Select the smallest object at this pixel; may be repeated.",
         (),
         flags=("--click",),
@@ -155,14 +147,14 @@ class RegionOptions:
         type=list[str],
         parse=parse_clicks,
     )
-    box: tuple[float, float, float, float] | None = _option(
+    box: Box | None = _option(
         "Select objects with at least half their area in this rectangle, px. Without other "
         "conditions on objects, the rectangle itself is the region.",
         metavar="L,T,R,B",
         type=str | None,
         parse=parse_box,
     )
-    mask: Path | None = _option(  # noqa: RUF009
+    mask: Path | None = _option(
         "Mask of the photo's size: a grey image, white inside, or an image with transparency. A "
         "folder holds one mask per photo, with the photo's name.",
         metavar="FILE or FOLDER",
@@ -173,10 +165,7 @@ class RegionOptions:
         flags=("--refine/--no-refine",),
     )
     threshold: float | None = _edge_option(
-        "Smallest mask value of a pixel in the region.",
-        default=0.5,
-        low=0.01,
-        high=1,
+        "Smallest mask value of a pixel in the region.", default=0.5, low=0.01, high=1
     )
     margin: float | None = _edge_option(
         "Grow each object by this much, in % of its own size.", default=0, high=100
@@ -195,12 +184,8 @@ class RegionOptions:
             if value is not None and "range" in option.metadata:
                 low, high = option.metadata["range"]
                 if not low <= value <= high:
-                    raise UsageError(
-                        option.name,
-                        expected=f"{low:g} to {high:g}",
-                        got=f"{value}",
-                        remedy="choose a value in the range",
-                    )
+                    expected, remedy = f"{low:g} to {high:g}", "choose a value in the range"
+                    raise UsageError(option.name, expected=expected, got=f"{value}", remedy=remedy)
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise UsageError(
                 "box",
@@ -220,17 +205,18 @@ class RegionOptions:
 
     @property
     def selects_objects(self) -> bool:
-        """True if a given option refers to objects. A box alone does not."""
-        return self._gives("object")
+        """True if an option is set that refers to objects. A box alone does not."""
+        return "object" in self._kinds()
 
     @property
     def changes_edges(self) -> bool:
-        """True if a given option changes the edge of a mask."""
-        return self._gives("edge")
+        """True if an option is set that changes the edges of masks."""
+        return "edge" in self._kinds()
 
-    def _gives(self, kind: str) -> bool:
-        options = [f for f in fields(RegionOptions) if f.metadata.get("kind") == kind]
-        return any(getattr(self, f.name) != f.default for f in options)
+    def _kinds(self) -> set[str | None]:
+        """Return the kinds of the options that are set."""
+        options = [f for f in fields(RegionOptions) if getattr(self, f.name) != f.default]
+        return {f.metadata.get("kind") for f in options}
 
     def value(self, name: str) -> Any:
         """Return the value of an option, or its default if it is not given."""

@@ -169,8 +169,12 @@ class VideoRegion:
                     "delete the hidden folder next to the output to start again",
                 )
             self.tracks = update_tracks(TrackerState(), instances, min_score)
-            selected = select_objects(options, instances)
-            self._track_ids = self._ids_of(instances.select(selected))
+            boxes = instances.boxes[select_objects(options, instances)]
+            self._track_ids = frozenset(
+                track.id
+                for track in self.tracks.tracks
+                if any(np.array_equal(track.box, box) for box in boxes)
+            )
         else:
             candidates = [
                 index
@@ -180,20 +184,12 @@ class VideoRegion:
             ]
             self.tracks = update_tracks(self.tracks, instances.select(candidates), min_score)
         tracked = self.tracks.instances(instances.size)
-        if self._track_ids is not None:
-            ids = self._track_ids
+        ids = self._track_ids
+        if ids is not None:
             tracked = tracked.select([i for i, t in enumerate(self.tracks.tracks) if t.id in ids])
         # The score, clicks and numbers are applied already.
         remaining = replace(options, min_score=0, clicks=(), numbers=())
         return replace(self.region, options=remaining).mask_from_instances(tracked, pixels)
-
-    def _ids_of(self, instances: Instances) -> frozenset[int]:
-        """Return the ids of the tracks that were started from objects of this frame."""
-        return frozenset(
-            track.id
-            for track in self.tracks.tracks
-            if any(np.array_equal(track.box, box) for box in instances.boxes)
-        )
 
 
 # The values that the Python API accepts as a region.

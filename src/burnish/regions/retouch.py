@@ -1,7 +1,4 @@
-"""Edits of regions that need OpenCV, from the extra `retouch`; see `burnish.regions.registry`.
-
-Each takes pixels and the mask of the region, and returns an image that is blended with the photo.
-"""
+"""Edits of regions that need OpenCV, from the extra `retouch`; see `RegionEdit.function`."""
 
 import math
 from typing import Any
@@ -148,17 +145,15 @@ def inpaint(pixels: Pixels, mask: Mask, method: str = "smooth") -> Pixels:
     ----------
     mask : pixels above 0 are painted over
     method : "smooth" extends the surrounding colours inwards, for small objects and plain
-        backgrounds; "texture" copies patches of the surroundings, which continues grass or foliage
-        but takes about fifteen times as long and sometimes places a wrong patch
+        backgrounds; "texture" copies patches, which continues grass or foliage but takes about
+        fifteen times as long and sometimes places a wrong patch
 
     Notes
     -----
-    smooth: Telea: An Image Inpainting Technique Based on the Fast Marching Method, J. Graphics
-    Tools 2004, doi:10.1080/10867651.2004.10487596. texture: He, Sun: Statistics of Patch Offsets
-    for Image Completion, ECCV 2012, doi:10.1007/978-3-642-33709-3_2. Both are OpenCV's, in 8 bits.
-    A region that is larger than 800 pixels with its surroundings (texture: 256) is painted at a
-    lower resolution and scaled up. Neither method knows objects: a large one in front of a detailed
-    scene leaves a visible patch.
+    smooth: Telea 2004, doi:10.1080/10867651.2004.10487596. texture: He, Sun 2012,
+    doi:10.1007/978-3-642-33709-3_2. Both are OpenCV's, in 8 bits. A region larger than 800 pixels
+    with its surroundings (texture: 256) is painted at a lower resolution and scaled up. A large
+    object in front of a detailed scene leaves a visible patch.
 
     Examples
     --------
