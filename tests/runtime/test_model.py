@@ -236,7 +236,9 @@ def test_import_loads_no_runtime_and_running_loads_no_torch(write_model: WriteMo
         f"Model.open({str(write_model())!r}, threads=1)(np.ones((4, 4, 3), np.float32))\n"
         "print(early, 'torch' in sys.modules)"
     )
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert process.stdout.split() == ["set()", "False"]
 
 

@@ -34,7 +34,7 @@ class Network(nn.Module):
 
     Shape: image (N, 3, H, W) RGB in [0, 1], then `context_inputs`: `params`
     (1, num_sliders, 1, 1) in their own units, `thumbnail` (N, 3, S, S), and `coords`
-    (N, H / size_multiple, W / size_multiple, 2), see `burnish.runtime.coords` -> (N, 3, H, W)
+    (N, H / size_multiple, W / size_multiple, 2), see `burnish.runtime.thumbnail` -> (N, 3, H, W)
     """
 
     size_multiple: int = 1
