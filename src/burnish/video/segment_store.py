@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from burnish.errors import OutputError, reason
-from burnish.files import make_folder
+from burnish.files import atomic_write, make_folder
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -186,12 +186,8 @@ class SegmentWriter:
             "extradata": base64.b64encode(extradata).decode(),
             "packets": [[packet.pts, packet.is_keyframe, packet.size] for packet in packets],
         }
-        temporary_path = self._path.with_suffix(".part")
-        with temporary_path.open("w", encoding="ascii") as file:
-            json.dump(fields, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary_path.replace(self._path.with_suffix(".json"))
+        with atomic_write(self._path.with_suffix(".json"), overwrite=True) as file:
+            file.write(json.dumps(fields).encode())
         self._store.segments.append(Segment(last_duration, extradata, packets))
 
 
