@@ -90,7 +90,7 @@ def test_batches_of_other_steps_ranks_and_seeds_differ(noise_pairs):
 
 def test_photos_smaller_than_a_crop_are_left_out(noise_pairs):
     sampler = CropSampler(noise_pairs, batch=4, crop=32, seed=0)
-    assert [pair.digest for pair in sampler.pairs] == ["1.png"]
+    assert [pair.digest for pair in sampler.pools[False]] == ["1.png"]
     assert sampler.batch_at(0)[0].before.shape == (4, 3, 32, 32)
     with pytest.raises(UsageError, match="64 pixels") as caught:
         CropSampler(noise_pairs, batch=1, crop=64, seed=0)

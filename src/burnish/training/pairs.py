@@ -286,13 +286,9 @@ def _compute_pair(spec: PairSpec) -> str | None:
     if spec.after:
         after = images[1]
         if after.shape != before.shape:
-            (height, width, _), (before_height, before_width, _) = after.shape, before.shape
-            raise PhotoError(
-                str(spec.after),
-                f"it has {width} x {height} pixels, and its 'before' {before_width} x "
-                f"{before_height}",
-                "give pairs of equal size",
-            )
+            size, before_size = (f"{i.shape[1]} x {i.shape[0]}" for i in (after, before))
+            problem = f"it has {size} pixels, and its 'before' {before_size}"
+            raise PhotoError(str(spec.after), problem, "give pairs of equal size")
     else:
         try:
             after = _cached_operator(spec.operator).run(before, **spec.values)

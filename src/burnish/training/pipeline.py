@@ -19,10 +19,9 @@ from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
 from burnish.training import TrainCallbacks, distributed
 from burnish.training.config import TrainConfig
-from burnish.training.data import prepare_data
+from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer, init_from
-from burnish.training.pairs import Pair
-from burnish.training.request import TrainingRequest
+from burnish.training.request import TrainingRequest, slugify
 from burnish.training.sampler import CropSampler
 from burnish.training.validation import (
     Preview,
@@ -41,25 +40,6 @@ class TrainedModel:
     validation: tuple[ValidationResult, ...]
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """A trained network.
-
-    Attributes
-    ----------
-    network : with averaged weights and frozen normalisation
-    validation : the pairs that it was not trained on
-    trained_on : a description of the training photos
-    steps, seconds : the length of the training
-    """
-
-    network: Network
-    validation: Sequence[Pair]
-    trained_on: str
-    steps: int
-    seconds: float
-
-
 def train_and_export(
     request: TrainingRequest, callbacks: TrainCallbacks | None = None
 ) -> TrainedModel | None:
@@ -74,25 +54,27 @@ def train_and_export(
         distributed.shutdown()
     if result is None:
         return None
-    config = request.config
-    network = round_weights_to_fp16(fold(result.network))
-    callbacks.start("validating", sum(len(pairs) for _, pairs in split_by_size(result.validation)))
-    sliders = [param.name for param in config.slider_params]
-    source = request.validation or request.photos or config.operator
-    validation = validate(network, sliders, result.validation, source, callbacks)
-    card = _card(result, network, validation, request)
+    trainer, data = result
+    network = round_weights_to_fp16(fold(trainer.ema_network()))
+    callbacks.start("validating", sum(len(pairs) for _, pairs in split_by_size(data.validation)))
+    sliders = [param.name for param in request.config.slider_params]
+    source = request.validation or request.photos or request.config.operator
+    validation = validate(network, sliders, data.validation, source, callbacks)
+    card = _card(request, trainer, data, network, validation)
     path = export(network, card, request.output, overwrite=request.overwrite)
     return TrainedModel(path, validation)
 
 
-def train_network(request: TrainingRequest, callbacks: TrainCallbacks) -> TrainResult | None:
+def train_network(
+    request: TrainingRequest, callbacks: TrainCallbacks
+) -> tuple[NetworkTrainer, TrainingData] | None:
     """Train a network. An unfinished training with an equal config in `run_dir` is resumed.
 
     The log, the config and the previews are written beside its checkpoint.
 
     Returns
     -------
-    The result; None in all processes of torchrun but the first
+    The trainer at its end, and the data; None in all processes of torchrun but the first
 
     Raises
     ------
@@ -130,27 +112,23 @@ def train_network(request: TrainingRequest, callbacks: TrainCallbacks) -> TrainR
     (run_dir / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
     preview = Preview(trainer, data.validation, run_dir, callbacks)
     trainer.run(preview, save_every=request.save_every)
-    used = [pair for pair in data.train if min(pair.size) >= config.crop]
-    return TrainResult(
-        network=trainer.ema_network(),
-        validation=data.validation,
-        trained_on=describe_photos(used, request.photos or config.operator),
-        steps=trainer.step,
-        seconds=trainer.seconds,
-    )
+    return trainer, data
 
 
 def _card(
-    result: TrainResult,
+    request: TrainingRequest,
+    trainer: NetworkTrainer,
+    data: TrainingData,
     network: Network,
     validation: Sequence[ValidationResult],
-    request: TrainingRequest,
 ) -> Card:
     config = request.config
+    large = [pair for pair in data.train if min(pair.size) >= config.crop]
+    numbers = {name: value for name, value in config.params.items() if isinstance(value, float)}
     operator = find_operator(config.operator)
     kind, source, _ = config.operator.partition(":")
     return Card.build(
-        name=request.name,
+        name=slugify(request.output.stem),
         # The prefix distinguishes a user's operator from a built-in one of the same name.
         operator=f"{kind}:{operator.name}" if source else operator.name,
         title=operator.title,
@@ -171,12 +149,11 @@ def _card(
         coords=bool(network.thumbnail_size),
         metrics=tuple(map(_measurement, validation)),
         training={
-            "photos": result.trained_on,
-            "steps": result.steps,
-            "seconds": round(result.seconds),
+            "photos": describe_photos(large, request.photos or config.operator),
+            "steps": trainer.step,
+            "seconds": round(trainer.seconds),
             # Without paths of files, which are private. The card's fixed_params have their names.
-            "settings": config.to_json()
-            | {"params": {k: v for k, v in config.params.items() if isinstance(v, float)}},
+            "settings": config.to_json() | {"params": numbers},
             "torch": torch.__version__.partition("+")[0],
             "threads": torch.get_num_threads(),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),

@@ -37,11 +37,6 @@ class TrainingRequest:
     save_every: float
     initial_weights: Mapping[str, NDArray[np.float32]] | None = None
 
-    @property
-    def name(self) -> str:
-        """The model's name: that of its file."""
-        return slugify(self.output.stem)
-
 
 def validate_request(
     operator: str,
@@ -62,7 +57,7 @@ def validate_request(
     init_from: Path | None = None,
     **options: Any,
 ) -> TrainingRequest:
-    """Check everything that a user can have got wrong, and return the request.
+    """Check a user's options, and return the request.
 
     Parameters
     ----------
@@ -91,11 +86,8 @@ def validate_request(
     source = find_operator(operator)
     values = _resolve_params(source, params or {}, photos, validation)
     if network not in NETWORKS:
-        raise UsageError(
-            "--network",
-            f"there is no network {network!r}",
-            f"choose one of {', '.join(NETWORKS)}",
-        )
+        remedy = f"choose one of {', '.join(NETWORKS)}"
+        raise UsageError("--network", f"there is no network {network!r}", remedy)
     spec = NETWORKS[network]
     if global_context is None:
         global_context = spec.is_unet and source.needs_thumbnail
@@ -107,7 +99,7 @@ def validate_request(
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
     base_model = read_model(init_from) if init_from else None
-    given_options = {name: value for name, value in options.items() if value is not None}
+    options = {name: value for name, value in options.items() if value is not None}
     config = TrainConfig(
         operator=operator,
         network=network,
@@ -118,7 +110,7 @@ def validate_request(
         steps=steps,
         budget=parse_budget(budget) if budget else None,
         init_from=f"{base_model.card.name} {base_model.sha256[:12]}" if base_model else "",
-        **spec.train_defaults | given_options,
+        **spec.train_defaults | options,
     )
     initial_weights = _check_network(config, base_model)
     check_absent(target, overwrite=overwrite)
@@ -140,13 +132,12 @@ def _resolve_params(
     operator: Operator, params: Mapping[str, Value], photos: Path | None, validation: Path | None
 ) -> dict[str, Value]:
     """Return the values of all the operator's parameters, after a check of the photos."""
-    given = {name: value for name, value in params.items() if value is not None}
     if not operator.pairs:
-        values = operator.resolve_params(given)
+        values = operator.resolve_params(params)
         if photos is None:
             raise UsageError("--photos", "a folder of training photos is required", "give one")
         return values
-    for name, value in {"--photos": photos, "--validation": validation, **given}.items():
+    for name, value in {"--photos": photos, "--validation": validation, **params}.items():
         if value is not None:
             raise UsageError(
                 name, "it cannot be combined with pairs:, which has its own photos", "omit it"
@@ -161,11 +152,8 @@ def _check_network(
     network = build(config.network, config.slider_params, config.global_context)
     multiple = network.size_multiple
     if config.crop % multiple:
-        raise UsageError(
-            "--crop",
-            f"{config.crop} is not a multiple of {multiple}, which {config.network} requires",
-            f"choose {config.crop + -config.crop % multiple}",
-        )
+        problem = f"{config.crop} is not a multiple of {multiple}, which {config.network} requires"
+        raise UsageError("--crop", problem, f"choose {config.crop + -config.crop % multiple}")
     if base_model is None:
         return None
     weights = named_weights(base_model.graph)
@@ -183,11 +171,8 @@ def _parse_sliders(
         name, has_bounds, bounds = text.partition("=")
         param = params.get(name)
         if param is None:
-            raise UsageError(
-                "--slider",
-                f"the operator has no parameter {name!r}",
-                f"choose one of {', '.join(params)}" if params else "omit it",
-            )
+            remedy = f"choose one of {', '.join(params)}" if params else "omit it"
+            raise UsageError("--slider", f"the operator has no parameter {name!r}", remedy)
         low, high = _parse_range(param, bounds) if has_bounds else (param.low, param.high)
         value = float(str(values[name]))
         if not low <= value <= high:

@@ -88,12 +88,7 @@ class CropSampler:
             off_default: [pair for pair in large if (self._values(pair) != defaults) == off_default]
             for off_default in (False, True)
         }
-        self.sampling_weights = {key: sampling_weights(pool) for key, pool in self.pools.items()}
-
-    @property
-    def pairs(self) -> list[Pair]:
-        """All pairs that crops are drawn from."""
-        return self.pools[False] + self.pools[True]
+        self.sampling_weights = {key: _sampling_weights(pool) for key, pool in self.pools.items()}
 
     def batch_at(self, step: int, *, off_default: bool = False) -> list[Batch]:
         """Return the crops of a step, one batch for each combination of slider values.
@@ -146,11 +141,8 @@ class CropSampler:
         )
 
 
-def sampling_weights(pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the probability of each pair, in proportion to the square root of its pixel count.
-
-    Large photos have more content, but should not crowd out the small ones.
-    """
+def _sampling_weights(pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    # Large photos have more content, but should not crowd out the small ones.
     roots = np.sqrt([float(np.prod(pair.size)) for pair in pairs])
     weights: NDArray[np.float64] = roots / roots.sum()
     return weights

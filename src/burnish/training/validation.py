@@ -51,9 +51,7 @@ def validate(
     """
     apply = ImageNetwork(network, sliders)
     return tuple(
-        ValidationResult(
-            f"{describe_photos(pairs, source)}{suffix}", evaluate(apply, pairs, progress)
-        )
+        ValidationResult(describe_photos(pairs, source) + suffix, evaluate(apply, pairs, progress))
         for suffix, pairs in split_by_size(validation_pairs)
     )
 
@@ -141,15 +139,15 @@ class ImageNetwork:
 
 def describe_photos(photo_pairs: Sequence[Pair], source: str | Path) -> str:
     """Return the number, the folder and the sizes of photos, as text for a card."""
-    pixels = [math.prod(pair.size) / 1e6 for pair in photo_pairs]
+    megapixels = [math.prod(pair.size) / 1e6 for pair in photo_pairs]
     count = len({pair.digest for pair in photo_pairs})
-    smallest, largest = f"{min(pixels):.2g}", f"{max(pixels):.2g}"
+    smallest, largest = f"{min(megapixels):.2g}", f"{max(megapixels):.2g}"
     size = smallest if smallest == largest else f"{smallest} to {largest}"
     return f"{count} from {Path(source).name!r}, {size} megapixels"
 
 
 class Preview:
-    """Validates a few crops at each doubling of the steps and each tenth of the training.
+    """Validates a few crops at each doubling of 100 steps and each tenth of the training.
 
     Parameters
     ----------
@@ -169,41 +167,41 @@ class Preview:
         self.folder = run_dir / "pictures"
         self.log = run_dir / "log.jsonl"
         self.callbacks = callbacks
-        self.next_step = 100
-        self.next_progress = 0.1
+        self.milestones = _milestones(trainer.step, trainer.progress)
         self.folder.mkdir(exist_ok=True)
-        while self.next_step <= trainer.step:
-            self.next_step *= 2
-        while self.next_progress <= trainer.progress:
-            self.next_progress += 0.1
 
     def __call__(self, info: StepInfo) -> None:
         """Pass a step on to the callbacks, and validate if it is time."""
         self.callbacks.on_step(info)
-        if info.step >= self.next_step or info.progress >= self.next_progress:
+        milestones = _milestones(info.step, info.progress)
+        if milestones != self.milestones:
+            self.milestones = milestones
             self._validate(info)
-            self.next_step *= 2 if info.step >= self.next_step else 1
-            self.next_progress += 0.1 if info.progress >= self.next_progress else 0
 
     def _validate(self, info: StepInfo) -> None:
         sliders = [param.name for param in self.trainer.config.slider_params]
         apply = ImageNetwork(self.trainer.ema_network(), sliders)
-        psnrs = []
-        for index, pair in enumerate(self.pairs):
+        path = self.folder / f"{info.step:06d}.png"
+        psnrs: list[float] = []
+        for pair in self.pairs:
             region = _centre(pair.size)
             context = TileContext(region, pair.size, pair.thumbnail)
             before, after = pair.read(*region.slices)
             output = np.clip(apply(before, pair.values, context), 0, 1)
-            psnrs.append(score(output, after).psnr)
-            if index == 0:
-                path = self.folder / f"{info.step:06d}.png"
+            if not psnrs:
                 side_by_side = np.concatenate([before, after, output], axis=1)
                 Photo(pixels=side_by_side).save(path, overwrite=True)
+            psnrs.append(score(output, after).psnr)
         validation_psnr = float(np.mean(psnrs))
         record = vars(info) | {"psnr": psnr(info.loss), "validation_psnr": validation_psnr}
         with self.log.open("a") as log:
             log.write(json.dumps(record) + "\n")
         self.callbacks.on_validation(info.step, validation_psnr, path)
+
+
+def _milestones(step: int, progress: float) -> tuple[int, int]:
+    """Return the number of doublings, beginning at step 100, and of tenths of the training."""
+    return (step // 100).bit_length(), int(10 * progress)
 
 
 def _centre(size: tuple[int, int]) -> Rectangle:
