@@ -10,7 +10,6 @@ from burnish.types import Mask
 
 Box = NDArray[np.float32]
 
-
 # Minimum intersection over union of an object's boxes in two frames.
 MIN_IOU = 0.3
 # An object that is not detected is kept at its last position for this number of frames.
