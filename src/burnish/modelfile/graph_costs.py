@@ -105,8 +105,8 @@ def tensor_shapes(
 
 def _without_weights(model: ModelProto, height: int, width: int, size_multiple: int) -> ModelProto:
     """Return the graph for one image size, without large weights and without stated shapes."""
-    bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
-    graph = bare.graph
+    model_copy = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph = model_copy.graph
     graph.name = model.graph.name
     graph.node.extend(model.graph.node)
     free_shapes = {
@@ -126,7 +126,7 @@ def _without_weights(model: ModelProto, height: int, width: int, size_multiple: 
             graph.input.append(
                 helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
-    return bare
+    return model_copy
 
 
 def _check_context_costs(

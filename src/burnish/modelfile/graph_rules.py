@@ -105,9 +105,9 @@ def _check_shape(value: ValueInfoProto, shape: list[int | None], filename: str) 
         dtype = names.get(tensor_type.elem_type, f"unknown type {tensor_type.elem_type}")
         reject(filename, f"{value.name} is {dtype}, not float32")
     dims = tensor_type.shape.dim
-    actual = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
-    if actual not in (shape, [1, *shape[1:]]):  # A batch of one image may be stated.
-        reject(filename, f"{value.name} has the shape {actual[:8]}, not {shape}")
+    actual_shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+    if actual_shape not in (shape, [1, *shape[1:]]):  # A batch of one image may be stated.
+        reject(filename, f"{value.name} has the shape {actual_shape[:8]}, not {shape}")
 
 
 def check_ops(graph: GraphProto, filename: str) -> None:
@@ -186,8 +186,8 @@ def _input_names(graph: GraphProto) -> tuple[set[str], set[str]]:
 
 def _check_attributes(node: NodeProto, filename: str) -> None:
     node_attributes = attributes(node)
-    for name, allowed in _ATTRIBUTE_RULES.get(node.op_type, {}).items():
-        if node_attributes.get(name) not in allowed:
+    for name, allowed_values in _ATTRIBUTE_RULES.get(node.op_type, {}).items():
+        if node_attributes.get(name) not in allowed_values:
             text = f"{node_attributes.get(name, 'left out')}"[:80]
             reject(filename, f"{node.op_type} with {name} {text} is not allowed")
     if node.op_type != "Constant":

@@ -53,11 +53,11 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
     check_ops(model.graph, filename)
     costs = graph_costs(model, card.size_multiple, filename)
     radius = receptive_field(model, card.size_multiple, card.halo, filename)
-    for field, needed in (
+    for field, graph_value in (
         ("peak_activations_per_pixel", costs.peak_activations_per_pixel),
         ("halo", radius),
     ):
-        stated = getattr(card, field)
-        if needed > stated:
-            reject(filename, f"its card states {field} {stated}, its graph needs {needed}")
+        card_value = getattr(card, field)
+        if graph_value > card_value:
+            reject(filename, f"its card states {field} {card_value}, its graph needs {graph_value}")
     return ModelFile(card, data, sha256(data).hexdigest())

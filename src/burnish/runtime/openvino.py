@@ -32,8 +32,9 @@ def create_session(model: ModelProto, name: str, device: str, threads: int | Non
         settings["INFERENCE_NUM_THREADS"] = threads
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
     try:
-        bounded = _with_bounded_sizes(model, block_sizes[0])
-        request = openvino.Core().compile_model(bounded, "CPU", settings).create_infer_request()
+        bounded_model = _with_bounded_sizes(model, block_sizes[0])
+        compiled_model = openvino.Core().compile_model(bounded_model, "CPU", settings)
+        request = compiled_model.create_infer_request()
     except Exception as error:
         problem = "ONNX Runtime or OpenVINO rejects the model"
         remedy = "choose another --engine, or update openvino"
@@ -70,11 +71,11 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
         path = Path(folder) / "graph.onnx"
         _fold_constants(model, path)
         frontend = FrontEndManager().load_by_framework("onnx")
-        loaded = frontend.load(str(path))
-        for place in loaded.get_inputs():
+        input_model = frontend.load(str(path))
+        for place in input_model.get_inputs():
             for name in bounds.keys() & set(place.get_names()):
-                loaded.set_partial_shape(place, bounds[name])
-        return frontend.convert(loaded)
+                input_model.set_partial_shape(place, bounds[name])
+        return frontend.convert(input_model)
 
 
 def _fold_constants(model: ModelProto, path: Path) -> None:

@@ -44,8 +44,8 @@ def area_resize_rows(
     overlaps = _overlaps(height, side)
     for top in range(0, height, _ROWS):
         group = overlaps[:, top : top + _ROWS]
-        touched = np.flatnonzero(group.any(axis=1))
-        outputs = slice(touched[0], touched[-1] + 1)
+        output_rows = np.flatnonzero(group.any(axis=1))
+        outputs = slice(output_rows[0], output_rows[-1] + 1)
         strip = read_rows(top, top + group.shape[1]).reshape(group.shape[1], -1)
         resized_rows[outputs] += (group[outputs] @ strip).reshape(-1, width, 3)
     return _overlaps(width, side) @ resized_rows
