@@ -123,22 +123,17 @@ def check_ops(graph: GraphProto, filename: str) -> None:
     image_tensors = set(tile_inputs)
     for node in graph.node:
         _check_attributes(node, filename)
-        if node.op_type == "Constant":
-            if node.output[0] not in constants:
-                reject(filename, "a Constant has no tensor as its value")
-            continue
-        if node.op_type == "Cast":
-            _check_cast(node, constants, filename)
+        if node.op_type in WEIGHT_OPS:
+            _check_weight(node, constants, filename)
             continue
         from_image = not image_tensors.isdisjoint(node.input)
         if node.op_type == SAMPLE_OP or COORDS in tile_inputs.intersection(node.input):
             _check_sample(node, tile_inputs, context, filename)
-            image_tensors.update(filter(None, node.output))
-            continue
-        _check_inputs(node, image_tensors, context, filename)
-        if from_image:
-            _check_image_op(node, context, filename)
-        _check_constant_inputs(node, constants, filename)
+        else:
+            _check_inputs(node, image_tensors, context, filename)
+            if from_image:
+                _check_image_op(node, context, filename)
+            _check_constant_inputs(node, constants, filename)
         (image_tensors if from_image else context).update(filter(None, node.output))
 
 
@@ -224,8 +219,12 @@ def _check_sample(
         reject(filename, problem)
 
 
-def _check_cast(node: NodeProto, constants: Mapping[str, TensorProto], filename: str) -> None:
-    """Check that a Cast only widens a stored weight."""
+def _check_weight(node: NodeProto, constants: Mapping[str, TensorProto], filename: str) -> None:
+    """Check that a Constant holds a tensor, and that a Cast only widens a stored weight."""
+    if node.op_type == "Constant":
+        if node.output[0] not in constants:
+            reject(filename, "a Constant has no tensor as its value")
+        return
     weight = constants.get(node.input[0])
     if weight is None or weight.data_type not in (TensorProto.FLOAT16, TensorProto.INT8):
         reject(filename, "a Cast is applied to something else than a float16 or int8 weight")
