@@ -1,1 +1,1 @@
-"""A face: one file a command, no logic."""
+"""The command line: options, progress and printed output."""

@@ -37,7 +37,7 @@ def apply(
 ) -> None:
     """Apply an operator to photos and videos.
 
-    Metadata, colour profile and bit depth are kept; a warning names anything that cannot be.
+    Metadata, colour profile and bit depth are kept; a warning names those that are lost.
 
     `burnish apply OPERATOR --help` also lists the parameters of that operator.
     """
@@ -49,8 +49,8 @@ def apply(
         from burnish.editing.region_edit import MaskedEdit
         from burnish.regions.region import open_region
 
-        opened = open_region(region, device=device, threads=threads)
-        edit = MaskedEdit(edit, opened, mask_writer(save_mask, photos, batch))
+        opened_region = open_region(region, device=device, threads=threads)
+        edit = MaskedEdit(edit, opened_region, mask_writer(save_mask, photos, batch))
     run(edit, photos, batch, collect_paths(operator, params, region, save_mask))
 
 
@@ -91,7 +91,7 @@ def replay(
         str | None, Option(help="The file of a detector that does not ship with burnish.")
     ] = None,
     objects: Annotated[
-        Path | None, Option(help="The file of objects that a region was taken from.")
+        Path | None, Option(help="The file of objects that the recorded region selects from.")
     ] = None,
     mask: Annotated[Path | None, Option(help="The mask, or folder of masks, of a region.")] = None,
     device: Device = "auto",

@@ -45,7 +45,7 @@ _option = partial(option, panel="Output")
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """Where outputs are written and how, and what the run prints."""
+    """The options for the outputs and the messages of a run."""
 
     output: str | None = _option(
         None,
@@ -63,7 +63,7 @@ class BatchOptions:
     )
     overwrite: bool = _option(False, "Replace existing outputs.")
     skip_existing: bool = _option(False, "Skip inputs whose output exists.")
-    dry_run: bool = _option(False, "Print what would be done, and do nothing.")
+    dry_run: bool = _option(False, "Print the planned outputs, and write nothing.")
     quality: int | None = _option(
         None, "Quality of JPEG, WebP and AVIF. [default: 95]", min=1, max=100
     )
@@ -234,8 +234,8 @@ def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
     total = len(plan.files)
     videos = sum(file.is_video for file in plan.files)
     nouns = [*(["photos"] if videos < total else []), *(["videos"] if videos else [])]
-    first, verb = ("planned", "to do") if counts["planned"] else ("done", "done")
-    parts = [f"{counts[first]} of {total} {' and '.join(nouns)} {verb}"]
+    status, verb = ("planned", "to do") if counts["planned"] else ("done", "done")
+    parts = [f"{counts[status]} of {total} {' and '.join(nouns)} {verb}"]
     parts += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
     unfinished = total - sum(counts[status] for status in ("planned", "done", "skipped", "failed"))
     if unfinished:

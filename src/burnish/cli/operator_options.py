@@ -42,10 +42,12 @@ class OperatorCommand(SectionedCommand):
         ------
         UsageError : an option is a parameter of another operator
         """
-        known = {name for p in super().get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
-        known -= set(ctx.help_option_names)
-        has_others = any(a.startswith("--") and a.partition("=")[0] not in known for a in args)
-        if not has_others and not ctx.resilient_parsing:
+        flags = {name for p in super().get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
+        flags -= set(ctx.help_option_names)
+        has_operator_flags = any(
+            a.startswith("--") and a.partition("=")[0] not in flags for a in args
+        )
+        if not has_operator_flags and not ctx.resilient_parsing:
             ctx.meta[_OPTIONS] = ()
             return super().parse_args(ctx, args)
         ctx.meta[_OPTIONS] = _all_options()
@@ -58,8 +60,8 @@ class OperatorCommand(SectionedCommand):
             else:
                 ctx.meta[_OPTIONS] = _options(tuple(params.values()))
                 if not ctx.resilient_parsing:
-                    given = [o for o in _all_options() if values.get(o.name) is not None]
-                    _check_known(given, params, specs)
+                    passed = [o for o in _all_options() if values.get(o.name) is not None]
+                    _check_params(passed, params, specs)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -93,7 +95,7 @@ class OperatorCommand(SectionedCommand):
 
 
 def operator_params(context: typer.Context) -> dict[str, Value]:
-    """Return the operator's parameters that were given on the command line, by name."""
+    """Return the operator's parameters on the command line, by name."""
     values: dict[str, Value] = context.meta[_VALUES]
     return values
 
@@ -122,10 +124,10 @@ def find_params(spec: str) -> Sequence[AnyParam]:
     return tuple((params | {p.name: p.as_param() for p in card.params}).values())
 
 
-def _check_known(given: Sequence[Any], params: Collection[str], specs: Sequence[str]) -> None:
+def _check_params(options: Sequence[Any], params: Collection[str], specs: Sequence[str]) -> None:
     from burnish.operators.registry import OPERATORS
 
-    for option in given:
+    for option in options:
         name = option.name.removeprefix(_PREFIX)
         if name not in params:
             owners = [o.name for o in OPERATORS.values() if name in {p.name for p in o.params}]

@@ -14,7 +14,7 @@ from burnish.params import AnyParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model_registry import model_names
 
-# `readable=False`: each file is opened later, so that one that cannot be read stops no other.
+# `readable=False`: each file is opened later, so that an unreadable one does not stop the others.
 Photos = Annotated[
     list[Path],
     Argument(
@@ -23,11 +23,9 @@ Photos = Annotated[
 ]
 JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
-Device = Annotated[
-    str, Option(help="auto, cpu, cuda or cuda:N; an error if the named one is missing.")
-]
+Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N; a named device must be available.")]
 Threads = Annotated[int | None, Option(min=1, help="CPU threads. [default: one per core]")]
-Engine = Annotated[str, Option(help=f"What runs the network: {' or '.join(ENGINES)}.")]
+Engine = Annotated[str, Option(help=f"Library that runs the network: {' or '.join(ENGINES)}.")]
 
 
 def complete_operator(incomplete: str) -> list[str]:

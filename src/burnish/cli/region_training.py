@@ -71,7 +71,7 @@ class DetectorFiles:
     save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
     title: str = option("Objects in photos", "Title, for the card.")
     description: str = option("Not stated.", "Abilities and limits of the detector, for its card.")
-    licence: str = option("unstated", "Who may use the detector, for its card.")
+    licence: str = option("unstated", "Licence of the detector, for its card.")
     overwrite: bool = option(False, "Replace an existing output.")
 
 
@@ -122,10 +122,10 @@ def evaluate(
     from burnish.detection.detect import MaskRCNN
     from burnish.detection.training.evaluate import evaluate_detector
 
-    loaded = MaskRCNN.open(detector, device=device, threads=threads)
+    model = MaskRCNN.open(detector, device=device, threads=threads)
     datasets = [read_dataset(*pair) for pair in _pair_files(coco, images, "--coco", "--images")]
     with ConsoleProgress() as progress:
-        metrics = [evaluate_detector(loaded, dataset, progress) for dataset in datasets]
+        metrics = [evaluate_detector(model, dataset, progress) for dataset in datasets]
     if json_output:
         typer.echo(json.dumps([metric.model_dump() for metric in metrics], indent=2))
         return
@@ -170,10 +170,10 @@ def synthesize(
     from burnish.cli.progress import ConsoleProgress
     from burnish.detection.training.cut_outs import read_cut_outs, synthesize_dataset
 
-    loaded = read_cut_outs(cut_outs, [*(classes or []), other_class], other_class)
+    cut_out_images = read_cut_outs(cut_outs, [*(classes or []), other_class], other_class)
     with ConsoleProgress() as progress:
         path = synthesize_dataset(
-            loaded,
+            cut_out_images,
             backgrounds,
             output,
             count=count,
@@ -200,8 +200,8 @@ def explain(
 
     check_absent(output, overwrite=overwrite)
     check_not_input(output, [photo, Path(detector)])
-    loaded = MaskRCNN.open(detector, device=device, threads=threads)
-    typer.echo(write_explanation(loaded, photo, output, threshold=threshold, overwrite=overwrite))
+    model = MaskRCNN.open(detector, device=device, threads=threads)
+    typer.echo(write_explanation(model, photo, output, threshold=threshold, overwrite=overwrite))
 
 
 def _pair_files(

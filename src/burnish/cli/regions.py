@@ -77,8 +77,8 @@ def list_regions(
     _check_options(photos, output, coco, region, overwrite=overwrite)
     object_source = open_object_source(region, device=device, threads=threads)
     check_classes(region.only, object_source.classes)
-    several = len(photos) > 1 or photos[0].is_dir()
-    written: list[PhotoDetections] = []
+    with_path = len(photos) > 1 or photos[0].is_dir()
+    listed: list[PhotoDetections] = []
     failed = False
     for source in find_inputs(photos, recursive=recursive)[0]:
         try:
@@ -90,16 +90,17 @@ def list_regions(
             failed = True
             continue
         if coco or output:
-            written.append(detections)
+            listed.append(detections)
         records = detections.records()
         if not records:
             print(f"burnish: warning: {source.path}: no object found", file=sys.stderr)
         for record in records:
-            typer.echo(json.dumps(record) if json_output else _format_row(record, several=several))
+            row = json.dumps(record) if json_output else _format_row(record, with_path=with_path)
+            typer.echo(row)
     if coco is not None:
-        write_coco(written, coco, overwrite=overwrite)
-    if output is not None and written:
-        write_annotated(written[0], output, overwrite=overwrite)
+        write_coco(listed, coco, overwrite=overwrite)
+    if output is not None and listed:
+        write_annotated(listed[0], output, overwrite=overwrite)
     if failed:
         raise typer.Exit(BurnishError.exit_code)
 
@@ -130,12 +131,12 @@ def _check_options(
             check_writable(output)
 
 
-def _format_row(record: dict[str, Any], *, several: bool) -> str:
+def _format_row(record: dict[str, Any], *, with_path: bool) -> str:
     row = (
         f"{record['number']:>4}  {record['class']:<16}{record['score']:>6.2f}"
         f"{record['area']:>8.2f} %  {','.join(map(str, record['box']))}"
     )
-    return f"{record['photo']}{row}" if several else row
+    return f"{record['photo']}{row}" if with_path else row
 
 
 def region_options_class(defaults: Mapping[str, Any]) -> type[RegionOptions]:

@@ -70,8 +70,7 @@ class TrainOptions:
     )
     global_context: bool | None = option(
         None,
-        "Whether the network also sees a thumbnail of the whole photo. "
-        "[default: for operators that need it]",
+        "Give the network a thumbnail of the photo, too. [default: for operators that need it]",
         "--global-context/--no-global-context",
     )
     budget: str | None = option(None, "Training time, such as 1h30m. [default: 30m]")
@@ -117,7 +116,7 @@ class TrainOptions:
     )
     seed: int = option(TrainConfig.seed, "Seed of all random choices.", min=0)
     save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
-    licence: str = option("unstated", "Who may use the model, for its card.")
+    licence: str = option("unstated", "Licence of the model, for its card.")
     overwrite: bool = option(False, "Replace an existing output.")
 
 

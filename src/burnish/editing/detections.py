@@ -10,6 +10,7 @@ import numpy as np
 
 from burnish.detection.coco import to_coco
 from burnish.detection.instances import Instances
+from burnish.editing.annotate import annotate
 from burnish.errors import OutputError
 from burnish.files import atomic_write, check_absent, make_folder
 from burnish.photo import Photo
@@ -110,8 +111,6 @@ def write_annotated(detections: PhotoDetections, target: Path, *, overwrite: boo
     ------
     OutputError : the file exists, or cannot be written
     """
-    from burnish.editing.annotate import annotate
-
     annotated = annotate(detections.photo.pixels, detections.instances, detections.numbers)
     # Only the resolution is kept: the annotated image is opaque, in colour and in sRGB.
     image = Photo(np.asarray(annotated, np.float32))

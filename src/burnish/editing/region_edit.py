@@ -117,8 +117,8 @@ def _photos_only(feature: str) -> UsageError:
 class MaskedEdit(_EditInRegion):
     """Applies another edit inside a region only.
 
-    The other edit runs on the whole image, so that pixels in the region's core equal those of the
-    whole edit. Pixels outside the region stay unchanged.
+    The other edit runs on the whole image, so that pixels in the region's core equal those
+    without a region. Pixels outside the region stay unchanged.
     """
 
     def __init__(self, edit: Edit, region: Region, mask_writer: MaskWriter | None = None) -> None:

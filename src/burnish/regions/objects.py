@@ -113,11 +113,11 @@ def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
         if name in available:
             continue
         similar = difflib.get_close_matches(name, available, n=1)
-        first = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "")
+        names_text = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "")
         raise UsageError(
             name or "''",
             "the detector does not know this class",
-            f"did you mean {similar[0]}?" if similar else f"choose one of {first}",
+            f"did you mean {similar[0]}?" if similar else f"choose one of {names_text}",
         )
 
 

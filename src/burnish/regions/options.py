@@ -192,10 +192,10 @@ class RegionOptions:
                 f"{','.join(f'{edge:g}' for edge in self.box)} is not a rectangle",
                 "give left, top, right, bottom, such as 10,20,200,300",
             )
-        for one, other in (("only", "exclude"), ("exclude", "invert"), ("detector", "objects")):
-            if getattr(self, one) and getattr(self, other):
+        for a, b in (("only", "exclude"), ("exclude", "invert"), ("detector", "objects")):
+            if getattr(self, a) and getattr(self, b):
                 raise UsageError(
-                    f"--{one}, --{other}", "these options exclude each other", "drop one of them"
+                    f"--{a}, --{b}", "these options exclude each other", "drop one of them"
                 )
 
     @property

@@ -92,7 +92,7 @@ class Region:
     def mask_from_instances(
         self, instances: Instances, pixels: Pixels, source: Path | None = None
     ) -> Mask:
-        """Return the same as `compute_mask`, with the objects given."""
+        """Return the same as `compute_mask`, for these objects."""
         indices = select_objects(self.options, instances, str(source or "image"))
         binary = binary_mask(instances, indices, pixels, self.options)
         mask = soften_edges(binary, self.options)

@@ -120,7 +120,7 @@ EDITS = {
         ),
         RegionEdit(
             name="remove",
-            about="Remove objects, and paint their place over from the surroundings",
+            about="Remove objects, and fill the gaps from the surroundings",
             function="burnish.regions.retouch:inpaint",
             params=(
                 ChoiceParam(
@@ -155,7 +155,7 @@ EDITS = {
             name="anonymise",
             about="Cover people, and remove metadata. The filling leaves nothing of the photo; "
             "blur and blocks are weak protection, which can sometimes be undone. The defaults "
-            "cover rather too much than too little. Check every output, as detectors miss people",
+            "cover too much rather than too little. Check every output, as detectors miss people",
             function="burnish.regions.edits:anonymise",
             params=(
                 ChoiceParam(
