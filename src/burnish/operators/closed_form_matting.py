@@ -4,9 +4,8 @@ The solution t is close to a given plane and in every 3 x 3 window nearly an aff
 colours of an image. https://doi.org/10.1109/TPAMI.2007.1177
 """
 
-# Libraries give the same solution, but are slower. An image of 1 MP on two cores takes 7 to 11 s
-# here, 47 s with PyMatting's Laplacian, incomplete Cholesky preconditioner and conjugate gradients,
-# and 107 s with PyAMG's smoothed aggregation.
+# Libraries are slower. An image of 1 MP on two cores takes 7 to 11 s here, 47 s with PyMatting's
+# Laplacian and incomplete Cholesky preconditioner, and 107 s with PyAMG's smoothed aggregation.
 
 from typing import Any
 

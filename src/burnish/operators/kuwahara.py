@@ -37,13 +37,12 @@ def kuwahara(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    radius : radius of the ellipse where edges have no direction, 1 to 16 px; a larger value paints
-        with a broader brush. The time grows with its square
+    radius : radius of the ellipse where edges have no direction, 1 to 16 px. The time grows with
+        its square
     q : weight of low variance, 1 to 16; a larger value makes outlines sharper
-    alpha : roundness of the ellipse, 0.25 to 8; a larger value makes patches rounder. The ellipse
-        is at most 1 + 1 / alpha times as long as the circle, and has the same area
-    sigma : standard deviation of the averaging of directions, 0.5 to 8 px; a larger value makes
-        strokes more parallel
+    alpha : roundness of the ellipse, 0.25 to 8. The ellipse is at most 1 + 1 / alpha times as long
+        as the circle, and has the same area
+    sigma : standard deviation of the averaging of directions, 0.5 to 8 px
 
     Returns
     -------
@@ -107,29 +106,21 @@ def _filter_rows(padded, margin, direction, anisotropy, radius, q, alpha, result
         sums = np.empty((5, SECTORS), padded.dtype)
         for column in range(width):
             stretch = (alpha + anisotropy[row, column]) / alpha
+            a, b = radius * stretch, radius / stretch
             angle = direction[row, column]
+            y, x = row + margin, column + margin
             sums[:] = 0
-            _accumulate_sectors(
-                padded,
-                row + margin,
-                column + margin,
-                math.cos(angle),
-                math.sin(angle),
-                radius * stretch,
-                radius / stretch,
-                cosines,
-                sines,
-                sums,
-            )
-            _blend_sectors(sums, padded[row + margin, column + margin], q, result[row, column])
+            _accumulate_sectors(padded, y, x, angle, a, b, cosines, sines, sums)
+            _blend_sectors(sums, padded[y, x], q, result[row, column])
 
 
 @numba.njit(cache=True)
-def _accumulate_sectors(padded, row, column, cosine, sine, a, b, cosines, sines, sums):  # type: ignore[no-untyped-def]
+def _accumulate_sectors(padded, row, column, angle, a, b, cosines, sines, sums):  # type: ignore[no-untyped-def]
     """Sum the weights, the weighted colours and their squares for every sector.
 
     Colours are relative to the centre pixel, which avoids cancellation in the variance.
     """
+    cosine, sine = math.cos(angle), math.sin(angle)
     centre = padded[row, column]
     weights = np.empty(SECTORS, padded.dtype)
     reach_x = int(math.sqrt((a * cosine) ** 2 + (b * sine) ** 2))

@@ -43,10 +43,9 @@ def local_contrast(
 
     References
     ----------
-    K. Zuiderveld: Contrast Limited Adaptive Histogram Equalization. Graphics Gems IV, pages
-    474-485, 1994. S. M. Pizer, E. P. Amburn, J. D. Austin et al.: Adaptive Histogram Equalization
-    and Its Variations. Computer Vision, Graphics, and Image Processing 39(3), pages 355-368, 1987.
-    https://doi.org/10.1016/S0734-189X(87)80186-X
+    K. Zuiderveld: Contrast Limited Adaptive Histogram Equalization. Graphics Gems IV, 1994. S. M.
+    Pizer et al.: Adaptive Histogram Equalization and Its Variations. Computer Vision, Graphics, and
+    Image Processing 39(3), 1987. https://doi.org/10.1016/S0734-189X(87)80186-X
 
     Examples
     --------

@@ -6,10 +6,9 @@ small differences from g are detail and can be strengthened, large ones are edge
 result has no halos.
 
 The pyramids are those of Burt and Adelson 1983 (https://doi.org/10.1109/TCOM.1983.1095851), with
-their generating kernel .05 .25 .4 .25 .05 along each axis. At the border, weights outside of the
-plane are dropped and the others are scaled to sum 1, so that a constant stays constant; the paper
-extrapolates instead. The even pixels are kept, so that flips commute with the pyramid only if all
-sides are of the form 2**k + 1.
+their generating kernel along each axis. At the border, weights outside of the plane are dropped and
+the others are scaled to sum 1; the paper extrapolates instead. The even pixels are kept, so that
+flips commute with the pyramid only if all sides are of the form 2**k + 1.
 """
 
 import math
@@ -47,10 +46,8 @@ def local_laplacian(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    detail : factor on detail, 0.2 to 6; a larger value strengthens it. Values below 1 smooth, and
-        1 leaves detail unchanged
-    sigma : the largest difference in luminance that counts as detail, 0.02 to 0.5; a larger value
-        treats more of the photo as detail
+    detail : factor on detail, 0.2 to 6; a larger value strengthens it, and values below 1 smooth
+    sigma : the largest difference in luminance that counts as detail, 0.02 to 0.5
     beta : factor on the part of an edge above sigma, 0.2 to 2; a larger value stretches contrast,
         and values below 1 compress it
     references : number N of intensities that the photo is remapped about, at least 2; a larger
@@ -70,13 +67,12 @@ def local_laplacian(
 
     The first and third lines are those of Paris et al. with alpha = 1 / detail. To strengthen
     detail, they use alpha < 1, whose slope at 0 is infinite, and reduce noise by a threshold. Here,
-    f is a straight line instead, as in an example of Aubry et al. (detail 3, sigma 0.1, beta 1). It
-    raises edges by (detail - 1) * sigma, which beta = 1 - (detail - 1) * sigma / (1 - sigma)
-    compensates for over the whole range (0.78 at the defaults). detail = beta = 1 is the identity.
+    f is a straight line instead, as in an example of Aubry et al. It raises edges by
+    (detail - 1) * sigma. detail = beta = 1 is the identity.
 
     A coefficient is interpolated between those of the two nearest of N references spread evenly on
-    [0, 1]. For large N this is the exact filter of Paris et al. On photos, the output for N = 64
-    has a PSNR of 65 dB (sigma 0.03) to 78 dB (sigma 0.1) against it, and for N = 20 of 45 to 58 dB.
+    [0, 1]. For large N this is the exact filter of Paris et al.; the output for N = 64 has a PSNR
+    of 65 to 78 dB against it.
 
     The ratios of the colours to luminance (Rec. 601, encoded) are kept after adding 1/255 to all
     channels, so that noise in black does not become colour.
@@ -143,7 +139,7 @@ def local_laplacian_filter(I: Plane, remap: Remap, references: int) -> Plane:  #
     def add_reference(reference: int) -> None:
         remapped = gaussian_pyramid(remap(I, reference / last))
         for band, value, (fine, coarse) in zip(bands, gaussian, pairwise(remapped), strict=False):
-            taps = (taps for side in fine.shape for taps in expand_taps(side, I.dtype))
+            taps = (expand_taps(side, I.dtype) for side in fine.shape)
             _accumulate(band[reference % 2], value, reference, last, fine, coarse, *taps)
 
     # A reference affects only values less than a step away, so not all are needed.
@@ -181,15 +177,13 @@ def collapse(bands: list[Plane]) -> Plane:
 
 def reduce(plane: Plane) -> Plane:
     """Blur a plane and keep every other pixel of each side above 2."""
-    rows, columns = (reduce_taps(side, plane.dtype) for side in plane.shape)
-    result: Plane = _resample(plane, *rows, *columns)
+    result: Plane = _resample(plane, *(reduce_taps(side, plane.dtype) for side in plane.shape))
     return result
 
 
 def expand(plane: Plane, shape: tuple[int, ...]) -> Plane:
     """Expand a plane to `shape`, the shape that it was reduced from."""
-    rows, columns = (expand_taps(side, plane.dtype) for side in shape)
-    result: Plane = _resample(plane, *rows, *columns)
+    result: Plane = _resample(plane, *(expand_taps(side, plane.dtype) for side in shape))
     return result
 
 
@@ -247,19 +241,9 @@ def _remap(I, table, slopes, g, sigma, beta):  # type: ignore[no-untyped-def]  #
 
 
 @numba.njit(cache=True, nogil=True)
-def _accumulate(  # type: ignore[no-untyped-def]
-    band,
-    gaussian,
-    reference,
-    last,
-    fine,
-    coarse,
-    row_index,
-    row_weight,
-    column_index,
-    column_weight,
-):
+def _accumulate(band, gaussian, reference, last, fine, coarse, rows, columns):  # type: ignore[no-untyped-def]
     """Add the Laplacian coefficients of a reference to a band, weighted by its closeness."""
+    (row_index, row_weight), (column_index, column_weight) = rows, columns
     zero = band.dtype.type(0)
     for y in range(band.shape[0]):
         for x in range(band.shape[1]):
@@ -276,8 +260,9 @@ def _accumulate(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _resample(plane, row_index, row_weight, column_index, column_weight):  # type: ignore[no-untyped-def]
+def _resample(plane, rows, columns):  # type: ignore[no-untyped-def]
     """Sum weighted pixels along the columns, then along the rows."""
+    (row_index, row_weight), (column_index, column_weight) = rows, columns
     height, width = len(row_index), len(column_index)
     result = np.empty((height, width), plane.dtype)
     for y in range(height):

@@ -8,6 +8,8 @@ It is stretched to [0, 1] and becomes the new intensity. The colour of each pixe
 the ratio of the new to the old intensity.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -49,19 +51,18 @@ def multi_scale_retinex(
     with empirical constants. This is the variant on intensity of Petro, Sbert and Morel (2014),
     which keeps colours. Their result is that of amount 1, which is too strong for most photos.
 
-    The stretch depends on the whole photo, so that a crop gets another. A large area that is almost
-    black turns grey, with a dark halo around bright objects in it. The blurs are exact Gaussians of
-    standard deviation c_n / sqrt(2). At the border the photo is mirrored, with the edge pixel
-    repeated.
+    The stretch depends on the whole photo. A large area that is almost black turns grey, with a
+    dark halo around bright objects. The blurs are exact Gaussians of standard deviation
+    c_n / sqrt(2). At the border the photo is mirrored, with the edge pixel repeated.
 
     References
     ----------
     D. J. Jobson, Z. Rahman, G. A. Woodell: A Multiscale Retinex for Bridging the Gap Between Color
-    Images and the Human Observation of Scenes. IEEE Transactions on Image Processing 6(7), pages
-    965-976, 1997. https://doi.org/10.1109/83.597272
+    Images and the Human Observation of Scenes. IEEE Transactions on Image Processing 6(7), 1997.
+    https://doi.org/10.1109/83.597272
 
-    A. B. Petro, C. Sbert, J.-M. Morel: Multiscale Retinex. Image Processing On Line 4, pages 71-88,
-    2014. https://doi.org/10.5201/ipol.2014.107
+    A. B. Petro, C. Sbert, J.-M. Morel: Multiscale Retinex. Image Processing On Line 4, 2014.
+    https://doi.org/10.5201/ipol.2014.107
 
     Examples
     --------
@@ -91,14 +92,12 @@ def multi_scale_retinex(
 
 def _gaussian_blurs(
     plane: NDArray[np.floating], scales: tuple[float, ...]
-) -> list[NDArray[np.floating]]:
+) -> Iterator[NDArray[np.floating]]:
     """Convolve with F_n by cosine transforms, which mirror at the border."""
     spectrum = scipy.fft.dctn(plane, workers=thread_count())
     frequencies = [np.pi * np.arange(size) / size for size in plane.shape]
-    blurs = []
     for c in scales:
         along_y, along_x = (np.exp(-((c * w / 2) ** 2)).astype(plane.dtype) for w in frequencies)
         blurred = scipy.fft.idctn(spectrum * along_y[:, None] * along_x, workers=thread_count())
         # Rounding could make a blur of positive values negative.
-        blurs.append(np.maximum(blurred, 1))
-    return blurs
+        yield np.maximum(blurred, 1)

@@ -38,11 +38,8 @@ def multiscale_tone(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in double precision
-    fine : weight of the rendering that boosts fine detail, 0 to 3; a larger value sharpens texture
-    medium : weight of the rendering that boosts medium detail, 0 to 3; a larger value emphasises
-        shapes
-    coarse : weight of the rendering that boosts coarse detail, 0 to 3; a larger value raises
-        overall contrast
+    fine, medium, coarse : weights of the renderings that boost detail of that size, 0 to 3; larger
+        values sharpen texture, emphasise shapes and raise overall contrast
 
     Returns
     -------
@@ -76,18 +73,14 @@ def multiscale_tone(
     result = np.array(rgb, np.float64)
     for weight, rendering in ((fine, FINE), (medium, MEDIUM), (coarse, COARSE)):
         if weight:
-            result += weight / 3 * (_recombine(lab, u0, u1, *rendering) - rgb)
+            result += weight / 3 * (_recombine(lab, u0, u1, rendering) - rgb)
     return result
 
 
 def wls_filter(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
-    """Smooth a plane and keep its edges, by weighted least squares.
+    """Smooth a plane g >= 0 of shape (H, W) and keep the edges of log g.
 
-    Parameters
-    ----------
-    g : ndarray of shape (H, W), at least 0; its logarithm is the guide
-    lambda_ : weight of smoothness, above 0; a larger value smooths more
-    alpha : exponent of the edge weights, 1 to 2; a larger value keeps edges sharper
+    A larger lambda smooths more, and a larger alpha keeps edges sharper.
     """
     guide = np.log(g + EPS)
     right, down = edge_weights(guide, lambda_, alpha, EPS)
@@ -95,15 +88,10 @@ def wls_filter(g: Plane, lambda_: float, alpha: float = ALPHA) -> Plane:
 
 
 def _recombine(
-    lab: NDArray[np.float64],
-    u0: Plane,
-    u1: Plane,
-    exposure: float,
-    detail: float,
-    middle: float,
-    base: float,
+    lab: NDArray[np.float64], u0: Plane, u1: Plane, rendering: tuple[float, float, float, float]
 ) -> NDArray[np.float64]:
     """Return the sum of the three layers after their S-curves, as RGB."""
+    exposure, detail, middle, base = rendering
     L = (
         MIDDLE_LIGHTNESS
         + _s_curve(exposure * u1 - MIDDLE_LIGHTNESS, base)

@@ -31,10 +31,8 @@ def non_local_means(
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in single precision
     h : scale of the distance between patches, 0.005 to 0.3; a larger value removes stronger noise,
         and fine texture with it. A good start is the standard deviation of the noise of a channel
-    patch_radius : radius of the patches, 1 to 5 px; a larger value makes their comparison more
-        reliable and keeps less small detail. The paper's 7 x 7 px is 3
-    search_radius : radius of the search window, 1 to 21 px; a larger value finds more similar
-        patches and takes longer. The paper's 21 x 21 px is 10
+    patch_radius : radius of the patches, 1 to 5 px; the paper's 7 x 7 px is 3
+    search_radius : radius of the search window, 1 to 21 px; the paper's 21 x 21 px is 10
 
     Returns
     -------

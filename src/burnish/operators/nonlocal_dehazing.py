@@ -57,9 +57,8 @@ def nonlocal_dehazing(
     min(1, pixels / 50) * min(1, 3 max(0.001, s - 0.1)), where s is the standard deviation of its
     pixels' distances from A, relative to the largest of all lines. This weight is that of the
     authors' program; the paper divides by the variance of t. The authors estimate A in other ways.
-    The final stretch, from the 0.5 % to the 99.5 % quantile, is the same for all channels.
-
-    On a photo without haze the air-light is arbitrary, and so is the result.
+    The final stretch, from the 0.5 % to the 99.5 % quantile, is the same for all channels. On a
+    photo without haze the air-light is arbitrary, and so is the output.
 
     References
     ----------
@@ -79,9 +78,8 @@ def nonlocal_dehazing(
     True
     """
     I = np.asarray(rgb, np.float64) ** gamma  # noqa: E741 the paper's own name
-    A = resolve_airlight(
-        I, None if airlight is None else np.asarray(airlight) ** gamma, AIRLIGHT_PATCH
-    )
+    linear_airlight = None if airlight is None else np.asarray(airlight) ** gamma
+    A = resolve_airlight(I, linear_airlight, AIRLIGHT_PATCH)
     t_lines, weight = haze_line_transmission(I, A)
     t = regularise(t_lines, weight, I, lambda_)
     J = (I - (1 - LEAVE_HAZE * t[..., None]) * A) / np.maximum(t, T_MIN)[..., None]
@@ -111,9 +109,8 @@ def _reliability(line: NDArray[np.intp], r: Array) -> Array:
     mean = np.bincount(line, r, minlength=DIRECTIONS) / n
     variance = np.bincount(line, (r - mean[line]) ** 2, minlength=DIRECTIONS) / n
     spread = np.sqrt(variance / max(float(variance.max()), 1e-12))
-    weight: Array = np.minimum(1, count / RELIABLE_COUNT) * np.minimum(
-        1, 3 * np.maximum(1e-3, spread - 0.1)
-    )
+    from_spread = np.minimum(1, 3 * np.maximum(1e-3, spread - 0.1))
+    weight: Array = np.minimum(1, count / RELIABLE_COUNT) * from_spread
     return weight
 
 

@@ -3,8 +3,13 @@
 Fast Image Processing with Fully-Convolutional Networks, https://doi.org/10.1109/ICCV.2017.273.
 """
 
+from functools import partial
+
 from burnish.operators.operator import Operator, Paper
 from burnish.params import ColourParam, FileParam, Param
+
+# A parameter with a logarithmic scale.
+LogParam = partial(Param, scale="log")
 
 # Parameters of several dehazing operators.
 AIRLIGHT = ColourParam(
@@ -22,22 +27,10 @@ _OPERATORS = (
         summary="Flattens texture and noise, keeps the strongest edges sharp",
         function="burnish.operators.l0_smoothing:l0_smoothing",
         params=(
-            Param(
-                "lambda",
-                "leaves fewer edges and larger flat areas",
-                0.02,
-                low=0.002,
-                high=0.2,
-                scale="log",
+            LogParam(
+                "lambda", "leaves fewer edges and larger flat areas", 0.02, low=0.002, high=0.2
             ),
-            Param(
-                "kappa",
-                "makes the reference faster and coarser",
-                2.0,
-                low=1.05,
-                high=8.0,
-                scale="log",
-            ),
+            LogParam("kappa", "makes the reference faster and coarser", 2.0, low=1.05, high=8.0),
         ),
         paper=Paper(
             title="Image Smoothing via L0 Gradient Minimization",
@@ -51,7 +44,7 @@ _OPERATORS = (
         title="Total variation (ROF)",
         summary="Smooths into flat areas with sharp borders between them",
         function="burnish.operators.rudin_osher_fatemi:rudin_osher_fatemi",
-        params=(Param("lambda", "keeps more detail", 10.0, low=2.0, high=100.0, scale="log"),),
+        params=(LogParam("lambda", "keeps more detail", 10.0, low=2.0, high=100.0),),
         paper=Paper(
             title="Nonlinear Total Variation Based Noise Removal Algorithms",
             authors="Leonid I. Rudin, Stanley Osher, Emad Fatemi",
@@ -64,7 +57,7 @@ _OPERATORS = (
         title="Total variation with an L1 data term",
         summary="Removes small objects whatever their contrast, keeps the contrast of the rest",
         function="burnish.operators.tv_l1:tv_l1",
-        params=(Param("lambda", "keeps smaller objects", 0.3, low=0.1, high=2.0, scale="log"),),
+        params=(LogParam("lambda", "keeps smaller objects", 0.3, low=0.1, high=2.0),),
         paper=Paper(
             title="Aspects of Total Variation Regularized L1 Function Approximation",
             authors="Tony F. Chan, Selim Esedoglu",
@@ -78,11 +71,9 @@ _OPERATORS = (
         summary="Removes texture and keeps the structure under it",
         function="burnish.operators.relative_total_variation:relative_total_variation",
         params=(
-            Param("lambda", "smooths more", 0.01, low=0.001, high=0.1, scale="log"),
-            Param(
-                "sigma", "removes coarser texture", 3.0, low=0.5, high=8.0, scale="log", unit="px"
-            ),
-            Param("sharpness", "leaves softer edges", 0.02, low=0.001, high=0.1, scale="log"),
+            LogParam("lambda", "smooths more", 0.01, low=0.001, high=0.1),
+            LogParam("sigma", "removes coarser texture", 3.0, low=0.5, high=8.0, unit="px"),
+            LogParam("sharpness", "leaves softer edges", 0.02, low=0.001, high=0.1),
         ),
         paper=Paper(
             title="Structure Extraction from Texture via Relative Total Variation",
@@ -116,29 +107,26 @@ _OPERATORS = (
         function="burnish.operators.local_laplacian:local_laplacian",
         long_range=True,
         params=(
-            Param(
+            LogParam(
                 "detail",
                 "strengthens detail; below 1 smooths it, and 1 changes nothing",
                 3.0,
                 low=0.2,
                 high=6.0,
-                scale="log",
             ),
-            Param(
+            LogParam(
                 "sigma",
                 "treats larger differences as detail and fewer as edges",
                 0.1,
                 low=0.02,
                 high=0.5,
-                scale="log",
             ),
-            Param(
+            LogParam(
                 "beta",
                 "stretches the contrast of edges; below 1 compresses it",
                 1.0,
                 low=0.2,
                 high=2.0,
-                scale="log",
             ),
         ),
         paper=Paper(
@@ -171,13 +159,8 @@ _OPERATORS = (
                 high=10,
                 integer=True,
             ),
-            Param(
-                "gain",
-                "strengthens faint texture more, and noise with it",
-                2.0,
-                low=1.0,
-                high=8.0,
-                scale="log",
+            LogParam(
+                "gain", "strengthens faint texture more, and noise with it", 2.0, low=1.0, high=8.0
             ),
         ),
         paper=Paper(
@@ -213,16 +196,13 @@ _OPERATORS = (
         uses_global_statistics=True,
         params=(
             AIRLIGHT,
-            Param(
-                "lambda", "makes the transmission smoother", 0.1, low=0.01, high=1.0, scale="log"
-            ),
-            Param(
+            LogParam("lambda", "makes the transmission smoother", 0.1, low=0.01, high=1.0),
+            LogParam(
                 "gamma",
                 "assumes a steeper tone curve of the photo; 1 changes nothing",
                 1.0,
                 low=0.5,
                 high=3.0,
-                scale="log",
             ),
         ),
         paper=Paper(
@@ -240,23 +220,20 @@ _OPERATORS = (
         uses_global_statistics=True,
         grey=True,
         params=(
-            Param(
+            LogParam(
                 "length",
                 "draws straighter, more sweeping contours",
                 16.0,
                 low=1.0,
                 high=100.0,
-                scale="log",
                 unit="px",
             ),
-            Param(
-                "width", "draws broader contours", 2.0, low=1.5, high=8.0, scale="log", unit="px"
-            ),
+            LogParam("width", "draws broader contours", 2.0, low=1.5, high=8.0, unit="px"),
             Param("gamma-s", "draws darker contours", 1.0, low=0.0, high=4.0),
             Param("omega-1", "leaves more of the paper bright", 76.0, low=1.0, high=100.0),
             Param("omega-2", "shades more of the paper in mid-tones", 22.0, low=0.0, high=100.0),
             Param("omega-3", "shades more of the paper in deep tones", 2.0, low=0.0, high=100.0),
-            Param("theta", "draws softer outlines of shade", 0.2, low=0.01, high=10.0, scale="log"),
+            LogParam("theta", "draws softer outlines of shade", 0.2, low=0.01, high=10.0),
             Param(
                 "texture", "shows more of the pencil's marks in the shade", 1.0, low=0.0, high=2.0
             ),

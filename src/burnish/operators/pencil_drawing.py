@@ -17,8 +17,10 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from burnish.operators import luminance, thread_count
+from burnish.operators import luminance
 from burnish.operators.wls_solver import solve
+
+Plane = NDArray[np.floating]
 
 DIRECTIONS = 8
 # Responses that are relatively closer than this are ties, won by the first direction; otherwise
@@ -54,17 +56,13 @@ def pencil_drawing(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; strokes are computed in its own precision
-    length : length of a stroke, 1 to 100 px; a larger value draws straighter, more sweeping
-        contours. The paper uses 1/30 of the image's side
-    width : width of a stroke at half its darkness, 1.5 to 8 px; a larger value draws broader
-        contours
+    length : length of a stroke, 1 to 100 px; the paper uses 1/30 of the image's side
+    width : width of a stroke at half its darkness, 1.5 to 8 px
     gamma_s : exponent of the strokes, 0 to 4; a larger value draws darker contours, and 0 none
-    omega_1, omega_2, omega_3 : weights of bright paper, mid-tones and deep shade, not all 0; a
-        larger value gives its tones more of the paper. 76 : 22 : 2 is light, 52 : 37 : 11 medium,
-        42 : 29 : 29 dark
+    omega_1, omega_2, omega_3 : weights of bright paper, mid-tones and deep shade, not all 0.
+        76 : 22 : 2 is light, 52 : 37 : 11 medium, 42 : 29 : 29 dark
     theta : smoothness of beta, 0.01 to 10; a larger value draws softer outlines of shade
-    texture : contrast of the pencil's texture, 0 to 2; a larger value shows more of the pencil's
-        marks, and 0 gives even shade
+    texture : contrast of the pencil's texture, 0 to 2; 0 gives even shade
 
     Returns
     -------
@@ -78,14 +76,12 @@ def pencil_drawing(
     Differences from the paper: its formula for the directions has argmin, where argmax is meant.
     Its Gaussian layer is normalised by sqrt(2 pi sigma_d), here by sqrt(2 pi) sigma_d, so that the
     omegas are the layers' fractions. The strokes have soft edges. Contours fainter than 2 % of the
-    grey scale are not stretched to black. The texture is not scanned but generated from noise, as
-    straight marks within 25 degrees of a diagonal over the grain of the paper. It starts at the top
-    left of every image and repeats every 1024 px, with mean 0.7 and standard deviation
-    0.1 * texture.
+    grey scale are not stretched to black. The texture is generated from noise, as straight marks
+    within 25 degrees of a diagonal over the grain of the paper. It starts at the top left of every
+    image and repeats every 1024 px, with mean 0.7 and standard deviation 0.1 * texture.
 
     At the border the image is mirrored, with the edge pixel repeated in the strokes and not in the
-    blur of the tones. Published networks for this operator have a dark rim, from a blur with black
-    outside of the image; there is none here.
+    blur of the tones.
 
     References
     ----------
@@ -111,12 +107,7 @@ def pencil_drawing(
     return np.repeat(R.astype(rgb.dtype)[..., None], 3, axis=2)
 
 
-def stroke_map(
-    I: NDArray[np.floating],  # noqa: E741
-    length: float,
-    width: float,
-    gamma_s: float,
-) -> NDArray[np.floating]:
+def stroke_map(I: Plane, length: float, width: float, gamma_s: float) -> Plane:  # noqa: E741
     """Return S, (H, W) in [0, 1], 0 black."""
     G = gradient_magnitude(I)
     kernels = [stroke_kernel(length, width, math.pi * i / DIRECTIONS) for i in range(DIRECTIONS)]
@@ -137,23 +128,23 @@ def stroke_map(
     return S
 
 
-def gradient_magnitude(I: NDArray[np.floating]) -> NDArray[np.floating]:  # noqa: E741
+def gradient_magnitude(I: Plane) -> Plane:  # noqa: E741
     """Return the length of the forward differences; the last row and column repeat the previous."""
     right, down = np.zeros_like(I), np.zeros_like(I)
     right[:, :-1] = I[:, 1:] - I[:, :-1]
     down[:-1] = I[1:] - I[:-1]
     right[:, -1] = right[:, max(-2, -I.shape[1])]
     down[-1] = down[max(-2, -I.shape[0])]
-    G: NDArray[np.floating] = np.hypot(right, down)
+    G: Plane = np.hypot(right, down)
     return G
 
 
 def stroke_kernel(length: float, width: float, direction: float) -> NDArray[np.float64]:
     """Return a square kernel of sum 1 with a straight line through its centre.
 
-    The angle `direction`, in radians, is measured from x to y. The profile across the line is
-    cos^2, half of its maximum at width / 2. A line with sharp edges would be thinner along the axes
-    than along diagonals, so that noise would be drawn as a grid.
+    The angle `direction`, in radians, is measured from x to y. The profile across the line is cos^2
+    with the full width `width` at half maximum. A line with sharp edges would be thinner along the
+    axes than along diagonals, so that noise would be drawn as a grid.
     """
     half = max(length - 1, 0) / 2
     reach = math.ceil(half + width)
@@ -166,19 +157,14 @@ def stroke_kernel(length: float, width: float, direction: float) -> NDArray[np.f
     return darkness
 
 
-def _convolve(image: NDArray[np.floating], kernel: NDArray[np.float64]) -> NDArray[np.floating]:
+def _convolve(image: Plane, kernel: NDArray[np.float64]) -> Plane:
     # filter2D correlates, which equals a convolution because the kernel is symmetric. The edge
     # pixel is repeated, since two directions would tie at the border otherwise.
     convolved = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT)
     return np.asarray(convolved, dtype=image.dtype)
 
 
-def tone_map(
-    I: NDArray[np.floating],  # noqa: E741
-    omega_1: float,
-    omega_2: float,
-    omega_3: float,
-) -> NDArray[np.float64]:
+def tone_map(I: Plane, omega_1: float, omega_2: float, omega_3: float) -> Plane:  # noqa: E741
     """Return J, (H, W) in [0, 1]: the photo, matched to the histogram of drawings."""
     # The blur also separates the pixels that share one of a photo's 256 levels.
     smooth = cv2.GaussianBlur(I, (0, 0), TONE_BLUR_SIGMA, borderType=cv2.BORDER_REFLECT_101)
@@ -186,7 +172,7 @@ def tone_map(
     rank = (np.cumsum(count) - count / 2) / I.size  # equal pixels share their mean rank
     tones = np.linspace(0, 1, 4096)
     J = np.interp(rank, tone_distribution(tones, omega_1, omega_2, omega_3), tones)
-    matched: NDArray[np.float64] = J[level].reshape(I.shape)
+    matched: Plane = J[level].reshape(I.shape)
     return matched
 
 
@@ -217,24 +203,26 @@ def _texture_tile() -> NDArray[np.float64]:
     """Generate a periodic tile of marks, mean 0 and standard deviation 1; dark is large."""
     # NumPy guarantees the stream of the legacy generator forever.
     random = np.random.RandomState(2012)
+    size = (TILE_SIZE, TILE_SIZE)
     y, x = scipy.fft.fftfreq(TILE_SIZE)[:, None], scipy.fft.rfftfreq(TILE_SIZE)
     strokes = np.zeros((TILE_SIZE, TILE_SIZE // 2 + 1), np.complex128)
     for direction in np.deg2rad(np.linspace(110, 160, 16)):
         along = x * math.cos(direction) + y * math.sin(direction)
         across = y * math.cos(direction) - x * math.sin(direction)
         # 40 px long with ends that fade over 4 px, and half a pixel wide.
-        stroke = (
-            np.sinc(40 * along) * _gaussian_spectrum(4 * along) * _gaussian_spectrum(0.55 * across)
-        )
-        starts = (random.random_sample((TILE_SIZE, TILE_SIZE)) < 0.004) * random.random_sample(
-            (TILE_SIZE, TILE_SIZE)
-        )
-        strokes += _fourier(starts) * stroke
-    tooth = _fourier(random.standard_normal((TILE_SIZE, TILE_SIZE)))
-    tooth *= _gaussian_spectrum(0.8 * np.hypot(x, y)) * (1 - _gaussian_spectrum(3 * np.hypot(x, y)))
+        stroke = np.sinc(40 * along) * _gaussian_spectrum(4 * along)
+        stroke *= _gaussian_spectrum(0.55 * across)
+        is_start = random.random_sample(size) < 0.004
+        strokes += scipy.fft.rfft2(is_start * random.random_sample(size)) * stroke
+    tooth = scipy.fft.rfft2(random.standard_normal(size))
+    frequency = np.hypot(x, y)
+    tooth *= _gaussian_spectrum(0.8 * frequency) * (1 - _gaussian_spectrum(3 * frequency))
     # Remove coarse structure, which would make the repetition of the tile visible.
-    strokes *= 1 - _gaussian_spectrum(12 * np.hypot(x, y))
-    relief = _standardised_plane(strokes) + 0.6 * _standardised_plane(tooth)
+    strokes *= 1 - _gaussian_spectrum(12 * frequency)
+    stroke_relief, tooth_relief = (
+        _standardise(scipy.fft.irfft2(spectrum, s=size)) for spectrum in (strokes, tooth)
+    )
+    relief = stroke_relief + 0.6 * tooth_relief
     return _standardise(np.clip(relief / relief.std(), -2, 3))
 
 
@@ -244,31 +232,18 @@ def _gaussian_spectrum(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     return spectrum
 
 
-def _fourier(plane: NDArray[np.float64]) -> NDArray[np.complex128]:
-    spectrum: NDArray[np.complex128] = scipy.fft.rfft2(plane, workers=thread_count())
-    return spectrum
-
-
-def _standardised_plane(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return the inverse transform, scaled to mean 0 and standard deviation 1."""
-    return _standardise(
-        scipy.fft.irfft2(spectrum, s=(TILE_SIZE, TILE_SIZE), workers=thread_count())
-    )
-
-
 def _standardise(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale to mean 0 and standard deviation 1."""
     centred: NDArray[np.float64] = plane - plane.mean()
     centred /= centred.std()
     return centred
 
 
-def pencil_shading(
-    J: NDArray[np.float64], H: NDArray[np.float64], theta: float
-) -> NDArray[np.float64]:
+def pencil_shading(J: Plane, H: Plane, theta: float) -> Plane:
     """Return T = H^beta, where beta minimises |beta ln H - ln J|^2 + theta |grad beta|^2."""
     log_H = np.log(H)
     log_J = np.log(np.maximum(J, 1 / 255))
     spring = np.full(J.shape, theta)
     beta = solve(log_H**2, spring, spring, log_H * log_J, rtol=1e-6)
-    T: NDArray[np.float64] = np.exp(beta * log_H)
+    T: Plane = np.exp(beta * log_H)
     return T

@@ -51,13 +51,10 @@ def photographic_style(
     reduced to as many.
 
     Differences from the paper: t is bounded by gain * x. Without the bound, noise and JPEG blocks
-    of smooth areas are strengthened without limit; photos full of texture hardly change. Histograms
-    are matched by rank, with equal values at their mean rank, and not by bins between minimum and
-    maximum, so that a single pixel does not change the others. The authors' program adds the
-    filtered pyramid to the photo's own and divides by 255 twice; this module follows the paper.
-
-    Matching a histogram can stretch a smooth sky strongly, which shows compression artefacts. Use
-    photos with little compression.
+    of smooth areas are strengthened without limit. Histograms are matched by rank, with equal
+    values at their mean rank, and not by bins between minimum and maximum, so that a single pixel
+    does not change the others. Matching can stretch a smooth sky strongly, which shows compression
+    artefacts.
 
     References
     ----------

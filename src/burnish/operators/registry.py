@@ -1,7 +1,7 @@
 """The built-in operators by name; the command line, API, cards and docs derive from them."""
 
 from burnish.operators.operator import Operator, Paper
-from burnish.operators.paper import AIRLIGHT, OMEGA, PAPER_OPERATORS, PATCH
+from burnish.operators.paper import AIRLIGHT, OMEGA, PAPER_OPERATORS, PATCH, LogParam
 from burnish.params import FileParam, Param
 
 # Popular and slow operators beyond those of the paper.
@@ -16,17 +16,16 @@ _FURTHER_OPERATORS = (
             AIRLIGHT,
             OMEGA,
             PATCH,
-            Param(
+            LogParam(
                 "radius",
                 "follows edges over a larger window",
                 60,
                 low=2,
                 high=200,
-                scale="log",
                 unit="px",
                 integer=True,
             ),
-            Param("epsilon", "follows faint edges less", 0.001, low=1e-06, high=0.1, scale="log"),
+            LogParam("epsilon", "follows faint edges less", 0.001, low=1e-06, high=0.1),
         ),
         paper=Paper(
             title="Guided Image Filtering",
@@ -41,13 +40,8 @@ _FURTHER_OPERATORS = (
         summary="Removes noise and keeps repeated structures: texture, edges, lines",
         function="burnish.operators.non_local_means:non_local_means",
         params=(
-            Param(
-                "h",
-                "removes stronger noise, and fine texture with it",
-                0.03,
-                low=0.005,
-                high=0.3,
-                scale="log",
+            LogParam(
+                "h", "removes stronger noise, and fine texture with it", 0.03, low=0.005, high=0.3
             ),
             Param(
                 "patch-radius",
@@ -81,23 +75,15 @@ _FURTHER_OPERATORS = (
         summary="Smooths within areas of similar colour, not across their edges",
         function="burnish.operators.bilateral:bilateral",
         params=(
-            Param(
+            LogParam(
                 "sigma-space",
                 "smooths over larger areas, which takes longer",
                 6.0,
                 low=1.0,
                 high=16.0,
-                scale="log",
                 unit="px",
             ),
-            Param(
-                "sigma-range",
-                "smooths across stronger edges",
-                0.08,
-                low=0.02,
-                high=0.5,
-                scale="log",
-            ),
+            LogParam("sigma-range", "smooths across stronger edges", 0.08, low=0.02, high=0.5),
         ),
         paper=Paper(
             title="Bilateral Filtering for Gray and Color Images",
@@ -112,16 +98,8 @@ _FURTHER_OPERATORS = (
         summary="Removes detail by its size and keeps large edges sharp",
         function="burnish.operators.rolling_guidance:rolling_guidance",
         params=(
-            Param(
-                "sigma-space",
-                "removes larger detail",
-                3.0,
-                low=1.0,
-                high=10.0,
-                scale="log",
-                unit="px",
-            ),
-            Param("sigma-range", "leaves edges softer", 0.05, low=0.01, high=0.3, scale="log"),
+            LogParam("sigma-space", "removes larger detail", 3.0, low=1.0, high=10.0, unit="px"),
+            LogParam("sigma-range", "leaves edges softer", 0.05, low=0.01, high=0.3),
             Param("iterations", "brings edges back more fully", 4, low=1, high=8, integer=True),
         ),
         paper=Paper(
@@ -137,26 +115,10 @@ _FURTHER_OPERATORS = (
         summary="Paints in patches of flat colour that follow the edges, like brush strokes in oil",
         function="burnish.operators.kuwahara:kuwahara",
         params=(
-            Param(
-                "radius",
-                "paints with a broader brush",
-                4.0,
-                low=1.0,
-                high=16.0,
-                scale="log",
-                unit="px",
-            ),
+            LogParam("radius", "paints with a broader brush", 4.0, low=1.0, high=16.0, unit="px"),
             Param("q", "makes outlines sharper", 8.0, low=1.0, high=16.0),
-            Param("alpha", "makes patches rounder", 1.0, low=0.25, high=8.0, scale="log"),
-            Param(
-                "sigma",
-                "makes strokes more parallel",
-                2.0,
-                low=0.5,
-                high=8.0,
-                scale="log",
-                unit="px",
-            ),
+            LogParam("alpha", "makes patches rounder", 1.0, low=0.25, high=8.0),
+            LogParam("sigma", "makes strokes more parallel", 2.0, low=0.5, high=8.0, unit="px"),
         ),
         paper=Paper(
             title="Image and Video Abstraction by Anisotropic Kuwahara Filtering",
@@ -172,22 +134,11 @@ _FURTHER_OPERATORS = (
         function="burnish.operators.local_contrast:local_contrast",
         uses_global_statistics=True,
         params=(
-            Param(
-                "clip-limit",
-                "raises contrast more, and noise with it",
-                1.5,
-                low=1.0,
-                high=8.0,
-                scale="log",
+            LogParam(
+                "clip-limit", "raises contrast more, and noise with it", 1.5, low=1.0, high=8.0
             ),
-            Param(
-                "tiles",
-                "adapts to smaller parts of the photo",
-                8,
-                low=1,
-                high=32,
-                scale="log",
-                integer=True,
+            LogParam(
+                "tiles", "adapts to smaller parts of the photo", 8, low=1, high=32, integer=True
             ),
         ),
         paper=Paper(
@@ -204,34 +155,19 @@ _FURTHER_OPERATORS = (
         function="burnish.operators.multi_scale_retinex:multi_scale_retinex",
         uses_global_statistics=True,
         params=(
-            Param(
-                "small", "shows coarser detail", 15.0, low=2.0, high=1000.0, scale="log", unit="px"
+            LogParam("small", "shows coarser detail", 15.0, low=2.0, high=1000.0, unit="px"),
+            LogParam(
+                "medium", "evens out light over larger areas", 80.0, low=2.0, high=1000.0, unit="px"
             ),
-            Param(
-                "medium",
-                "evens out light over larger areas",
-                80.0,
-                low=2.0,
-                high=1000.0,
-                scale="log",
-                unit="px",
+            LogParam(
+                "large", "keeps the tones of larger areas", 250.0, low=2.0, high=1000.0, unit="px"
             ),
-            Param(
-                "large",
-                "keeps the tones of larger areas",
-                250.0,
-                low=2.0,
-                high=1000.0,
-                scale="log",
-                unit="px",
-            ),
-            Param(
+            LogParam(
                 "clipped",
                 "stretches contrast more and clips more pixels to black and white",
                 1.0,
                 low=0.01,
                 high=5.0,
-                scale="log",
                 unit="%",
             ),
             Param(

@@ -6,8 +6,8 @@ structure do not. The penalty divides the sum of absolute differences by that of
     min_S  sum_p (S_p - I_p)^2 + lambda * (Dx / (Lx + eps) + Dy / (Ly + eps))
 
 where D is the windowed sum of |differences| and L the absolute value of the windowed sum of
-differences. For fixed weights u w, which are large where S is texture, this is a quadratic problem.
-It is solved four times, each time with the weights of the previous S.
+differences. For fixed weights u w, which are large where S is texture, this is a quadratic problem,
+which is solved four times, each time with the weights of the previous S.
 """
 
 import numpy as np
@@ -46,13 +46,12 @@ def relative_total_variation(
     -----
     Differences are forward differences, 0 across the border. The window is a Gaussian cut off at
     2.5 sigma, with zeros outside of the image. The linear systems are solved to a relative residual
-    of 1e-4. A looser tolerance gives another image, because the weights depend on the previous
-    solution.
+    of 1e-4.
 
-    Differences from the paper: the weights are those of the authors' program, which others have
-    compared with. u is 1 / |windowed difference| at the pixel itself, without the paper's second
-    window; w divides by the length of the gradient and not by one difference; their product is
-    halved; all are means over the channels; max(., eps) replaces . + eps.
+    The weights are those of the authors' program. They differ from the paper: u is
+    1 / |windowed difference| at the pixel itself, without a second window; w divides by the length
+    of the gradient and not by one difference; their product is halved; all are means over the
+    channels; max(., eps) replaces . + eps.
 
     References
     ----------

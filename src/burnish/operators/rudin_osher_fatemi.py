@@ -48,19 +48,17 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
     energy is lambda-strongly convex, so that the computed gap G between the energies of u and of a
     dual variable implies lambda / 2 |u - minimiser|^2 <= G.
 
-    The paper smooths grey images by gradient descent, with lambda derived from the variance of the
-    noise. Here lambda is a parameter, and the gradient of a colour image combines the differences
-    of all channels ("vectorial" total variation), so that an edge is at the same place in all of
-    them. For three equal channels this equals smoothing one with sqrt(3) lambda. Differences are
-    forward differences, 0 across the border (Neumann).
-
-    Contrast is reduced as well as noise: an area A with perimeter P moves towards its surroundings
-    by about P / (lambda A).
+    The paper derives lambda from the variance of the noise. Here it is a parameter, and the
+    gradient of a colour image combines the differences of all channels ("vectorial" total
+    variation), so that an edge is at the same place in all of them. For three equal channels this
+    equals smoothing one with sqrt(3) lambda. Differences are forward differences, 0 across the
+    border (Neumann). An area A with perimeter P moves towards its surroundings by about
+    P / (lambda A).
 
     References
     ----------
-    L. I. Rudin, S. Osher, E. Fatemi: Nonlinear Total Variation Based Noise
-    Removal Algorithms. Physica D 60(1-4), 1992. https://doi.org/10.1016/0167-2789(92)90242-F
+    L. I. Rudin, S. Osher, E. Fatemi: Nonlinear Total Variation Based Noise Removal Algorithms.
+    Physica D 60(1-4), 1992. https://doi.org/10.1016/0167-2789(92)90242-F
 
     A. Chambolle, T. Pock: A First-Order Primal-Dual Algorithm for Convex Problems with
     Applications to Imaging. Journal of Mathematical Imaging and Vision 40(1), 2011.
@@ -68,8 +66,7 @@ def rudin_osher_fatemi(rgb: NDArray[np.float32], lambda_: float = 10.0) -> NDArr
 
     Examples
     --------
-    In each row of a step, the upper three and the lower three pixels move
-    together by 1 / (3 lambda):
+    The upper three and the lower three pixels of a step move together by 1 / (3 lambda):
 
     >>> step = np.repeat([[0.2], [0.22], [0.2], [0.7], [0.68], [0.7]], 6, axis=1)[..., None]
     >>> np.round(rudin_osher_fatemi(step)[:, 0, 0], 2)

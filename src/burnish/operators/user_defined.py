@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,7 +59,7 @@ def find_operator(spec: str) -> Operator:
 
 
 def find_runnable_operator(spec: str) -> Operator:
-    """Return the operator that `spec` names, which must not be a folder of pairs."""
+    """Return the operator that `spec` names; raise a UsageError for a folder of pairs."""
     operator = find_operator(spec)
     if operator.pairs:
         raise _pairs_error(spec)
@@ -71,19 +72,16 @@ def _pairs_error(spec: str) -> UsageError:
 
 
 def _python_operator(address: str) -> Operator:
-    module_name, colon, name = address.rpartition(":")
-    if not colon or not module_name or not name:
-        raise UsageError(
-            f"python:{address}",
-            "it does not name a module and a function",
-            "write python:module:function or python:file.py:function",
-        )
+    module_name, _, name = address.rpartition(":")
+    if not module_name or not name:
+        problem = "it does not name a module and a function"
+        remedy = "write python:module:function or python:file.py:function"
+        raise UsageError(f"python:{address}", problem, remedy)
     module = _load_module(module_name)
     function = getattr(module, name, None)
     if not callable(function):
-        raise UsageError(
-            f"python:{address}", f"{module_name} has no function {name!r}", "check the spelling"
-        )
+        problem = f"{module_name} has no function {name!r}"
+        raise UsageError(f"python:{address}", problem, "check the spelling")
     return Operator(
         name=name.replace("_", "-"),
         title=name,
@@ -110,11 +108,9 @@ def _load_module(source: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except Exception as error:  # user code may raise anything
-        raise UsageError(
-            f"python:{source}",
-            f"the module cannot be imported: {type(error).__name__}: {error}",
-            f"check its name, and that it runs: python {shlex.quote(source)}",
-        ) from error
+        problem = f"the module cannot be imported: {type(error).__name__}: {error}"
+        remedy = f"check its name, and that it runs: python {shlex.quote(source)}"
+        raise UsageError(f"python:{source}", problem, remedy) from error
 
 
 def _command_operator(template: str) -> Operator:
@@ -124,48 +120,36 @@ def _command_operator(template: str) -> Operator:
         words = []
     text = " ".join(words)
     if "{input}" not in text or "{output}" not in text:
-        raise UsageError(
-            f"command:{template}",
-            "the command lacks {input} or {output}, or a closing quote",
-            "for example: command:convert {input} -paint 4 {output}",
-        )
+        problem = "the command lacks {input} or {output}, or a closing quote"
+        remedy = "for example: command:convert {input} -paint 4 {output}"
+        raise UsageError(f"command:{template}", problem, remedy)
     return Operator(
         name=Path(words[0]).stem,
         title=template,
-        function=_program_function(words),
+        function=partial(_run_on_files, words),
         identity=f"command:{template}:{_digest(words)}",
     )
 
 
 def _digest(words: list[str]) -> str:
     """Return a hash of the words that are files, so that a changed script is noticed."""
-    files = [Path(word) for word in words if Path(word).is_file()]
-    return digest(*files)
+    return digest(*(Path(word) for word in words if Path(word).is_file()))
 
 
-def _program_function(words: list[str]) -> Callable[[Any], Any]:
-    """Return a function that passes an image through a program as 16-bit PNG files."""
+def _run_on_files(words: list[str], rgb: Any) -> Any:
+    """Pass an image through a program as 16-bit PNG files."""
+    from burnish.photo import Photo
 
-    def through_files(rgb: Any) -> Any:
-        from burnish.photo import Photo
-
-        with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
-            source, target = Path(folder, "input.png"), Path(folder, "output.png")
-            Photo(rgb).save(source, depth=16)
-            argv = [
-                w.replace("{input}", str(source)).replace("{output}", str(target)) for w in words
-            ]
-            _run_program(argv)
-            try:
-                return Photo.open(target).pixels
-            except PhotoError as error:
-                raise OperatorError(
-                    f"command:{argv[0]}",
-                    f"the image in {{output}} cannot be read: {error.problem}",
-                    "run the command by hand to see what it writes",
-                ) from error
-
-    return through_files
+    with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
+        source, target = Path(folder, "input.png"), Path(folder, "output.png")
+        Photo(rgb).save(source, depth=16)
+        argv = [w.replace("{input}", str(source)).replace("{output}", str(target)) for w in words]
+        _run_program(argv)
+        try:
+            return Photo.open(target).pixels
+        except PhotoError as error:
+            problem = f"the image in {{output}} cannot be read: {error.problem}"
+            raise OperatorError(f"command:{argv[0]}", problem, "run it by hand") from error
 
 
 def _run_program(argv: list[str]) -> None:
@@ -189,21 +173,16 @@ def _run_program(argv: list[str]) -> None:
 def _pairs_operator(folder: str) -> Operator:
     before, after = Path(folder, "before"), Path(folder, "after")
     if not before.is_dir() or not after.is_dir():
-        raise UsageError(
-            f"pairs:{folder}",
-            "the folder has no before/ or no after/",
-            "put photos of equal names into both",
-        )
+        problem = "the folder has no before/ or no after/"
+        raise UsageError(f"pairs:{folder}", problem, "put photos of equal names into both")
     before_files, after_files = _visible_files(before), _visible_files(after)
     if not before_files or before_files.keys() != after_files.keys():
         unpaired = sorted(before_files.keys() ^ after_files.keys())
-        raise UsageError(
-            f"pairs:{folder}",
-            f"{len(unpaired)} photos are only in before/ or only in after/, such as {unpaired[0]}"
-            if unpaired
-            else "before/ and after/ are empty",
-            "add photos of equal names to both, or remove those without a partner",
-        )
+        problem = "before/ and after/ are empty"
+        if unpaired:
+            problem = f"{len(unpaired)} photos are in one of both folders, such as {unpaired[0]}"
+        remedy = "add photos of equal names to both, or remove those without a partner"
+        raise UsageError(f"pairs:{folder}", problem, remedy)
 
     def cannot_run(rgb: Any) -> Any:
         raise _pairs_error(f"pairs:{folder}")
