@@ -8,7 +8,7 @@ from PIL import Image
 
 from burnish.detection.coco import to_coco
 from burnish.detection.instances import Instances
-from burnish.regions.maskfile import MaskFile
+from burnish.regions.masks import MaskFile
 from burnish.regions.registry import EDITS
 
 

@@ -17,7 +17,7 @@ from burnish.editing.region_edit import MaskedEdit, MaskWriter, RegionEditor
 from burnish.editing.replay import replay
 from burnish.errors import ModelError, OutputError, PhotoError, UsageError
 from burnish.photo import Photo
-from burnish.regions.maskfile import MaskFile
+from burnish.regions.masks import MaskFile
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
 from burnish.regions.registry import EDITS

@@ -9,7 +9,7 @@ from burnish.editing.edit import load_edit
 from burnish.editing.region_edit import MaskedEdit, MaskWriter, RegionEditor
 from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
-from burnish.regions.maskfile import MaskFile
+from burnish.regions.masks import MaskFile
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
 from burnish.regions.registry import EDITS

@@ -14,8 +14,7 @@ from burnish.editing.annotate import annotate
 from burnish.errors import OutputError
 from burnish.files import atomic_write, check_absent, make_folder
 from burnish.photo import Photo
-from burnish.regions.maskfile import save_mask
-from burnish.regions.masks import full_resolution
+from burnish.regions.masks import full_resolution, save_mask
 from burnish.regions.objects import ObjectSource, mask_area, select_objects
 from burnish.regions.options import RegionOptions
 

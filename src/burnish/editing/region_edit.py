@@ -15,7 +15,7 @@ from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.colour import channel_count
 from burnish.photo.metadata import SourceMetadata
-from burnish.regions.maskfile import MaskFile, save_mask
+from burnish.regions.masks import MaskFile, save_mask
 from burnish.regions.objects import ObjectSource, bundled_detector
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region, VideoRegion, blend

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from burnish.detection.instances import Instances
 from burnish.detection.tracker import TrackerState, update_tracks
 from burnish.errors import UsageError
-from burnish.regions.maskfile import MaskFile
-from burnish.regions.masks import binary_mask, soften_edges
+from burnish.regions.masks import MaskFile, binary_mask, soften_edges
 from burnish.regions.objects import (
     ObjectSource,
     check_classes,
