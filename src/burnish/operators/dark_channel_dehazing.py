@@ -38,10 +38,9 @@ def dark_channel_dehazing(
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; the matting is in double precision
     airlight : the colour of the haze, three numbers in [0, 1], raised to at least 1/255
         [default: that of `estimate_airlight`]
-    omega : fraction of the haze to remove, 0 to 1; a larger value removes more
-    patch : side of the square patches, 1 to 63 px; a larger value treats fewer colours as haze.
-        The paper's 15 px are for photos of 600 x 400. A patch of even side is not centred: it
-        extends one pixel more to the left and to the top
+    omega : fraction of the haze to remove, 0 to 1
+    patch : side of the square patches, 1 to 63 px; a larger value treats fewer colours as haze. A
+        patch of even side extends one pixel more to the left and to the top
 
     Returns
     -------
@@ -54,9 +53,8 @@ def dark_channel_dehazing(
     Notes
     -----
     The matting system is solved to a relative residual of 1e-4. No eigenvalue of its matrix is
-    below lambda, so t is at most 1e-4 of its root mean square away from the exact solution.
-
-    Patches are cut off at the border. The matting windows lie inside the image; an image less than
+    below lambda, so t is at most 1e-4 of its root mean square away from the exact solution. Patches
+    are cut off at the border. The matting windows lie inside the image; an image less than
     3 px high or wide has none and keeps the transmission of the patches. epsilon / 9 is added to
     the covariance of each window, with epsilon = 1e-7, which this paper does not state. The
     increase in exposure with which the paper displays its results is left out.

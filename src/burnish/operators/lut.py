@@ -36,16 +36,12 @@ def apply_lut(rgb: NDArray[np.float32], lut: str | PathLike[str]) -> NDArray[np.
     sRGB, and not for the logarithmic encoding of a camera.
 
     Tables are interpolated in tetrahedra, which keeps greys grey, and curves linearly. Values
-    outside the file's domain are clipped to it. A pixel's output depends on that pixel alone.
-
-    The format is Adobe's (2013) with the additions of DaVinci Resolve: LUT_1D_INPUT_RANGE,
-    LUT_3D_INPUT_RANGE, and both tables in one file.
+    outside the file's domain are clipped to it. The format is Adobe's (2013) with the additions of
+    DaVinci Resolve: LUT_1D_INPUT_RANGE, LUT_3D_INPUT_RANGE, and both tables in one file.
 
     References
     ----------
     Adobe Systems: Cube LUT Specification, version 1.0, 2013.
-
-    OpenColorIO: https://opencolorio.org
 
     Examples
     --------

@@ -125,11 +125,9 @@ class Operator:
         except (Exception, SystemExit) as error:  # user code may raise anything
             if isinstance(error, BurnishError):
                 raise
-            raise OperatorError(
-                f"operator {self.name}",
-                f"it failed with {type(error).__name__}: {error}",
-                "fix the operator, or try another photo",
-            ) from error
+            problem = f"it failed with {type(error).__name__}: {error}"
+            remedy = "fix the operator, or try another photo"
+            raise OperatorError(f"operator {self.name}", problem, remedy) from error
         self._check_output(result, np.shape(rgb))
         return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
 
@@ -208,15 +206,10 @@ def _source_files(module: str) -> set[Path]:
     files: set[Path] = set()
     names = [module]
     while names:
-        file = import_module(names.pop()).__file__
-        if file is None or Path(file) in files:
-            continue
-        files.add(Path(file))
-        names += [
-            node.module
-            for node in ast.walk(ast.parse(Path(file).read_bytes()))
-            if isinstance(node, ast.ImportFrom)
-            and node.module
-            and node.module.startswith("burnish.operators")
-        ]
+        path = Path(str(import_module(names.pop()).__file__))
+        if path not in files:
+            files.add(path)
+            nodes = ast.walk(ast.parse(path.read_bytes()))
+            imported = [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+            names += [name for name in imported if name.startswith("burnish.operators")]
     return files

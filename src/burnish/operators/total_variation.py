@@ -51,9 +51,8 @@ class PrimalDual:
     Parameters
     ----------
     rgb : ndarray f of shape (H, W, C), floating; computed in its own precision, at least single
-    lambda_ : weight of the data term D; a larger value keeps u closer to f
-    data : "squares" for D = sum (u - f)^2 / 2, "absolute" for D = sum |u - f|, both summed over
-        pixels and channels
+    lambda_ : weight of the data term D
+    data : "squares" for D = sum (u - f)^2 / 2, "absolute" for D = sum |u - f|
     """
 
     def __init__(self, rgb: NDArray[np.floating], lambda_: float, data: DataTerm) -> None:
@@ -89,11 +88,9 @@ class PrimalDual:
     def gap(self) -> float:
         """Return the primal-dual gap, which bounds the energy of u minus the minimum.
 
-        This applies to data "squares". The gap is
+        For data "squares" it is a sum of terms that are not negative:
 
             sum (|grad u| - <grad u, p>) + lambda / 2 sum (u - f - div(p) / lambda)^2
-
-        As no term is negative, rounding errors do not cancel.
         """
         sums = np.zeros(self.strip_edges[-1])
         lambda_ = self.f.dtype.type(self.lambda_)
