@@ -21,8 +21,8 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 # CPU seconds from which a test has to be marked slow. The mark is for tests over five seconds; the
-# margin keeps a slower machine from failing the run.
-SLOW_SECONDS = 10.0
+# margin is for slower machines and for kernels that numba compiles at first use.
+SLOW_SECONDS = 20.0
 
 
 def cpu_seconds() -> float:

@@ -30,7 +30,13 @@ def test_generated_page_is_current(path):
     assert path.read_text() == PAGES[path], "run: python docs/generate.py"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+EXAMPLES = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.slow] if "train" in path.name else [])
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
 def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     load_module(path).main()
