@@ -33,7 +33,7 @@ from burnish.types import BoolMask, Pixels
 
 def _check_pairs(polygon: list[float]) -> list[float]:
     if len(polygon) % 2:
-        raise ValueError("a polygon with a coordinate missing")
+        raise ValueError("a polygon has an odd number of coordinates")
     return polygon
 
 
@@ -152,7 +152,9 @@ def decode_mask(segmentation: list[list[float]] | RunLengths, size: tuple[int, i
     try:
         if isinstance(segmentation, RunLengths):
             if segmentation.size != (height, width):
-                raise ValueError(f"run lengths of {segmentation.size}, not of {height, width}")
+                raise ValueError(
+                    f"its run lengths are for {segmentation.size}, not {height, width}"
+                )
             runs: Any = segmentation.model_dump()
             if isinstance(segmentation.counts, list):
                 runs = coco_mask.frPyObjects(runs, height, width)
@@ -237,7 +239,8 @@ def image_masks(source: Path, image: AnnotatedImage) -> list[BoolMask]:
     try:
         return [annotation.mask() for annotation in image.annotations]
     except ValueError as error:
-        raise invalid_file(source, f"an annotation of {image.path.name} has {error}") from error
+        problem = f"an annotation of {image.path.name} is malformed: {error}"
+        raise invalid_file(source, problem) from error
 
 
 def check_size(path: Path, size: tuple[int, int], image: AnnotatedImage, source: Path) -> None:
@@ -258,7 +261,11 @@ def invalid_file(path: Path, problem: str) -> UsageError:
 
 
 class CocoWriter:
-    """Builds the content of a COCO file. Categories get the ids from 1, images in their order."""
+    """Builds the content of a COCO file.
+
+    Ids count from 1. Those of categories follow the given order, those of images the order in which
+    they are added.
+    """
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.category_ids = {name: number for number, name in enumerate(categories, 1)}
@@ -273,7 +280,7 @@ class CocoWriter:
     def add_object(
         self, label: str, mask: BoolMask, *, is_crowd: bool = False, score: float | None = None
     ) -> None:
-        """Add an object to the latest image. Its box is as tight as its mask, (H, W)."""
+        """Add an object with its mask, (H, W), to the latest image. Its box encloses the mask."""
         left, top, right, bottom = mask_box(mask)
         entry = {
             "id": len(self.annotations) + 1,
@@ -349,7 +356,7 @@ class ObjectsFile:
 
         Raises
         ------
-        UsageError : the file cannot be read, is not valid, or names two photos alike
+        UsageError : the file cannot be read, is not valid, or gives two photos the same name
         """
         dataset = read(path)
         counts = Counter(image.path.name for image in dataset.images)

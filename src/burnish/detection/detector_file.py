@@ -1,7 +1,7 @@
 """The file of a detector: its card, and the checks before it is run.
 
-The card is JSON in the file's metadata. It may come from a stranger, so every field is bounded, as
-in `burnish.modelfile.card`.
+The card is JSON in the file's metadata. The file may come from a stranger, so every field of the
+card is bounded, as in `burnish.modelfile.card`.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 from burnish.modelfile.card import BaseCard, Slug, StrictModel, Text, reject
 from burnish.runtime import model_registry
 
-# The folder of the detectors that come with burnish.
+# The folder of the bundled detectors.
 BUNDLED = model_registry.BUNDLED / "regions"
 DEFAULT = "light"
 
@@ -21,7 +21,7 @@ INPUT = "image"
 OUTPUTS = ("boxes", "labels", "scores", "masks")
 TRACE_OUTPUTS = ("proposal_indices", "anchors", "proposals", "objectness")
 
-# torchvision's largest detector has 186 MB.
+# Maximum size of a file. torchvision's largest detector has 186 MB.
 MAX_FILE_BYTES = 400 * 2**20
 MAX_NODES = 10_000
 OPSETS = range(16, 22)

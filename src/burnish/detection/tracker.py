@@ -56,7 +56,8 @@ def update_tracks(
 
     Detections are assigned to tracks of the same class greedily, in the order of descending IoU.
     A track without a detection keeps its mask for `MAX_AGE` frames. A detection without a track
-    starts one at once, because an edit that starts late is easier to see than one that ends late.
+    starts a track at once, because an edit that starts late is easier to see than one that ends
+    late.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def update_tracks(
     tracks = []
     for track_index, track in enumerate(state.tracks):
         if track_index in matches:
-            tracks.append(_smoothed(track, detections, matches[track_index]))
+            tracks.append(_smooth(track, detections, matches[track_index]))
         elif track.age < MAX_AGE:
             tracks.append(replace(track, age=track.age + 1))
     next_id = state.next_id
@@ -110,10 +111,10 @@ def iou(first: Box, second: Box) -> float:
     return intersection / (areas - intersection) if areas > intersection else 0.0
 
 
-def _smoothed(track: Track, detections: Instances, index: int) -> Track:
+def _smooth(track: Track, detections: Instances, index: int) -> Track:
     """Return a track with a new detection: a weighted mean of both boxes and masks."""
     new = _new_track(track.id, detections, index)
-    # 1 for an object that does not move, 0 from an IoU of a half downwards.
+    # 1 for an object that does not move, 0 if the IoU is at most a half.
     stillness = max(0.0, 2 * iou(track.box, new.box) - 1)
     weight = np.float32(SMOOTHING * stillness)
     if track.age or new.mask.shape != track.mask.shape:

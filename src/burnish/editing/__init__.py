@@ -1,1 +1,1 @@
-"""Stage 8: photo in, photo out."""
+"""Edit photos and videos: single edits, regions, plans, batches, history and replay."""

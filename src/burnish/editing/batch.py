@@ -1,4 +1,4 @@
-"""A run over several files: the next photo is read and the last one written during an edit."""
+"""A run over several files. During an edit, the next photo is read and the last one is written."""
 
 import json
 import time
@@ -142,14 +142,14 @@ def _failure(file: PlannedFile, error: Exception) -> str:
 
 @dataclass
 class _PhotoWork:
-    """A photo on its way through the stages of a run.
+    """The state of a photo between the stages of a run.
 
     Parameters
     ----------
     photo : the photo, unless it is edited on disk
-    size : width and height, in pixels, once it was read
-    failure : why a stage failed; the stages after it do nothing
-    seconds : the time spent on it so far
+    size : width and height, in pixels; None until the photo is edited
+    failure : why a stage failed; None if none failed. Later stages then do nothing
+    seconds : the time that the finished stages took
     """
 
     file: PlannedFile
@@ -161,7 +161,7 @@ class _PhotoWork:
 
     @contextmanager
     def stage(self) -> Iterator[None]:
-        """Measure the time of a stage, and keep the error of this photo that it raises."""
+        """Measure the time of a stage, and record an error of this photo instead of raising it."""
         start = time.perf_counter()
         try:
             yield

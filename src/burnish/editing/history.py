@@ -74,7 +74,7 @@ def record_edit(
     *,
     model: str | None = None,
 ) -> EditRecord:
-    """Return the record of an edit; `params` tell files from other values."""
+    """Return the record of an edit; `params` show which of the values are files."""
     values = {name: value for name, value in values.items() if value is not None}
     files = {param.name for param in params if isinstance(param, FileParam)} & values.keys()
     return EditRecord(

@@ -1,4 +1,4 @@
-"""Edits of one photo or video: a path, bytes, a PIL image or an array in, the same kind out.
+"""Edit one photo or video: a path, bytes, a PIL image or an array. The output is of the same kind.
 
 Photos that are too large for memory are edited from file to file. They are decoded into a temporary
 file next to the output. Networks read their tiles from it and write the output's codes to a second
@@ -201,7 +201,7 @@ def edit_out_of_core(
 
     Returns
     -------
-    Width and height of the photo, in pixels
+    The width and height of the photo, in pixels
 
     Raises
     ------

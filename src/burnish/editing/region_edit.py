@@ -51,7 +51,7 @@ class MaskWriter:
         if path in self._written:
             raise OutputError(
                 str(path),
-                f"is already the mask of another photo named {name}",
+                f"this is already the mask of another photo named {name}",
                 "edit their folders separately, each with its own --save-mask",
             )
         check_not_input(path, [*inputs, *([source] if source else [])])
@@ -111,7 +111,7 @@ class _EditInRegion(Edit):
 
 
 def _photos_only(feature: str) -> UsageError:
-    return UsageError(feature, "applies to photos only, not to videos", "leave it out")
+    return UsageError(feature, "it applies to photos only, not to videos", "leave it out")
 
 
 class MaskedEdit(_EditInRegion):
@@ -274,7 +274,8 @@ def _without_metadata(photo: Photo) -> Photo:
 def _with_new_colours(photo: Photo, mask: Mask, name: str) -> Photo:
     """Update the metadata of a photo whose pixels were replaced inside a mask.
 
-    Its colours outside sRGB are dropped there, and a grey photo with colours is no longer grey.
+    Inside the mask, colours outside sRGB are dropped. A grey photo with colours becomes a colour
+    photo.
     """
     metadata = photo.metadata
     if metadata.out_of_gamut is not None:
@@ -317,7 +318,7 @@ def describe_region(region: Region) -> RegionRecord:
 
 
 def _region_fingerprint(region: Region) -> str:
-    """Return a text that identifies the content of a region's mask, which its record lacks."""
+    """Return a text that identifies the content of a region's mask; a record has only its name."""
     if isinstance(region.mask, MaskFile):
         return digest(region.mask.path) if region.mask.path.is_file() else ""
     return "" if region.mask is None else sha256(region.mask.tobytes()).hexdigest()

@@ -39,7 +39,7 @@ _QUEUE_SIZE = 2
 class VideoProgress:
     """The number, duration and size of the finished frames of a video.
 
-    `finished` tells whether the output is written; otherwise the same command resumes.
+    If `finished` is False, the output is not written, and the same command resumes the run.
     """
 
     finished: bool

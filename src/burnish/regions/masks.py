@@ -1,7 +1,7 @@
 """Masks of regions: the union of objects, refined at edges, soft edges, and mask files.
 
-OpenCV's exact distance transform gives the same values as the one here, but OpenCV is optional, and
-every soft edge needs distances.
+The distance transform uses NumPy alone, because every soft edge needs distances and OpenCV is
+optional. OpenCV's exact transform gives the same values.
 """
 
 import math
@@ -23,7 +23,7 @@ from burnish.regions.options import RegionOptions
 from burnish.types import BoolMask, Mask, Pixels
 
 # Side of the tiles of the distance transform, px. A tile fits into the processor's cache, and most
-# of them hold no edge.
+# tiles hold no edge.
 _TILE = 256
 # Parameters of the guided filter: the window's radius in pixels of the coarse mask, and the
 # variance of the colours, in [0, 1], that counts as an edge. Larger windows and smaller variances
@@ -197,7 +197,11 @@ def distance_transform(mask: BoolMask, limit: float) -> Mask:
 
 
 def _tile_distances(mask: BoolMask, reach: int) -> Mask:
-    """Minimise the distance along columns over the squared distances along rows."""
+    """Return the distances, exact up to `reach`.
+
+    The squared distance is the minimum, over the rows of a column, of the squared distance along
+    the row plus the squared offset of the row.
+    """
     squares = _row_distances(mask, reach + 1) ** 2
     nearest = squares.copy()
     for step in range(1, min(reach, len(mask) - 1) + 1):
@@ -283,7 +287,7 @@ class MaskFile:
     def read(self, size: tuple[int, int], source: Path | None = None) -> Mask:
         """Return the mask of a photo: (H, W) float32 in [0, 1].
 
-        A file with transparency is a mask by its alpha channel, any other by its grey values.
+        The mask is the alpha channel of a file with transparency, and the grey values of any other.
 
         Parameters
         ----------
@@ -292,7 +296,7 @@ class MaskFile:
 
         Raises
         ------
-        PhotoError : no mask, a mask of another size, or an image with colours and no transparency
+        PhotoError : there is no mask, or it has another size, or it is in colour and opaque
         """
         file = self._path_for(source)
         photo = Photo.open(file)

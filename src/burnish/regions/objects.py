@@ -50,7 +50,7 @@ def open_object_source(
 
     Raises
     ------
-    UsageError : the file of objects cannot be read
+    UsageError : the objects file cannot be read
     ModelError, DeviceError : the detector or the device is not available
     """
     if options.objects is not None:
@@ -69,7 +69,7 @@ def open_detector(
 
 
 def bundled_detector(name: str, sha256: str | None) -> DetectorSource:
-    """Open the detector that an edited photo names, which is never opened as a path.
+    """Open the bundled detector that an edited photo names. The name is never used as a path.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
 
     Raises
     ------
-    UsageError : it does not know one of them
+    UsageError : the detector does not know one of the names
 
     Examples
     --------

@@ -21,7 +21,7 @@ from burnish.regions.objects import (
 from burnish.regions.options import RegionOptions
 from burnish.types import BoolMask, Mask, Pixels
 
-# Number of rows that `blend` computes at a time. More would need further full-size arrays.
+# Number of rows that `blend` computes at a time, so that temporary arrays stay small.
 _ROWS = 64
 # A tracked object is kept while its score exceeds this fraction of min_score. The hysteresis
 # prevents flicker.
@@ -45,8 +45,8 @@ class Region:
 
     Raises
     ------
-    UsageError : the options select objects and there is no object source, or it does not know a
-        class
+    UsageError : the options select objects and there is no object source, or the source does not
+        know a class
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Region:
         MissingLibraryError : masks have to be refined, and OpenCV is not installed
         """
         if self.object_source is None:
-            return self._inverted(self._base_mask(pixels, source))
+            return self._apply_invert(self._base_mask(pixels, source))
         return self.mask_from_instances(self.object_source.find(pixels, source), pixels, source)
 
     def mask_from_instances(
@@ -95,9 +95,11 @@ class Region:
         indices = select_objects(self.options, instances, str(source or "image"))
         binary = binary_mask(instances, indices, pixels, self.options)
         mask = soften_edges(binary, self.options)
-        return self._inverted(mask if self.mask is None else mask * self._base_mask(pixels, source))
+        if self.mask is not None:
+            mask = mask * self._base_mask(pixels, source)
+        return self._apply_invert(mask)
 
-    def _inverted(self, mask: Mask) -> Mask:
+    def _apply_invert(self, mask: Mask) -> Mask:
         return 1 - mask if self.options.invert or self.options.exclude else mask
 
     def _base_mask(self, pixels: Pixels, source: Path | None) -> Mask:
@@ -107,7 +109,7 @@ class Region:
         if isinstance(self.mask, MaskFile):
             mask = self.mask.read((width, height), source)
         elif self.mask is not None:
-            mask = _checked_mask(self.mask, (width, height))
+            mask = _float_mask(self.mask, (width, height))
         if self.object_source is None and self.options.box is not None:
             left, top, right, bottom = self.options.box
             x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
@@ -117,7 +119,7 @@ class Region:
         return mask
 
 
-def _checked_mask(mask: NDArray[np.floating] | BoolMask, size: tuple[int, int]) -> Mask:
+def _float_mask(mask: NDArray[np.floating] | BoolMask, size: tuple[int, int]) -> Mask:
     if mask.shape != size[::-1]:
         got = f"shape {mask.shape}"
     elif mask.dtype.kind not in "bf":
@@ -249,7 +251,8 @@ def _class_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     classes = (names,) if isinstance(names, str) else tuple(names)
     if not classes or not all(isinstance(name, str) for name in classes):
         expected, got = "class names, a mask or a region", f"{names!r}"[:80]
-        raise UsageError("only", expected=expected, got=got, remedy='such as "person"')
+        remedy = 'name a class, such as "person"'
+        raise UsageError("only", expected=expected, got=got, remedy=remedy)
     return classes
 
 

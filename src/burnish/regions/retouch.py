@@ -14,7 +14,7 @@ from burnish.types import BoolMask, Mask, Pixels
 
 # Standard deviation, px, above which a Gaussian is computed on a smaller image.
 _MAX_SIGMA = 8.0
-# Weight of a pixel outside the region, so that the sum of weights is never zero.
+# Weight of a pixel outside the region. It is not zero, so that no sum of weights is zero.
 _OUTSIDE_WEIGHT = 1e-4
 # Largest side, px, of the image that is inpainted. At the size of a photo, the methods would take
 # minutes to hours.

@@ -1,1 +1,1 @@
-"""Reading, encoding and writing of videos."""
+"""Read, encode and write videos."""

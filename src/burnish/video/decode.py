@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
-# A mean over 16 frames hardly depends on their choice. Each costs decoding up to a group of frames.
+# Number of frames for the mean thumbnail of a video. A mean over 16 frames hardly depends on their
+# choice. Decoding one may need all frames since the last key frame.
 SAMPLE_COUNT = 16
 
 

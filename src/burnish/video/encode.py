@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
 
-# Duration of a segment in seconds, which is the most that is lost when a run is killed.
+# Duration of a segment in seconds. A run that is killed loses at most this much.
 SEGMENT_SECONDS = 5.0
 
 # PyAV's names of the profiles of ProRes -> the encoder's names.
@@ -97,7 +97,7 @@ def configure(context: Any, video: Video, encoding: Encoding) -> None:
     context.color_primaries = video.colour_tags.primaries
     context.color_trc = video.colour_tags.transfer
     context.colorspace = video.colour_tags.matrix
-    # For yuvj formats, full range followed from the name alone.
+    # The names of yuvj formats imply full range; the names of planar formats do not.
     full_range = video.conversion.full_range and video.pixel_format.kind == "yuv"
     context.color_range = 2 if full_range else video.colour_tags.range
     context.options = dict(encoding.options)
@@ -137,7 +137,7 @@ class Encoder:
         try:
             return self._context.encode(frame)  # type: ignore[attr-defined, no-any-return]
         except FFmpegError as error:
-            problem = f"{self._context.name} fails to encode it: {error}"
+            problem = f"{self._context.name} cannot encode a frame: {error}"
             raise VideoError(str(self._video.path), problem, "choose another --codec") from error
 
 

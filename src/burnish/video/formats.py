@@ -13,7 +13,7 @@ class Codec:
 
     Parameters
     ----------
-    crf : lowest, default and highest quality number, lower being better; None if it has none
+    crf : lowest, default and highest quality number, lower is better; None for a lossless codec
     options : settings of the encoder
     writes_captions : whether the encoder writes closed captions that are attached to frames
     even_size : whether width and height must be divisible by the chroma subsampling
@@ -102,7 +102,7 @@ class EncodingOptions:
     Parameters
     ----------
     codec : a key of `CODECS`, an encoder's name or an alias [default: that of the input]
-    crf : the encoder's quality number, lower being better [default: that of the codec]
+    crf : the encoder's quality number, lower is better [default: that of the codec]
     """
 
     codec: str | None = None
@@ -162,7 +162,7 @@ def codec_by_name(name: str) -> Codec:
 
     Raises
     ------
-    UsageError : there is none of that name
+    UsageError : no codec has that name
 
     Examples
     --------
@@ -186,7 +186,7 @@ def check_encoding_options(
         out of range
     """
     if options.codec is None:
-        # The video decides on the codec, so the number must be in the range of any codec.
+        # The codec depends on the video, so the number must be in the range of one of the codecs.
         ranges = [codec.crf for name in container.codecs if (codec := CODECS[name]).crf]
         crf = options.crf
         if crf is not None and not any(low <= crf <= high for low, _, high in ranges):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-# Metadata keys that MP4 and MOV store in a form that all players read. Other keys need another
-# form, for all of the metadata.
+# Metadata keys that MP4 and MOV store in a form that all players read. If there is any other key,
+# all of the metadata is stored in another form.
 PLAIN_KEYS = {
     "mp4": {
         *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
@@ -62,7 +62,7 @@ def check_passthrough(video: Video, container: Container, output_name: str) -> N
         copied = _passthrough_streams(video, source, video_stream, container)
         indices = {stream.index for stream in (*copied, video_stream)}
         for stream in source.streams:
-            if stream.index in indices or _regenerated(source, stream):
+            if stream.index in indices or _is_generated(source, stream):
                 continue
             name = f"{_ESSENTIAL.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
             if stream.type in _ESSENTIAL:
@@ -184,9 +184,9 @@ def _video_packets(
 def dts_from_pts(pts: Sequence[int]) -> list[int]:
     """Return increasing decoding time stamps, none of them after the presentation time stamp.
 
-    The decoding times of one segment overlap the end of the segment before. For the whole video,
-    they are the presentation times in increasing order, delayed by the largest number of frames
-    that a packet is ahead of its place in that order.
+    The encoder's decoding times are not used, because those of a segment overlap the end of the
+    segment before. The returned times are the presentation times in increasing order, delayed by
+    the largest number of frames that a packet is ahead of its place in that order.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def _passthrough_streams(
         stream
         for stream in source.streams
         if stream.index != video_stream.index
-        and not _regenerated(source, stream)
+        and not _is_generated(source, stream)
         and _can_store(container, stream, video.path)
     ]
 
@@ -284,7 +284,7 @@ def _clean_metadata(metadata: dict[str, str]) -> dict[str, str]:
     return {k: v for k, v in metadata.items() if not k.lower().startswith(_STALE)}
 
 
-def _regenerated(source: "InputContainer", stream: "Stream") -> bool:
+def _is_generated(source: "InputContainer", stream: "Stream") -> bool:
     """Return whether MP4's writer generates a data stream from chapters or a timecode."""
     if stream.type != "data":
         return False

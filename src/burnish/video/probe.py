@@ -44,7 +44,7 @@ _CONVERT_REMEDY = "convert it to standard dynamic range"
 
 @dataclass(frozen=True)
 class ColourTags:
-    """The colour tags of a video, as numbers of H.273; 2 means unspecified, for the range 0."""
+    """The colour tags of a video, as numbers of H.273. Unspecified is 2, and 0 for `range`."""
 
     primaries: int
     transfer: int
@@ -155,7 +155,7 @@ def check_frame(video: Video, frame: "VideoFrame") -> None:
             str(video.path),
             f"frames change from {video.width} x {video.height} {video.source_format} to "
             f"{frame.width} x {frame.height} {frame.format.name} at {time}",
-            "cut it there, and edit the parts",
+            "cut the video there, and edit the parts",
         )
     if frame.interlaced_frame:
         raise _interlaced_error(video.path)

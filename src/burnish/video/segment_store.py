@@ -52,7 +52,7 @@ class Segment:
 class SegmentStore:
     """The folder of a video's finished segments, next to the output file.
 
-    Within its context, this run alone uses it.
+    While the context is open, no other run can use the folder.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class SegmentWriter:
 
 def store_folder(target: Path) -> Path:
     """Return the folder for the finished segments of an output file."""
-    # A hash has a fixed length. A longer name derived from the target's could be too long.
+    # A hash has a fixed length. A name that contains the target's name could be too long.
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     return target.parent / f".burnish-{name}.video"
 

@@ -1,1 +1,1 @@
-"""Learning a detector: Mask R-CNN on torchvision's parts, its training and its export."""
+"""Train and export a detector: Mask R-CNN, built from torchvision's modules."""

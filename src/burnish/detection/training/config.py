@@ -16,7 +16,7 @@ class DetectorTrainConfig:
     budget : training time, s; None if `steps` is given
     image_size : side of the square training images, px
     batch_size : images per step
-    max_lr : maximum learning rate, of all but a pretrained backbone, which has a quarter of it
+    max_lr : maximum learning rate; a pretrained backbone has a quarter of it
     warmup_fraction : fraction of the training in which the learning rate rises
     ema_decay : decay of the moving average of the weights, which is exported
     clip_norm : maximum norm of the gradients

@@ -130,7 +130,7 @@ def lite_mask_rcnn(
 
 
 def _roi_align(side: int) -> MultiScaleRoIAlign:
-    # Objects of 112 px use the middle level, instead of the usual 224 px, as images are small.
+    # Objects of 112 px use the middle level. torchvision's default is 224 px, for larger images.
     return MultiScaleRoIAlign(["0", "1", "2"], side, 2, canonical_scale=112)
 
 
@@ -139,7 +139,7 @@ def resnet50_mask_rcnn(classes: int) -> MaskRCNNModule:
     torchvision_model = maskrcnn_resnet50_fpn_v2(
         weights=None, weights_backbone=None, num_classes=classes + 1
     )
-    # torchvision's own modules, with the methods of our subclasses.
+    # Changing the class gives torchvision's modules the methods of the subclasses.
     rpn: Any = torchvision_model.rpn
     rpn.__class__ = TracingRPN
     heads: Any = torchvision_model.roi_heads

@@ -19,12 +19,12 @@ from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
 from burnish.types import BoolMask
 
-# COCO's evaluation takes this many detections of each photo.
+# Maximum number of detections per photo in COCO's evaluation.
 MAX_DETECTIONS = 100
 
 # A detection is correct if its IoU with an object of its class is at least this.
 IOU_THRESHOLD = 0.5
-# Without this many correct and this many wrong detections, scores are left as they are.
+# Minimum number of correct and of wrong detections. With fewer, scores are not calibrated.
 _MIN_SAMPLES = 10
 
 # An entry of COCO's results or annotations.
@@ -50,7 +50,7 @@ def run_detector(
 ) -> list[Record]:
     """Run a detector on all photos of a dataset, and return COCO's results.
 
-    Images are numbered from 1 in the dataset's order, categories from 1 in the card's.
+    Images are numbered from 1 in the dataset's order, and categories from 1 in the card's order.
     """
     progress.start(f"evaluating on {dataset.source.name}", len(dataset.images))
     records: list[Record] = []
@@ -106,7 +106,7 @@ def evaluate_detections(
 def coco_metrics(
     ground_truth: dict[str, Any], detections: Sequence[Record], iou_type: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return COCO's twelve metrics and the AP of each category; -1 where there is no object.
+    """Return COCO's twelve metrics and the AP of each category; -1 where undefined.
 
     Parameters
     ----------
@@ -179,7 +179,8 @@ def match_detections(
 ) -> tuple[Numbers, BoolMask]:
     """Return the score of each detection, (N,), and whether it is correct, (N,).
 
-    An object makes one detection correct: the one with the highest score that overlaps it enough.
+    Each object makes at most one detection correct: the one with the highest score among those that
+    overlap the object enough.
     Detections within a crowd are left out.
     """
     ground_truth = ground_truth_records(dataset, card)["annotations"]

@@ -28,8 +28,8 @@ from burnish.modelfile.onnx_file import downcast_weights, embed_card
 OPSET = 17
 # The export is compared with torch at these heights and widths, px.
 _TEST_SIZES = ((96, 128), (150, 101))
-# Two detections match if their boxes differ by at most this, in px, and their other values by at
-# most the other. The two libraries add in different orders.
+# Two detections match if their boxes differ by at most BOX_TOLERANCE, in px, and their other values
+# by at most TOLERANCE. ONNX Runtime and torch sum in different orders.
 BOX_TOLERANCE = 0.05
 TOLERANCE = 2e-3
 # Minimum fraction of matching detections. Those of a wrong graph match rarely or never.
@@ -73,14 +73,14 @@ def export(
 
     Parameters
     ----------
-    network : is not changed
+    network : the network, which is not changed
     path : ends with ``.onnx``
     fp16 : round the weights to 16 bits, and store them as such
 
     Raises
     ------
     OutputError : the file exists and `overwrite` is not set, or it cannot be written
-    ModelError : the network cannot be exported, or the exported one has other outputs
+    ModelError : the network cannot be exported, or the exported network has other outputs
     """
     target = Path(path)
     if target.suffix.lower() != ".onnx":
@@ -91,7 +91,7 @@ def export(
     _make_padding_static(frozen)
     if fp16:
         _round_weights_to_fp16(frozen)
-    # In evaluation mode, because the exporter restores the mode of the outermost module.
+    # The exporter restores the mode of the outermost module, so the wrapper needs evaluation mode.
     wrapper = ExportWrapper(frozen).eval()
     model = _trace_to_onnx(wrapper, card)
     if fp16:
@@ -107,7 +107,7 @@ def export(
 def _make_padding_static(network: nn.Module) -> None:
     """Replace timm's `Conv2dSame`, whose padding depends on the image's size, in place.
 
-    Feature maps have a size that the stride divides. The padding is then the same for all.
+    The stride divides the size of every feature map, so the same padding fits all of them.
     """
     for module in network.modules():
         for name, conv in list(module.named_children()):
@@ -149,10 +149,10 @@ def _trace_to_onnx(wrapper: ExportWrapper, card: DetectorCard) -> ModelProto:
         remedy = "keep the network independent of the image's size"
         raise ModelError(card.name, problem, remedy) from error
     model = onnx.load_model_from_string(buffer.getvalue())
-    # Guessed shapes, and paths of source files.
+    # Remove shapes that the exporter guessed, and paths of source files.
     del model.graph.value_info[:]
-    for part in (model, model.graph, *model.graph.node):
-        part.ClearField("doc_string")
+    for message in (model, model.graph, *model.graph.node):
+        message.ClearField("doc_string")
     return model
 
 
@@ -175,15 +175,17 @@ def _check_against_torch(data: bytes, wrapper: ExportWrapper, card: DetectorCard
                 [torch_outputs[name] for name in group], [onnx_outputs[name] for name in group]
             )
             if fraction < _MIN_AGREEMENT:
-                part = f"{100 * (1 - fraction):.0f} % of the exported network's {group[0]}"
-                problem = f"{part} differ from torch's at {width} x {height} px"
+                percent = f"{100 * (1 - fraction):.0f} %"
+                size = f"{width} x {height} px"
+                problem = f"{percent} of its {group[0]} at {size} differ from those of torch"
                 raise ModelError(card.name, problem, "report this network as a bug")
 
 
 def matching_fraction(first: list[Values], second: list[Values]) -> float:
     """Return the fraction of rows that two outputs share, in any order.
 
-    Rows with equal scores may come in either order and then suppress others, which concerns few.
+    Rows with equal scores may come in either order, and may then suppress different rows. This
+    affects few rows.
 
     Parameters
     ----------

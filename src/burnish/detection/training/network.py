@@ -1,4 +1,4 @@
-"""Mask R-CNN as one module, on torchvision's parts.
+"""Mask R-CNN as one module, built from torchvision's modules.
 
 He, Gkioxari, Dollár, Girshick: Mask R-CNN, ICCV 2017, doi:10.1109/ICCV.2017.322.
 """
@@ -48,7 +48,7 @@ class TracingRPN(RegionProposalNetwork):
     """torchvision's region proposal network, which also returns anchors and objectness."""
 
     def forward_traced(self, padded: Tensor, size: Size, features: dict[str, Tensor]) -> Proposals:
-        """Propose regions of one image, (1, 3, H, W) with its padding and `size` without it."""
+        """Propose regions of one image, padded to (1, 3, H, W); `size` excludes the padding."""
         objectness, deltas = self.head(list(features.values()))
         anchors = self.anchor_generator(ImageList(padded, [size]), list(features.values()))
         counts = [level.shape[1] * level.shape[2] * level.shape[3] for level in objectness]
@@ -106,7 +106,7 @@ class MaskIoUHead(nn.Module):
 
 
 class DetectionHeads(RoIHeads):
-    """torchvision's RoI heads, with the same parameter names, and two additions to be set.
+    """torchvision's RoI heads, with the same parameter names. Two attributes must be set.
 
     Attributes
     ----------
@@ -243,7 +243,7 @@ def batched_nms(
 
 
 def mask_iou(predicted: Tensor, true: Tensor, boxes: Tensor, areas: Tensor) -> Tensor:
-    """Return the intersection over union of masks, which lie in boxes, with whole true objects.
+    """Return the intersection over union of masks, each within a box, with whole objects.
 
     Parts of an object outside the box count as missed.
 

@@ -28,11 +28,11 @@ from burnish.training.pairs import find_photos
 from burnish.training.request import slugify
 from burnish.training.trainer import Trainer
 
-# Seconds.
+# Default training time, s.
 _DEFAULT_BUDGET = 1800.0
 # A pretrained backbone has this fraction of the learning rate.
 _BACKBONE_LR_SCALE = 0.25
-# The number of first blocks of a pretrained backbone that are not trained.
+# Number of blocks at the start of a pretrained backbone that are not trained.
 _FROZEN_BLOCKS = 3
 _WEIGHT_DECAY = 0.02
 
