@@ -2,9 +2,9 @@
 
 python benchmarks/agreement.py --peers PEERS --photos PHOTOS --json RESULT
 
-A network is itself an approximation of the operator it learnt, so 25 to 45 dB is what agreement
-looks like. Beside it stands what the untouched photo scores, and what the operator scores at a
-setting that fits the network better, where the authors' was not our default.
+A network only approximates its operator, so 25 to 45 dB mean that the two operators agree. The
+table also shows the PSNR of the untouched photo, and of our operator at other parameters that fit
+the network better, where the authors did not train with our defaults.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from baselines.chen2017 import load
-from measure import circumstances, write
+from measure import environment, write
 
 from burnish.metrics import mse, psnr
 from burnish.operators.registry import OPERATORS
@@ -22,7 +22,7 @@ from burnish.photo import Photo
 from burnish.training.pairs import find_photos, resize
 from burnish.training.validation import ImageNetwork
 
-# Published checkpoint -> our operator, and settings of it that fit better than the defaults.
+# Published checkpoint -> our operator, and parameter values that fit better than its defaults.
 PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "l0_smoothing": ("l0-smoothing", {"lambda 0.0075": {"lambda_": 0.0075}}),
     "rudin_osher_fatemi": ("rudin-osher-fatemi", {}),
@@ -46,27 +46,33 @@ def main() -> None:
 
     torch.set_grad_enabled(False)
     paths = [
-        p for given in options.photos for p in (find_photos(given) if given.is_dir() else [given])
+        photo
+        for path in options.photos
+        for photo in (find_photos(path) if path.is_dir() else [path])
     ]
-    photos = [shrunk(Photo.open(path).pixels, options.short_side) for path in paths]
-    results = {"circumstances": circumstances(), "short_side": options.short_side}
+    photos = [shrink(Photo.open(path).pixels, options.short_side) for path in paths]
+    results = {"environment": environment(), "short_side": options.short_side}
     results |= {"photos": [path.name for path in paths], "rows": {}}
     print(f"{len(photos)} photos, short side {options.short_side}; PSNR in dB, mean (worst)")
-    for peer, (name, fits) in PEERS.items():
+    for peer, (name, better_params) in PEERS.items():
         network = ImageNetwork(load(options.peers / f"{peer}.npz"))
-        theirs = [np.clip(network(photo, {}), 0, 1) for photo in photos]
-        settings: dict[str, dict[str, Any] | None] = {"untouched": None, "default": {}, **fits}
+        network_outputs = [np.clip(network(photo, {}), 0, 1) for photo in photos]
+        variants: dict[str, dict[str, Any] | None] = {"untouched": None, "default": {}}
+        variants |= better_params
         rows = {}
-        for label, given in settings.items():
-            ours = [p if given is None else OPERATORS[name].run(p, **given) for p in photos]
-            rows[label] = [psnr(mse(a, b)) for a, b in zip(ours, theirs, strict=True)]
+        for label, params in variants.items():
+            outputs = photos
+            if params is not None:
+                outputs = [OPERATORS[name].run(photo, **params) for photo in photos]
+            rows[label] = [psnr(mse(a, b)) for a, b in zip(outputs, network_outputs, strict=True)]
         results["rows"][name] = rows
-        words = "  ".join(f"{k} {np.mean(v):.1f} ({min(v):.1f})" for k, v in rows.items())
-        print(f"{name:28} {words}", flush=True)
+        columns = "  ".join(f"{k} {np.mean(v):.1f} ({min(v):.1f})" for k, v in rows.items())
+        print(f"{name:28} {columns}", flush=True)
     write(options.json, results)
 
 
-def shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
+def shrink(pixels: np.ndarray, short_side: int) -> np.ndarray:
+    """Resize a photo to a shorter side, unless it is smaller."""
     factor = short_side / min(pixels.shape[:2])
     if factor >= 1:
         return pixels

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import circumstances, write
+from measure import environment, write
 from train_helpers import exclude_photos, make_config, pairs_of, train
 
 from burnish.networks.registry import DEFAULT_NETWORK, build
@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
-    results: dict[str, Any] = {"circumstances": circumstances(), "steps": options.steps}
+    results: dict[str, Any] = {"environment": environment(), "steps": options.steps}
     results["operators"] = {}
     for name in options.operator:
         values = OPERATORS[name].resolve_params({})

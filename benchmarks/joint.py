@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import circumstances, write
+from measure import environment, write
 from train_helpers import exclude_photos, make_config, pairs_of
 
 from burnish.editing.edit import operator_params
@@ -88,7 +88,7 @@ def main() -> None:
     trainer.run(print_step)
 
     apply = ImageNetwork(trainer.ema_network(), NAMES)
-    results: dict[str, Any] = {"circumstances": circumstances(), "steps": options.steps}
+    results: dict[str, Any] = {"environment": environment(), "steps": options.steps}
     results |= {"network": options.network, "macs": network.macs_per_pixel}
     results |= {"seconds": round(trainer.seconds), "rows": {}}
     print(f"{'':28} untouched  joint  alone")

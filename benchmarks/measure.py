@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing with a spread, and what it ran on."""
+"""Helpers of all benchmarks: timing with its spread, and a description of the environment."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Timing:
     cpu: float
 
     def __str__(self) -> str:
-        """Return wall time and its spread, CPU time beside it."""
+        """Return the wall time with its spread, and the CPU time."""
         return f"{self.wall:.3f} ± {self.wall_spread:.3f} ({self.cpu:.2f} CPU)"
 
 
@@ -50,8 +50,8 @@ def timed(run: Callable[[], Any], repeats: int) -> Timing:
     return Timing(statistics.median(walls), spread, statistics.median(cpus))
 
 
-def circumstances() -> dict[str, Any]:
-    """Return the machine, its load, the versions and the commit."""
+def environment() -> dict[str, Any]:
+    """Return the processor, the load, the versions of the packages, and the commit."""
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     return {
@@ -65,7 +65,7 @@ def circumstances() -> dict[str, Any]:
 
 
 def write(path: Path | None, results: dict[str, Any]) -> None:
-    """Write results with their circumstances, if a file is asked for."""
+    """Write results as JSON, unless `path` is None."""
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=2) + "\n")

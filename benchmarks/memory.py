@@ -1,4 +1,4 @@
-"""Peak memory and seconds of `burnish apply`, by the photo's size, in memory and on the disk.
+"""Peak memory and time of `burnish apply` for several photo sizes, in memory and on disk.
 
 python benchmarks/memory.py --megapixels 1 25 100 400 --json benchmarks/results/memory.json
 """
@@ -12,70 +12,81 @@ import time
 from pathlib import Path
 
 import pyvips
-from measure import circumstances, write
+from measure import environment, write
 
 from burnish.evaluation.doctor import SAMPLE
 
-# The command line with the number of pixels that a photo may have in memory given first.
-RUN = (
-    "import sys; from burnish.photo import header; header.STREAMING_THRESHOLD = int(float(sys.argv.pop(1))); "
-    "from burnish.cli.app import main; main()"
-)
-ROADS = {"memory": "inf", "disk": "0"}
+# A command line whose first argument is the number of pixels above which photos are edited on disk.
+RUN = """
+import sys
+from burnish.photo import header
+header.STREAMING_THRESHOLD = int(sys.argv.pop(1))
+from burnish.cli.app import main
+main()
+"""
+THRESHOLDS = {"memory": 10**18, "disk": 0}
 MEBIBYTE = 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 25, 100, 400])
-    parser.add_argument("--most-in-memory", type=float, default=100, help="megapixels")
+    parser.add_argument(
+        "--most-in-memory",
+        type=float,
+        default=100,
+        help="largest photo that is edited in memory, in megapixels",
+    )
     parser.add_argument("--model", default="l0-smoothing")
     parser.add_argument("--format", default="tif", choices=["tif", "png", "jpg"])
     parser.add_argument("--bits", type=int, default=8, choices=[8, 16])
-    parser.add_argument("--folder", type=Path, help="to work in; a temporary one by default")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for the files [default: a temporary one]"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    results = {"circumstances": circumstances(), "model": options.model, "rows": []}
-    print(f"{'Mpx':>6} {'road':>7} {'peak, MiB':>9} {'seconds':>8} {'result, MiB':>11}  equal")
+    results = {"environment": environment(), "model": options.model, "rows": []}
+    print(f"{'Mpx':>6} {'storage':>7} {'peak, MiB':>9} {'seconds':>8} {'output, MiB':>11}  equal")
     for megapixels in options.megapixels:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            photo = make(Path(folder), megapixels, options.format, options.bits)
-            there: list[Path] = []
-            for road, limit in ROADS.items():
-                if road == "memory" and megapixels > options.most_in_memory:
+            photo = write_photo(Path(folder), megapixels, options.format, options.bits)
+            outputs: list[Path] = []
+            for storage, threshold in THRESHOLDS.items():
+                if storage == "memory" and megapixels > options.most_in_memory:
                     continue
-                target = Path(folder) / f"{road}.{options.format}"
-                peak, seconds = run(limit, options.model, photo, target)
-                there.append(target)
-                same = equal(*there) if len(there) == 2 else None
+                target = Path(folder) / f"{storage}.{options.format}"
+                peak, seconds = apply(threshold, options.model, photo, target)
+                outputs.append(target)
+                same = has_equal_pixels(*outputs) if len(outputs) == 2 else None
                 size = round(target.stat().st_size / MEBIBYTE, 1)
-                print(f"{megapixels:6g} {road:>7} {peak:9.0f} {seconds:8.1f} {size:11}  {same}")
-                row = {"megapixels": megapixels, "road": road, "peak_mebibytes": round(peak)}
-                row |= {"seconds": round(seconds, 1), "result_mebibytes": size, "equal": same}
+                print(f"{megapixels:6g} {storage:>7} {peak:9.0f} {seconds:8.1f} {size:11}  {same}")
+                row = {"megapixels": megapixels, "storage": storage, "peak_mebibytes": round(peak)}
+                row |= {"seconds": round(seconds, 1), "output_mebibytes": size, "equal": same}
                 results["rows"].append(row | {"format": options.format, "bits": options.bits})
                 write(options.json, results)
 
 
-def make(folder: Path, megapixels: float, format: str, bits: int) -> Path:
-    """Write a square photo of so many megapixels: one photo again and again, in changing light."""
+def write_photo(folder: Path, megapixels: float, format: str, bits: int) -> Path:
+    """Write a square photo that repeats the sample photo with increasing brightness."""
     side = round((megapixels * 1e6) ** 0.5)
     sample = pyvips.Image.new_from_file(str(SAMPLE))
-    across, down = -(-side // sample.width), -(-side // sample.height)
-    photo = sample.replicate(across, down).crop(0, 0, side, side)
+    columns, rows = -(-side // sample.width), -(-side // sample.height)
+    photo = sample.replicate(columns, rows).crop(0, 0, side, side)
     ramp = pyvips.Image.xyz(side, side)
-    light = 0.6 + 0.4 * (ramp[0] + ramp[1]) / (2 * side)
-    full = 65535 / 255 if bits == 16 else 1
-    lit = (photo * light * full).rint().cast("ushort" if bits == 16 else "uchar")
-    lit = lit.copy(interpretation="rgb16" if bits == 16 else "srgb")
+    brightness = 0.6 + 0.4 * (ramp[0] + ramp[1]) / (2 * side)
+    scale = 65535 / 255 if bits == 16 else 1
+    scaled = (photo * brightness * scale).rint().cast("ushort" if bits == 16 else "uchar")
+    scaled = scaled.copy(interpretation="rgb16" if bits == 16 else "srgb")
     path = folder / f"photo.{format}"
-    lit.write_to_file(str(path), **({"compression": "deflate"} if format == "tif" else {}))
+    options = {"compression": "deflate"} if format == "tif" else {}
+    scaled.write_to_file(str(path), **options)
     return path
 
 
-def run(limit: str, model: str, photo: Path, target: Path) -> tuple[float, float]:
-    """Return the peak of resident memory in MiB, all that the process touched, and seconds."""
-    command = [sys.executable, "-c", RUN, limit.replace("inf", "1e18"), "apply", model]
+def apply(threshold: int, model: str, photo: Path, target: Path) -> tuple[float, float]:
+    """Run `burnish apply`; return its peak resident memory in MiB, and the seconds."""
+    command = [sys.executable, "-c", RUN, str(threshold), "apply", model]
     start = time.perf_counter()
     process = subprocess.Popen([*command, photo, "-o", target, "--quiet"])
     _, status, usage = os.wait4(process.pid, 0)
@@ -86,10 +97,10 @@ def run(limit: str, model: str, photo: Path, target: Path) -> tuple[float, float
     return usage.ru_maxrss / 1024, seconds
 
 
-def equal(first: Path, second: Path) -> bool:
-    """Compare two pictures, pixel by pixel, as another program reads them."""
-    one, other = (pyvips.Image.new_from_file(str(p), access="sequential") for p in (first, second))
-    return one.bands == other.bands and (one != other).max() == 0
+def has_equal_pixels(first: Path, second: Path) -> bool:
+    """Return whether two images are equal when libvips reads them."""
+    a, b = (pyvips.Image.new_from_file(str(p), access="sequential") for p in (first, second))
+    return a.bands == b.bands and (a != b).max() == 0
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 python benchmarks/recipe.py --photos PHOTOS --validation OTHERS --operator rudin-osher-fatemi \
     --steps 1000 --json RESULT
 
-Every variant differs from the default recipe as its name says. All are trained for the same number
-of steps, from the same seed, on the same pairs, and are validated on other photos. The seconds are
-those of training alone.
+The name of a variant states its difference from the default recipe. All variants are trained for
+the same number of steps, from the same seed, on the same pairs, and are validated on other photos.
+The seconds do not include the validation.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import circumstances, write
+from measure import environment, write
 from train_helpers import exclude_photos, make_config, pairs_of, train
 
 from burnish.networks.network import Network
@@ -25,15 +25,15 @@ from burnish.training.evaluation import evaluate
 from burnish.training.pairs import Pair, find_photos
 from burnish.training.validation import ImageNetwork
 
-# Photos with at least so many pixels also have a mean of their own.
-LARGE = 10**6
+# Photos with at least this number of pixels are also scored separately.
+LARGE_PIXELS = 10**6
 FAST = NETWORKS["fast"].arguments
 
-FIVE = {"widths": (32, 32, 48, 48, 48), "down": (0, 1, 2, 2, 2), "up": (0, 2, 2, 2)}
-SIX = {"widths": (32, 32, 48, 48, 48, 48), "down": (0, 1, 2, 2, 2, 2), "up": (0, 2, 2, 2, 2)}
+FIVE_LEVELS = {"widths": (32, 32, 48, 48, 48), "down": (0, 1, 2, 2, 2), "up": (0, 2, 2, 2)}
+SIX_LEVELS = {"widths": (32, 32, 48, 48, 48, 48), "down": (0, 1, 2, 2, 2, 2), "up": (0, 2, 2, 2, 2)}
 
-# Name -> differences: fields of TrainConfig, the name of a network, arguments of UNet, or global
-# context.
+# Name -> differences from the default: fields of `TrainConfig`, the name of a network, arguments of
+# `UNet`, or global context.
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "AdamW, rate 0.001": {"config": {"optimiser": "adamw", "max_lr": 1e-3}},
@@ -54,9 +54,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "24 channels": {"unet": FAST | {"widths": (24, 32, 48, 64)}},
     "40 channels": {"unet": FAST | {"widths": (40, 32, 48, 64)}},
     "three levels": {"unet": {"widths": (32, 32, 48), "down": (0, 1, 3), "up": (0, 2)}},
-    "five levels": {"unet": FIVE},
-    "five levels, 2 crops of 256": {"unet": FIVE, "config": {"batch": 2, "crop": 256}},
-    "six levels, 2 crops of 256": {"unet": SIX, "config": {"batch": 2, "crop": 256}},
+    "five levels": {"unet": FIVE_LEVELS},
+    "five levels, 2 crops of 256": {"unet": FIVE_LEVELS, "config": {"batch": 2, "crop": 256}},
+    "six levels, 2 crops of 256": {"unet": SIX_LEVELS, "config": {"batch": 2, "crop": 256}},
     "quarter resolution": {
         "unet": {"widths": (48, 48, 64), "down": (2, 2, 2), "up": (2, 2), "factor": 4}
     },
@@ -86,7 +86,7 @@ def main() -> None:
     photos = find_photos(options.photos)
     pairs = pairs_of(options.operator, values, photos, options.max_size, TrainConfig.short_sides)
     pairs = exclude_photos(pairs, validation)
-    results: dict[str, Any] = {"circumstances": circumstances(), "rows": {}}
+    results: dict[str, Any] = {"environment": environment(), "rows": {}}
     results |= {"operator": options.operator, "steps": options.steps, "threads": options.threads}
     print(f"{'':40} {'k MACs':>7} {'PSNR':>6} {'large':>6} {'worst':>6} {'seconds':>8}")
     for name, variant in VARIANTS.items():
@@ -119,7 +119,7 @@ def train_variant(
     trained, seconds = train(network, config, pairs)
     apply = ImageNetwork(trained)
     report = evaluate(apply, validation)
-    large = [pair for pair in validation if pair.size[0] * pair.size[1] >= LARGE]
+    large = [pair for pair in validation if pair.size[0] * pair.size[1] >= LARGE_PIXELS]
     return {
         "macs": network.macs_per_pixel,
         "psnr": round(report.mean.psnr, 2),

@@ -2,13 +2,13 @@
 
     python benchmarks/regions.py --coco INSTANCES.json --images FOLDER --cut-outs FOLDER
 
-Masks: true masks are turned into those of a detector (28 x 28, blurred, distorted by half a mask
-pixel, the box off by 1 %), refined, and compared by their overlap with the truth. `composites` are
-cut-outs with transparency over photos, whose outline is known exactly. `photos` are COCO's objects
-of at least 10,000 pixels, outlined by hand.
+Masks: each true mask is degraded to a detector's output (28 x 28, blurred, distorted by half a mask
+pixel, the box shifted by 1 %) and then refined. The score is the intersection over union with the
+true mask. `composites` are transparent cut-outs pasted into photos, whose masks are known exactly.
+`photos` are objects of COCO of at least 10,000 pixels, outlined by hand.
 
-Holes: the shapes of COCO objects of 2,500 to 9,000 pixels, placed where no object is, and compared
-by the PSNR inside them.
+Holes: each hole has the shape of a COCO object of 2,500 to 9,000 pixels and lies where no object
+is. The score is the PSNR inside the hole.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from measure import circumstances
+from measure import environment
 from skimage.restoration import inpaint_biharmonic
 
 from burnish.detection.coco import ObjectsFile
@@ -51,22 +51,22 @@ def composites(photos: list[Path], cut_outs: list[Path]) -> Iterator[tuple[Pixel
     random = np.random.default_rng(0)
     while True:
         photo = Photo.open(photos[random.integers(len(photos))]).pixels.copy()
-        cut = Photo.open(cut_outs[random.integers(len(cut_outs))])
-        if cut.alpha is None:
+        cut_out = Photo.open(cut_outs[random.integers(len(cut_outs))])
+        if cut_out.alpha is None:
             continue
-        side = random.integers(120, 330) / max(cut.size)
-        size = tuple(max(8, round(length * side)) for length in cut.size)
-        pixels = cv2.resize(cut.pixels, size, interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(cut.alpha, size, interpolation=cv2.INTER_AREA)
-        room = photo.shape[0] - size[1], photo.shape[1] - size[0]
-        if min(room) < 1 or (alpha > 0.5).sum() < 3000:
+        scale = random.integers(120, 330) / max(cut_out.size)
+        size = tuple(max(8, round(length * scale)) for length in cut_out.size)
+        pixels = cv2.resize(cut_out.pixels, size, interpolation=cv2.INTER_AREA)
+        alpha = cv2.resize(cut_out.alpha, size, interpolation=cv2.INTER_AREA)
+        free = photo.shape[0] - size[1], photo.shape[1] - size[0]
+        if min(free) < 1 or (alpha > 0.5).sum() < 3000:
             continue
-        top, left = random.integers(room[0]), random.integers(room[1])
-        place = slice(top, top + size[1]), slice(left, left + size[0])
-        photo[place] += alpha[..., None] * (pixels - photo[place])
+        top, left = random.integers(free[0]), random.integers(free[1])
+        window = slice(top, top + size[1]), slice(left, left + size[0])
+        photo[window] += alpha[..., None] * (pixels - photo[window])
         photo = cv2.GaussianBlur(photo, (0, 0), 0.6) + random.normal(0, 0.01, photo.shape)
         truth = np.zeros(photo.shape[:2], bool)
-        truth[place] = alpha > 0.5
+        truth[window] = alpha > 0.5
         yield np.clip(photo, 0, 1, dtype=np.float32), truth
 
 
@@ -98,19 +98,19 @@ def grabcut(instances: Instances, pixels: Pixels) -> BoolMask:
 
 
 def guided(window: float) -> Callable[[Instances, Pixels], BoolMask]:
-    def run(instances: Instances, pixels: Pixels) -> BoolMask:
+    def refine(instances: Instances, pixels: Pixels) -> BoolMask:
         default, masks._WINDOW = masks._WINDOW, window
         try:
             return masks.binary_mask(instances, [0], pixels, RegionOptions())
         finally:
             masks._WINDOW = default
 
-    return run
+    return refine
 
 
 def overlaps(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
     coarse = RegionOptions(refine=False)
-    methods = {"as it is": lambda i, p: masks.binary_mask(i, [0], p, coarse)}
+    methods = {"unrefined": lambda i, p: masks.binary_mask(i, [0], p, coarse)}
     methods |= {f"guided, window {window}": guided(window) for window in (0.25, 0.5, 1.0, 1.5)}
     methods["GrabCut"] = grabcut
     random = np.random.default_rng(1)
@@ -120,11 +120,11 @@ def overlaps(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
         for name, run in methods.items():
             mask = run(instances, pixels)
             ious[name].append(float((mask & truth).sum() / (mask | truth).sum()))
-    before = np.array(ious["as it is"])
+    unrefined = np.array(ious["unrefined"])
     return {
         name: {
             "overlap": float(np.mean(values)),
-            "better": float((np.array(values) > before).mean()),
+            "better": float((np.array(values) > unrefined).mean()),
         }
         for name, values in ious.items()
     }
@@ -157,7 +157,7 @@ def holes(photos: list[Path], coco: ObjectsFile) -> Iterator[tuple[Pixels, BoolM
                 break
 
 
-def inpainted(flag: int, radius: int) -> Callable[[Pixels, BoolMask], Pixels]:
+def opencv_inpaint(flag: int, radius: int) -> Callable[[Pixels, BoolMask], Pixels]:
     def run(pixels: Pixels, hole: BoolMask) -> Pixels:
         codes = np.rint(pixels * 255).astype(np.uint8)
         return cv2.inpaint(codes, hole.astype(np.uint8), radius, flag) / np.float32(255)
@@ -167,20 +167,20 @@ def inpainted(flag: int, radius: int) -> Callable[[Pixels, BoolMask], Pixels]:
 
 def frequency_selective(pixels: Pixels, hole: BoolMask) -> Pixels:
     codes = np.rint(pixels * 255).astype(np.uint8)
-    result = np.zeros_like(codes)
+    output = np.zeros_like(codes)
     known = (~hole).astype(np.uint8) * 255
-    cv2.xphoto.inpaint(codes, known, result, cv2.xphoto.INPAINT_FSR_FAST)
-    return result / np.float32(255)
+    cv2.xphoto.inpaint(codes, known, output, cv2.xphoto.INPAINT_FSR_FAST)
+    return output / np.float32(255)
 
 
 def inpainting_errors(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
     methods = {
         "smooth": lambda p, h: inpaint(p, h.astype(np.float32), "smooth"),
         "texture": lambda p, h: inpaint(p, h.astype(np.float32), "texture"),
-        "Telea, radius 3": inpainted(cv2.INPAINT_TELEA, 3),
-        "Telea, radius 10": inpainted(cv2.INPAINT_TELEA, 10),
-        "Navier-Stokes, radius 3": inpainted(cv2.INPAINT_NS, 3),
-        "Navier-Stokes, radius 10": inpainted(cv2.INPAINT_NS, 10),
+        "Telea, radius 3": opencv_inpaint(cv2.INPAINT_TELEA, 3),
+        "Telea, radius 10": opencv_inpaint(cv2.INPAINT_TELEA, 10),
+        "Navier-Stokes, radius 3": opencv_inpaint(cv2.INPAINT_NS, 3),
+        "Navier-Stokes, radius 10": opencv_inpaint(cv2.INPAINT_NS, 10),
         "biharmonic": lambda p, h: inpaint_biharmonic(p, h, channel_axis=2).clip(0, 1),
         "frequency selective, fast": frequency_selective,
     }
@@ -223,7 +223,7 @@ def main() -> None:
                 f"  {method:<28}" + "".join(f"{key} {value:8.3f}  " for key, value in row.items())
             )
     if arguments.json:
-        record = {"circumstances": circumstances(), **results}
+        record = {"environment": environment(), **results}
         arguments.json.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Seconds for a picture: the slow operator and the shipped network, side by side in one run.
+"""Seconds for an image: the operator and the bundled network, measured in one run.
 
 python benchmarks/speed.py --megapixels 0.25 1 4 --threads 1 2 --json benchmarks/results/speed.json
 """
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from measure import circumstances, timed, write
+from measure import environment, timed, write
 
 from burnish.evaluation.compare import reference_function
 from burnish.evaluation.doctor import SAMPLE
@@ -28,35 +28,36 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    results = {"circumstances": circumstances(), "rows": []}
+    results = {"environment": environment(), "rows": []}
     photo = Photo.open(options.photo).pixels
-    print(f"{'Mpx':>6} {'threads':>7}  {'slow, s':>28}  {'fast, s':>28}  slow/fast")
+    print(f"{'Mpx':>6} {'threads':>7}  {'operator, s':>28}  {'network, s':>28}  ratio")
     for megapixels in options.megapixels:
-        pixels = scaled(photo, megapixels)
+        pixels = resize_to(photo, megapixels)
         for threads in options.threads:
             os.environ["BURNISH_THREADS"] = str(threads)
             model = Model.open(options.model, threads=threads)
-            slow = timed(
+            operator_time = timed(
                 lambda p=pixels, m=model: reference_function(m.card, {})(p), options.repeats
             )
-            fast = timed(lambda p=pixels, m=model: m(p), options.repeats)
+            network_time = timed(lambda p=pixels, m=model: m(p), options.repeats)
             print(
-                f"{pixels.shape[0] * pixels.shape[1] / 1e6:6.2f} {threads:7d}  {slow!s:>28}  "
-                f"{fast!s:>28}  {slow.wall / fast.wall:8.2f}"
+                f"{pixels.shape[0] * pixels.shape[1] / 1e6:6.2f} {threads:7d}  "
+                f"{operator_time!s:>28}  {network_time!s:>28}  "
+                f"{operator_time.wall / network_time.wall:5.2f}"
             )
             results["rows"].append(
                 {
                     "size": list(pixels.shape[:2]),
                     "threads": threads,
-                    "slow": dataclasses.asdict(slow),
-                    "fast": dataclasses.asdict(fast),
+                    "operator": dataclasses.asdict(operator_time),
+                    "network": dataclasses.asdict(network_time),
                 }
             )
     write(options.json, results)
 
 
-def scaled(photo: np.ndarray, megapixels: float) -> np.ndarray:
-    """Scale to so many megapixels, to sides that are multiples of 8: Fourier transforms like it."""
+def resize_to(photo: np.ndarray, megapixels: float) -> np.ndarray:
+    """Resize to a number of megapixels, with sides that are multiples of 8 for fast transforms."""
     height, width = photo.shape[:2]
     factor = (megapixels * 1e6 / (height * width)) ** 0.5
     size = (round(height * factor / 8) * 8, round(width * factor / 8) * 8)

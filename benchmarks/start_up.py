@@ -1,4 +1,4 @@
-"""How long until `burnish --help` has answered, and what importing costs.
+"""Start-up time of the command line, and of `import burnish`.
 
 python benchmarks/start_up.py --json benchmarks/results/start_up.json
 """
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measure import circumstances, timed, write
+from measure import environment, timed, write
 
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    results = {"circumstances": circumstances(), "rows": {}}
+    results = {"environment": environment(), "rows": {}}
     for name, arguments in COMMANDS.items():
         command = [sys.executable, *arguments]
         timing = timed(

@@ -1,4 +1,4 @@
-"""Frames per second of a 720p video, from file to file, and of parts of the work.
+"""Frames per second of a 720p video from file to file, and of the codec and the network alone.
 
 python benchmarks/video.py --json benchmarks/results/video.json
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
-from measure import circumstances, timed, write
+from measure import environment, timed, write
 
 from burnish import Photo
 from burnish.editing.edit import Edit, load_edit
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results: dict[str, Any] = {
-        "circumstances": circumstances(),
+        "environment": environment(),
         "av": av.__version__,
         "ffmpeg": av.ffmpeg_version_info,
         "size": [WIDTH, HEIGHT],
@@ -56,17 +56,17 @@ def main() -> None:
         video, target = Path(folder) / "a.mp4", Path(folder) / "b.mp4"
         write_video(video, options.frames)
         network = load_edit(options.operator, {})
-        rows = {
-            "decode and encode alone": lambda: transcode(video),
-            "burnish, an edit that changes nothing": lambda: run(NoEdit("same"), video, target),
-            "the network alone, pixels in memory": in_memory(network, video),
+        functions = {
+            "codec alone": lambda: transcode(video),
+            "burnish, identity edit": lambda: run(NoEdit("same"), video, target),
+            "network alone, in memory": in_memory(network, video),
             f"burnish, {options.operator}": lambda: run(network, video, target),
         }
-        for name, row in rows.items():
-            timing = timed(row, options.repeats)
+        for name, function in functions.items():
+            timing = timed(function, options.repeats)
             rate = options.frames / timing.wall
             print(f"{name:40} {rate:6.2f} frames/s, {timing.cpu / options.frames:.3f} CPU s/frame")
-            results["rows"][name] = dataclasses.asdict(timing) | {"frames_a_second": rate}
+            results["rows"][name] = dataclasses.asdict(timing) | {"frames_per_second": rate}
     write(options.json, results)
 
 
@@ -76,15 +76,15 @@ def write_video(path: Path, frames: int) -> None:
     photo = np.rint(np.asarray(pixels) * 255).astype(np.uint8)
     factor = -(-max(WIDTH * 5 // 4, HEIGHT * 5 // 4) // min(photo.shape[:2]))
     photo = photo.repeat(factor, axis=0).repeat(factor, axis=1)
-    down, across = photo.shape[0] - HEIGHT, photo.shape[1] - WIDTH
+    free_rows, free_columns = photo.shape[0] - HEIGHT, photo.shape[1] - WIDTH
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream("libx264", rate=RATE, options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(frames):
-            y, x = number * down // frames, number * across // frames
+        for index in range(frames):
+            y, x = index * free_rows // frames, index * free_columns // frames
             crop = np.ascontiguousarray(photo[y : y + HEIGHT, x : x + WIDTH])
             frame = av.VideoFrame.from_ndarray(crop, "rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            frame.pts, frame.time_base = index, Fraction(1, RATE)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
 
@@ -107,6 +107,7 @@ def run(edit: Edit, video: Path, target: Path) -> None:
 
 
 def in_memory(edit: Edit, video: Path) -> Any:
+    """Return a function that edits the decoded frames of a video."""
     frames = [pixels for _, pixels in decode_frames(probe(video))]
 
     def edit_all() -> None:
