@@ -1,4 +1,4 @@
-"""Apply a shipped network to a photo file: the result lies beside it, everything else is kept."""
+"""Apply a bundled network to a photo file; the output is a new file beside the photo."""
 
 import shutil
 from pathlib import Path
@@ -11,8 +11,8 @@ def main() -> None:
     """Smooth a copy of the sample photo."""
     photo = Path("coffee.jpg")
     shutil.copy(SAMPLE, photo)
-    result = burnish.apply(photo, "l0-smoothing", overwrite=True)
-    print(f"{photo} -> {result}")
+    output = burnish.apply(photo, "l0-smoothing", overwrite=True)
+    print(f"{photo} -> {output}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Train a network on your own operator, in Python. Here for seconds; use photos and half an hour.
+"""Train a network on your own operator.
 
-On the command line it is one line:
+This example trains for seconds. For a useful network, train on many photos for half an hour. The
+command for that is:
 
     burnish train python:negative.py:negative --photos PHOTOS --budget 30m
 """
@@ -19,7 +20,7 @@ def negative(rgb):
 
 
 class PrintValidation(TrainCallbacks):
-    """Prints the early validations."""
+    """Prints the validations during the training."""
 
     def on_validation(self, step: int, psnr: float, preview: Path) -> None:
         """Print one validation."""
@@ -27,14 +28,14 @@ class PrintValidation(TrainCallbacks):
 
 
 def main() -> None:
-    """Write an operator, cut the sample into photos, and train for a few steps."""
+    """Write an operator and four crops of the sample photo, and train for a few steps."""
     Path("negative.py").write_text(OPERATOR)
     photos = Path("photos")
     photos.mkdir(exist_ok=True)
     pixels = burnish.Photo.open(SAMPLE).pixels
     for index in range(4):
-        tile = pixels[100:300, 150 * index : 150 * index + 150]
-        burnish.Photo(tile).save(photos / f"{index}.png", overwrite=True)
+        crop = pixels[100:300, 150 * index : 150 * index + 150]
+        burnish.Photo(crop).save(photos / f"{index}.png", overwrite=True)
 
     model = burnish.training.train(
         "python:negative.py:negative",
@@ -46,7 +47,7 @@ def main() -> None:
         crop=64,
         callbacks=PrintValidation(),
     )
-    if model:  # of several processes, only the first one has it
+    if model:  # None in all processes of torchrun but the first
         psnr = model.validation[0].report.mean.psnr
         print(f"{model.path}: {psnr:.2f} dB after 10 steps")
 

@@ -19,10 +19,10 @@ def main() -> None:
 
     session = onnxruntime.InferenceSession(path)
     image = np.random.default_rng(0).random((1, 3, 48, 64), dtype=np.float32)
-    sliders = [param["value"] for param in card["params"] if param["slider"]]  # or other values
+    sliders = [param["value"] for param in card["params"] if param["slider"]]  # the defaults
     params = np.array(sliders, np.float32).reshape(1, -1, 1, 1)
-    (result,) = session.run(["result"], {"image": image, "params": params})
-    print("ONNX Runtime:", result.shape, result.dtype)
+    (output,) = session.run(["result"], {"image": image, "params": params})
+    print("ONNX Runtime:", output.shape, output.dtype)
 
 
 if __name__ == "__main__":
