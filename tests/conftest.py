@@ -90,7 +90,7 @@ def recording_progress():
 
 @pytest.fixture
 def one_thread():
-    """On several threads torch sums some gradients in an order of chance: equal up to rounding."""
+    """Limit torch to one thread. On several threads, it sums some gradients in random order."""
     import torch
 
     threads = torch.get_num_threads()
@@ -100,7 +100,7 @@ def one_thread():
 
 
 def draw(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
-    """Something photo-like: a slope, a few boxes and a little noise, uint8 RGB."""
+    """Return an image like a photo: a gradient, a few boxes and a little noise, uint8 RGB."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     pixels = 90 + np.stack([x, y, x + y], axis=2) * 60 / (height + width)
@@ -114,7 +114,7 @@ def draw(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of six small photos, one of them upright."""
+    """A folder of six small photos, one of them in portrait format."""
     folder = tmp_path / "фото"  # names are not always ASCII
     folder.mkdir()
     for seed in range(6):
@@ -131,7 +131,7 @@ def picture():
 
 @pytest.fixture(scope="session")
 def card_of():
-    """Makes the card of a network, with its sliders and the operator that it is said to learn."""
+    """A function that makes the card of a network with some sliders and an operator's name."""
     from burnish.modelfile.card import Card, CardParam
 
     def card_of(network, sliders=(), operator="python:none:none", **changes):
@@ -155,10 +155,10 @@ NETWORK_FIELDS = (
 
 @pytest.fixture(scope="session")
 def random_network():
-    """Build a small UNet with random weights, none of them zero.
+    """A function that builds a small UNet with random weights, none of them zero.
 
-    `random_network(("lambda",), global_context=False)` returns it with its sliders, which are
-    parameters of l0-smoothing.
+    `random_network(("lambda",), global_context=False)` returns the network and its sliders, which
+    are parameters of l0-smoothing.
     """
     import torch
 
@@ -182,7 +182,10 @@ def random_network():
 
 @pytest.fixture(scope="session")
 def random_context():
-    """Return random inputs of a network after the image, for an image of so many blocks."""
+    """A function that returns random inputs of a network, without the image.
+
+    `blocks` is the number of rows and columns of blocks in the image.
+    """
     import torch
 
     def random_context(network, count=1, blocks=(2, 3), seed=0):
@@ -218,8 +221,8 @@ def burnish(monkeypatch, capfd):
             code = 0
         except SystemExit as end:
             code = end.code
-        said = capfd.readouterr()
-        return code, said.out, said.err
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
 
     return run
 
@@ -270,13 +273,13 @@ def detector_file(detector_network, detector_card, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def astronaut():
-    """A photo of a person, 128 x 128, and a mask of her drawn by hand: an ellipse and a trunk."""
+    """A photo of a person, 128 x 128, and a mask of her, made of an ellipse and a trapezium."""
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     pixels = (data.astronaut()[::4, ::4] / np.float32(255)).astype(np.float32)
     y, x = np.mgrid[:128, :128]
     head = ((x - 56) / 19) ** 2 + ((y - 24) / 21) ** 2 < 1
-    trunk = (abs(x - 50) < 20 + (y - 40) * 0.35) & (y > 44)
-    return pixels, head | trunk
+    torso = (abs(x - 50) < 20 + (y - 40) * 0.35) & (y > 44)
+    return pixels, head | torso
 
 
 @pytest.fixture
@@ -305,4 +308,5 @@ class FixedSource:
 
 @pytest.fixture
 def fixed_source():
+    """The class of object sources that return the same objects for every image."""
     return FixedSource

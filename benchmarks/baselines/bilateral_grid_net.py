@@ -1,11 +1,12 @@
 """BilateralGridNet: predicts a bilateral grid of colour matrices, and slices it at each pixel.
 
 For every cell of the image and every bin of a learned guide (a brightness), the grid holds an
-affine change of colour. Pixels with different guides can change differently, so that edges stay sharp
-though the grid is coarse. After HDRnet, Gharbi et al. 2017
+affine change of colour. Pixels with different guides can change differently, so that edges stay
+sharp though the grid is coarse. The network follows HDRnet, Gharbi et al. 2017
 (https://doi.org/10.1145/3072959.3073592), with the bilateral grid of Chen et al. 2007
-(https://doi.org/10.1145/1276377.1276506). Their grid has 16 x 16 cells for any image. Here the
-cells have a fixed size in pixels, so that the receptive field is bounded and tiling is possible.
+(https://doi.org/10.1145/1276377.1276506). The grid of HDRnet has 16 x 16 cells for any image. Here
+the cells have a fixed size in pixels, so that the receptive field is bounded and tiling is
+possible.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ class BilateralGridNet(UNetBackbone):
     ----------
     bins : the number of matrices of a cell along the guide, 2 or more
     cell : side of the grid's cells, px; a power of two, 4 or more
-    block : the input of a cell are so many rows and columns of averaged colours
+    block : the input of a cell has this many rows and columns of averaged colours
     widths, down, up, sliders, global_context : see `UNetBackbone`
 
     Shape: see `Network`
@@ -57,8 +58,8 @@ class BilateralGridNet(UNetBackbone):
     ) -> None:
         in_channels, out_channels = COLOURS * block**2, COLOURS * COLUMNS * bins
         super().__init__(in_channels, out_channels, cell, widths, down, up, sliders, global_context)
-        # It maps to 0 to bins - 1 and starts as the brightness. It is linear, since matrices that
-        # differ from bin to bin give any curve.
+        # The guide starts as the brightness, scaled to 0 to bins - 1. A linear guide is enough,
+        # because matrices that differ from bin to bin give any curve.
         self.guide = nn.Conv2d(COLOURS, 1, 1)
         nn.init.zeros_(self.guide.bias)  # type: ignore[arg-type]
         with torch.no_grad():
@@ -82,8 +83,8 @@ class BilateralGridNet(UNetBackbone):
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         """The most values in memory per pixel, rounded up."""
-        # Slicing needs most at the second of the four columns: the ramps, two sums and a summand,
-        # and the unused rest of the grid.
+        # Slicing needs the most memory at the second of the four columns: for the ramps, two sums
+        # and a summand, and the unused part of the grid.
         unused = self.per_pixel(COLOURS * (3 * self.bins - 1))
         return ceil(max(self.peak_activations(), self.bins - 1 + 3 * COLOURS + unused))
 

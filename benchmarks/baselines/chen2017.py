@@ -25,7 +25,7 @@ def load(path: str | Path) -> CAN:
 
     Raises
     ------
-    ModelError : the file is no archive, or its variables are not those of a CAN
+    ModelError : the file is not an archive, or its variables are not those of a CAN
     """
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -97,5 +97,5 @@ def local_linear_fit(guide: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Average over the window, at the border over the part of it that is inside."""
+    """Average over the window; at the border, over the part of the window inside the image."""
     return F.avg_pool2d(x, 2 * RADIUS + 1, 1, RADIUS, count_include_pad=False)

@@ -8,7 +8,7 @@ from baselines.guided_filter_net import EPSILON, GuidedFilterNet, local_linear_f
 
 
 def fit_in_windows(guide: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Equations 5 and 6 of He et al. 2013 for one colour: a ridge regression in each window."""
+    """Solve equations 5 and 6 of He et al. 2013 for one colour: ridge regression in each window."""
     gain, offset = np.zeros_like(guide), np.zeros_like(guide)
     for row, column in np.ndindex(guide.shape):
         window = slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2)
@@ -41,7 +41,7 @@ def test_local_linear_fit_recovers_an_affine_change():
 
 
 def test_local_linear_fit_of_a_flat_guide_has_no_gain():
-    """In float32, where the variance consists of rounding errors."""
+    """The images are float32, so that the variance consists of rounding errors."""
     for grey in (0.0, 0.1, 0.7, 1.0):
         guide = torch.full((1, 3, 8, 8), grey)
         change = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.5

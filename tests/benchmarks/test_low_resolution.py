@@ -50,7 +50,7 @@ def randomise(network):
 
 
 def gradient_extent(network):
-    """The distance of the farthest row that an output row of a block depends on."""
+    """Return the distance of the farthest image row that an output row of a block depends on."""
     block = network.size_multiple
     start = block * (network.halo // block + 2)
     # Columns behave like rows, so that a narrow image is enough.
@@ -112,10 +112,10 @@ def test_batch_equals_its_images_one_by_one(network_class, arguments, random_con
     params, *others = random_context(network, 3, blocks)
     with torch.no_grad():
         batch = network(image, params, *others)
-        each = [
+        outputs = [
             network(image[i : i + 1], params, *(x[i : i + 1] for x in others)) for i in range(3)
         ]
-    torch.testing.assert_close(batch, torch.cat(each), rtol=0, atol=1e-5)
+    torch.testing.assert_close(batch, torch.cat(outputs), rtol=0, atol=1e-5)
 
 
 @both_classes

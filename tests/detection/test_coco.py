@@ -1,4 +1,4 @@
-"""COCO files: masks against pycocotools, reading with all errors, writing, and as a detector."""
+"""COCO files: masks against pycocotools, reading, errors, writing, and `ObjectsFile`."""
 
 import copy
 import json
@@ -123,7 +123,7 @@ def test_dataset_has_photos_and_annotations(content, tmp_path):
 
 
 def test_training_and_editing_read_the_same_masks(content, tmp_path):
-    """`read_dataset` serves training and evaluation, `ObjectsFile` takes a detector's place."""
+    """Training and evaluation use `read_dataset`; editing uses `ObjectsFile`."""
     dataset = read_dataset(content, tmp_path)
     photo = tmp_path / "a.png"
     instances = ObjectsFile.open(dataset.source).find(Photo.open(photo).pixels, photo)
@@ -140,9 +140,9 @@ def test_written_dataset_reads_back_equal(content, tmp_path):
         writer.add_image(image.path.name, image.size)
         for annotation in image.annotations:
             writer.add_object(annotation.label, annotation.mask(), is_crowd=annotation.is_crowd)
-    again = read_dataset(writer.to_json(), tmp_path)
+    reread = read_dataset(writer.to_json(), tmp_path)
     for before, after in zip(
-        dataset.images[0].annotations, again.images[0].annotations, strict=True
+        dataset.images[0].annotations, reread.images[0].annotations, strict=True
     ):
         assert (before.label, before.is_crowd) == (after.label, after.is_crowd)
         np.testing.assert_array_equal(before.mask(), after.mask())
@@ -199,7 +199,7 @@ def test_invalid_content_raises_one_line(content, tmp_path, kind, path, value, w
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "null", "[" * 100_000, "\xff"])
-def test_other_files_raise_usage_error(tmp_path, text):
+def test_files_in_other_formats_raise_usage_error(tmp_path, text):
     path = tmp_path / "instances.json"
     path.write_text(text, "latin-1")
     with pytest.raises(UsageError, match=r"instances\.json"):

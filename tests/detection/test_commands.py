@@ -76,7 +76,7 @@ def train(burnish, shapes_dir, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_train_writes_a_detector_once(train, shapes_dir, tmp_path):
-    # Other photos, as those of the training are rejected.
+    # Photos with other bytes, because validation on training photos is rejected.
     other = tmp_path / "other"
     shutil.copytree(shapes_dir, other)
     for path in other.glob("*.png"):

@@ -29,7 +29,7 @@ def noise(height, width):
 
 @pytest.mark.parametrize("size", [(96, 96), (96, 143), (144, 96), (96, 101)], ids=str)
 def test_exported_detector_equals_torch(detector, detector_network, size):
-    """At sizes that are not resized."""
+    """The sizes are ones that the detector does not resize."""
     import torch
 
     from burnish.detection.training.export import _round_weights_to_fp16
@@ -54,12 +54,13 @@ def test_exported_detector_equals_torch(detector, detector_network, size):
 
 def test_boxes_scale_with_the_photo(detector):
     large = noise(192, 240)
-    of_small, of_large = detector.predict(resize(large, (120, 96))), detector.predict(large)
-    assert of_small.size == (120, 96)
-    assert of_large.size == (240, 192)
-    np.testing.assert_allclose(2 * of_small.boxes, of_large.boxes, atol=0.1)
-    assert of_large.mask(0).shape == (192, 240)
-    assert of_small.boxes[:, 2].max() <= 120.01
+    small_instances = detector.predict(resize(large, (120, 96)))
+    large_instances = detector.predict(large)
+    assert small_instances.size == (120, 96)
+    assert large_instances.size == (240, 192)
+    np.testing.assert_allclose(2 * small_instances.boxes, large_instances.boxes, atol=0.1)
+    assert large_instances.mask(0).shape == (192, 240)
+    assert small_instances.boxes[:, 2].max() <= 120.01
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 900), (500, 40)], ids=str)
@@ -79,7 +80,7 @@ def test_no_detections_give_empty_instances(detector_network, detector_card, tmp
     with torch.no_grad():
         # The background becomes the likeliest class everywhere.
         network.roi_heads.box_predictor.cls_score.bias[0] += 20
-    path = export(network, detector_card(), tmp_path / "blind.onnx")
+    path = export(network, detector_card(), tmp_path / "empty.onnx")
     instances = MaskRCNN.open(path).predict(noise(96, 96))
     assert len(instances) == 0
     assert instances.boxes.shape == (0, 4)
@@ -162,6 +163,7 @@ def test_unknown_or_missing_devices_raise(detector_file):
 
 
 def error_of(data, folder):
+    """Return the error message for a detector file with these bytes."""
     path = folder / "other.onnx"
     path.write_bytes(data)
     with pytest.raises(ModelError) as caught:
@@ -170,7 +172,7 @@ def error_of(data, folder):
     return str(caught.value)
 
 
-def test_other_files_raise_model_error(tmp_path):
+def test_files_without_a_detector_raise_model_error(tmp_path):
     assert "ONNX" in error_of(b"not a model", tmp_path)
     assert "burnish.detector" in error_of(b"", tmp_path)
     network = model_registry.find_model("l0-smoothing").read_bytes()

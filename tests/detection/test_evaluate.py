@@ -54,8 +54,8 @@ class AnnotationDetector:
         return Instances(size, np.float32(boxes), labels, np.float32(scores), masks)
 
 
-class BlindDetector:
-    """Predicts nothing."""
+class EmptyDetector:
+    """Predicts no objects."""
 
     def __init__(self, card):
         self.card = card
@@ -73,7 +73,7 @@ def test_perfect_detections_have_full_precision(shapes, detector_card):
 
 
 def test_no_detections_have_no_precision(shapes, detector_card):
-    metrics = evaluate_detector(BlindDetector(detector_card()), shapes)
+    metrics = evaluate_detector(EmptyDetector(detector_card()), shapes)
     assert metrics.mask[0] == 0
     assert metrics.box[8] == 0
 

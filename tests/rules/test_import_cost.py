@@ -1,4 +1,4 @@
-"""Commands load few modules. The time that takes is measured in benchmarks/."""
+"""Commands load few modules. `benchmarks/start_up.py` measures the time that loading takes."""
 
 import subprocess
 import sys

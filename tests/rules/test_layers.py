@@ -11,7 +11,6 @@ STAGES = (
     "progress",
     "prefetch",
     "process_pool",
-    "process_pool",
     "params",
     "files",
     "metrics",
@@ -60,12 +59,12 @@ def stage_index(parts: tuple[str, ...]) -> int:
 def test_imports_go_one_way():
     offenders = []
     for path, _, tree in modules():
-        own = stage_index(path.with_suffix("").parts)
+        own_stage = stage_index(path.with_suffix("").parts)
         for name in imported_names(tree):
             package, *parts = name.split(".")
             if package != "burnish" or not parts or parts[0] == "__version__":
                 continue
-            if parts[0] not in STAGES or stage_index(tuple(parts)) > own:
+            if parts[0] not in STAGES or stage_index(tuple(parts)) > own_stage:
                 offenders.append(f"{path} imports {name}")
     assert offenders == []
 

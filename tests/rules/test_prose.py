@@ -75,7 +75,7 @@ def test_comments_begin_with_a_subject():
     assert [f"{place}: {text}" for place, text in comments() if pattern.match(text)] == []
 
 
-def test_docstrings_rarely_say_what():
+def test_docstrings_rarely_use_the_word_what():
     words = re.findall(r"\w+", " ".join(text.lower() for _, text in docstrings()))
     assert 1000 * words.count("what") / len(words) < MAX_WHAT_PER_1000_WORDS
 

@@ -1,4 +1,4 @@
-"""The pages have no broken links and no gaps."""
+"""The pages have no broken links and no placeholders."""
 
 import re
 from pathlib import Path
@@ -31,6 +31,6 @@ def test_links_lead_to_files_and_headings():
     assert broken == []
 
 
-def test_pages_have_no_gaps():
-    gaps = [page.name for page in PAGES if re.search(r"@@|TODO|TBD|XXX", page.read_text())]
-    assert gaps == []
+def test_pages_have_no_placeholders():
+    offenders = [page.name for page in PAGES if re.search(r"@@|TODO|TBD|XXX", page.read_text())]
+    assert offenders == []

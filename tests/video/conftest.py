@@ -1,4 +1,4 @@
-"""Small videos, made by PyAV on request, and everything that a test reads from a video."""
+"""Fixtures that write small videos with PyAV and read their content."""
 
 import shutil
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Everything in a video is in the output, as PyAV and ffprobe read it."""
+"""The output of an edit has all that PyAV and ffprobe read in the source."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def max_differences(before, after):
         ("gray", (63, 47)),
     ],
 )
-def test_edit_video_without_changes_keeps_luma_and_nearly_chroma(
+def test_edit_video_without_changes_keeps_luma_and_almost_keeps_chroma(
     make_video, read_video, copy_video, format, size
 ):
     video = make_video("a.mkv", codec="ffv1", format=format, size=size, frames=4)
@@ -448,7 +448,9 @@ def test_edit_video_with_unsupported_data_warns_and_drops_it(
     assert [kind for kind, *_ in read_video(target).streams] == ["video"]
 
 
-def test_edit_video_of_ffmpeg_keeps_decoded_sound(read_video, copy_video, tmp_path, ffprobe):
+def test_edit_video_written_by_ffmpeg_keeps_decoded_sound(
+    read_video, copy_video, tmp_path, ffprobe
+):
     """The sound begins before the first frame and is cut by the player; frames are reordered."""
     video = tmp_path / "a.mp4"
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=30000/1001"]

@@ -71,6 +71,7 @@ def lossless_video(make_video):
 
 @pytest.fixture
 def decode():
+    """A function that returns the pixels of all frames of a video."""
     return lambda path: [pixels for _, pixels in decode_frames(probe(path))]
 
 

@@ -19,7 +19,7 @@ from burnish.video.formats import EncodingOptions
 from burnish.video.probe import probe
 
 # An operator whose network uses a thumbnail.
-GLOBAL = "photographic-style"
+THUMBNAIL_OPERATOR = "photographic-style"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def lossless_frames(make_video):
     return lossless_frames
 
 
-@pytest.mark.parametrize("name", ["l0-smoothing", GLOBAL])
+@pytest.mark.parametrize("name", ["l0-smoothing", THUMBNAIL_OPERATOR])
 def test_edit_video_of_equal_frames_gives_equal_frames(read_video, lossless_frames, tmp_path, name):
     frames = lossless_frames(frames=4, still=True)
     edit_frame = load_edit(name, {}).frame_edit(lambda: frames)
@@ -71,10 +71,10 @@ def mean_thumbnail(frames, side):
 
 
 def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
-    model = Model.open(GLOBAL)
+    model = Model.open(THUMBNAIL_OPERATOR)
     video = probe(make_video("a.mkv", codec="ffv1"))
     frames = list(sample_frames(video))
-    edit_frame = load_edit(GLOBAL, {}).frame_edit(lambda: sample_frames(video))
+    edit_frame = load_edit(THUMBNAIL_OPERATOR, {}).frame_edit(lambda: sample_frames(video))
     thumbnail = mean_thumbnail(frames, model.card.thumbnail_size)
     expected = model(frames[3], thumbnail=thumbnail)
     assert (edit_frame(frames[3], 3, 0.12) == expected).all()
@@ -82,7 +82,7 @@ def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
 
 
 def test_model_with_the_image_s_own_thumbnail_gives_the_default(picture):
-    model = Model.open(GLOBAL)
+    model = Model.open(THUMBNAIL_OPERATOR)
     pixels = picture(3).astype(np.float32) / 255
     thumbnail = area_resize(pixels, model.card.thumbnail_size)
     assert (model(pixels, thumbnail=thumbnail) == model(pixels)).all()
@@ -100,11 +100,11 @@ def test_model_without_thumbnail_ignores_one(picture):
 def test_model_with_wrong_thumbnail_raises(picture, thumbnail):
     pixels = picture(3).astype(np.float32) / 255
     with pytest.raises(UsageError, match=r"^thumbnail: "):
-        Model.open(GLOBAL)(pixels, thumbnail=thumbnail)
+        Model.open(THUMBNAIL_OPERATOR)(pixels, thumbnail=thumbnail)
 
 
 def test_edit_video_uses_one_session(make_video, tmp_path):
-    edit = load_edit(GLOBAL, {})
+    edit = load_edit(THUMBNAIL_OPERATOR, {})
     before = set(_sessions)
     edit_video(edit, make_video("a.mp4", frames=6), tmp_path / "b.mp4")
     assert len(set(_sessions) - before) <= 1
@@ -161,10 +161,10 @@ def test_replayed_frame_edit_gives_later_networks_edited_samples(
     photo = tmp_path / "p.png"
     Image.fromarray(picture(1)).save(photo)
     once = burnish.apply(photo, "l0-smoothing")
-    edit = replay(read_history(burnish.apply(once, GLOBAL)))
+    edit = replay(read_history(burnish.apply(once, THUMBNAIL_OPERATOR)))
     frames = lossless_frames(frames=3)
     edit_frame = edit.frame_edit(lambda: frames)
-    first, second = Model.open("l0-smoothing"), Model.open(GLOBAL)
+    first, second = Model.open("l0-smoothing"), Model.open(THUMBNAIL_OPERATOR)
     thumbnail = mean_thumbnail([first(frame) for frame in frames], second.card.thumbnail_size)
     for index, frame in enumerate(frames):
         expected = second(first(frame), thumbnail=thumbnail)
