@@ -48,7 +48,7 @@ DISAGREEMENT = """\
   the paper's 15 pixels.
 - Photographic style: the authors' reference photo is under copyright, so ours is another one.
 - Pencil drawing: the authors' texture is a scan, and their network reproduces only its mean. Our
-  texture is made from noise. The authors' dark rim at the borders is left out.
+  texture is made from noise. The authors' output has a dark rim at the borders, and ours does not.
 - Local Laplacian has no published network of its own.
 """
 
@@ -56,7 +56,7 @@ DISAGREEMENT = """\
 RESULTS_INTRODUCTION = """\
 The tables compare each network with its reference operator, on photos that no bundled network was
 trained on: {photos}.
-The operators run at their default parameters, but pencil drawing without its texture, which is
+The operators run at their default parameters. Pencil drawing runs without its texture, which is
 noise. The columns are:
 
 - PSNR in dB, as the mean and for the worst photo, and the mean SSIM;
@@ -70,7 +70,7 @@ noise. The columns are:
 - `fast`: the bundled networks.
 - The authors' networks, trained by the paper's authors at the parameters that
   [operators.md](operators.md) finds. Where those differ from ours (L0 smoothing, the two dehazing
-  operators, photographic style), their row says little about them.
+  operators, photographic style), do not compare their rows with others.
 - `can24`: the paper's network, trained by burnish. For L0 smoothing it was trained for 65 minutes
   on two cores, also on five of the six `large` photos. For the others it was trained on the same
   photos as the bundled networks, for 12 to 55 minutes on one core that most of them shared; for
@@ -108,7 +108,7 @@ gives better networks than training on a few large ones, also for large photos.
 """
 
 JOINT_INTRODUCTION = """\
-The paper also has one network for all ten operators, which an input selects. Ours, by
+The paper also has one network for all ten operators; an input selects the operator. Ours, by
 `benchmarks/joint.py`, is a `{network}` network with ten switches in place of sliders. It was
 trained on all operators at once, for {steps:,} steps in {minutes} minutes on one core that it
 shared. The table compares it with the bundled networks, which were trained on one operator each, on
@@ -141,7 +141,7 @@ Operators that increase contrast increase the errors of their network, too. Wher
 non-local dehazing matter, run the operator itself: `burnish apply --slow`.
 """
 
-# Number of commands from which on an option is listed once instead of with each command.
+# An option that this many commands share is listed once, and not with each command.
 SHARED_USES = 4
 
 CLI_INTRODUCTION = """\
@@ -184,7 +184,7 @@ def operators_page() -> str:
 
 
 def speed_table() -> str:
-    """Return seconds a megapixel, as `benchmarks/operators.py` measured them."""
+    """Return the operators' seconds per megapixel, as `benchmarks/operators.py` measured them."""
     measured = results("operators")
     rows = measured["rows"]
     lines = ["## Speed\n"]
@@ -283,8 +283,8 @@ def cross_table() -> str:
     lines.append("| operator | trained on | " + " | ".join(tests) + " |")
     lines.append("|---" * (2 + len(tests)) + "|")
     for name, rows in measured["operators"].items():
-        for source, found in rows.items():
-            cells = " | ".join(f"{found[test]:.2f}" for test in tests)
+        for source, scores in rows.items():
+            cells = " | ".join(f"{scores[test]:.2f}" for test in tests)
             lines.append(f"| {OPERATORS[name].title} | {source} | {cells} |")
     return "\n".join(lines) + "\n"
 

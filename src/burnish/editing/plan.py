@@ -1,4 +1,4 @@
-"""The plan of a run: all inputs are found, and all outputs named and checked, before it begins."""
+"""The plan of a run. Inputs are listed, and outputs named and checked, before the first edit."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +37,10 @@ from burnish.video.formats import (
 
 @dataclass(frozen=True)
 class InputFile:
-    """A photo or video; `subfolder` is its folder, relative to the folder that was searched."""
+    """A photo or video; `subfolder` is its folder, relative to the folder that was searched.
+
+    `from_folder` is True if the file was found in a folder, and False if it was named itself.
+    """
 
     path: Path
     subfolder: Path = Path()
@@ -258,11 +261,11 @@ def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
     """Check that the output file has a format that is written, and the one of --format."""
     name = options.format or file.suffix
     if is_video:
-        same = writable_container(file.suffix, str(file)) == writable_container(name, "--format")
+        formats = [writable_container(file.suffix, str(file)), writable_container(name, "--format")]
     else:
         check_writable(file, options.depth)
-        same = writable_format(name, "--format") == writable_format(file.suffix, str(file))
-    if not same:
+        formats = [writable_format(name, "--format"), writable_format(file.suffix, str(file))]
+    if formats[0] != formats[1]:
         problem = f"-o {file} has another format"
         raise UsageError(f"--format {options.format}", problem, "leave one of them out")
 

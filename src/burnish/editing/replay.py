@@ -44,11 +44,11 @@ def replay(
     params : values that override recorded ones, in every step that has the parameter. Parameters
         that are files must be given, because a history holds only the names of files
     models : files of networks that do not come with burnish, identified by their SHA-256
-    object_source, mask : the detector and the mask of regions, where they do not come with burnish
+    object_source, mask : source of the objects and mask to use instead of the recorded ones
 
     Raises
     ------
-    UsageError : a user-defined operator, or a file that is not given
+    UsageError : a step used a user-defined operator, or a file that is not given
     ModelError : a network is not available
     DeviceError, MissingLibraryError : as in `load_edit`
 
@@ -64,7 +64,7 @@ def replay(
         except OSError as error:
             raise read_error(f"--model {model}", error, ModelError) from error
     targets = [_target(step, files) for step in history]
-    history = [_resolved(step, target) for step, target in zip(history, targets, strict=True)]
+    history = [_without_paths(step, target) for step, target in zip(history, targets, strict=True)]
     _check_overrides(history, object_source=object_source, mask=mask)
     values = _distribute_values(overrides, history, targets)
     edits: list[Edit] = []
@@ -123,7 +123,7 @@ def _find_model(step: EditRecord, files: Mapping[str, Path]) -> Path:
     return model
 
 
-def _resolved(step: EditRecord, target: Target) -> EditRecord:
+def _without_paths(step: EditRecord, target: Target) -> EditRecord:
     """Return a step with paths among its parameters replaced by file names."""
     params = [] if isinstance(target, Path) else _params(target)
     names = {p.name for p in params if isinstance(p, FileParam)} & step.params.keys()
@@ -202,7 +202,7 @@ class _ChainedEdit(Edit):
     def frame_edit(self, samples: SampleFrames) -> FrameEdit:
         """Return the function for a video's frames.
 
-        The samples for each edit have gone through the edits before it.
+        The earlier edits are applied to the samples of each edit.
         """
 
         def edited_samples(earlier: Sequence[Edit]) -> Iterator[Pixels]:

@@ -58,7 +58,7 @@ def demonstrate(folder: Path, *, overwrite: bool = False) -> list[Path]:
 
 @dataclass(frozen=True)
 class Check:
-    """One part of the self-test; `failure` is empty if it passed."""
+    """One part of the self-test; `failure` is empty if the part passed."""
 
     name: str
     failure: str
@@ -85,7 +85,7 @@ def default_device() -> str:
 
 
 def self_test() -> list[Check]:
-    """Check that a photo survives writing, and that all models give the same with tiles."""
+    """Check that writing a photo preserves it, and that tiles do not change a model's output."""
     checks = [_check("writing a photo preserves it", _check_writing)]
     for name in model_names():
         checks.append(_check(f"model {name}: tiles equal the whole", partial(_check_tiles, name)))

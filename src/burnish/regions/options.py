@@ -79,7 +79,7 @@ def _option(
     return field(default=unset, metadata=metadata)
 
 
-# A condition on objects, and a change to the edges of masks.
+# Options that select objects, and options that change the edges of masks.
 _object_option = partial(_option, kind="object")
 _edge_option = partial(_option, kind="edge")
 

@@ -27,8 +27,7 @@ class RegionEdit:
         everything outside the region transparent instead
     params : the parameters
     applies_outside : the image is shown outside the region instead of inside
-    keeps_out_of_gamut : colours outside sRGB keep their excess, because the image is the photo in
-        other tones
+    keeps_out_of_gamut : colours outside sRGB stay outside, because the edit changes tones only
     strips_metadata : the photo's metadata is left out
     region_defaults : defaults for the options of a region of objects, by name
     """
