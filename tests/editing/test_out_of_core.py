@@ -506,8 +506,8 @@ def test_edit_out_of_core_of_60_megapixels_uses_little_memory(tmp_path):
     ramp = (pyvips.Image.xyz(width, height) * [255 / width, 255 / height]).bandjoin(90)
     ramp.cast("uchar").copy(interpretation="srgb").write_to_file(source, compression="deflate")
     command = [sys.executable, "-c", EDIT + COPY, source, target]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    before, peak = map(int, done.stdout.split())
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, peak = map(int, process.stdout.split())
     assert peak - before < 300
     before, after = (
         pyvips.Image.new_from_file(str(p), access="sequential") for p in (source, target)

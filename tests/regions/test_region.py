@@ -40,8 +40,8 @@ def test_objects_are_united(three_objects, fixed_source):
     source = fixed_source(three_objects)
     dog = compute_mask(source, only=("dog",), feather=0)
     np.testing.assert_array_equal(dog, three_objects.mask(1))
-    both = compute_mask(source, feather=0)
-    np.testing.assert_array_equal(both, np.maximum(three_objects.mask(0), three_objects.mask(1)))
+    union = compute_mask(source, feather=0)
+    np.testing.assert_array_equal(union, np.maximum(three_objects.mask(0), three_objects.mask(1)))
 
 
 def test_inverted_region_keeps_the_feather_inside_the_object(three_objects, fixed_source):

@@ -19,8 +19,10 @@ MARK = "### loaded:"
 def modules_loaded_by(code: str) -> set[str]:
     """Return the modules that a fresh interpreter has loaded after running `code`."""
     code = f"{code}\nimport sys; print('\\n{MARK}', *sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.partition(MARK)[2].split())
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(process.stdout.partition(MARK)[2].split())
 
 
 def libraries_loaded_by(code: str) -> set[str]:

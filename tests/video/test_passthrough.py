@@ -345,8 +345,8 @@ def test_edit_video_keeps_all_that_ffprobe_reports(make_video, copy_video, ffpro
 
     def report(path):
         command = [ffprobe, "-v", "error", "-of", "json", "-show_streams", "-show_packets"]
-        done = subprocess.run([*command, str(path)], capture_output=True, check=True)
-        fields = json.loads(done.stdout)
+        process = subprocess.run([*command, str(path)], capture_output=True, check=True)
+        fields = json.loads(process.stdout)
         streams = [{key: s.get(key) for key in keys} for s in fields["streams"]]
         times = sorted((p["stream_index"], p["pts"], p["duration"]) for p in fields["packets"])
         return streams, times, fields["streams"][0]["side_data_list"][0]["rotation"]

@@ -196,6 +196,6 @@ def test_edit_video_that_ends_early_warns_and_keeps_its_frames(
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     target = (tmp_path / "b").with_suffix(video.suffix)
     with pytest.warns(UserWarning, match=r"declared 4\.0 s"):
-        done = edit_video(function_edit(), video, target)
-    assert 5 < done.frames < 90
-    assert len(read_video(target).frames) == done.frames
+        outcome = edit_video(function_edit(), video, target)
+    assert 5 < outcome.frames < 90
+    assert len(read_video(target).frames) == outcome.frames

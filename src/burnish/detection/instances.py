@@ -141,14 +141,14 @@ def paste_mask(mask: Mask, box: NDArray[np.floating], size: tuple[int, int]) -> 
     columns = slice(max(left, 0), min(right, width))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return output
-    # The part of the pasted mask that lies in the image.
-    row_part = slice(rows.start - top, rows.stop - top)
-    column_part = slice(columns.start - left, columns.stop - left)
+    # The rows and columns of the pasted mask that lie in the image.
+    visible_rows = slice(rows.start - top, rows.stop - top)
+    visible_columns = slice(columns.start - left, columns.stop - left)
     if is_full_resolution:
-        output[rows, columns] = mask[row_part, column_part]
+        output[rows, columns] = mask[visible_rows, visible_columns]
     else:
-        row_weights = _interpolation_matrix(padded.shape[0], bottom - top)[row_part]
-        column_weights = _interpolation_matrix(padded.shape[1], right - left)[column_part]
+        row_weights = _interpolation_matrix(padded.shape[0], bottom - top)[visible_rows]
+        column_weights = _interpolation_matrix(padded.shape[1], right - left)[visible_columns]
         output[rows, columns] = row_weights @ padded @ column_weights.T
     return output
 

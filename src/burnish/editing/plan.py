@@ -261,11 +261,11 @@ def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
     """Check that the output file has a format that is written, and the one of --format."""
     name = options.format or file.suffix
     if is_video:
-        formats = [writable_container(file.suffix, str(file)), writable_container(name, "--format")]
+        is_same = writable_container(file.suffix, str(file)) == writable_container(name, "--format")
     else:
         check_writable(file, options.depth)
-        formats = [writable_format(name, "--format"), writable_format(file.suffix, str(file))]
-    if formats[0] != formats[1]:
+        is_same = writable_format(name, "--format") == writable_format(file.suffix, str(file))
+    if not is_same:
         problem = f"-o {file} has another format"
         raise UsageError(f"--format {options.format}", problem, "leave one of them out")
 

@@ -160,9 +160,9 @@ def _distribute_values(
         {param.name for param in _params(target)} | step.files.keys()
         for step, target in zip(history, targets, strict=True)
     ]
-    known = set().union(*names)
+    known_names = set().union(*names)
     return [
-        {k: v for k, v in overrides.items() if k in step_names or k not in known}
+        {k: v for k, v in overrides.items() if k in step_names or k not in known_names}
         for step_names in names
     ]
 

@@ -175,8 +175,8 @@ def inpaint(pixels: Pixels, mask: Mask, method: str = "smooth") -> Pixels:
     hole_fraction = _area_resize(hole.astype(np.float32), small)
     # A small pixel that lies partly in the hole takes its colour from the rest, by division.
     half_pixel = 1 / factor**2 / 2
-    known = codes / np.maximum(1 - hole_fraction, half_pixel)[..., None]
-    codes8 = np.rint(known.clip(0, 1) * 255).astype(np.uint8)
+    colours = codes / np.maximum(1 - hole_fraction, half_pixel)[..., None]
+    codes8 = np.rint(colours.clip(0, 1) * 255).astype(np.uint8)
     hole8 = (hole_fraction > 1 - half_pixel).astype(np.uint8)
     if hole8.any() and not hole8.all():
         codes8 = (_texture if method == "texture" else _smooth)(codes8, hole8)
