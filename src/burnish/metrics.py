@@ -13,7 +13,7 @@ MAX_PSNR = 120.0
 # Side of the window of SSIM, px. Smaller images have no score.
 MIN_SSIM_SIDE = 11
 
-# A mean below one 8-bit code is a photo of the night, for which black may be right.
+# An image whose mean is below one 8-bit code is nearly black, so that a black output may be right.
 MIN_VISIBLE_MEAN = 1 / 255
 
 

@@ -54,7 +54,7 @@ class Param(_BaseParam):
     ----------
     default : the default value
     low, high : the range, both ends included
-    scale : scale of sliders, and of the values drawn for training
+    scale : scale of sliders, and of the random values in training
     unit : physical unit, or "" for a pure number
     integer : only whole numbers are allowed
 

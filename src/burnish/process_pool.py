@@ -20,8 +20,8 @@ def map_unordered(
 ) -> Iterator[R]:
     """Yield `function(item)` for each item, in the order in which they finish.
 
-    One item, or one process, is run in the calling process. If an exception is raised or the
-    generator is closed, running calls are finished and the others are dropped.
+    With one item or one process, the calling process runs the function itself. If an exception is
+    raised or the generator is closed, running calls are finished and the others are dropped.
 
     Parameters
     ----------

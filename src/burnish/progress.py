@@ -2,7 +2,7 @@
 
 
 class Progress:
-    """Receive the progress of tasks, one after another. This base class shows nothing.
+    """Receives the progress of tasks, one after another. This base class shows nothing.
 
     Examples
     --------

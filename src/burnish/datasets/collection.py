@@ -121,7 +121,7 @@ def fivek_key(name: str) -> str | None:
 
 
 def is_fivek_test(key: str) -> bool:
-    """Return whether a photo is in the test split: those of even number are, exactly half.
+    """Return whether a photo is in the test split: the half of the photos with even numbers.
 
     The paper uses 2,500 photos for training and 2,500 for testing, but did not publish the split.
     """
@@ -188,7 +188,7 @@ def raise_key(name: str) -> str | None:
 
 
 def is_raise_test(key: str) -> bool:
-    """Return whether a photo is in the test split: about half are, chosen by a hash of the name.
+    """Return whether a photo is in the test split: about half, chosen by a hash of the name.
 
     RAISE itself has no split.
 

@@ -17,13 +17,13 @@ from burnish.datasets.collection import (
 from burnish.errors import UsageError, warn
 from burnish.files import atomic_write, make_folder
 
-# To be incremented when the pixels written for a photo change.
+# Version of the output. Increase it when the pixels that are written for a photo change.
 LAYOUT_VERSION = 1
 SPLITS = ("train", "test")
 SETTINGS_FILE = "burnish-photos.json"
 RAW_EXTENSIONS = (".dng", ".nef")
 RANDOM = "random"
-# The short sides of the last 30 epochs in the paper.
+# Range of the random short sides, px, as in the last 30 epochs of the paper.
 MIN_SHORT_SIDE, MAX_SHORT_SIDE = 320, 1440
 
 
@@ -152,7 +152,8 @@ def prepare_output(plan: DatasetPlan, output: Path) -> None:
 def short_side(folder: str, name: str, seed: int) -> int:
     """Return the short side, in pixels, of the photo `name` in the folder of a size.
 
-    A random size depends on the name and the seed only. All versions of a photo have the same.
+    A random size depends on the name and the seed only, so that it is equal for all versions of a
+    photo.
 
     Examples
     --------

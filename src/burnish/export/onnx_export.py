@@ -115,7 +115,7 @@ def _pixel_unshuffle(image: Any, downscale_factor: int) -> Any:
 
     The exporter's own translation computes its sizes at run time, which is slower and hides the
     memory that it needs. One SpaceToDepth of all channels with a Gather that reorders them would be
-    as fast, but OpenVINO (at least 2026.4) fuses that Gather into the next convolution wrongly.
+    as fast, but OpenVINO (as of 2026.4) fuses that Gather into the next convolution wrongly.
     """
     planes = []
     for channel in range(image.shape[1]):

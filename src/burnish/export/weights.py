@@ -51,8 +51,8 @@ def round_weights_to_fp16(network: Module) -> Module:
     """Return a copy whose kernels can be stored in 16 bits. Its arithmetic stays float32.
 
     Each weight changes by at most one part in 2048. The bases of kernel deltas become integers
-    from -127 to 127, with the scale in their coefficients. Each changes by at most one part in 254
-    of the largest one.
+    from -127 to 127, with the scale in their coefficients. Each value of a basis changes by at most
+    one part in 254 of the largest one.
 
     Examples
     --------

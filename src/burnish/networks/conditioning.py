@@ -1,6 +1,6 @@
 """Modulation of a network's layers by the values of sliders and by a thumbnail of the image.
 
-The channels of a layer get other gains and shifts (feature-wise linear modulation, Perez et al.
+Each channel of a layer is scaled and shifted (feature-wise linear modulation, FiLM, Perez et al.
 2018, https://doi.org/10.1609/aaai.v32i1.11671).
 """
 
@@ -24,16 +24,16 @@ _BINS = 32
 class ParamConditioning(nn.Module):
     """Computes the changes of some layers from the values of the operator's parameters.
 
-    Untrained, and at the parameters' defaults, all changes are zero. Small layers also have other
-    kernels: a linear combination of a few learned kernels is added (after Fan et al. 2018, whose
-    kernels are linear in the parameter). The values are the same for the whole image, so that all
-    changes can be folded into the convolutions.
+    Untrained, and at the parameters' defaults, all changes are zero. The kernel of a small layer
+    changes too: a linear combination of a few learned kernels is added to it (after Fan et al.
+    2018, whose kernels are linear in the parameter). The values are the same for the whole image,
+    so that all changes can be folded into the convolutions.
 
     Parameters
     ----------
     params : the parameters whose values are the input, in order
     layers : the layers that are modulated
-    film_only : further layers that are modulated, but whose kernels stay
+    film_only : further layers, whose channels are modulated and whose kernels do not change
 
     Shape: values (1, params, 1, 1) in their own units -> for each layer and then for each of
     `film_only`, a gain and a shift to add, (1, channels, 1, 1), and a kernel to add, or None
@@ -140,8 +140,8 @@ class ParamNormaliser(nn.Module):
 class ThumbnailEncoder(nn.Module):
     """Computes a gain and a shift for each channel of some layers from a thumbnail of the image.
 
-    A histogram or the colour of haze is the same for the whole image, so that every tile is
-    modulated equally. Untrained, all changes are zero.
+    Global properties, such as the colour of haze, are found in the thumbnail. Since it is that of
+    the whole image, every tile is modulated equally. Untrained, all changes are zero.
 
     Parameters
     ----------

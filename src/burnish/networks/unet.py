@@ -86,11 +86,11 @@ class UNetBackbone(Network):
         self.widths = tuple(widths)
         self.num_sliders = len(sliders)
         self.thumbnail_size = THUMBNAIL_SIZE if global_context else 0
-        # The layers that sliders and thumbnail modulate; the context's are modulated by sliders.
+        # Sliders modulate both lists of layers, the thumbnail only the first one.
         self.conv_layers = [conv for conv, _ in self._conv_levels() if conv.kernel_size == (3, 3)]
         self.context_layers: list[nn.Conv2d] = []
         if global_context:
-            # It is small, because all its weights are in the model file.
+            # This U-Net is small, because its weights add to the size of the model file.
             self.global_context = UNetBackbone(
                 in_channels=COLOURS * _CONTEXT_CELL**2,
                 out_channels=widths[-1],

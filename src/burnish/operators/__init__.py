@@ -1,4 +1,4 @@
-"""The reference operators: plain numerical Python, one module a paper.
+"""The reference operators: plain numerical Python, one module for each paper.
 
 This module holds the functions that they share: the number of threads, and luminance.
 """

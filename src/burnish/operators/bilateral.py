@@ -1,6 +1,6 @@
 """Bilateral filter (Tomasi, Manduchi 1998), by OpenCV.
 
-The output is an average of the pixels around, weighted by their closeness in position and colour:
+The output is an average of nearby pixels, weighted by their closeness in position and colour:
 
     h(x) = sum_xi f(xi) c(xi, x) s(f(xi), f(x)) / sum_xi c(xi, x) s(f(xi), f(x))
 

@@ -259,10 +259,10 @@ def _restrict(r, basis):  # type: ignore[no-untyped-def]
     """Return P' r on the finest grid, (nodes, 4)."""
     spacing = FINEST_SPACING
     height, width = r.shape
-    down, along = (height - 1) // spacing + 2, (width - 1) // spacing + 2
-    fields = np.zeros((down * along, 4))
-    for node in numba.prange(down * along):
-        ny, nx = node // along * spacing, node % along * spacing
+    rows, columns = (height - 1) // spacing + 2, (width - 1) // spacing + 2
+    fields = np.zeros((rows * columns, 4))
+    for node in numba.prange(rows * columns):
+        ny, nx = node // columns * spacing, node % columns * spacing
         for y in range(max(0, ny - spacing + 1), min(height, ny + spacing)):
             for x in range(max(0, nx - spacing + 1), min(width, nx + spacing)):
                 weighted = r[y, x] * _hat(y, x, ny, nx, spacing)
@@ -276,17 +276,17 @@ def _interpolate(fields, basis):  # type: ignore[no-untyped-def]
     """Return P times `fields`, (H, W)."""
     spacing = FINEST_SPACING
     height, width, _ = basis.shape
-    along = (width - 1) // spacing + 2
+    columns = (width - 1) // spacing + 2
     result = np.empty((height, width))
     for y in numba.prange(height):
-        above = y // spacing * along
+        first = y // spacing * columns
         fy = y % spacing / spacing
         for x in range(width):
-            node, fx = above + x // spacing, x % spacing / spacing
+            node, fx = first + x // spacing, x % spacing / spacing
             total = 0.0
             for c in range(4):
                 upper = (1 - fx) * fields[node, c] + fx * fields[node + 1, c]
-                lower = (1 - fx) * fields[node + along, c] + fx * fields[node + along + 1, c]
+                lower = (1 - fx) * fields[node + columns, c] + fx * fields[node + columns + 1, c]
                 total += ((1 - fy) * upper + fy * lower) * basis[y, x, c]
             result[y, x] = total
     return result

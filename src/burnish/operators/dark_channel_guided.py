@@ -1,7 +1,8 @@
 """Dark channel dehazing with the guided filter (He, Sun, Tang 2013).
 
 The haze is estimated as in `burnish.operators.dark_channel_dehazing`. The transmission is refined
-by a guided filter, which is far faster than soft matting but sees no farther than its radius.
+by a guided filter, which is far faster than soft matting but uses only the pixels within its
+radius.
 """
 
 import cv2

@@ -37,11 +37,11 @@ def kuwahara(
     Parameters
     ----------
     rgb : ndarray of shape (H, W, 3), floating, in [0, 1]; computed in its own precision
-    radius : radius of the ellipse where edges have no direction, 1 to 16 px. The time grows with
-        its square
+    radius : radius of the circle that the ellipse becomes where edges have no direction, 1 to
+        16 px. The time grows with its square
     q : weight of low variance, 1 to 16; a larger value makes outlines sharper
     alpha : roundness of the ellipse, 0.25 to 8. The ellipse is at most 1 + 1 / alpha times as long
-        as the circle, and has the same area
+        as that circle, and has the same area
     sigma : standard deviation of the averaging of directions, 0.5 to 8 px
 
     Returns
@@ -65,7 +65,7 @@ def kuwahara(
 
     Examples
     --------
-    A step stays, a ripple goes:
+    A step is kept, and a ripple is removed:
 
     >>> step = np.where(np.arange(40) < 20, 0.2, 0.8) + 0.04 * np.sin(2.0 * np.arange(40))
     >>> rgb = np.broadcast_to(step[None, :, None], (40, 40, 3))

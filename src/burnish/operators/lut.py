@@ -61,7 +61,7 @@ def apply_lut(rgb: NDArray[np.float32], lut: str | PathLike[str]) -> NDArray[np.
     return output
 
 
-# A table row with something else than numbers. OpenColorIO would read nan and 0,5 as 0.
+# A table row with something other than numbers. OpenColorIO would read nan and 0,5 as 0.
 _INVALID_ROW = re.compile(rb"(?im)^[ \t]*(?:[-+]?(?:nan|inf)|[-+.\d].*[^-+.\de \t\r\n]).*$")
 
 
@@ -85,7 +85,7 @@ def _processor(path: Path, content: bytes) -> Any:
 
 
 def _problem(message: str, absolute_path: str) -> str:
-    """Return the message of the one of OpenColorIO's two .cube readers that got further."""
+    """Return the error of the one of OpenColorIO's two .cube readers that read more lines."""
     start = re.escape(f"({absolute_path}).")
     problems: list[str] = re.findall(rf"{start}\s*(.*?)\.?\s*(?:'resolve_cube'|$)", message)
 

@@ -1,7 +1,7 @@
 """Non-local means denoising (Buades, Coll, Morel 2005).
 
-Each pixel becomes a weighted average of the pixels around it. The weight of a pixel is the
-similarity of the patches N around the two:
+Each pixel i becomes a weighted average of nearby pixels j. The weight of j is the similarity of the
+patches N around i and j:
 
     NL(i) = sum_j w(i, j) v(j) / sum_j w(i, j),    w(i, j) = exp(-|v(N_i) - v(N_j)|^2_a / h^2)
 

@@ -41,19 +41,19 @@ class Operator:
     Parameters
     ----------
     name : name on the command line
-    title : name for people
+    title : name for display
     function : maps (H, W, 3) float32 in [0, 1] to the same, and takes the parameters by keyword;
         a callable, or an address ``module:function`` that is imported on first use
     params : the parameters that users can set
     paper : the publication; None for a user's own operator
     summary : one line on its use
-    uses_global_statistics : it depends on a statistic of the whole image, such as a histogram
+    uses_global_statistics : the output depends on a statistic of the whole image, such as a
+        histogram
     long_range : each output pixel depends on light and detail of any size around it
     grey : the output is always grey
     identity : the text of a command, or a hash of a script. Operators with equal identity, name
         and parameters give equal images
-    pairs : files before and after the operator, for one that is known by examples only and cannot
-        be run
+    pairs : files before and after the operator, if it is known by examples only and cannot be run
     """
 
     name: str

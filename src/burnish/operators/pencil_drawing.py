@@ -214,15 +214,15 @@ def _texture_tile() -> NDArray[np.float64]:
         stroke *= _gaussian_spectrum(0.55 * across)
         is_start = random.random_sample(size) < 0.004
         strokes += scipy.fft.rfft2(is_start * random.random_sample(size)) * stroke
-    tooth = scipy.fft.rfft2(random.standard_normal(size))
+    grain = scipy.fft.rfft2(random.standard_normal(size))
     frequency = np.hypot(x, y)
-    tooth *= _gaussian_spectrum(0.8 * frequency) * (1 - _gaussian_spectrum(3 * frequency))
+    grain *= _gaussian_spectrum(0.8 * frequency) * (1 - _gaussian_spectrum(3 * frequency))
     # Remove coarse structure, which would make the repetition of the tile visible.
     strokes *= 1 - _gaussian_spectrum(12 * frequency)
-    stroke_relief, tooth_relief = (
-        _standardise(scipy.fft.irfft2(spectrum, s=size)) for spectrum in (strokes, tooth)
+    stroke_relief, grain_relief = (
+        _standardise(scipy.fft.irfft2(spectrum, s=size)) for spectrum in (strokes, grain)
     )
-    relief = stroke_relief + 0.6 * tooth_relief
+    relief = stroke_relief + 0.6 * grain_relief
     return _standardise(np.clip(relief / relief.std(), -2, 3))
 
 
@@ -243,7 +243,7 @@ def pencil_shading(J: Plane, H: Plane, theta: float) -> Plane:
     """Return T = H^beta, where beta minimises |beta ln H - ln J|^2 + theta |grad beta|^2."""
     log_H = np.log(H)
     log_J = np.log(np.maximum(J, 1 / 255))
-    spring = np.full(J.shape, theta)
-    beta = solve(log_H**2, spring, spring, log_H * log_J, rtol=1e-6)
+    smoothness = np.full(J.shape, theta)
+    beta = solve(log_H**2, smoothness, smoothness, log_H * log_J, rtol=1e-6)
     T: Plane = np.exp(beta * log_H)
     return T

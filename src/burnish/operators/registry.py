@@ -4,7 +4,7 @@ from burnish.operators.operator import Operator, Paper
 from burnish.operators.paper import AIRLIGHT, OMEGA, PAPER_OPERATORS, PATCH, LogParam
 from burnish.params import FileParam, Param
 
-# Popular and slow operators beyond those of the paper.
+# Further operators, which are popular and slow.
 _FURTHER_OPERATORS = (
     Operator(
         name="dark-channel-guided",

@@ -15,10 +15,10 @@ https://doi.org/10.1007/s10851-010-0251-1):
 
 From u = f and p = 0 the first step does not change u, so that p is updated first, as in the paper.
 
-An iteration is limited by memory bandwidth, so several run in one pass over memory: each follows
-one row behind the previous one, while that row is still in the cache. Threads work on strips of
-rows. Each strip has a halo, copies of as many of its neighbours' rows as a pass has iterations,
-which is updated after each pass. The results do not depend on the number of strips.
+An iteration is limited by memory bandwidth, so several run in one pass over memory: each iteration
+runs one row behind the previous one, whose output is then still in the cache. Threads work on
+strips of rows. Each strip has a halo: rows copied from its neighbours, one for each iteration of a
+pass. The halos are updated after each pass. The results do not depend on the number of strips.
 """
 
 from collections.abc import Sequence
@@ -153,8 +153,8 @@ def _pass_strip(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-unt
 def _primal_step(f, u, p, above, extrapolated, tau, theta, lambda_, absolute):  # type: ignore[no-untyped-def]
     """Update u to prox(u + tau div p) in one row; `above` is p along y in the row above."""
     one = u.dtype.type(1)
-    pull = tau * lambda_
-    keep = one / (one + pull)
+    weight = tau * lambda_
+    scale = one / (one + weight)
     channels, width = u.shape
     for c in range(channels):
         F, U, X, Y, A, E = f[c], u[c], p[0, c], p[1, c], above[c], extrapolated[c]
@@ -164,7 +164,9 @@ def _primal_step(f, u, p, above, extrapolated, tau, theta, lambda_, absolute):  
             if x > 0:
                 divergence -= X[x - 1]
             v = U[x] + tau * divergence
-            new = v - min(max(v - F[x], -pull), pull) if absolute else (v + pull * F[x]) * keep
+            new = (
+                v - min(max(v - F[x], -weight), weight) if absolute else (v + weight * F[x]) * scale
+            )
             E[x] = new + theta * (new - U[x])
             U[x] = new
 

@@ -44,7 +44,7 @@ def solve(
 
     Examples
     --------
-    Two pixels with a spring between them:
+    Two pixels, coupled with weight 1:
 
     >>> pair = np.ones((1, 2))
     >>> solve(pair, pair, pair, np.array([[0.0, 3.0]]), rtol=1e-12).round(6)

@@ -2,8 +2,8 @@
 
 Profiles of curves and a matrix, such as those of cameras, phones and screens, are converted here:
 curve, matrix, inverse sRGB curve. LittleCMS, which libvips calls, was measured on Display P3, Adobe
-RGB and ProPhoto RGB to be up to 590 16-bit codes off the formula in sRGB (own code: 92) and 3 to 15
-times slower. It converts all other profiles, such as the tables of scanners and printers.
+RGB and ProPhoto RGB to be up to 590 16-bit codes off the formula in sRGB (this module: 92) and 3 to
+15 times slower. It converts all other profiles, such as the tables of scanners and printers.
 """
 
 import struct
@@ -29,7 +29,7 @@ _PARAMETER_COUNTS = (1, 3, 4, 5, 7)
 # The relative colorimetric intent keeps every colour that both spaces have. Black-point
 # compensation keeps shadows apart if the profile's black is not zero. The conversion goes through
 # floating-point Lab: a single 16-bit transform between profiles errs by over ten 8-bit codes in
-# the darks.
+# dark colours.
 _INTENT = {"intent": "relative", "black_point_compensation": True, "pcs": "lab"}
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3}
 

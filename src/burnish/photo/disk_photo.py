@@ -1,4 +1,4 @@
-"""Photos too large for memory, in temporary files of which rectangles are read and written."""
+"""Photos too large for memory: temporary files of which rectangles are read and written."""
 
 import struct
 from collections.abc import Iterator
@@ -44,10 +44,10 @@ _FILE_FIELDS = {"n-pages", "resolution-unit", "orientation", "bits-per-sample", 
 class RawTiff:
     """An image in a file, uncompressed, row after row.
 
-    `image` completes the file to a TIFF, which libvips reads in pieces; a headerless file it would
-    map into memory whole. The file is not memory-mapped (as by `tifffile.memmap`) either: writing
-    1.2 GB that way grew the process by as much, and a full disk or a file cut short by another
-    program ends it with a bus error instead of an exception.
+    `image` completes the file to a TIFF, which libvips reads in pieces. A file without a header
+    would be mapped into memory whole. This class does not map the file either (as
+    `tifffile.memmap` does): writing 1.2 GB that way grew the process by as much, and if the disk is
+    full or another program cuts the file short, the process ends with a bus error and no exception.
 
     Parameters
     ----------

@@ -227,7 +227,7 @@ def insert_entries(file: BinaryIO, entries: Iterable[Entry], order: str) -> None
 
 def _swap_bytes(entry: Entry) -> Entry:
     unit = _SWAP_UNIT[entry.kind]
-    swapped = (entry.value[at : at + unit][::-1] for at in range(0, len(entry.value), unit))
+    swapped = (entry.value[i : i + unit][::-1] for i in range(0, len(entry.value), unit))
     sub_ifd = tuple(_swap_bytes(inner) for inner in entry.sub_ifd)
     return Entry(entry.tag, entry.kind, entry.count, b"".join(swapped), sub_ifd)
 

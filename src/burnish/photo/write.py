@@ -63,7 +63,7 @@ def encode(
 
 
 def bits_per_channel(metadata: SourceMetadata, target: Format, depth: int | None) -> int:
-    """Return the bits a channel to write: `depth`, or the most up to the source's that fit."""
+    """Return the bits a channel to write: `depth`, or the format's next one up to the source's."""
     return depth or max(bits for bits in target.depths if bits <= max(metadata.depth, 8))
 
 
@@ -113,7 +113,7 @@ def write_image(
     _warn_dropped_metadata(metadata, target, where)
     image = _attach_metadata(image, metadata, target)
     insert_at, extra = _extra_header(target, metadata)
-    # libvips writes at the file's position. The gap takes the extra bytes afterwards.
+    # libvips writes at the file's position. The extra bytes are inserted into the gap afterwards.
     file.write(bytes(len(extra)))
     try:
         _save(image, target, _save_options(target, metadata, quality, image), metadata, file)

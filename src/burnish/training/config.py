@@ -45,7 +45,8 @@ class TrainConfig:
     optimiser, weight_decay : see `burnish.training.optimiser`
     max_lr, warmup_fraction : see `burnish.training.trainer.learning_rate`
     freeze_norm_at : the fraction after which the statistics of normalisers are constant
-    clip_norm : the largest norm of a gradient. A typical one of a smoothing network is half of it
+    clip_norm : the largest norm of a gradient. Gradients of smoothing networks typically have half
+        this norm
     ema_decay : the decay of the averaged weights. 0.999 averages about 1000 steps
     seed : seed of all random choices
     init_from : the model that the training starts from, as its name and a hash of its file; empty

@@ -38,7 +38,7 @@ VALIDATION_INTERVAL = 10
 
 # Side of the synthetic images, px.
 SIDE = 384
-# Increase it when the image of an index changes.
+# Version of the synthetic images. Increase it when the image of an index changes.
 _VERSION = 1
 _NUM_SHAPES = 12
 # The largest standard deviation of the noise: two 8-bit codes.

@@ -23,7 +23,8 @@ class Report:
     ----------
     count : the number of images
     megapixels : their mean size
-    mean : the mean of each error. The mean PSNR is that of the photos' PSNRs, as usual
+    mean : the mean of each error. The mean PSNR is the mean of the photos' PSNRs, as usual
+    worst : the worst value of each error
     identity : mean score of the unchanged photos
     """
 

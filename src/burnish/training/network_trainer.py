@@ -25,7 +25,7 @@ class NetworkTrainer(Trainer[Network, Batch]):
     """Trains a network that maps an image to an operator's output, with the squared error.
 
     A network with sliders is first trained without them, at their default values. In the last part
-    of the training, `TrainConfig.slider_fraction`, all other weights stay as they are.
+    of the training, `TrainConfig.slider_fraction`, only the weights of the sliders change.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def init_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mode
     incomplete = tuple(p for p in _OPTIONAL_PREFIXES if any(n.startswith(p) for n in unmatched))
     copied = {name: value for name, value in matching.items() if not name.startswith(incomplete)}
     network.load_state_dict(copied, strict=False)
-    # A model file stores the bases as integers. The optimiser's steps suit their initial scale.
+    # A model file stores the bases as integers, but the optimiser's steps suit their initial scale.
     for module in network.modules():
         if isinstance(module, KernelDelta):
             std = module.basis.weight.detach().square().mean(dim=(0, 2, 3)).sqrt()

@@ -27,9 +27,9 @@ from burnish.progress import SILENT, Progress
 from burnish.runtime.thumbnail import THUMBNAIL_SIZE, area_resize
 from burnish.types import Pixels
 
-# Increase it when the contents of a file change though its name does not.
+# Part of each file's name. Increase it when the content of files changes for another reason.
 CACHE_VERSION = 1
-# Smaller sizes than the photo's own are used only if they are at most this fraction of it.
+# A photo is also used at smaller sizes, which are at most this fraction of its own size.
 MAX_SIZE_RATIO = 0.8
 FULL_SCALE = 65535
 

@@ -45,7 +45,7 @@ def train_and_export(
 ) -> TrainedModel | None:
     """Train a network as requested and write it as a model file; see `burnish.training.train`.
 
-    It is validated after its weights are rounded, as it will be used.
+    The network is validated with rounded weights, as it will be used.
     """
     callbacks = callbacks or TrainCallbacks()
     try:

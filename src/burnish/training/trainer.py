@@ -58,7 +58,7 @@ class Trainer(ABC, Generic[Module, Batch]):
     Attributes
     ----------
     step : the number of finished steps
-    phase : counts the phases of a training that has more than one; see `begin_step`
+    phase : index of the current phase, for a training that has more than one; see `begin_step`
     seconds : the time spent on training
 
     Raises
@@ -93,7 +93,8 @@ class Trainer(ABC, Generic[Module, Batch]):
     def batches(self, step: int, phase: int) -> Sequence[Batch]:
         """Return the batches of a step, whose gradients are added up.
 
-        It runs in another thread, ahead of its step, so it may depend on its arguments only.
+        This method is called in another thread, ahead of its step, so that its result may depend
+        on its arguments only.
         """
 
     @abstractmethod
