@@ -206,7 +206,7 @@ def test_cut_out_keeps_colours_inside_and_none_outside(file, mask):
 
 def test_cut_out_to_a_format_without_transparency_raises_photo_error(photos, tmp_path, mask):
     Image.open(photos / "1.png").convert("RGB").save(tmp_path / "a.jpg")
-    with pytest.raises(PhotoError, match="jpeg.*png"):
+    with pytest.raises(PhotoError, match=r"jpeg.*png"):
         burnish.apply(tmp_path / "a.jpg", "cut-out", only=mask)
     assert not (tmp_path / "a.cut-out.jpg").exists()
 
