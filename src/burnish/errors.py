@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,6 +103,17 @@ def as_usage_error() -> Iterator[None]:
         yield
     except (PhotoError, VideoError) as error:
         raise UsageError(error.where, error.problem, error.remedy) from error
+
+
+def join_or(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    Examples
+    --------
+    >>> join_or(["png", "jpeg", "gif"])
+    'png, jpeg or gif'
+    """
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def reason(error: OSError | ValueError) -> str:

@@ -218,5 +218,5 @@ def _already_exists(target: Path) -> OutputError:
     return OutputError(
         str(target),
         "the file exists already",
-        "use --overwrite (overwrite=True), or another output",
+        "add --overwrite, or choose another output",
     )

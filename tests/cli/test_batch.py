@@ -104,8 +104,8 @@ def test_stream_that_is_no_photo_is_one_line(burnish_stream):
 @pytest.mark.parametrize(
     ("arguments", "conflict"),
     [
-        (["-"], "no -o"),
-        (["-", "x.png", "-o", "-"], "2 photos"),
+        (["-"], "-o is missing"),
+        (["-", "x.png", "-o", "-"], "one photo"),
         (["-", "-o", "-", "--json"], "--json"),
         (["-", "-o", "-", "--dry-run"], "--dry-run"),
     ],

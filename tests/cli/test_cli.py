@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from burnish.cli.options import param_help
 from burnish.evaluation.doctor import SAMPLE
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_operator
@@ -52,12 +53,30 @@ main()
 
 
 @pytest.mark.parametrize(
-    "arguments", [["polish"], ["apply"], ["apply", "l0-smoothing", "--glow"], ["models", "sho"]]
-)
-def test_wrong_usage_prints_the_usage(burnish, arguments):
+    ("arguments", "message"),
+    [
+        (["polish"], "polish"),
+        (["models", "sho"], "did you mean 'show'"),
+        (["--glow"], "--glow"),
+        (["apply"], "apply: OPERATOR is missing; see `"),
+        (["apply", "l0-smoothing"], "PHOTO is missing"),
+        (["regions", "train"], "--coco is missing"),
+        (["apply", "l0-smoothing", "x.jpg", "--overwrit"], "did you mean --overwrite?"),
+        (["apply", "l0-smoothing", "x.jpg", "-o"], "-o: a value is missing"),
+        (["apply", "l0-smoothing", "x.jpg", "--quality", "0"], "--quality: expected a whole "
+         "number, 1 to 100, got 0; choose a value in the range"),
+        (["apply", "l0-smoothing", "x.jpg", "--threads", "two"], "a whole number, 1 or more, got "
+         "two"),
+        (["apply", "l0-smoothing", "x.jpg", "--lambda", "x"], "--lambda: expected a number, got x"),
+        (["apply", "l0-smoothing", "x.jpg", "--min-score", "2"], "--min-score: expected 0 to 1"),
+        (["regions", "pixelate", "x.jpg", "--size", "99"], "--size: expected 0.1 to 50"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_one_line(burnish, arguments, message):
     code, out, err = burnish(*arguments)
-    assert (code, out) == (2, "")
-    assert "Usage" in err
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("burnish: ")
+    assert message in err
 
 
 def test_apply_writes_next_to_the_photo(burnish, tmp_path):
@@ -145,8 +164,13 @@ def test_json_prints_one_object_per_photo(burnish, photos):
         (["no-such-model", "{}"], 3, "no-such-model", "model"),
         (["l0-smothing", "{}"], 3, "l0-smothing", "l0-smoothing?"),
         (["kuwahara", "{}"], 3, "kuwahara", "burnish train kuwahara"),
-        (["l0-smoothing", "{}", "--kappa", "3"], 2, "kappa", "trained"),
-        (["l0-smoothing", "{}", "--slow", "--lambda", "9"], 2, "lambda", "0.002 to 0.2"),
+        (["splash", "{}"], 3, "splash", "burnish regions splash"),
+        (["{}", "l0-smoothing"], 3, "", "burnish apply OPERATOR"),
+        (["--slow", "splash", "{}"], 2, "splash", "burnish regions splash"),
+        (["pencil-drawing", "{}", "--length", "30"], 2, "--length", "--photos FOLDER --length 30"),
+        (["dark-channel-dehazing", "{}", "--airlight", "#ffffff"], 2, "--airlight", "default"),
+        (["l0-smoothing", "{}", "--kappa", "3"], 2, "--kappa", "trained"),
+        (["l0-smoothing", "{}", "--slow", "--lambda", "9"], 2, "--lambda", "0.002 to 0.2"),
         (["l0-smoothing", "{}", "--device", "cuda:7"], 3, "", "cuda:7"),
         (["l0-smoothing", "{}", "--device", "gpu"], 2, "", "gpu"),
         (["l0-smoothing", "{}", "-o", "{}"], 2, "", "input"),
@@ -217,7 +241,11 @@ def test_models_list_and_show_the_cards(burnish):
     card = json.loads(burnish("models", "show", "l0-smoothing", "--json")[1])
     assert card["operator"] == "l0-smoothing"
     assert json.loads(burnish("models", "list", "--json")[1])["l0-smoothing"] == card
-    assert "10.1145/2070781.2024208" in burnish("models", "show", "l0-smoothing")[1]
+    shown = burnish("models", "show", "l0-smoothing")[1]
+    assert "10.1145/2070781.2024208" in shown
+    assert "lambda: slider; 0.002 to 0.2, default 0.02" in shown
+    assert "kappa: fixed at 2" in shown
+    assert "peak_activations_per_pixel  " in shown
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -228,7 +256,7 @@ def test_operators_list_and_show_the_parameters(burnish, name):
     assert record in json.loads(burnish("operators", "list", "--json")[1])
     for param in OPERATORS[name].params:
         assert f"{param.option} " in shown
-        assert param.range in shown
+        assert param_help(param) in shown
 
 
 @pytest.mark.parametrize(

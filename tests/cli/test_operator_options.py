@@ -7,7 +7,10 @@ import pytest
 import typer
 
 from burnish.cli.app import app
+from burnish.cli.options import param_help
+from burnish.modelfile.reader import read_model
 from burnish.operators.registry import OPERATORS
+from burnish.runtime.model_registry import find_model, model_names
 
 
 def help_text(burnish, *arguments):
@@ -18,19 +21,73 @@ def help_text(burnish, *arguments):
 
 def has_option(text, option):
     """Return whether a help text lists an option with a value."""
-    return re.search(rf" {option} [<A-Z]", text) is not None
+    return re.search(rf" {option} [A-Z]", text) is not None
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_help_of_an_operator_lists_its_parameters_only(burnish, name):
-    text = help_text(burnish, "apply", name)
+    text = help_text(burnish, "apply", "--slow", name)
     own = {param.option: param for param in OPERATORS[name].params}
     for param in own.values():
         assert has_option(text, param.option)
-        assert f"{param.range}." in text
+        assert " ".join(param_help(param).split()) in text
         assert not param.default_text or f"[default: {param.default_text}]" in text
     others = {param.option for operator in OPERATORS.values() for param in operator.params}
     assert not any(has_option(text, option) for option in others - own.keys())
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_help_without_slow_shows_the_ranges_and_values_of_the_network(burnish, name):
+    text = help_text(burnish, "apply", name)
+    card = read_model(find_model(name)).card
+    accepted, _, fixed = text.partition("Parameters that ")
+    for param in card.params:
+        if param.slider:
+            assert f"{param.low:g} to {param.high:g}" in accepted
+            assert f"[default: {param.value:g}]" in accepted
+            assert has_option(accepted, f"--{param.name}")
+        else:
+            assert has_option(fixed, f"--{param.name}")
+            assert f"[the network's value: {param.value:g}]" in fixed
+    for param in card.fixed_params:
+        assert has_option(fixed, f"--{param.name}")
+    assert ("need --slow" in text) == (name in OPERATORS and "network's value" in fixed)
+
+
+def test_help_of_pencil_drawing_shows_the_networks_texture_and_with_slow_the_operators(burnish):
+    option = r"--texture NUMBER [^\[]*\[{}\]"
+    network = help_text(burnish, "apply", "pencil-drawing")
+    assert re.search(option.format("the network's value: 0"), network)
+    operator = help_text(burnish, "apply", "pencil-drawing", "--slow")
+    assert re.search(option.format("default: 1"), operator)
+
+
+def test_help_of_an_operator_without_a_network_asks_for_slow(burnish):
+    text = help_text(burnish, "apply", "bilateral")
+    assert has_option(text.partition("Parameters that need --slow:")[2], "--sigma-range")
+
+
+def test_short_help_option_shows_the_parameters(burnish):
+    assert has_option(" ".join(burnish("apply", "l0-smoothing", "-h")[1].split()), "--lambda")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["apply", "l0-smothing"], "did you mean l0-smoothing?"),
+        (["compare", "tv-l2"], "did you mean tv-l1?"),
+        (["train", "l0-smothing"], "did you mean l0-smoothing?"),
+        (["apply", "zzz"], "burnish operators list"),
+        (["apply", "photo.jpg"], "burnish apply OPERATOR PHOTO"),
+        (["apply", "splash"], "burnish regions splash"),
+        (["apply", "no.onnx"], "no such file"),
+    ],
+)
+def test_help_of_an_unknown_operator_fails(burnish, arguments, word):
+    code, out, err = burnish(*arguments, "--help")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"burnish: {arguments[1]}: ")
+    assert word in err
 
 
 @pytest.mark.parametrize("command", ["apply", "compare", "evaluate", "train", "cube", "replay"])
@@ -64,8 +121,19 @@ def test_help_of_a_model_file_shows_the_values_of_its_card(burnish, slider_model
 
 def test_help_of_replay_lists_the_parameters_of_the_history(burnish, photos, tmp_path):
     edited = tmp_path / "edited.png"
-    assert burnish("apply", "l0-smoothing", photos / "1.png", "-o", edited)[0] == 0
-    assert has_option(help_text(burnish, "replay", edited), "--lambda")
+    arguments = ["--lambda", "0.05", "-o", edited]
+    assert burnish("apply", "l0-smoothing", photos / "1.png", *arguments)[0] == 0
+    text = help_text(burnish, "replay", edited)
+    assert has_option(text, "--lambda")
+    assert "[default: 0.05]" in text
+    assert "[default: 0.02]" not in text
+
+
+def test_help_of_replay_shows_the_recorded_values_of_a_region_edit(burnish, photos, tmp_path):
+    edited = tmp_path / "edited.png"
+    arguments = ["--box", "1,1,9,9", "--colour", "#123456", "-o", edited]
+    assert burnish("regions", "fill", photos / "1.png", *arguments)[0] == 0
+    assert "[default: #123456]" in help_text(burnish, "replay", edited)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +206,23 @@ def test_bash_completion_offers_the_options_of_the_operator(
     words = capfd.readouterr().out.split()
     assert offered in words
     assert absent not in words
+
+
+def walk(command):
+    """Yield the commands of a group and of its subgroups."""
+    for name in getattr(command, "list_commands", lambda _: ())(None):
+        child = command.get_command(None, name)
+        yield from walk(child) if hasattr(child, "list_commands") else [child]
+
+
+def test_help_names_values_in_capitals_instead_of_python_types():
+    commands = list(walk(typer.main.get_command(app)))
+    assert len(commands) > 20
+    for command in commands:
+        context = typer.Context(command, info_name=command.name)
+        text = command.get_help(context)
+        assert "{" not in text.partition("\n")[0]
+        assert not re.search(r"<[a-z]|\b(INTEGER|FLOAT|DIR|PATH)\b|<=x|x>=", text), command.name
 
 
 def test_completion_can_be_installed(burnish):

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from burnish.cli.options import SectionedCommand, expand, params_class
+from burnish.cli.options import BurnishCommand, expand, params_class
 from burnish.params import ChoiceParam, ColourParam, Param
 
 
@@ -40,7 +40,7 @@ def run():
     values = []
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-    @app.command(cls=SectionedCommand)
+    @app.command(cls=BurnishCommand)
     @expand
     def command(name: str, *, selection: Selection, params: Params, size: int = 3) -> None:
         values.append((name, selection, params, size))
@@ -71,7 +71,7 @@ def test_expand_checks_the_range_of_a_field(run):
 
 def test_help_shows_defaults_ranges_and_sections(run):
     text = " ".join(run("--help").split())
-    assert "Score. [default: 0.5; 0<=x<=1]" in text
+    assert "Score. [default: 0.5; 0 to 1]" in text
     assert "A larger value flattens more; 0.002 to 0.2. [default: 0.02]" in text
     assert "The filling; a colour as #rrggbb. [default: black]" in text
     assert "--only" in text.partition("Regions:")[2]

@@ -282,6 +282,14 @@ def test_list_of_a_folder_skips_broken_photos(burnish, photos, objects_path, tmp
     assert len(json.loads(coco.read_text())["images"]) == 6
 
 
+def test_list_help_offers_only_options_that_work(burnish):
+    text = burnish("regions", "list", "--help")[1]
+    for word in ("--only", "--number", "--margin"):
+        assert word in text
+    for word in ("--exclude", "--mask ", "--invert", "standard input", "ideos", "Apply the edit"):
+        assert word not in text
+
+
 @pytest.mark.parametrize(
     ("options", "detail"),
     [

@@ -107,5 +107,5 @@ def test_compare_sets_the_parameters_of_operator_and_network(
 def test_compare_rejects_a_value_that_the_model_was_not_trained_at(burnish, photos):
     code, out, err = burnish("compare", "l0-smoothing", photos / "1.png", "--kappa", "3")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("burnish: kappa")
+    assert err.startswith("burnish: --kappa")
     assert sorted(path.name for path in photos.iterdir()) == [f"{i}.png" for i in range(6)]

@@ -14,11 +14,24 @@ from onnx import TensorProto, helper, numpy_helper
 from burnish.errors import ModelError
 from burnish.modelfile import reader
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import parse_model, read_model
+from burnish.modelfile.reader import parse_model, read_card, read_model
 
 ModelBytes = Callable[..., bytes]
 Rejection = Callable[[bytes], str]
 Graph = onnx.GraphProto
+
+
+def test_read_card_returns_the_card_of_a_file_without_its_graph(
+    tmp_path: Path, graph: Graph, model_bytes: ModelBytes, card: Card
+) -> None:
+    data = model_bytes(graph)
+    path = tmp_path / "a.onnx"
+    path.write_bytes(data)
+    assert read_card(path) == card
+    for broken in (b"", b"hello", data[: len(data) // 2], data[:-1]):
+        path.write_bytes(broken)
+        with pytest.raises(ModelError):
+            read_card(path)
 
 
 def test_read_model_returns_card_bytes_and_hash(

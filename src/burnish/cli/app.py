@@ -1,7 +1,10 @@
 """The command line: its commands, and how a command ends with an error."""
 
+import difflib
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -10,7 +13,7 @@ from typer import Option
 from typer.core import TyperGroup
 
 import burnish
-from burnish.errors import INTERRUPTED, BurnishError, missing_library
+from burnish.errors import INTERRUPTED, BurnishError, UsageError, missing_library
 
 # Command -> the module in burnish.cli whose `app` has it.
 _MODULES = {
@@ -45,6 +48,78 @@ class Commands(TyperGroup):
                 self.commands[name] = typer.main.get_group(module.app).commands[name]
         return self.commands.get(cmd_name)
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Parse the options before the command's name; errors are those of burnish."""
+        with _burnish_errors():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the rest of the command line and run the command; errors are those of burnish."""
+        with _burnish_errors():
+            return super().invoke(ctx)
+
+
+# Click's own UsageError, which Typer does not export under this name.
+_ClickUsageError: Any = typer.BadParameter.__base__
+
+
+@contextmanager
+def _burnish_errors() -> Iterator[None]:
+    try:
+        yield
+    except _ClickUsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+            raise
+        raise _usage_error(error) from error
+
+
+def _usage_error(error: Any) -> UsageError:
+    """Return the error of burnish for one of Click: an option, argument or value is wrong."""
+    command = error.ctx.command_path if error.ctx else "burnish"
+    where = command.removeprefix("burnish ")
+    see_help = f"see `{command} --help`"
+    param = getattr(error, "param", None)
+    if param is not None:
+        is_argument = param.param_type_name == "argument"
+        name = param.metavar.rstrip(".") if is_argument else max(param.opts, key=len)
+        if not error.message:
+            return UsageError(where, f"{name} is missing", see_help)
+        if param.metavar == "NUMBER":
+            got, remedy = _rejected_value(error), "choose a value in the range"
+            return UsageError(name, expected=_number_range(param), got=got, remedy=remedy)
+        return UsageError(name, _clause(error.message), see_help)
+    if option := getattr(error, "option_name", None):
+        if "such option" not in error.message:
+            return UsageError(option, "a value is missing", see_help)
+        close = difflib.get_close_matches(option, error.possibilities or (), n=1)
+        remedy = f"did you mean {close[0]}?" if close else see_help
+        return UsageError(where, f"there is no option {option}", remedy)
+    problem, _, suggestion = error.format_message().partition(" Did you mean")
+    remedy = f"did you mean{suggestion}" if suggestion else see_help
+    return UsageError(where, _clause(problem), remedy)
+
+
+def _clause(message: str) -> str:
+    """Return a sentence as a clause."""
+    return f"{message[:1].lower()}{message[1:]}".rstrip(".")
+
+
+def _number_range(param: Any) -> str:
+    """Return the numbers that an option takes, in words."""
+    descriptor = getattr(param, "type_descriptor", None)
+    limits = descriptor.parameter_info if descriptor else param.type
+    low, high = getattr(limits, "min", None), getattr(limits, "max", None)
+    kind = "a whole number" if "int" in f"{getattr(descriptor, 'annotation', '')}" else "a number"
+    if low is None and high is None:
+        return kind
+    return f"{kind}, {low:g} or more" if high is None else f"{kind}, {low:g} to {high:g}"
+
+
+def _rejected_value(error: Any) -> str:
+    """Return the value in pydantic's error, which is the cause, or else the error's message."""
+    errors: Any = getattr(error.__cause__, "errors", list)()
+    return f"{errors[0]['input']}" if errors else _clause(error.message)
+
 
 app = typer.Typer(
     cls=Commands,
@@ -52,8 +127,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 a file failed, 2 wrong usage, 3 model or device not available, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a file failed, 2 wrong usage, 3 a model, device or library "
+    "is not available, 130 interrupted.",
 )
 
 

@@ -8,7 +8,15 @@ import typer
 from typer import Argument, Option
 
 from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
-from burnish.cli.operator_options import OperatorCommand, find_params, operator_params
+from burnish.cli.operator_options import (
+    NetworkCommand,
+    OperatorCommand,
+    ParamText,
+    find_params,
+    network_texts,
+    operator_params,
+    recorded_text,
+)
 from burnish.cli.options import Device, Engine, OperatorOrModel, Photos, Threads, expand
 from burnish.errors import UsageError
 from burnish.params import AnyParam
@@ -18,14 +26,14 @@ from burnish.runtime.engines import DEFAULT_ENGINE
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command(cls=OperatorCommand)
+@app.command(cls=NetworkCommand)
 @expand
 def apply(
     context: typer.Context,
     operator: OperatorOrModel,
     photos: Photos,
     slow: Annotated[
-        bool, Option("--slow", help="Run the reference operator instead of a network.")
+        bool, Option("--slow", help="Run the operator itself instead of its network.")
     ] = False,
     device: Device = "auto",
     threads: Threads = None,
@@ -39,7 +47,8 @@ def apply(
 
     Metadata, colour profile and bit depth are kept; a warning names those that are lost.
 
-    `burnish apply OPERATOR --help` also lists the parameters of that operator.
+    `burnish apply OPERATOR --help` also lists the parameters that the network of that operator
+    accepts, and with --slow those of the operator itself.
     """
     from burnish.editing.edit import load_edit
 
@@ -76,6 +85,26 @@ class ReplayCommand(OperatorCommand):
                 raise UsageError(name, "is not an operator of burnish", "name its model file")
         return params
 
+    def param_texts(self, spec: str, *, slow: bool) -> dict[str, ParamText]:
+        """Return the help of the parameters, with the recorded values as defaults."""
+        from burnish.editing.history import read_history
+        from burnish.regions.registry import EDITS
+
+        texts: dict[str, ParamText] = {}
+        for record in read_history(Path(spec)):
+            if record.model is not None:
+                texts |= network_texts(record.operator, record.params)
+                continue
+            recorded = {**record.files, **record.params}
+            params = EDITS[record.operator].params if record.operator in EDITS else ()
+            for param in params or find_params(record.operator):
+                if param.name in recorded:
+                    texts[param.name] = recorded_text(param, recorded[param.name])
+        return texts
+
+    def check_spec(self, spec: str) -> None:
+        """Accept any argument: the command reports a file without a history."""
+
 
 @app.command(cls=ReplayCommand)
 @expand
@@ -85,15 +114,18 @@ def replay(
     photos: Photos,
     model: Annotated[
         list[Path] | None,
-        Option(help="The file of a network that does not ship with burnish; repeatable."),
+        Option(help="Network that is not bundled; may be repeated.", metavar="FILE"),
     ] = None,
     detector: Annotated[
-        str | None, Option(help="The file of a detector that does not ship with burnish.")
+        str | None, Option(help="Detector that is not bundled.", metavar="FILE")
     ] = None,
     objects: Annotated[
-        Path | None, Option(help="The file of objects that the recorded region selects from.")
+        Path | None,
+        Option(help="COCO JSON file with the objects that the recorded region selects from."),
     ] = None,
-    mask: Annotated[Path | None, Option(help="The mask, or folder of masks, of a region.")] = None,
+    mask: Annotated[
+        Path | None, Option(metavar="FILE or FOLDER", help="The mask of the recorded region.")
+    ] = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,

@@ -53,8 +53,11 @@ class BatchOptions:
         "[default: PHOTO.OPERATOR.EXT beside each input]",
         "-o",
         "--output",
+        metavar="FILE or FOLDER",
     )
-    name: str = _option(DEFAULT_NAME, "Template for the names of outputs in a folder.")
+    name: str = _option(
+        DEFAULT_NAME, "Template for the names of outputs in a folder.", metavar="TEMPLATE"
+    )
     format: str | None = _option(
         None, "Output format, such as png or mkv. [default: same as the input]"
     )
@@ -198,18 +201,15 @@ def _run_stream(
 
     to_stream = options.output == str(STREAM)
     conflicts = {
-        f"{len(photos)} photos": len(photos) != 1,
-        "no -o": not options.output,
-        "--dry-run": batch.dry_run,
-        "--json": batch.json_output,
+        "standard input or output needs exactly one photo": len(photos) != 1,
+        "-o is missing": not options.output,
+        "--dry-run does not work with standard input or output": batch.dry_run,
+        "--json does not work with standard input or output": batch.json_output,
     }
     for conflict, present in conflicts.items():
         if present:
-            raise UsageError(
-                "-",
-                f"a stream takes one photo and -o, without --dry-run and --json, got {conflict}",
-                "for example: burnish apply OPERATOR - -o - < in.jpg > out.jpg",
-            )
+            example = "for example: burnish apply OPERATOR - -o - < in.jpg > out.jpg"
+            raise UsageError("-", conflict, example)
     if to_stream and sys.stdout.isatty():
         raise UsageError("-o -", "standard output is a terminal", "redirect it: > photo.jpg")
     [source] = photos

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from burnish.cli.options import JsonOutput, expand, option
+from burnish.cli.options import BurnishCommand, JsonOutput, expand, option
 from burnish.errors import BurnishError
 
 if TYPE_CHECKING:
@@ -19,18 +19,18 @@ app = typer.Typer(rich_markup_mode=None)
 datasets = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Make training and test folders from photo collections: fivek DIR, raise DIR.",
+    help="Make training and test folders from photo collections.",
 )
 app.add_typer(datasets, name="datasets")
 
-Folder = Annotated[Path, Argument(metavar="DIR", help="Folder of the collection.")]
+Folder = Annotated[Path, Argument(metavar="FOLDER", help="Folder of the collection.")]
 
 
 @dataclass(frozen=True)
 class FolderOptions:
     """The fields of `DatasetOptions` that both collections have."""
 
-    output: Path = option(MISSING, "The folder to write into.", "-o", "--output")
+    output: Path = option(MISSING, "The folder to write into.", "-o", "--output", metavar="FOLDER")
     sizes: tuple[str, ...] = option(
         ("480", "1080", "random"),
         "Shorter side in pixels, or random (320 to 1440); may be repeated. "
@@ -45,7 +45,7 @@ class FolderOptions:
     limit: int | None = option(None, "Maximum number of photos per split.", min=1)
 
 
-@datasets.command("fivek")
+@datasets.command("fivek", cls=BurnishCommand)
 @expand
 def fivek(
     folder: Folder,
@@ -67,7 +67,7 @@ def fivek(
     _write(find_fivek(folder, experts), options, experts, json_output=json_output)
 
 
-@datasets.command("raise")
+@datasets.command("raise", cls=BurnishCommand)
 @expand
 def raise2015(folder: Folder, json_output: JsonOutput = False, *, options: FolderOptions) -> None:
     """Develop the raw photos of RAISE. An interrupted run resumes."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from burnish.cli.operator_options import OperatorCommand, operator_params
+from burnish.cli.operator_options import NetworkCommand, ParamText, network_texts, operator_params
 from burnish.cli.options import (
+    BurnishCommand,
     Device,
     Engine,
     JsonOutput,
@@ -26,16 +27,20 @@ if TYPE_CHECKING:
 
 Reference = Annotated[
     str | None,
-    Option(help="The reference operator. [default: the one that the model's card names]"),
+    Option(help="The operator to compare with. [default: the one that the model's card names]"),
 ]
 
 app = typer.Typer(rich_markup_mode=None)
 
 
-class ModelCommand(OperatorCommand):
+class ModelCommand(NetworkCommand):
     """A command that takes the parameters of one or several models."""
 
     operator_arguments = ("model", "models")
+
+    def param_texts(self, spec: str, *, slow: bool) -> dict[str, ParamText]:
+        """Return the ranges and defaults of the network."""
+        return network_texts(spec)
 
 
 @app.command(cls=ModelCommand)
@@ -54,9 +59,9 @@ def compare(
     engine: Engine = DEFAULT_ENGINE,
     json_output: JsonOutput = False,
 ) -> None:
-    """Show a photo, the reference result and the network's result side by side.
+    """Write a photo beside the operator's and the network's result.
 
-    The error of the network and both times are printed.
+    The error of the network and both times are printed. This needs the extra 'operators'.
 
     `burnish compare MODEL --help` also lists the parameters of that model.
     """
@@ -76,10 +81,10 @@ def compare(
     if json_output:
         typer.echo(json.dumps(comparison.record() | {"output": str(target)}))
         return
-    typer.echo(f"slow  {comparison.slow_seconds:.2f} s")
+    typer.echo(f"operator  {comparison.slow_seconds:.2f} s")
     typer.echo(
-        f"fast  {comparison.fast_seconds:.2f} s, {comparison.psnr:.2f} dB from the slow result "
-        f"(the unedited photo: {comparison.identity_psnr:.2f} dB)"
+        f"network   {comparison.fast_seconds:.2f} s, PSNR {comparison.psnr:.2f} dB "
+        f"(unedited photo: {comparison.identity_psnr:.2f} dB)"
     )
     typer.echo(str(target))
 
@@ -90,10 +95,12 @@ def evaluate(
     models: Annotated[
         list[str],
         Argument(
-            help="Names or files of models, all of one operator.", autocompletion=complete_operator
+            metavar="MODEL...",
+            help="Names or files of models, all of one operator.",
+            autocompletion=complete_operator,
         ),
     ],
-    photos: Annotated[Path, Option(help="Folder of photos to evaluate on.")],
+    photos: Annotated[Path, Option(metavar="FOLDER", help="Folder of photos to evaluate on.")],
     size: Annotated[
         list[int] | None,
         Option(min=11, help="Evaluate at this shorter side in pixels, too; may be repeated."),
@@ -108,6 +115,8 @@ def evaluate(
     json_output: JsonOutput = False,
 ) -> None:
     """Evaluate networks on a folder of photos: PSNR, SSIM, MSE, multiply-adds and time.
+
+    The operator edits the photos, too, which needs the extra 'operators'.
 
     `burnish evaluate MODEL --help` also lists the parameters of that model.
     """
@@ -160,10 +169,13 @@ def _score_line(row: "ModelScore") -> str:
     return line.rstrip()
 
 
-@app.command()
+@app.command(cls=BurnishCommand)
 def demo(
     output: Annotated[
-        Path, Option("-o", "--output", help="The folder to write into.", file_okay=False)
+        Path,
+        Option(
+            "-o", "--output", metavar="FOLDER", help="The folder to write into.", file_okay=False
+        ),
     ] = Path(),
     overwrite: Overwrite = False,
 ) -> None:
@@ -174,7 +186,7 @@ def demo(
         typer.echo(str(path))
 
 
-@app.command()
+@app.command(cls=BurnishCommand)
 def doctor(
     bench: Annotated[
         bool, Option("--bench", help="Time all models on all engines instead.")
@@ -200,7 +212,8 @@ def doctor(
                 value = ", ".join(value) or "none"
             typer.echo(f"{name:<10}{value}")
         for check in checks:
-            typer.echo(f"{'FAILED' if check.failure else 'ok':<10}{check.name} {check.failure}")
+            status = "FAILED" if check.failure else "ok"
+            typer.echo(f"{status:<10}{check.name} {check.failure}".rstrip())
     if any(check.failure for check in checks):
         raise typer.Exit(DeviceError.exit_code)
 

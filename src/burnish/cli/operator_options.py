@@ -1,24 +1,36 @@
 """Commands that take the parameters of the operator among their arguments as options."""
 
-from collections.abc import Collection, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from burnish.cli.options import SectionedCommand, expand, params_class
+from burnish.cli.options import BurnishCommand, expand, param_help, params_class
 from burnish.errors import BurnishError, UsageError
 from burnish.params import AnyParam, Value
 
 _PANEL = "Parameters of the operator"
+_FIXED_PANEL = "Parameters that are fixed in the network"
+_SLOW_PANEL = "Parameters that need --slow"
 # Prefix of the options' names inside Click, so that none equals an argument of the command.
 _PREFIX = "operator_param "
 _OPTIONS = "burnish.operator_options"
 _VALUES = "burnish.operator_params"
 
 
-class OperatorCommand(SectionedCommand):
+@dataclass(frozen=True)
+class ParamText:
+    """The help text of a parameter, and the heading that it stands under."""
+
+    panel: str
+    text: str
+
+
+class OperatorCommand(BurnishCommand):
     """A command that takes the parameters of its operator as options.
 
     The arguments are parsed twice: first with the options of every operator, to find the name of
@@ -30,6 +42,24 @@ class OperatorCommand(SectionedCommand):
     def find_params(self, spec: str) -> Sequence[AnyParam]:
         """Return the parameters that belong to an argument in `operator_arguments`."""
         return find_params(spec)
+
+    def param_texts(self, spec: str, *, slow: bool) -> dict[str, ParamText]:
+        """Return the help of parameters that differs from that of the operator, by name.
+
+        Parameters
+        ----------
+        slow : the command line has --slow
+        """
+        return {}
+
+    def check_spec(self, spec: str) -> None:
+        """Raise a UsageError for an argument that is neither an operator nor a model file."""
+        try:
+            find_params(spec)
+        except BurnishError as error:
+            raise unknown_operator(spec) or UsageError(
+                error.where, error.problem, error.remedy
+            ) from error
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own options, and those of the operator."""
@@ -45,7 +75,8 @@ class OperatorCommand(SectionedCommand):
         flags = {name for p in super().get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
         flags -= set(ctx.help_option_names)
         has_operator_flags = any(
-            a.startswith("--") and a.partition("=")[0] not in flags for a in args
+            a in ctx.help_option_names or (a.startswith("--") and a.partition("=")[0] not in flags)
+            for a in args
         )
         if not has_operator_flags and not ctx.resilient_parsing:
             ctx.meta[_OPTIONS] = ()
@@ -53,12 +84,20 @@ class OperatorCommand(SectionedCommand):
         ctx.meta[_OPTIONS] = _all_options()
         values = self._first_pass(ctx, args)
         if specs := self._specs(values):
+            if asks_help := bool(values.get("help")):
+                for spec in specs:
+                    self.check_spec(spec)
             try:
                 params = {p.name: p for spec in specs for p in self.find_params(spec)}
             except BurnishError:
                 pass  # the command itself reports an unknown operator
             else:
                 ctx.meta[_OPTIONS] = _options(tuple(params.values()))
+                if asks_help:
+                    slow = bool(values.get("slow"))
+                    texts = [self.param_texts(spec, slow=slow) for spec in specs]
+                    merged = {name: text for group in texts for name, text in group.items()}
+                    ctx.meta[_OPTIONS] = _with_texts(ctx.meta[_OPTIONS], merged)
                 if not ctx.resilient_parsing:
                     passed = [o for o in _all_options() if values.get(o.name) is not None]
                     _check_params(passed, params, specs)
@@ -94,6 +133,94 @@ class OperatorCommand(SectionedCommand):
         return specs
 
 
+class NetworkCommand(OperatorCommand):
+    """A command that runs a network. Its help shows the parameters that the network accepts."""
+
+    def param_texts(self, spec: str, *, slow: bool) -> dict[str, ParamText]:
+        """Return the ranges and defaults of the network, unless the operator itself is run."""
+        return {} if slow else network_texts(spec, slow_panel=_SLOW_PANEL)
+
+
+def network_texts(
+    spec: str, recorded: Mapping[str, Value] | None = None, *, slow_panel: str = _FIXED_PANEL
+) -> dict[str, ParamText]:
+    """Return the help of the parameters that a network accepts or has fixed, by name.
+
+    Parameters
+    ----------
+    spec : the name of an operator or of a network, or a model file
+    recorded : values that replace the defaults, by name
+    slow_panel : heading for parameters that need the operator itself
+    """
+    from burnish.modelfile.reader import read_card
+    from burnish.operators.registry import OPERATORS
+    from burnish.runtime.model_registry import find_model, model_names
+
+    operator = OPERATORS.get(spec)
+    if operator and spec not in model_names():
+        return {p.name: ParamText(slow_panel, param_help(p)) for p in operator.params}
+    if spec.partition(":")[0] in ("python", "command", "pairs"):
+        return {}
+    card = read_card(find_model(spec))
+    panel = slow_panel if operator else _FIXED_PANEL
+    known = OPERATORS.get(card.operator)
+    described = {p.name: p for p in known.params} if known else {}
+    texts = {}
+    for card_param in card.params:
+        name, param = card_param.name, card_param.as_param()
+        if name in described:
+            param = replace(param, effect=described[name].effect)
+        if card_param.slider:
+            note = f"default: {value_text((recorded or {}).get(name, card_param.value))}"
+            texts[name] = ParamText(_PANEL, param_help(param, note))
+        else:
+            note = f"the network's value: {card_param.value:g}"
+            texts[name] = ParamText(panel, param_help(param, note))
+    for fixed in card.fixed_params:
+        if fixed.name in described:
+            value = fixed.value or described[fixed.name].default_text
+            note = f"the network's value: {value}"
+            texts[fixed.name] = ParamText(panel, param_help(described[fixed.name], note))
+    return texts
+
+
+def recorded_text(param: AnyParam, value: Value) -> ParamText:
+    """Return the help of a parameter with a recorded value as its default."""
+    return ParamText(_PANEL, param_help(param, f"default: {value_text(value)}"))
+
+
+def value_text(value: Value) -> str:
+    """Return a value as short text of printable characters; a stranger may have recorded it."""
+    text = f"{value:g}" if isinstance(value, int | float) else str(value)
+    return "".join(character for character in text if character.isprintable())[:80]
+
+
+def unknown_operator(spec: str) -> UsageError | None:
+    """Return the error for a word that is no operator and no network; None for a model file."""
+    from burnish.editing.edit import misplaced_name
+    from burnish.operators.registry import OPERATORS
+    from burnish.runtime.model_registry import model_names
+
+    if spec.lower().endswith(".onnx"):
+        return None
+    if error := misplaced_name(spec):
+        return error
+    close_matches = difflib.get_close_matches(spec, {*OPERATORS, *model_names()}, n=1)
+    remedy = (
+        f"did you mean {close_matches[0]}?" if close_matches else "see `burnish operators list`"
+    )
+    return UsageError(spec, "there is no such operator", remedy)
+
+
+def _with_texts(options: Sequence[Any], texts: Mapping[str, ParamText]) -> tuple[Any, ...]:
+    """Return the options with these help texts; those that the network accepts come first."""
+    for option in options:
+        text = texts.get(option.name.removeprefix(_PREFIX))
+        if text is not None:
+            option.rich_help_panel, option.help = text.panel, text.text
+    return tuple(sorted(options, key=lambda option: option.rich_help_panel != _PANEL))
+
+
 def operator_params(context: typer.Context) -> dict[str, Value]:
     """Return the operator's parameters on the command line, by name."""
     values: dict[str, Value] = context.meta[_VALUES]
@@ -101,9 +228,9 @@ def operator_params(context: typer.Context) -> dict[str, Value]:
 
 
 def find_params(spec: str) -> Sequence[AnyParam]:
-    """Return the parameters of an operator or of a model.
+    """Return the parameters of an operator or of a model file.
 
-    A model's parameters have the ranges and defaults that its card states.
+    Those of a model file have the ranges and defaults that its card states.
 
     Raises
     ------

@@ -3,35 +3,38 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
-from burnish.cli.options import JsonOutput, Overwrite, complete_operator, param_help
+from burnish.cli.options import BurnishCommand, JsonOutput, Overwrite, complete_operator, param_help
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
+
+if TYPE_CHECKING:
+    from burnish.modelfile.card import CardParam, Measurement
 
 _KINDS: dict[type[AnyParam], str]
 _KINDS = {Param: "number", ColourParam: "colour", FileParam: "file", ChoiceParam: "choice"}
 
 app = typer.Typer(rich_markup_mode=None)
 operators = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The reference operators: list, show NAME."
+    no_args_is_help=True, rich_markup_mode=None, help="List and describe the operators."
 )
 models = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The bundled networks: list, show NAME."
+    no_args_is_help=True, rich_markup_mode=None, help="List and describe the bundled networks."
 )
 app.add_typer(operators, name="operators")
 app.add_typer(models, name="models")
 
 
-@operators.command("list")
+@operators.command("list", cls=BurnishCommand)
 def list_operators(json_output: JsonOutput = False) -> None:
-    """List the reference operators."""
+    """List the operators."""
     if json_output:
         typer.echo(json.dumps([_record(operator) for operator in OPERATORS.values()], indent=2))
         return
@@ -39,7 +42,7 @@ def list_operators(json_output: JsonOutput = False) -> None:
         typer.echo(f"{operator.name:<26}{operator.summary}")
 
 
-@operators.command("show")
+@operators.command("show", cls=BurnishCommand)
 def show_operator(
     name: Annotated[
         str, Argument(help="Name of an operator, or one of your own (python:FILE:FUNCTION).")
@@ -69,10 +72,12 @@ def cube(
         Argument(help="Name of an operator, or one of your own.", autocompletion=complete_operator),
     ],
     output: Annotated[Path, Option("-o", "--output", help="The file to write, FILE.cube.")],
-    size: Annotated[int, Option(help="Colours along each side of the table.")] = 33,
+    size: Annotated[int, Option(help="Values of red, of green and of blue in the table.")] = 33,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write an operator that maps colours, pixel by pixel, as a .cube LUT for other programs.
+    """Write a .cube LUT of an operator, for other programs.
+
+    The operator must change each pixel by its colour alone.
 
     `burnish cube OPERATOR --help` also lists the parameters of that operator.
     """
@@ -84,8 +89,8 @@ def cube(
     check_not_input(output, collect_paths(params))
     table = write_cube(operator, output, params=params, size=size, overwrite=overwrite)
     typer.echo(
-        f"{table.path}  {table.size} colours per side; between them at most "
-        f"{255 * table.error:.2f} of 255 from the operator"
+        f"{table.path}  {table.size} x {table.size} x {table.size} colours; between them, the "
+        f"table differs from the operator by at most {255 * table.error:.2f} of 255"
     )
 
 
@@ -101,9 +106,9 @@ def _record(operator: Operator) -> dict[str, Any]:
     }
 
 
-@models.command("list")
+@models.command("list", cls=BurnishCommand)
 def list_models(json_output: JsonOutput = False) -> None:
-    """List the models that ship with burnish."""
+    """List the bundled networks."""
     from burnish.modelfile.reader import read_model
     from burnish.runtime.model_registry import find_model, model_names
 
@@ -121,12 +126,12 @@ def list_models(json_output: JsonOutput = False) -> None:
         )
 
 
-@models.command("show")
+@models.command("show", cls=BurnishCommand)
 def show_model(
-    name: Annotated[str, Argument(help="Name of a bundled model, or an .onnx file.")],
+    name: Annotated[str, Argument(help="Name of a bundled network, or a model file (.onnx).")],
     json_output: JsonOutput = False,
 ) -> None:
-    """Print a model's card."""
+    """Print the card of a network."""
     from burnish.modelfile.reader import read_model
     from burnish.runtime.model_registry import find_model
 
@@ -134,10 +139,28 @@ def show_model(
     if json_output:
         typer.echo(card.model_dump_json(indent=2))
         return
-    for field, value in card.model_dump(mode="json").items():
+    values = card.model_dump(mode="json") | {
+        "params": [_param_line(param) for param in card.params],
+        "metrics": [_measurement_line(measurement) for measurement in card.metrics],
+    }
+    for field, value in values.items():
         for line in _lines(value):
-            typer.echo(f"{field:<22}{line}")
+            typer.echo(f"{field:<28}{line}")
             field = ""
+
+
+def _param_line(param: "CardParam") -> str:
+    if not param.slider:
+        return f"{param.name}: fixed at {param.value:g}"
+    return f"{param.name}: slider; {param.as_param().range}, default {param.value:g}"
+
+
+def _measurement_line(measurement: "Measurement") -> str:
+    return (
+        f"PSNR {measurement.psnr_mean:.2f} dB, worst {measurement.psnr_worst:.2f}; "
+        f"SSIM {measurement.ssim_mean:.3f}, worst {measurement.ssim_worst:.3f}; "
+        f"unedited {measurement.identity_psnr_mean:.2f} dB; {measurement.photos}"
+    )
 
 
 def _lines(value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from typer import Argument, Option
 from typer.core import TyperCommand
 
-from burnish.params import AnyParam, FileParam, Param
+from burnish.errors import UsageError
+from burnish.params import AnyParam, ColourParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model_registry import model_names
 
@@ -18,7 +20,9 @@ from burnish.runtime.model_registry import model_names
 Photos = Annotated[
     list[Path],
     Argument(
-        help="Photos, videos, and folders of them; - for a photo on standard input.", readable=False
+        metavar="PHOTO...",
+        help="Photos, videos, and folders of them; - for a photo on standard input.",
+        readable=False,
     ),
 ]
 JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
@@ -63,6 +67,7 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     - ``min``, ``max`` : range of a number, both ends included
     - ``metavar`` : placeholder for the value in the help
     - ``panel`` : section of the help
+    - ``hidden`` : whether the help leaves the option out
     - ``type`` : type that Typer parses [default: the field's own, with list for tuple; an option
       of a list may be repeated]
     - ``parse`` : function from what Typer parsed to the field's value; not called for None and
@@ -97,16 +102,25 @@ def params_class(name: str, params: Sequence[AnyParam], panel: str | None = None
     columns: list[tuple[str, Any, Any]] = []
     for p in params:
         kind = float if isinstance(p, Param) else Path if isinstance(p, FileParam) else str
-        column = option(None, param_help(p), p.option, panel=panel)
+        metavar = {Param: "NUMBER", FileParam: "FILE", ColourParam: "COLOUR"}.get(type(p), "WORD")
+        column = option(None, param_help(p), p.option, panel=panel, metavar=metavar)
         columns.append((p.argument_name, kind | None, column))
     return make_dataclass(name, columns, frozen=True)
 
 
-def param_help(param: AnyParam) -> str:
-    """Return the help text of a parameter's option: effect, range and default."""
+def param_help(param: AnyParam, note: str | None = None) -> str:
+    """Return the help text of a parameter's option: effect, range and a note in brackets.
+
+    Parameters
+    ----------
+    note : [default: the parameter's default, if it has one]
+    """
     effect = param.description.removeprefix("is ")
-    default = f" [default: {param.default_text}]" if param.default_text else ""
-    return f"{effect[:1].upper()}{effect[1:]}; {param.range}.{default}"
+    if note is None and param.default_text:
+        note = f"default: {param.default_text}"
+    # The effect of some files states already that they are one.
+    kind = "" if effect.startswith(f"the {param.range.removeprefix('a ')}") else f"; {param.range}"
+    return f"{effect[:1].upper()}{effect[1:]}{kind}.{f' [{note}]' if note else ''}"
 
 
 def _options(group: Any) -> list[inspect.Parameter]:
@@ -122,7 +136,11 @@ def _options(group: Any) -> list[inspect.Parameter]:
         typer_option = Option(
             *f.metadata.get("flags", (f"--{f.name.replace('_', '-')}",)),
             rich_help_panel=f.metadata.get("panel"),
-            **{k: f.metadata[k] for k in ("help", "metavar", "min", "max") if k in f.metadata},
+            **{
+                k: f.metadata[k]
+                for k in ("help", "hidden", "metavar", "min", "max")
+                if k in f.metadata
+            },
         )
         options.append(
             inspect.Parameter(
@@ -144,19 +162,77 @@ def _parse(f: Field[Any], value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-class SectionedCommand(TyperCommand):
-    """A command whose help lists the options of a panel in a section of their own."""
+class BurnishCommand(TyperCommand):
+    """A command with our style of help and of errors.
+
+    The help names arguments and values in capitals, and lists the options of a panel in a section
+    of their own. An error about the value of an option names the option as it is typed.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for param in self.params:
+            param.metavar = param.metavar or _metavar(param)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the arguments for the line "Usage"."""
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return [
+            "[OPTIONS]",
+            *(f"{p.metavar}" if p.required else f"[{p.metavar}]" for p in arguments),
+        ]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, the options without a panel, and then each panel."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
-                kind = "Arguments" if param.param_type_name == "argument" else "Options"
-                panel = getattr(param, "rich_help_panel", None) or kind
-                sections.setdefault(panel, []).append(record)
+            if record is None:
+                continue
+            name, text = record
+            kind = "Options"
+            if param.param_type_name == "argument":
+                kind, name = "Arguments", f"{param.metavar}"
+            panel = getattr(param, "rich_help_panel", None) or kind
+            # Typer writes ranges as 1<=x<=100 and x>=1.
+            text = re.sub(r"([\d.]+)<=x<=([\d.]+)(?=])", r"\1 to \2", text)
+            text = re.sub(r"x>=([\d.]+)(?=])", r"at least \1", text)
+            sections.setdefault(panel, []).append((name, text))
         for title, records in sections.items():
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises
+        ------
+        UsageError : names the option if the command's error names its field or parameter
+        """
+        options = {
+            name: max(param.opts, key=len)
+            for param in self.get_params(ctx)
+            if param.param_type_name == "option"
+            for name in (param.name, max(param.opts, key=len).lstrip("-").replace("-", "_"))
+        }
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            option = options.get(error.where.replace("-", "_"))
+            if option is None:
+                raise
+            raise error.with_context(option) from error
+
+
+def _metavar(param: Any) -> str | None:
+    """Return the placeholder for an argument or for the value of an option, by its type."""
+    if param.param_type_name == "argument":
+        return str(param.name).upper()
+    # Typer names the type in its own class; older versions have Click's.
+    descriptor = getattr(param, "type_descriptor", None)
+    kind = f"{descriptor.annotation if descriptor else param.type.name}".lower()
+    for part, metavar in {"path": "FILE", "int": "NUMBER", "float": "NUMBER", "bool": None}.items():
+        if part in kind:
+            return metavar
+    return "TEXT"

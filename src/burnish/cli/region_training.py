@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 Coco = Annotated[list[Path], Option("--coco", help="COCO file with instances; may be repeated.")]
 Images = Annotated[
-    list[Path], Option("--images", help="Folder of its photos; one for each --coco, in that order.")
+    list[Path],
+    Option(
+        "--images",
+        metavar="FOLDER",
+        help="Folder of its photos; one for each --coco, in that order.",
+    ),
 ]
 Detector = Annotated[str, Argument(help="Name of a detector, or an .onnx file.")]
 
@@ -60,14 +65,17 @@ class DetectorFiles:
         "Folder of images of objects with alpha, which are pasted into the photos. Those in a "
         "subfolder with the name of a class belong to that class.",
         "--cut-outs",
+        metavar="FOLDER",
     )
     background_dir: Path | None = option(
-        None, "Folder of photos without any objects.", "--backgrounds"
+        None, "Folder of photos without any objects.", "--backgrounds", metavar="FOLDER"
     )
     weights: Path | None = option(
         None, "ImageNet weights of EfficientNet-Lite0. [default: random weights]"
     )
-    run_dir: Path | None = option(None, "Folder for the checkpoint. [default: runs/NAME]")
+    run_dir: Path | None = option(
+        None, "Folder for the checkpoint. [default: runs/NAME]", metavar="FOLDER"
+    )
     save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
     title: str = option("Objects in photos", "Title, for the card.")
     description: str = option("Not stated.", "Abilities and limits of the detector, for its card.")
@@ -84,7 +92,9 @@ def train(
     ] = None,
     val_images: Annotated[
         list[Path] | None,
-        Option(help="Folder of its photos; one for each --val-coco, in that order."),
+        Option(
+            metavar="FOLDER", help="Folder of its photos; one for each --val-coco, in that order."
+        ),
     ] = None,
     *,
     files: DetectorFiles,
@@ -153,17 +163,23 @@ def export(
 
 
 def synthesize(
-    cut_outs: Annotated[Path, Option(help="Folder of images of objects with alpha.")],
-    backgrounds: Annotated[Path, Option(help="Folder of photos to paste them into.")],
-    output: Annotated[Path, Option("-o", "--output", help="A new folder.")],
+    cut_outs: Annotated[
+        Path, Option(metavar="FOLDER", help="Folder of images of objects with alpha.")
+    ],
+    backgrounds: Annotated[
+        Path, Option(metavar="FOLDER", help="Folder of photos to paste them into.")
+    ],
+    output: Annotated[Path, Option("-o", "--output", metavar="FOLDER", help="A new folder.")],
     count: Annotated[int, Option(min=1, help="Number of composites.")] = 100,
     classes: Annotated[
         list[str] | None,
-        Option("--class", help="A class with cut-outs in a subfolder of that name."),
+        Option(
+            "--class", help="A class with cut-outs in a subfolder of that name; may be repeated."
+        ),
     ] = None,
     other_class: Annotated[str, Option(help="The class of all others.")] = "object",
-    width: Annotated[int, Option(min=64, help="In pixels.")] = 480,
-    height: Annotated[int, Option(min=64, help="In pixels.")] = 320,
+    width: Annotated[int, Option(min=64, help="Width of a composite in pixels.")] = 480,
+    height: Annotated[int, Option(min=64, help="Height of a composite in pixels.")] = 320,
     seed: Annotated[int, Option(min=0, help="Seed of all random choices.")] = 0,
 ) -> None:
     """Paste cut-outs into photos, and write the composites with a COCO file of their outlines."""
@@ -185,7 +201,7 @@ def synthesize(
 
 
 def explain(
-    photo: Annotated[Path, Argument(help="A photo.", readable=False)],
+    photo: Annotated[Path, Argument(help="The photo to explain.", readable=False)],
     output: Annotated[Path, Option("-o", "--output", help="The page, an .html file.")],
     detector: Annotated[str, Option(help="Name of a detector, or an .onnx file.")] = "light",
     threshold: Annotated[float, Option(min=0, max=1, help="The lowest score that is shown.")] = 0.3,

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
 from burnish.cli import region_training
 from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
 from burnish.cli.options import (
+    BurnishCommand,
     Device,
     JsonOutput,
     Overwrite,
     Photos,
-    SectionedCommand,
     Threads,
     expand,
     option,
@@ -47,19 +47,73 @@ _KEEP_METADATA = option(
 )
 
 
-@regions.command("list", cls=SectionedCommand)
+def region_options_class(
+    defaults: Mapping[str, Any], helps: Mapping[str, str] | None = None
+) -> type[RegionOptions]:
+    """Return `RegionOptions` with a command's own defaults in the help texts.
+
+    Parameters
+    ----------
+    defaults : the defaults, by field
+    helps : other help texts, by field; an option with the text "" is left out of the help
+
+    The fields' values do not change. The defaults hold for regions of objects only, and are applied
+    by `burnish.regions.region.open_region`.
+    """
+    overrides: list[tuple[str, Any, Any]] = []
+    for f in fields(RegionOptions):
+        if f.name in defaults:
+            value = defaults[f.name]
+            text = ",".join(value) if isinstance(value, tuple) else f"{value}"
+            if isinstance(value, bool):
+                text = "on" if value else "off"
+            description = f.metadata["help"].partition(" [default:")[0]
+            metadata = {**f.metadata, "help": f"{description} [default: {text}]"}
+            overrides.append((f.name, f.type, field(default=f.default, metadata=metadata)))
+        elif helps and f.name in helps:
+            metadata = {**f.metadata, "help": helps[f.name], "hidden": not helps[f.name]}
+            overrides.append((f.name, f.type, field(default=f.default, metadata=metadata)))
+    return make_dataclass("RegionOptions", overrides, bases=(RegionOptions,), frozen=True)
+
+
+# An object is listed whole, and a mask or the inverse of a selection is no list of objects.
+if TYPE_CHECKING:
+    _ListOptions = RegionOptions
+else:
+    _ListOptions = region_options_class(
+        {},
+        {
+            "only": "List only objects of these classes, such as person.",
+            "numbers": "List only the object with this number; may be repeated.",
+            "clicks": "List only the smallest object at this pixel; may be repeated.",
+            "box": "List only objects with at least half their area in this rectangle, px.",
+            "grow": "Grow each mask, px; 0 to 1000. [default: 0]",
+            "shrink": "Shrink each mask, px, after --grow; 0 to 1000. [default: 0]",
+            **dict.fromkeys(("exclude", "mask", "invert", "feather"), ""),
+        },
+    )
+
+
+@regions.command("list", cls=BurnishCommand)
 @expand
 def list_regions(
-    photos: Photos,
+    photos: Annotated[
+        list[Path],
+        Argument(metavar="PHOTO...", help="Photos, and folders of them.", readable=False),
+    ],
     output: Annotated[
-        Path | None, Option("-o", "--output", help="Draw the numbered objects over the photo.")
+        Path | None,
+        Option("-o", "--output", help="Write a copy of the photo with the numbered objects."),
     ] = None,
     coco: Annotated[
         Path | None, Option(help="Write the objects and their masks as COCO JSON.")
     ] = None,
     masks: Annotated[
         Path | None,
-        Option(help="Folder for one grey image per object, named PHOTO.EXT.NUMBER.CLASS.png."),
+        Option(
+            metavar="FOLDER",
+            help="Folder for one grey image per object, named PHOTO.EXT.NUMBER.CLASS.png.",
+        ),
     ] = None,
     recursive: Annotated[bool, Option("-r", "--recursive", help="Include subfolders.")] = False,
     overwrite: Overwrite = False,
@@ -67,7 +121,7 @@ def list_regions(
     threads: Threads = None,
     json_output: JsonOutput = False,
     *,
-    region: RegionOptions,
+    region: _ListOptions,
 ) -> None:
     """List the objects in photos: number, class, score, area in % of the photo, and box."""
     from burnish.editing.detections import detect, write_annotated, write_coco, write_masks
@@ -139,25 +193,6 @@ def _format_row(record: dict[str, Any], *, with_path: bool) -> str:
     return f"{record['photo']}{row}" if with_path else row
 
 
-def region_options_class(defaults: Mapping[str, Any]) -> type[RegionOptions]:
-    """Return `RegionOptions` with a command's own defaults in the help texts.
-
-    The fields' values do not change. The defaults hold for regions of objects only, and are applied
-    by `burnish.regions.region.open_region`.
-    """
-    overrides: list[tuple[str, Any, Any]] = []
-    for f in fields(RegionOptions):
-        if f.name in defaults:
-            value = defaults[f.name]
-            text = ",".join(value) if isinstance(value, tuple) else f"{value}"
-            if isinstance(value, bool):
-                text = "on" if value else "off"
-            description = f.metadata["help"].partition(" [default:")[0]
-            metadata = {**f.metadata, "help": f"{description} [default: {text}]"}
-            overrides.append((f.name, f.type, field(default=f.default, metadata=metadata)))
-    return make_dataclass("RegionOptions", overrides, bases=(RegionOptions,), frozen=True)
-
-
 def make_command(edit: RegionEdit) -> Callable[..., None]:
     """Return the command of an edit, with an option for each of its parameters."""
     edit_params = params_class("EditParams", edit.params)
@@ -207,7 +242,7 @@ def _default_format(edit: RegionEdit, photos: list[Path], output: str | None) ->
 
 
 for _edit in EDITS.values():
-    regions.command(_edit.name, cls=SectionedCommand)(make_command(_edit))
+    regions.command(_edit.name, cls=BurnishCommand)(make_command(_edit))
 for _command in (
     region_training.train,
     region_training.evaluate,
@@ -215,4 +250,4 @@ for _command in (
     region_training.synthesize,
     region_training.explain,
 ):
-    regions.command()(_command)
+    regions.command(cls=BurnishCommand)(_command)

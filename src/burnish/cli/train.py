@@ -56,9 +56,11 @@ class TrainingProgress(ConsoleProgress, TrainCallbacks):
 class TrainOptions:
     """The arguments of `burnish.training.request.validate_request`."""
 
-    photos: Path | None = option(None, "Folder of training photos (not for pairs:).")
+    photos: Path | None = option(
+        None, "Folder of training photos (not for pairs:).", metavar="FOLDER"
+    )
     validation: Path | None = option(
-        None, "Folder of validation photos. [default: one in ten of --photos]"
+        None, "Folder of validation photos. [default: one in ten of --photos]", metavar="FOLDER"
     )
     output: Path | None = option(None, "The model file. [default: OPERATOR.onnx]", "-o", "--output")
     network: str = option(DEFAULT_NETWORK, f"One of {', '.join(NETWORKS)}.")
@@ -79,9 +81,10 @@ class TrainOptions:
         None,
         "Name or .onnx file of a model of the same network to start from. "
         "[default: random weights]",
+        metavar="NAME or FILE",
     )
     run_dir: Path | None = option(
-        None, "Folder for checkpoint, log and previews. [default: runs/NAME]"
+        None, "Folder for checkpoint, log and previews. [default: runs/NAME]", metavar="FOLDER"
     )
     batch: int | None = option(None, "Crops per step. [default: set by the network]", min=1)
     crop: int | None = option(

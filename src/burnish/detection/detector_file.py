@@ -127,7 +127,7 @@ def read(name_or_path: str | Path) -> tuple[DetectorCard, bytes]:
     """
     from burnish.modelfile.onnx_file import read_bytes
 
-    path = model_registry.find_model(name_or_path, BUNDLED)
+    path = model_registry.find_model(name_or_path, BUNDLED, "detector")
     data = read_bytes(path, MAX_FILE_BYTES)
     return check(data, str(path)), data
 

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from burnish.editing.history import EditRecord, record_edit
-from burnish.errors import DeviceError, OutputError, UsageError
+from burnish.errors import DeviceError, ModelError, OutputError, UsageError
 from burnish.files import digest
 from burnish.modelfile.card import Card, FixedParam
 from burnish.params import Value, resolve_params
 from burnish.photo import Photo
+from burnish.photo.formats import READABLE_EXTENSIONS
+from burnish.regions.registry import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model, OnProgress, ReadRegion, WriteRegion
 from burnish.types import Pixels
+from burnish.video.formats import has_video_extension
 
 if TYPE_CHECKING:
     from burnish.operators.operator import Operator
@@ -186,6 +189,10 @@ def load_edit(
     if not isinstance(name_or_path, str | Path):
         problem = f"{type(name_or_path).__name__} is neither a name nor the path of a model file"
         raise UsageError("operator", problem, "see `burnish models list`")
+    if error := misplaced_name(str(name_or_path)):
+        if slow:
+            raise error
+        raise ModelError(error.where, error.problem, error.remedy)
     if slow:
         if device not in ("auto", "cpu"):
             problem = "reference operators run on the CPU"
@@ -195,10 +202,24 @@ def load_edit(
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)
     if str(name_or_path).startswith(("python:", "command:", "pairs:")):
         quoted = shlex.quote(str(name_or_path))
-        remedy = f"add --slow to run the operator, or train a network: burnish train {quoted}"
+        photos = "" if str(name_or_path).startswith("pairs:") else " --photos FOLDER"
+        train = f"train a network: burnish train {quoted}{photos}"
+        remedy = f"add --slow to run the operator, or {train}" if photos else train
         raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
     model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
     return NetworkEdit(model, params)
+
+
+def misplaced_name(spec: str) -> UsageError | None:
+    """Return an error if the name of an operator is that of a region edit or of a photo."""
+    if spec in EDITS:
+        remedy = f"write: burnish regions {spec} PHOTO"
+        return UsageError(spec, "this is an edit of regions, not an operator", remedy)
+    path = Path(spec)
+    if path.suffix.lower() in READABLE_EXTENSIONS or has_video_extension(path):
+        remedy = "name the operator first: burnish apply OPERATOR PHOTO"
+        return UsageError(spec, "this is a photo or video, not an operator", remedy)
+    return None
 
 
 def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
@@ -235,7 +256,8 @@ def slider_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
         if not param.slider and value != param.value:
             problem = f"model {card.name} was trained at {param.value:g} only, not at {value:g}"
             train = (
-                f"burnish train {shlex.quote(card.operator)} {param.as_param().option} {value:g}"
+                f"burnish train {shlex.quote(card.operator)} --photos FOLDER "
+                f"{param.as_param().option} {value:g}"
             )
             remedy = f"use the operator itself with --slow, or train another network: {train}"
             raise UsageError(param.name, problem, remedy)
@@ -249,5 +271,6 @@ def _check_fixed_param(card: Card, fixed: FixedParam, value: Value) -> None:
     path = Path(str(value))
     if path.is_file() and digest(path) == fixed.sha256:
         return
-    problem = f"model {card.name} was trained with {fixed.value or 'none'}, not with {value}"
+    trained = f"with {fixed.value}" if fixed.value else f"with the default {fixed.name}"
+    problem = f"model {card.name} was trained {trained}, not with {value}"
     raise UsageError(fixed.name, problem, "leave it out, or use the operator itself with --slow")

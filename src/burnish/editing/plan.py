@@ -204,7 +204,8 @@ def find_inputs(
     if not inputs:
         names = ", ".join(map(str, paths))
         remedy = "name another folder" if recursive else "add --recursive to search subfolders"
-        raise UsageError(names, f"no photos among {ignored} files", remedy)
+        problem = f"none of the {ignored} files is a photo" if ignored else "there are no photos"
+        raise UsageError(names, problem, remedy)
     return inputs, ignored
 
 

@@ -43,7 +43,7 @@ def replay(
     ----------
     params : values that override recorded ones, in every step that has the parameter. Parameters
         that are files must be given, because a history holds only the names of files
-    models : files of networks that do not come with burnish, identified by their SHA-256
+    models : files of networks that are not bundled, identified by their SHA-256
     object_source, mask : source of the objects and mask to use instead of the recorded ones
 
     Raises
@@ -112,7 +112,7 @@ def _find_model(step: EditRecord, files: Mapping[str, Path]) -> Path:
         return file
     # Histories may come from strangers. A name is looked up, and never opened as a path.
     if step.operator not in model_registry.model_names():
-        problem = "this network does not come with burnish"
+        problem = "this network is not bundled"
         raise ModelError(step.operator, problem, "give its file with --model")
     model = model_registry.find_model(step.operator)
     if digest(model) != step.model:

@@ -34,7 +34,7 @@ class ModelScore:
 
     Parameters
     ----------
-    name : the model's name, "untouched" or "reference operator"
+    name : the model's name, "unedited" or "operator"
     report : errors against the operator; None for the operator itself
     seconds_per_megapixel : time per megapixel; None for the unchanged photos
     macs_per_pixel, parameters : the network's multiply-adds per pixel and its parameter count
@@ -81,7 +81,7 @@ def evaluate_models(
     Parameters
     ----------
     params : values of the operator's parameters, by name or keyword [default: those of the cards]
-    operator : the reference operator, if the cards name one that does not come with burnish
+    operator : the operator to compare with, if the cards name one that is not bundled
     sizes : shorter sides, in pixels, to which the photos are also reduced; photos that are not
         well above a size are skipped at that size
     max_size : longer side, in pixels, to which larger photos are reduced first
@@ -115,7 +115,7 @@ def evaluate_models(
     for short_side, group in _group_by_size(computed_pairs, sizes).items():
         progress.start("evaluating", len(group) * (1 + len(loaded_models)))
         report = evaluate(lambda rgb, _: rgb, group, progress)
-        scores = [ModelScore("untouched", report)]
+        scores = [ModelScore("unedited", report)]
         scores += [
             _score_model(model, slider_params(model.card, params), group, progress)
             for model in loaded_models
@@ -124,7 +124,7 @@ def evaluate_models(
         for pair in group[:TIMED_PHOTOS]:
             operator_timer(pair.read()[0], pair.values)
         seconds = operator_timer.seconds_per_megapixel
-        scores.append(ModelScore("reference operator", None, seconds))
+        scores.append(ModelScore("operator", None, seconds))
         benchmarks.append(Benchmark(short_side, report.megapixels, len(group), tuple(scores)))
     return benchmarks
 
@@ -156,7 +156,11 @@ def _common_operator(
         tasks.append((spec, find_runnable_operator(spec).resolve_params(model_params)))
     for model, task in zip(models, tasks, strict=True):
         if task != tasks[0]:
-            problem = f"it imitates {task[0]} at {task[1]}, unlike model {models[0].card.name}"
+            values = ", ".join(f"{name} {value}" for name, value in task[1].items())
+            problem = (
+                f"its operator is {task[0]} at {values or 'its defaults'}, and that of model "
+                f"{models[0].card.name} is another or has other values"
+            )
             remedy = "evaluate it separately, or give values that both were trained for"
             raise UsageError(f"model {model.card.name}", problem, remedy)
     return tasks[0]

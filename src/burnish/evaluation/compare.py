@@ -76,7 +76,7 @@ def compare_photo(
     Parameters
     ----------
     target : the output file [default: PHOTO.MODEL.compare.png next to the photo]
-    reference : the reference operator, if the card names one that does not come with burnish
+    reference : the operator to compare with, if the card names one that is not bundled
     params : values of the model's sliders, by name or keyword
 
     Returns
@@ -104,11 +104,11 @@ def compare_photo(
     comparison = compare(
         Photo.open(photo).pixels, slow, lambda pixels: loaded_model(pixels, sliders)
     )
-    fast_caption = f"fast: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"
+    fast_caption = f"network: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"
     sheet = side_by_side(
         [
-            (comparison.before, "before"),
-            (comparison.slow, f"slow: {comparison.slow_seconds:.2f} s"),
+            (comparison.before, "unedited"),
+            (comparison.slow, f"operator: {comparison.slow_seconds:.2f} s"),
             (comparison.fast, fast_caption),
         ]
     )
@@ -160,12 +160,12 @@ def reference_operator(card: Card) -> Operator:
 
     Raises
     ------
-    UsageError : the operator does not come with burnish. A card from elsewhere must not name
+    UsageError : the operator is not bundled. A card from elsewhere must not name
         code to run
     """
     operator = OPERATORS.get(card.operator)
     if operator is None:
-        problem = f"its operator {card.operator!r} does not come with burnish"
+        problem = f"its operator {card.operator!r} is not bundled"
         raise UsageError(f"model {card.name}", problem, "name the operator with --operator")
     return operator
 

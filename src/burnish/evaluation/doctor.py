@@ -32,8 +32,22 @@ SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"
 DEMO_OPERATOR = "l0-smoothing"
 
 # Required packages, and those of the extras.
-_PACKAGES = ("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic")
-_OPTIONAL = ("av", "openvino", "scipy", "torch", "scikit-image", "onnxscript")
+_PACKAGES = (
+    *("numpy", "pyvips", "pyvips-binary", "onnx", "onnxruntime", "pydantic", "typer", "rich"),
+    "faster-coco-eval",
+)
+_OPTIONAL = (
+    *(
+        "av",
+        "openvino",
+        "rawpy",
+        "scipy",
+        "numba",
+        "scikit-image",
+        "opencv-contrib-python-headless",
+    ),
+    *("opencolorio", "torch", "torchvision", "timm", "onnxscript"),
+)
 # Side of the image for timing models, in pixels, and the number of runs after a warm-up.
 BENCH_SIDE = 1000
 BENCH_RUNS = 5
@@ -86,7 +100,7 @@ def default_device() -> str:
 
 def self_test() -> list[Check]:
     """Check that writing a photo preserves it, and that tiles do not change a model's output."""
-    checks = [_check("writing a photo preserves it", _check_writing)]
+    checks = [_check("a photo is the same after writing and reading it", _check_writing)]
     for name in model_names():
         checks.append(_check(f"model {name}: tiles equal the whole", partial(_check_tiles, name)))
     return checks

@@ -42,7 +42,7 @@ Similarity = Annotated[float, Field(ge=-1, le=1)]
 
 def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
     """Raise the ModelError for a file that breaks a rule."""
-    remedy = "get the file again from its maker, or export it again with burnish"
+    remedy = "get the file from its author again, or export it again with burnish"
     raise ModelError(filename, problem, remedy) from cause
 
 

@@ -1,10 +1,17 @@
 """Read a model file, and check it before anything in it is run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from burnish.errors import ModelError, read_error
 from burnish.modelfile.card import Card, reject
+
+# Number of the field with the metadata in ONNX's ModelProto.
+_METADATA_FIELD = 14
+# Protobuf's wire type of a number of fixed size -> bytes.
+_FIXED_SIZES = {1: 8, 5: 4}
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_NODES = 1000
@@ -61,3 +68,62 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
         if graph_value > card_value:
             reject(filename, f"its card states {field} {card_value}, its graph needs {graph_value}")
     return ModelFile(card, data, sha256(data).hexdigest())
+
+
+def read_card(path: Path) -> Card:
+    """Read the card of a model file and nothing else. Unlike `read_model`, it does not need onnx.
+
+    Raises
+    ------
+    ModelError : the file cannot be read, or has no valid card
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise read_error(path, error, ModelError) from error
+    try:
+        for field, entry in _protobuf_fields(data):
+            if field == _METADATA_FIELD:
+                pair = dict(_protobuf_fields(entry))
+                if pair[1].decode() == Card.metadata_key:
+                    return Card.parse(pair[2].decode(), str(path))
+    except (IndexError, KeyError, UnicodeDecodeError) as error:
+        reject(str(path), "it is not an ONNX model", error)
+    reject(str(path), "it has no card")
+
+
+def _protobuf_fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the bytes of each field; those of numbers are empty.
+
+    Raises
+    ------
+    IndexError : the data are cut off, or not of protobuf's format
+    """
+    position = 0
+
+    def varint() -> int:
+        nonlocal position
+        value = shift = 0
+        while True:
+            byte = data[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while position < len(data):
+        field, wire_type = divmod(varint(), 8)
+        size = 0
+        if wire_type == 0:
+            varint()
+        elif wire_type in _FIXED_SIZES:
+            position += _FIXED_SIZES[wire_type]
+        elif wire_type == 2:
+            size = varint()
+        else:
+            raise IndexError(f"wire type {wire_type}")
+        yield field, data[position : position + size]
+        position += size
+    if position > len(data):
+        raise IndexError("cut off")

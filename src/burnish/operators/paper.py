@@ -30,7 +30,9 @@ _OPERATORS = (
             LogParam(
                 "lambda", "leaves fewer edges and larger flat areas", 0.02, low=0.002, high=0.2
             ),
-            LogParam("kappa", "makes the reference faster and coarser", 2.0, low=1.05, high=8.0),
+            LogParam(
+                "kappa", "makes the operator faster and its result coarser", 2.0, low=1.05, high=8.0
+            ),
         ),
         paper=Paper(
             title="Image Smoothing via L0 Gradient Minimization",
@@ -148,12 +150,12 @@ _OPERATORS = (
                 "reference",
                 "is the photo whose tones and texture are imitated",
                 kind="photo",
-                default_text="a photo that comes with burnish",
+                default_text="a bundled photo",
                 sample="style-reference.jpg",
             ),
             Param(
                 "iterations",
-                "brings the texture closer to the reference's and takes longer",
+                "brings the texture closer to that of the reference photo, and takes longer",
                 4,
                 low=1,
                 high=10,

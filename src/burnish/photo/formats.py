@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from burnish.errors import PhotoError, UsageError
+from burnish.errors import PhotoError, UsageError, join_or
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ FORMATS = {
 }
 # All bit depths a channel; 32 is float.
 DEPTHS = (8, 16, 32)
-READABLE = ", ".join(FORMATS)
+READABLE = tuple(FORMATS)
 WRITABLE = ", ".join(name for name, format in FORMATS.items() if format.depths)
 
 _BY_EXTENSION = {ext: format for format in FORMATS.values() for ext in format.extensions}
@@ -163,18 +163,11 @@ def check_known_depth(depth: int | None) -> None:
 
 
 def suggest_formats(formats: Iterable[Format]) -> str:
-    """Return a remedy that names other formats, for the command line and for Python.
+    """Return a remedy that names other formats.
 
     Examples
     --------
     >>> suggest_formats([FORMATS["png"], FORMATS["tiff"]])
-    'name the output .png or .tif (in Python also format="png" or "tiff")'
+    'choose the format png or tiff'
     """
-    choices = tuple(formats)
-    extensions = _join_or([format.extensions[0] for format in choices])
-    names = _join_or([f'"{format.name}"' for format in choices])
-    return f"name the output {extensions} (in Python also format={names})"
-
-
-def _join_or(words: list[str]) -> str:
-    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return f"choose the format {join_or([format.name for format in formats])}"

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyvips
 
-from burnish.errors import PhotoError, read_error
+from burnish.errors import PhotoError, join_or, read_error
 from burnish.photo.container import Bytes, FileBytes, hdr_encoding, is_animation
 from burnish.photo.formats import READABLE, Format, sniff
 from burnish.photo.metadata import Depth
@@ -128,7 +128,7 @@ def open_image(
     format = sniff(bytes(data[:_SIGNATURE_BYTES]))
     if format is None:
         problem = "not an image that burnish reads" if len(data) else "the file is empty"
-        raise PhotoError(where, problem, f"convert it to {READABLE} first")
+        raise PhotoError(where, problem, f"convert it to {join_or(READABLE)} first")
     try:
         image = pyvips.Operation.call(
             f"{format.codec}load_{'source' if stream else 'buffer'}",

@@ -119,7 +119,7 @@ class RegionOptions:
         parse=parse_classes,
     )
     detector: str | None = _object_option(
-        "Detector that finds the objects. [default: the one that comes with burnish]",
+        "Detector that finds the objects. [default: the bundled one]",
         metavar="NAME or FILE",
     )
     objects: Path | None = _object_option(  # noqa: RUF009
@@ -161,7 +161,7 @@ class RegionOptions:
     )
     invert: bool = _option("Apply the edit everywhere except in the region.", False)
     refine: bool | None = _edge_option(
-        "Fit masks to the edges in the photo. [default: masks coarser than the photo]",
+        "Fit masks to the edges in the photo. [default: only masks that are coarser than it]",
         flags=("--refine/--no-refine",),
     )
     threshold: float | None = _edge_option(

@@ -71,7 +71,7 @@ def _size(description: str, default: float, low: float, high: float) -> Param:
     return Param("size", description, default=default, low=low, high=high, scale="log", unit=unit)
 
 
-_FILL_COLOUR = ColourParam("colour", "is the colour of the filling", default_text="black")
+_FILL_COLOUR = ColourParam("colour", "is the colour of the fill", default_text="black")
 
 EDITS = {
     edit.name: edit
@@ -84,13 +84,13 @@ EDITS = {
         ),
         RegionEdit(
             name="blur",
-            about="Blur objects, without colours from around them",
+            about="Blur objects; the colours around them do not bleed in",
             function="burnish.regions.retouch:blur",
             params=(_size(_BLUR, default=1, low=0.05, high=20),),
         ),
         RegionEdit(
             name="pixelate",
-            about="Replace objects by blocks of their mean colour",
+            about="Replace objects with blocks of their mean colour",
             function="burnish.regions.edits:pixelate",
             params=(_size("makes larger blocks: side of a block", default=2, low=0.1, high=50),),
         ),
@@ -102,12 +102,12 @@ EDITS = {
         ),
         RegionEdit(
             name="background",
-            about="Keep objects, and blur everything else or replace it by a colour or an image",
+            about="Keep objects, and blur everything else, or replace it with a colour or an image",
             function="burnish.regions.retouch:background",
             params=(
                 _size(_BLUR, default=1.5, low=0.05, high=20),
-                ColourParam("colour", "replaces the background", default_text="none"),
-                FileParam("image", "replaces the background", kind="photo", default_text="none"),
+                ColourParam("colour", "replaces the background", default_text="blur"),
+                FileParam("image", "replaces the background", kind="photo", default_text="blur"),
             ),
             applies_outside=True,
         ),
@@ -119,12 +119,13 @@ EDITS = {
         ),
         RegionEdit(
             name="remove",
-            about="Remove objects, and fill the gaps from the surroundings",
+            about="Remove objects, and fill the gaps from the surroundings (inpainting)",
             function="burnish.regions.retouch:inpaint",
             params=(
                 ChoiceParam(
                     "method",
-                    "extends colours inwards (smooth) or copies patches, slowly (texture)",
+                    "is the way to fill the gap: smooth extends colours inwards, texture copies "
+                    "patches, slowly",
                     choices=("smooth", "texture"),
                     default="smooth",
                 ),
@@ -152,9 +153,9 @@ EDITS = {
         ),
         RegionEdit(
             name="anonymise",
-            about="Cover people, and remove metadata. The filling leaves nothing of the photo; "
-            "blur and blocks are weak protection, which can sometimes be undone. The defaults "
-            "cover too much rather than too little. Check every output, as detectors miss people",
+            about="Cover people, and remove metadata. A solid fill hides everything; blur and "
+            "blocks are weak protection, which can sometimes be undone. The defaults err on the "
+            "side of covering too much. Check every output, because detectors miss people",
             function="burnish.regions.edits:anonymise",
             params=(
                 ChoiceParam(

@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from burnish.errors import ModelError
+from burnish.errors import ModelError, join_or
 
 BUNDLED = Path(__file__).parent.parent / "models"
 
@@ -13,7 +13,7 @@ def model_names(folder: Path = BUNDLED) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.onnx"))
 
 
-def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
+def find_model(name_or_path: str | Path, folder: Path = BUNDLED, kind: str = "model") -> Path:
     """Return the file of a model.
 
     A `Path`, and a text with a slash or the ending ``.onnx``, is a path. Any other text is a name.
@@ -22,6 +22,7 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
     Parameters
     ----------
     folder : of the models with a name [default: the bundled ones]
+    kind : noun for the error message
 
     Raises
     ------
@@ -31,7 +32,7 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
     --------
     >>> find_model("no-such-model", folder=Path("empty"))
     Traceback (most recent call last):
-    burnish.errors.ModelError: no-such-model: no such model; there are no models yet
+    burnish.errors.ModelError: no-such-model: no such model; the folder empty has no models
     """
     text = str(name_or_path)
     has_slash = "/" in text or "\\" in text
@@ -43,17 +44,18 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED) -> Path:
     names = model_names(folder)
     if text in names:
         return folder / f"{text}.onnx"
-    raise ModelError(text, "no such model", _remedy(text, names))
+    raise ModelError(text, f"no such {kind}", _remedy(text, names, folder))
 
 
-def _remedy(name: str, names: list[str]) -> str:
+def _remedy(name: str, names: list[str], folder: Path) -> str:
     from burnish.operators.registry import OPERATORS
 
     if name in OPERATORS:
-        return f"run the operator itself with --slow, or train a model with burnish train {name}"
+        train = f"burnish train {name} --photos FOLDER"
+        return f"add --slow to run the operator, or train a network: {train}"
     if not names:
-        return "there are no models yet"
+        return f"the folder {folder} has no models"
     close_matches = difflib.get_close_matches(name, names, n=1)
     if close_matches:
         return f"did you mean {close_matches[0]}?"
-    return f"there are {', '.join(names)}"
+    return f"choose {join_or(names)}"

@@ -103,7 +103,7 @@ class Session:
             self._infer(inputs, write_output)
         except Exception as error:  # The exceptions of engines share no base class.
             problem = f"the model fails at {size[1]} x {size[0]} px"
-            remedy = "get the file again from its maker, or choose another --engine"
+            remedy = "get the file from its author again, or choose another --engine"
             raise engine_error(error, self.name, problem, remedy) from error
 
 
