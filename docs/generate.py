@@ -145,8 +145,9 @@ non-local dehazing matter, run the operator itself: `burnish apply --slow`.
 SHARED_USES = 4
 
 CLI_INTRODUCTION = """\
-`burnish apply OPERATOR --help` also lists the parameters of that operator, as
-[operators.md](operators.md) does. Options and arguments may come in any order.
+`burnish apply OPERATOR --help` also lists the parameters that the network of that operator accepts,
+and with `--slow` those of the operator itself, as [operators.md](operators.md) does. Options and
+arguments may come in any order.
 """
 
 
@@ -188,15 +189,15 @@ def speed_table() -> str:
     measured = results("operators")
     rows = measured["rows"]
     lines = ["## Speed\n"]
-    processor = machine(measured["circumstances"])
+    processor = machine(measured["environment"])
     lines.append(
-        f"Seconds per megapixel on {measured['threads']} threads of {processor}. `grows` is the "
-        "exponent of the number of pixels; 1 means that the time is proportional to it. Indented "
+        f"Seconds per megapixel on {measured['threads']} threads of {processor}. The exponent "
+        "relates the time to the number of pixels; 1 means that they are proportional. Indented "
         "rows are functions of libraries with the same name or purpose; their `distance` is the "
         "PSNR of their output against the operator's. The machine was not idle, and the session "
         "was not that of [results.md](results.md), so times of the two pages do not compare.\n"
     )
-    lines.append("| operator | at 1 Mpx | at 8 Mpx | grows | distance |")
+    lines.append("| operator | at 1 Mpx | at 8 Mpx | exponent | distance |")
     lines.append("|---|---|---|---|---|")
     for label, row in rows.items():
         ours = label == row["operator"]
@@ -234,15 +235,15 @@ def results_page() -> str:
     """Return the fidelity and the cost of every network."""
     measured = results("fidelity")
     folders = measured["photos"]
-    *_, circumstances = measured["circumstances"].values()
+    *_, environment = measured["environment"].values()
     parts = [
         NOTE,
         "# Results\n",
         RESULTS_INTRODUCTION.format(
             photos="; ".join(folders.values()),
             threads=measured["threads"],
-            machine=machine(circumstances),
-            onnxruntime=circumstances["packages"]["onnxruntime"],
+            machine=machine(environment),
+            onnxruntime=environment["packages"]["onnxruntime"],
         ),
     ]
     heads = " | ".join(f"{folder}: PSNR | worst | SSIM" for folder in folders)
@@ -285,7 +286,8 @@ def cross_table() -> str:
     for name, rows in measured["operators"].items():
         for source, scores in rows.items():
             cells = " | ".join(f"{scores[test]:.2f}" for test in tests)
-            lines.append(f"| {OPERATORS[name].title} | {source} | {cells} |")
+            label = "none (unedited photo)" if source == "untouched" else source
+            lines.append(f"| {OPERATORS[name].title} | {label} | {cells} |")
     return "\n".join(lines) + "\n"
 
 
@@ -305,7 +307,8 @@ def joint_table() -> str:
 
 def result_line(label: str, row: Any, folders: list[str]) -> str:
     """Return the row of a method: fidelity, multiply-adds, seconds per megapixel."""
-    cells = [label]
+    names = {"untouched": "unedited photo", "reference operator": "operator"}
+    cells = [names.get(label, label)]
     for folder in folders:
         scores = row.get("fidelity", {}).get(folder)
         if scores:
@@ -314,7 +317,7 @@ def result_line(label: str, row: Any, folders: list[str]) -> str:
         else:
             cells += ["", "", ""]
     cells.append(f"{row['macs']:,}" if "macs" in row else "")
-    for engine in ("onnxruntime", "openvino", "slow"):
+    for engine in ("onnxruntime", "openvino", "python"):
         timing = row.get(engine)
         cells.append(f"{timing['wall']:.3f} ± {timing['wall_spread']:.3f}" if timing else "")
     return "| " + " | ".join(cells) + " |"
@@ -325,18 +328,18 @@ def results(name: str) -> Any:
     return json.loads((DOCS.parent / "benchmarks" / "results" / f"{name}.json").read_text())
 
 
-def machine(circumstances: Any) -> str:
+def machine(environment: Any) -> str:
     """Return the name of the processor, without its number of cores."""
-    return str(circumstances["processor"]).partition(" with ")[0]
+    return str(environment["processor"]).partition(" with ")[0]
 
 
 def cli_page() -> str:
     """Describe every command; options that several commands share are listed once."""
     root = typer.main.get_command(app)
     leaves = list(commands(root, "burnish"))
-    uses = Counter(row(param) for _, command in leaves for param in command.params)
+    uses = Counter(row(param) for _, command in leaves for param in visible_params(command))
     shared: dict[str, dict[str, str]] = {}
-    for param in (param for _, command in leaves for param in command.params):
+    for param in (param for _, command in leaves for param in visible_params(command)):
         if uses[row(param)] >= SHARED_USES and param.param_type_name == "option":
             shared.setdefault(section(param), {})[row(param)] = label(param)
     parts = [NOTE, "# Command line\n", f"{root.epilog}\n", CLI_INTRODUCTION]
@@ -344,9 +347,11 @@ def cli_page() -> str:
         parts.append(f"## {title}\n\n{table(rows)}")
     for name, command in leaves:
         parts.append(f"## {name}\n\n{one_line(command.help)}\n")
-        own = [p for p in command.params if row(p) not in shared.get(section(p), {})]
-        parts.append(table(map(row, own)) if own else "")
-        present = {row(param) for param in command.params}
+        own_params = [
+            p for p in visible_params(command) if row(p) not in shared.get(section(p), {})
+        ]
+        parts.append(table(map(row, own_params)) if own_params else "")
+        present = {row(param) for param in visible_params(command)}
         also = []
         for title, rows in shared.items():
             names = [name for text, name in rows.items() if text in present]
@@ -364,6 +369,11 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(None, child), f"{name} {child}")
 
 
+def visible_params(command: Any) -> list[Any]:
+    """Return the arguments and options that the help of a command shows."""
+    return [param for param in command.params if not getattr(param, "hidden", False)]
+
+
 def section(param: Any) -> str:
     """Return the heading under which a shared option is listed."""
     panel = getattr(param, "rich_help_panel", None)
@@ -373,7 +383,7 @@ def section(param: Any) -> str:
 def label(param: Any) -> str:
     """Return the names of an argument or option."""
     if param.param_type_name == "argument":
-        return f"`{param.name.upper()}`"
+        return f"`{param.metavar}`"
     options = [*param.opts, *param.secondary_opts]
     return ", ".join(f"`{option}`" for option in sorted(options, key=len))
 

@@ -72,7 +72,7 @@ def cube(
         Argument(help="Name of an operator, or one of your own.", autocompletion=complete_operator),
     ],
     output: Annotated[Path, Option("-o", "--output", help="The file to write, FILE.cube.")],
-    size: Annotated[int, Option(help="Values of red, of green and of blue in the table.")] = 33,
+    size: Annotated[int, Option(help="Number of values of each channel in the table.")] = 33,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a .cube LUT of an operator, for other programs.

@@ -195,7 +195,7 @@ def load_edit(
         raise ModelError(error.where, error.problem, error.remedy)
     if slow:
         if device not in ("auto", "cpu"):
-            problem = "reference operators run on the CPU"
+            problem = "operators run on the CPU only"
             raise DeviceError(f"--device {device}", problem, "leave it out")
         from burnish.operators.user_defined import find_runnable_operator
 
