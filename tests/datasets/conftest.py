@@ -48,10 +48,10 @@ def to_rationals(values) -> list[int]:
 
 def mosaic(linear: np.ndarray) -> np.ndarray:
     """Return the codes of an RGGB sensor for linear sRGB light, H x W x 3."""
-    answer = linear * NEUTRAL
-    codes = answer[:, :, 1].copy()
-    codes[0::2, 0::2] = answer[0::2, 0::2, 0]
-    codes[1::2, 1::2] = answer[1::2, 1::2, 2]
+    response = linear * NEUTRAL
+    codes = response[:, :, 1].copy()
+    codes[0::2, 0::2] = response[0::2, 0::2, 0]
+    codes[1::2, 1::2] = response[1::2, 1::2, 2]
     return np.rint(BLACK + codes * (WHITE - BLACK)).astype(np.uint16)
 
 
@@ -121,7 +121,7 @@ def write_dng(path: Path, linear: np.ndarray, *, orientation=1, crop=None, compr
 
 def pack_tiff(data: bytes, tags: list) -> bytes:
     """Return a TIFF file of one list of tags (number, kind, values) and the data."""
-    beyond = 8 + 2 + 12 * len(tags) + 4
+    tail_offset = 8 + 2 + 12 * len(tags) + 4
     heads, tail = [], b""
     for tag, kind, values in sorted(tags):
         value = values[0] if kind == "s" else struct.pack(f"<{len(values)}{kind}", *values)
@@ -129,13 +129,13 @@ def pack_tiff(data: bytes, tags: list) -> bytes:
         count = len(value) if kind == "s" else len(values) // (2 if rational else 1)
         number = {"B": 1, "s": 2, "H": 3, "I": 5 if rational else 4, "i": 10}[kind]
         if len(value) > 4:
-            at = beyond + len(tail)
+            offset = tail_offset + len(tail)
             tail += value + bytes(len(value) % 2)
-            value = struct.pack("<I", at)
+            value = struct.pack("<I", offset)
         heads.append(struct.pack("<HHI", tag, number, count) + value.ljust(4, b"\0"))
     strip = struct.pack("<HHI", 273, 4, 1)
     heads = [
-        strip + struct.pack("<I", beyond + len(tail)) if head.startswith(strip) else head
+        strip + struct.pack("<I", tail_offset + len(tail)) if head.startswith(strip) else head
         for head in heads
     ]
     first = b"II*\0" + struct.pack("<IH", 8, len(tags))
@@ -152,8 +152,8 @@ def prophoto_profile() -> bytes:
         tags[f"{name}TRC".encode()] = (
             b"curv" + bytes(4) + struct.pack(">IH", 1, round(1.8 * 256)) + bytes(2)
         )
-    words = (b"", b"\2\x40\0\0", b"mntr", b"RGB ", b"XYZ ", b"acsp")
-    head = struct.pack(">4s4s4s4s4s12x4s28x", *words) + to_fixed_point([0.9642, 1, 0.8249])
+    signatures = (b"", b"\2\x40\0\0", b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    head = struct.pack(">4s4s4s4s4s12x4s28x", *signatures) + to_fixed_point([0.9642, 1, 0.8249])
     table, body = struct.pack(">I", len(tags)), b""
     for name, tag in tags.items():
         table += struct.pack(">4sII", name, 132 + 12 * len(tags) + len(body), len(tag))

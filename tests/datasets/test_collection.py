@@ -29,12 +29,12 @@ def test_find_fivek_in_archive_layout(fivek_folder, writer):
 
 
 def test_find_fivek_as_single_downloads(fivek_folder, tmp_path):
-    site = tmp_path / "img"
-    (site / "dng").mkdir(parents=True)
+    downloads = tmp_path / "img"
+    (downloads / "dng").mkdir(parents=True)
     for path in fivek_folder.rglob("a*.dng"):
-        shutil.copy(path, site / "dng")
-    shutil.copytree(fivek_folder / "tiff16_c", site / "tiff16_c")
-    assert len(find_fivek(site, "C").sources) == 6
+        shutil.copy(path, downloads / "dng")
+    shutil.copytree(fivek_folder / "tiff16_c", downloads / "tiff16_c")
+    assert len(find_fivek(downloads, "C").sources) == 6
 
 
 def test_fivek_test_split_is_half():
@@ -83,9 +83,9 @@ def test_find_raise_prefers_nef_and_warns_of_tiff_only(raise_folder):
     (raise_folder / "NEF" / "r000da54ft.NEF").unlink()
     with pytest.warns(UserWarning, match="TIFF only.*: r000da54ft$"):
         collection = find_raise(raise_folder)
-    kinds = {source.name: source.photo.suffix for source in collection.sources}
-    assert kinds["r000da54ft"] == ".TIF"
-    assert kinds["r001d260dt"] == ".NEF"
+    extensions = {source.name: source.photo.suffix for source in collection.sources}
+    assert extensions["r000da54ft"] == ".TIF"
+    assert extensions["r001d260dt"] == ".NEF"
 
 
 def test_find_raise_with_missing_photos_warns(raise_folder):

@@ -100,9 +100,9 @@ def test_write_photo_with_edit_without_profile_raises(fivek_folder, tmp_path, wr
 
 
 def test_write_photos_continues_an_interrupted_run(fivek_folder, tmp_path):
-    whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
+    uninterrupted, interrupted = tmp_path / "whole", tmp_path / "interrupted"
     options = {"sizes": ("24", "random"), "experts": "C"}
-    assert run(find_fivek(fivek_folder, "C"), DatasetOptions(whole, **options)) == 6
+    assert run(find_fivek(fivek_folder, "C"), DatasetOptions(uninterrupted, **options)) == 6
     plan = plan_dataset(find_fivek(fivek_folder, "C"), DatasetOptions(interrupted, **options))
     prepare_output(plan, interrupted)
     for job in plan.jobs[:3]:
@@ -118,7 +118,7 @@ def test_write_photos_continues_an_interrupted_run(fivek_folder, tmp_path):
     new_plan = plan_dataset(find_fivek(fivek_folder, "C"), DatasetOptions(interrupted, **options))
     assert (len(new_plan.jobs), new_plan.existing) == (4, 5)
     assert [result.error for result in write_photos(new_plan.jobs, processes=2)] == [None] * 4
-    assert contents(interrupted) == contents(whole)
+    assert contents(interrupted) == contents(uninterrupted)
     assert finished.stat().st_mtime_ns == written_at
     assert (
         plan_dataset(find_fivek(fivek_folder, "C"), DatasetOptions(interrupted, **options)).jobs

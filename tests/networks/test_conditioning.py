@@ -156,5 +156,5 @@ def test_output_depends_on_positions_and_colours():
 def test_encoding_a_batch_equals_encoding_each_thumbnail():
     encoder = random_encoder()
     thumbnails = torch.rand(3, 3, 64, 64)
-    each = torch.cat([encode(encoder, one[None]) for one in thumbnails])
-    torch.testing.assert_close(encode(encoder, thumbnails), each, rtol=0, atol=1e-6)
+    expected = torch.cat([encode(encoder, thumbnail[None]) for thumbnail in thumbnails])
+    torch.testing.assert_close(encode(encoder, thumbnails), expected, rtol=0, atol=1e-6)

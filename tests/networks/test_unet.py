@@ -38,10 +38,10 @@ def with_positive_weights(network: UNet) -> UNet:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            fan = parameter[0].numel() if parameter.dim() > 1 else 1
+            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
             uniform = torch.rand(parameter.shape, generator=generator)
             parameter.copy_(
-                (0.5 + uniform) / fan if not name.startswith(MODULATION) else 0 * uniform
+                (0.5 + uniform) / fan_in if not name.startswith(MODULATION) else 0 * uniform
             )
     return network.double().eval()
 
@@ -89,7 +89,7 @@ def test_size_multiple_is_the_smallest_accepted_size(arguments):
         assert fits == (size % network.size_multiple == 0)
 
 
-def counted_macs(network: UNet, side: int) -> int:
+def count_macs(network: UNet, side: int) -> int:
     """The multiply-adds that torch counts during a run."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, side, side))
@@ -101,7 +101,7 @@ def counted_macs(network: UNet, side: int) -> int:
 def test_macs_per_pixel_equal_those_counted_by_torch(arguments):
     network = UNet(**arguments)
     side = 4 * network.size_multiple
-    assert network.macs_per_pixel == int(np.ceil(counted_macs(network, side) / side**2))
+    assert network.macs_per_pixel == int(np.ceil(count_macs(network, side) / side**2))
 
 
 @settings(deadline=None, max_examples=20)
@@ -142,11 +142,11 @@ def test_batch_equals_its_images_one_by_one(context, random_context):
     inputs = random_context(network, 3, (4, 3))
     with torch.no_grad():
         batch = network(image, *inputs)
-        each = [
+        outputs = [
             network(image[i : i + 1], *(x[i : i + 1] if len(x) > 1 else x for x in inputs))
             for i in range(3)
         ]
-    torch.testing.assert_close(batch, torch.cat(each), rtol=0, atol=1e-5)
+    torch.testing.assert_close(batch, torch.cat(outputs), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("context", CONTEXTS, ids=" and ".join)
@@ -154,8 +154,10 @@ def test_output_depends_on_the_context(context, random_context):
     network = randomise(UNet(**SMALL, **context))
     image = torch.rand(1, 3, 16, 12)
     with torch.no_grad():
-        one, two = (network(image, *random_context(network, 1, (4, 3), seed)) for seed in (0, 1))
-    assert (one - two).abs().max() > 1e-3
+        first, second = (
+            network(image, *random_context(network, 1, (4, 3), seed)) for seed in (0, 1)
+        )
+    assert (first - second).abs().max() > 1e-3
 
 
 def test_slider_changes_can_be_folded_into_the_convolutions():

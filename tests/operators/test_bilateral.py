@@ -15,14 +15,14 @@ def brute_force(rgb, sigma_space, sigma_range):
     padded = np.pad(rgb, margin, mode="reflect").astype(np.float64)
     offset = np.arange(-radius, radius + 1)
     squares = offset[:, None] ** 2 + offset**2
-    near = np.exp(-squares / (2 * sigma_space**2)) * (squares <= radius**2)
+    spatial_weight = np.exp(-squares / (2 * sigma_space**2)) * (squares <= radius**2)
     result = np.empty(rgb.shape)
     for y in range(height):
         for x in range(width):
-            around = padded[y : y + 2 * radius + 1, x : x + 2 * radius + 1]
-            difference = np.abs(around - rgb[y, x]).mean(axis=2)
-            weight = near * np.exp(-(difference**2) / (2 * sigma_range**2))
-            result[y, x] = (weight[..., None] * around).sum((0, 1)) / weight.sum()
+            window = padded[y : y + 2 * radius + 1, x : x + 2 * radius + 1]
+            difference = np.abs(window - rgb[y, x]).mean(axis=2)
+            weight = spatial_weight * np.exp(-(difference**2) / (2 * sigma_range**2))
+            result[y, x] = (weight[..., None] * window).sum((0, 1)) / weight.sum()
     return result
 
 
@@ -56,8 +56,8 @@ def test_bilateral_keeps_edges_and_removes_noise():
 def test_bilateral_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(4).random((14, 11, 3))
     smooth = bilateral(rgb, 2.0)
-    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
-        np.testing.assert_allclose(bilateral(turn(rgb), 2.0), turn(smooth), atol=1e-6)
+    for transform in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
+        np.testing.assert_allclose(bilateral(transform(rgb), 2.0), transform(smooth), atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

@@ -28,12 +28,12 @@ def dense_laplacian(rgb, epsilon):
     L = np.zeros((n, n))
     for y in range(height - 2):
         for x in range(width - 2):
-            places = [(y + dy) * width + x + dx for dy in range(3) for dx in range(3)]
+            indices = [(y + dy) * width + x + dx for dy in range(3) for dx in range(3)]
             colours = rgb[y : y + 3, x : x + 3].reshape(9, 3)
             centred = colours - colours.mean(axis=0)
             covariance = centred.T @ centred / 9 + epsilon / 9 * np.eye(3)
             affinity = (1 + centred @ np.linalg.solve(covariance, centred.T)) / 9
-            L[np.ix_(places, places)] += np.eye(9) - affinity
+            L[np.ix_(indices, indices)] += np.eye(9) - affinity
     return L
 
 
@@ -41,12 +41,12 @@ def dense_laplacian(rgb, epsilon):
 @pytest.mark.parametrize("shape", [(9, 12, 3), (1, 9, 3), (3, 5, 3)])
 def test_dark_channel_is_minimum_over_patch_and_channels(shape, patch):
     rgb = np.random.default_rng(0).random(shape).astype(np.float32)
-    reach = patch // 2
+    radius = patch // 2
     dark = dark_channel(rgb, patch)
     for y in range(shape[0]):
         for x in range(shape[1]):
-            rows = slice(max(0, y - reach), y + reach + 1)
-            columns = slice(max(0, x - reach), x + reach + 1)
+            rows = slice(max(0, y - radius), y + radius + 1)
+            columns = slice(max(0, x - radius), x + radius + 1)
             assert dark[y, x] == rgb[rows, columns].min()
 
 
@@ -108,9 +108,11 @@ def hazy_scene():
 
 def test_dehazing_removes_known_haze():
     scene, t, A, hazy = hazy_scene()
-    found = patch_transmission(hazy, A, omega=1.0, patch=7)
+    transmission = patch_transmission(hazy, A, omega=1.0, patch=7)
     # The transmission of a patch is that of its farthest pixel.
-    np.testing.assert_allclose(found, np.broadcast_to(t[..., 0], found.shape), atol=0.1)
+    np.testing.assert_allclose(
+        transmission, np.broadcast_to(t[..., 0], transmission.shape), atol=0.1
+    )
     clear = dark_channel_dehazing(hazy, A, omega=1.0, patch=7)
     assert np.abs(clear - scene).mean() < 0.35 * np.abs(hazy - scene).mean()
 

@@ -8,7 +8,7 @@ import scipy.ndimage
 from burnish.operators.kuwahara import edge_orientation, kuwahara
 
 
-def photo_like(height: int, width: int) -> np.ndarray:
+def make_image(height: int, width: int) -> np.ndarray:
     """Return an image with a disc, a bar, shading and a little noise."""
     y, x = np.mgrid[:height, :width] / max(height, width)
     grey = 0.3 + 0.5 * x * y
@@ -35,9 +35,9 @@ def structure_tensor(rgb: np.ndarray, sigma: float) -> np.ndarray:
 def brute_force(rgb, radius, q, alpha, sigma):
     height, width, _ = rgb.shape
     tensor = structure_tensor(rgb, sigma)
-    reach = int(np.ceil(radius * (1 + 1 / alpha)))
-    padded = np.pad(rgb, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
-    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    margin = int(np.ceil(radius * (1 + 1 / alpha)))
+    padded = np.pad(rgb, ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
+    dy, dx = np.mgrid[-margin : margin + 1, -margin : margin + 1]
     result = np.empty_like(rgb)
     for row in range(height):
         for column in range(width):
@@ -50,20 +50,20 @@ def brute_force(rgb, radius, q, alpha, sigma):
             y = (dx * across[0] + dy * across[1]) / (radius / stretch)
             inside = x**2 + y**2 <= 1
             x, y = x[inside], y[inside]
-            window = padded[row : row + 2 * reach + 1, column : column + 2 * reach + 1][inside]
+            window = padded[row : row + 2 * margin + 1, column : column + 2 * margin + 1][inside]
             sectors = []
             for angle in np.arange(8) * np.pi / 4:
-                turned = (x + 1j * y) * np.exp(-1j * angle)
-                reaching = turned.real + 1 / 3 - 3.7737621398969474 * turned.imag**2
-                sectors.append(np.maximum(reaching, 0) ** 2)
+                rotated = (x + 1j * y) * np.exp(-1j * angle)
+                profile = rotated.real + 1 / 3 - 3.7737621398969474 * rotated.imag**2
+                sectors.append(np.maximum(profile, 0) ** 2)
             weights = np.array(sectors) / np.sum(sectors, axis=0) * np.exp(-3.125 * (x**2 + y**2))
             weights /= weights.sum(axis=1, keepdims=True)
             means = weights @ window
             variances = np.array(
                 [w @ ((window - m) ** 2).sum(axis=1) for w, m in zip(weights, means, strict=True)]
             )
-            even = 1 / (1 + (255 * variances) ** (q / 2))
-            result[row, column] = even @ means / even.sum()
+            evenness = 1 / (1 + (255 * variances) ** (q / 2))
+            result[row, column] = evenness @ means / evenness.sum()
     return result
 
 
@@ -90,8 +90,8 @@ def test_edge_orientation_of_step_is_its_angle():
         step = (y - 20) * np.cos(angle) - (x - 20) * np.sin(angle)
         rgb = np.repeat(1 / (1 + np.exp(-step))[..., None], 3, axis=2)
         direction, anisotropy = edge_orientation(rgb, 2.0)
-        turn = direction[20, 20] - angle
-        assert abs(np.sin(turn)) < 0.02
+        difference = direction[20, 20] - angle
+        assert abs(np.sin(difference)) < 0.02
         assert anisotropy[20, 20] > 0.98
     direction, anisotropy = edge_orientation(np.full((9, 9, 3), 0.4), 2.0)
     assert np.isfinite(direction).all()
@@ -138,20 +138,20 @@ def test_kuwahara_averages_along_edges():
     assert errors[0] < errors[1]
 
 
-@pytest.mark.parametrize("turn", ["flip x", "flip y", "transpose"])
-def test_kuwahara_commutes_with_flips_and_transposition(turn):
-    turned = {
+@pytest.mark.parametrize("name", ["flip x", "flip y", "transpose"])
+def test_kuwahara_commutes_with_flips_and_transposition(name):
+    transform = {
         "flip x": lambda rgb: rgb[:, ::-1],
         "flip y": lambda rgb: rgb[::-1],
         "transpose": lambda rgb: rgb.transpose(1, 0, 2),
-    }[turn]
-    rgb = photo_like(22, 30)
-    painted = kuwahara(np.ascontiguousarray(turned(rgb)), 3.0)
-    np.testing.assert_allclose(painted, turned(kuwahara(rgb, 3.0)), atol=1e-9)
+    }[name]
+    rgb = make_image(22, 30)
+    painted = kuwahara(np.ascontiguousarray(transform(rgb)), 3.0)
+    np.testing.assert_allclose(painted, transform(kuwahara(rgb, 3.0)), atol=1e-9)
 
 
 def test_kuwahara_in_single_precision_agrees_with_double():
-    rgb = photo_like(40, 50)
+    rgb = make_image(40, 50)
     double, single = kuwahara(rgb), kuwahara(rgb.astype(np.float32))
     assert double.dtype == np.float64
     assert single.dtype == np.float32
@@ -160,13 +160,13 @@ def test_kuwahara_in_single_precision_agrees_with_double():
 
 
 def test_kuwahara_with_larger_radius_flattens_more():
-    rgb = photo_like(40, 50)
+    rgb = make_image(40, 50)
     roughness = [np.abs(np.diff(kuwahara(rgb, radius), axis=1)).mean() for radius in (1, 4, 10)]
     assert roughness[0] > roughness[1] > roughness[2]
 
 
 def test_kuwahara_leaves_input_unchanged():
-    rgb = photo_like(16, 20).astype(np.float32)
+    rgb = make_image(16, 20).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()
     kuwahara(rgb)

@@ -12,11 +12,11 @@ def difference_matrices(height: int, width: int) -> tuple[np.ndarray, np.ndarray
     along_x, along_y = np.zeros((n, n)), np.zeros((n, n))
     for y in range(height):
         for x in range(width):
-            here = y * width + x
-            along_x[here, here] -= 1
-            along_x[here, y * width + (x + 1) % width] += 1
-            along_y[here, here] -= 1
-            along_y[here, ((y + 1) % height) * width + x] += 1
+            index = y * width + x
+            along_x[index, index] -= 1
+            along_x[index, y * width + (x + 1) % width] += 1
+            along_y[index, index] -= 1
+            along_y[index, ((y + 1) % height) * width + x] += 1
     return along_x, along_y
 
 

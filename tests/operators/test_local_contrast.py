@@ -42,13 +42,13 @@ def brute_force(lightness, clip_limit, tiles):
     curves = {}
     for row in range(rows):
         for column in range(columns):
-            inside = [
+            values = [
                 min(lightness[y, x], 1 - 1e-9)
                 for y in range(height)
                 for x in range(width)
                 if y * rows // height == row and x * columns // width == column
             ]
-            histogram = np.histogram(inside, edges)[0] / len(inside)
+            histogram = np.histogram(values, edges)[0] / len(values)
             curve = np.cumsum(clip_histogram(histogram, clip_limit / BINS))
             curves[row, column] = np.concatenate([[0], curve])
     result = np.empty(lightness.shape)
@@ -59,8 +59,8 @@ def brute_force(lightness, clip_limit, tiles):
             total = 0.0
             for row in {int(ty), min(int(ty) + 1, rows - 1)}:
                 for column in {int(tx), min(int(tx) + 1, columns - 1)}:
-                    share = (1 - abs(ty - row)) * (1 - abs(tx - column))
-                    total += share * np.interp(lightness[y, x], edges, curves[row, column])
+                    weight = (1 - abs(ty - row)) * (1 - abs(tx - column))
+                    total += weight * np.interp(lightness[y, x], edges, curves[row, column])
             result[y, x] = total
     return result
 
@@ -119,9 +119,9 @@ def test_local_contrast_keeps_black_white_and_hue(clip_limit):
     np.testing.assert_allclose(after[20, 30], 1, atol=1e-4)
     inside = (after > 0.001).all(axis=2) & (after < 0.999).all(axis=2)
     lab, lab_after = rgb2lab(rgb)[inside], rgb2lab(after)[inside]
-    crossed = lab[:, 1] * lab_after[:, 2] - lab[:, 2] * lab_after[:, 1]
+    cross_product = lab[:, 1] * lab_after[:, 2] - lab[:, 2] * lab_after[:, 1]
     assert inside.sum() > 500
-    np.testing.assert_allclose(crossed, 0, atol=0.05)
+    np.testing.assert_allclose(cross_product, 0, atol=0.05)
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (1, 1, 1)])
@@ -139,8 +139,10 @@ def test_local_contrast_of_constant_hardly_changes_it(colour):
 def test_local_contrast_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(3).random((24, 32, 3))
     after = local_contrast(rgb, 3.0, 4)
-    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
-        np.testing.assert_allclose(local_contrast(turn(rgb), 3.0, 4), turn(after), atol=1e-6)
+    for transform in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
+        np.testing.assert_allclose(
+            local_contrast(transform(rgb), 3.0, 4), transform(after), atol=1e-6
+        )
 
 
 def test_local_contrast_in_single_precision_agrees_with_double():

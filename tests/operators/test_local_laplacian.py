@@ -29,10 +29,10 @@ def reduce_plane(plane):
 
 def expand_plane(plane, shape):
     kernel = np.outer(*([1.0] if side <= 2 else KERNEL for side in shape))
-    sparse, known = np.zeros(shape), np.zeros(shape)
-    places = tuple(slice(None, None, 1 if side <= 2 else 2) for side in shape)
-    sparse[places], known[places] = plane, 1
-    return convolve2d(sparse, kernel, "same") / convolve2d(known, kernel, "same")
+    sparse, mask = np.zeros(shape), np.zeros(shape)
+    grid = tuple(slice(None, None, 1 if side <= 2 else 2) for side in shape)
+    sparse[grid], mask[grid] = plane, 1
+    return convolve2d(sparse, kernel, "same") / convolve2d(mask, kernel, "same")
 
 
 def gaussian_levels(plane):
@@ -59,14 +59,14 @@ def collapse_levels(bands):
 def remap_plane(plane, g, detail, sigma, beta):
     """Return the remapped plane, one pixel at a time."""
     result = np.empty_like(plane)
-    for place, i in np.ndenumerate(plane):
+    for index, i in np.ndenumerate(plane):
         distance, sign = abs(i - g), np.sign(i - g)
         power = 1 / detail if detail < 1 else 1
         slope = max(detail, 1)
         if distance <= sigma:
-            result[place] = g + sign * slope * sigma * (distance / sigma) ** power
+            result[index] = g + sign * slope * sigma * (distance / sigma) ** power
         else:
-            result[place] = g + sign * (slope * sigma + beta * (distance - sigma))
+            result[index] = g + sign * (slope * sigma + beta * (distance - sigma))
     return result
 
 
@@ -75,23 +75,23 @@ def direct_filter(plane, *parameters):
     gaussian = gaussian_levels(plane)
     bands = [np.empty_like(level) for level in gaussian[:-1]]
     for level, band in enumerate(bands):
-        for place in np.ndindex(band.shape):
-            local = remap_plane(plane, gaussian[level][place], *parameters)
-            band[place] = laplacian_levels(local)[level][place]
+        for index in np.ndindex(band.shape):
+            remapped = remap_plane(plane, gaussian[level][index], *parameters)
+            band[index] = laplacian_levels(remapped)[level][index]
     return collapse_levels([*bands, gaussian[-1]])
 
 
 def interpolated_filter(plane, references, *parameters):
     """Section 5 of Aubry et al., with all N pyramids in memory."""
-    at = np.linspace(0, 1, references)
-    pyramids = [laplacian_levels(remap_plane(plane, g, *parameters)) for g in at]
+    centres = np.linspace(0, 1, references)
+    pyramids = [laplacian_levels(remap_plane(plane, g, *parameters)) for g in centres]
     gaussian = gaussian_levels(plane)
     bands = []
     for level, values in enumerate(gaussian[:-1]):
         band = np.empty_like(values)
-        for place, value in np.ndenumerate(values):
-            column = [pyramid[level][place] for pyramid in pyramids]
-            band[place] = np.interp(value, at, column)
+        for index, value in np.ndenumerate(values):
+            coefficients = [pyramid[level][index] for pyramid in pyramids]
+            band[index] = np.interp(value, centres, coefficients)
         bands.append(band)
     return collapse_levels([*bands, gaussian[-1]])
 

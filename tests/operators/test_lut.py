@@ -40,20 +40,20 @@ def interpolate_tetrahedral(table, rgb):
     for pixel in np.ndindex(rgb.shape[:2]):
         position = np.clip(rgb[pixel].astype(np.float64), 0, 1) * (len(table) - 1)
         corner = np.minimum(position.astype(int), len(table) - 2)
-        rest = position - corner
+        remainders = position - corner
         value = table[tuple(corner)].copy()
-        for axis in np.argsort(-rest):
+        for axis in np.argsort(-remainders):
             before = table[tuple(corner)]
             corner[axis] += 1
-            value += rest[axis] * (table[tuple(corner)] - before)
+            value += remainders[axis] * (table[tuple(corner)] - before)
         result[pixel] = value
     return result
 
 
 def apply_curves(curves, rgb):
     positions = np.linspace(0, 1, len(curves))
-    each = [np.interp(rgb[..., c], positions, curves[:, c]) for c in range(3)]
-    return np.stack(each, axis=2)
+    channels = [np.interp(rgb[..., c], positions, curves[:, c]) for c in range(3)]
+    return np.stack(channels, axis=2)
 
 
 @pytest.mark.parametrize("size", [2, 5, 17])

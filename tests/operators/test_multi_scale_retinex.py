@@ -20,8 +20,8 @@ def brute_force(rgb, scales, clipped, amount):
     low, high = np.percentile(R, clipped), np.percentile(R, 100 - clipped)
     result = np.empty(rgb.shape)
     for y, x in np.ndindex(photo.shape):
-        new = min(max((R[y, x] - low) / (high - low), 0), 1)
-        factor = min(new / intensity[y, x], 1 / rgb[y, x].max())
+        stretched = min(max((R[y, x] - low) / (high - low), 0), 1)
+        factor = min(stretched / intensity[y, x], 1 / rgb[y, x].max())
         result[y, x] = (1 - amount) * rgb[y, x] + amount * factor * rgb[y, x]
     return result
 
@@ -57,8 +57,10 @@ def test_retinex_evens_out_illumination():
     light = np.linspace(1, 0.15, 96)
     scene = np.repeat((texture * light)[..., None], 3, axis=2)
     after = multi_scale_retinex(scene, 5, 10, 20, amount=1)
-    bright, dark = (scene[:, part].mean() for part in (slice(0, 24), slice(-24, None)))
-    bright_after, dark_after = (after[:, part].mean() for part in (slice(0, 24), slice(-24, None)))
+    bright, dark = (scene[:, columns].mean() for columns in (slice(0, 24), slice(-24, None)))
+    bright_after, dark_after = (
+        after[:, columns].mean() for columns in (slice(0, 24), slice(-24, None))
+    )
     assert bright / dark > 3
     assert bright_after / dark_after < 2
 
@@ -86,8 +88,8 @@ def test_retinex_keeps_black():
 def test_retinex_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(5).random((24, 32, 3))
     after = multi_scale_retinex(rgb)
-    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
-        np.testing.assert_allclose(multi_scale_retinex(turn(rgb)), turn(after), atol=1e-9)
+    for transform in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
+        np.testing.assert_allclose(multi_scale_retinex(transform(rgb)), transform(after), atol=1e-9)
 
 
 def test_retinex_in_single_precision_agrees_with_double():

@@ -26,9 +26,9 @@ def prolongation(weights, shape):
     """Return P as a dense matrix, by interpolating one coarse pixel at a time."""
     coarse_shape = weights.shape[1] - 2, weights.shape[2] - 2
     columns = []
-    for number in range(np.prod(coarse_shape)):
+    for index in range(np.prod(coarse_shape)):
         coarse = np.zeros((1, *weights.shape[1:]), np.float32)
-        coarse[0, 1:-1, 1:-1].flat[number] = 1
+        coarse[0, 1:-1, 1:-1].flat[index] = 1
         fine = np.zeros((1, shape[0] + 2, shape[1] + 2), np.float32)
         multigrid._interpolate(coarse, fine, weights)
         columns.append(fine[0, 1:-1, 1:-1].ravel())
@@ -84,12 +84,12 @@ def test_multigrid_is_symmetric_positive_and_close_to_inverse(shape):
     fine = random_system(shape)
     cycle = Multigrid(fine, channels=1)
     n = shape[0] * shape[1]
-    some = np.random.default_rng(0).permutation(n)[:40]
-    basis = np.zeros((len(some), *shape))
-    basis.reshape(len(some), -1)[np.arange(len(some)), some] = 1
+    pixels = np.random.default_rng(0).permutation(n)[:40]
+    basis = np.zeros((len(pixels), *shape))
+    basis.reshape(len(pixels), -1)[np.arange(len(pixels)), pixels] = 1
     inverse = np.array([cycle(e[None])[0].ravel().copy() for e in basis], np.float64)
-    block = inverse[:, some]
+    block = inverse[:, pixels]
     np.testing.assert_allclose(block, block.T, atol=1e-4 * np.abs(block).max())
     assert np.linalg.eigvalsh((block + block.T) / 2).min() > 0
-    exact = np.linalg.inv(multigrid._dense(fine))[some]
+    exact = np.linalg.inv(multigrid._dense(fine))[pixels]
     assert np.linalg.norm(inverse - exact) < 0.6 * np.linalg.norm(exact)

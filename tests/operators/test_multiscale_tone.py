@@ -15,12 +15,12 @@ def dense_wls(g, lambda_, alpha):
     A = np.eye(g.size)
     for y in range(height):
         for x in range(width):
-            for there in ((y, x + 1), (y + 1, x)):
-                if there[0] == height or there[1] == width:
+            for neighbour in ((y, x + 1), (y + 1, x)):
+                if neighbour[0] == height or neighbour[1] == width:
                     continue
-                step = abs(math.log(g[there] + 1e-4) - math.log(g[y, x] + 1e-4))
+                step = abs(math.log(g[neighbour] + 1e-4) - math.log(g[y, x] + 1e-4))
                 a = lambda_ / (step**alpha + 1e-4)
-                p, q = y * width + x, there[0] * width + there[1]
+                p, q = y * width + x, neighbour[0] * width + neighbour[1]
                 A[p, p] += a
                 A[q, q] += a
                 A[p, q] -= a

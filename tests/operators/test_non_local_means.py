@@ -14,7 +14,7 @@ def brute_force(rgb, h, patch, search):
     gaussian = np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * (patch / 2) ** 2))
     gaussian /= gaussian.sum()
 
-    def around(y, x):
+    def patch_at(y, x):
         return padded[y : y + 2 * patch + 1, x : x + 2 * patch + 1]
 
     result = np.empty(rgb.shape)
@@ -23,7 +23,7 @@ def brute_force(rgb, h, patch, search):
             total, weights = 0, 0
             for v in range(max(0, y - search), min(height, y + search + 1)):
                 for u in range(max(0, x - search), min(width, x + search + 1)):
-                    squares = ((around(y, x) - around(v, u)) ** 2).mean(axis=2)
+                    squares = ((patch_at(y, x) - patch_at(v, u)) ** 2).mean(axis=2)
                     weight = np.exp(-(gaussian * squares).sum() / h**2)
                     total = total + weight * rgb[v, u]
                     weights += weight
@@ -59,8 +59,10 @@ def test_non_local_means_does_not_depend_on_threads(monkeypatch):
 def test_non_local_means_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(2).random((14, 11, 3)) * 0.4
     smooth = non_local_means(rgb, 0.1, 2, 4)
-    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
-        np.testing.assert_allclose(non_local_means(turn(rgb), 0.1, 2, 4), turn(smooth), atol=1e-6)
+    for transform in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
+        np.testing.assert_allclose(
+            non_local_means(transform(rgb), 0.1, 2, 4), transform(smooth), atol=1e-6
+        )
 
 
 def test_non_local_means_denoises_repeated_texture():
@@ -76,8 +78,8 @@ def test_non_local_means_denoises_repeated_texture():
 def test_non_local_means_with_extreme_h_is_identity_or_mean():
     rgb = np.random.default_rng(4).random((12, 12, 3))
     np.testing.assert_allclose(non_local_means(rgb, h=0.005), rgb, atol=1e-6)
-    everywhere = non_local_means(rgb, h=1e3, search_radius=12)
-    np.testing.assert_allclose(everywhere, np.broadcast_to(rgb.mean((0, 1)), rgb.shape), atol=1e-5)
+    mean = non_local_means(rgb, h=1e3, search_radius=12)
+    np.testing.assert_allclose(mean, np.broadcast_to(rgb.mean((0, 1)), rgb.shape), atol=1e-5)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

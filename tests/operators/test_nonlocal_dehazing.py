@@ -43,11 +43,11 @@ def test_haze_line_transmission_equals_loops():
     largest = max(np.std([r for r, _, _ in line]) for line in lines.values())
     for line in lines.values():
         distances = [r for r, _, _ in line]
-        trust = min(1, 3 * max(0.001, np.std(distances) / largest - 0.1))
+        reliability = min(1, 3 * max(0.001, np.std(distances) / largest - 0.1))
         for r, y, x in line:
             bound = 1 - (rgb[y, x] / A).min()
             assert t[y, x] == pytest.approx(max(r / max(distances), 0.1, bound))
-            assert weight[y, x] == pytest.approx(min(1, len(line) / 50) * trust)
+            assert weight[y, x] == pytest.approx(min(1, len(line) / 50) * reliability)
 
 
 def test_regularise_equals_dense_solve():
@@ -57,10 +57,10 @@ def test_regularise_equals_dense_solve():
     A = np.diag(weight.ravel())
     for y in range(7):
         for x in range(9):
-            for there in ((y, x + 1), (y + 1, x)):
-                if there[0] < 7 and there[1] < 9:
-                    a = 0.1 / ((grey[there] - grey[y, x]) ** 2 + 1e-5)
-                    p, q = y * 9 + x, there[0] * 9 + there[1]
+            for neighbour in ((y, x + 1), (y + 1, x)):
+                if neighbour[0] < 7 and neighbour[1] < 9:
+                    a = 0.1 / ((grey[neighbour] - grey[y, x]) ** 2 + 1e-5)
+                    p, q = y * 9 + x, neighbour[0] * 9 + neighbour[1]
                     A[p, p] += a
                     A[q, q] += a
                     A[p, q] -= a
@@ -71,9 +71,9 @@ def test_regularise_equals_dense_solve():
 
 def test_haze_line_transmission_recovers_known_transmission():
     _, t, A, hazy = hazy_scene()
-    found, weight = haze_line_transmission(hazy, A)
-    assert np.abs(found - t).mean() < 0.03
-    assert np.abs(regularise(found, weight, hazy, 0.1) - t).mean() < 0.05
+    estimate, weight = haze_line_transmission(hazy, A)
+    assert np.abs(estimate - t).mean() < 0.03
+    assert np.abs(regularise(estimate, weight, hazy, 0.1) - t).mean() < 0.05
 
 
 def test_nonlocal_dehazing_removes_known_haze():

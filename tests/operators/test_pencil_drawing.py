@@ -24,7 +24,7 @@ EXPECTED_TEXTURE = [[0.7792469, 0.6139196, 0.4695685], [0.6087199, 0.4184928, 0.
 LIGHT, MEDIUM, DARK = (76, 22, 2), (52, 37, 11), (42, 29, 29)
 
 
-def photo_like(height: int, width: int) -> np.ndarray:
+def make_image(height: int, width: int) -> np.ndarray:
     """Return an image with a disc, a bar, shading and a little noise."""
     y, x = np.mgrid[:height, :width] / max(height, width)
     grey = 0.3 + 0.5 * x * y
@@ -42,22 +42,22 @@ def mirror_index(index: int, size: int) -> int:
 
 def line_mean(image: np.ndarray, length: float, width: float, angle: float) -> np.ndarray:
     """Return weighted means over neighbours, with weights by the distance from the line."""
-    height, breadth = image.shape
-    reach = math.ceil(length + width)
+    rows, columns = image.shape
+    radius = math.ceil(length + width)
     result = np.zeros_like(image)
-    for y in range(height):
-        for x in range(breadth):
+    for y in range(rows):
+        for x in range(columns):
             total = weights = 0.0
-            for dy in range(-reach, reach + 1):
-                for dx in range(-reach, reach + 1):
+            for dy in range(-radius, radius + 1):
+                for dx in range(-radius, radius + 1):
                     # The nearest point of the segment, by projection.
                     t = dx * math.cos(angle) + dy * math.sin(angle)
                     t = min(max(t, -(length - 1) / 2), (length - 1) / 2)
                     d = math.dist((dx, dy), (t * math.cos(angle), t * math.sin(angle)))
                     if d < width:
                         weight = (1 + math.cos(math.pi * d / width)) / 2
-                        here = image[mirror_index(y + dy, height), mirror_index(x + dx, breadth)]
-                        total += weight * here
+                        value = image[mirror_index(y + dy, rows), mirror_index(x + dx, columns)]
+                        total += weight * value
                         weights += weight
             result[y, x] = total / weights
     return result
@@ -66,21 +66,21 @@ def line_mean(image: np.ndarray, length: float, width: float, angle: float) -> n
 @pytest.mark.parametrize(("shape", "length", "width"), [((9, 8), 5.0, 1.5), ((1, 9), 4.0, 2.0)])
 def test_stroke_map_equals_loops(shape, length, width):
     I = np.random.default_rng(0).random(shape)  # noqa: E741
-    height, breadth = shape
+    rows, columns = shape
     G = np.zeros(shape)
-    for y in range(height):
-        for x in range(breadth):
-            left, top = min(x, max(breadth - 2, 0)), min(y, max(height - 2, 0))
-            right = I[y, left + 1] - I[y, left] if breadth > 1 else 0
-            down = I[top + 1, x] - I[top, x] if height > 1 else 0
+    for y in range(rows):
+        for x in range(columns):
+            left, top = min(x, max(columns - 2, 0)), min(y, max(rows - 2, 0))
+            right = I[y, left + 1] - I[y, left] if columns > 1 else 0
+            down = I[top + 1, x] - I[top, x] if rows > 1 else 0
             G[y, x] = math.sqrt(right**2 + down**2)
     angles = [math.pi * i / 8 for i in range(8)]
     responses = np.array([line_mean(G, length, width, angle) for angle in angles])
-    winner = responses.argmax(axis=0)
-    drawn = sum(
-        line_mean(G * (winner == i), length, width, angle) for i, angle in enumerate(angles)
+    direction = responses.argmax(axis=0)
+    strokes = sum(
+        line_mean(G * (direction == i), length, width, angle) for i, angle in enumerate(angles)
     )
-    expected = (1 - drawn / drawn.max()) ** 1.5
+    expected = (1 - strokes / strokes.max()) ** 1.5
     np.testing.assert_allclose(gradient_magnitude(I), G, atol=1e-12)
     np.testing.assert_allclose(stroke_map(I, length, width, 1.5), expected, atol=1e-9)
 
@@ -118,15 +118,15 @@ def test_tone_map_matches_the_papers_distribution(omegas):
         scipy.stats.uniform(105 / 255, 120 / 255).cdf(v),
         scipy.stats.norm(90 / 255, 11 / 255).cdf(v),
     ]
-    share = np.dot(omegas, layers)
-    share = (share - share[0]) / (share[-1] - share[0])
-    np.testing.assert_allclose(tone_distribution(v, *omegas), share, atol=1e-12)
+    cumulative = np.dot(omegas, layers)
+    cumulative = (cumulative - cumulative[0]) / (cumulative[-1] - cumulative[0])
+    np.testing.assert_allclose(tone_distribution(v, *omegas), cumulative, atol=1e-12)
     J = tone_map(np.random.default_rng(1).random((60, 80)) ** 2, *omegas)
     edges = np.linspace(0, 1, 33)
-    found = np.histogram(J, edges)[0] / J.size
-    np.testing.assert_allclose(found, np.diff(np.interp(edges, v, share)), atol=2 / 60)
+    histogram = np.histogram(J, edges)[0] / J.size
+    np.testing.assert_allclose(histogram, np.diff(np.interp(edges, v, cumulative)), atol=2 / 60)
     darker = [np.less(J, tone).mean() for tone in v]
-    np.testing.assert_allclose(darker, share, atol=2e-3)
+    np.testing.assert_allclose(darker, cumulative, atol=2e-3)
 
 
 def test_tone_map_keeps_order_and_equal_greys():
@@ -146,12 +146,12 @@ def test_pencil_shading_equals_dense_solve(theta):
     J, H = random.uniform(0.2, 1, (6, 7)), random.uniform(0.3, 0.9, (6, 7))
     n = J.size
     laplacian = np.zeros((n, n))
-    for here in range(n):
-        y, x = divmod(here, 7)
-        for there, inside in ((here + 1, x < 6), (here + 7, y < 5)):
+    for index in range(n):
+        y, x = divmod(index, 7)
+        for neighbour, inside in ((index + 1, x < 6), (index + 7, y < 5)):
             if inside:
-                laplacian[[here, there], [here, there]] += 1
-                laplacian[[here, there], [there, here]] -= 1
+                laplacian[[index, neighbour], [index, neighbour]] += 1
+                laplacian[[index, neighbour], [neighbour, index]] -= 1
     log_H, log_J = np.log(H).ravel(), np.log(J).ravel()
     beta = np.linalg.solve(np.diag(log_H**2) + theta * laplacian, log_H * log_J)
     expected = np.exp(beta * log_H).reshape(J.shape)
@@ -163,10 +163,10 @@ def test_pencil_shading_follows_tone_and_texture():
     T = pencil_shading(tone, pencil_texture(*tone.shape), 0.2)
     means = T.reshape(64, 8, 16).mean(axis=(0, 2))
     np.testing.assert_allclose(means, np.linspace(0.3, 1, 8), atol=0.06)
-    spreads = T.reshape(64, 8, 16).std(axis=(0, 2))
-    assert spreads[1] > 2 * spreads[-2]  # texture shows in dark shade
-    even = pencil_shading(np.full((20, 20), 0.5), pencil_texture(20, 20, 0.0), 0.2)
-    np.testing.assert_allclose(even, 0.5, atol=1e-5)
+    deviations = T.reshape(64, 8, 16).std(axis=(0, 2))
+    assert deviations[1] > 2 * deviations[-2]  # texture shows in dark shade
+    untextured = pencil_shading(np.full((20, 20), 0.5), pencil_texture(20, 20, 0.0), 0.2)
+    np.testing.assert_allclose(untextured, 0.5, atol=1e-5)
 
 
 def test_pencil_texture_is_periodic_without_seam():
@@ -188,9 +188,9 @@ def test_pencil_texture_has_no_visible_repetition():
     # The autocorrelation is small except at multiples of the tile.
     tile = pencil_texture(TILE_SIZE, TILE_SIZE) - 0.7
     spectrum = np.abs(np.fft.rfft2(tile)) ** 2
-    likeness = np.fft.irfft2(spectrum, s=tile.shape) / (tile**2).sum()
-    assert np.abs(likeness[60:-60]).max() < 0.05
-    assert np.abs(likeness[:, 60:-60]).max() < 0.05
+    autocorrelation = np.fft.irfft2(spectrum, s=tile.shape) / (tile**2).sum()
+    assert np.abs(autocorrelation[60:-60]).max() < 0.05
+    assert np.abs(autocorrelation[:, 60:-60]).max() < 0.05
     # Means over patches are even, so there are no blotches.
     patches = tile.reshape(TILE_SIZE // 64, 64, TILE_SIZE // 64, 64).mean(axis=(1, 3))
     assert np.abs(patches).max() < 0.01
@@ -198,8 +198,8 @@ def test_pencil_texture_has_no_visible_repetition():
 
 def test_pencil_texture_is_unchanged():
     # Values of the first version: a changed texture would change the operator.
-    found = pencil_texture(2, 3)
-    np.testing.assert_allclose(found, EXPECTED_TEXTURE, atol=1e-6)
+    texture = pencil_texture(2, 3)
+    np.testing.assert_allclose(texture, EXPECTED_TEXTURE, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
@@ -217,7 +217,7 @@ def test_stroke_map_of_faint_contours_stays_faint():
 
 
 def test_stroke_and_tone_maps_commute_with_transposition_and_flips():
-    I = luminance(photo_like(24, 30))  # noqa: E741
+    I = luminance(make_image(24, 30))  # noqa: E741
     S, J = stroke_map(I, 8.0, 2.0, 1.0), tone_map(I, *LIGHT)
     np.testing.assert_allclose(stroke_map(I.T.copy(), 8.0, 2.0, 1.0), S.T, atol=1e-9)
     np.testing.assert_allclose(tone_map(I.T.copy(), *LIGHT), J.T, atol=1e-9)
@@ -253,7 +253,7 @@ def test_pencil_drawing_of_small_image_is_valid(shape):
 
 
 def test_pencil_drawing_in_single_precision_agrees_with_double():
-    rgb = photo_like(48, 64)
+    rgb = make_image(48, 64)
     double = pencil_drawing(rgb)
     single = pencil_drawing(rgb.astype(np.float32))
     assert double.dtype == np.float64
@@ -261,7 +261,7 @@ def test_pencil_drawing_in_single_precision_agrees_with_double():
 
 
 def test_pencil_drawing_parameters_have_their_effects():
-    rgb = photo_like(60, 80).astype(np.float32)
+    rgb = make_image(60, 80).astype(np.float32)
     plain = pencil_drawing(rgb)
     np.testing.assert_array_equal(plain[..., 0], plain[..., 2])
     assert pencil_drawing(rgb, gamma_s=2.0).mean() < plain.mean()
@@ -277,7 +277,7 @@ def test_pencil_drawing_parameters_have_their_effects():
 
 
 def test_pencil_drawing_leaves_input_unchanged():
-    rgb = photo_like(16, 20).astype(np.float32)
+    rgb = make_image(16, 20).astype(np.float32)
     rgb.setflags(write=False)
     before = rgb.copy()
     pencil_drawing(rgb)

@@ -41,57 +41,63 @@ def match_histogram(plane, target):
     )
 
 
-def brute_force(plane, model, iterations, gain):
-    target = np.sort(gradient_magnitude(model), axis=None)
-    result = match_histogram(plane, model)
+def brute_force(plane, reference, iterations, gain):
+    target = np.sort(gradient_magnitude(reference), axis=None)
+    result = match_histogram(plane, reference)
     for _ in range(iterations):
         current = gradient_magnitude(result).ravel()
-        sizes = np.arange(1025) / 1024
+        magnitudes = np.arange(1025) / 1024
         largest = current.max()
         transfer = []
-        for size in sizes:
-            share = np.mean(current <= size)
-            middles = (np.arange(target.size) + 0.5) / target.size
-            same_rank = np.interp(share, middles, target) + max(size - largest, 0)
-            transfer.append(min(same_rank, gain * size))
+        for magnitude in magnitudes:
+            rank = np.mean(current <= magnitude)
+            centres = (np.arange(target.size) + 0.5) / target.size
+            same_rank = np.interp(rank, centres, target) + max(magnitude - largest, 0)
+            transfer.append(min(same_rank, gain * magnitude))
 
-        def remap(values, g, transfer=transfer, sizes=sizes):
-            return g + np.sign(values - g) * np.interp(abs(values - g), sizes, transfer)
+        def remap(values, g, transfer=transfer, magnitudes=magnitudes):
+            return g + np.sign(values - g) * np.interp(abs(values - g), magnitudes, transfer)
 
-        result = match_histogram(local_laplacian_filter(result, remap, 32), model)
+        result = match_histogram(local_laplacian_filter(result, remap, 32), reference)
     return result
 
 
 @pytest.mark.parametrize("shape", [(12, 15), (1, 30), (23, 8)])
 def test_photographic_style_equals_definition(shape):
-    plane, model = texture(shape, 0), texture((5, 6), 1, contrast=0.3)
-    expected = brute_force(plane, model, iterations=2, gain=2.0)
-    result = photographic_style(grey_image(plane), grey_image(model), iterations=2)
+    plane, reference = texture(shape, 0), texture((5, 6), 1, contrast=0.3)
+    expected = brute_force(plane, reference, iterations=2, gain=2.0)
+    result = photographic_style(grey_image(plane), grey_image(reference), iterations=2)
     np.testing.assert_allclose(result, grey_image(expected), atol=1e-9)
 
 
 def test_photographic_style_matches_tones_of_reference():
-    plane, model = texture((40, 50), 2), texture((30, 40), 3, contrast=0.3) ** 2
-    result = photographic_style(grey_image(plane), grey_image(model))[..., 0]
-    shares = np.linspace(0.02, 0.98, 25)
-    np.testing.assert_allclose(np.quantile(result, shares), np.quantile(model, shares), atol=0.01)
+    plane, reference = texture((40, 50), 2), texture((30, 40), 3, contrast=0.3) ** 2
+    result = photographic_style(grey_image(plane), grey_image(reference))[..., 0]
+    ranks = np.linspace(0.02, 0.98, 25)
+    np.testing.assert_allclose(np.quantile(result, ranks), np.quantile(reference, ranks), atol=0.01)
 
 
 def test_photographic_style_matches_gradients_of_reference():
-    plane, model = texture((64, 64), 4), texture((64, 64), 5, contrast=0.3)
-    model = np.clip(model + 0.05 * np.random.default_rng(6).standard_normal(model.shape), 0, 1)
+    plane, reference = texture((64, 64), 4), texture((64, 64), 5, contrast=0.3)
+    reference = np.clip(
+        reference + 0.05 * np.random.default_rng(6).standard_normal(reference.shape), 0, 1
+    )
 
     def distance(result):
         return np.abs(
             np.sort(gradient_magnitude(result), axis=None)
-            - np.sort(gradient_magnitude(model), axis=None)
+            - np.sort(gradient_magnitude(reference), axis=None)
         ).mean()
 
     tones_only = distance(
-        photographic_style(grey_image(plane), grey_image(model), iterations=0)[..., 0]
+        photographic_style(grey_image(plane), grey_image(reference), iterations=0)[..., 0]
     )
-    few = distance(photographic_style(grey_image(plane), grey_image(model), iterations=1)[..., 0])
-    many = distance(photographic_style(grey_image(plane), grey_image(model), iterations=8)[..., 0])
+    few = distance(
+        photographic_style(grey_image(plane), grey_image(reference), iterations=1)[..., 0]
+    )
+    many = distance(
+        photographic_style(grey_image(plane), grey_image(reference), iterations=8)[..., 0]
+    )
     assert many < few < tones_only
 
 
@@ -104,10 +110,10 @@ def test_photographic_style_of_own_style_changes_nothing():
 
 def test_photographic_style_does_not_depend_on_tone_curve():
     # The first step uses only the ranks of the photo's values.
-    plane, model = texture((30, 30), 8), texture((30, 30), 9, contrast=0.3)
-    difference = photographic_style(grey_image(plane**2), grey_image(model)) - photographic_style(
-        grey_image(plane), grey_image(model)
-    )
+    plane, reference = texture((30, 30), 8), texture((30, 30), 9, contrast=0.3)
+    difference = photographic_style(
+        grey_image(plane**2), grey_image(reference)
+    ) - photographic_style(grey_image(plane), grey_image(reference))
     # Values that are equal in 16 bits before or after the curve may differ.
     assert np.sqrt(np.mean(difference**2)) < 2e-3
 
@@ -115,10 +121,10 @@ def test_photographic_style_does_not_depend_on_tone_curve():
 def test_photographic_style_with_smaller_gain_keeps_smooth_areas():
     rng = np.random.default_rng(10)
     plane = np.tile(np.linspace(0.2, 0.8, 48), (48, 1)) + 1e-3 * rng.standard_normal((48, 48))
-    model = rng.random((48, 48))
+    reference = rng.random((48, 48))
     grain = [
         gradient_magnitude(
-            photographic_style(grey_image(plane), grey_image(model), gain=gain)[..., 0]
+            photographic_style(grey_image(plane), grey_image(reference), gain=gain)[..., 0]
         ).mean()
         for gain in (1.0, 2.0, 8.0)
     ]
@@ -129,73 +135,73 @@ def test_photographic_style_with_smaller_gain_keeps_smooth_areas():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5), (20, 21)])
 def test_photographic_style_of_constant_is_constant(shape, value):
     flat = np.full((*shape, 3), value, np.float32)
-    model = grey_image(texture((12, 12), 11)).astype(np.float32)
-    styled = photographic_style(flat, model)
+    reference = grey_image(texture((12, 12), 11)).astype(np.float32)
+    styled = photographic_style(flat, reference)
     assert np.ptp(styled) < 1e-6
-    assert model.min() <= styled.mean() <= model.max()
+    assert reference.min() <= styled.mean() <= reference.max()
     np.testing.assert_allclose(photographic_style(flat, flat), flat, atol=1e-6)
     # A constant reference makes any photo constant.
-    np.testing.assert_allclose(photographic_style(model, flat), value, atol=1e-6)
+    np.testing.assert_allclose(photographic_style(reference, flat), value, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5)])
 def test_photographic_style_of_tiny_image_is_finite_and_grey(shape):
     rgb = np.random.default_rng(12).random((*shape, 3))
-    for model in (
+    for reference in (
         rgb,
         grey_image(texture((25, 30), 13)),
         np.random.default_rng(1).random((1, 1, 3)),
     ):
-        result = photographic_style(rgb, model)
+        result = photographic_style(rgb, reference)
         assert result.shape == rgb.shape
         assert np.isfinite(result).all()
         np.testing.assert_array_equal(result, grey_image(result[..., 0]))
 
 
 def test_photographic_style_reduces_larger_reference():
-    plane, model = texture((24, 24), 14), texture((24, 24), 15, contrast=0.3)
-    doubled = np.kron(model, np.ones((2, 2)))
+    plane, reference = texture((24, 24), 14), texture((24, 24), 15, contrast=0.3)
+    doubled = np.kron(reference, np.ones((2, 2)))
     np.testing.assert_allclose(
         photographic_style(grey_image(plane), grey_image(doubled)),
-        photographic_style(grey_image(plane), grey_image(model)),
+        photographic_style(grey_image(plane), grey_image(reference)),
         atol=1e-9,
     )
 
 
 def test_photographic_style_commutes_with_transposition():
-    plane, model = (
+    plane, reference = (
         grey_image(texture((18, 23), 16)),
         grey_image(texture((20, 20), 17, contrast=0.3)),
     )
-    transposed = photographic_style(plane.transpose(1, 0, 2), model.transpose(1, 0, 2))
+    transposed = photographic_style(plane.transpose(1, 0, 2), reference.transpose(1, 0, 2))
     np.testing.assert_allclose(
-        transposed.transpose(1, 0, 2), photographic_style(plane, model), atol=1e-3
+        transposed.transpose(1, 0, 2), photographic_style(plane, reference), atol=1e-3
     )
 
 
 def test_photographic_style_in_single_precision_agrees_with_double():
-    plane, model = (
+    plane, reference = (
         grey_image(texture((48, 40), 18)),
         grey_image(texture((40, 40), 19, contrast=0.3)),
     )
-    single = photographic_style(plane.astype(np.float32), model.astype(np.float32))
+    single = photographic_style(plane.astype(np.float32), reference.astype(np.float32))
     assert single.dtype == np.float32
-    assert np.sqrt(np.mean((single - photographic_style(plane, model)) ** 2)) < 1e-3
+    assert np.sqrt(np.mean((single - photographic_style(plane, reference)) ** 2)) < 1e-3
 
 
 def test_photographic_style_does_not_depend_on_threads(monkeypatch):
-    plane, model = grey_image(texture((40, 40), 20)), grey_image(texture((30, 30), 21))
+    plane, reference = grey_image(texture((40, 40), 20)), grey_image(texture((30, 30), 21))
     results = []
     for count in ("1", "3"):
         monkeypatch.setenv("BURNISH_THREADS", count)
-        results.append(photographic_style(plane, model))
+        results.append(photographic_style(plane, reference))
     np.testing.assert_array_equal(*results)
 
 
 def test_photographic_style_leaves_inputs_unchanged():
-    rgb, model = np.random.default_rng(22).random((2, 8, 8, 3)).astype(np.float32)
-    before = rgb.copy(), model.copy()
-    rgb.flags.writeable = model.flags.writeable = False
-    photographic_style(rgb, model)
+    rgb, reference = np.random.default_rng(22).random((2, 8, 8, 3)).astype(np.float32)
+    before = rgb.copy(), reference.copy()
+    rgb.flags.writeable = reference.flags.writeable = False
+    photographic_style(rgb, reference)
     np.testing.assert_array_equal(rgb, before[0])
-    np.testing.assert_array_equal(model, before[1])
+    np.testing.assert_array_equal(reference, before[1])

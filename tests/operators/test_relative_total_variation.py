@@ -10,8 +10,8 @@ from burnish.operators.relative_total_variation import relative_total_variation
 
 def gaussian_window(length, sigma):
     """Return the weights of a Gaussian cut off at 2.5 sigma."""
-    reach = int(2.5 * sigma + 0.5)
-    weights = {d: math.exp(-(d**2) / (2 * sigma**2)) for d in range(-reach, reach + 1)}
+    radius = int(2.5 * sigma + 0.5)
+    weights = {d: math.exp(-(d**2) / (2 * sigma**2)) for d in range(-radius, radius + 1)}
     total = sum(weights.values())
     return {d: weight / total for d, weight in weights.items()}
 
@@ -40,11 +40,11 @@ def dense_rtv(rgb, lambda_, sigma, sharpness):
                 right = S[y, x + 1] - S[y, x] if x + 1 < width else np.zeros(channels)
                 below = S[y + 1, x] - S[y, x] if y + 1 < height else np.zeros(channels)
                 w = 1 / max(np.mean(np.sqrt(right**2 + below**2)), sharpness)
-                for there in ((y, x + 1), (y + 1, x)):
-                    if there[0] == height or there[1] == width:
+                for neighbour in ((y, x + 1), (y + 1, x)):
+                    if neighbour[0] == height or neighbour[1] == width:
                         continue
-                    u = 1 / max(np.mean(np.abs(smooth[there] - smooth[y, x])), 1e-3)
-                    p, q = y * width + x, there[0] * width + there[1]
+                    u = 1 / max(np.mean(np.abs(smooth[neighbour] - smooth[y, x])), 1e-3)
+                    p, q = y * width + x, neighbour[0] * width + neighbour[1]
                     a = lambda_ * u * w / 2
                     A[p, p] += a
                     A[q, q] += a

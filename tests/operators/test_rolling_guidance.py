@@ -17,19 +17,19 @@ def brute_force(rgb, sigma_space, sigma_range, iterations):
     padded = np.pad(rgb, margin, mode="reflect").astype(np.float64)
     offset = np.arange(-radius, radius + 1)
     squares = offset[:, None] ** 2 + offset**2
-    near = np.exp(-squares / (2 * sigma_space**2))
+    spatial_weight = np.exp(-squares / (2 * sigma_space**2))
     guide = np.zeros(rgb.shape)
     for t in range(iterations):
         # The window of the first filter is a square, that of the others a disc.
-        window = near * (squares <= radius**2) if t else near
-        guides = np.pad(guide, margin, mode="reflect")
+        window = spatial_weight * (squares <= radius**2) if t else spatial_weight
+        padded_guide = np.pad(guide, margin, mode="reflect")
         result = np.empty(rgb.shape)
         for y in range(height):
             for x in range(width):
-                part = slice(y, y + 2 * radius + 1), slice(x, x + 2 * radius + 1)
-                difference = np.abs(guides[part] - guide[y, x]).mean(axis=2)
+                neighbours = slice(y, y + 2 * radius + 1), slice(x, x + 2 * radius + 1)
+                difference = np.abs(padded_guide[neighbours] - guide[y, x]).mean(axis=2)
                 weight = window * np.exp(-(difference**2) / (2 * sigma_range**2))
-                result[y, x] = (weight[..., None] * padded[part]).sum((0, 1)) / weight.sum()
+                result[y, x] = (weight[..., None] * padded[neighbours]).sum((0, 1)) / weight.sum()
         guide = result
     return guide
 
@@ -75,8 +75,8 @@ def test_rolling_guidance_of_constant_is_constant(value):
 def test_rolling_guidance_commutes_with_flips_and_transposition():
     rgb = np.random.default_rng(4).random((14, 11, 3))
     smooth = rolling_guidance(rgb)
-    for turn in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
-        np.testing.assert_allclose(rolling_guidance(turn(rgb)), turn(smooth), atol=1e-5)
+    for transform in (np.flipud, np.fliplr, lambda image: image.transpose(1, 0, 2)):
+        np.testing.assert_allclose(rolling_guidance(transform(rgb)), transform(smooth), atol=1e-5)
 
 
 def test_rolling_guidance_leaves_input_unchanged():

@@ -105,8 +105,8 @@ def test_rof_has_lower_energy_than_other_images():
     others.append(
         np.concatenate([rudin_osher_fatemi(rgb[..., c : c + 1], lambda_) for c in range(3)], axis=2)
     )
-    least = energy(smooth, rgb, lambda_)
-    assert all(energy(other, rgb, lambda_) > least for other in others)
+    minimum = energy(smooth, rgb, lambda_)
+    assert all(energy(other, rgb, lambda_) > minimum for other in others)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

@@ -18,11 +18,11 @@ def gradient_matrix(height: int, width: int) -> np.ndarray:
     matrix = np.zeros((2, n, n))
     for y in range(height):
         for x in range(width):
-            here = y * width + x
+            index = y * width + x
             if x + 1 < width:
-                matrix[0, here, [here, here + 1]] = -1, 1
+                matrix[0, index, [index, index + 1]] = -1, 1
             if y + 1 < height:
-                matrix[1, here, [here, here + width]] = -1, 1
+                matrix[1, index, [index, index + width]] = -1, 1
     return matrix.reshape(2 * n, n)
 
 
@@ -33,12 +33,12 @@ def dense_primal_dual(rgb, lambda_, data, steps):
     photo = rgb.reshape(-1, channels)
     u, p = photo, np.zeros((2, height * width, channels))
     for tau, theta, sigma in steps:
-        moved = u - tau * gradient.T @ p.reshape(-1, channels)
+        v = u - tau * gradient.T @ p.reshape(-1, channels)
         if data == "squares":
-            new = (moved + tau * lambda_ * photo) / (1 + tau * lambda_)
+            new = (v + tau * lambda_ * photo) / (1 + tau * lambda_)
         else:
-            away = moved - photo
-            new = photo + np.sign(away) * np.maximum(abs(away) - tau * lambda_, 0)
+            difference = v - photo
+            new = photo + np.sign(difference) * np.maximum(abs(difference) - tau * lambda_, 0)
         p = p + sigma * (gradient @ (new + theta * (new - u))).reshape(p.shape)
         length = np.sqrt((p**2).sum(axis=(0, 2)))
         p = p / np.maximum(length, 1)[:, None]
@@ -65,19 +65,19 @@ def test_primal_dual_equals_dense_matrices(shape, data):
 def test_primal_dual_does_not_depend_on_strips(monkeypatch, data, threads):
     rgb = np.random.default_rng(2).random((8 * ITERATIONS_PER_PASS + 5, 7, 3))
 
-    def result(number):
+    def run(number):
         monkeypatch.setenv("BURNISH_THREADS", str(number))
         solver = primal_dual(rgb, 0.8, data)
         assert len(solver.strip_rows) == number
         return solver.solution(), solver.gap()
 
-    whole, gap = result(1)
-    in_strips, gap_in_strips = result(threads)
+    whole, gap = run(1)
+    in_strips, gap_in_strips = run(threads)
     np.testing.assert_allclose(in_strips, whole, rtol=0, atol=1e-13)
     assert gap_in_strips == pytest.approx(gap, rel=1e-12)
 
 
-def test_primal_dual_of_low_image_has_one_strip(monkeypatch):
+def test_primal_dual_of_image_with_few_rows_has_one_strip(monkeypatch):
     monkeypatch.setenv("BURNISH_THREADS", "64")
     rgb = np.random.default_rng(3).random((2 * ITERATIONS_PER_PASS + 1, 5, 3))
     expected, _ = dense_primal_dual(rgb, 1.5, "squares", STEPS)

@@ -32,23 +32,23 @@ def gradient_matrix(height: int, width: int) -> np.ndarray:
 
 
 def admm(rgb: np.ndarray, lambda_: float, rho: float = 4.0, iterations: int = 20000) -> np.ndarray:
-    """Minimise by alternating directions with dense solves, splitting off gradient and change."""
+    """Minimise by the alternating direction method of multipliers, with dense solves."""
     height, width, channels = rgb.shape
     gradient = gradient_matrix(height, width)
     inverse = np.linalg.inv(gradient.T @ gradient + np.eye(height * width))
     photo = rgb.reshape(-1, channels)
-    z, z_price = np.zeros((2, 2, height * width, channels))
-    w, w_price = np.zeros((2, *photo.shape))
+    z, z_dual = np.zeros((2, 2, height * width, channels))
+    w, w_dual = np.zeros((2, *photo.shape))
     for _ in range(iterations):
-        wanted = (z - z_price).reshape(-1, channels)
-        u = inverse @ (gradient.T @ wanted + photo + w - w_price)
-        slope = (gradient @ u).reshape(z.shape)
-        z = slope + z_price
+        target = (z - z_dual).reshape(-1, channels)
+        u = inverse @ (gradient.T @ target + photo + w - w_dual)
+        gradient_u = (gradient @ u).reshape(z.shape)
+        z = gradient_u + z_dual
         z *= np.maximum(0, 1 - 1 / (rho * np.sqrt((z**2).sum(axis=(0, 2))) + 1e-30))[:, None]
-        w = u - photo + w_price
+        w = u - photo + w_dual
         w = np.sign(w) * np.maximum(np.abs(w) - lambda_ / rho, 0)
-        z_price += slope - z
-        w_price += u - photo - w
+        z_dual += gradient_u - z
+        w_dual += u - photo - w
     return u.reshape(rgb.shape)
 
 
@@ -83,32 +83,32 @@ def test_tv_l1_equals_admm(shape, lambda_):
 
 
 @pytest.mark.parametrize("contrast", [0.05, 1.0])
-@pytest.mark.parametrize(("width", "stays"), [(3, False), (5, True)])
-def test_tv_l1_removes_bump_by_width_and_not_contrast(contrast, width, stays):
+@pytest.mark.parametrize(("width", "is_kept"), [(3, False), (5, True)])
+def test_tv_l1_removes_bump_by_width_and_not_contrast(contrast, width, is_kept):
     # Removing a bump in a row saves 2 contrast of variation for lambda width contrast of data.
     row = np.zeros((1, 40, 1))
     row[0, 15 : 15 + width] = contrast
     smooth = tv_l1(row, lambda_=0.5)
-    np.testing.assert_allclose(smooth, row if stays else 0, atol=0.01 * contrast)
+    np.testing.assert_allclose(smooth, row if is_kept else 0, atol=0.01 * contrast)
 
 
-@pytest.mark.parametrize(("width", "stays"), [(2, False), (4, True)])
-def test_tv_l1_of_three_channels_removes_narrower_bumps(width, stays):
+@pytest.mark.parametrize(("width", "is_kept"), [(2, False), (4, True)])
+def test_tv_l1_of_three_channels_removes_narrower_bumps(width, is_kept):
     # With three equal channels it saves 2 sqrt(3) for 3 lambda width, so bumps are removed below a
     # width of 2 / (sqrt(3) lambda) = 2.9 instead of 2 / lambda = 5.
     row = np.zeros((1, 40, 3))
     row[0, 15 : 15 + width] = 0.5
-    np.testing.assert_allclose(tv_l1(row, lambda_=0.4), row if stays else 0, atol=0.01)
+    np.testing.assert_allclose(tv_l1(row, lambda_=0.4), row if is_kept else 0, atol=0.01)
 
 
-@pytest.mark.parametrize(("factor", "stays"), [(0.75, False), (1.25, True)])
-def test_tv_l1_removes_discs_below_a_radius(factor, stays):
+@pytest.mark.parametrize(("factor", "is_kept"), [(0.75, False), (1.25, True)])
+def test_tv_l1_removes_discs_below_a_radius(factor, is_kept):
     # A disc is kept if its radius is above 2 / lambda (Chan and Esedoglu).
     radius, lambda_ = 10 * factor, 0.2
     y, x = np.mgrid[-20:21, -20:21]
     disc = (np.hypot(x, y) < radius)[..., None] * 0.5
     smooth = tv_l1(disc, lambda_)
-    assert smooth[20, 20, 0] == pytest.approx(0.5 if stays else 0, abs=0.02)
+    assert smooth[20, 20, 0] == pytest.approx(0.5 if is_kept else 0, abs=0.02)
     assert smooth[0, 0, 0] == pytest.approx(0, abs=0.02)
 
 
@@ -135,8 +135,8 @@ def test_tv_l1_has_lower_energy_than_other_images():
     random = np.random.default_rng(6)
     others += [smooth + 0.01 * random.standard_normal(rgb.shape) for _ in range(3)]
     others.append(np.concatenate([tv_l1(rgb[..., c : c + 1], lambda_) for c in range(3)], axis=2))
-    least = energy(smooth, rgb, lambda_)
-    assert all(energy(other, rgb, lambda_) > least for other in others)
+    minimum = energy(smooth, rgb, lambda_)
+    assert all(energy(other, rgb, lambda_) > minimum for other in others)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

@@ -130,10 +130,10 @@ def test_command_operator_fingerprint_depends_on_its_text_and_files(tmp_path):
 
 
 def test_command_operator_uses_no_shell(tmp_path):
-    witness = tmp_path / "witness"
+    file = tmp_path / "witness"
     with pytest.raises(OperatorError):
-        find_operator(f"command:no-such-program {{input}} {{output}} ; touch {witness}").run(GREY)
-    assert not witness.exists()
+        find_operator(f"command:no-such-program {{input}} {{output}} ; touch {file}").run(GREY)
+    assert not file.exists()
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ def sparse_matrix(mass, right, down):
     number = np.arange(height * width).reshape(height, width)
     pairs = [(number[:, :-1], number[:, 1:], right[:, :-1]), (number[:-1], number[1:], down[:-1])]
     rows, columns, values = [number.ravel()], [number.ravel()], [mass.ravel()]
-    for here, there, weight in pairs:
-        p, q, w = here.ravel(), there.ravel(), weight.ravel()
+    for first, second, weight in pairs:
+        p, q, w = first.ravel(), second.ravel(), weight.ravel()
         rows += [p, q, p, q]
         columns += [p, q, q, p]
         values += [w, w, -w, -w]
-    parts = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return scipy.sparse.csc_matrix(parts, shape=(mass.size, mass.size))
+    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return scipy.sparse.csc_matrix(entries, shape=(mass.size, mass.size))
 
 
 def rough_system(shape, seed=0):
@@ -93,10 +93,10 @@ def test_solve_from_solution_returns_it_and_keeps_x0():
 
 def test_solve_treats_channels_separately():
     mass, right, down, b = rough_system((20, 30))
-    together = solve(mass, right, down, b, rtol=1e-10)
+    all_channels = solve(mass, right, down, b, rtol=1e-10)
     for channel in range(3):
-        alone = solve(mass, right, down, b[channel], rtol=1e-10)
-        np.testing.assert_allclose(together[channel], alone, atol=1e-8)
+        single = solve(mass, right, down, b[channel], rtol=1e-10)
+        np.testing.assert_allclose(all_channels[channel], single, atol=1e-8)
 
 
 def test_solve_of_zero_is_zero():
@@ -119,9 +119,9 @@ def test_solve_does_not_depend_on_threads():
     import numba
 
     system = rough_system((64, 48))
-    every = solve(*system, rtol=1e-8)
+    expected = solve(*system, rtol=1e-8)
     numba.set_num_threads(1)
     try:
-        np.testing.assert_array_equal(solve(*system, rtol=1e-8), every)
+        np.testing.assert_array_equal(solve(*system, rtol=1e-8), expected)
     finally:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)

@@ -43,15 +43,15 @@ def to_xyz(name: str) -> np.ndarray:
 def icc(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     """Build a version 2 display profile."""
     fixed = (round(v * 65536) for v in D50)
-    words = (b"", b"\2\x40\0\0", b"mntr", space, b"XYZ ", b"acsp")
-    head = struct.pack(">4s4s4s4s4s12x4s28x3i", *words, *fixed).ljust(124, b"\0")
+    signatures = (b"", b"\2\x40\0\0", b"mntr", space, b"XYZ ", b"acsp")
+    header = struct.pack(">4s4s4s4s4s12x4s28x3i", *signatures, *fixed).ljust(124, b"\0")
     text = b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(78)
     tags = {b"desc": text, b"cprt": b"text" + bytes(4) + b"none\0", **tags}
     table, body = struct.pack(">I", len(tags)), b""
     for name, tag in tags.items():
         table += struct.pack(">4sII", name, 128 + 4 + 12 * len(tags) + len(body), len(tag))
         body += tag + bytes(-len(tag) % 4)
-    profile = head + table + body
+    profile = header + table + body
     return struct.pack(">I", len(profile) + 4) + profile
 
 
@@ -86,9 +86,9 @@ def srgb_encode(linear: np.ndarray) -> np.ndarray:
 def tiff(values: np.ndarray, profile: bytes | None) -> bytes:
     with io.BytesIO() as file:
         rgb = values.ndim == 3
-        kind = {"photometric": "rgb" if rgb else "minisblack", "planarconfig": "contig"}
+        options = {"photometric": "rgb" if rgb else "minisblack", "planarconfig": "contig"}
         extra = ["unassalpha"] if rgb and values.shape[2] == 4 else None
-        tifffile.imwrite(file, values, **kind, iccprofile=profile, extrasamples=extra)
+        tifffile.imwrite(file, values, **options, iccprofile=profile, extrasamples=extra)
         return file.getvalue()
 
 
@@ -144,8 +144,8 @@ def test_open_wide_gamut_equals_formula(name, dtype):
 def test_edit_wide_gamut_is_stored_in_profile(name):
     photo = Photo.open(tiff(random_colours(np.uint16), rgb_profile(name)))
     grey = photo.with_pixels(np.full_like(photo.pixels, 0.5))
-    inner = Photo.open(tiff(np.full((4, 4, 3), 30000, np.uint16), rgb_profile(name)))
-    edited = Photo.open(inner.with_pixels(np.full_like(inner.pixels, 0.25)).encode())
+    in_gamut = Photo.open(tiff(np.full((4, 4, 3), 30000, np.uint16), rgb_profile(name)))
+    edited = Photo.open(in_gamut.with_pixels(np.full_like(in_gamut.pixels, 0.25)).encode())
     np.testing.assert_allclose(edited.pixels, 0.25, atol=1 / 255)
     # Out-of-gamut differences are added again, so an edit of saturated colours is softened.
     assert np.abs(Photo.open(grey.encode()).pixels - photo.pixels).mean() > 0.1
@@ -203,11 +203,11 @@ def test_parse_curve_type_equals_formula(kind):
 
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8), st.booleans())
 @settings(deadline=None, max_examples=60)
-def test_parse_damaged_profile_converts_or_returns_none(at, garbage, short):
+def test_parse_damaged_profile_converts_or_returns_none(offset, garbage, truncate):
     profile = bytearray(rgb_profile("p3"))
-    at %= len(profile)
-    profile[at : at + len(garbage)] = garbage
-    damaged = parse_matrix_profile(bytes(profile[:at] if short else profile))
+    offset %= len(profile)
+    profile[offset : offset + len(garbage)] = garbage
+    damaged = parse_matrix_profile(bytes(profile[:offset] if truncate else profile))
     values = np.random.default_rng(0).random((9, 3), np.float32)
     if damaged is not None:
         srgb = damaged.to_srgb(values)
@@ -224,9 +224,9 @@ def test_parse_lookup_tables_returns_none():
 @pytest.mark.parametrize("name", ["srgb", "p3", "adobe"])
 def test_matrix_and_lut_conversion_agree(name):
     values = random_colours(np.float32).reshape(-1, 3)
-    own, vips = parse_matrix_profile(rgb_profile(name)), parse_lut_profile(rgb_profile(name))
-    np.testing.assert_allclose(own.to_srgb(values), vips.to_srgb(values), atol=2 / 255)
-    difference = np.abs(own.from_srgb(values) - vips.from_srgb(values))
+    matrix, lut = parse_matrix_profile(rgb_profile(name)), parse_lut_profile(rgb_profile(name))
+    np.testing.assert_allclose(matrix.to_srgb(values), lut.to_srgb(values), atol=2 / 255)
+    difference = np.abs(matrix.from_srgb(values) - lut.from_srgb(values))
     assert difference.mean() * 255 < 0.1
 
 
@@ -245,17 +245,17 @@ SRGB = {
 }
 
 
-@pytest.mark.parametrize("maker", SRGB)
+@pytest.mark.parametrize("library", SRGB)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_open_srgb_profile_keeps_codes(maker, dtype):
+def test_open_srgb_profile_keeps_codes(library, dtype):
     values = random_colours(dtype)
-    photo = Photo.open(tiff(values, SRGB[maker]))
+    photo = Photo.open(tiff(values, SRGB[library]))
     scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
     np.testing.assert_array_equal(photo.pixels, (values / scale).astype(np.float32))
     assert photo.metadata.out_of_gamut is None
-    assert photo.metadata.profile == SRGB[maker]
+    assert photo.metadata.profile == SRGB[library]
     with Image.open(io.BytesIO(photo.encode("png"))) as image:
-        assert image.info["icc_profile"] == SRGB[maker]
+        assert image.info["icc_profile"] == SRGB[library]
 
 
 @pytest.mark.parametrize("name", PRIMARIES)

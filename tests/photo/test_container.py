@@ -34,8 +34,8 @@ def avif(primaries: int, transfer: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(PIXELS).save(file, "AVIF", quality=90)
     data = bytearray(file.getvalue())
-    at = data.index(b"colrnclx") + 8
-    data[at : at + 4] = struct.pack(">HH", primaries, transfer)
+    offset = data.index(b"colrnclx") + 8
+    data[offset : offset + 4] = struct.pack(">HH", primaries, transfer)
     return bytes(data)
 
 
@@ -47,7 +47,7 @@ SRGB = [
     avif(1, 13),
     avif(2, 2),
 ]
-OTHERS = [
+NON_SRGB = [
     png(cICP=bytes([12, 13, 0, 1])),
     png(gAMA=struct.pack(">I", 100000)),
     avif(12, 13),
@@ -62,7 +62,7 @@ def test_open_declared_srgb_gives_no_warning(data):
         assert Photo.open(data).size == (12, 9)
 
 
-@pytest.mark.parametrize("data", OTHERS)
+@pytest.mark.parametrize("data", NON_SRGB)
 def test_open_declared_other_colours_warns(data):
     with pytest.warns(UserWarning, match="sRGB"):
         assert Photo.open(data).size == (12, 9)

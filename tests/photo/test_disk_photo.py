@@ -37,9 +37,9 @@ def test_rectangles_equal_those_of_array(tmp_path_factory, data, height, width, 
         tiff = RawTiff(file, height, width, bands, np.dtype(dtype))
         tiff.write(Rectangle(0, height, 0, width), expected)
         for seed in range(4):
-            part = data.draw(rectangles(height, width))
-            expected[part.slices] = noise(expected[part.slices].shape, dtype, seed)
-            tiff.write(part, expected[part.slices])
+            rectangle = data.draw(rectangles(height, width))
+            expected[rectangle.slices] = noise(expected[rectangle.slices].shape, dtype, seed)
+            tiff.write(rectangle, expected[rectangle.slices])
             other = data.draw(rectangles(height, width))
             np.testing.assert_array_equal(tiff.read(other), expected[other.slices])
 

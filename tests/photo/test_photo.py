@@ -39,14 +39,14 @@ def png16(codes: np.ndarray) -> bytes:
 
 def read_png16(data: bytes) -> np.ndarray:
     """Decode a 16-bit PNG as its specification defines it."""
-    at, body, header = 8, b"", ()
-    while at < len(data):
-        size, name = struct.unpack_from(">I4s", data, at)
-        content = data[at + 8 : at + 8 + size]
+    offset, body, header = 8, b"", ()
+    while offset < len(data):
+        size, name = struct.unpack_from(">I4s", data, offset)
+        content = data[offset + 8 : offset + 8 + size]
         if name == b"IHDR":
             header = struct.unpack(">IIBBBBB", content)
         body += content if name == b"IDAT" else b""
-        at += 12 + size
+        offset += 12 + size
     width, height, bits, colour = header[:4]
     assert (bits, header[6]) == (16, 0)
     bands = {kind: bands for bands, kind in PNG_COLOUR.items()}[colour]
@@ -84,10 +84,10 @@ def noise(shape: tuple[int, ...], dtype: type, seed: int = 0) -> np.ndarray:
     return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
-shapes = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4))
+SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4))
 
 
-@given(shapes, st.integers(0, 999))
+@given(SHAPES, st.integers(0, 999))
 @settings(deadline=None, max_examples=40)
 def test_round_trip_8_bit_png_is_exact(shape, seed):
     codes = (
@@ -101,7 +101,7 @@ def test_round_trip_8_bit_png_is_exact(shape, seed):
     np.testing.assert_array_equal(pil_array(photo.encode()), codes)
 
 
-@given(shapes, st.integers(0, 999))
+@given(SHAPES, st.integers(0, 999))
 @settings(deadline=None, max_examples=40)
 def test_round_trip_16_bit_png_is_exact(shape, seed):
     codes = noise(shape, np.uint16, seed)
@@ -110,7 +110,7 @@ def test_round_trip_16_bit_png_is_exact(shape, seed):
     np.testing.assert_array_equal(read_png16(photo.encode()), codes)
 
 
-@given(shapes, st.sampled_from([np.uint8, np.uint16, np.float32]), st.integers(0, 999))
+@given(SHAPES, st.sampled_from([np.uint8, np.uint16, np.float32]), st.integers(0, 999))
 @settings(deadline=None, max_examples=60)
 def test_round_trip_tiff_is_exact(shape, dtype, seed):
     values = noise(shape, dtype, seed)

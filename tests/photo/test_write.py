@@ -69,7 +69,7 @@ def test_save_extension_of_other_format_raises(tmp_path, photo):
 
 def test_save_alpha_as_jpeg_raises_and_suggests_formats(tmp_path, photo):
     transparent = Photo(photo.pixels, np.ones(photo.pixels.shape[:2]))
-    with pytest.raises(PhotoError, match=r"\.png, \.tif, \.webp or \.avif"):
+    with pytest.raises(PhotoError, match="png, tiff, webp or avif"):
         transparent.save(tmp_path / "a.jpg")
     assert list(tmp_path.iterdir()) == []
 
@@ -195,7 +195,7 @@ def test_save_full_disk_raises_and_leaves_no_file(tmp_path, monkeypatch, photo):
 
 
 def test_encode_too_large_for_format_raises():
-    with pytest.raises(PhotoError, match=r"20000 x 1.*\.png or \.tif"):
+    with pytest.raises(PhotoError, match=r"20000 x 1.*png or tiff"):
         Photo(np.zeros((1, 20_000, 3))).encode("webp")
 
 

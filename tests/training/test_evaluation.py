@@ -12,16 +12,16 @@ def noisy_image_and_target():
     return np.clip(target + 0.1 * random.standard_normal(target.shape), 0, 1), target
 
 
-def ssim_by_loops(one, two, sigma=1.5, radius=5):
+def ssim_by_loops(first, second, sigma=1.5, radius=5):
     """Eq. 13 of Wang et al. 2004, with their 11 x 11 Gaussian window at each inner pixel."""
     grid = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
     window = np.outer(grid, grid) / grid.sum() ** 2
     values = []
-    for c in range(one.shape[2]):
-        for y in range(radius, one.shape[0] - radius):
-            for x in range(radius, one.shape[1] - radius):
-                at = (slice(y - radius, y + radius + 1), slice(x - radius, x + radius + 1), c)
-                a, b = one[at].astype(float), two[at].astype(float)
+    for c in range(first.shape[2]):
+        for y in range(radius, first.shape[0] - radius):
+            for x in range(radius, first.shape[1] - radius):
+                pixels = (slice(y - radius, y + radius + 1), slice(x - radius, x + radius + 1), c)
+                a, b = first[pixels].astype(float), second[pixels].astype(float)
                 ma, mb = (window * a).sum(), (window * b).sum()
                 va, vb = (window * (a - ma) ** 2).sum(), (window * (b - mb) ** 2).sum()
                 cov = (window * (a - ma) * (b - mb)).sum()

@@ -48,11 +48,11 @@ def interrupt_at(step):
     return callback
 
 
-def assert_equal_weights(one, two):
-    one, two = one.state_dict(), two.state_dict()
-    assert one.keys() == two.keys()
-    for name, value in one.items():
-        torch.testing.assert_close(value, two[name], rtol=0, atol=0)
+def assert_equal_weights(first, second):
+    first, second = first.state_dict(), second.state_dict()
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=0, atol=0)
 
 
 def test_trainer_reduces_the_error_to_a_third(tint_pairs, tmp_path):
@@ -68,16 +68,16 @@ def test_trainer_reduces_the_error_to_a_third(tint_pairs, tmp_path):
 
 
 def test_resumed_training_equals_uninterrupted_bit_for_bit(tint_pairs, tmp_path, one_thread):
-    whole = make_trainer(tint_pairs, tmp_path / "whole")
-    whole.run()
+    uninterrupted = make_trainer(tint_pairs, tmp_path / "whole")
+    uninterrupted.run()
     interrupted = make_trainer(tint_pairs, tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
         interrupted.run(interrupt_at(5), save_every=0)
     resumed = make_trainer(tint_pairs, tmp_path / "parts")
     assert resumed.step == 4  # the last checkpoint before the interruption
     resumed.run()
-    assert_equal_weights(whole.ema_network(), resumed.ema_network())
-    assert resumed.loss_terms == whole.loss_terms
+    assert_equal_weights(uninterrupted.ema_network(), resumed.ema_network())
+    assert resumed.loss_terms == uninterrupted.loss_terms
 
 
 @pytest.mark.parametrize("stop", [3, 9])
@@ -87,8 +87,8 @@ def test_resumed_training_with_sliders_equals_uninterrupted(
     """Interrupted before and after the phase of the sliders begins."""
     image = np.random.default_rng(0).random((32, 32, 3))
     pairs = [
-        write_pair("a", image, strength * image, {"lambda": value})
-        for value, strength in ((0.02, 0.5), (0.1, 0.2))
+        write_pair("a", image, factor * image, {"lambda": value})
+        for value, factor in ((0.02, 0.5), (0.1, 0.2))
     ]
 
     def make(folder):
@@ -98,14 +98,14 @@ def test_resumed_training_with_sliders_equals_uninterrupted(
         folder.mkdir(exist_ok=True)
         return NetworkTrainer(config, network, sampler, folder)
 
-    whole = make(tmp_path / "whole")
-    whole.run()
+    uninterrupted = make(tmp_path / "whole")
+    uninterrupted.run()
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "parts").run(interrupt_at(stop), save_every=0)
     resumed = make(tmp_path / "parts")
     assert resumed.phase == (stop > 6)
     resumed.run()
-    assert_equal_weights(whole.ema_network(), resumed.ema_network())
+    assert_equal_weights(uninterrupted.ema_network(), resumed.ema_network())
 
 
 def test_slider_phase_changes_only_the_weights_of_the_sliders(write_pair, random_network, tmp_path):
@@ -167,7 +167,7 @@ def test_normaliser_statistics_are_constant_after_freeze_norm_at(tint_pairs, tmp
     trainer = make_trainer(tint_pairs, tmp_path / "run", freeze_norm_at=0.5)
     norm = trainer.network.norm_convs[0].norm
     trainer.run(lambda info: means.append(norm.running_mean.clone()))
-    changes = [not torch.equal(one, two) for one, two in itertools.pairwise(means)]
+    changes = [not torch.equal(first, second) for first, second in itertools.pairwise(means)]
     assert changes == [True] * 5 + [False] * 6
 
 

@@ -91,12 +91,12 @@ def test_biases_and_slider_weights_change_as_under_adamw(sliders):
 
 def test_adamw_for_all_weights_equals_torch():
     network = CAN(width=4, dilations=(1, 2)).to(memory_format=torch.channels_last)
-    other = copy.deepcopy(network)
-    for one in (network, other):
+    reference = copy.deepcopy(network)
+    for one in (network, reference):
         backward(one, seed=1)
     step(build_optimisers("adamw", network, DECAY))
-    torch.optim.AdamW(other.parameters(), lr=LR, weight_decay=DECAY).step()
-    for ours, theirs in zip(network.parameters(), other.parameters(), strict=True):
+    torch.optim.AdamW(reference.parameters(), lr=LR, weight_decay=DECAY).step()
+    for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -112,9 +112,9 @@ def test_optimisers_continue_from_their_saved_state(name):
     loaded = build_optimisers(name, resumed, DECAY)
     for optimiser, saved in zip(loaded, optimisers, strict=True):
         optimiser.load_state_dict(copy.deepcopy(saved.state_dict()))
-    for one, its in ((network, optimisers), (resumed, loaded)):
+    for one, network_optimisers in ((network, optimisers), (resumed, loaded)):
         backward(one, seed=7)
-        step(its)
+        step(network_optimisers)
     for ours, theirs in zip(network.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

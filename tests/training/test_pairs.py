@@ -26,7 +26,7 @@ from burnish.training.pairs import (
 
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 LAMBDA, KAPPA = OPERATORS["l0-smoothing"].params
-PICKY = "def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n"
+FAILING_OPERATOR = "def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n"
 
 
 def plan(photos, operator="l0-smoothing", values=VALUES, short_sides=(20,), **sliders):
@@ -40,7 +40,7 @@ def plan(photos, operator="l0-smoothing", values=VALUES, short_sides=(20,), **sl
     )
 
 
-class Counter(Progress):
+class CountingProgress(Progress):
     def __init__(self):
         self.count = 0
 
@@ -100,13 +100,13 @@ def test_cache_key_depends_on_content_parameters_and_size_but_not_the_name(photo
 
 def test_several_processes_compute_the_same_pairs_as_one(photos):
     specs = plan(photos)
-    progress = Counter()
+    progress = CountingProgress()
     parallel = [pair.read() for pair in compute_pairs(specs, processes=2, progress=progress)]
     assert progress.count == len(specs)
     for spec in specs:
         spec.target.unlink()
-    for one, two in zip(compute_pairs(specs), parallel, strict=True):
-        np.testing.assert_array_equal(one.read(), two)
+    for first, second in zip(compute_pairs(specs), parallel, strict=True):
+        np.testing.assert_array_equal(first.read(), second)
 
 
 def test_photo_that_cannot_be_read_is_left_out_with_a_warning(photos):
@@ -119,7 +119,7 @@ def test_photo_that_cannot_be_read_is_left_out_with_a_warning(photos):
 def test_photo_that_exists_twice_is_computed_once(photos, monkeypatch):
     (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
     specs = plan(photos)
-    compute_pair, computed, progress = pairs._compute_pair, [], Counter()
+    compute_pair, computed, progress = pairs._compute_pair, [], CountingProgress()
     monkeypatch.setattr(
         pairs, "_compute_pair", lambda spec: computed.append(spec.target) or compute_pair(spec)
     )
@@ -134,7 +134,7 @@ def test_truncated_photo_is_left_out_with_one_warning(photos, processes):
     (photos / "cut.jpg").write_bytes((photos / "whole.jpg").read_bytes()[:-2000])
     specs = plan(photos)
     assert sum(spec.photo.name == "cut.jpg" for spec in specs) == 2
-    progress = Counter()
+    progress = CountingProgress()
     with pytest.warns(UserWarning, match=r"left out: .*cut\.jpg") as caught:
         computed = compute_pairs(specs, processes=processes, progress=progress)
     assert len(caught) == 1
@@ -159,7 +159,7 @@ def test_folder_without_a_readable_photo_raises(tmp_path, size):
 
 def test_finished_pairs_are_kept_if_the_operator_fails(photos, tmp_path, monkeypatch):
     script = tmp_path / "picky.py"
-    script.write_text(PICKY)
+    script.write_text(FAILING_OPERATOR)
     specs = sorted(
         plan(photos, f"python:{script}:picky", {}, ()), key=lambda spec: spec.photo.name == "0.png"
     )
@@ -174,7 +174,7 @@ def test_finished_pairs_are_kept_if_the_operator_fails(photos, tmp_path, monkeyp
 
 def test_error_of_the_operator_names_the_photo(photos, tmp_path):
     script = tmp_path / "picky.py"
-    script.write_text(PICKY)
+    script.write_text(FAILING_OPERATOR)
     with pytest.raises(OperatorError, match="too tall") as caught:
         compute_pairs(plan(photos, f"python:{script}:picky", {}, ()), processes=2)
     assert "0.png: operator picky" in caught.value.where

@@ -123,14 +123,14 @@ def photo_count(data):
 def test_train_network_returns_the_network_and_writes_log_and_previews(photos, tmp_path):
     tasks, previews = [], []
 
-    class Recorder(TrainCallbacks):
+    class RecordingCallbacks(TrainCallbacks):
         def start(self, task, total=None):
             tasks.append((task, total))
 
         def on_validation(self, step, psnr, preview):
             previews.append(preview.is_file())
 
-    trainer, data = train(make_config(), photos, tmp_path / "run", callbacks=Recorder())
+    trainer, data = train(make_config(), photos, tmp_path / "run", callbacks=RecordingCallbacks())
     assert tasks[0] == ("computing pairs", 6 + 1)  # the photos and a synthetic image
     assert previews
     assert all(previews)
@@ -176,8 +176,8 @@ def test_copies_of_one_photo_are_too_few_photos(photos, tmp_path):
 @pytest.mark.filterwarnings("ignore:left out")
 def test_truncated_photo_is_neither_trained_nor_validated_on(photos, tmp_path):
     files = sorted(photos.iterdir())
-    _, whole = train(make_config(steps=2), photos, tmp_path / "whole")
-    truncated = next(file for file in files if digest(file) == whole.validation[0].digest)
+    _, data_before = train(make_config(steps=2), photos, tmp_path / "whole")
+    truncated = next(file for file in files if digest(file) == data_before.validation[0].digest)
     truncated.write_bytes(truncated.read_bytes()[:-1000])
     _, data = train(make_config(steps=2), photos, tmp_path / "truncated")
     assert photo_count(data) == len(files) - 2

@@ -73,10 +73,12 @@ def contains(photo, crop):
 
 
 def test_batch_depends_on_its_step_only(noise_pairs):
-    one, two = (CropSampler(noise_pairs, batch=2, crop=16, seed=5) for _ in range(2))
-    one.batch_at(0)
-    one.batch_at(1)
-    torch.testing.assert_close(one.batch_at(7)[0].before, two.batch_at(7)[0].before, rtol=0, atol=0)
+    first, second = (CropSampler(noise_pairs, batch=2, crop=16, seed=5) for _ in range(2))
+    first.batch_at(0)
+    first.batch_at(1)
+    torch.testing.assert_close(
+        first.batch_at(7)[0].before, second.batch_at(7)[0].before, rtol=0, atol=0
+    )
 
 
 def test_batches_of_other_steps_ranks_and_seeds_differ(noise_pairs):

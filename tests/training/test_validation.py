@@ -21,8 +21,8 @@ def test_split_by_size_returns_own_size_then_octaves_then_random_values(write_pa
             pairs.append(write_pair(digest, black, black, VALUES | {"lambda": 0.01}))
     groups = split_by_size(pairs)
     assert [suffix for suffix, _ in groups] == ["", "", "", "", ", sliders at random"]
-    assert [len(members) for _, members in groups] == [2, 2, 2, 2, 6]
-    sides = [{pair.size[0] for pair in members} for _, members in groups]
+    assert [len(group) for _, group in groups] == [2, 2, 2, 2, 6]
+    sides = [{pair.size[0] for pair in group} for _, group in groups]
     assert sides == [{32}, {15}, {30}, {32}, {15, 30, 32}]
     assert [suffix for suffix, _ in split_by_size(pairs[:1])] == [""]
 
@@ -65,11 +65,13 @@ def test_validate_describes_the_photos_of_each_group(write_pair, random_network)
     ]
     advanced = []
 
-    class Counter(Progress):
+    class CountingProgress(Progress):
         def advance(self, amount=1):
             advanced.append(amount)
 
-    first, *_, last = results = validate(network, ["lambda"], pairs, "some/photos", Counter())
+    first, *_, last = results = validate(
+        network, ["lambda"], pairs, "some/photos", CountingProgress()
+    )
     assert sum(advanced) == sum(result.report.count for result in results)
     assert first.photos == "3 from 'photos', 0.0022 megapixels"
     assert (first.report.count, last.report.count) == (3, 6)
