@@ -154,7 +154,10 @@ def test_plan_of_folder_with_circular_link_ends(folder_tree):
     assert len(plan([folder_tree], "l0", OutputOptions(recursive=True)).files) == 3
 
 
-def test_plan_of_folder_without_photos_suggests_recursive(tmp_path):
+def test_plan_of_folder_without_photos_suggests_recursive_if_it_has_subfolders(tmp_path):
+    with pytest.raises(UsageError, match="name another folder"):
+        plan([tmp_path], "l0", OutputOptions())
+    (tmp_path / "sub").mkdir()
     with pytest.raises(UsageError, match="add --recursive"):
         plan([tmp_path], "l0")
 

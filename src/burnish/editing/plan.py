@@ -203,7 +203,9 @@ def find_inputs(
         inputs += [InputFile(file, file.parent.relative_to(path), True) for file in media]
     if not inputs:
         names = ", ".join(map(str, paths))
-        remedy = "name another folder" if recursive else "add --recursive to search subfolders"
+        has_subfolders = any(child.is_dir() for path in paths for child in path.iterdir())
+        search = has_subfolders and not recursive
+        remedy = "add --recursive to search subfolders" if search else "name another folder"
         problem = f"none of the {ignored} files is a photo" if ignored else "there are no photos"
         raise UsageError(names, problem, remedy)
     return inputs, ignored

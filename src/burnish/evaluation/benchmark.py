@@ -156,14 +156,16 @@ def _common_operator(
         tasks.append((spec, find_runnable_operator(spec).resolve_params(model_params)))
     for model, task in zip(models, tasks, strict=True):
         if task != tasks[0]:
-            values = ", ".join(f"{name} {value}" for name, value in task[1].items())
-            problem = (
-                f"its operator is {task[0]} at {values or 'its defaults'}, and that of model "
-                f"{models[0].card.name} is another or has other values"
-            )
+            first = f"model {models[0].card.name} imitates {_task_text(tasks[0])}"
+            problem = f"it imitates {_task_text(task)}, but {first}"
             remedy = "evaluate it separately, or give values that both were trained for"
             raise UsageError(f"model {model.card.name}", problem, remedy)
     return tasks[0]
+
+
+def _task_text(task: tuple[str, dict[str, Value]]) -> str:
+    name, values = task
+    return " ".join([name, *(f"--{param} {value}" for param, value in values.items())])
 
 
 def _group_by_size(
