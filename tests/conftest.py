@@ -99,7 +99,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def draw(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
+def draw_image(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
     """Return an image like a photo: a gradient, a few boxes and a little noise, uint8 RGB."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
@@ -113,28 +113,28 @@ def draw(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
 
 
 @pytest.fixture
-def photos(tmp_path):
+def photo_folder(tmp_path):
     """A folder of six small photos, one of them in portrait format."""
     folder = tmp_path / "фото"  # names are not always ASCII
     folder.mkdir()
     for seed in range(6):
-        pixels = draw(seed)
+        pixels = draw_image(seed)
         Image.fromarray(pixels if seed else pixels.transpose(1, 0, 2)).save(folder / f"{seed}.png")
     return folder
 
 
 @pytest.fixture
-def picture():
-    """Draws a picture from a seed: `picture(3)` is (40, 56, 3) uint8."""
-    return draw
+def make_image():
+    """A function that draws an image from a seed: `make_image(3)` is (40, 56, 3) uint8."""
+    return draw_image
 
 
 @pytest.fixture(scope="session")
-def card_of():
+def make_card():
     """A function that makes the card of a network with some sliders and an operator's name."""
     from burnish.modelfile.card import Card, CardParam
 
-    def card_of(network, sliders=(), operator="python:none:none", **changes):
+    def make_card(network, sliders=(), operator="python:none:none", **changes):
         fields = {name: getattr(network, name) for name in NETWORK_FIELDS}
         params = [CardParam(value=p.default, slider=True, **asdict(p)) for p in sliders]
         fields |= {"name": "random", "operator": operator, "title": "Random weights"}
@@ -144,7 +144,7 @@ def card_of():
         fields["parameter_count"] = sum(p.numel() for p in network.parameters())
         return Card(**fields | changes)
 
-    return card_of
+    return make_card
 
 
 NETWORK_FIELDS = (
@@ -201,12 +201,12 @@ def random_context():
 
 
 @pytest.fixture(scope="session")
-def slider_model(random_network, card_of, tmp_path_factory):
+def slider_model(random_network, make_card, tmp_path_factory):
     """A model file that takes lambda, kappa and a thumbnail; its operator is l0-smoothing."""
     from burnish.export.onnx_export import export
 
     network, sliders = random_network()
-    card = card_of(network, sliders, "l0-smoothing")
+    card = make_card(network, sliders, "l0-smoothing")
     return export(network, card, tmp_path_factory.mktemp("models") / "random.onnx")
 
 

@@ -84,17 +84,17 @@ def test_untrained_network_is_the_identity(network_class, arguments, context, ra
 
 @pytest.mark.slow
 @all_variants
-def test_export_accepts_the_stated_numbers(network_class, arguments, card_of, tmp_path):
+def test_export_accepts_the_stated_numbers(network_class, arguments, make_card, tmp_path):
     network = randomise(build(network_class, arguments))
-    file = read_model(export(network, card_of(network), tmp_path / "network.onnx"))
+    file = read_model(export(network, make_card(network), tmp_path / "network.onnx"))
     assert file.card.size_multiple == network.size_multiple
 
 
 @pytest.mark.slow
 @both_classes
-def test_tiled_equals_whole_bit_for_bit(network_class, arguments, card_of, tmp_path):
+def test_tiled_equals_whole_bit_for_bit(network_class, arguments, make_card, tmp_path):
     network = randomise(build(network_class, arguments, context=True))
-    card = card_of(network, SLIDERS, "l0-smoothing")
+    card = make_card(network, SLIDERS, "l0-smoothing")
     model = Model(read_model(export(network, card, tmp_path / "network.onnx")), "cpu", 1)
     pixels = np.random.default_rng(0).random((333, 791, 3), dtype=np.float32)
     fractions = []

@@ -91,47 +91,50 @@ def test_apply_writes_next_to_the_photo(burnish, tmp_path):
     assert np.mean((result - smooth) ** 2) < np.mean((photo - smooth) ** 2) / 2
 
 
-def test_apply_slow_runs_the_reference_operator(burnish, photos):
-    assert burnish("apply", "--slow", "l0-smoothing", photos / "1.png", "--lambda", "0.1")[0] == 0
-    result = read(photos / "1.l0-smoothing.png").astype(np.float32) / 255
-    photo = read(photos / "1.png").astype(np.float32) / 255
+def test_apply_slow_runs_the_reference_operator(burnish, photo_folder):
+    assert (
+        burnish("apply", "--slow", "l0-smoothing", photo_folder / "1.png", "--lambda", "0.1")[0]
+        == 0
+    )
+    result = read(photo_folder / "1.l0-smoothing.png").astype(np.float32) / 255
+    photo = read(photo_folder / "1.png").astype(np.float32) / 255
     expected = find_operator("l0-smoothing").run(photo, lambda_=0.1)
     np.testing.assert_allclose(result, expected, atol=0.5 / 255 + 1e-6)
 
 
-def test_apply_slow_runs_a_python_function(burnish, photos, tmp_path):
+def test_apply_slow_runs_a_python_function(burnish, photo_folder, tmp_path):
     (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
     spec = f"python:{tmp_path / 'mine.py'}:negative"
-    assert burnish("apply", "--slow", spec, photos / "1.png")[0] == 0
-    result = read(photos / "1.negative.png")
-    np.testing.assert_array_equal(result, 255 - read(photos / "1.png"))
-    code, _, err = burnish("apply", spec, photos / "2.png")
+    assert burnish("apply", "--slow", spec, photo_folder / "1.png")[0] == 0
+    result = read(photo_folder / "1.negative.png")
+    np.testing.assert_array_equal(result, 255 - read(photo_folder / "1.png"))
+    code, _, err = burnish("apply", spec, photo_folder / "2.png")
     assert code == 2
     assert "--slow" in err
     assert "burnish train" in err
 
 
-def test_apply_overwrites_only_with_the_option(burnish, photos):
-    target = photos / "1.l0-smoothing.png"
+def test_apply_overwrites_only_with_the_option(burnish, photo_folder):
+    target = photo_folder / "1.l0-smoothing.png"
     target.write_bytes(b"precious")
-    code, _, err = burnish("apply", "l0-smoothing", photos / "1.png")
+    code, _, err = burnish("apply", "l0-smoothing", photo_folder / "1.png")
     assert code == 1
     assert err.count("\n") == 1
     assert "--overwrite" in err
     assert target.read_bytes() == b"precious"
-    assert burnish("apply", "l0-smoothing", photos / "1.png", "--skip-existing")[0] == 0
+    assert burnish("apply", "l0-smoothing", photo_folder / "1.png", "--skip-existing")[0] == 0
     assert target.read_bytes() == b"precious"
-    assert burnish("apply", "l0-smoothing", photos / "1.png", "--overwrite")[0] == 0
+    assert burnish("apply", "l0-smoothing", photo_folder / "1.png", "--overwrite")[0] == 0
     assert read(target).shape == (40, 56, 3)
 
 
-def test_bad_photo_does_not_stop_the_others(burnish, photos, tmp_path):
-    broken = photos / "broken.jpg"
+def test_bad_photo_does_not_stop_the_others(burnish, photo_folder, tmp_path):
+    broken = photo_folder / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 half")
     out = tmp_path / "out"
     code, _, err = burnish(
-        "apply", "l0-smoothing", photos / "0.png", broken, photos / "gone.png", photos / "1.png",
-        "-o", out,
+        "apply", "l0-smoothing", photo_folder / "0.png", broken, photo_folder / "gone.png",
+        photo_folder / "1.png", "-o", out,
     )  # fmt: skip
     assert code == 1
     assert sum(line.startswith("burnish: ") for line in err.splitlines()) == 2
@@ -139,9 +142,9 @@ def test_bad_photo_does_not_stop_the_others(burnish, photos, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == ["0.l0-smoothing.png", "1.l0-smoothing.png"]
 
 
-def test_json_prints_one_object_per_photo(burnish, photos):
+def test_json_prints_one_object_per_photo(burnish, photo_folder):
     code, out, err = burnish(
-        "apply", "l0-smoothing", photos / "0.png", photos / "gone.png", "--json", "-q"
+        "apply", "l0-smoothing", photo_folder / "0.png", photo_folder / "gone.png", "--json", "-q"
     )
     assert code == 1
     first, second = (json.loads(line) for line in out.splitlines())
@@ -179,19 +182,19 @@ def test_json_prints_one_object_per_photo(burnish, photos):
         (["l0-smoothing", "{}", "--depth", "7"], 2, "", "8, 16 or 32"),
     ],
 )
-def test_error_is_one_line_with_its_exit_code(burnish, photos, arguments, code, where, word):
-    photo = str(photos / "1.png")
+def test_error_is_one_line_with_its_exit_code(burnish, photo_folder, arguments, code, where, word):
+    photo = str(photo_folder / "1.png")
     actual, out, err = burnish("apply", *(a.format(photo) for a in arguments))
     assert (actual, out, err.count("\n")) == (code, "", 1)
     assert err.startswith(f"burnish: {where}")
     assert word in err
-    assert sorted(p.name for p in photos.iterdir()) == [f"{i}.png" for i in range(6)]
+    assert sorted(p.name for p in photo_folder.iterdir()) == [f"{i}.png" for i in range(6)]
 
 
-def test_rejected_training_makes_no_folder(burnish, photos, tmp_path, monkeypatch):
+def test_rejected_training_makes_no_folder(burnish, photo_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, _ = burnish(
-        "train", "l0-smoothing", "--photos", photos, "--budget", "soon", "-o", "new/x.onnx"
+        "train", "l0-smoothing", "--photos", photo_folder, "--budget", "soon", "-o", "new/x.onnx"
     )
     assert code == 2
     assert not (tmp_path / "new").exists()
@@ -273,21 +276,23 @@ def test_operators_list_and_show_the_parameters(burnish, name):
         (["pairs:{}", "--photos", "{}"], "before/"),
     ],
 )
-def test_train_checks_its_arguments_first(burnish, photos, tmp_path, monkeypatch, arguments, word):
+def test_train_checks_its_arguments_first(
+    burnish, photo_folder, tmp_path, monkeypatch, arguments, word
+):
     monkeypatch.chdir(tmp_path)
-    code, _, err = burnish("train", *(a.format(photos) for a in arguments))
+    code, _, err = burnish("train", *(a.format(photo_folder) for a in arguments))
     assert code == 2
     assert word in err
     assert err.splitlines()[-1].startswith("burnish: ")
 
 
 @pytest.fixture
-def pair_folder(photos, tmp_path):
+def pair_folder(photo_folder, tmp_path):
     """A folder of pairs: photos before, and their negatives after."""
     folder = tmp_path / "pairs"
     for side in ("before", "after"):
         (folder / side).mkdir(parents=True)
-    for path in photos.glob("*.png"):
+    for path in photo_folder.glob("*.png"):
         pixels = read(path)
         Image.fromarray(pixels).save(folder / "before" / path.name)
         Image.fromarray(255 - pixels).save(folder / "after" / path.name)
@@ -295,8 +300,8 @@ def pair_folder(photos, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--photos", "--validation", "--lambda"])
-def test_train_on_pairs_rejects_other_sources(burnish, pair_folder, photos, option):
-    value = "0.1" if option == "--lambda" else photos
+def test_train_on_pairs_rejects_other_sources(burnish, pair_folder, photo_folder, option):
+    value = "0.1" if option == "--lambda" else photo_folder
     code, _, err = burnish("train", f"pairs:{pair_folder}", option, value)
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith(f"burnish: {option}: ")
@@ -315,11 +320,11 @@ def test_train_on_pairs_writes_a_model(burnish, pair_folder, tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_trained_model_can_be_applied(burnish, photos, tmp_path, monkeypatch):
+def test_trained_model_can_be_applied(burnish, photo_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def darker(rgb):\n    return rgb / 2\n")
     code, out, err = burnish(
-        "train", "python:mine.py:darker", "--photos", photos, "--steps", "30", "--crop", "32",
+        "train", "python:mine.py:darker", "--photos", photo_folder, "--steps", "30", "--crop", "32",
         "--network", "can24", "--licence", "mine", "-o", "darker.onnx",
     )  # fmt: skip
     assert code == 0, err
@@ -328,10 +333,10 @@ def test_trained_model_can_be_applied(burnish, photos, tmp_path, monkeypatch):
     assert (card["operator"], card["licence"]) == ("python:darker", "mine")
     assert (card["halo"], card["macs_per_pixel"]) == (128, 37008)
     assert card["metrics"][0]["count"] == 1
-    assert burnish("apply", "darker.onnx", photos / "1.png", "-o", "x.png")[0] == 0
+    assert burnish("apply", "darker.onnx", photo_folder / "1.png", "-o", "x.png")[0] == 0
     assert read("x.png").shape == (40, 56, 3)
     code, _, err = burnish(
-        "train", "python:mine.py:darker", "--photos", photos, "-o", "darker.onnx"
+        "train", "python:mine.py:darker", "--photos", photo_folder, "-o", "darker.onnx"
     )
     assert code == 1
     assert "--overwrite" in err

@@ -13,11 +13,11 @@ def read(path):
         return np.asarray(image)
 
 
-def test_evaluate_prints_a_table_and_json(photos, burnish):
-    code, text, _ = burnish("evaluate", MODEL, "--photos", photos)
+def test_evaluate_prints_a_table_and_json(photo_folder, burnish):
+    code, text, _ = burnish("evaluate", MODEL, "--photos", photo_folder)
     assert code == 0
     assert all(name in text for name in ("unedited", MODEL, "operator"))
-    (table,) = json.loads(burnish("evaluate", MODEL, "--photos", photos, "--json")[1])
+    (table,) = json.loads(burnish("evaluate", MODEL, "--photos", photo_folder, "--json")[1])
     assert [row["name"] for row in table["scores"]][1:] == [MODEL, "operator"]
 
 
@@ -27,9 +27,11 @@ def test_evaluate_on_a_folder_without_photos_fails(tmp_path, burnish):
     assert err.startswith(f"burnish: {tmp_path}")
 
 
-def test_compare_writes_three_images_side_by_side(burnish, photos, tmp_path):
+def test_compare_writes_three_images_side_by_side(burnish, photo_folder, tmp_path):
     target = tmp_path / "sheet.png"
-    code, out, _ = burnish("compare", "l0-smoothing", photos / "1.png", "-o", target, "--json")
+    code, out, _ = burnish(
+        "compare", "l0-smoothing", photo_folder / "1.png", "-o", target, "--json"
+    )
     assert code == 0
     record = json.loads(out)
     assert 10 < record["identity_psnr"] < 60
@@ -37,8 +39,8 @@ def test_compare_writes_three_images_side_by_side(burnish, photos, tmp_path):
     assert record["slow_seconds"] > 0
     sheet = read(target)
     assert sheet.shape[1] == 3 * 56 + 2 * 8
-    np.testing.assert_array_equal(sheet[:40, :56], read(photos / "1.png"))
-    assert burnish("compare", "l0-smoothing", photos / "1.png", "-o", target)[0] == 1
+    np.testing.assert_array_equal(sheet[:40, :56], read(photo_folder / "1.png"))
+    assert burnish("compare", "l0-smoothing", photo_folder / "1.png", "-o", target)[0] == 1
 
 
 def test_compare_with_a_folder_is_one_line(burnish, tmp_path, monkeypatch):

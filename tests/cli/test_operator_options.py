@@ -119,20 +119,20 @@ def test_help_of_a_model_file_shows_the_values_of_its_card(burnish, slider_model
     assert has_option(text, "--kappa")
 
 
-def test_help_of_replay_lists_the_parameters_of_the_history(burnish, photos, tmp_path):
+def test_help_of_replay_lists_the_parameters_of_the_history(burnish, photo_folder, tmp_path):
     edited = tmp_path / "edited.png"
     arguments = ["--lambda", "0.05", "-o", edited]
-    assert burnish("apply", "l0-smoothing", photos / "1.png", *arguments)[0] == 0
+    assert burnish("apply", "l0-smoothing", photo_folder / "1.png", *arguments)[0] == 0
     text = help_text(burnish, "replay", edited)
     assert has_option(text, "--lambda")
     assert "[default: 0.05]" in text
     assert "[default: 0.02]" not in text
 
 
-def test_help_of_replay_shows_the_recorded_values_of_a_region_edit(burnish, photos, tmp_path):
+def test_help_of_replay_shows_the_recorded_values_of_a_region_edit(burnish, photo_folder, tmp_path):
     edited = tmp_path / "edited.png"
     arguments = ["--box", "1,1,9,9", "--colour", "#123456", "-o", edited]
-    assert burnish("regions", "fill", photos / "1.png", *arguments)[0] == 0
+    assert burnish("regions", "fill", photo_folder / "1.png", *arguments)[0] == 0
     assert "[default: #123456]" in help_text(burnish, "replay", edited)
 
 
@@ -145,8 +145,8 @@ def test_help_of_replay_shows_the_recorded_values_of_a_region_edit(burnish, phot
         ["--lambda=0.05", "-q", "-o", "{target}", "--", "l0-smoothing", "{photo}"],
     ],
 )
-def test_options_and_arguments_come_in_any_order(burnish, photos, tmp_path, order):
-    photo, target, expected = photos / "1.png", tmp_path / "x.png", tmp_path / "expected.png"
+def test_options_and_arguments_come_in_any_order(burnish, photo_folder, tmp_path, order):
+    photo, target, expected = photo_folder / "1.png", tmp_path / "x.png", tmp_path / "expected.png"
     code, _, err = burnish("apply", *(a.format(photo=photo, target=target) for a in order))
     assert code == 0, err
     assert burnish("apply", "l0-smoothing", photo, "--lambda", "0.05", "-o", expected)[0] == 0
@@ -160,20 +160,20 @@ def test_options_and_arguments_come_in_any_order(burnish, photos, tmp_path, orde
     ["l0-smoothing", "{model}", "python:mine.py:negative", "command:cp {input} {output}"],
 )
 def test_option_of_another_operator_names_its_operators(
-    burnish, photos, slider_model, tmp_path, monkeypatch, operator
+    burnish, photo_folder, slider_model, tmp_path, monkeypatch, operator
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
     name = operator.replace("{model}", str(slider_model))
-    code, out, err = burnish("apply", "--slow", name, photos / "1.png", "--sigma-range", "3")
+    code, out, err = burnish("apply", "--slow", name, photo_folder / "1.png", "--sigma-range", "3")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("burnish: --sigma-range: ")
     assert "bilateral, rolling-guidance" in err
 
 
 @pytest.mark.parametrize("name", ["l0-smothing", "no.onnx"])
-def test_unknown_operator_with_an_option_is_reported_by_name(burnish, photos, name):
-    code, out, err = burnish("apply", name, photos / "1.png", "--lambda", "0.05")
+def test_unknown_operator_with_an_option_is_reported_by_name(burnish, photo_folder, name):
+    code, out, err = burnish("apply", name, photo_folder / "1.png", "--lambda", "0.05")
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert err.startswith(f"burnish: {name}: ")
 

@@ -10,14 +10,14 @@ from burnish.editing.cube import write_cube
 
 
 @pytest.fixture
-def files(photos, tmp_path):
+def files(photo_folder, tmp_path):
     """One file of each kind that a command reads, by name."""
     (tmp_path / "bright.py").write_text("def bright(rgb):\n    return rgb ** 0.5\n")
     Image.new("L", (56, 40), 255).save(tmp_path / "mask.png")
-    Image.open(photos / "2.png").save(tmp_path / "other.png")
+    Image.open(photo_folder / "2.png").save(tmp_path / "other.png")
     write_cube(f"python:{tmp_path / 'bright.py'}:bright", tmp_path / "lut.cube", size=3)
     paths = {path.stem: path for path in tmp_path.iterdir() if path.is_file()}
-    return paths | {"photo": photos / "1.png"}
+    return paths | {"photo": photo_folder / "1.png"}
 
 
 @pytest.mark.parametrize(
@@ -87,25 +87,25 @@ def test_output_that_is_redirected_to_standard_input_is_rejected(burnish, files)
     assert photo.read_bytes() == before
 
 
-def test_photo_in_the_folder_is_not_mistaken_for_an_earlier_output(burnish, photos):
-    Image.open(photos / "1.png").save(photos / "1.tif")
-    Image.open(photos / "2.png").save(photos / "1.jpg")
-    before = (photos / "1.jpg").read_bytes()
-    arguments = ["apply", "l0-smoothing", photos, "--format", "jpg", "--name", "{stem}{ext}"]
-    for path in photos.glob("*.png"):
+def test_photo_in_the_folder_is_not_mistaken_for_an_earlier_output(burnish, photo_folder):
+    Image.open(photo_folder / "1.png").save(photo_folder / "1.tif")
+    Image.open(photo_folder / "2.png").save(photo_folder / "1.jpg")
+    before = (photo_folder / "1.jpg").read_bytes()
+    arguments = ["apply", "l0-smoothing", photo_folder, "--format", "jpg", "--name", "{stem}{ext}"]
+    for path in photo_folder.glob("*.png"):
         path.unlink()
     code, _, err = burnish(*arguments, "--overwrite")
     assert (code, err.count("\n")) == (2, 1)
-    assert (photos / "1.jpg").read_bytes() == before
-    (photos / "1.jpg").unlink()
+    assert (photo_folder / "1.jpg").read_bytes() == before
+    (photo_folder / "1.jpg").unlink()
     assert burnish(*arguments)[0] == 0
     code, _, err = burnish(*arguments, "--overwrite")
     assert code == 0
     assert "1 of 1 photos done, 1 ignored as outputs of an earlier run" in err
 
 
-def test_page_that_is_its_photo_is_rejected(burnish, photos):
-    photo = photos / "1.png"
+def test_page_that_is_its_photo_is_rejected(burnish, photo_folder):
+    photo = photo_folder / "1.png"
     before = photo.read_bytes()
     code, _, err = burnish("regions", "explain", photo, "-o", photo, "--overwrite")
     assert (code, err.count("\n")) == (1, 1)

@@ -32,13 +32,13 @@ def mask_path(disc, tmp_path):
 
 
 @pytest.fixture
-def objects_path(photos, tmp_path):
+def objects_path(photo_folder, tmp_path):
     """A COCO file in which every photo has a person at the left and two dogs."""
     boxes = np.array([[2, 2, 20, 30], [22, 4, 34, 20], [24, 8, 30, 14]], np.float32)
     masks = tuple(np.ones((int(b - t), int(r - a)), np.float32) for a, t, r, b in boxes)
     labels, scores = ("person", "dog", "dog"), np.array([0.9, 0.8, 0.6], np.float32)
     instances_by_name = {}
-    for path in sorted(photos.iterdir()):
+    for path in sorted(photo_folder.iterdir()):
         with Image.open(path) as image:
             size = image.size
         instances_by_name[path.name] = Instances(size, boxes, labels, scores, masks)
@@ -47,8 +47,8 @@ def objects_path(photos, tmp_path):
     return path
 
 
-def test_apply_mask_restricts_the_edit(burnish, photos, disc, mask_path, tmp_path):
-    photo = photos / "1.png"
+def test_apply_mask_restricts_the_edit(burnish, photo_folder, disc, mask_path, tmp_path):
+    photo = photo_folder / "1.png"
     assert burnish("apply", "l0-smoothing", photo, "-o", tmp_path / "whole.png")[0] == 0
     arguments = ["apply", "l0-smoothing", photo, "--mask", mask_path, "-o", tmp_path / "x.png"]
     code, _, err = burnish(*arguments)
@@ -57,8 +57,8 @@ def test_apply_mask_restricts_the_edit(burnish, photos, disc, mask_path, tmp_pat
     np.testing.assert_array_equal(masked, np.where(disc[..., None], whole, read(photo)))
 
 
-def test_only_and_exclude_edit_complementary_regions(burnish, photos, objects_path, tmp_path):
-    photo = photos / "1.png"
+def test_only_and_exclude_edit_complementary_regions(burnish, photo_folder, objects_path, tmp_path):
+    photo = photo_folder / "1.png"
     arguments = ["apply", "l0-smoothing", photo, "--objects", objects_path, "--feather", 0]
     burnish("apply", "l0-smoothing", photo, "-o", tmp_path / "whole.png")
     for option in ("only", "exclude"):
@@ -76,10 +76,10 @@ def test_only_and_exclude_edit_complementary_regions(burnish, photos, objects_pa
 
 
 def test_folder_of_photos_is_edited_and_its_masks_are_saved(
-    burnish, photos, objects_path, tmp_path
+    burnish, photo_folder, objects_path, tmp_path
 ):
     code, out, err = burnish(
-        *("regions", "fill", photos, "--objects", objects_path, "--only", "dog,person"),
+        *("regions", "fill", photo_folder, "--objects", objects_path, "--only", "dog,person"),
         *("--colour", "#ff0000", "-o", tmp_path / "out"),
         *("--save-mask", tmp_path / "masks", "--json"),
     )
@@ -89,18 +89,20 @@ def test_folder_of_photos_is_edited_and_its_masks_are_saved(
     assert record["status"] == "done"
     assert record["history"][0]["operator"] == "fill"
     assert record["history"][0]["region"]["only"] == ["dog", "person"]
-    for path in photos.iterdir():
+    for path in photo_folder.iterdir():
         output, before = read(tmp_path / "out" / f"{path.stem}.fill.png"), read(path)
         mask = read(tmp_path / "masks" / f"{path.name}.mask.png")
         np.testing.assert_array_equal(output[mask == 255], [[255, 0, 0]] * (mask == 255).sum())
         np.testing.assert_array_equal(output[mask == 0], before[mask == 0])
 
 
-def test_folder_of_masks_selects_masks_by_name(burnish, photos, disc, mask_path, tmp_path):
+def test_folder_of_masks_selects_masks_by_name(burnish, photo_folder, disc, mask_path, tmp_path):
     folder = tmp_path / "masks"
     folder.mkdir()
     mask_path.rename(folder / "1.png")
-    code, _, err = burnish("regions", "fill", photos, "--mask", folder, "-o", tmp_path / "out")
+    code, _, err = burnish(
+        "regions", "fill", photo_folder, "--mask", folder, "-o", tmp_path / "out"
+    )
     assert code == 1
     assert err.count("one mask") == 5
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["1.fill.png"]
@@ -108,23 +110,23 @@ def test_folder_of_masks_selects_masks_by_name(burnish, photos, disc, mask_path,
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_region_edit_writes_its_output_once(burnish, photos, mask_path, name):
+def test_region_edit_writes_its_output_once(burnish, photo_folder, mask_path, name):
     params = ["--exposure", "1"] if name == "adjust" else []
-    output = photos / f"1.{name}.png"
-    code, out, err = burnish("regions", name, photos / "1.png", "--mask", mask_path, *params)
+    output = photo_folder / f"1.{name}.png"
+    code, out, err = burnish("regions", name, photo_folder / "1.png", "--mask", mask_path, *params)
     assert (code, err) == (0, "")
     assert out.startswith(f"{output}  ")
     content = output.read_bytes()
-    code, _, err = burnish("regions", name, photos / "1.png", "--mask", mask_path, *params)
+    code, _, err = burnish("regions", name, photo_folder / "1.png", "--mask", mask_path, *params)
     assert (code, output.read_bytes()) == (1, content)
     assert str(output) in err
 
 
 def test_cut_out_of_a_jpeg_is_a_png_unless_the_output_is_named(
-    burnish, photos, disc, mask_path, tmp_path
+    burnish, photo_folder, disc, mask_path, tmp_path
 ):
     photo = tmp_path / "a.jpg"
-    Image.open(photos / "1.png").save(photo)
+    Image.open(photo_folder / "1.png").save(photo)
     command = ["regions", "cut-out", photo, "--mask", mask_path]
     assert burnish(*command)[0] == 0
     np.testing.assert_array_equal(read(tmp_path / "a.cut-out.png")[..., 3], disc * 255)
@@ -135,8 +137,8 @@ def test_cut_out_of_a_jpeg_is_a_png_unless_the_output_is_named(
     assert "jpeg" in err
 
 
-def test_box_and_click_select_pixels_and_objects(burnish, photos, objects_path, tmp_path):
-    photo, output = photos / "1.png", tmp_path / "x.png"
+def test_box_and_click_select_pixels_and_objects(burnish, photo_folder, objects_path, tmp_path):
+    photo, output = photo_folder / "1.png", tmp_path / "x.png"
     assert burnish("regions", "fill", photo, "--box", "3,4,9,12", "-o", output)[0] == 0
     y, x = np.nonzero((read(output) != read(photo)).any(axis=2))
     assert (x.min(), y.min(), x.max(), y.max()) == (3, 4, 8, 11)
@@ -170,35 +172,37 @@ def test_box_and_click_select_pixels_and_objects(burnish, photos, objects_path, 
 )
 @pytest.mark.parametrize("command", [["apply", "l0-smoothing"], ["regions", "blur"]])
 def test_invalid_options_fail_in_one_line_before_any_work(
-    burnish, photos, objects_path, mask_path, command, options, detail
+    burnish, photo_folder, objects_path, mask_path, command, options, detail
 ):
     paths = {"OBJECTS": objects_path, "MASK": mask_path}
-    before = sorted(photos.iterdir())
+    before = sorted(photo_folder.iterdir())
     arguments = [paths.get(option, option) for option in options]
-    code, out, err = burnish(*command, photos / "1.png", *arguments)
+    code, out, err = burnish(*command, photo_folder / "1.png", *arguments)
     assert code in (1, 2)
     assert (out, err.count("\n")) == ("", 1)
     assert detail in err
-    assert sorted(photos.iterdir()) == before
+    assert sorted(photo_folder.iterdir()) == before
 
 
 def test_save_mask_never_replaces_a_file_or_names_one_for_several_photos(
-    burnish, photos, mask_path, tmp_path
+    burnish, photo_folder, mask_path, tmp_path
 ):
     output, content = tmp_path / "x.png", mask_path.read_bytes()
-    command = ["regions", "blur", photos / "1.png", "--mask", mask_path, "-o", output]
+    command = ["regions", "blur", photo_folder / "1.png", "--mask", mask_path, "-o", output]
     code, _, err = burnish(*command, "--save-mask", mask_path)
     assert (code, mask_path.read_bytes()) == (1, content)
     assert str(mask_path) in err
     assert not output.exists()
-    command = ["regions", "blur", photos, "--mask", mask_path, "--save-mask", "m.png"]
+    command = ["regions", "blur", photo_folder, "--mask", mask_path, "--save-mask", "m.png"]
     code, _, err = burnish(*command)
     assert code == 2
     assert "--save-mask m.png" in err
 
 
-def test_overwrite_never_replaces_an_input(burnish, photos, objects_path, mask_path, tmp_path):
-    photo, output = photos / "1.png", tmp_path / "x.png"
+def test_overwrite_never_replaces_an_input(
+    burnish, photo_folder, objects_path, mask_path, tmp_path
+):
+    photo, output = photo_folder / "1.png", tmp_path / "x.png"
     contents = {path: path.read_bytes() for path in (photo, objects_path, mask_path)}
     blur = ["regions", "blur", photo, "--mask", mask_path, "-o", output, "--overwrite"]
     list_objects = ["regions", "list", photo, "--objects", objects_path, "--overwrite"]
@@ -215,30 +219,30 @@ def test_overwrite_never_replaces_an_input(burnish, photos, objects_path, mask_p
     assert not output.exists()
 
 
-def test_dry_run_writes_no_mask(burnish, photos, mask_path, tmp_path):
-    photo, target = photos / "1.png", tmp_path / "saved.png"
+def test_dry_run_writes_no_mask(burnish, photo_folder, mask_path, tmp_path):
+    photo, target = photo_folder / "1.png", tmp_path / "saved.png"
     command = ["regions", "blur", photo, "--mask", mask_path, "--save-mask", target]
     code, out, _ = burnish(*command, "--dry-run")
     assert (code, target.exists()) == (0, False)
-    assert out == f"{photo} -> {photos / '1.blur.png'}\n"
+    assert out == f"{photo} -> {photo_folder / '1.blur.png'}\n"
 
 
-def test_replay_repeats_a_region_edit(burnish, photos, objects_path, tmp_path):
+def test_replay_repeats_a_region_edit(burnish, photo_folder, objects_path, tmp_path):
     first, replayed, expected = (tmp_path / f"{name}.png" for name in "abc")
     options = ["--objects", objects_path, "--exclude", "dog", "--grow", 2, "--feather", 3]
-    assert burnish("regions", "splash", photos / "1.png", *options, "-o", first)[0] == 0
-    command = ["replay", first, photos / "2.png", "-o", replayed]
+    assert burnish("regions", "splash", photo_folder / "1.png", *options, "-o", first)[0] == 0
+    command = ["replay", first, photo_folder / "2.png", "-o", replayed]
     code, _, err = burnish(*command)
     assert code == 2
     assert err.startswith("burnish: --objects: ")
     assert "objects.json" in err
     assert burnish(*command, "--objects", objects_path)[0] == 0
-    assert burnish("regions", "splash", photos / "2.png", *options, "-o", expected)[0] == 0
+    assert burnish("regions", "splash", photo_folder / "2.png", *options, "-o", expected)[0] == 0
     assert replayed.read_bytes() == expected.read_bytes()
 
 
-def test_list_prints_draws_and_writes_objects(burnish, photos, objects_path, tmp_path):
-    photo = photos / "1.png"
+def test_list_prints_draws_and_writes_objects(burnish, photo_folder, objects_path, tmp_path):
+    photo = photo_folder / "1.png"
     command = ["regions", "list", photo, "--objects", objects_path]
     code, out, err = burnish(*command)
     assert (code, err) == (0, "")
@@ -265,18 +269,20 @@ def test_list_prints_draws_and_writes_objects(burnish, photos, objects_path, tmp
     assert [json.loads(line) | {"number": 0} for line in read_back.splitlines()] == dogs
 
 
-def test_list_without_objects_prints_a_warning(burnish, photos, objects_path):
-    photo = photos / "1.png"
+def test_list_without_objects_prints_a_warning(burnish, photo_folder, objects_path):
+    photo = photo_folder / "1.png"
     command = ["regions", "list", photo, "--objects", objects_path, "--min-score", "0.95"]
     code, out, err = burnish(*command)
     assert (code, out) == (0, "")
     assert err == f"burnish: warning: {photo}: no object found\n"
 
 
-def test_list_of_a_folder_skips_broken_photos(burnish, photos, objects_path, tmp_path):
-    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 half")
+def test_list_of_a_folder_skips_broken_photos(burnish, photo_folder, objects_path, tmp_path):
+    (photo_folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 half")
     coco = tmp_path / "all.json"
-    code, out, err = burnish("regions", "list", photos, "--objects", objects_path, "--coco", coco)
+    code, out, err = burnish(
+        "regions", "list", photo_folder, "--objects", objects_path, "--coco", coco
+    )
     assert (code, len(out.splitlines())) == (1, 18)
     assert err.count("\n") == 1
     assert len(json.loads(coco.read_text())["images"]) == 6
@@ -299,8 +305,8 @@ def test_list_help_offers_only_options_that_work(burnish):
         (["-o", "a.png", "--coco", "a.png"], "--coco"),
     ],
 )
-def test_list_with_invalid_options_fails(burnish, photos, objects_path, options, detail):
-    photo = photos / "1.png"
+def test_list_with_invalid_options_fails(burnish, photo_folder, objects_path, options, detail):
+    photo = photo_folder / "1.png"
     code, out, err = burnish("regions", "list", photo, "--objects", objects_path, *options)
     assert code in (1, 2)
     assert detail in err
@@ -319,9 +325,9 @@ def test_help_shows_the_defaults_of_the_edit(burnish):
 @pytest.mark.filterwarnings("default")  # the warning is printed, as at a terminal
 @pytest.mark.parametrize(("score", "changed"), [(0.5, True), (0.95, False)])
 def test_json_record_tells_whether_the_region_was_empty(
-    burnish, photos, objects_path, tmp_path, score, changed
+    burnish, photo_folder, objects_path, tmp_path, score, changed
 ):
-    photo, target = photos / "1.png", tmp_path / "blurred.png"
+    photo, target = photo_folder / "1.png", tmp_path / "blurred.png"
     code, out, err = burnish(
         *("regions", "blur", photo, "--objects", objects_path, "--min-score", score),
         *("-o", target, "--json"),
@@ -339,8 +345,10 @@ def test_json_record_tells_whether_the_region_was_empty(
         ("regions", "list", "{}", "-o"),
     ],
 )
-def test_output_in_a_format_that_is_not_written_is_wrong_usage(burnish, photos, tmp_path, command):
+def test_output_in_a_format_that_is_not_written_is_wrong_usage(
+    burnish, photo_folder, tmp_path, command
+):
     target = tmp_path / "mask.bmp"
-    code, out, err = burnish(*(part.format(photos / "1.png") for part in command), target)
+    code, out, err = burnish(*(part.format(photo_folder / "1.png") for part in command), target)
     assert (code, out) == (2, "")
     assert str(target) in err

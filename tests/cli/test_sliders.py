@@ -32,10 +32,10 @@ def read(path):
     ],
 )
 def test_slider_that_cannot_be_trained_is_rejected_first(
-    burnish, photos, tmp_path, monkeypatch, arguments, where, word
+    burnish, photo_folder, tmp_path, monkeypatch, arguments, where, word
 ):
     monkeypatch.chdir(tmp_path)
-    train = ["train", "l0-smoothing", "--photos", photos, "--steps", "1", "-o", "new/x.onnx"]
+    train = ["train", "l0-smoothing", "--photos", photo_folder, "--steps", "1", "-o", "new/x.onnx"]
     code, out, err = burnish(*train, *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"burnish: {where}")
@@ -43,25 +43,25 @@ def test_slider_that_cannot_be_trained_is_rejected_first(
     assert not (tmp_path / "new").exists()
 
 
-def test_slider_of_a_python_function_is_rejected(burnish, photos, tmp_path, monkeypatch):
+def test_slider_of_a_python_function_is_rejected(burnish, photo_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def negative(rgb):\n    return 1 - rgb\n")
     spec = f"python:{tmp_path / 'mine.py'}:negative"
-    code, _, err = burnish("train", spec, "--photos", photos, "--slider", "strength")
+    code, _, err = burnish("train", spec, "--photos", photo_folder, "--slider", "strength")
     assert (code, err.count("\n")) == (2, 1)
     assert "strength" in err
 
 
-def test_apply_sets_the_sliders_of_a_model(burnish, photos, slider_model, tmp_path):
+def test_apply_sets_the_sliders_of_a_model(burnish, photo_folder, slider_model, tmp_path):
     outputs = []
     for value in ("0.003", "0.15"):
         target = tmp_path / f"{value}.png"
         code, _, err = burnish(
-            "apply", slider_model, photos / "1.png", "--lambda", value, "-o", target
+            "apply", slider_model, photo_folder / "1.png", "--lambda", value, "-o", target
         )
         assert code == 0, err
         outputs.append(read(target))
-        expected = Model.open(slider_model)(read(photos / "1.png"), {"lambda": float(value)})
+        expected = Model.open(slider_model)(read(photo_folder / "1.png"), {"lambda": float(value)})
         np.testing.assert_allclose(outputs[-1], expected, atol=0.5 / 255 + 1e-5)
     assert np.abs(outputs[0] - outputs[1]).max() > 2 / 255
 
@@ -75,25 +75,32 @@ def test_apply_sets_the_sliders_of_a_model(burnish, photos, slider_model, tmp_pa
     ],
 )
 def test_apply_rejects_a_value_that_the_model_was_not_trained_at(
-    burnish, photos, slider_model, arguments, word
+    burnish, photo_folder, slider_model, arguments, word
 ):
-    code, out, err = burnish("apply", slider_model, photos / "1.png", *arguments)
+    code, out, err = burnish("apply", slider_model, photo_folder / "1.png", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert word in err
 
 
 def test_compare_sets_the_parameters_of_operator_and_network(
-    burnish, photos, slider_model, tmp_path
+    burnish, photo_folder, slider_model, tmp_path
 ):
     records = []
     for value in (0.003, 0.15):
         target = tmp_path / f"{value}.png"
         code, out, err = burnish(
-            "compare", slider_model, photos / "1.png", "--lambda", value, "-o", target, "--json"
+            "compare",
+            slider_model,
+            photo_folder / "1.png",
+            "--lambda",
+            value,
+            "-o",
+            target,
+            "--json",
         )
         assert code == 0, err
         records.append(json.loads(out))
-        sheet, photo = read(target), read(photos / "1.png")
+        sheet, photo = read(target), read(photo_folder / "1.png")
         slow = OPERATORS["l0-smoothing"].run(photo, lambda_=value)
         fast = Model.open(slider_model)(photo, {"lambda": value})
         for index, image in enumerate((photo, slow, fast)):
@@ -104,8 +111,8 @@ def test_compare_sets_the_parameters_of_operator_and_network(
     assert records[0]["identity_psnr"] > records[1]["identity_psnr"] + 1
 
 
-def test_compare_rejects_a_value_that_the_model_was_not_trained_at(burnish, photos):
-    code, out, err = burnish("compare", "l0-smoothing", photos / "1.png", "--kappa", "3")
+def test_compare_rejects_a_value_that_the_model_was_not_trained_at(burnish, photo_folder):
+    code, out, err = burnish("compare", "l0-smoothing", photo_folder / "1.png", "--kappa", "3")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("burnish: --kappa")
-    assert sorted(path.name for path in photos.iterdir()) == [f"{i}.png" for i in range(6)]
+    assert sorted(path.name for path in photo_folder.iterdir()) == [f"{i}.png" for i in range(6)]

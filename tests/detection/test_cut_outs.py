@@ -94,10 +94,10 @@ def test_copy_paste_is_determined_by_the_seed():
     assert not np.array_equal(random_scene(3).pixels, random_scene(4).pixels)
 
 
-def test_synthesize_dataset_writes_a_coco_dataset(cut_out_dir, photos, tmp_path):
+def test_synthesize_dataset_writes_a_coco_dataset(cut_out_dir, photo_folder, tmp_path):
     cut_outs = read_cut_outs(cut_out_dir, ["person", "object"], "object")
     first, second = (
-        synthesize_dataset(cut_outs, photos, tmp_path / name, count=5, size=(96, 64), seed=1)
+        synthesize_dataset(cut_outs, photo_folder, tmp_path / name, count=5, size=(96, 64), seed=1)
         for name in ("first", "second")
     )
     assert json.loads(first.read_bytes()) == json.loads(second.read_bytes())
@@ -109,8 +109,8 @@ def test_synthesize_dataset_writes_a_coco_dataset(cut_out_dir, photos, tmp_path)
     assert all(annotation.mask().any() for annotation in annotations)
 
 
-def test_synthesize_dataset_raises_for_used_or_missing_folders(photos, tmp_path):
+def test_synthesize_dataset_raises_for_used_or_missing_folders(photo_folder, tmp_path):
     with pytest.raises(OutputError, match="not empty"):
-        synthesize_dataset([], photos, photos, count=5, size=(96, 64))
+        synthesize_dataset([], photo_folder, photo_folder, count=5, size=(96, 64))
     with pytest.raises(UsageError, match="none"):
         synthesize_dataset([], tmp_path / "none", tmp_path / "new", count=5, size=(96, 64))

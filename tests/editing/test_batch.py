@@ -12,9 +12,9 @@ from burnish.photo import Photo
 
 
 @pytest.fixture
-def files(photos, tmp_path):
+def files(photo_folder, tmp_path):
     """Six planned photos."""
-    return plan([photos], "same", OutputOptions(tmp_path / "out")).files
+    return plan([photo_folder], "same", OutputOptions(tmp_path / "out")).files
 
 
 def statuses(outcomes):

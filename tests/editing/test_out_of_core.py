@@ -48,11 +48,11 @@ def low_thresholds(monkeypatch):
 
 
 @pytest.fixture
-def make_codes(picture):
+def make_codes(make_image):
     """Makes an image's codes: `make_codes(np.uint16, bands=2)`."""
 
     def make_codes(dtype, bands=3, height=381, width=350):
-        rgba = np.dstack([picture(1, height, width), picture(2, height, width)[..., :1]])
+        rgba = np.dstack([make_image(1, height, width), make_image(2, height, width)[..., :1]])
         planes = rgba[..., {1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[bands]]
         if dtype == np.uint8:
             return planes
@@ -236,8 +236,8 @@ def test_edit_out_of_core_with_depth_equals_the_edit_in_memory(depth, make_codes
     check_same_file(SmallTiles("l0-smoothing"), source, ".tif", tmp_path, WriteOptions(depth=depth))
 
 
-def test_needs_out_of_core_depends_on_size_and_edit(photos, monkeypatch):
-    photo = photos / "1.png"
+def test_needs_out_of_core_depends_on_size_and_edit(photo_folder, monkeypatch):
+    photo = photo_folder / "1.png"
     assert needs_out_of_core(load_edit("l0-smoothing", {}), photo)
     assert not needs_out_of_core(load_edit("l0-smoothing", {}, slow=True), photo)
     monkeypatch.setattr(header, "STREAMING_THRESHOLD", 56 * 40)
@@ -246,24 +246,26 @@ def test_needs_out_of_core_depends_on_size_and_edit(photos, monkeypatch):
     assert needs_out_of_core(load_edit("l0-smoothing", {}), photo)
 
 
-def test_apply_and_replay_edit_large_photos_on_disk(photos, tmp_path, monkeypatch, burnish):
+def test_apply_and_replay_edit_large_photos_on_disk(photo_folder, tmp_path, monkeypatch, burnish):
     monkeypatch.setattr(Photo, "open", lambda *_, **__: pytest.fail("read into memory"))
     monkeypatch.chdir(tmp_path)
-    code, out, _ = burnish("apply", "l0-smoothing", photos, "-o", "a/", "--format", "tiff")
+    code, out, _ = burnish("apply", "l0-smoothing", photo_folder, "-o", "a/", "--format", "tiff")
     assert (code, len(out.splitlines())) == (0, 6)
-    code, out, _ = burnish("replay", "a/1.l0-smoothing.tif", photos / "2.png", "-o", "b/x.png")
+    code, out, _ = burnish(
+        "replay", "a/1.l0-smoothing.tif", photo_folder / "2.png", "-o", "b/x.png"
+    )
     assert (code, out.split()[0]) == (0, "b/x.png")
     assert Path("b/x.png").is_file()
 
 
-def test_python_apply_edits_large_photos_on_disk(photos, monkeypatch):
+def test_python_apply_edits_large_photos_on_disk(photo_folder, monkeypatch):
     monkeypatch.setattr(Photo, "open", lambda *_: pytest.fail("read into memory"))
-    assert burnish.apply(photos / "1.png", "l0-smoothing").is_file()
+    assert burnish.apply(photo_folder / "1.png", "l0-smoothing").is_file()
 
 
-def test_run_batch_reports_large_photos_like_others(photos, tmp_path):
+def test_run_batch_reports_large_photos_like_others(photo_folder, tmp_path):
     edit = load_edit("l0-smoothing", {})
-    files = plan([photos], edit.name, OutputOptions(tmp_path / "out")).files
+    files = plan([photo_folder], edit.name, OutputOptions(tmp_path / "out")).files
     files[2].source.write_bytes(b"text")
     outcomes = list(run_batch(edit, files))
     assert [o.status for o in outcomes] == ["done", "done", "failed", *["done"] * 3]

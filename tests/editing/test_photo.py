@@ -18,18 +18,20 @@ def network_output(rgb):
 
 
 @pytest.fixture
-def rgb(picture):
+def rgb(make_image):
     """A uint8 RGB image."""
-    return picture(3)
+    return make_image(3)
 
 
-def test_apply_to_path_returns_the_output_path(photos):
-    output = burnish.apply(photos / "1.png", "l0-smoothing")
-    assert output == photos / "1.l0-smoothing.png"
+def test_apply_to_path_returns_the_output_path(photo_folder):
+    output = burnish.apply(photo_folder / "1.png", "l0-smoothing")
+    assert output == photo_folder / "1.l0-smoothing.png"
     assert output.is_file()
     with pytest.raises(OutputError, match="overwrite"):
-        burnish.apply(photos / "1.png", "l0-smoothing")
-    output = burnish.apply(str(photos / "1.png"), "l0-smoothing", output=photos / "x.tif")
+        burnish.apply(photo_folder / "1.png", "l0-smoothing")
+    output = burnish.apply(
+        str(photo_folder / "1.png"), "l0-smoothing", output=photo_folder / "x.tif"
+    )
     assert isinstance(output, str)
     assert Path(output).is_file()
 
@@ -118,17 +120,19 @@ def test_apply_to_pil_image_with_transparent_colour_raises(rgb):
         burnish.apply(image, "l0-smoothing")
 
 
-def test_apply_to_folder_that_cannot_be_created_raises(photos):
-    (photos / "file").write_bytes(b"")
+def test_apply_to_folder_that_cannot_be_created_raises(photo_folder):
+    (photo_folder / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be created"):
-        burnish.apply(photos / "1.png", "l0-smoothing", output=photos / "file" / "x.png")
+        burnish.apply(
+            photo_folder / "1.png", "l0-smoothing", output=photo_folder / "file" / "x.png"
+        )
 
 
-def test_apply_of_operator_with_black_output_raises(photos, tmp_path):
+def test_apply_of_operator_with_black_output_raises(photo_folder, tmp_path):
     (tmp_path / "night.py").write_text("def night(rgb):\n    return 0 * rgb\n")
     with pytest.raises(OutputError, match=r"^operator night: .*black"):
-        burnish.apply(photos / "1.png", f"python:{tmp_path / 'night.py'}:night", slow=True)
-    assert not (photos / "1.night.png").exists()
+        burnish.apply(photo_folder / "1.png", f"python:{tmp_path / 'night.py'}:night", slow=True)
+    assert not (photo_folder / "1.night.png").exists()
 
 
 @pytest.mark.parametrize("path", ["", ".", "a\0b.jpg"])
@@ -160,13 +164,13 @@ def test_apply_to_array_with_output_raises(rgb, tmp_path):
         burnish.apply(rgb, "l0-smoothing", output=tmp_path / "x.png")
 
 
-def test_apply_to_rotated_photo_keeps_profile_and_exif(picture, tmp_path):
+def test_apply_to_rotated_photo_keeps_profile_and_exif(make_image, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # stored on its side
     exif[0x010F] = "Maker"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     source = tmp_path / "a.jpg"
-    Image.fromarray(picture(5)).save(source, quality=95, exif=exif, icc_profile=profile)
+    Image.fromarray(make_image(5)).save(source, quality=95, exif=exif, icc_profile=profile)
     output = burnish.apply(source, "l0-smoothing")
     with Image.open(source) as before, Image.open(output) as after:
         assert after.size == (40, 56)

@@ -67,9 +67,9 @@ def person_region(finds=True):
 
 
 @pytest.fixture(params=["8 bits", "16 bits", "alpha", "grey", "float", "beyond sRGB"])
-def file(request, picture, tmp_path):
+def file(request, make_image, tmp_path):
     """A file of each kind."""
-    return write_file(request.param, picture, tmp_path)
+    return write_file(request.param, make_image, tmp_path)
 
 
 def write_file(kind, picture, folder):
@@ -160,8 +160,8 @@ def test_region_edit_leaves_all_other_pixels_unchanged(file, mask, name):
 
 
 @pytest.mark.parametrize("name", BLENDED_EDITS)
-def test_region_edit_of_an_array_blends_the_output_of_its_function(picture, mask, name):
-    pixels = picture(4) / np.float32(255)
+def test_region_edit_of_an_array_blends_the_output_of_its_function(make_image, mask, name):
+    pixels = make_image(4) / np.float32(255)
     edit, params = EDITS[name], PARAMS.get(name, {})
     edit_mask = 1 - mask if edit.applies_outside else mask
     edited = edit.prepare(edit.resolve_params(params))(pixels, mask)
@@ -171,9 +171,9 @@ def test_region_edit_of_an_array_blends_the_output_of_its_function(picture, mask
     np.testing.assert_allclose(output, pixels * (1 - weight) + edited * weight, atol=1e-6)
 
 
-def test_fill_drops_colours_outside_srgb(picture, mask, tmp_path):
+def test_fill_drops_colours_outside_srgb(make_image, mask, tmp_path):
     """Colours outside sRGB are stored apart from the pixels, and must not show through."""
-    file = write_file("beyond sRGB", picture, tmp_path)
+    file = write_file("beyond sRGB", make_image, tmp_path)
     assert np.abs(Photo.open(file).metadata.out_of_gamut).max() > 0.02
     output = burnish.apply(file, "fill", only=mask, colour="#336699")
     core = read_codes(output)[mask == 1]
@@ -182,8 +182,8 @@ def test_fill_drops_colours_outside_srgb(picture, mask, tmp_path):
     np.testing.assert_allclose(colours, np.broadcast_to([51, 102, 153], core.shape), atol=4)
 
 
-def test_fill_with_a_colour_writes_a_grey_photo_in_colour(picture, mask, tmp_path):
-    file = write_file("grey", picture, tmp_path)
+def test_fill_with_a_colour_writes_a_grey_photo_in_colour(make_image, mask, tmp_path):
+    file = write_file("grey", make_image, tmp_path)
     output = burnish.apply(file, "fill", only=mask, colour="#ff0000", output=tmp_path / "x.png")
     before, after = read_codes(file), read_codes(output)
     assert after.shape[2] == 3
@@ -204,22 +204,22 @@ def test_cut_out_keeps_colours_inside_and_none_outside(file, mask):
     assert not new[~inside].any()
 
 
-def test_cut_out_to_a_format_without_transparency_raises_photo_error(photos, tmp_path, mask):
-    Image.open(photos / "1.png").convert("RGB").save(tmp_path / "a.jpg")
+def test_cut_out_to_a_format_without_transparency_raises_photo_error(photo_folder, tmp_path, mask):
+    Image.open(photo_folder / "1.png").convert("RGB").save(tmp_path / "a.jpg")
     with pytest.raises(PhotoError, match=r"jpeg.*png"):
         burnish.apply(tmp_path / "a.jpg", "cut-out", only=mask)
     assert not (tmp_path / "a.cut-out.jpg").exists()
 
 
-def test_cut_out_of_an_array_raises_usage_error(picture, mask):
+def test_cut_out_of_an_array_raises_usage_error(make_image, mask):
     with pytest.raises(UsageError, match="transparency"):
-        burnish.apply(picture(1), "cut-out", only=mask)
+        burnish.apply(make_image(1), "cut-out", only=mask)
 
 
 @pytest.fixture
-def photo_with_metadata(photos):
+def photo_with_metadata(photo_folder):
     """A photo with EXIF, XMP and a text chunk."""
-    photo = Photo.open(photos / "1.png")
+    photo = Photo.open(photo_folder / "1.png")
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     metadata = replace(
@@ -230,7 +230,7 @@ def photo_with_metadata(photos):
         b"</x:xmpmeta>",
         texts=((b"tEXt", b"Author\0who"),),
     )
-    return replace(photo, metadata=metadata).save(photos / "documented.png")
+    return replace(photo, metadata=metadata).save(photo_folder / "documented.png")
 
 
 def test_region_edit_keeps_metadata(photo_with_metadata, mask):
@@ -249,46 +249,46 @@ def test_anonymise_strips_metadata_by_default(photo_with_metadata, strip_metadat
     assert not photo.pixels[:, :28].any()
 
 
-def test_empty_region_leaves_the_photo_unchanged_with_a_warning(photos):
-    photo = Photo.open(photos / "1.png")
+def test_empty_region_leaves_the_photo_unchanged_with_a_warning(photo_folder):
+    photo = Photo.open(photo_folder / "1.png")
     region = person_region(finds=False)
     for edit in (
         MaskedEdit(load_edit("l0-smoothing", {}), region),
         RegionEditor(EDITS["blur"], {}, region),
     ):
         with pytest.warns(UserWarning, match=r"1\.png: no person"):
-            output = edit_photo(edit, photo, source=photos / "1.png")
+            output = edit_photo(edit, photo, source=photo_folder / "1.png")
         np.testing.assert_array_equal(output.pixels, photo.pixels)
 
 
 @pytest.mark.parametrize("name", ["cut-out", "background", "splash"])
-def test_empty_region_raises_photo_error_for_edits_outside_of_it(photos, name):
+def test_empty_region_raises_photo_error_for_edits_outside_of_it(photo_folder, name):
     edit = RegionEditor(EDITS[name], {}, person_region(finds=False))
     with pytest.raises(PhotoError) as raised:
-        edit_photo(edit, Photo.open(photos / "1.png"), source=photos / "1.png")
-    assert raised.value.where == str(photos / "1.png")
+        edit_photo(edit, Photo.open(photo_folder / "1.png"), source=photo_folder / "1.png")
+    assert raised.value.where == str(photo_folder / "1.png")
 
 
-def test_mask_writer_writes_one_file_per_photo(photos, tmp_path):
+def test_mask_writer_writes_one_file_per_photo(photo_folder, tmp_path):
     edit = MaskedEdit(
         load_edit("l0-smoothing", {}), person_region(), MaskWriter(tmp_path, folder=True)
     )
     for name in ("0.png", "1.png"):
-        edit_photo(edit, Photo.open(photos / name), source=photos / name)
+        edit_photo(edit, Photo.open(photo_folder / name), source=photo_folder / name)
     mask = MaskFile(tmp_path / "1.png.mask.png").read((56, 40))
     np.testing.assert_array_equal(mask[:, :28], 1)
     np.testing.assert_array_equal(mask[:, 28:], 0)
     with pytest.raises(OutputError, match=r"another photo named 1\.png"):
-        edit_photo(edit, Photo.open(photos / "1.png"), source=tmp_path / "1.png")
+        edit_photo(edit, Photo.open(photo_folder / "1.png"), source=tmp_path / "1.png")
     second_run = MaskedEdit(
         load_edit("l0-smoothing", {}), person_region(), MaskWriter(tmp_path, folder=True)
     )
     with pytest.raises(OutputError, match=r"1\.png\.mask\.png"):
-        edit_photo(second_run, Photo.open(photos / "1.png"), source=photos / "1.png")
+        edit_photo(second_run, Photo.open(photo_folder / "1.png"), source=photo_folder / "1.png")
 
 
-def test_apply_accepts_a_mask_options_or_a_region(picture, mask, mask_path):
-    array, binary = picture(2), mask > 0
+def test_apply_accepts_a_mask_options_or_a_region(make_image, mask, mask_path):
+    array, binary = make_image(2), mask > 0
     whole = burnish.apply(array, "l0-smoothing")
     expected = np.where(binary[..., None], whole, array)
     Image.fromarray((binary * 255).astype(np.uint8)).save(mask_path)
@@ -300,28 +300,28 @@ def test_apply_accepts_a_mask_options_or_a_region(picture, mask, mask_path):
 
 
 @pytest.mark.parametrize("only", [[], [3], 3.5, np.ones((3, 3)), None])
-def test_apply_with_an_invalid_region_raises_usage_error(picture, only):
+def test_apply_with_an_invalid_region_raises_usage_error(make_image, only):
     with pytest.raises((UsageError, TypeError)):
-        burnish.apply(picture(2), "splash", only=only)
+        burnish.apply(make_image(2), "splash", only=only)
 
 
-def test_apply_runs_reference_operators_in_a_region(picture, mask):
-    array = picture(2)
+def test_apply_runs_reference_operators_in_a_region(make_image, mask):
+    array = make_image(2)
     whole = burnish.apply(array, "l0-smoothing", slow=True, lambda_=0.1)
     masked = burnish.apply(array, "l0-smoothing", slow=True, lambda_=0.1, only=mask > 0)
     np.testing.assert_array_equal(masked, np.where((mask > 0)[..., None], whole, array))
 
 
-def test_replay_of_a_masked_edit_equals_the_edit(photos, tmp_path):
+def test_replay_of_a_masked_edit_equals_the_edit(photo_folder, tmp_path):
     options = RegionOptions(
         only=("person",), min_score=0.3, box=(0, 0, 40, 40), grow=2, feather=3, invert=True
     )
     edit = MaskedEdit(load_edit("l0-smoothing", {"lambda": 0.1}), Region(options, LeftHalfSource()))
-    first = edit_photo(edit, Photo.open(photos / "1.png")).save(tmp_path / "first.png")
+    first = edit_photo(edit, Photo.open(photo_folder / "1.png")).save(tmp_path / "first.png")
     [record] = read_history(first)
     assert (record.region.only, record.region.grow, record.region.invert) == (("person",), 2, True)
     replayed = replay([record], object_source=LeftHalfSource())
-    photo = Photo.open(photos / "2.png")
+    photo = Photo.open(photo_folder / "2.png")
     expected = edit_photo(edit, photo).pixels
     np.testing.assert_array_equal(edit_photo(replayed, photo).pixels, expected)
     assert replayed.history == edit.history
@@ -329,9 +329,9 @@ def test_replay_of_a_masked_edit_equals_the_edit(photos, tmp_path):
         replay([record])
 
 
-def test_replay_of_region_edits_and_operators_equals_the_edits(photos, tmp_path, mask_path):
+def test_replay_of_region_edits_and_operators_equals_the_edits(photo_folder, tmp_path, mask_path):
     region = Region(mask=MaskFile(mask_path))
-    photo = Photo.open(photos / "1.png")
+    photo = Photo.open(photo_folder / "1.png")
     edited = photo
     for edit in (
         RegionEditor(EDITS["splash"], {}, region),
@@ -350,8 +350,8 @@ def test_replay_of_region_edits_and_operators_equals_the_edits(photos, tmp_path,
     assert raised.value.where == "--mask"
 
 
-def test_replay_of_a_cut_out_and_an_operator_keeps_transparency(photos, tmp_path, mask_path):
-    photo = Photo.open(photos / "1.png")
+def test_replay_of_a_cut_out_and_an_operator_keeps_transparency(photo_folder, tmp_path, mask_path):
+    photo = Photo.open(photo_folder / "1.png")
     cut_out = RegionEditor(EDITS["cut-out"], {}, Region(mask=MaskFile(mask_path)))
     edited = edit_photo(load_edit("l0-smoothing", {}), edit_photo(cut_out, photo))
     history = read_history(edited.save(tmp_path / "x.png"))
@@ -359,8 +359,10 @@ def test_replay_of_a_cut_out_and_an_operator_keeps_transparency(photos, tmp_path
     np.testing.assert_array_equal(replayed.alpha, edited.alpha)
 
 
-def test_replay_passes_a_mask_and_a_detector_to_the_edits_that_had_one(photos, tmp_path, mask_path):
-    photo = Photo.open(photos / "1.png")
+def test_replay_passes_a_mask_and_a_detector_to_the_edits_that_had_one(
+    photo_folder, tmp_path, mask_path
+):
+    photo = Photo.open(photo_folder / "1.png")
     splash = RegionEditor(EDITS["splash"], {}, Region(mask=MaskFile(mask_path)))
     region = Region(object_source=LeftHalfSource())
     fill = RegionEditor(EDITS["fill"], {"colour": "#112233"}, region)

@@ -16,8 +16,8 @@ from burnish.runtime.model_registry import find_model
 
 
 @pytest.fixture
-def photo(photos):
-    return photos / "1.png"
+def photo(photo_folder):
+    return photo_folder / "1.png"
 
 
 def apply_all(photo, *names):
@@ -46,7 +46,7 @@ def test_history_is_stored_in_every_format(photo, tmp_path, format):
     assert read_history(tmp_path / "file")[0].operator == "l0-smoothing"
 
 
-def test_replay_applies_all_edits_in_order(photo, photos):
+def test_replay_applies_all_edits_in_order(photo, photo_folder):
     once = burnish.apply(photo, "l0-smoothing")
     twice = burnish.apply(once, "rudin-osher-fatemi", lambda_=8, slow=True)
     history = read_history(twice)
@@ -54,7 +54,7 @@ def test_replay_applies_all_edits_in_order(photo, photos):
         ("l0-smoothing", False),
         ("rudin-osher-fatemi", True),
     ]
-    pixels = Photo.open(photos / "2.png").pixels
+    pixels = Photo.open(photo_folder / "2.png").pixels
     smoothed = load_edit("l0-smoothing", {}).run(pixels)
     expected = load_edit("rudin-osher-fatemi", {"lambda": 8}, slow=True).run(smoothed)
     fractions = []

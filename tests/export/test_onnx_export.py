@@ -36,8 +36,8 @@ def network():
 
 
 @pytest.fixture
-def card(card_of):
-    return card_of(TwoConvs())
+def card(make_card):
+    return make_card(TwoConvs())
 
 
 def test_exported_file_equals_the_network_and_contains_its_card(network, card, tmp_path, capfd):
@@ -137,9 +137,9 @@ def test_network_with_replicate_padding_exports(card, tmp_path):
     assert read_model(export(network, card, tmp_path / "small.onnx")).card == card
 
 
-def test_grey_network_is_grey_in_its_file(random_network, card_of, tmp_path):
+def test_grey_network_is_grey_in_its_file(random_network, make_card, tmp_path):
     network, _ = random_network((), global_context=False, grey=True)
-    path = export(network, card_of(network), tmp_path / "grey.onnx")
+    path = export(network, make_card(network), tmp_path / "grey.onnx")
     image = np.random.default_rng(0).random((33, 40, 3), dtype=np.float32)
     output = Model.open(path)(image)
     assert np.ptp(output) > 0.1

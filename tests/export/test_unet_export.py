@@ -35,10 +35,10 @@ CONTEXTS = [(("lambda",), False), ((), True), (("lambda", "kappa"), True), ((), 
     ],
 )
 def test_stated_numbers_equal_those_of_the_graph(
-    arguments, context, random_network, card_of, tmp_path
+    arguments, context, random_network, make_card, tmp_path
 ):
     network, sliders = random_network(*context, **arguments)
-    file = read_model(export(network, card_of(network, sliders), tmp_path / "unet.onnx"))
+    file = read_model(export(network, make_card(network, sliders), tmp_path / "unet.onnx"))
     model = onnx.load_model_from_string(file.graph)
     multiple = network.size_multiple
     costs = graph_costs(model, multiple, "unet.onnx")
@@ -49,10 +49,10 @@ def test_stated_numbers_equal_those_of_the_graph(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["fast", "best"])
-def test_global_context_costs_only_its_samples(name, card_of, tmp_path):
-    plain = read_model(export(build(name), card_of(build(name)), tmp_path / "plain.onnx")).card
+def test_global_context_costs_only_its_samples(name, make_card, tmp_path):
+    plain = read_model(export(build(name), make_card(build(name)), tmp_path / "plain.onnx")).card
     network = build(name, global_context=True)
-    card = read_model(export(network, card_of(network), tmp_path / "context.onnx")).card
+    card = read_model(export(network, make_card(network), tmp_path / "context.onnx")).card
     sampling_macs = 4 * network.widths[-1] / network.size_multiple**2
     assert 0 <= card.macs_per_pixel - plain.macs_per_pixel <= np.ceil(sampling_macs)
     assert card.peak_activations_per_pixel == plain.peak_activations_per_pixel
@@ -78,10 +78,10 @@ def test_exported_graph_equals_the_network_for_all_its_inputs(slider_model, rand
 
 
 def test_export_of_a_network_without_the_thumbnail_of_its_card_raises(
-    random_network, card_of, tmp_path
+    random_network, make_card, tmp_path
 ):
     network, sliders = random_network((), global_context=False)
-    card = card_of(network, sliders, thumbnail_size=64)
+    card = make_card(network, sliders, thumbnail_size=64)
     with pytest.raises(ModelError):
         export(network, card, tmp_path / "unet.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -34,19 +34,19 @@ def test_page_has_two_programs():
 @pytest.mark.parametrize(
     ("program", "model"), [(SHORT, PLAIN), (GENERAL, PLAIN), (GENERAL, find_model("l0-smoothing"))]
 )
-def test_program_gives_the_output_of_burnish(program, model, picture, tmp_path, monkeypatch):
+def test_program_gives_the_output_of_burnish(program, model, make_image, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run(PROGRAMS[program], model, picture(1), tmp_path)
-    expected = Model.open(model)(picture(1) / np.float32(255))
+    result = run(PROGRAMS[program], model, make_image(1), tmp_path)
+    expected = Model.open(model)(make_image(1) / np.float32(255))
     np.testing.assert_allclose(result, 255 * expected, atol=0.51)
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 56), (37, 23)])
 def test_general_program_passes_params_thumbnail_and_coords(
-    slider_model, picture, tmp_path, monkeypatch, height, width
+    slider_model, make_image, tmp_path, monkeypatch, height, width
 ):
     monkeypatch.chdir(tmp_path)
-    pixels = picture(2, height, width)
+    pixels = make_image(2, height, width)
     result = run(PROGRAMS[GENERAL], slider_model, pixels, tmp_path)
     expected = Model.open(slider_model)(pixels / np.float32(255))
     assert result.shape == pixels.shape

@@ -85,5 +85,5 @@ def test_check_writable_depth_of_no_format_raises_usage_error():
 
 @pytest.mark.parametrize("name", ["a.gif", "a.heic", "a"])
 def test_check_writable_remedy_names_formats(name):
-    with pytest.raises(PhotoError, match="choose the format jpeg, .* or avif"):
+    with pytest.raises(PhotoError, match=r"choose the format jpeg, .* or avif"):
         check_writable(Path(name))

@@ -53,13 +53,13 @@ def test_openvino_equals_onnx_runtime(slider_model: Path, height: int, width: in
 
 @needs_openvino
 @pytest.mark.parametrize("network", ["fast", "best"])
-def test_openvino_runs_every_registered_network(network: str, card_of, tmp_path: Path) -> None:
+def test_openvino_runs_every_registered_network(network: str, make_card, tmp_path: Path) -> None:
     torch.manual_seed(0)
     built = build(network).eval()
     with torch.no_grad():
         for parameter in built.parameters():  # A new network is an identity.
             parameter += 0.03 * torch.randn(parameter.shape)
-    path = export(built, card_of(built, ()), tmp_path / "network.onnx")
+    path = export(built, make_card(built, ()), tmp_path / "network.onnx")
     pixels = random_image(47, 70)
     expected = open_model(path, "onnxruntime")(pixels)
     np.testing.assert_allclose(open_model(path, "openvino")(pixels), expected, rtol=0, atol=1e-5)
@@ -91,11 +91,11 @@ class BlocksOnly(nn.Module):
 
 @needs_openvino
 def test_openvino_keeps_the_channel_order_of_blocks(
-    card_of: Callable[..., Card], tmp_path: Path
+    make_card: Callable[..., Card], tmp_path: Path
 ) -> None:
     """OpenVINO fuses a channel permutation by one Gather into the next convolution wrongly."""
     network = BlocksOnly()
-    path = export(network, card_of(network), tmp_path / "blocks.onnx")
+    path = export(network, make_card(network), tmp_path / "blocks.onnx")
     pixels = random_image(24, 40)
     expected = open_model(path, "onnxruntime")(pixels)
     assert np.abs(expected - pixels).max() > 0.1

@@ -104,12 +104,12 @@ def test_other_sliders_than_the_models_change_nothing_at_their_defaults():
 
 @pytest.mark.parametrize("network", ["can24", "best"])
 def test_request_with_a_model_of_another_network_raises_and_creates_nothing(
-    network, photos, tmp_path
+    network, photo_folder, tmp_path
 ):
     with pytest.raises(UsageError, match="tv-l1") as caught:
         validate_request(
             "tv-l1",
-            photos=photos,
+            photos=photo_folder,
             network=network,
             init_from=find_model("tv-l1"),
             output=tmp_path / "new" / "a.onnx",
@@ -119,11 +119,11 @@ def test_request_with_a_model_of_another_network_raises_and_creates_nothing(
 
 
 @pytest.mark.slow
-def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photos, tmp_path):
+def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_folder, tmp_path):
     def train(init_from, run):
         request = validate_request(
             "tv-l1",
-            photos=photos,
+            photos=photo_folder,
             output=tmp_path / "own.onnx",
             run_dir=tmp_path / run,
             overwrite=True,

@@ -61,45 +61,45 @@ def test_training_sizes_never_enlarge_a_photo():
     assert training_sizes((30, 20), (240, 480), 2160) == [(30, 20)]
 
 
-def test_pair_contains_the_photo_and_the_operators_output(photos):
-    pair = compute_pairs(plan(photos))[2]
+def test_pair_contains_the_photo_and_the_operators_output(photo_folder):
+    pair = compute_pairs(plan(photo_folder))[2]
     before, after = pair.read()
-    photo = np.asarray(Image.open(photos / "1.png"), np.float32) / 255
-    assert pair.digest == hashlib.sha256((photos / "1.png").read_bytes()).hexdigest()
+    photo = np.asarray(Image.open(photo_folder / "1.png"), np.float32) / 255
+    assert pair.digest == hashlib.sha256((photo_folder / "1.png").read_bytes()).hexdigest()
     np.testing.assert_allclose(before, photo, atol=1e-5)
     np.testing.assert_allclose(after, find_operator("l0-smoothing").run(photo), atol=1e-5)
 
 
-def test_smaller_pair_is_the_operator_on_the_resized_photo(photos):
-    pair = compute_pairs(plan(photos))[3]
+def test_smaller_pair_is_the_operator_on_the_resized_photo(photo_folder):
+    pair = compute_pairs(plan(photo_folder))[3]
     before, after = pair.read()
     assert pair.size == (20, 28)
     np.testing.assert_allclose(after, find_operator("l0-smoothing").run(before), atol=2e-3)
 
 
-def test_read_of_a_crop_equals_the_crop_of_the_whole(photos):
-    pair = compute_pairs(plan(photos))[2]
+def test_read_of_a_crop_equals_the_crop_of_the_whole(photo_folder):
+    pair = compute_pairs(plan(photo_folder))[2]
     crop = pair.read(slice(3, 9), slice(5, 20))
     np.testing.assert_array_equal(crop, pair.read()[:, 3:9, 5:20])
 
 
-def test_cached_pairs_are_not_computed_again(photos, monkeypatch):
-    first = compute_pairs(plan(photos))
+def test_cached_pairs_are_not_computed_again(photo_folder, monkeypatch):
+    first = compute_pairs(plan(photo_folder))
     monkeypatch.setattr(pairs, "_compute_pair", lambda spec: pytest.fail("computed again"))
-    assert compute_pairs(plan(photos)) == first
+    assert compute_pairs(plan(photo_folder)) == first
 
 
-def test_cache_key_depends_on_content_parameters_and_size_but_not_the_name(photos):
-    specs = plan(photos)
+def test_cache_key_depends_on_content_parameters_and_size_but_not_the_name(photo_folder):
+    specs = plan(photo_folder)
     assert len({spec.target for spec in specs}) == len(specs) == 12
-    other = plan(photos, values=VALUES | {"lambda": 0.05})
+    other = plan(photo_folder, values=VALUES | {"lambda": 0.05})
     assert not {spec.target for spec in specs} & {spec.target for spec in other}
-    (photos / "1.png").rename(photos / "renamed.png")
-    assert {spec.target for spec in plan(photos)} == {spec.target for spec in specs}
+    (photo_folder / "1.png").rename(photo_folder / "renamed.png")
+    assert {spec.target for spec in plan(photo_folder)} == {spec.target for spec in specs}
 
 
-def test_several_processes_compute_the_same_pairs_as_one(photos):
-    specs = plan(photos)
+def test_several_processes_compute_the_same_pairs_as_one(photo_folder):
+    specs = plan(photo_folder)
     progress = CountingProgress()
     parallel = [pair.read() for pair in compute_pairs(specs, processes=2, progress=progress)]
     assert progress.count == len(specs)
@@ -109,16 +109,16 @@ def test_several_processes_compute_the_same_pairs_as_one(photos):
         np.testing.assert_array_equal(first.read(), second)
 
 
-def test_photo_that_cannot_be_read_is_left_out_with_a_warning(photos):
-    targets = {spec.target for spec in plan(photos)}
-    (photos / "9.png").write_bytes(b"no image")
+def test_photo_that_cannot_be_read_is_left_out_with_a_warning(photo_folder):
+    targets = {spec.target for spec in plan(photo_folder)}
+    (photo_folder / "9.png").write_bytes(b"no image")
     with pytest.warns(UserWarning, match=r"left out: .*9\.png"):
-        assert {spec.target for spec in plan(photos)} == targets
+        assert {spec.target for spec in plan(photo_folder)} == targets
 
 
-def test_photo_that_exists_twice_is_computed_once(photos, monkeypatch):
-    (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
-    specs = plan(photos)
+def test_photo_that_exists_twice_is_computed_once(photo_folder, monkeypatch):
+    (photo_folder / "copy.png").write_bytes((photo_folder / "1.png").read_bytes())
+    specs = plan(photo_folder)
     compute_pair, computed, progress = pairs._compute_pair, [], CountingProgress()
     monkeypatch.setattr(
         pairs, "_compute_pair", lambda spec: computed.append(spec.target) or compute_pair(spec)
@@ -128,11 +128,11 @@ def test_photo_that_exists_twice_is_computed_once(photos, monkeypatch):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_truncated_photo_is_left_out_with_one_warning(photos, processes):
+def test_truncated_photo_is_left_out_with_one_warning(photo_folder, processes):
     rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    Image.fromarray(rgb).save(photos / "whole.jpg")
-    (photos / "cut.jpg").write_bytes((photos / "whole.jpg").read_bytes()[:-2000])
-    specs = plan(photos)
+    Image.fromarray(rgb).save(photo_folder / "whole.jpg")
+    (photo_folder / "cut.jpg").write_bytes((photo_folder / "whole.jpg").read_bytes()[:-2000])
+    specs = plan(photo_folder)
     assert sum(spec.photo.name == "cut.jpg" for spec in specs) == 2
     progress = CountingProgress()
     with pytest.warns(UserWarning, match=r"left out: .*cut\.jpg") as caught:
@@ -157,11 +157,12 @@ def test_folder_without_a_readable_photo_raises(tmp_path, size):
     assert caught.value.where == str(tmp_path)
 
 
-def test_finished_pairs_are_kept_if_the_operator_fails(photos, tmp_path, monkeypatch):
+def test_finished_pairs_are_kept_if_the_operator_fails(photo_folder, tmp_path, monkeypatch):
     script = tmp_path / "picky.py"
     script.write_text(FAILING_OPERATOR)
     specs = sorted(
-        plan(photos, f"python:{script}:picky", {}, ()), key=lambda spec: spec.photo.name == "0.png"
+        plan(photo_folder, f"python:{script}:picky", {}, ()),
+        key=lambda spec: spec.photo.name == "0.png",
     )
     with pytest.raises(OperatorError):
         compute_pairs(specs)
@@ -172,20 +173,20 @@ def test_finished_pairs_are_kept_if_the_operator_fails(photos, tmp_path, monkeyp
     assert computed == ["0.png"]
 
 
-def test_error_of_the_operator_names_the_photo(photos, tmp_path):
+def test_error_of_the_operator_names_the_photo(photo_folder, tmp_path):
     script = tmp_path / "picky.py"
     script.write_text(FAILING_OPERATOR)
     with pytest.raises(OperatorError, match="too tall") as caught:
-        compute_pairs(plan(photos, f"python:{script}:picky", {}, ()), processes=2)
+        compute_pairs(plan(photo_folder, f"python:{script}:picky", {}, ()), processes=2)
     assert "0.png: operator picky" in caught.value.where
     assert not list(pairs.cache_folder().glob("*.part"))
 
 
-def test_killed_worker_process_raises(photos, tmp_path):
+def test_killed_worker_process_raises(photo_folder, tmp_path):
     script = tmp_path / "deadly.py"
     script.write_text("import os\ndef deadly(rgb):\n    os._exit(9)\n")
     with pytest.raises(OperatorError, match="killed"):
-        compute_pairs(plan(photos, f"python:{script}:deadly", {}, ()), processes=2)
+        compute_pairs(plan(photo_folder, f"python:{script}:deadly", {}, ()), processes=2)
 
 
 def test_pairs_of_files_are_used_unchanged(tmp_path):
@@ -206,8 +207,8 @@ def test_pairs_of_files_of_unequal_size_raise(tmp_path):
     assert caught.value.where == str(tmp_path / "after" / "a.png")
 
 
-def test_random_slider_values_follow_the_fixed_ones_for_each_photo_and_size(photos):
-    specs = plan(photos, sliders=(LAMBDA,), slider_samples=3)
+def test_random_slider_values_follow_the_fixed_ones_for_each_photo_and_size(photo_folder):
+    specs = plan(photo_folder, sliders=(LAMBDA,), slider_samples=3)
     assert len(specs) == 6 * 2 * (1 + 3)
     for start in range(0, len(specs), 4):
         first, *samples = specs[start : start + 4]
@@ -217,26 +218,26 @@ def test_random_slider_values_follow_the_fixed_ones_for_each_photo_and_size(phot
     assert len({spec.target for spec in specs}) == len(specs)
 
 
-def test_random_slider_values_depend_on_photo_and_size_only(photos):
+def test_random_slider_values_depend_on_photo_and_size_only(photo_folder):
     def values_by_target(samples=3):
-        specs = plan(photos, sliders=(LAMBDA,), slider_samples=samples)
+        specs = plan(photo_folder, sliders=(LAMBDA,), slider_samples=samples)
         return {spec.target: spec.values for spec in specs}
 
     first = values_by_target()
-    (photos / "1.png").rename(photos / "renamed.png")
+    (photo_folder / "1.png").rename(photo_folder / "renamed.png")
     assert values_by_target() == first
     assert first.items() < values_by_target(samples=5).items()
     assert len({values["lambda"] for values in first.values()}) == 6 * 2 * 3 + 1
 
 
-def test_plan_without_sliders_has_the_fixed_values_only(photos):
-    assert [spec.values for spec in plan(photos, slider_samples=3)] == [VALUES] * 12
-    assert plan(photos, sliders=(LAMBDA,), slider_samples=0) == plan(photos)
+def test_plan_without_sliders_has_the_fixed_values_only(photo_folder):
+    assert [spec.values for spec in plan(photo_folder, slider_samples=3)] == [VALUES] * 12
+    assert plan(photo_folder, sliders=(LAMBDA,), slider_samples=0) == plan(photo_folder)
 
 
-def test_random_slider_values_are_uniform_along_their_scale(photos):
+def test_random_slider_values_are_uniform_along_their_scale(photo_folder):
     narrow = replace(LAMBDA, low=0.01, high=0.08)
-    specs = plan(photos, sliders=(narrow, KAPPA), slider_samples=60, short_sides=())
+    specs = plan(photo_folder, sliders=(narrow, KAPPA), slider_samples=60, short_sides=())
     samples = [spec.values for spec in specs if spec.values != VALUES]
     for param, scale in ((narrow, np.log), (KAPPA, np.log if KAPPA.scale == "log" else float)):
         values = [sample[param.name] for sample in samples]
@@ -259,8 +260,10 @@ def test_value_of_an_integer_parameter_at_a_fraction_is_whole(fraction):
     assert param.check(value) == value
 
 
-def test_pair_at_random_slider_values_is_the_operators_output(photos):
-    computed = compute_pairs(plan(photos, sliders=(LAMBDA,), slider_samples=1, short_sides=()))
+def test_pair_at_random_slider_values_is_the_operators_output(photo_folder):
+    computed = compute_pairs(
+        plan(photo_folder, sliders=(LAMBDA,), slider_samples=1, short_sides=())
+    )
     for pair in computed:
         before, after = pair.read()
         expected = OPERATORS["l0-smoothing"].run(before, **pair.values)
@@ -304,11 +307,11 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/fd or /proc")
-def test_pairs_keep_no_files_open(photos):
+def test_pairs_keep_no_files_open(photo_folder):
     def open_files():
         return len(list(Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd").iterdir()))
 
-    computed = compute_pairs(plan(photos))
+    computed = compute_pairs(plan(photo_folder))
     before = open_files()
     contents = [(pair.read(), pair.size, pair.thumbnail) for pair in computed]
     assert len(contents) > 6

@@ -35,11 +35,11 @@ def test_slider_params_have_the_ranges_of_the_config_in_the_operators_order():
     assert first.scale == OPERATORS["l0-smoothing"].params[0].scale
 
 
-def test_slider_range_may_exclude_the_operators_default_but_not_the_value(photos, tmp_path):
+def test_slider_range_may_exclude_the_operators_default_but_not_the_value(photo_folder, tmp_path):
     """0.02 is the operator's default, and 0.1 the value asked for."""
     request = validate_request(
         "l0-smoothing",
-        photos=photos,
+        photos=photo_folder,
         params={"lambda": 0.1},
         sliders=["lambda=0.05:0.2"],
         output=tmp_path / "x.onnx",
@@ -53,10 +53,12 @@ def test_slider_range_may_exclude_the_operators_default_but_not_the_value(photos
     ("operator", "expected"),
     [("l0-smoothing", False), ("local-laplacian", True), ("nonlocal-dehazing", True)],
 )
-def test_global_context_defaults_to_operators_that_need_it(photos, tmp_path, operator, expected):
+def test_global_context_defaults_to_operators_that_need_it(
+    photo_folder, tmp_path, operator, expected
+):
     def global_context(**options):
         output = tmp_path / "x.onnx"
-        request = validate_request(operator, photos=photos, output=output, steps=1, **options)
+        request = validate_request(operator, photos=photo_folder, output=output, steps=1, **options)
         return request.config.global_context
 
     assert global_context() is expected
@@ -65,11 +67,11 @@ def test_global_context_defaults_to_operators_that_need_it(photos, tmp_path, ope
 
 
 @pytest.mark.slow
-def test_trained_model_has_its_slider_and_global_context(photos, tmp_path):
-    Image.new("RGB", (40, 10)).save(photos / "smaller than a crop.png")
+def test_trained_model_has_its_slider_and_global_context(photo_folder, tmp_path):
+    Image.new("RGB", (40, 10)).save(photo_folder / "smaller than a crop.png")
     trained = burnish.training.train(
         "l0-smoothing",
-        photos=photos,
+        photos=photo_folder,
         sliders=["lambda=0.005:0.1"],
         global_context=True,
         output=tmp_path / "turns.onnx",
@@ -120,7 +122,7 @@ def photo_count(data):
     return len({pair.digest for pair in data.train if min(pair.size) >= make_config().crop})
 
 
-def test_train_network_returns_the_network_and_writes_log_and_previews(photos, tmp_path):
+def test_train_network_returns_the_network_and_writes_log_and_previews(photo_folder, tmp_path):
     tasks, previews = [], []
 
     class RecordingCallbacks(TrainCallbacks):
@@ -130,7 +132,9 @@ def test_train_network_returns_the_network_and_writes_log_and_previews(photos, t
         def on_validation(self, step, psnr, preview):
             previews.append(preview.is_file())
 
-    trainer, data = train(make_config(), photos, tmp_path / "run", callbacks=RecordingCallbacks())
+    trainer, data = train(
+        make_config(), photo_folder, tmp_path / "run", callbacks=RecordingCallbacks()
+    )
     assert tasks[0] == ("computing pairs", 6 + 1)  # the photos and a synthetic image
     assert previews
     assert all(previews)
@@ -143,52 +147,54 @@ def test_train_network_returns_the_network_and_writes_log_and_previews(photos, t
     assert all(0 < line["validation_psnr"] < 60 for line in log)
 
 
-def test_resume_after_a_photo_changed_raises(photos, tmp_path):
-    train(make_config(), photos, tmp_path / "run")
-    (photos / "2.png").write_bytes((photos / "1.png").read_bytes())
+def test_resume_after_a_photo_changed_raises(photo_folder, tmp_path):
+    train(make_config(), photo_folder, tmp_path / "run")
+    (photo_folder / "2.png").write_bytes((photo_folder / "1.png").read_bytes())
     with pytest.raises(UsageError, match="training data"):
-        train(make_config(), photos, tmp_path / "run")
+        train(make_config(), photo_folder, tmp_path / "run")
 
 
-def test_validation_photos_are_not_trained_on(photos, tmp_path):
+def test_validation_photos_are_not_trained_on(photo_folder, tmp_path):
     """They are among the training photos under other names."""
     folder = tmp_path / "validation"
     folder.mkdir()
     for name in ("1.png", "4.png"):
-        (folder / f"copy {name}").write_bytes((photos / name).read_bytes())
-    _, data = train(make_config(steps=1), photos, tmp_path / "run", validation=folder)
+        (folder / f"copy {name}").write_bytes((photo_folder / name).read_bytes())
+    _, data = train(make_config(steps=1), photo_folder, tmp_path / "run", validation=folder)
     assert len(data.validation) == 2
     assert photo_count(data) == 4
 
 
-def test_validation_on_all_training_photos_raises(photos, tmp_path):
+def test_validation_on_all_training_photos_raises(photo_folder, tmp_path):
     with pytest.raises(UsageError, match="training photos"):
-        train(make_config(), photos, tmp_path / "run", validation=photos)
+        train(make_config(), photo_folder, tmp_path / "run", validation=photo_folder)
 
 
-def test_copies_of_one_photo_are_too_few_photos(photos, tmp_path):
-    for path in sorted(photos.glob("*.png"))[1:]:
-        path.write_bytes((photos / "0.png").read_bytes())
+def test_copies_of_one_photo_are_too_few_photos(photo_folder, tmp_path):
+    for path in sorted(photo_folder.glob("*.png"))[1:]:
+        path.write_bytes((photo_folder / "0.png").read_bytes())
     with pytest.raises(UsageError, match="2 different photos"):
-        train(make_config(), photos, tmp_path / "run")
+        train(make_config(), photo_folder, tmp_path / "run")
 
 
 @pytest.mark.filterwarnings("ignore:left out")
-def test_truncated_photo_is_neither_trained_nor_validated_on(photos, tmp_path):
-    files = sorted(photos.iterdir())
-    _, data_before = train(make_config(steps=2), photos, tmp_path / "whole")
+def test_truncated_photo_is_neither_trained_nor_validated_on(photo_folder, tmp_path):
+    files = sorted(photo_folder.iterdir())
+    _, data_before = train(make_config(steps=2), photo_folder, tmp_path / "whole")
     truncated = next(file for file in files if digest(file) == data_before.validation[0].digest)
     truncated.write_bytes(truncated.read_bytes()[:-1000])
-    _, data = train(make_config(steps=2), photos, tmp_path / "truncated")
+    _, data = train(make_config(steps=2), photo_folder, tmp_path / "truncated")
     assert photo_count(data) == len(files) - 2
     assert len(data.validation) == 1
     assert data.validation[0].digest in {digest(file) for file in files if file != truncated}
 
 
-def test_photos_too_small_for_ssim_are_not_validated_on(photos, tmp_path):
+def test_photos_too_small_for_ssim_are_not_validated_on(photo_folder, tmp_path):
     for seed in range(12):
-        Image.fromarray(np.full((10, 40, 3), 20 * seed, np.uint8)).save(photos / f"s{seed}.png")
-    _, data = train(make_config(), photos, tmp_path / "run")
+        Image.fromarray(np.full((10, 40, 3), 20 * seed, np.uint8)).save(
+            photo_folder / f"s{seed}.png"
+        )
+    _, data = train(make_config(), photo_folder, tmp_path / "run")
     assert {pair.size for pair in data.validation} <= {(40, 56), (56, 40)}
     assert photo_count(data) == 5
 
@@ -200,9 +206,9 @@ COMMAND = [
 
 
 @pytest.mark.slow
-def test_killed_command_resumes(photos, tmp_path):
+def test_killed_command_resumes(photo_folder, tmp_path):
     options = ["--steps", "60", "--save-every", "0"]
-    command = [sys.executable, "-m", "burnish", *COMMAND, str(photos), *options]
+    command = [sys.executable, "-m", "burnish", *COMMAND, str(photo_folder), *options]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -218,9 +224,9 @@ def test_killed_command_resumes(photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_write_one_model(photos, tmp_path):
+def test_two_processes_write_one_model(photo_folder, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["-m", "burnish", *COMMAND, str(photos), "--steps", "6"]
+    command += ["-m", "burnish", *COMMAND, str(photo_folder), "--steps", "6"]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("dB mean") == 1

@@ -17,11 +17,11 @@ from burnish.video.formats import EncodingOptions
 
 
 @pytest.fixture
-def folder(make_video, tmp_path, picture):
+def folder(make_video, tmp_path, make_image):
     """A folder of two photos, a video and a text file."""
     make_video("b.mp4", frames=5)
     for name in ("a.png", "c.png"):
-        Image.fromarray(picture(1)).save(tmp_path / name)
+        Image.fromarray(make_image(1)).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("none")
     return tmp_path
 

@@ -81,24 +81,24 @@ def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
     assert (model(frames[3]) != expected).any()
 
 
-def test_model_with_the_image_s_own_thumbnail_gives_the_default(picture):
+def test_model_with_the_image_s_own_thumbnail_gives_the_default(make_image):
     model = Model.open(THUMBNAIL_OPERATOR)
-    pixels = picture(3).astype(np.float32) / 255
+    pixels = make_image(3).astype(np.float32) / 255
     thumbnail = area_resize(pixels, model.card.thumbnail_size)
     assert (model(pixels, thumbnail=thumbnail) == model(pixels)).all()
 
 
-def test_model_without_thumbnail_ignores_one(picture):
+def test_model_without_thumbnail_ignores_one(make_image):
     model = Model.open("l0-smoothing")
-    pixels = picture(3).astype(np.float32) / 255
+    pixels = make_image(3).astype(np.float32) / 255
     assert (model(pixels, thumbnail=np.zeros((64, 64, 3), np.float32)) == model(pixels)).all()
 
 
 @pytest.mark.parametrize(
     "thumbnail", [np.zeros((32, 64, 3), np.float32), np.zeros((64, 64, 3), np.float64)]
 )
-def test_model_with_wrong_thumbnail_raises(picture, thumbnail):
-    pixels = picture(3).astype(np.float32) / 255
+def test_model_with_wrong_thumbnail_raises(make_image, thumbnail):
+    pixels = make_image(3).astype(np.float32) / 255
     with pytest.raises(UsageError, match=r"^thumbnail: "):
         Model.open(THUMBNAIL_OPERATOR)(pixels, thumbnail=thumbnail)
 
@@ -156,10 +156,10 @@ def test_edit_video_calls_a_frame_edit_once_per_frame_in_order(make_video, read_
 
 
 def test_replayed_frame_edit_gives_later_networks_edited_samples(
-    lossless_frames, tmp_path, picture
+    lossless_frames, tmp_path, make_image
 ):
     photo = tmp_path / "p.png"
-    Image.fromarray(picture(1)).save(photo)
+    Image.fromarray(make_image(1)).save(photo)
     once = burnish.apply(photo, "l0-smoothing")
     edit = replay(read_history(burnish.apply(once, THUMBNAIL_OPERATOR)))
     frames = lossless_frames(frames=3)
