@@ -43,7 +43,7 @@ def pytest_pyfunc_call(pyfuncitem):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    """Every test has a cache of its own."""
+    """A cache folder for each test."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("BURNISH_CACHE", str(folder))
     return folder
@@ -63,7 +63,7 @@ class FunctionEdit(Edit):
 
 @pytest.fixture(scope="session")
 def function_edit():
-    """The class of edits by a function: `function_edit(lambda pixels: 1 - pixels)`."""
+    """The class `FunctionEdit`: `function_edit(lambda pixels: 1 - pixels)` is an edit."""
     return FunctionEdit
 
 
@@ -84,7 +84,7 @@ class RecordingProgress(Progress):
 
 @pytest.fixture
 def recording_progress():
-    """The class of progress recorders."""
+    """The class `RecordingProgress`."""
     return RecordingProgress
 
 

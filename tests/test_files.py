@@ -1,4 +1,4 @@
-"""Atomic writing: complete files or none, and no file is replaced unasked."""
+"""Atomic writing: a file is complete or absent, and is replaced only on request."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Write files atomically: complete or not at all, and never over an existing one unasked."""
+"""Write files atomically, and replace an existing file only on request."""
 
 import errno
 import hashlib

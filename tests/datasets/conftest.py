@@ -58,7 +58,7 @@ def mosaic(linear: np.ndarray) -> np.ndarray:
 def lossless_jpeg(codes: np.ndarray) -> bytes:
     """Compress like Adobe's DNG files: differences of neighbours as Huffman codes.
 
-    The code of each length of a difference, 0 to 16 bits, is that length in five bits.
+    Each difference is written as its length, 0 to 16 bits, in five bits, and then its value.
     """
     height, width = codes.shape
     table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)])
@@ -236,7 +236,7 @@ def raise_folder(tmp_path) -> Path:
 
 @pytest.fixture
 def writer():
-    """The functions above, for tests that write files."""
+    """The functions that draw scenes and write raw files and experts' versions."""
     return DatasetWriter
 
 

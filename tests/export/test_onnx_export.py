@@ -97,12 +97,12 @@ def test_export_of_a_network_with_a_global_mean_raises(card, tmp_path):
 
 
 def test_export_of_a_network_with_a_fixed_size_raises(card, tmp_path):
-    class Fixed(TwoConvs):
+    class FixedSize(TwoConvs):
         def forward(self, x):
             return super().forward(x)[:, :, : x.shape[2], :12]
 
     with pytest.raises(ModelError):
-        export(Fixed(), card, tmp_path / "small.onnx")
+        export(FixedSize(), card, tmp_path / "small.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

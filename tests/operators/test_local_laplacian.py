@@ -96,7 +96,7 @@ def interpolated_filter(plane, references, *parameters):
     return collapse_levels([*bands, gaussian[-1]])
 
 
-def grey(plane):
+def grey_image(plane):
     return np.repeat(plane[..., None], 3, axis=2)
 
 
@@ -107,25 +107,25 @@ PARAMETERS = [(3.0, 0.1, 1.0), (2.0, 0.3, 0.5), (0.25, 0.2, 1.0), (1.0, 0.1, 0.3
 @pytest.mark.parametrize("shape", [(7, 6), (1, 9), (3, 5)])
 def test_local_laplacian_with_many_references_equals_direct_filter(shape, parameters):
     plane = np.random.default_rng(3).random(shape)
-    result = local_laplacian(grey(plane), *parameters, references=2001)
-    np.testing.assert_allclose(result, grey(direct_filter(plane, *parameters)), atol=2e-4)
+    result = local_laplacian(grey_image(plane), *parameters, references=2001)
+    np.testing.assert_allclose(result, grey_image(direct_filter(plane, *parameters)), atol=2e-4)
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
 @pytest.mark.parametrize("references", [2, 7, 20])
 def test_local_laplacian_with_few_references_equals_interpolated_filter(references, parameters):
     plane = np.random.default_rng(4).random((9, 12))
-    result = local_laplacian(grey(plane), *parameters, references=references)
+    result = local_laplacian(grey_image(plane), *parameters, references=references)
     # For a detail below 1, the power function is tabulated.
     exact = 1e-6 if parameters[0] < 1 else 1e-12
     expected = interpolated_filter(plane, references, *parameters)
-    np.testing.assert_allclose(result, grey(expected), atol=exact)
+    np.testing.assert_allclose(result, grey_image(expected), atol=exact)
 
 
 def test_local_laplacian_by_default_is_close_to_direct_filter():
     y, x = np.mgrid[:13, :17] / 16
     plane = 0.3 + 0.4 * (x + y > 0.8) + 0.05 * np.sin(30 * x * y)
-    error = local_laplacian(grey(plane)) - grey(direct_filter(plane, 3.0, 0.1, 1.0))
+    error = local_laplacian(grey_image(plane)) - grey_image(direct_filter(plane, 3.0, 0.1, 1.0))
     assert np.sqrt(np.mean(error**2)) < 10 ** (-65 / 20)
 
 
@@ -147,7 +147,7 @@ def test_local_laplacian_filters_luminance():
         0.299 * c[..., 0] + 0.587 * c[..., 1] + 0.114 * c[..., 2]
         for c in (rgb, local_laplacian(rgb, 1.5))
     )
-    np.testing.assert_allclose(result, local_laplacian(grey(Y), 1.5)[..., 0], atol=1e-12)
+    np.testing.assert_allclose(result, local_laplacian(grey_image(Y), 1.5)[..., 0], atol=1e-12)
 
 
 def test_local_laplacian_keeps_colour_ratios():
@@ -164,7 +164,7 @@ def test_local_laplacian_scales_detail_and_keeps_edges():
     plane = ripple + np.where(np.arange(32) < 16, 0.2, 0.7)
 
     def ripple_and_step(**parameters):
-        row = local_laplacian(grey(plane), **parameters)[16, :, 0]
+        row = local_laplacian(grey_image(plane), **parameters)[16, :, 0]
         return abs(row[8] - row[7]), row[18:30].mean() - row[2:14].mean()
 
     smooth, smooth_step = ripple_and_step(detail=0.25)

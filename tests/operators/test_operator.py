@@ -1,4 +1,4 @@
-"""Operators: what all of them have in common, and the checks around them."""
+"""Properties that all operators share, and the checks of their inputs and outputs."""
 
 import inspect
 import sys

@@ -8,7 +8,7 @@ from burnish.errors import OperatorError
 from burnish.operators.rudin_osher_fatemi import TOLERANCE, rudin_osher_fatemi
 
 
-def photo_like(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
+def make_image(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Return an image of slopes, a box and noise, different in each channel."""
     y, x = np.mgrid[: shape[0], : shape[1]] / max(shape)
     rgb = np.stack([x, 1 - y, 0.3 + 0.2 * x * y], axis=2)
@@ -53,12 +53,12 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("shape", [(14, 11), (1, 9), (9, 1), (3, 5)])
 @pytest.mark.parametrize("lambda_", [2.0, 10.0, 50.0])
 def test_rof_is_within_tolerance_of_minimiser(shape, lambda_):
-    rgb = photo_like(shape)
+    rgb = make_image(shape)
     assert distance(rudin_osher_fatemi(rgb, lambda_), dual_fista(rgb, lambda_)) < TOLERANCE
 
 
 def test_rof_in_single_precision_is_within_tolerance():
-    rgb = photo_like((20, 30))
+    rgb = make_image((20, 30))
     single = rudin_osher_fatemi(rgb.astype(np.float32))
     assert single.dtype == np.float32
     assert distance(single, dual_fista(rgb, 10.0)) < TOLERANCE
@@ -84,7 +84,7 @@ def test_rof_of_grey_equals_scikit_image():
     # the energy is sqrt(3) (TV(g) + sqrt(3) lambda / 2 |g - f|^2); scikit-image's weight is one
     # over the factor of |.|^2 / 2.
     lambda_ = 8.0
-    grey = photo_like((40, 33))[..., 0]
+    grey = make_image((40, 33))[..., 0]
     expected = denoise_tv_chambolle(
         grey, weight=1 / (np.sqrt(3) * lambda_), eps=1e-9, max_num_iter=4000
     )
@@ -95,7 +95,7 @@ def test_rof_of_grey_equals_scikit_image():
 
 def test_rof_has_lower_energy_than_other_images():
     lambda_ = 10.0
-    rgb = photo_like((32, 40))
+    rgb = make_image((32, 40))
     smooth = rudin_osher_fatemi(rgb, lambda_)
     others = [rgb, np.full_like(rgb, rgb.mean(axis=(0, 1))), (rgb + smooth) / 2]
     others += [rudin_osher_fatemi(rgb, lambda_ * factor) for factor in (0.8, 1.25)]
@@ -117,26 +117,26 @@ def test_rof_of_constant_is_constant(value, shape):
 
 
 def test_rof_with_large_lambda_is_identity():
-    rgb = photo_like((12, 17))
+    rgb = make_image((12, 17))
     np.testing.assert_allclose(rudin_osher_fatemi(rgb, 1e5), rgb, atol=1e-4)
 
 
 def test_rof_with_small_lambda_is_mean():
-    rgb = photo_like((9, 8))
+    rgb = make_image((9, 8))
     mean = np.broadcast_to(rgb.mean(axis=(0, 1)), rgb.shape)
     assert distance(rudin_osher_fatemi(rgb, 0.05), mean) < TOLERANCE
 
 
 def test_rof_keeps_mean_of_channels():
     # The divergence of p sums to 0, and therefore u - f does.
-    rgb = photo_like((31, 23))
+    rgb = make_image((31, 23))
     smooth = rudin_osher_fatemi(rgb, 5.0)
     np.testing.assert_allclose(smooth.mean(axis=(0, 1)), rgb.mean(axis=(0, 1)), atol=1e-4)
 
 
 def test_rof_commutes_with_transposition_and_channel_order():
     # It does not commute with flips, because differences are forward differences.
-    rgb = photo_like((18, 26))
+    rgb = make_image((18, 26))
     smooth = rudin_osher_fatemi(rgb)
     np.testing.assert_allclose(
         rudin_osher_fatemi(rgb.transpose(1, 0, 2)), smooth.transpose(1, 0, 2), atol=1e-9
@@ -145,13 +145,13 @@ def test_rof_commutes_with_transposition_and_channel_order():
 
 
 def test_rof_without_convergence_raises():
-    rgb = photo_like((24, 24)).astype(np.float32)
+    rgb = make_image((24, 24)).astype(np.float32)
     with pytest.raises(OperatorError, match="lambda"):
         rudin_osher_fatemi(rgb, 1e-6)
 
 
 def test_rof_leaves_input_unchanged():
-    rgb = photo_like((8, 8)).astype(np.float32)
+    rgb = make_image((8, 8)).astype(np.float32)
     rgb.flags.writeable = False
     before = rgb.copy()
     rudin_osher_fatemi(rgb)

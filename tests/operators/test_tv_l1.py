@@ -8,7 +8,7 @@ import scipy.optimize
 from burnish.operators.tv_l1 import tv_l1
 
 
-def photo_like(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
+def make_image(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Return an image of slopes, a box and noise, different in each channel."""
     y, x = np.mgrid[: shape[0], : shape[1]] / max(shape)
     rgb = np.stack([x, 1 - y, 0.3 + 0.2 * x * y], axis=2)
@@ -55,7 +55,7 @@ def admm(rgb: np.ndarray, lambda_: float, rho: float = 4.0, iterations: int = 20
 @pytest.mark.parametrize("lambda_", [0.2, 0.5, 1.3])
 def test_tv_l1_of_row_has_energy_of_linear_program(lambda_):
     # min sum(t) + lambda sum(s) with -t <= difference(u) <= t and -s <= u - f <= s
-    row = photo_like((1, 30))[:, :, :1]
+    row = make_image((1, 30))[:, :, :1]
     n = row.size
     difference = np.diff(np.eye(n), axis=0)
     eye, t = np.eye(n), np.eye(n - 1)
@@ -75,7 +75,7 @@ def test_tv_l1_of_row_has_energy_of_linear_program(lambda_):
 @pytest.mark.parametrize("shape", [(9, 7), (1, 9), (3, 5)])
 @pytest.mark.parametrize("lambda_", [0.3, 0.6, 1.2])
 def test_tv_l1_equals_admm(shape, lambda_):
-    rgb = photo_like(shape)
+    rgb = make_image(shape)
     expected = admm(rgb, lambda_)
     smooth = tv_l1(rgb, lambda_)
     assert energy(smooth, rgb, lambda_) == pytest.approx(energy(expected, rgb, lambda_), rel=5e-3)
@@ -115,7 +115,7 @@ def test_tv_l1_removes_discs_below_a_radius(factor, is_kept):
 def test_tv_l1_of_grey_is_close_to_opencv():
     # OpenCV takes 8 bits and one channel, and treats the border differently, so the two are
     # compared away from the border, and by their energies.
-    grey = np.clip(255 * photo_like((40, 48))[..., :1], 0, 255).astype(np.uint8)
+    grey = np.clip(255 * make_image((40, 48))[..., :1], 0, 255).astype(np.uint8)
     theirs = np.zeros_like(grey[..., 0])
     cv2.denoise_TVL1([grey[..., 0]], theirs, 1.0, 300)
     photo, theirs = grey / 255, theirs[..., None] / 255
@@ -128,7 +128,7 @@ def test_tv_l1_of_grey_is_close_to_opencv():
 
 def test_tv_l1_has_lower_energy_than_other_images():
     lambda_ = 0.4
-    rgb = photo_like((32, 40))
+    rgb = make_image((32, 40))
     smooth = tv_l1(rgb, lambda_)
     others = [rgb, np.full_like(rgb, np.median(rgb, axis=(0, 1))), (rgb + smooth) / 2]
     others += [tv_l1(rgb, lambda_ * factor) for factor in (0.8, 1.25)]
@@ -154,28 +154,28 @@ def test_tv_l1_with_lambda_from_3_5_is_identity():
 
 
 def test_tv_l1_with_small_lambda_is_median():
-    rgb = photo_like((7, 5))
+    rgb = make_image((7, 5))
     expected = np.broadcast_to(np.median(rgb, axis=(0, 1)), rgb.shape)
     np.testing.assert_allclose(tv_l1(rgb, 0.02), expected, atol=0.02)
 
 
 def test_tv_l1_commutes_with_transposition_and_channel_order():
     # It does not commute with flips, because differences are forward differences.
-    rgb = photo_like((18, 26))
+    rgb = make_image((18, 26))
     smooth = tv_l1(rgb)
     np.testing.assert_allclose(tv_l1(rgb.transpose(1, 0, 2)), smooth.transpose(1, 0, 2), atol=1e-9)
     np.testing.assert_allclose(tv_l1(rgb[..., ::-1]), smooth[..., ::-1], atol=1e-9)
 
 
 def test_tv_l1_in_single_precision_agrees_with_double():
-    rgb = photo_like((48, 64))
+    rgb = make_image((48, 64))
     single = tv_l1(rgb.astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, tv_l1(rgb), atol=1e-4)
 
 
 def test_tv_l1_leaves_input_unchanged():
-    rgb = photo_like((8, 8)).astype(np.float32)
+    rgb = make_image((8, 8)).astype(np.float32)
     rgb.flags.writeable = False
     before = rgb.copy()
     tv_l1(rgb)

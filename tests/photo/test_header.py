@@ -22,7 +22,7 @@ OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]
 
 
-def encoded(format: str, orientation: int = 1, width: int = 120, height: int = 90) -> bytes:
+def encode_image(format: str, orientation: int = 1, width: int = 120, height: int = 90) -> bytes:
     codes = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     image = Image.fromarray(codes)
     exif = image.getexif()
@@ -41,7 +41,7 @@ def no_decoding(monkeypatch):
 @pytest.mark.parametrize("format", [format for format in FORMATS if format != "gif"])
 def test_size_of_equals_size_of_open_photo(tmp_path, format, orientation):
     path = tmp_path / "image"
-    path.write_bytes(encoded(format, orientation))
+    path.write_bytes(encode_image(format, orientation))
     expected = (90, 120) if orientation >= 5 else (120, 90)
     assert Photo.open(path).size == expected
     assert Photo.size_of(path) == Photo.size_of(str(path)) == expected
@@ -51,14 +51,14 @@ def test_size_of_equals_size_of_open_photo(tmp_path, format, orientation):
 @pytest.mark.parametrize("format", FORMATS)
 def test_size_of_decodes_nothing(tmp_path, no_decoding, format):
     path = tmp_path / "ü 写.dat"
-    path.write_bytes(encoded(format))
+    path.write_bytes(encode_image(format))
     assert Photo.size_of(path) == (120, 90)
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff"])
 def test_size_of_truncated_file_needs_only_header(tmp_path, format):
     path = tmp_path / "image"
-    path.write_bytes(encoded(format, orientation=6, width=400, height=300)[:2000])
+    path.write_bytes(encode_image(format, orientation=6, width=400, height=300)[:2000])
     assert Photo.size_of(path) == Photo.size_of(path.read_bytes()) == (300, 400)
     with pytest.raises(PhotoError, match="broken"):
         Photo.open(path)
@@ -109,7 +109,7 @@ def test_size_of_unsupported_file_raises_the_error_of_open(tmp_path, data):
 
 def test_size_of_above_max_pixels_raises(tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(encoded("png"))
+    path.write_bytes(encode_image("png"))
     assert Photo.size_of(path, max_pixels=120 * 90) == (120, 90)
     with pytest.raises(PhotoError, match="max_pixels"):
         Photo.size_of(path, max_pixels=120 * 90 - 1)
@@ -128,7 +128,7 @@ def test_size_of_unreadable_path_raises(tmp_path):
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="no list of open files")
 def test_size_of_closes_files(tmp_path, format):
     path = tmp_path / "image"
-    path.write_bytes(encoded(format))
+    path.write_bytes(encode_image(format))
     before = len(list(OPEN_FILES.iterdir()))
     for _ in range(20):
         Photo.size_of(path)
@@ -136,7 +136,7 @@ def test_size_of_closes_files(tmp_path, format):
 
 
 def encode_photo(_):
-    Photo.open(encoded("png")).encode("jpeg")
+    Photo.open(encode_image("png")).encode("jpeg")
 
 
 def write_raw_tiff(folder):

@@ -15,7 +15,7 @@ from burnish.photo import Photo
 from burnish.photo.header import MAX_PIXELS
 
 
-def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+def encode_image(image: Image.Image, format: str, **options: object) -> bytes:
     with io.BytesIO() as file:
         image.save(file, format, **options)
         return file.getvalue()
@@ -44,7 +44,7 @@ def test_open_applies_orientation(format, orientation):
     exif[0x0112] = orientation
     lossless = {"lossless": True} if format == "webp" else {}
     subsampling = {"subsampling": 0} if format == "jpeg" else {}
-    data = encoded(image, format, exif=exif, **lossless, **subsampling)
+    data = encode_image(image, format, exif=exif, **lossless, **subsampling)
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(ImageOps.exif_transpose(opened))
     photo = Photo.open(data)
@@ -59,7 +59,7 @@ def test_open_avif_applies_orientation_once():
     image = Image.linear_gradient("L").resize((48, 32)).convert("RGB")
     exif = image.getexif()
     exif[0x0112] = 6
-    photo = Photo.open(encoded(image, "avif", exif=exif))
+    photo = Photo.open(encode_image(image, "avif", exif=exif))
     assert photo.size == (32, 48)
     with Image.open(io.BytesIO(photo.encode())) as written:
         assert ImageOps.exif_transpose(written).size == (32, 48)
@@ -68,13 +68,13 @@ def test_open_avif_applies_orientation_once():
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "avif", "gif"])
 def test_open_detects_format_from_content(tmp_path, format):
     path = tmp_path / "image.dat"
-    path.write_bytes(encoded(random_image(), format))
+    path.write_bytes(encode_image(random_image(), format))
     assert Photo.open(path).metadata.format == format
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp", "gif"])
 def test_open_equals_pillow(format):
-    data = encoded(random_image(), format, **({"subsampling": 0} if format == "jpeg" else {}))
+    data = encode_image(random_image(), format, **({"subsampling": 0} if format == "jpeg" else {}))
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(opened.convert("RGB")).astype(int)
     assert np.abs(codes(Photo.open(data)) - expected).max() <= 1
@@ -84,7 +84,7 @@ def test_open_equals_pillow(format):
 @pytest.mark.parametrize("format", ["png", "tiff"])
 def test_open_any_mode_equals_pillow(format, mode):
     image = random_image().convert("RGBA" if mode.endswith("A") else "RGB").convert(mode)
-    data = encoded(image, format)
+    data = encode_image(image, format)
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(opened.convert("RGB"))
     photo = Photo.open(data)
@@ -95,13 +95,13 @@ def test_open_any_mode_equals_pillow(format, mode):
 
 def test_open_png_transparent_colour_becomes_alpha():
     image = Image.fromarray(np.array([[[1, 2, 3], [9, 9, 9]]], np.uint8))
-    photo = Photo.open(encoded(image, "png", transparency=(1, 2, 3)))
+    photo = Photo.open(encode_image(image, "png", transparency=(1, 2, 3)))
     assert photo.alpha.tolist() == [[0, 1]]
 
 
 def test_open_non_ascii_name(tmp_path):
     path = tmp_path / "Фото ü 写真.JPG"
-    path.write_bytes(encoded(random_image(), "jpeg"))
+    path.write_bytes(encode_image(random_image(), "jpeg"))
     assert Photo.open(path).size == Photo.open(str(path)).size == (24, 16)
 
 
@@ -119,14 +119,14 @@ def test_open_12_bit_avif_has_depth_16():
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.95])
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "avif", "gif"])
 def test_open_truncated_file_raises(format, fraction):
-    data = encoded(random_image(120, 100), format)
+    data = encode_image(random_image(120, 100), format)
     with pytest.raises(PhotoError, match="broken") as caught:
         Photo.open(data[: int(len(data) * fraction)])
     assert "\n" not in str(caught.value)
 
 
 def test_open_damaged_jpeg_raises():
-    data = bytearray(encoded(random_image(200, 200), "jpeg"))
+    data = bytearray(encode_image(random_image(200, 200), "jpeg"))
     data[9000:9010] = b"\xff\xd0\x11\x22\x33\x44\xff\x00\x55\x66"
     with pytest.raises(PhotoError, match="broken"):
         Photo.open(bytes(data))
@@ -171,7 +171,7 @@ def test_open_decompression_bomb_raises_before_decoding():
 
 
 def test_open_above_max_pixels_raises():
-    data = encoded(random_image(24, 16), "png")
+    data = encode_image(random_image(24, 16), "png")
     assert Photo.open(data, max_pixels=24 * 16).size == (24, 16)
     with pytest.raises(PhotoError, match="max_pixels"):
         Photo.open(data, max_pixels=24 * 16 - 1)
@@ -183,14 +183,14 @@ def test_open_above_max_pixels_raises():
 @pytest.mark.parametrize("format", ["tiff", "webp", "gif", "png", "avif"])
 def test_open_several_frames_raises(format):
     frames = [random_image(), random_image().transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-    data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
+    data = encode_image(frames[0], format, save_all=True, append_images=frames[1:])
     with pytest.raises(PhotoError, match="pages or frames"):
         Photo.open(data)
 
 
 def test_open_cmyk_raises():
     with pytest.raises(PhotoError, match="cmyk with 4 channels"):
-        Photo.open(encoded(random_image().convert("CMYK"), "jpeg"))
+        Photo.open(encode_image(random_image().convert("CMYK"), "jpeg"))
 
 
 @pytest.mark.parametrize("mark", [{"subfiletype": 1}, {"extratags": [(50706, 1, 4, b"\1\4\0\0")]}])

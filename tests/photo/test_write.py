@@ -15,7 +15,7 @@ from burnish.photo.formats import FORMATS
 from burnish.photo.metadata import SourceMetadata
 
 
-def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+def encode_image(image: Image.Image, format: str, **options: object) -> bytes:
     with io.BytesIO() as file:
         image.save(file, format, **options)
         return file.getvalue()
@@ -30,10 +30,10 @@ def smooth_image(width: int = 64, height: int = 48) -> Image.Image:
 
 @pytest.fixture
 def photo() -> Photo:
-    return Photo.open(encoded(smooth_image(), "png"))
+    return Photo.open(encode_image(smooth_image(), "png"))
 
 
-def reopened(data: bytes) -> Image.Image:
+def reopen(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
@@ -127,36 +127,36 @@ def test_encode_default_quality_is_95_and_lower_is_smaller(photo, format):
 
 @pytest.mark.parametrize(("subsampling", "expected"), [(0, 0), (1, 0), (2, 2)])
 def test_encode_jpeg_keeps_chroma_subsampling(subsampling, expected):
-    data = Photo.open(encoded(smooth_image(), "jpeg", subsampling=subsampling)).encode()
-    horizontal, vertical = reopened(data).layer[0][1:3]
+    data = Photo.open(encode_image(smooth_image(), "jpeg", subsampling=subsampling)).encode()
+    horizontal, vertical = reopen(data).layer[0][1:3]
     assert (horizontal, vertical) == ((2, 2) if expected == 2 else (1, 1))
 
 
 def test_encode_jpeg_from_png_has_no_chroma_subsampling(photo):
-    assert reopened(photo.encode("jpeg")).layer[0][1:3] == (1, 1)
+    assert reopen(photo.encode("jpeg")).layer[0][1:3] == (1, 1)
 
 
 def test_encode_lossless_webp_stays_lossless_without_quality():
     image = smooth_image()
-    lossless = Photo.open(encoded(image, "webp", lossless=True))
-    np.testing.assert_array_equal(np.asarray(reopened(lossless.encode())), np.asarray(image))
+    lossless = Photo.open(encode_image(image, "webp", lossless=True))
+    np.testing.assert_array_equal(np.asarray(reopen(lossless.encode())), np.asarray(image))
     assert b"VP8L" in lossless.encode()
     assert b"VP8L" not in lossless.encode(quality=95)
-    assert not Photo.open(encoded(image, "webp")).metadata.lossless
+    assert not Photo.open(encode_image(image, "webp")).metadata.lossless
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
 def test_encode_grey_stays_grey(format):
     image = smooth_image().convert("L")
-    data = Photo.open(encoded(image, "png")).encode(format)
+    data = Photo.open(encode_image(image, "png")).encode(format)
     # WebP has no greyscale mode.
-    assert reopened(data).mode == ("RGB" if format == "webp" else "L")
+    assert reopen(data).mode == ("RGB" if format == "webp" else "L")
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff"])
 def test_encode_keeps_resolution(format):
-    photo = Photo.open(encoded(smooth_image(), format, dpi=(300, 300)))
-    assert reopened(photo.encode()).info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    photo = Photo.open(encode_image(smooth_image(), format, dpi=(300, 300)))
+    assert reopen(photo.encode()).info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
 def test_save_existing_file_raises_unless_overwrite(tmp_path, photo):
@@ -185,10 +185,10 @@ def test_save_file_created_during_encoding_is_kept(tmp_path, monkeypatch, photo)
 
 
 def test_save_full_disk_raises_and_leaves_no_file(tmp_path, monkeypatch, photo):
-    def full(descriptor: int) -> None:
+    def raise_no_space(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("os.fsync", raise_no_space)
     with pytest.raises(OutputError, match="no space left on device"):
         photo.save(tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from burnish.training.pairs import Pair
 
 @pytest.fixture(autouse=True)
 def single_process(monkeypatch):
-    """Compute pairs in the test's process unless a test asks for more: starting others is slow."""
+    """Compute pairs in the test's own process by default, because starting others is slow."""
     monkeypatch.setattr("burnish.training.pairs.cpu_count", lambda: 1)
 
 
