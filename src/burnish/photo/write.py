@@ -63,7 +63,7 @@ def encode(
 
 
 def bits_per_channel(metadata: SourceMetadata, target: Format, depth: int | None) -> int:
-    """Return the bits a channel to write: `depth`, or the format's next one up to the source's."""
+    """Return `depth` [default: the format's largest one that does not exceed the source's]."""
     return depth or max(bits for bits in target.depths if bits <= max(metadata.depth, 8))
 
 
