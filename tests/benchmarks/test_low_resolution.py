@@ -23,7 +23,7 @@ VARIANTS = [
     (GuidedFilterNet, {"widths": (5,), "down": (0,), "up": (), "factor": 2}),
     (GuidedFilterNet, {"widths": (300, 8), "down": (1, 1), "up": (0,), "factor": 4}),
     (GuidedFilterNet, {"widths": (3, 4, 5), "down": (0, 2, 0), "up": (0, 1), "factor": 4}),
-    (BilateralGridNet, SMALL | {"bins": 8, "cell": 16}),
+    (BilateralGridNet, SMALL | {"bins": 4, "cell": 8}),
     (BilateralGridNet, {"widths": (5,), "down": (0,), "up": (), "bins": 2, "cell": 4, "block": 1}),
     (BilateralGridNet, {"widths": (300, 8), "down": (1, 1), "up": (0,), "bins": 3, "cell": 4}),
     (BilateralGridNet, SMALL | {"bins": 5, "cell": 8, "block": 8, "down": (0, 2)}),

@@ -205,7 +205,8 @@ def test_every_weight_has_a_gradient(random_context):
     assert without_gradient == []
 
 
-@pytest.mark.parametrize("name", ["fast", pytest.param("best", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fast", "best"])
 def test_registered_networks_accept_sliders_and_global_context(name):
     network = build(name, (LAMBDA, RADIUS), True)
     assert network.context_inputs == ["params", "thumbnail", "coords"]

@@ -55,6 +55,7 @@ def assert_equal_weights(first, second):
         torch.testing.assert_close(value, second[name], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_trainer_reduces_the_error_to_a_third(tint_pairs, tmp_path):
     trainer = make_trainer(
         tint_pairs, tmp_path / "run", steps=400, batch=4, max_lr=1e-2, ema_decay=0.9
