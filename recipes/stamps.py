@@ -2,8 +2,8 @@
 
     python recipes/stamps.py /usr/share/tuxpaint/stamps CUT-OUTS
 
-The output is links to the stamps in CUT-OUTS/train and CUT-OUTS/held-out; people are in a folder `person`.
-Copies, mirror images and stamps of one folder with similar names are on the same side.
+The output is links to the stamps in CUT-OUTS/train and CUT-OUTS/held-out; people are in a folder
+`person`. Copies, mirror images and stamps of one folder with similar names are on the same side.
 """
 
 import re
