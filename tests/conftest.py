@@ -22,7 +22,7 @@ if os.environ.get("CI"):
 
 # CPU seconds from which a test has to be marked slow. The mark is for tests over five seconds; the
 # margin is for slower machines and for kernels that numba compiles at first use.
-SLOW_SECONDS = 20.0
+SLOW_SECONDS = 30.0
 
 
 def cpu_seconds() -> float:

@@ -114,6 +114,7 @@ def test_tiles_with_a_smaller_halo_differ_from_the_whole(name, run_tiled, insuff
 
 
 @each_model
+@pytest.mark.slow  # numba compiles the operators at first use
 def test_sliders_change_the_output_as_the_operator_does(name):
     """At both ends of a slider, the model is closer to the operator than without the slider.
 

@@ -30,7 +30,7 @@ CONTEXTS = [(("lambda",), False), ((), True), (("lambda", "kappa"), True), ((), 
 @pytest.mark.parametrize(
     ("arguments", "context"),
     [
-        pytest.param(arguments, context, marks=[pytest.mark.slow] if index in (0, 3, 4) else [])
+        pytest.param(arguments, context, marks=[pytest.mark.slow] if index in (0, 2, 3, 4) else [])
         for index, (arguments, context) in enumerate(zip(ARGUMENTS, CONTEXTS, strict=True))
     ],
 )

@@ -51,6 +51,7 @@ def test_openvino_equals_onnx_runtime(slider_model: Path, height: int, width: in
     np.testing.assert_allclose(model(pixels, params), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("network", ["fast", "best"])
 def test_openvino_runs_every_registered_network(network: str, make_card, tmp_path: Path) -> None:

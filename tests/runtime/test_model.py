@@ -268,6 +268,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its memory as Linux does")
 @pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
 def test_out_of_memory_halves_the_tiles(write_model: WriteModel, engine: str) -> None:
