@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -114,6 +114,22 @@ def join_or(words: Sequence[str]) -> str:
     'png, jpeg or gif'
     """
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def did_you_mean(name: str, choices: Iterable[str], otherwise: str) -> str:
+    """Return the remedy for an unknown name: the most similar choice, or else `otherwise`.
+
+    Examples
+    --------
+    >>> did_you_mean("persom", ["object", "person"], "see --help")
+    'did you mean person?'
+    >>> did_you_mean("zebra", ["object", "person"], "see --help")
+    'see --help'
+    """
+    import difflib
+
+    similar = difflib.get_close_matches(name, list(choices), n=1)
+    return f"did you mean {similar[0]}?" if similar else otherwise
 
 
 def reason(error: OSError | ValueError) -> str:

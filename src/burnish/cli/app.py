@@ -1,6 +1,5 @@
 """The command line: its commands, and how a command ends with an error."""
 
-import difflib
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typer import Option
 from typer.core import TyperGroup
 
 import burnish
-from burnish.errors import INTERRUPTED, BurnishError, UsageError, missing_library
+from burnish.errors import INTERRUPTED, BurnishError, UsageError, did_you_mean, missing_library
 
 # Command -> the module in burnish.cli whose `app` has it.
 _MODULES = {
@@ -91,8 +90,7 @@ def _usage_error(error: Any) -> UsageError:
     if option := getattr(error, "option_name", None):
         if "such option" not in error.message:
             return UsageError(option, "a value is missing", see_help)
-        close = difflib.get_close_matches(option, error.possibilities or (), n=1)
-        remedy = f"did you mean {close[0]}?" if close else see_help
+        remedy = did_you_mean(option, error.possibilities or (), see_help)
         return UsageError(where, f"there is no option {option}", remedy)
     problem, _, suggestion = error.format_message().partition(" Did you mean")
     remedy = f"did you mean{suggestion}" if suggestion else see_help

@@ -1,6 +1,5 @@
 """Commands that take the parameters of the operator among their arguments as options."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,7 +9,7 @@ from typing import Any
 import typer
 
 from burnish.cli.options import BurnishCommand, expand, param_help, params_class
-from burnish.errors import BurnishError, UsageError
+from burnish.errors import BurnishError, UsageError, did_you_mean
 from burnish.params import AnyParam, Value
 
 _PANEL = "Parameters of the operator"
@@ -153,13 +152,14 @@ def network_texts(
     slow_panel : heading for parameters that need the operator itself
     """
     from burnish.modelfile.reader import read_card
+    from burnish.operators import is_user_defined
     from burnish.operators.registry import OPERATORS
     from burnish.runtime.model_registry import find_model, model_names
 
     operator = OPERATORS.get(spec)
     if operator and spec not in model_names():
         return {p.name: ParamText(slow_panel, param_help(p)) for p in operator.params}
-    if spec.partition(":")[0] in ("python", "command", "pairs"):
+    if is_user_defined(spec):
         return {}
     card = read_card(find_model(spec))
     panel = slow_panel if operator else _FIXED_PANEL
@@ -205,10 +205,7 @@ def unknown_operator(spec: str) -> UsageError | None:
         return None
     if error := misplaced_name(spec):
         return error
-    close_matches = difflib.get_close_matches(spec, {*OPERATORS, *model_names()}, n=1)
-    remedy = (
-        f"did you mean {close_matches[0]}?" if close_matches else "see `burnish operators list`"
-    )
+    remedy = did_you_mean(spec, {*OPERATORS, *model_names()}, "see `burnish operators list`")
     return UsageError(spec, "there is no such operator", remedy)
 
 
@@ -236,16 +233,17 @@ def find_params(spec: str) -> Sequence[AnyParam]:
     ------
     BurnishError : there is no such operator or model
     """
+    from burnish.operators import is_user_defined
     from burnish.operators.registry import OPERATORS
 
     if spec in OPERATORS:
         return OPERATORS[spec].params
-    if spec.partition(":")[0] in ("python", "command", "pairs"):
+    if is_user_defined(spec):
         return ()
-    from burnish.modelfile.reader import read_model
+    from burnish.modelfile.reader import read_card
     from burnish.runtime.model_registry import find_model
 
-    card = read_model(find_model(spec)).card
+    card = read_card(find_model(spec))
     operator = OPERATORS.get(card.operator)
     params = {p.name: p for p in operator.params} if operator else {}
     return tuple((params | {p.name: p.as_param() for p in card.params}).values())

@@ -11,6 +11,7 @@ from burnish.editing.history import EditRecord, record_edit
 from burnish.errors import DeviceError, ModelError, OutputError, UsageError
 from burnish.files import digest
 from burnish.modelfile.card import Card, FixedParam
+from burnish.operators import is_user_defined
 from burnish.params import Value, resolve_params
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
@@ -200,7 +201,7 @@ def load_edit(
         from burnish.operators.user_defined import find_runnable_operator
 
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)
-    if str(name_or_path).startswith(("python:", "command:", "pairs:")):
+    if is_user_defined(str(name_or_path)):
         quoted = shlex.quote(str(name_or_path))
         photos = "" if str(name_or_path).startswith("pairs:") else " --photos FOLDER"
         train = f"train a network: burnish train {quoted}{photos}"

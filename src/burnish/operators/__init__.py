@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def is_user_defined(spec: str) -> bool:
+    """Return whether `spec` names an operator of the user; see `user_defined.find_operator`."""
+    return spec.startswith(("python:", "command:", "pairs:"))
+
+
 def cpu_count() -> int:
     """Return the number of cores that this process may use, which can be fewer than there are."""
     if hasattr(os, "sched_getaffinity"):

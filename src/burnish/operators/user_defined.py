@@ -5,7 +5,6 @@ command:convert {input} -paint 4 {output}
 pairs:FOLDER                  with FOLDER/before/NAME and FOLDER/after/NAME
 """
 
-import difflib
 import importlib.util
 import shlex
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from burnish.errors import OperatorError, PhotoError, UsageError
+from burnish.errors import OperatorError, PhotoError, UsageError, did_you_mean
 from burnish.files import digest
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
@@ -50,12 +49,8 @@ def find_operator(spec: str) -> Operator:
         return _KINDS[kind](rest)
     if spec in OPERATORS:
         return OPERATORS[spec]
-    close_matches = difflib.get_close_matches(spec, OPERATORS, n=1)
-    raise UsageError(
-        "operator",
-        f"there is no operator {spec!r}",
-        f"did you mean {close_matches[0]}?" if close_matches else "see `burnish operators list`",
-    )
+    remedy = did_you_mean(spec, OPERATORS, "see `burnish operators list`")
+    raise UsageError("operator", f"there is no operator {spec!r}", remedy)
 
 
 def find_runnable_operator(spec: str) -> Operator:

@@ -1,6 +1,5 @@
 """The objects of a region: their source, and their selection by class, score, area or place."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from burnish.detection import detector_file
 from burnish.detection.coco import ObjectsFile
 from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_crop
-from burnish.errors import ModelError, PhotoError, UsageError, warn
+from burnish.errors import ModelError, PhotoError, UsageError, did_you_mean, warn
 from burnish.files import digest
 from burnish.regions.options import Box, Point, RegionOptions
 from burnish.types import Pixels
@@ -112,12 +111,11 @@ def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
     for name in names:
         if name in available:
             continue
-        similar = difflib.get_close_matches(name, available, n=1)
         names_text = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "")
         raise UsageError(
             name or "''",
             "the detector does not know this class",
-            f"did you mean {similar[0]}?" if similar else f"choose one of {names_text}",
+            did_you_mean(name, available, f"choose one of {names_text}"),
         )
 
 

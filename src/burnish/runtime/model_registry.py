@@ -1,9 +1,8 @@
 """The models that burnish can run: bundled ones, by name, and any file, by path."""
 
-import difflib
 from pathlib import Path
 
-from burnish.errors import ModelError, join_or
+from burnish.errors import ModelError, did_you_mean, join_or
 
 BUNDLED = Path(__file__).parent.parent / "models"
 
@@ -55,7 +54,4 @@ def _remedy(name: str, names: list[str], folder: Path) -> str:
         return f"add --slow to run the operator, or train a network: {train}"
     if not names:
         return f"the folder {folder} has no models"
-    close_matches = difflib.get_close_matches(name, names, n=1)
-    if close_matches:
-        return f"did you mean {close_matches[0]}?"
-    return f"choose {join_or(names)}"
+    return did_you_mean(name, names, f"choose {join_or(names)}")
