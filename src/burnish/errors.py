@@ -132,7 +132,7 @@ def did_you_mean(name: str, choices: Iterable[str], otherwise: str) -> str:
     return f"did you mean {similar[0]}?" if similar else otherwise
 
 
-def reason(error: OSError | ValueError) -> str:
+def reason(error: Exception) -> str:
     """Return the operating system's words for an error, such as "permission denied"."""
     return (getattr(error, "strerror", None) or str(error)).lower()
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.errors import VideoError, missing_library, warn
+from burnish.errors import VideoError, missing_library, reason, warn
 from burnish.video.yuv import (
     LUMA_COEFFICIENTS,
     UNSPECIFIED,
@@ -116,9 +116,8 @@ def open_video(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
         with av.open(str(path), "r", options={"fflags": "+genpts"}) as container:
             yield container, _video_stream(container, path)
     except av.error.FFmpegError as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
         remedy = "check that it plays, or try to repair it: ffmpeg -i IN -c copy OUT"
-        raise VideoError(str(path), f"the video cannot be read: {reason}", remedy) from error
+        raise VideoError(str(path), f"the video cannot be read: {reason(error)}", remedy) from error
 
 
 def probe(path: Path) -> Video:
