@@ -12,7 +12,8 @@ from burnish.errors import UsageError
 from burnish.modelfile.reader import read_model
 from burnish.runtime.model import Model
 from burnish.runtime.session import bind_constants, context_tensors, get_session
-from burnish.runtime.thumbnail import area_resize, normalised_coords
+from burnish.runtime.resize import area_resize
+from burnish.runtime.thumbnail import normalised_coords
 from burnish.types import Rectangle
 
 PARAMS = [{"lambda": 0.002}, {"lambda": 0.05, "kappa": 1.2}, {"lambda_": 0.2}]
@@ -29,7 +30,7 @@ def run_with_inputs(path: Path, pixels: np.ndarray, lambda_: float, kappa: float
     inputs = {
         "image": pixels.transpose(2, 0, 1)[None],
         "params": np.array([lambda_, kappa], np.float32).reshape(1, 2, 1, 1),
-        "thumbnail": area_resize(pixels, 64).transpose(2, 0, 1)[None],
+        "thumbnail": area_resize(pixels, (64, 64)).transpose(2, 0, 1)[None],
         "coords": normalised_coords(Rectangle(0, height, 0, width), size, 4)[None],
     }
     return session.run(["result"], inputs)[0][0].transpose(1, 2, 0).clip(0, 1)

@@ -6,12 +6,8 @@ import torch
 from PIL import Image
 from torch.nn.functional import grid_sample
 
-from burnish.runtime.thumbnail import (
-    THUMBNAIL_SIZE,
-    area_resize,
-    area_resize_rows,
-    normalised_coords,
-)
+from burnish.runtime.resize import area_resize, area_resize_rows
+from burnish.runtime.thumbnail import THUMBNAIL_SIZE, normalised_coords
 from burnish.types import Rectangle
 
 SIZES = [(1, 1), (1, 9), (3, 2), (7, 7), (8, 8), (16, 40), (17, 23), (64, 63), (5, 97)]
@@ -45,7 +41,7 @@ def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
 @pytest.mark.parametrize("side", [1, 3, 8])
 def test_area_resize_equals_the_mean_over_areas(height, width, side):
     pixels = random_image(height, width)
-    result = area_resize(pixels, side)
+    result = area_resize(pixels, (side, side))
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, area_means(pixels, side), atol=1e-6)
 
@@ -53,7 +49,7 @@ def test_area_resize_equals_the_mean_over_areas(height, width, side):
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 2), (3, 5), (7, 1)])
 def test_integer_factor_equals_box_filter_of_pillow(rows, columns):
     pixels = random_image(16 * rows, 16 * columns)
-    result = area_resize(pixels, 16)
+    result = area_resize(pixels, (16, 16))
     for channel in range(3):
         plane = Image.fromarray(pixels[..., channel])
         expected = np.asarray(plane.resize((16, 16), Image.Resampling.BOX))
@@ -63,7 +59,7 @@ def test_integer_factor_equals_box_filter_of_pillow(rows, columns):
 @pytest.mark.parametrize(("height", "width"), [*SIZES, (301, 457)])
 def test_mean_is_preserved(height, width):
     pixels = random_image(height, width)
-    result = area_resize(pixels, THUMBNAIL_SIZE)
+    result = area_resize(pixels, (THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     means = pixels.mean(axis=(0, 1), dtype=np.float64)
     np.testing.assert_allclose(result.mean(axis=(0, 1), dtype=np.float64), means, atol=2e-6)
     assert pixels.min() - 1e-6 <= result.min()
@@ -74,32 +70,32 @@ def test_mean_is_preserved(height, width):
 def test_constant_image_stays_constant(height, width):
     pixels = np.empty((height, width, 3), np.float32)
     pixels[:] = 0, 0.3, 1
-    result = area_resize(pixels, THUMBNAIL_SIZE)
+    result = area_resize(pixels, (THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     np.testing.assert_allclose(result, np.broadcast_to(pixels[:1, :1], result.shape), atol=1e-6)
 
 
 def test_image_of_the_target_size_is_unchanged():
     pixels = random_image(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
-    np.testing.assert_array_equal(area_resize(pixels, THUMBNAIL_SIZE), pixels)
+    np.testing.assert_array_equal(area_resize(pixels, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)), pixels)
 
 
 def test_smaller_image_is_repeated():
     pixels = random_image(2, 4)
-    np.testing.assert_allclose(area_resize(pixels, 8), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7)
+    np.testing.assert_allclose(area_resize(pixels, (8, 8)), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7)
 
 
 def test_resize_commutes_with_rotation_and_mirroring():
     pixels = random_image(37, 52)
-    thumbnail = area_resize(pixels, 8)
-    rotated = area_resize(np.ascontiguousarray(np.rot90(pixels)), 8)
+    thumbnail = area_resize(pixels, (8, 8))
+    rotated = area_resize(np.ascontiguousarray(np.rot90(pixels)), (8, 8))
     np.testing.assert_allclose(rotated, np.rot90(thumbnail), atol=1e-6)
-    np.testing.assert_allclose(area_resize(pixels[:, ::-1], 8), thumbnail[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(area_resize(pixels[:, ::-1], (8, 8)), thumbnail[:, ::-1], atol=1e-6)
 
 
 def test_input_is_not_modified():
     pixels = random_image(20, 30)
     before = pixels.copy()
-    area_resize(pixels, 8)
+    area_resize(pixels, (8, 8))
     np.testing.assert_array_equal(pixels, before)
 
 
@@ -113,7 +109,7 @@ def test_area_resize_rows_equals_area_resize_bit_for_bit(height, width):
         return pixels[top:bottom].copy()
 
     np.testing.assert_array_equal(
-        area_resize_rows(read_rows, height, width, 64), area_resize(pixels, 64)
+        area_resize_rows(read_rows, height, width, (64, 64)), area_resize(pixels, (64, 64))
     )
     assert max(bottom - top for top, bottom in ranges) <= 64
     assert [top for top, _ in ranges] == [0, *(bottom for _, bottom in ranges[:-1])]

@@ -5,7 +5,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 from burnish.errors import UsageError
 from burnish.params import Param
-from burnish.runtime.thumbnail import area_resize
+from burnish.runtime.resize import area_resize
 from burnish.training.pairs import Pair
 from burnish.training.sampler import CropSampler
 
@@ -156,7 +156,7 @@ def test_thumbnail_is_rotated_as_its_crop(corner_pairs):
         thumbnails, _ = batch.context
         assert thumbnails.shape == (8, 3, 64, 64)
         for crop, thumbnail in zip(batch.before, thumbnails, strict=True):
-            expected = area_resize(crop.permute(1, 2, 0).numpy(), 64)
+            expected = area_resize(crop.permute(1, 2, 0).numpy(), (64, 64))
             np.testing.assert_allclose(thumbnail.permute(1, 2, 0).numpy(), expected, atol=1e-6)
             corners.add(thumbnail[0, [0, 0, -1, -1], [0, -1, 0, -1]].argmax().item())
     assert corners == {0, 1, 2, 3}
@@ -178,7 +178,7 @@ def test_coords_address_the_crops_blocks_in_the_thumbnail(write_pair):
 
 def test_thumbnail_of_a_pair_is_the_resized_photo(corner_pairs):
     before, _ = corner_pairs[1].read()
-    np.testing.assert_allclose(corner_pairs[1].thumbnail, area_resize(before, 64), atol=1e-6)
+    np.testing.assert_allclose(corner_pairs[1].thumbnail, area_resize(before, (64, 64)), atol=1e-6)
 
 
 def test_coords_block_changes_no_crop(corner_pairs):

@@ -5,7 +5,7 @@ import pytest
 
 from burnish.progress import Progress
 from burnish.runtime.model import Model
-from burnish.runtime.thumbnail import area_resize
+from burnish.runtime.resize import area_resize
 from burnish.training.validation import ImageNetwork, TileContext, split_by_size, validate
 from burnish.types import Rectangle
 
@@ -47,7 +47,7 @@ def test_image_network_on_a_crop_uses_the_thumbnail_of_the_image(random_network)
     rgb = np.random.default_rng(0).random((160, 160, 3), dtype=np.float32)
     apply = ImageNetwork(network)
     inner = slice(40, 120)
-    context = TileContext(Rectangle(40, 120, 40, 120), (160, 160), area_resize(rgb, 64))
+    context = TileContext(Rectangle(40, 120, 40, 120), (160, 160), area_resize(rgb, (64, 64)))
     crop = apply(np.ascontiguousarray(rgb[inner, inner]), {}, context)
     expected = apply(rgb, {})[inner, inner]
     core = slice(network.halo + 4, -network.halo - 4)

@@ -13,7 +13,7 @@ from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
 from burnish.runtime.model import Model
 from burnish.runtime.session import _sessions
-from burnish.runtime.thumbnail import area_resize
+from burnish.runtime.resize import area_resize
 from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.formats import EncodingOptions
 from burnish.video.probe import probe
@@ -65,7 +65,7 @@ def test_frame_edit_of_local_change_changes_nothing_beyond_the_halo(lossless_fra
 
 
 def mean_thumbnail(frames, side):
-    return np.mean([area_resize(frame, side).astype(float) for frame in frames], axis=0).astype(
+    return np.mean([area_resize(frame, (side, side)).astype(float) for frame in frames], axis=0).astype(
         np.float32
     )
 
@@ -84,7 +84,7 @@ def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
 def test_model_with_the_image_s_own_thumbnail_gives_the_default(make_image):
     model = Model.open(THUMBNAIL_OPERATOR)
     pixels = make_image(3).astype(np.float32) / 255
-    thumbnail = area_resize(pixels, model.card.thumbnail_size)
+    thumbnail = area_resize(pixels, (model.card.thumbnail_size, model.card.thumbnail_size))
     assert (model(pixels, thumbnail=thumbnail) == model(pixels)).all()
 
 

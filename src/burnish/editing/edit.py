@@ -109,10 +109,10 @@ class NetworkEdit(Edit):
         size = self._model.card.thumbnail_size
         if not size:
             return super().frame_edit(samples)
-        from burnish.runtime.thumbnail import area_resize
+        from burnish.runtime.resize import area_resize
 
         # The mean is computed in double precision and rounded once.
-        thumbnails = [area_resize(pixels, size).astype(np.float64) for pixels in samples()]
+        thumbnails = [area_resize(pixels, (size, size)).astype(np.float64) for pixels in samples()]
         mean = np.mean(thumbnails, axis=0).astype(np.float32)
         return lambda pixels, index, seconds: self._model(pixels, self._sliders, thumbnail=mean)
 

@@ -22,10 +22,12 @@ from burnish.params import Param
 
 # Names of the graph's inputs and of its output.
 INPUT = "image"
+GUIDE = "guide"
 PARAMS = "params"
 THUMBNAIL = "thumbnail"
 COORDS = "coords"
 OUTPUT = "result"
+START = "start"
 
 # Multiply-adds of a bilinear sample, which weighs four values.
 GRID_SAMPLE_MACS = 4
@@ -169,6 +171,40 @@ class Measurement(StrictModel):
     identity_psnr_mean: Decibel
 
 
+class StartNetwork(StrictModel):
+    """The network that computes the first, small result of a cascade from the small photo.
+
+    It is a part of the same graph, with the output `start`. It has the graph's inputs but `guide`.
+    The fields mean the same as those of `Card`.
+    """
+
+    network: Slug
+    halo: int = Field(ge=0, le=4096)
+    size_multiple: int = Field(ge=1, le=64)
+    thumbnail_size: int = Field(default=0, ge=0, le=256)
+    coords: bool = False
+    macs_per_pixel: int = Field(ge=0, le=10**8)
+    peak_activations_per_pixel: int = Field(ge=1, le=4096)
+    parameter_count: int = Field(ge=0, le=10**9)
+
+
+class Guide(StrictModel):
+    """The cascade of a guided network: its levels, and the network that it may begin with."""
+
+    size: int = Field(
+        ge=16,
+        le=4096,
+        description="px: the shorter side of the photo at the first level of the cascade",
+    )
+    max_ratio: float = Field(
+        gt=1, le=16, description="the largest ratio of the sizes of two levels"
+    )
+    start: StartNetwork | None = Field(
+        default=None,
+        description="the network that can take the operator's place at the first level",
+    )
+
+
 class Card(BaseCard):
     """The card of a model: a network that approximates an operator.
 
@@ -215,6 +251,11 @@ class Card(BaseCard):
         default=False,
         description="whether the graph has the input `coords`: the centre of each block of"
         " `size_multiple` px, as x and y from -1 to 1 over the whole image",
+    )
+    guide: Guide | None = Field(
+        default=None,
+        description="for a guided network, which has the input `guide`: the operator's output for"
+        " a smaller copy of the photo, enlarged to the image's size",
     )
     macs_per_pixel: int = Field(ge=0, le=10**8, description="multiply-adds per pixel")
     peak_activations_per_pixel: int = Field(

@@ -29,10 +29,12 @@ class Network(nn.Module):
     peak_activations_per_pixel : the most values in memory for a pixel, except for the image
         itself, rounded up
     num_sliders : the number of parameter values that are inputs
+    guided : a guide is an input, the operator's output at a lower resolution, enlarged to the
+        image's size
     thumbnail_size : side of the image's thumbnail that is an input, px; 0 for none. With it, the
         coordinates of each block of `size_multiple` pixels are an input
 
-    Shape: image (N, 3, H, W) RGB in [0, 1], then `context_inputs`: `params`
+    Shape: image (N, 3, H, W) RGB in [0, 1], then `context_inputs`: `guide` (N, 3, H, W), `params`
     (1, num_sliders, 1, 1) in their own units, `thumbnail` (N, 3, S, S), and `coords`
     (N, H / size_multiple, W / size_multiple, 2), see `burnish.runtime.thumbnail` -> (N, 3, H, W)
     """
@@ -42,6 +44,7 @@ class Network(nn.Module):
     macs_per_pixel: int
     peak_activations_per_pixel: int
     num_sliders: int = 0
+    guided: bool = False
     thumbnail_size: int = 0
 
     def set_norm_mode(self, mode: NormMode) -> Self:
@@ -56,7 +59,7 @@ class Network(nn.Module):
     @property
     def context_inputs(self) -> list[str]:
         """The names of the inputs after the image, in order."""
-        names = ["params"] * bool(self.num_sliders)
+        names = ["guide"] * self.guided + ["params"] * bool(self.num_sliders)
         return names + ["thumbnail", "coords"] * bool(self.thumbnail_size)
 
     @property

@@ -19,7 +19,7 @@ class NetworkSpec:
     Attributes
     ----------
     factory : ``module:function``
-    is_unet : it can have sliders and global context, and its output can be made grey
+    is_unet : it can have sliders, global context and a guide, and its output can be made grey
     train_defaults : fields of `TrainConfig` that suit it better than their defaults
     """
 
@@ -57,7 +57,11 @@ DEFAULT_NETWORK = "fast"
 
 
 def build(
-    name: str, sliders: Sequence[Param] = (), global_context: bool = False, grey: bool = False
+    name: str,
+    sliders: Sequence[Param] = (),
+    global_context: bool = False,
+    grey: bool = False,
+    guided: bool = False,
 ) -> "Network":
     """Return a new network with random weights.
 
@@ -67,10 +71,11 @@ def build(
     sliders : parameters whose values are inputs
     global_context : a thumbnail of the whole image is an input
     grey : the output is grey, if the network supports that
+    guided : the operator's output at a lower resolution is an input
 
     Raises
     ------
-    UsageError : the network supports neither sliders nor global context
+    UsageError : the network supports neither sliders, global context nor a guide
 
     Examples
     --------
@@ -80,11 +85,16 @@ def build(
     spec = NETWORKS[name]
     arguments = dict(spec.arguments)
     if spec.is_unet:
-        arguments |= {"sliders": sliders, "global_context": global_context, "grey": grey}
-    elif sliders or global_context:
+        arguments |= {
+            "sliders": sliders,
+            "global_context": global_context,
+            "grey": grey,
+            "guided": guided,
+        }
+    elif sliders or global_context or guided:
         raise UsageError(
             "--network",
-            f"{name} supports neither sliders nor global context",
+            f"{name} supports neither sliders, global context nor a guide",
             f"choose {' or '.join(n for n, s in NETWORKS.items() if s.is_unet)}, or omit these",
         )
     module, function = spec.factory.split(":")

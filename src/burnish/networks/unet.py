@@ -6,6 +6,9 @@ https://doi.org/10.1109/CVPR.2016.207): each 2 x 2 block becomes channels, which
 costs a quarter of the convolutions. The output is a gain and an offset for every pixel and colour,
 so that detail need not pass through the layers. Untrained, the network is the identity.
 
+A guided network also takes the operator's output at a lower resolution, enlarged. Its output is the
+guide, plus the gain times the image, plus the offset. Untrained, it returns the guide.
+
 A photo is larger than the receptive field. For global context, a second, small U-Net processes a
 thumbnail of the whole photo, and its features are sampled at the position of each deepest cell.
 """
@@ -109,9 +112,10 @@ class UNetBackbone(Network):
 
         Parameters
         ----------
-        context : the inputs after the image, see `Network.context_inputs`
+        context : the inputs after the image and the guide, see `Network.context_inputs`
         """
-        inputs = dict(zip(self.context_inputs, context, strict=True))
+        names = [name for name in self.context_inputs if name != "guide"]
+        inputs = dict(zip(names, context, strict=True))
         by_params: dict[nn.Conv2d, tuple[Tensor, Tensor, Tensor | None]] = {}
         by_thumbnail: dict[nn.Conv2d, tuple[Tensor, Tensor]] = {}
         if self.num_sliders:
@@ -238,6 +242,7 @@ class UNet(UNetBackbone):
     ----------
     factor : side of the blocks that become channels, px
     widths, down, up, sliders, global_context : see `UNetBackbone`
+    guided : see `Network`
     grey : each output pixel is grey, the mean of its three colours
 
     Shape: see `Network`
@@ -259,12 +264,21 @@ class UNet(UNetBackbone):
         factor: int = 2,
         sliders: Sequence[Param] = (),
         global_context: bool = False,
+        guided: bool = False,
         grey: bool = False,
     ) -> None:
         block_channels = COLOURS * factor**2
         super().__init__(
-            block_channels, 2 * block_channels, factor, widths, down, up, sliders, global_context
+            block_channels * (1 + guided),
+            2 * block_channels,
+            factor,
+            widths,
+            down,
+            up,
+            sliders,
+            global_context,
         )
+        self.guided = guided
         self.grey = grey
         # The kernel that averages the colours of each pixel in a block. After depth to space it
         # would need fewer multiply-adds, but more time, because of the full resolution.
@@ -272,9 +286,13 @@ class UNet(UNetBackbone):
         self.register_buffer("mean", mean[:, :, None, None], persistent=False)
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
-        blocks = F.pixel_unshuffle(image, self.cell)
-        gain, offset = self.forward_cells(blocks, *context).chunk(2, dim=1)
-        output = blocks + blocks * gain + offset
+        blocks = base = cells = F.pixel_unshuffle(image, self.cell)
+        if self.guided:
+            guide, *context = context
+            base = F.pixel_unshuffle(guide, self.cell)
+            cells = torch.cat([blocks, base], dim=1)
+        gain, offset = self.forward_cells(cells, *context).chunk(2, dim=1)
+        output = base + blocks * gain + offset
         if self.grey:
             output = F.conv2d(output, self.mean)
         return F.pixel_shuffle(output, self.cell)
@@ -286,7 +304,8 @@ class UNet(UNetBackbone):
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         # The blocks are kept during the convolutions, and for the split into gain and offset.
-        return ceil(COLOURS + max(self.peak_activations(), Fraction(4 * COLOURS)))
+        blocks = COLOURS * (1 + self.guided)
+        return ceil(blocks + max(self.peak_activations(), Fraction(4 * COLOURS)))
 
 
 def _modulated_conv(

@@ -269,15 +269,15 @@ class Model:
         if not side:
             return None
         if thumbnail is None:
-            from burnish.runtime.thumbnail import area_resize_rows
+            from burnish.runtime.resize import area_resize_rows
 
             def read_rows(top: int, bottom: int) -> Pixels:
                 return read_region(Rectangle(top, bottom, 0, grid.width))
 
-            return area_resize_rows(read_rows, grid.height, grid.width, side)
+            return area_resize_rows(read_rows, grid.height, grid.width, (side, side))
         if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
             problem = f"its shape is {thumbnail.shape} and its type {thumbnail.dtype}"
-            remedy = f"make it with burnish.runtime.thumbnail.area_resize(pixels, {side})"
+            remedy = f"make it with burnish.runtime.resize.area_resize(pixels, ({side}, {side}))"
             raise UsageError("thumbnail", problem, remedy)
         return thumbnail
 

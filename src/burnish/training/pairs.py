@@ -24,7 +24,8 @@ from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.process_pool import map_unordered
 from burnish.progress import SILENT, Progress
-from burnish.runtime.thumbnail import THUMBNAIL_SIZE, area_resize
+from burnish.runtime.resize import area_resize
+from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 from burnish.types import Pixels
 
 # Part of each file's name. Increase it when the content of files changes for another reason.
@@ -64,7 +65,7 @@ class Pair:
     def thumbnail(self) -> Pixels:
         """The photo as a network's thumbnail, (S, S, 3) in [0, 1]."""
         before = self._array()[0].astype(np.float32)
-        return area_resize(before, THUMBNAIL_SIZE) / np.float32(FULL_SCALE)
+        return area_resize(before, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)) / np.float32(FULL_SCALE)
 
     def read(self, rows: slice = slice(None), columns: slice = slice(None)) -> Pixels:
         """Return both images or a crop of them, (2, h, w, 3) float32 in [0, 1]."""

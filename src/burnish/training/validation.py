@@ -14,7 +14,8 @@ from burnish.networks.network import Network
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
-from burnish.runtime.thumbnail import area_resize, normalised_coords
+from burnish.runtime.resize import area_resize
+from burnish.runtime.thumbnail import normalised_coords
 from burnish.training import StepInfo, TrainCallbacks
 from burnish.training.evaluation import Report, evaluate
 from burnish.training.network_trainer import NetworkTrainer
@@ -126,7 +127,7 @@ class ImageNetwork:
             inputs.append(torch.tensor([values[name] for name in self.sliders]).view(1, -1, 1, 1))
         if network.thumbnail_size:
             if context is None:
-                thumbnail = area_resize(rgb, network.thumbnail_size)
+                thumbnail = area_resize(rgb, (network.thumbnail_size,) * 2)
                 context = TileContext(Rectangle(0, height, 0, width), (height, width), thumbnail)
             tile = context.tile
             tile = Rectangle(tile.top, tile.bottom + bottom, tile.left, tile.right + right)

@@ -1,0 +1,121 @@
+"""Resize images by area and bilinearly, in parts whose values do not depend on the division."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.types import Pixels, Rectangle
+
+# Rows and columns are summed in groups of this size, starting at 0, so that sums always round the
+# same way.
+_GROUP = 64
+
+
+def area_resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize an image to a height and width by averaging.
+
+    Each output pixel is the mean over the area that it covers, fractions of pixels included. A
+    smaller image is enlarged by repeating its pixels.
+
+    Shape: (H, W, 3) -> (*size, 3)
+
+    Examples
+    --------
+    >>> area_resize(np.arange(6, dtype=np.float32).repeat(3).reshape(2, 3, 3), (1, 1))[0, 0]
+    array([2.5, 2.5, 2.5], dtype=float32)
+    """
+    height, width = pixels.shape[:2]
+    return area_resize_rows(lambda top, bottom: pixels[top:bottom], height, width, size)
+
+
+def area_resize_rows(
+    read_rows: Callable[[int, int], Pixels], height: int, width: int, size: tuple[int, int]
+) -> Pixels:
+    """Resize an image that is read in groups of rows. Equals `area_resize` bit for bit.
+
+    Parameters
+    ----------
+    read_rows : from the first row and the end row to pixels, (rows, W, 3)
+    size : height and width of the output, px
+    """
+    # Rows come first, since they are contiguous in memory; little is left for the columns.
+    rows = np.zeros((size[0], width * 3), np.float32)
+    for start in range(0, height, _GROUP):
+        stop = min(start + _GROUP, height)
+        outputs, weights = _overlaps(height, size[0], start, stop)
+        rows[outputs] += weights @ read_rows(start, stop).reshape(stop - start, -1)
+    columns = np.zeros((size[1], size[0], 3), np.float32)
+    by_column = np.ascontiguousarray(rows.reshape(size[0], width, 3).transpose(1, 0, 2))
+    for start in range(0, width, _GROUP):
+        stop = min(start + _GROUP, width)
+        outputs, weights = _overlaps(width, size[1], start, stop)
+        strip = by_column[start:stop].reshape(stop - start, -1)
+        columns[outputs] += (weights @ strip).reshape(-1, size[0], 3)
+    return np.ascontiguousarray(columns.transpose(1, 0, 2))
+
+
+def bilinear_region(pixels: Pixels, rectangle: Rectangle, size: tuple[int, int]) -> Pixels:
+    """Return a rectangle of an image enlarged bilinearly to a height and width.
+
+    Pixels lie at the centres of their squares, as in `torch.nn.functional.interpolate` with
+    ``align_corners=False``. The values do not depend on the rectangle that they are part of.
+
+    Parameters
+    ----------
+    pixels : the small image, (h, w, 3)
+    rectangle : of the enlarged image
+    size : height and width of the enlarged image, px
+
+    Examples
+    --------
+    >>> small = np.array([0, 1], np.float32).reshape(1, 2, 1)
+    >>> bilinear_region(small, Rectangle(0, 1, 0, 4), (1, 4)).ravel()
+    array([0.  , 0.25, 0.75, 1.  ], dtype=float32)
+    """
+    rows, row_weights = bilinear_taps(pixels.shape[0], size[0], rectangle.top, rectangle.bottom)
+    columns, column_weights = bilinear_taps(
+        pixels.shape[1], size[1], rectangle.left, rectangle.right
+    )
+    first = rows[0].min()
+    source = pixels[first : rows[1].max() + 1]
+    near, far = (source[:, index] for index in columns)
+    wide = near + (far - near) * column_weights[:, None]
+    output = np.empty((*rectangle.size, pixels.shape[2]), np.float32)
+    for start in range(0, len(output), _GROUP):  # in groups that fit into the processor's cache
+        group = slice(start, start + _GROUP)
+        near, far = (wide[index[group] - first] for index in rows)
+        far -= near
+        far *= row_weights[group, None, None]
+        np.add(near, far, out=output[group])
+    return output
+
+
+def bilinear_taps(
+    length: int, size: int, start: int, stop: int
+) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float32]]:
+    """Return the two source pixels of output pixels `start` to `stop`, and the second's weight.
+
+    Parameters
+    ----------
+    length, size : numbers of pixels of the source and of the output
+    """
+    positions = (np.arange(start, stop) + 0.5) * (length / size) - 0.5
+    positions = positions.clip(0, length - 1)
+    near = np.floor(positions).astype(np.intp)
+    weights = (positions - near).astype(np.float32)
+    return (near, np.minimum(near + 1, length - 1)), weights
+
+
+def _overlaps(length: int, size: int, start: int, stop: int) -> tuple[slice, Pixels]:
+    """Return the output pixels that overlap input pixels `start` to `stop`, and their weights.
+
+    The weights have a row for each output pixel. Over the whole input, each row sums to 1.
+    """
+    scale = size / length
+    outputs = slice(int(start * scale), min(size, int(np.ceil(stop * scale))))
+    edges = np.arange(outputs.start, outputs.stop + 1) * (length / size)
+    index = np.arange(start, stop)
+    overlaps = np.minimum(edges[1:, None], index + 1) - np.maximum(edges[:-1, None], index)
+    weights: Pixels = (overlaps.clip(0) * scale).astype(np.float32)
+    return outputs, weights
