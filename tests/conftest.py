@@ -1,6 +1,5 @@
 import os
 import sys
-from dataclasses import asdict
 
 # Each pytest-xdist worker uses one thread: set before NumPy and torch read it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -136,7 +135,7 @@ def make_card():
 
     def make_card(network, sliders=(), operator="python:none:none", **changes):
         fields = {name: getattr(network, name) for name in NETWORK_FIELDS}
-        params = [CardParam(value=p.default, slider=True, **asdict(p)) for p in sliders]
+        params = [CardParam.from_param(p, value=p.default, slider=True) for p in sliders]
         fields |= {"name": "random", "operator": operator, "title": "Random weights"}
         fields |= {"paper": None, "params": params, "network": "fast", "metrics": ()}
         fields |= {"training": {}, "licence": "MIT", "burnish_version": "0.1.0"}

@@ -57,6 +57,10 @@ class Param(_BaseParam):
     scale : scale of sliders, and of the random values in training
     unit : physical unit, or "" for a pure number
     integer : only whole numbers are allowed
+    off : the value at which the parameter does nothing. An image stays as it is if all parameters
+        that have such a value are at it; None if there is no such value
+    size_power : for a copy of the photo that is k times as large, the value is multiplied by
+        k**size_power [default: 1 for a parameter in px, 0 for others]
 
     Examples
     --------
@@ -74,6 +78,8 @@ class Param(_BaseParam):
     scale: Literal["linear", "log"] = "linear"
     unit: str = ""
     integer: bool = False
+    off: float | None = None
+    size_power: float | None = None
 
     def __post_init__(self) -> None:
         if not self.low <= self.default <= self.high:
@@ -131,6 +137,24 @@ class Param(_BaseParam):
             value = self.low + (self.high - self.low) * fraction
         value = float(f"{value:.6g}")  # short enough to be typed again
         return float(min(max(round(value) if self.integer else value, self.low), self.high))
+
+    def at_size(self, value: float, k: float) -> float:
+        """Return the value that does the same to a copy of the photo that is k times as large.
+
+        It may lie outside the range. A whole number remains one, and is at least 1.
+
+        Examples
+        --------
+        >>> radius = Param("radius", "blurs wider", default=9, low=5, high=50, unit="px")
+        >>> radius.at_size(9, 0.25)
+        2.25
+        """
+        power = self.size_power
+        if power is None:
+            power = 1 if self.unit == "px" else 0
+        if power == 0:
+            return value
+        return max(1, round(value * k**power)) if self.integer else value * k**power
 
 
 @dataclass(frozen=True)

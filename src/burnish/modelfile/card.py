@@ -5,7 +5,7 @@ could steer a terminal.
 """
 
 import json
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,7 @@ from pydantic import (
 from burnish.errors import ModelError
 from burnish.params import Param
 
-# Names of the graph's inputs and of its output.
+# Names of the graph's inputs and of its outputs.
 INPUT = "image"
 GUIDE = "guide"
 PARAMS = "params"
@@ -40,6 +40,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
+
+_CardOrStart = TypeVar("_CardOrStart", "Card", "StartNetwork")
 
 
 def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
@@ -126,6 +128,17 @@ class CardParam(StrictModel):
     scale: Literal["linear", "log"] = "linear"
     unit: Annotated[str, StringConstraints(max_length=20, pattern=_PRINTABLE)] = ""
     integer: bool = False
+    off: float | None = Field(
+        default=None,
+        description="the value at which the parameter does nothing: an image stays as it is if all"
+        " parameters that have such a value are at it",
+    )
+
+    @classmethod
+    def from_param(cls, param: Param, value: float, slider: bool) -> Self:
+        """Return an operator's parameter at a value, or as a slider over its range."""
+        fields = {name: getattr(param, name) for name in cls.model_fields if hasattr(param, name)}
+        return cls(**fields, value=value, slider=slider)
 
     def as_param(self) -> Param:
         """Return the parameter with the card's value as its default."""
@@ -186,6 +199,10 @@ class StartNetwork(StrictModel):
     macs_per_pixel: int = Field(ge=0, le=10**8)
     peak_activations_per_pixel: int = Field(ge=1, le=4096)
     parameter_count: int = Field(ge=0, le=10**9)
+
+    @model_validator(mode="after")
+    def _coords_need_thumbnail(self) -> Self:
+        return _check_coords(self)
 
 
 class Guide(StrictModel):
@@ -276,9 +293,16 @@ class Card(BaseCard):
 
     @model_validator(mode="after")
     def _coords_need_thumbnail(self) -> Self:
-        if self.coords and not self.thumbnail_size:
-            raise ValueError("coords need a thumbnail, and there is none")
-        return self
+        if self.guide and self.thumbnail_size:
+            raise ValueError("only the start network of a guided network has a thumbnail")
+        return _check_coords(self)
+
+    @property
+    def start_card(self) -> "Card | None":
+        """The card of the start network as a model of its own; None if there is no such network."""
+        if self.guide is None or self.guide.start is None:
+            return None
+        return self.model_copy(update={"guide": None} | self.guide.start.model_dump())
 
     @property
     def sliders(self) -> tuple[CardParam, ...]:
@@ -294,6 +318,12 @@ class Card(BaseCard):
         if self.thumbnail_size:
             shapes[THUMBNAIL] = (3, self.thumbnail_size, self.thumbnail_size)
         return shapes
+
+
+def _check_coords(card: _CardOrStart) -> _CardOrStart:
+    if card.coords and not card.thumbnail_size:
+        raise ValueError("coords need a thumbnail, and there is none")
+    return card
 
 
 def card_schema() -> str:

@@ -113,6 +113,13 @@ def resolve_airlight(
     return np.maximum(A, MIN_AIRLIGHT)
 
 
+def measure_airlight(
+    rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, patch: int, **_: float
+) -> dict[str, Array]:
+    """Return the air-light of the whole photo as an argument of the operator."""
+    return {"airlight": resolve_airlight(rgb, airlight, patch)}
+
+
 def patch_transmission(
     rgb: NDArray[np.floating], A: Array, omega: float, patch: int
 ) -> NDArray[np.floating]:

@@ -77,14 +77,29 @@ def nonlocal_dehazing(
     >>> bool(far > 1.5 * far_hazy)
     True
     """
-    I = np.asarray(rgb, np.float64) ** gamma  # noqa: E741 the paper's own name
-    linear_airlight = None if airlight is None else np.asarray(airlight) ** gamma
-    A = resolve_airlight(I, linear_airlight, AIRLIGHT_PATCH)
+    I, A = _linearise(rgb, airlight, gamma)  # noqa: E741 the paper's own name
     t_lines, weight = haze_line_transmission(I, A)
     t = regularise(t_lines, weight, I, lambda_)
     J = (I - (1 - LEAVE_HAZE * t[..., None]) * A) / np.maximum(t, T_MIN)[..., None]
     stretched: Array = _stretch_contrast(np.clip(J, 0, 1) ** (1 / gamma))
     return stretched
+
+
+def measure_airlight(
+    rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, gamma: float, **_: float
+) -> dict[str, Array]:
+    """Return the air-light of the whole photo as an argument of the operator."""
+    _, A = _linearise(rgb, airlight, gamma)
+    return {"airlight": A ** (1 / gamma)}
+
+
+def _linearise(
+    rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, gamma: float
+) -> tuple[Array, Array]:
+    """Return the photo, and the given or estimated air-light, as values proportional to light."""
+    I = np.asarray(rgb, np.float64) ** gamma  # noqa: E741 the paper's own name
+    linear_airlight = None if airlight is None else np.asarray(airlight) ** gamma
+    return I, resolve_airlight(I, linear_airlight, AIRLIGHT_PATCH)
 
 
 def haze_line_transmission(I: Array, A: Array) -> tuple[Array, Array]:  # noqa: E741

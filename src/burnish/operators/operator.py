@@ -4,12 +4,12 @@ import ast
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
@@ -22,6 +22,10 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 # Built-in operators run one at a time: each uses all cores, and numba's fallback thread pool, the
 # only one on some systems, crashes with two callers.
 _RUN_LOCK = threading.Lock()
+
+# Channel permutation: f of an image with reordered channels is f of the image, reordered alike.
+# Inversion: f(1 - x) = 1 - f(x).
+Symmetry = Literal["channel permutation", "inversion"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Operator:
         histogram
     long_range : each output pixel depends on light and detail of any size around it
     grey : the output is always grey
+    symmetries : what the function commutes with, as long as no colour is set
+    measure_function : takes the arguments of `function` and measures the whole photo; returns
+        keyword arguments that make `function` do the same to a part or a smaller copy of it. An
+        address ``module:function``, or "" if there is nothing to measure
     identity : the text of a command, or a hash of a script. Operators with equal identity, name
         and parameters give equal images
     pairs : files before and after the operator, if it is known by examples only and cannot be run
@@ -65,6 +73,8 @@ class Operator:
     uses_global_statistics: bool = False
     long_range: bool = False
     grey: bool = False
+    symmetries: frozenset[Symmetry] = frozenset()
+    measure_function: str = ""
     identity: str = ""
     pairs: tuple[tuple[Path, Path], ...] = ()
 
@@ -77,6 +87,11 @@ class Operator:
         """Check parameter values and add the defaults; see `burnish.params.resolve_params`."""
         return burnish.params.resolve_params(self.params, values, owner=self.name)
 
+    def is_off(self, values: Mapping[str, Value]) -> bool:
+        """Return whether the operator changes nothing at these values of all its parameters."""
+        switches = [p for p in self.params if isinstance(p, Param) and p.off is not None]
+        return bool(switches) and all(values[p.name] == p.off for p in switches)
+
     def load_function(self) -> Callable[..., Any]:
         """Return the function, imported if `function` is an address.
 
@@ -84,14 +99,17 @@ class Operator:
         ------
         MissingLibraryError : a library that it needs is not installed
         """
-        if callable(self.function):
-            return self.function
-        module, _, name = self.function.partition(":")
+        return self._load(self.function)
+
+    def _load(self, function: str | Callable[..., Any]) -> Callable[..., Any]:
+        if callable(function):
+            return function
+        module, _, name = function.partition(":")
         try:
-            function: Callable[..., Any] = getattr(import_module(module), name)
+            loaded: Callable[..., Any] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             raise missing_library(error).with_context(f"operator {self.name}") from error
-        return function
+        return loaded
 
     def run(self, rgb: Any, **params: Value) -> Any:
         """Apply the operator to an image.
@@ -111,25 +129,81 @@ class Operator:
         PhotoError : a photo given as a parameter cannot be read
         OperatorError : the function failed, or its output is not an image of the same size
         """
+        return self.run_small(rgb, 1.0, **params)
+
+    def run_small(
+        self, rgb: Any, k: float, measured: Mapping[str, Any] | None = None, /, **params: Value
+    ) -> Any:
+        """Do to a smaller copy of a photo what `run` does to the photo, as closely as possible.
+
+        Parameters
+        ----------
+        rgb : the copy, as for `run`
+        k : the copy's size divided by the photo's; see `burnish.params.Param.at_size`
+        measured : the result of `measure` for the photo [default: the copy is measured]
+        params : parameter values, for the size of the photo
+
+        Returns and raises the same as `run`.
+        """
         import numpy as np
 
         values = self.resolve_params(params)
-        image = np.array(rgb, dtype=np.float32)
-        self._check_input(image)
-        function = self.load_function()
+        image = self._to_image(rgb)
+        if self.is_off(values):
+            return image
+        keywords = self._keywords(values, k) | dict(measured or {})
+        with self._loaded(self.function) as function:
+            result = np.asarray(function(image, **keywords))
+        self._check_output(result, np.shape(rgb))
+        return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
+
+    def measure(self, rgb: Any, **params: Value) -> dict[str, Any]:
+        """Measure what the operator takes from the whole photo, such as the colour of haze.
+
+        Parameters, and errors raised, are those of `run`.
+
+        Returns
+        -------
+        arguments of the function for `run_small`; empty if there is nothing to measure
+        """
+        values = self.resolve_params(params)
+        if not self.measure_function:
+            return {}
+        keywords = self._keywords(values)
+        with self._loaded(self.measure_function) as function:
+            return dict(function(self._to_image(rgb), **keywords))
+
+    def _keywords(self, values: Mapping[str, Value], k: float = 1.0) -> dict[str, Any]:
+        """Return the arguments of the function for a copy of the photo, k times as large."""
         keywords = {p.argument_name: to_argument(p, values[p.name]) for p in self.params}
+        for param in self.params:
+            if isinstance(param, Param):
+                name = param.argument_name
+                keywords[name] = param.at_size(keywords[name], k)
+        return keywords
+
+    @contextlib.contextmanager
+    def _loaded(self, function: str | Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+        """Load a function of the operator; its errors become an OperatorError."""
+        loaded = self._load(function)
         try:
-            with _RUN_LOCK if isinstance(self.function, str) else contextlib.nullcontext():
+            with _RUN_LOCK if isinstance(function, str) else contextlib.nullcontext():
                 limit_library_threads()
-                result = np.asarray(function(image, **keywords))
+                yield loaded
         except (Exception, SystemExit) as error:  # user code may raise anything
             if isinstance(error, BurnishError):
                 raise
             problem = f"it failed with {type(error).__name__}: {error}"
             remedy = "fix the operator, or try another photo"
             raise OperatorError(f"operator {self.name}", problem, remedy) from error
-        self._check_output(result, np.shape(rgb))
-        return np.clip(result, 0, 1, dtype=np.float32, casting="unsafe")
+
+    def _to_image(self, rgb: Any) -> Any:
+        """Return a copy in single precision, after a check."""
+        import numpy as np
+
+        image = np.array(rgb, dtype=np.float32)
+        self._check_input(image)
+        return image
 
     def _check_input(self, image: Any) -> None:
         import numpy as np

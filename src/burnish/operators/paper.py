@@ -17,7 +17,7 @@ AIRLIGHT = ColourParam(
     "is the colour of the haze, as in a distant part of the photo",
     default_text="estimated from the photo",
 )
-OMEGA = Param("omega", "removes more of the haze", 0.95, low=0.0, high=1.0)
+OMEGA = Param("omega", "removes more of the haze", 0.95, low=0.0, high=1.0, off=0.0)
 PATCH = Param("patch", "treats fewer colours as haze", 15, low=1, high=63, unit="px", integer=True)
 
 _OPERATORS = (
@@ -46,7 +46,7 @@ _OPERATORS = (
         title="Total variation (ROF)",
         summary="Smooths into flat areas with sharp borders between them",
         function="burnish.operators.rudin_osher_fatemi:rudin_osher_fatemi",
-        params=(LogParam("lambda", "keeps more detail", 10.0, low=2.0, high=100.0),),
+        params=(LogParam("lambda", "keeps more detail", 10.0, low=2.0, high=100.0, size_power=-1),),
         paper=Paper(
             title="Nonlinear Total Variation Based Noise Removal Algorithms",
             authors="Leonid I. Rudin, Stanley Osher, Emad Fatemi",
@@ -59,7 +59,9 @@ _OPERATORS = (
         title="Total variation with an L1 data term",
         summary="Removes small objects whatever their contrast, keeps the contrast of the rest",
         function="burnish.operators.tv_l1:tv_l1",
-        params=(LogParam("lambda", "keeps smaller objects", 0.3, low=0.1, high=2.0),),
+        params=(
+            LogParam("lambda", "keeps smaller objects", 0.3, low=0.1, high=2.0, size_power=-1),
+        ),
         paper=Paper(
             title="Aspects of Total Variation Regularized L1 Function Approximation",
             authors="Tony F. Chan, Selim Esedoglu",
@@ -91,9 +93,9 @@ _OPERATORS = (
         "without halos",
         function="burnish.operators.multiscale_tone:multiscale_tone",
         params=(
-            Param("fine", "sharpens texture", 1.0, low=0.0, high=3.0),
-            Param("medium", "brings out shapes", 1.0, low=0.0, high=3.0),
-            Param("coarse", "raises overall contrast", 1.0, low=0.0, high=3.0),
+            Param("fine", "sharpens texture", 1.0, low=0.0, high=3.0, off=0.0),
+            Param("medium", "brings out shapes", 1.0, low=0.0, high=3.0, off=0.0),
+            Param("coarse", "raises overall contrast", 1.0, low=0.0, high=3.0, off=0.0),
         ),
         paper=Paper(
             title="Edge-Preserving Decompositions for Multi-Scale Tone and Detail Manipulation",
@@ -115,6 +117,7 @@ _OPERATORS = (
                 3.0,
                 low=0.2,
                 high=6.0,
+                off=1.0,
             ),
             LogParam(
                 "sigma",
@@ -129,6 +132,7 @@ _OPERATORS = (
                 1.0,
                 low=0.2,
                 high=2.0,
+                off=1.0,
             ),
         ),
         paper=Paper(
@@ -177,6 +181,7 @@ _OPERATORS = (
         title="Dark channel dehazing",
         summary="Removes haze, estimated from the darkest pixel of each patch",
         function="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
+        measure_function="burnish.operators.dark_channel_dehazing:measure_airlight",
         uses_global_statistics=True,
         params=(
             AIRLIGHT,
@@ -195,6 +200,7 @@ _OPERATORS = (
         title="Non-local dehazing",
         summary="Removes haze, estimated from the lines that a scene's colours form in RGB space",
         function="burnish.operators.nonlocal_dehazing:nonlocal_dehazing",
+        measure_function="burnish.operators.nonlocal_dehazing:measure_airlight",
         uses_global_statistics=True,
         params=(
             AIRLIGHT,

@@ -11,6 +11,7 @@ _FURTHER_OPERATORS = (
         title="Dark channel dehazing, guided filter",
         summary="Removes haze quickly, with the guided filter",
         function="burnish.operators.dark_channel_guided:dark_channel_guided",
+        measure_function="burnish.operators.dark_channel_dehazing:measure_airlight",
         uses_global_statistics=True,
         params=(
             AIRLIGHT,
@@ -135,7 +136,12 @@ _FURTHER_OPERATORS = (
         uses_global_statistics=True,
         params=(
             LogParam(
-                "clip-limit", "raises contrast more, and noise with it", 1.5, low=1.0, high=8.0
+                "clip-limit",
+                "raises contrast more, and noise with it",
+                1.5,
+                low=1.0,
+                high=8.0,
+                off=1.0,
             ),
             LogParam(
                 "tiles", "adapts to smaller parts of the photo", 8, low=1, high=32, integer=True
@@ -176,6 +182,7 @@ _FURTHER_OPERATORS = (
                 0.5,
                 low=0.0,
                 high=1.0,
+                off=0.0,
             ),
         ),
         paper=Paper(

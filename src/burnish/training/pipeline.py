@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -166,10 +166,10 @@ def _card(
 def _card_params(config: TrainConfig) -> tuple[CardParam, ...]:
     sliders: Mapping[str, Param] = {param.name: param for param in config.slider_params}
     return tuple(
-        CardParam(
+        CardParam.from_param(
+            sliders.get(param.name, param),
             value=param.check(config.params[param.name]),
             slider=param.name in sliders,
-            **asdict(sliders.get(param.name, param)),
         )
         for param in find_operator(config.operator).params
         if isinstance(param, Param)
@@ -195,5 +195,5 @@ def _measurement(result: ValidationResult) -> Measurement:
         psnr_worst=round(report.worst.psnr, 2),
         ssim_mean=round(report.mean.ssim, 4),
         ssim_worst=round(report.worst.ssim, 4),
-        identity_psnr_mean=round(report.identity.psnr, 2),
+        identity_psnr_mean=round(report.identity_psnr, 2),
     )
