@@ -5,7 +5,7 @@ could steer a terminal.
 """
 
 import json
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import (
     BaseModel,
@@ -40,8 +40,6 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
-
-_CardOrStart = TypeVar("_CardOrStart", "Card", "StartNetwork")
 
 
 def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
@@ -202,7 +200,8 @@ class StartNetwork(StrictModel):
 
     @model_validator(mode="after")
     def _coords_need_thumbnail(self) -> Self:
-        return _check_coords(self)
+        _check_coords(self.coords, self.thumbnail_size)
+        return self
 
 
 class Guide(StrictModel):
@@ -295,7 +294,8 @@ class Card(BaseCard):
     def _coords_need_thumbnail(self) -> Self:
         if self.guide and self.thumbnail_size:
             raise ValueError("only the start network of a guided network has a thumbnail")
-        return _check_coords(self)
+        _check_coords(self.coords, self.thumbnail_size)
+        return self
 
     @property
     def start_card(self) -> "Card | None":
@@ -320,10 +320,9 @@ class Card(BaseCard):
         return shapes
 
 
-def _check_coords(card: _CardOrStart) -> _CardOrStart:
-    if card.coords and not card.thumbnail_size:
+def _check_coords(coords: bool, thumbnail_size: int) -> None:
+    if coords and not thumbnail_size:
         raise ValueError("coords need a thumbnail, and there is none")
-    return card
 
 
 def card_schema() -> str:

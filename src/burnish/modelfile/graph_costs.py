@@ -13,7 +13,7 @@ from random import Random
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from burnish.modelfile.card import COORDS, GRID_SAMPLE_MACS, INPUT, OUTPUT, reject
+from burnish.modelfile.card import COORDS, GRID_SAMPLE_MACS, GUIDE, INPUT, OUTPUT, reject
 from burnish.modelfile.graph_rules import SAMPLE_OP, WEIGHT_OPS, context_tensor_names
 from burnish.modelfile.onnx_file import graph_inputs
 
@@ -111,6 +111,7 @@ def _without_weights(model: ModelProto, height: int, width: int, size_multiple: 
     graph.node.extend(model.graph.node)
     free_shapes = {
         INPUT: (1, 3, height, width),
+        GUIDE: (1, 3, height, width),
         COORDS: (1, height // size_multiple, width // size_multiple, 2),
     }
     float32 = onnx.TensorProto.FLOAT

@@ -1,9 +1,9 @@
-"""The rules for the graph of a model file: its inputs, its output and its operators.
+"""The rules for the graph of a model file: its inputs, its outputs and its operators.
 
 All operators are local. A graph of them can be tiled exactly, its sizes follow from the image's
 size, and its memory grows in proportion to the image. Hence there is no arithmetic on shapes, no
 control flow and no operator that reads the whole image. All tensors are either computed from the
-image or constant.
+image and its guide, or constant.
 
 Context tensors are the exception. They are computed from `params` and `thumbnail` alone, are small
 and the same for every tile, and may be reduced as a whole. They meet the image as one number per
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from burnish.modelfile.card import COORDS, INPUT, OUTPUT, Card, reject
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, START, Card, reject
 from burnish.modelfile.onnx_file import graph_inputs
 
 # The largest kernel size, dilation, pad and so on.
@@ -73,31 +73,47 @@ MULTI_INPUT_OPS = frozenset(["Add", "Concat", "Div", "Mul", "Sub"])
 _CONTEXT_OPS = MULTI_INPUT_OPS - {"Concat"}
 
 
+# None is a free dimension.
+_Shape = list[int | None]
+_IMAGE_SHAPE: _Shape = [None, 3, None, None]
+
+
+def input_shapes(card: Card) -> dict[str, _Shape]:
+    """Return the shape of each input of a network, in order."""
+    shapes: dict[str, _Shape] = {INPUT: _IMAGE_SHAPE}
+    if card.guide:
+        shapes[GUIDE] = _IMAGE_SHAPE
+    shapes |= {name: [1, *shape] for name, shape in card.context_shapes.items()}
+    if card.coords:
+        shapes[COORDS] = [1, None, None, 2]
+    return shapes
+
+
 def check_io(graph: GraphProto, card: Card, filename: str) -> None:
-    """Check the names, order, types and shapes of the inputs and the output.
+    """Check the names, order, types and shapes of the inputs and outputs of a file.
 
     Raises
     ------
     ModelError : one of them differs from the card, or from docs/model-file.md
     """
-    image_shape = [None, 3, None, None]
-    input_shapes: dict[str, list[int | None]] = {INPUT: image_shape}
-    input_shapes |= {name: [1, *shape] for name, shape in card.context_shapes.items()}
-    if card.coords:
-        input_shapes[COORDS] = [1, None, None, 2]
+    inputs = input_shapes(card)
+    outputs: dict[str, _Shape] = {OUTPUT: _IMAGE_SHAPE}
+    if card.start_card:
+        inputs |= input_shapes(card.start_card)
+        outputs[START] = _IMAGE_SHAPE
     for kind, values, shapes in (
-        ("inputs", graph_inputs(graph), input_shapes),
-        ("outputs", list(graph.output), {OUTPUT: image_shape}),
+        ("inputs", graph_inputs(graph), inputs),
+        ("outputs", list(graph.output), outputs),
     ):
         names = [value.name for value in values]
         if names != list(shapes):
-            problem = f"its {kind} are {[name[:40] for name in names[:4]]}, not {list(shapes)}"
+            problem = f"its {kind} are {[name[:40] for name in names[:6]]}, not {list(shapes)}"
             reject(filename, f"{problem} as its card implies")
         for value in values:
             _check_shape(value, shapes[value.name], filename)
 
 
-def _check_shape(value: ValueInfoProto, shape: list[int | None], filename: str) -> None:
+def _check_shape(value: ValueInfoProto, shape: _Shape, filename: str) -> None:
     """Check that an input or output is float32 and has a shape; None is a free dimension."""
     tensor_type = value.type.tensor_type
     if tensor_type.elem_type != TensorProto.FLOAT:
@@ -176,7 +192,8 @@ def small_constant(tensor: TensorProto | None) -> NDArray[np.float64]:
 def _input_names(graph: GraphProto) -> tuple[set[str], set[str]]:
     """Return the names of the inputs that differ from tile to tile, and of the context's."""
     names = {value.name for value in graph_inputs(graph)}
-    return names & {INPUT, COORDS}, names - {INPUT, COORDS}
+    tile_inputs = names & {INPUT, GUIDE, COORDS}
+    return tile_inputs, names - tile_inputs
 
 
 def _check_attributes(node: NodeProto, filename: str) -> None:

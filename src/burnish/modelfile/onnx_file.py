@@ -15,9 +15,11 @@ from numpy.typing import DTypeLike, NDArray
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from burnish.errors import ModelError, read_error
-from burnish.modelfile.card import BaseCard, reject
+from burnish.modelfile.card import OUTPUT, START, BaseCard, reject
 
 MAX_NODE_EDGES = 128
+# The names of the start network's weights begin with it.
+START_PREFIX = f"{START}."
 # Smaller tensors do not save enough for a node of their own.
 _MIN_DOWNCAST_NUMEL = 256
 # Suffix of a stored tensor's name -> its type, the smallest type first.
@@ -140,6 +142,40 @@ def check_graph(
         reject(filename, f"it is not valid ONNX: {str(error)[:200]}", error)
 
 
+def output_graph(
+    model: ModelProto, output: str, inputs: Collection[str], filename: str
+) -> ModelProto:
+    """Return the part of a checked graph that computes one output, under the name `result`.
+
+    Parameters
+    ----------
+    inputs : the inputs of the part; it keeps those that it does not read
+
+    Raises
+    ------
+    ModelError : the output depends on another input, or on another output
+    """
+    graph = model.graph
+    names, nodes = {output}, []
+    for node in reversed(graph.node):
+        if not names.isdisjoint(node.output):
+            names.update(node.input, node.output)
+            nodes.append(node)
+    for value in (*graph_inputs(graph), *graph.output):
+        if value.name in names - {output, *inputs}:
+            reject(filename, f"its output {output} depends on {value.name}")
+    part = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    part.graph.name = graph.name
+    part.graph.node.extend(reversed(nodes))
+    part.graph.input.extend(value for value in graph_inputs(graph) if value.name in inputs)
+    part.graph.initializer.extend(value for value in graph.initializer if value.name in names)
+    part.graph.output.extend(value for value in graph.output if value.name == output)
+    part.graph.output[0].name = OUTPUT
+    for node in part.graph.node:
+        node.output[:] = [OUTPUT if name == output else name for name in node.output]
+    return part
+
+
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
     yield from model.graph.initializer
     for node in model.graph.node:
@@ -150,7 +186,7 @@ def _tensors(model: ModelProto) -> Iterator[TensorProto]:
 
 
 def named_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of a model file by their names in the network that it was exported from.
+    """Return the weights of a network's graph by their names in the network before its export.
 
     Examples
     --------
@@ -167,7 +203,7 @@ def named_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
             name = name.removesuffix(suffix)
         elif not np.issubdtype(array.dtype, np.floating):
             continue
-        weights[name] = array.astype(np.float32)
+        weights[name.removeprefix(START_PREFIX)] = array.astype(np.float32)
     return weights
 
 

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burnish.errors import ModelError, read_error
-from burnish.modelfile.card import Card, reject
+from burnish.modelfile.card import OUTPUT, START, Card, reject
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 # Number of the field with the metadata in ONNX's ModelProto.
 _METADATA_FIELD = 14
@@ -20,11 +24,19 @@ OPSETS = range(13, 22)
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A checked model file: its card, its bytes and their SHA-256 digest, hexadecimal."""
+    """A checked model file.
+
+    Attributes
+    ----------
+    graph : an ONNX model with the inputs that the card states and the output `result`
+    sha256 : digest of the file, hexadecimal
+    start : the start network, as a model of its own; its digest is that of its graph
+    """
 
     card: Card
     graph: bytes
     sha256: str
+    start: "ModelFile | None" = None
 
 
 def read_model(path: str | Path) -> ModelFile:
@@ -48,15 +60,34 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
     ------
     ModelError : the bytes break a rule of docs/model-file.md
     """
-    from burnish.modelfile.graph_costs import graph_costs
-    from burnish.modelfile.graph_rules import ALLOWED_OPS, check_io, check_ops
-    from burnish.modelfile.onnx_file import check_graph, load_onnx, read_card
-    from burnish.modelfile.receptive_field import receptive_field
+    from burnish.modelfile.graph_rules import ALLOWED_OPS, check_io, input_shapes
+    from burnish.modelfile.onnx_file import check_graph, load_onnx, output_graph, read_card
 
     model = load_onnx(data, filename)
     card = read_card(model, Card, filename)
     check_graph(model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES)
     check_io(model.graph, card, filename)
+    digest, start_card = sha256(data).hexdigest(), card.start_card
+    if start_card is None:
+        _check_network(model, card, filename)
+        return ModelFile(card, data, digest)
+    result_model = output_graph(model, OUTPUT, input_shapes(card), filename)
+    _check_network(result_model, card, filename)
+    start_model = output_graph(model, START, input_shapes(start_card), filename)
+    _check_network(start_model, start_card, f"{filename}, output {START}")
+    graph, start_graph = (
+        part.SerializeToString(deterministic=True) for part in (result_model, start_model)
+    )
+    start = ModelFile(start_card, start_graph, sha256(start_graph).hexdigest())
+    return ModelFile(card, graph, digest, start)
+
+
+def _check_network(model: "ModelProto", card: Card, filename: str) -> None:
+    """Check the operators of a network, and its costs and its halo against the card."""
+    from burnish.modelfile.graph_costs import graph_costs
+    from burnish.modelfile.graph_rules import check_ops
+    from burnish.modelfile.receptive_field import receptive_field
+
     check_ops(model.graph, filename)
     costs = graph_costs(model, card.size_multiple, filename)
     radius = receptive_field(model, card.size_multiple, card.halo, filename)
@@ -67,7 +98,6 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
         card_value = getattr(card, field)
         if graph_value > card_value:
             reject(filename, f"its card states {field} {card_value}, its graph needs {graph_value}")
-    return ModelFile(card, data, sha256(data).hexdigest())
 
 
 def read_card(path: Path) -> Card:

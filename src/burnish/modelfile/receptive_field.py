@@ -1,7 +1,7 @@
 """The receptive field of a graph, computed without running it. A halo of its radius is exact.
 
-For each row, and each column, of every tensor, the first and last row of the image that it depends
-on is propagated from the image to the output.
+For each row, and each column, of every tensor, the first and last row of the image and its guide
+that it depends on is propagated from them to the output.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-from burnish.modelfile.card import INPUT, OUTPUT, reject
+from burnish.modelfile.card import GUIDE, INPUT, OUTPUT, reject
 from burnish.modelfile.graph_costs import Shapes, tensor_shapes
 from burnish.modelfile.graph_rules import (
     MULTI_INPUT_OPS,
@@ -23,6 +23,7 @@ from burnish.modelfile.graph_rules import (
     context_tensor_names,
     small_constant,
 )
+from burnish.modelfile.onnx_file import graph_inputs
 
 _Indices = NDArray[np.int64]
 # For each row of a tensor, the first and the last row of the image that it depends on.
@@ -60,7 +61,9 @@ def receptive_field(model: ModelProto, size_multiple: int, halo: int, filename: 
 def _radius_along(axis: int, graph: GraphProto, shapes: Shapes, filename: str) -> int:
     context, constants = context_tensor_names(graph), constant_tensors(graph)
     rows = np.arange(shapes[INPUT][axis])
-    intervals: dict[str, _Interval] = {INPUT: (rows, rows)}
+    intervals = {
+        value.name: (rows, rows) for value in graph_inputs(graph) if value.name in (INPUT, GUIDE)
+    }
     for node in graph.node:
         if node.op_type == SAMPLE_OP:
             output = node.output[0]
