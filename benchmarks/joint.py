@@ -94,7 +94,7 @@ def main() -> None:
     print(f"{'':28} untouched  joint  alone")
     for name, pairs in validation.items():
         report = evaluate(apply, pairs)
-        row = {"untouched": report.identity.psnr, "joint": report.mean.psnr}
+        row = {"untouched": report.identity_psnr, "joint": report.mean.psnr}
         row["alone"] = evaluate(bundled_model(name), pairs).mean.psnr
         results["rows"][name] = {label: round(psnr, 2) for label, psnr in row.items()}
         print(f"{name:28}" + "".join(f"{psnr:8.2f}" for psnr in row.values()), flush=True)

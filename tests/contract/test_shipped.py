@@ -154,4 +154,4 @@ def test_scores_on_test_photos_match_the_card(name):
     # The mean of five photos is near the mean of all.
     assert report.mean.psnr == pytest.approx(stated.psnr_mean, abs=2.5)
     assert report.mean.ssim == pytest.approx(stated.ssim_mean, abs=0.05)
-    assert report.identity.psnr == pytest.approx(stated.identity_psnr_mean, abs=2.5)
+    assert report.identity_psnr == pytest.approx(stated.identity_psnr_mean, abs=2.5)

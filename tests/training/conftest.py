@@ -14,9 +14,9 @@ def single_process(monkeypatch):
 def write_pair(tmp_path):
     """Write a pair file: `write_pair("a", before, after, values)`, images in [0, 1]."""
 
-    def write_pair(digest, before, after, values=None):
+    def write_pair(digest, before, after, values=None, name=""):
         path = tmp_path / f"{digest}-{len(list(tmp_path.glob('*.npy')))}.npy"
         np.save(path, np.rint(65535 * np.stack([before, after])).astype(np.uint16))
-        return Pair(digest, path, values or {})
+        return Pair(digest, path, values or {}, name)
 
     return write_pair

@@ -70,6 +70,24 @@ class TrainOptions:
         "--slider",
         metavar="NAME[=LOW:HIGH]",
     )
+    guided: bool | None = option(
+        None,
+        "Train a network that refines the operator's output for a smaller copy of the photo. "
+        "[default: if the network can]",
+        "--guided/--no-guided",
+    )
+    start: str | None = option(
+        None,
+        "Name or .onnx file of a model whose network can take the operator's place for the "
+        "smallest copy. [default: trained first]",
+        metavar="NAME or FILE",
+    )
+    start_fraction: float = option(
+        TrainConfig.start_fraction,
+        "Fraction of the training, at its beginning, that trains that network.",
+        min=0,
+        max=1,
+    )
     global_context: bool | None = option(
         None,
         "Give the network a thumbnail of the photo, too. [default: for operators that need it]",
@@ -148,6 +166,7 @@ def train(
 
     values = vars(options) | {
         "init_from": find_model(options.init_from) if options.init_from else None,
+        "start": find_model(options.start) if options.start else None,
         "short_sides": options.short_sides or None,
     }
     request = validate_request(operator, params=operator_params(context), **values)
@@ -160,5 +179,5 @@ def train(
         report = validated.report
         typer.echo(
             f"{report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst, unedited "
-            f"{report.identity.psnr:.2f}: {validated.photos}"
+            f"{report.identity_psnr:.2f}, cast {report.mean.cast:.1f}: {validated.photos}"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.metrics import Score, score
+from burnish.metrics import Score, mse, psnr, score
 from burnish.params import Value
 from burnish.progress import SILENT, Progress
 from burnish.training.pairs import Pair
@@ -13,6 +13,9 @@ from burnish.types import Pixels
 
 # (H, W, 3) float32 in [0, 1] and the operator's parameters -> an image of the same size.
 ImageFunction = Callable[[Pixels, Mapping[str, Value]], Pixels]
+
+# The errors that every photo has.
+_COMPLETE = ("mse", "psnr", "ssim", "cast")
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,16 @@ class Report:
     megapixels : their mean size
     mean : the mean of each error. The mean PSNR is the mean of the photos' PSNRs, as usual
     worst : the worst value of each error
-    identity : mean score of the unchanged photos
+    worst_photo : the name of the photo with the lowest PSNR
+    identity_psnr : mean PSNR of the unchanged photos
     """
 
     count: int
     megapixels: float
     mean: Score
     worst: Score
-    identity: Score
+    worst_photo: str
+    identity_psnr: float
 
 
 def evaluate(apply: ImageFunction, pairs: Sequence[Pair], progress: Progress = SILENT) -> Report:
@@ -43,23 +48,28 @@ def evaluate(apply: ImageFunction, pairs: Sequence[Pair], progress: Progress = S
     apply : its output is clipped to [0, 1]
     progress : advanced after every pair
     """
-    scores, identity_scores = [], []
+    scores, identity_psnrs = [], []
     for pair in pairs:
         before, after = pair.read()
         scores.append(score(np.clip(apply(before, pair.values), 0, 1), after))
-        identity_scores.append(score(before, after))
+        identity_psnrs.append(psnr(mse(before, after)))
         progress.advance()
+    grains = [s.grain for s in scores if s.grain is not None]
+    worst = min(range(len(scores)), key=lambda index: scores[index].psnr)
     return Report(
         count=len(scores),
         megapixels=float(np.mean([np.prod(pair.size) for pair in pairs])) / 1e6,
-        mean=_mean(scores),
-        worst=Score(
-            max(s.mse for s in scores), min(s.psnr for s in scores), min(s.ssim for s in scores)
+        mean=Score(
+            *(float(np.mean([getattr(s, name) for s in scores])) for name in _COMPLETE),
+            grain=float(np.mean(grains)) if grains else None,
         ),
-        identity=_mean(identity_scores),
+        worst=Score(
+            mse=max(s.mse for s in scores),
+            psnr=scores[worst].psnr,
+            ssim=min(s.ssim for s in scores),
+            cast=max(s.cast for s in scores),
+            grain=max(grains, default=None),
+        ),
+        worst_photo=pairs[worst].name,
+        identity_psnr=float(np.mean(identity_psnrs)),
     )
-
-
-def _mean(scores: Sequence[Score]) -> Score:
-    table = np.array([(s.mse, s.psnr, s.ssim) for s in scores])
-    return Score(*map(float, table.mean(axis=0)))

@@ -44,11 +44,13 @@ class Pair:
     digest : hash of the photo's content, which identifies copies under other names
     path : array file of shape (2, H, W, 3), uint16
     values : the operator's parameters
+    name : the file name of the photo
     """
 
     digest: str
     path: Path
     values: dict[str, Value] = field(default_factory=dict)
+    name: str = ""
 
     def _array(self) -> NDArray[np.uint16]:
         """Memory-map the file, each time anew: a process may have fewer open files than pairs."""
@@ -257,7 +259,7 @@ def load_pairs(specs: Sequence[PairSpec]) -> list[Pair]:
     available = completed(specs)
     if specs and not available:
         raise _no_readable_photos(specs[0].photo)
-    return [Pair(digest=spec.digest, path=spec.target, values=spec.values) for spec in available]
+    return [Pair(spec.digest, spec.target, spec.values, spec.photo.name) for spec in available]
 
 
 def completed(specs: Sequence[PairSpec]) -> list[PairSpec]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from burnish.metrics import psnr, score
+from burnish.metrics import mse, psnr
 from burnish.networks.network import Network
 from burnish.params import Value
 from burnish.photo import Photo
@@ -192,7 +192,7 @@ class Preview:
             if not psnrs:
                 side_by_side = np.concatenate([before, after, output], axis=1)
                 Photo(pixels=side_by_side).save(path, overwrite=True)
-            psnrs.append(score(output, after).psnr)
+            psnrs.append(psnr(mse(output, after)))
         validation_psnr = float(np.mean(psnrs))
         record = vars(info) | {"psnr": psnr(info.loss), "validation_psnr": validation_psnr}
         with self.log.open("a") as log:
