@@ -50,6 +50,11 @@ def card() -> Card:
                 "ssim_mean": 0.98,
                 "ssim_worst": 0.95,
                 "identity_psnr_mean": 30,
+                "cast_mean": 1.4,
+                "cast_worst": 3.2,
+                "grain_mean": 0.6,
+                "guide": "operator",
+                "params": {"lambda": 0.2},
             }
         ],
         training={"steps": 100, "photos": {"folder": "photos", "count": 20}},

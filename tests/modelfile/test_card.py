@@ -19,6 +19,19 @@ def test_card_round_trips_through_json(card: Card) -> None:
     assert Card.parse(card.model_dump_json(), "soft.onnx") == card
 
 
+def test_measurement_needs_no_cast_grain_guide_and_params(card: Card) -> None:
+    measurement = json.loads(card.model_dump_json())["metrics"][0]
+    for field in ("cast_mean", "cast_worst", "grain_mean", "guide", "params"):
+        del measurement[field]
+    parsed = Card.parse(json_with(card, metrics=[measurement]), "older.onnx").metrics[0]
+    assert (parsed.cast_mean, parsed.grain_mean, parsed.guide, parsed.params) == (
+        None,
+        None,
+        None,
+        {},
+    )
+
+
 def test_schema_in_docs_is_current() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == card_schema()
 

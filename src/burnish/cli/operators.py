@@ -156,11 +156,18 @@ def _param_line(param: "CardParam") -> str:
 
 
 def _measurement_line(measurement: "Measurement") -> str:
-    return (
-        f"PSNR {measurement.psnr_mean:.2f} dB, worst {measurement.psnr_worst:.2f}; "
-        f"SSIM {measurement.ssim_mean:.3f}, worst {measurement.ssim_worst:.3f}; "
-        f"unedited {measurement.identity_psnr_mean:.2f} dB; {measurement.photos}"
-    )
+    parts = [
+        f"PSNR {measurement.psnr_mean:.2f} dB, worst {measurement.psnr_worst:.2f}",
+        f"SSIM {measurement.ssim_mean:.3f}, worst {measurement.ssim_worst:.3f}",
+    ]
+    if measurement.cast_mean is not None:
+        parts.append(f"cast {measurement.cast_mean:.1f}, worst {measurement.cast_worst:.1f}")
+    if measurement.grain_mean is not None:
+        parts.append(f"grain {measurement.grain_mean:.1f}")
+    parts.append(f"unedited {measurement.identity_psnr_mean:.2f} dB")
+    if measurement.guide:
+        parts.append(f"guide: {measurement.guide}")
+    return "; ".join([*parts, measurement.photos])
 
 
 def _lines(value: Any) -> list[str]:

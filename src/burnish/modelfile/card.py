@@ -40,6 +40,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
+Difference = Annotated[float, Field(ge=0, le=1000)]
 
 
 def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
@@ -180,6 +181,27 @@ class Measurement(StrictModel):
     ssim_mean: Similarity
     ssim_worst: Similarity
     identity_psnr_mean: Decibel
+    cast_mean: Difference | None = Field(
+        default=None,
+        description="mean over the photos of the 99th percentile of the colour difference CIEDE2000"
+        " from the operator's output, both blurred with a Gaussian of sigma 8 px",
+    )
+    cast_worst: Difference | None = None
+    grain_mean: float | None = Field(
+        default=None,
+        ge=0,
+        le=255,
+        description="mean RMS, in 8-bit codes, of the texture where the operator's output is flat;"
+        " null if it is flat nowhere",
+    )
+    guide: Literal["operator", "network"] | None = Field(
+        default=None,
+        description="the first level's result of a guided network: the operator's output, or that"
+        " of the start network",
+    )
+    params: dict[Slug, float] = Field(
+        default={}, max_length=16, description="values of sliders that are not at their defaults"
+    )
 
 
 class StartNetwork(StrictModel):
