@@ -19,10 +19,10 @@ from torch.export import Dim
 
 from burnish.errors import ModelError, OutputError
 from burnish.files import atomic_write, check_absent
-from burnish.modelfile.card import COORDS, INPUT, OUTPUT, PARAMS, Card
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, PARAMS, START, Card
 from burnish.modelfile.graph_costs import graph_costs
-from burnish.modelfile.onnx_file import downcast_weights, embed_card
-from burnish.modelfile.reader import parse_model
+from burnish.modelfile.onnx_file import START_PREFIX, downcast_weights, embed_card, load_onnx
+from burnish.modelfile.reader import ModelFile, parse_model
 from burnish.modelfile.receptive_field import receptive_field
 
 # The oldest opset that the exporter writes without conversion. Runtimes have had it since 2023.
@@ -35,7 +35,14 @@ TOLERANCE = 1e-4
 _TEST_SIZES = ((1, 1, 1), (2, 2, 3), (1, 17, 31), (1, 40, 9))
 
 
-def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool = False) -> Path:
+def export(
+    network: nn.Module,
+    card: Card,
+    path: str | Path,
+    *,
+    start: nn.Module | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write a network and its card as a model file.
 
     The file is written only if ONNX Runtime's output equals torch's at several sizes, and the
@@ -46,6 +53,7 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     network : (N, 3, H, W) -> (N, 3, H, W), float32, sRGB-encoded RGB in [0, 1], with frozen
         normalisation. Its further inputs are those on the card. It is not changed
     path : ends with ``.onnx``
+    start : the start network, if the card has one; not changed either
 
     Raises
     ------
@@ -56,27 +64,41 @@ def export(network: nn.Module, card: Card, path: str | Path, *, overwrite: bool 
     if target.suffix.lower() != ".onnx":
         raise OutputError(str(target), "its name does not end with .onnx", "rename it")
     check_absent(target, overwrite=overwrite)
-    frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    model = _to_onnx(frozen, card)
+    if (start is None) != (card.start_card is None):
+        problem = "the start network is missing" if start is None else "it has no start network"
+        raise ModelError(f"card of {card.name}", problem, "state the network that is exported")
+    model = _to_onnx(_frozen(network), card)
+    if start is not None and card.start_card is not None:
+        _add_start(model, _to_onnx(_frozen(start), card.start_card))
     data = embed_card(model, card)
-    parse_model(data, target.name)
-    _check_card(frozen, card, model, target.name)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    _check_outputs(session, frozen, card)
-    _check_halo(session, card)
+    checked = parse_model(data, target.name)
+    _check_network(_frozen(network), checked, target.name)
+    if start is not None and checked.start is not None:
+        _check_network(_frozen(start), checked.start, target.name)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
+
+
+def _frozen(network: nn.Module) -> nn.Module:
+    return copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Replace the card of a model file."""
+    model = load_onnx(path.read_bytes(), str(path))
+    with atomic_write(path, overwrite=True) as file:
+        file.write(embed_card(model, card))
 
 
 def _to_onnx(network: nn.Module, card: Card) -> ModelProto:
     # Named dimensions, because `Dim.AUTO` may be fixed to the example's size without a warning.
     rows, columns = Dim("rows"), Dim("columns")
     block = card.size_multiple
+    image_dims = {0: Dim("batch"), 2: block * rows, 3: block * columns}
     dynamic_dims: dict[str, dict[int, Any]] = {
-        INPUT: {0: Dim("batch"), 2: block * rows, 3: block * columns},
+        INPUT: image_dims,
+        GUIDE: image_dims,
         COORDS: {1: rows, 2: columns},
     }
     inputs = _random_inputs(card, (2, 8, 12), np.random.default_rng(0))
@@ -110,6 +132,27 @@ def _to_onnx(network: nn.Module, card: Card) -> ModelProto:
     return model
 
 
+def _add_start(model: ModelProto, start: ModelProto) -> None:
+    """Add the start network to a model, in place. They share inputs, and nothing else."""
+    shared_names = {value.name for value in start.graph.input} | {""}  # "" is an omitted input.
+
+    def rename(name: str) -> str:
+        return name if name in shared_names else START if name == OUTPUT else START_PREFIX + name
+
+    for node in start.graph.node:
+        node.name = rename(node.name)
+        node.input[:] = [rename(name) for name in node.input]
+        node.output[:] = [rename(name) for name in node.output]
+    for value in (*start.graph.initializer, *start.graph.output):
+        value.name = rename(value.name)
+    model_inputs = [value.name for value in model.graph.input]
+    inputs = [value for value in start.graph.input if value.name not in model_inputs]
+    model.graph.input.extend(inputs)
+    model.graph.output.extend(start.graph.output)
+    model.graph.initializer.extend(start.graph.initializer)
+    model.graph.node.extend(start.graph.node)
+
+
 def _pixel_unshuffle(image: Any, downscale_factor: int) -> Any:
     """Translate to one SpaceToDepth for each channel, concatenated in torch's channel order.
 
@@ -136,7 +179,7 @@ def _strip_metadata(model: ModelProto) -> None:
         if value.name == COORDS:
             _, rows, columns, _ = value.type.tensor_type.shape.dim
             rows.dim_param, columns.dim_param = "rows", "columns"
-        if value.name in (INPUT, OUTPUT):
+        if value.name in (INPUT, GUIDE, OUTPUT):
             batch, _, height, width = value.type.tensor_type.shape.dim
             batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
 
@@ -164,7 +207,8 @@ def _random_inputs(
     """
     batch, rows, columns = size
     shape = (batch, 3, rows * card.size_multiple, columns * card.size_multiple)
-    inputs = {INPUT: generator.random(shape, dtype=np.float32)}
+    images = [INPUT, GUIDE] if card.guide else [INPUT]
+    inputs = {name: generator.random(shape, dtype=np.float32) for name in images}
     for name, sizes in card.context_shapes.items():
         inputs[name] = generator.random((1, *sizes), dtype=np.float32)
     for index, slider in enumerate(card.sliders):
@@ -175,8 +219,19 @@ def _random_inputs(
     return inputs
 
 
-def _check_card(network: nn.Module, card: Card, model: ModelProto, filename: str) -> None:
+def _check_network(network: nn.Module, file: ModelFile, filename: str) -> None:
+    """Check a network's card and its graph against the network itself."""
+    _check_card(network, file, filename)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(file.graph, options, providers=["CPUExecutionProvider"])
+    _check_outputs(session, network, file.card)
+    _check_halo(session, file.card)
+
+
+def _check_card(network: nn.Module, file: ModelFile, filename: str) -> None:
     """Check the numbers on a card against the network and its graph."""
+    card, model = file.card, ModelProto.FromString(file.graph)
     costs = graph_costs(model, card.size_multiple, filename)
     divisors = [n for n in range(1, card.size_multiple) if card.size_multiple % n == 0]
     smaller = next((n for n in divisors if _accepts(network, card, n)), None)
@@ -201,12 +256,13 @@ def _check_card(network: nn.Module, card: Card, model: ModelProto, filename: str
 def _accepts(network: nn.Module, card: Card, side: int) -> bool:
     """Return whether a network accepts a square image of this side."""
     image = torch.zeros(1, 3, side, side)
-    context = [torch.ones(1, *shape) for shape in card.context_shapes.values()]
+    inputs = [image, image] if card.guide else [image]
+    inputs += [torch.ones(1, *shape) for shape in card.context_shapes.values()]
     if card.coords:
-        context.append(torch.zeros(1, 1, 1, 2))
+        inputs.append(torch.zeros(1, 1, 1, 2))
     try:
         with torch.no_grad():
-            return bool(network(image, *context).shape == image.shape)
+            return bool(network(*inputs).shape == image.shape)
     except RuntimeError:
         return False
 
@@ -236,13 +292,14 @@ def _check_halo(session: onnxruntime.InferenceSession, card: Card) -> None:
     blocks = 2 * (start // block) + 1
     generator = np.random.default_rng(1)
     inputs = _random_inputs(card, (1, blocks, blocks), generator)
-    changed = _random_inputs(card, (1, blocks, blocks), generator)[INPUT]
+    random = _random_inputs(card, (1, blocks, blocks), generator)
+    changed = {name: random[name] for name in (INPUT, GUIDE) if name in random}
     padded = slice(start - card.halo, start + block + card.halo)
-    changed[..., padded, padded] = inputs[INPUT][..., padded, padded]
+    for name, image in changed.items():
+        image[..., padded, padded] = inputs[name][..., padded, padded]
     core = slice(start, start + block)
     first, second = (
-        session.run([OUTPUT], inputs | {INPUT: image})[0][..., core, core]
-        for image in (inputs[INPUT], changed)
+        session.run([OUTPUT], inputs | images)[0][..., core, core] for images in ({}, changed)
     )
     if not np.array_equal(first, second):
         raise ModelError(

@@ -235,7 +235,7 @@ class Guide(StrictModel):
         description="px: the shorter side of the photo at the first level of the cascade",
     )
     max_ratio: float = Field(
-        gt=1, le=16, description="the largest ratio of the sizes of two levels"
+        ge=1.25, le=16, description="the largest ratio of the sizes of two levels"
     )
     start: StartNetwork | None = Field(
         default=None,
@@ -324,7 +324,8 @@ class Card(BaseCard):
         """The card of the start network as a model of its own; None if there is no such network."""
         if self.guide is None or self.guide.start is None:
             return None
-        return self.model_copy(update={"guide": None} | self.guide.start.model_dump())
+        changes = {"name": f"{self.name}-start", "guide": None}
+        return self.model_copy(update=changes | self.guide.start.model_dump())
 
     @property
     def sliders(self) -> tuple[CardParam, ...]:

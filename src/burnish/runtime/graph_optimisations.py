@@ -23,8 +23,9 @@ from onnx import (
     numpy_helper,
 )
 
-from burnish.modelfile.card import INPUT, OUTPUT
+from burnish.modelfile.card import GUIDE, INPUT, OUTPUT
 from burnish.modelfile.graph_rules import attributes, constant_tensors, small_constant
+from burnish.modelfile.onnx_file import graph_inputs
 
 _COLOURS = 3
 _IS_X86 = platform.machine() in ("x86_64", "AMD64")
@@ -33,27 +34,28 @@ _IS_X86 = platform.machine() in ("x86_64", "AMD64")
 def strip_space_to_depth(model: ModelProto) -> int:
     """Remove the SpaceToDepth of each colour from the beginning of a graph, in place.
 
-    This is done if the graph reads nothing else of its image, and concatenates the colours in
-    order.
+    This is done if the graph reads nothing else of its image and its guide, concatenates the
+    colours of each in order, and uses blocks of one size.
 
     Returns
     -------
     The block size for `pack`; 1 if the graph stays as it is
     """
     graph = model.graph
-    nodes = _space_to_depth_nodes(graph)
-    if not nodes:
+    images = [value for value in graph_inputs(graph) if value.name in (INPUT, GUIDE)]
+    sequences = [_space_to_depth_nodes(graph, value.name) for value in images]
+    block_sizes = {attributes(nodes[-2])["blocksize"] for nodes in sequences if nodes}
+    if not all(sequences) or len(block_sizes) != 1:
         return 1
-    *others, concat = nodes
-    block: int = attributes(others[-1])["blocksize"]
-    for node in graph.node:
-        for index, name in enumerate(node.input):
-            if name == concat.output[0]:
-                node.input[index] = INPUT
-    for node in nodes:
-        graph.node.remove(node)
-    (image,) = (value for value in graph.input if value.name == INPUT)
-    image.CopyFrom(_block_planes(INPUT, block))
+    block: int = block_sizes.pop()
+    for image, nodes in zip(images, sequences, strict=True):
+        for node in graph.node:
+            for index, name in enumerate(node.input):
+                if name == nodes[-1].output[0]:
+                    node.input[index] = image.name
+        for node in nodes:
+            graph.node.remove(node)
+        image.CopyFrom(_block_planes(image.name, block))
     return block
 
 
@@ -115,8 +117,8 @@ def _block_planes(name: str, block: int) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
 
 
-def _space_to_depth_nodes(graph: GraphProto) -> list[NodeProto]:
-    """Return the three Gathers, the three SpaceToDepths and the Concat that read the image.
+def _space_to_depth_nodes(graph: GraphProto, image: str) -> list[NodeProto]:
+    """Return the three Gathers, the three SpaceToDepths and the Concat that read an image.
 
     The list is empty if the image has other readers, or if the channel order is not `pack`'s.
     """
@@ -125,7 +127,7 @@ def _space_to_depth_nodes(graph: GraphProto) -> list[NodeProto]:
         for name in node.input:
             readers[name].append(node)
     constants = constant_tensors(graph)
-    gathers = readers[INPUT]
+    gathers = readers[image]
     if [_gathered_channel(node, constants) for node in gathers] != [*range(_COLOURS)]:
         return []
     followers = [readers[node.output[0]] for node in gathers]

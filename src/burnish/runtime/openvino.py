@@ -10,7 +10,7 @@ import onnxruntime
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
-from burnish.modelfile.card import COORDS, INPUT
+from burnish.modelfile.card import COORDS, GUIDE, INPUT
 from burnish.runtime.graph_optimisations import strip_depth_to_space, strip_space_to_depth
 from burnish.runtime.session import Array, Session, engine_error
 
@@ -63,8 +63,10 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
 
     side, one = Dimension(1, _MAX_SIDE), Dimension(1)
+    image_shape = PartialShape([one, Dimension(3 * block**2), side, side])
     bounds = {
-        INPUT: PartialShape([one, Dimension(3 * block**2), side, side]),
+        INPUT: image_shape,
+        GUIDE: image_shape,
         COORDS: PartialShape([one, side, side, Dimension(2)]),
     }
     with TemporaryDirectory() as folder:
