@@ -15,7 +15,7 @@ import burnish.params
 from burnish.errors import BurnishError, OperatorError, UsageError, missing_library
 from burnish.files import digest
 from burnish.operators import limit_library_threads
-from burnish.params import AnyParam, ChoiceParam, FileParam, Param, Value
+from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param, Value
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -55,7 +55,7 @@ class Operator:
         histogram
     long_range : each output pixel depends on light and detail of any size around it
     grey : the output is always grey
-    symmetries : what the function commutes with, as long as no colour is set
+    symmetries : what the operator commutes with exactly; see `symmetries_at`
     measure_function : takes the arguments of `function` and measures the whole photo; returns
         keyword arguments that make `function` do the same to a part or a smaller copy of it. An
         address ``module:function``, or "" if there is nothing to measure
@@ -86,6 +86,11 @@ class Operator:
     def resolve_params(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Check parameter values and add the defaults; see `burnish.params.resolve_params`."""
         return burnish.params.resolve_params(self.params, values, owner=self.name)
+
+    def symmetries_at(self, values: Mapping[str, Value]) -> frozenset[Symmetry]:
+        """Return the symmetries at these values of all parameters; none if a colour is set."""
+        colours = [values[p.name] for p in self.params if isinstance(p, ColourParam)]
+        return frozenset() if any(colours) else self.symmetries
 
     def is_off(self, values: Mapping[str, Value]) -> bool:
         """Return whether the operator changes nothing at these values of all its parameters."""

@@ -5,11 +5,14 @@ Fast Image Processing with Fully-Convolutional Networks, https://doi.org/10.1109
 
 from functools import partial
 
-from burnish.operators.operator import Operator, Paper
+from burnish.operators.operator import Operator, Paper, Symmetry
 from burnish.params import ColourParam, FileParam, Param
 
 # A parameter with a logarithmic scale.
 LogParam = partial(Param, scale="log")
+
+CHANNELS: frozenset[Symmetry] = frozenset({"channel permutation"})
+CHANNELS_AND_INVERSION: frozenset[Symmetry] = CHANNELS | {"inversion"}
 
 # Parameters of several dehazing operators.
 AIRLIGHT = ColourParam(
@@ -18,7 +21,16 @@ AIRLIGHT = ColourParam(
     default_text="estimated from the photo",
 )
 OMEGA = Param("omega", "removes more of the haze", 0.95, low=0.0, high=1.0, off=0.0)
-PATCH = Param("patch", "treats fewer colours as haze", 15, low=1, high=63, unit="px", integer=True)
+PATCH = Param(
+    "patch",
+    "treats fewer colours as haze",
+    15,
+    low=1,
+    high=63,
+    unit="px",
+    integer=True,
+    size_power=0.5,
+)
 
 _OPERATORS = (
     Operator(
@@ -26,6 +38,7 @@ _OPERATORS = (
         title="L0 smoothing",
         summary="Flattens texture and noise, keeps the strongest edges sharp",
         function="burnish.operators.l0_smoothing:l0_smoothing",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(
             LogParam(
                 "lambda", "leaves fewer edges and larger flat areas", 0.02, low=0.002, high=0.2
@@ -46,6 +59,7 @@ _OPERATORS = (
         title="Total variation (ROF)",
         summary="Smooths into flat areas with sharp borders between them",
         function="burnish.operators.rudin_osher_fatemi:rudin_osher_fatemi",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(LogParam("lambda", "keeps more detail", 10.0, low=2.0, high=100.0, size_power=-1),),
         paper=Paper(
             title="Nonlinear Total Variation Based Noise Removal Algorithms",
@@ -59,6 +73,7 @@ _OPERATORS = (
         title="Total variation with an L1 data term",
         summary="Removes small objects whatever their contrast, keeps the contrast of the rest",
         function="burnish.operators.tv_l1:tv_l1",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(
             LogParam("lambda", "keeps smaller objects", 0.3, low=0.1, high=2.0, size_power=-1),
         ),
@@ -74,8 +89,9 @@ _OPERATORS = (
         title="Structure from texture by relative total variation",
         summary="Removes texture and keeps the structure under it",
         function="burnish.operators.relative_total_variation:relative_total_variation",
+        symmetries=CHANNELS,
         params=(
-            LogParam("lambda", "smooths more", 0.01, low=0.001, high=0.1),
+            LogParam("lambda", "smooths more", 0.01, low=0.001, high=0.1, size_power=1),
             LogParam("sigma", "removes coarser texture", 3.0, low=0.5, high=8.0, unit="px"),
             LogParam("sharpness", "leaves softer edges", 0.02, low=0.001, high=0.1),
         ),
@@ -183,6 +199,7 @@ _OPERATORS = (
         function="burnish.operators.dark_channel_dehazing:dark_channel_dehazing",
         measure_function="burnish.operators.dark_channel_dehazing:measure_airlight",
         uses_global_statistics=True,
+        symmetries=CHANNELS,
         params=(
             AIRLIGHT,
             OMEGA,
@@ -204,7 +221,9 @@ _OPERATORS = (
         uses_global_statistics=True,
         params=(
             AIRLIGHT,
-            LogParam("lambda", "makes the transmission smoother", 0.1, low=0.01, high=1.0),
+            LogParam(
+                "lambda", "makes the transmission smoother", 0.1, low=0.01, high=1.0, size_power=1
+            ),
             LogParam(
                 "gamma",
                 "assumes a steeper tone curve of the photo; 1 changes nothing",

@@ -1,7 +1,15 @@
 """The built-in operators by name; the command line, API, cards and docs derive from them."""
 
 from burnish.operators.operator import Operator, Paper
-from burnish.operators.paper import AIRLIGHT, OMEGA, PAPER_OPERATORS, PATCH, LogParam
+from burnish.operators.paper import (
+    AIRLIGHT,
+    CHANNELS,
+    CHANNELS_AND_INVERSION,
+    OMEGA,
+    PAPER_OPERATORS,
+    PATCH,
+    LogParam,
+)
 from burnish.params import FileParam, Param
 
 # Further operators, which are popular and slow.
@@ -13,6 +21,7 @@ _FURTHER_OPERATORS = (
         function="burnish.operators.dark_channel_guided:dark_channel_guided",
         measure_function="burnish.operators.dark_channel_dehazing:measure_airlight",
         uses_global_statistics=True,
+        symmetries=CHANNELS,
         params=(
             AIRLIGHT,
             OMEGA,
@@ -40,6 +49,7 @@ _FURTHER_OPERATORS = (
         title="Non-local means",
         summary="Removes noise and keeps repeated structures: texture, edges, lines",
         function="burnish.operators.non_local_means:non_local_means",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(
             LogParam(
                 "h", "removes stronger noise, and fine texture with it", 0.03, low=0.005, high=0.3
@@ -75,6 +85,7 @@ _FURTHER_OPERATORS = (
         title="Bilateral filter",
         summary="Smooths within areas of similar colour, not across their edges",
         function="burnish.operators.bilateral:bilateral",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(
             LogParam(
                 "sigma-space",
@@ -98,6 +109,7 @@ _FURTHER_OPERATORS = (
         title="Rolling guidance",
         summary="Removes detail by its size and keeps large edges sharp",
         function="burnish.operators.rolling_guidance:rolling_guidance",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(
             LogParam("sigma-space", "removes larger detail", 3.0, low=1.0, high=10.0, unit="px"),
             LogParam("sigma-range", "leaves edges softer", 0.05, low=0.01, high=0.3),
@@ -115,6 +127,7 @@ _FURTHER_OPERATORS = (
         title="Oil painting (Kuwahara)",
         summary="Paints in patches of flat colour that follow the edges, like brush strokes in oil",
         function="burnish.operators.kuwahara:kuwahara",
+        symmetries=CHANNELS_AND_INVERSION,
         params=(
             LogParam("radius", "paints with a broader brush", 4.0, low=1.0, high=16.0, unit="px"),
             Param("q", "makes outlines sharper", 8.0, low=1.0, high=16.0),
@@ -160,6 +173,7 @@ _FURTHER_OPERATORS = (
         summary="Brightens shadows and darkens highlights, like an eye that adapts to a scene",
         function="burnish.operators.multi_scale_retinex:multi_scale_retinex",
         uses_global_statistics=True,
+        symmetries=CHANNELS,
         params=(
             LogParam("small", "shows coarser detail", 15.0, low=2.0, high=1000.0, unit="px"),
             LogParam(
