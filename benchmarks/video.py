@@ -19,8 +19,7 @@ from burnish.editing.edit import Edit, load_edit
 from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
 from burnish.evaluation.doctor import SAMPLE
-from burnish.runtime.model import OnProgress
-from burnish.types import Pixels
+from burnish.types import OnProgress, Pixels
 from burnish.video.decode import decode_frames
 from burnish.video.encode import Encoder, choose_encoding
 from burnish.video.formats import SAME_AS_SOURCE, writable_container

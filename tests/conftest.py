@@ -209,6 +209,29 @@ def slider_model(random_network, make_card, tmp_path_factory):
     return export(network, card, tmp_path_factory.mktemp("models") / "random.onnx")
 
 
+@pytest.fixture(scope="session")
+def guided_networks(random_network):
+    """A guided network and its start network, with random weights, and their sliders."""
+    guided, sliders = random_network(global_context=False, guided=True)
+    start, _ = random_network(seed=1, widths=(4, 6, 8), down=(1, 1, 1), up=(1, 1))
+    return guided, start, sliders
+
+
+@pytest.fixture(scope="session")
+def guided_model(guided_networks, make_card, tmp_path_factory):
+    """The model file of `guided_networks`. Its levels double in size from 16 px on at most."""
+    from burnish.export.onnx_export import export
+    from burnish.modelfile.card import Guide, StartNetwork
+
+    guided, start, sliders = guided_networks
+    start_card = make_card(start, sliders)
+    fields = {name: getattr(start_card, name) for name in StartNetwork.model_fields}
+    guide = Guide(size=16, max_ratio=2, start=StartNetwork(**fields))
+    card = make_card(guided, sliders, "l0-smoothing", name="guided", guide=guide)
+    path = tmp_path_factory.mktemp("models") / "guided.onnx"
+    return export(guided, card, path, start=start)
+
+
 @pytest.fixture
 def burnish(monkeypatch, capfd):
     """Run the command line in this process; returns exit code, stdout and stderr."""

@@ -1,5 +1,6 @@
-"""Types that several stages use: images and masks as arrays, and rectangles within them."""
+"""Types that several stages use: images and masks as arrays, rectangles, and callbacks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,3 +48,11 @@ class Rectangle:
         [[4, 5], [8, 9]]
         """
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+# Receives the fraction done, from 0 to 1.
+OnProgress = Callable[[float], None]
+# Returns the pixels of a rectangle of an image, (rows, columns, 3), or memory for them.
+ReadRegion = Callable[[Rectangle], Pixels]
+# Receives the pixels of a rectangle of the output, (rows, columns, 3).
+WriteRegion = Callable[[Rectangle, Pixels], None]

@@ -365,7 +365,7 @@ def test_edit_out_of_core_after_memory_error_continues_with_smaller_tiles(
     source.write_bytes(pil_bytes(make_codes(np.uint8, height=1000), "png"))
     network = SmallTiles("l0-smoothing")
     model = Model.open("l0-smoothing", threads=1)
-    create_session, written = model._session, []
+    create_session, written = model._network.session, []
 
     class LimitedSession:
         """A session that runs out of memory for large tiles, after two tiles."""
@@ -378,14 +378,14 @@ def test_edit_out_of_core_after_memory_error_continues_with_smaller_tiles(
                 raise MemoryError
             self.session.run(pixels, size, *others)
 
-    model._session = lambda *arguments: LimitedSession(create_session(*arguments))
+    model._network.session = lambda *arguments: LimitedSession(create_session(*arguments))
 
     def process_tiles(read, write, size, on_progress=None):
         def record(rectangle, pixels):
             written.append(rectangle)
             write(rectangle, pixels)
 
-        model.process_tiles(read, record, size, memory=700 * 350 * model._bytes_per_pixel)
+        model.process_tiles(read, record, size, memory=700 * 350 * model._network.bytes_per_pixel)
 
     limited = function_edit(tiled_stages=[process_tiles])
     limited.history = network.history

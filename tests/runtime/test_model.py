@@ -164,7 +164,7 @@ def test_process_tiles_equals_call_bit_for_bit(write_model: WriteModel) -> None:
     model.process_tiles(read, write, (300, 233), memory=memory)
     np.testing.assert_array_equal(output, model(pixels))
     largest = max(rectangle.area for rectangle in rectangles)
-    assert largest * model._bytes_per_pixel <= memory
+    assert largest * model._network.bytes_per_pixel <= memory
 
 
 def test_process_tiles_computes_the_thumbnail_of_the_whole_image(slider_model: Path) -> None:

@@ -20,7 +20,7 @@ from burnish.files import check_absent, make_folder, remove_stale_partials
 from burnish.photo import Photo
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
-from burnish.runtime.model import OnProgress
+from burnish.types import OnProgress
 
 Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
 

@@ -17,8 +17,8 @@ from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.regions.registry import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.model import Model, OnProgress, ReadRegion, WriteRegion
-from burnish.types import Pixels
+from burnish.runtime.model import Model
+from burnish.types import OnProgress, Pixels, ReadRegion, WriteRegion
 from burnish.video.formats import has_video_extension
 
 if TYPE_CHECKING:

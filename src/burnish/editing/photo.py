@@ -26,8 +26,7 @@ from burnish.photo import Photo, header
 from burnish.photo.formats import writable_format
 from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.model import OnProgress, ReadRegion
-from burnish.types import Pixels, Rectangle
+from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle
 from burnish.video.formats import EncodingOptions, has_video_extension
 
 if TYPE_CHECKING:

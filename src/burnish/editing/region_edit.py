@@ -20,8 +20,7 @@ from burnish.regions.objects import ObjectSource, bundled_detector
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region, VideoRegion, blend
 from burnish.regions.registry import RegionEdit
-from burnish.runtime.model import OnProgress
-from burnish.types import Mask, Pixels
+from burnish.types import Mask, OnProgress, Pixels
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from burnish.regions.region import Region
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.runtime import model_registry
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.runtime.model import OnProgress
-from burnish.types import Pixels
+from burnish.types import OnProgress, Pixels
 
 # A region edit, an operator's name, or the path of a network.
 Target = RegionEdit | str | Path

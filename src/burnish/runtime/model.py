@@ -1,6 +1,6 @@
 """Model: run a model file on an image of any size, within a memory budget."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -8,33 +8,19 @@ from typing import Self
 
 import numpy as np
 
-from burnish.errors import ModelError, OutputError, UsageError
+from burnish.errors import ModelError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
+from burnish.runtime.cascade import level_sizes
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model_registry import find_model
-from burnish.runtime.session import Session, context_tensors, get_session
-from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
-from burnish.types import Pixels, Rectangle
+from burnish.runtime.tiled_network import ImageAccess, TiledNetwork, output_error
+from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 
 DEFAULT_MEMORY = 2**30
 
-# A pixel of a tile needs its activations as float32, its input and its output. ONNX Runtime needs
-# more for activations, since it rounds channels up to blocks of 16. CAN24 (48 activations) on 4
-# megapixels peaked at 66 values per pixel on a CPU with AVX-512, a factor of 1.38. Two U-Nets had
-# 1.2 and 1.4. If memory runs out nevertheless, tiles are halved.
-_ACTIVATION_OVERHEAD = 1.4
-_IO_VALUES = 2 * 3
-
 _STRIP_ROWS = 64
-
-# Receives the fraction done, from 0 to 1.
-OnProgress = Callable[[float], None]
-# Returns the pixels of a rectangle of an image, (rows, columns, 3), or memory for them.
-ReadRegion = Callable[[Rectangle], Pixels]
-# Receives the pixels of a rectangle of the output, (rows, columns, 3).
-WriteRegion = Callable[[Rectangle, Pixels], None]
 
 
 class Model:
@@ -62,15 +48,15 @@ class Model:
         threads: int | None = None,
         engine: str = DEFAULT_ENGINE,
     ) -> None:
-        self._file = file
-        self._session_options = (device, threads, engine)
         self.card = file.card
         self.sha256 = file.sha256
         self.engine = engine
+        self._network = TiledNetwork(file, device, threads, engine)
+        self._start = TiledNetwork(file.start, device, threads, engine) if file.start else None
         # A session is created now, so that a missing device or engine fails here and not at the
         # first image.
         side = self.card.thumbnail_size
-        self.device = self._session({}, np.zeros((side, side, 3), np.float32)).device
+        self.device = self._network.session({}, np.zeros((side, side, 3), np.float32)).device
 
     @classmethod
     def open(
@@ -106,6 +92,7 @@ class Model:
         pixels: Pixels,
         params: Mapping[str, Value] | None = None,
         *,
+        guide: Pixels | None = None,
         memory: int = DEFAULT_MEMORY,
         on_progress: OnProgress | None = None,
         thumbnail: Pixels | None = None,
@@ -114,39 +101,39 @@ class Model:
 
         Shape: (H, W, 3) float32 -> the same. Range: RGB in [0, 1], sRGB-encoded, both ways.
 
+        A guided model runs on smaller copies of the image first, the levels of its cascade. Each
+        result, enlarged, is the guide of the next level.
+
         Parameters
         ----------
         params : values of the model's sliders by name or keyword [default: the card's]
-        memory : bytes for a tile, in addition to the image and the output
+        guide : the result of the first level, such as the operator's output, `first_level` in size
+            [default: that of the model's start network]
+        memory : bytes for a tile, in addition to the image and the output. The level below the
+            image's own needs 24 bytes a pixel besides
         on_progress : called with the fraction done, up to 1, after each tile
-        thumbnail : (S, S, 3) float32, where S is the card's `thumbnail_size`; a model without a
-            thumbnail ignores it. One thumbnail for all frames of a video prevents flicker
-            [default: that of the image]
+        thumbnail : (S, S, 3) float32, where S is `thumbnail_size`; a model without a thumbnail
+            ignores it. One thumbnail for all frames of a video prevents flicker [default: that of
+            the image]
 
         Raises
         ------
-        UsageError : `pixels` or `thumbnail` has another shape, type or range, `params` has an
-            unknown name or an invalid value, or `memory` is too little for the smallest tile
+        UsageError : `pixels`, `guide` or `thumbnail` has another shape, type or range, `params` has
+            an unknown name or an invalid value, `memory` is too little for the smallest tile, or
+            the model takes no guide
         OutputError : the output is not finite, or black although the image is not
-        ModelError : the model fails, or the machine has too little memory for the smallest tile
+        ModelError : the model fails, the machine has too little memory for the smallest tile, or
+            the model has no start network and there is no guide
         """
-        _check_pixels(pixels)
-        height, width = pixels.shape[:2]
+        _check_pixels("pixels", pixels)
         try:
             output = np.empty_like(pixels, order="C")
         except MemoryError as error:
+            height, width = pixels.shape[:2]
             extra = f", and {12 * height * width // 2**20} MiB for the output"
             raise self._out_of_memory(self.min_memory(height, width), extra) from error
-        self._process_tiles(
-            lambda rectangle: pixels[rectangle.slices],
-            lambda rectangle: output[rectangle.slices],
-            lambda rectangle, tile_output: None,  # The tile was written into `output`.
-            (height, width),
-            params,
-            memory,
-            on_progress,
-            thumbnail,
-        )
+        image = ImageAccess.in_memory(pixels, output)
+        self._run(image, params or {}, memory, on_progress, guide, thumbnail)
         return output
 
     def process_tiles(
@@ -156,6 +143,7 @@ class Model:
         size: tuple[int, int],
         params: Mapping[str, Value] | None = None,
         *,
+        guide: Pixels | None = None,
         memory: int = DEFAULT_MEMORY,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -186,13 +174,14 @@ class Model:
 
         def read_checked(rectangle: Rectangle) -> Pixels:
             pixels = read_region(rectangle)
-            _check_pixels(pixels)
+            _check_pixels("pixels", pixels)
             return pixels
 
         def allocate(rectangle: Rectangle) -> Pixels:
             return np.empty((*rectangle.size, 3), np.float32)
 
-        self._process_tiles(read_checked, allocate, write_region, size, params, memory, on_progress)
+        image = ImageAccess(size, read_checked, allocate, write_region)
+        self._run(image, params or {}, memory, on_progress, guide)
 
     def min_memory(self, height: int, width: int) -> int:
         """Return the smallest `memory` for an image of this size, in bytes.
@@ -202,114 +191,122 @@ class Model:
         >>> Model.open("l0-smoothing").min_memory(6000, 9000) < 2**26
         True
         """
-        return self._tile_grid(height, width).min_pixels * self._bytes_per_pixel
-
-    def _session(self, params: Mapping[str, Value], thumbnail: Pixels | None) -> Session:
-        context = context_tensors(self.card, params, thumbnail)
-        try:
-            return get_session(self._file, *self._session_options, context)
-        except MemoryError as error:
-            problem = "there is too little memory to load the model"
-            raise ModelError(self.card.name, problem, "close other programs") from error
-
-    def _tile_grid(self, height: int, width: int) -> TileGrid:
-        return TileGrid(height, width, self.card.halo, self.card.size_multiple)
+        steps = self._steps((height, width), begins=self._start is not None)
+        return max((network.min_memory(size) for network, size in steps), default=0)
 
     @property
-    def _bytes_per_pixel(self) -> int:
-        return ceil(4 * (_ACTIVATION_OVERHEAD * self.card.peak_activations_per_pixel + _IO_VALUES))
+    def thumbnail_size(self) -> int:
+        """Side of the thumbnail that the model takes, px; 0 if it takes none."""
+        return (self._start or self._network).card.thumbnail_size
 
-    def _process_tiles(
+    def first_level(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width of the guide for an image of this size.
+
+        Raises
+        ------
+        UsageError : the model takes no guide
+        """
+        if self.card.guide is None:
+            problem = f"model {self.card.name} takes no guide"
+            raise UsageError("guide", problem, "leave it out")
+        return level_sizes((height, width), self.card.guide)[0]
+
+    def _steps(
+        self, size: tuple[int, int], *, begins: bool
+    ) -> list[tuple[TiledNetwork, tuple[int, int]]]:
+        """Return the networks to run, each with the size of its level.
+
+        Parameters
+        ----------
+        begins : whether the start network computes the first level
+        """
+        if self.card.guide is None:
+            return [(self._network, size)]
+        first, *others = level_sizes(size, self.card.guide)
+        start = [(self._start, first)] if begins and self._start is not None else []
+        return [*start, *((self._network, size) for size in others)]
+
+    def _run(
         self,
-        read_region: ReadRegion,
-        allocate: ReadRegion,
-        write_region: WriteRegion,
-        size: tuple[int, int],
-        params: Mapping[str, Value] | None,
+        image: ImageAccess,
+        params: Mapping[str, Value],
         memory: int,
         on_progress: OnProgress | None,
+        guide: Pixels | None,
         thumbnail: Pixels | None = None,
     ) -> None:
-        grid = self._tile_grid(*size)
-        session = self._session(params or {}, self._thumbnail(read_region, grid, thumbnail))
-        min_memory = self.min_memory(*size)
+        self._check_guide(guide, image.size)
+        min_memory = self.min_memory(*image.size)
         if memory < min_memory:
             needed = f"{ceil(min_memory / 2**20)} MiB for {self.card.name}"
             problem = f"expected at least {needed}, got {memory / 2**20:.1f} MiB"
             raise UsageError("memory", problem, "allow more")
-        max_pixels = memory // self._bytes_per_pixel
-        finished_rows, any_nonzero = 0, False
-        while finished_rows < grid.padded_height:
-            try:
-                for tile in plan_tiles(grid, max_pixels, finished_rows):
-                    core = grid.clip(tile.core)
-                    output = allocate(core)
-                    self._run_tile(session, read_region, grid, tile, output)
-                    write_region(core, output)
-                    any_nonzero = any_nonzero or bool(output.any())
-                    if tile.core.right == grid.padded_width:
-                        finished_rows = tile.core.bottom
-                    if on_progress is not None:
-                        on_progress(_fraction_done(tile, grid))
-            except MemoryError as error:
-                # The remaining rows are planned again, in smaller tiles.
-                if max_pixels <= grid.min_pixels:
-                    raise self._out_of_memory(min_memory) from error
-                # Halving a limit above the image's size would give the same tile again.
-                max_pixels = min(max_pixels, grid.padded_height * grid.padded_width) // 2
-                max_pixels = max(max_pixels, grid.min_pixels)
-        if not any_nonzero:
-            self._check_black(read_region, grid)
+        steps = self._steps(image.size, begins=guide is None)
+        total, done = sum(height * width for _, (height, width) in steps), 0
 
-    def _thumbnail(
-        self, read_region: ReadRegion, grid: TileGrid, thumbnail: Pixels | None
-    ) -> Pixels | None:
+        def run(network: TiledNetwork, level: ImageAccess, coarse: Pixels | None) -> bool:
+            nonlocal done
+            area, before = level.whole.area, done
+            done += area
+
+            def report(fraction: float) -> None:
+                if on_progress is not None:
+                    on_progress((before + fraction * area) / total)
+
+            return network.run(level, params, memory, report, thumbnail=thumbnail, coarse=coarse)
+
+        try:
+            if guide is None:
+                thumbnail = self._thumbnail(image, thumbnail)
+            coarse = guide
+            for network, size in steps[:-1]:
+                output = np.empty((*size, 3), np.float32)
+                run(network, ImageAccess.in_memory(image.resized(size), output), coarse)
+                coarse = output
+            if guide is not None and not steps:  # the image itself is the first level
+                any_nonzero = _write_whole(image, guide)
+            else:
+                any_nonzero = run(steps[-1][0], image, coarse)
+        except MemoryError as error:
+            raise self._out_of_memory(min_memory) from error
+        if not any_nonzero:
+            self._check_black(image)
+
+    def _check_guide(self, guide: Pixels | None, size: tuple[int, int]) -> None:
+        """Check that the first level's result is given, or that the model can compute it."""
+        if guide is None:
+            if self.card.guide is not None and self._start is None:
+                problem = "it has no start network, which would compute the first level"
+                raise ModelError(self.card.name, problem, "pass the operator's output as guide")
+            return
+        first_level = self.first_level(*size)
+        _check_pixels("guide", guide)
+        if guide.shape[:2] != first_level:
+            problem = f"expected the size {first_level} of `first_level`, got {guide.shape[:2]}"
+            raise UsageError("guide", problem, "run the operator on a copy of that size")
+
+    def _thumbnail(self, image: ImageAccess, thumbnail: Pixels | None) -> Pixels | None:
         """Return the thumbnail of a model that takes one: that of the caller, or of the image."""
-        side = self.card.thumbnail_size
+        side = self.thumbnail_size
         if not side:
             return None
         if thumbnail is None:
-            from burnish.runtime.resize import area_resize_rows
-
-            def read_rows(top: int, bottom: int) -> Pixels:
-                return read_region(Rectangle(top, bottom, 0, grid.width))
-
-            return area_resize_rows(read_rows, grid.height, grid.width, (side, side))
+            return image.resized((side, side))
         if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
             problem = f"its shape is {thumbnail.shape} and its type {thumbnail.dtype}"
             remedy = f"make it with burnish.runtime.resize.area_resize(pixels, ({side}, {side}))"
             raise UsageError("thumbnail", problem, remedy)
         return thumbnail
 
-    def _run_tile(
-        self, session: Session, read_region: ReadRegion, grid: TileGrid, tile: Tile, out: Pixels
-    ) -> None:
-        """Write the output for a tile's core to `out`, clipped to [0, 1]."""
-        pixels = read_region(grid.clip(tile.padded))
-        coords = None
-        if self.card.coords:
-            from burnish.runtime.thumbnail import normalised_coords
-
-            size = grid.height, grid.width
-            coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
-        session.run(pixels, tile.padded.size, out, tile.core_offset, coords)
-        if not np.isfinite(out).all():
-            rows = f"rows {tile.core.top} to {tile.core.bottom}"
-            raise self._output_error(f"the output has NaN or infinite values in {rows}")
-        np.clip(out, 0, 1, out=out)
-
-    def _check_black(self, read_region: ReadRegion, grid: TileGrid) -> None:
+    def _check_black(self, image: ImageAccess) -> None:
         """Raise OutputError for a black output, unless the image is black as well."""
+        height, width = image.size
         total = 0.0
-        for top in range(0, grid.height, _STRIP_ROWS):
-            rows = Rectangle(top, min(top + _STRIP_ROWS, grid.height), 0, grid.width)
-            total += float(read_region(rows).sum(dtype=np.float64))
-        if total / (3 * grid.height * grid.width) > MIN_VISIBLE_MEAN:
-            raise self._output_error("the output is all black")
-
-    def _output_error(self, problem: str) -> OutputError:
-        remedy = "run it on the cpu, and report the model if that does not help"
-        return OutputError(self.card.name, f"{problem}, on {self.device}", remedy)
+        for top in range(0, height, _STRIP_ROWS):
+            rows = Rectangle(top, min(top + _STRIP_ROWS, height), 0, width)
+            total += float(image.read(rows).sum(dtype=np.float64))
+        if total / (3 * height * width) > MIN_VISIBLE_MEAN:
+            raise output_error(self.card.name, "the output is all black", self.device)
 
     def _out_of_memory(self, min_memory: int, extra: str = "") -> ModelError:
         needed = f"{ceil(min_memory / 2**20)} MiB on {self.device}{extra}"
@@ -323,14 +320,15 @@ def _read_cached(path: Path, modified: int, size: int) -> ModelFile:
     return read_model(path)
 
 
-def _fraction_done(tile: Tile, grid: TileGrid) -> float:
-    core = tile.core
-    above = core.top * grid.padded_width
-    left = (core.bottom - core.top) * core.right
-    return (above + left) / (grid.padded_height * grid.padded_width)
+def _write_whole(image: ImageAccess, pixels: Pixels) -> bool:
+    """Write an output; return whether any value is not zero."""
+    output = image.allocate(image.whole)
+    output[...] = pixels
+    image.write(image.whole, output)
+    return bool(output.any())
 
 
-def _check_pixels(pixels: Pixels) -> None:
+def _check_pixels(name: str, pixels: Pixels) -> None:
     remedy = "scale to [0, 1] and convert with .astype(np.float32)"
     if not isinstance(pixels, np.ndarray):
         got = type(pixels).__name__
@@ -343,4 +341,4 @@ def _check_pixels(pixels: Pixels) -> None:
         got = f"values from {pixels.min():g} to {pixels.max():g}"
     else:
         return
-    raise UsageError("pixels", f"expected H x W x 3 float32 in [0, 1], got {got}", remedy)
+    raise UsageError(name, f"expected H x W x 3 float32 in [0, 1], got {got}", remedy)

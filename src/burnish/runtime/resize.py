@@ -10,6 +10,8 @@ from burnish.types import Pixels, Rectangle
 # Rows and columns are summed in groups of this size, starting at 0, so that sums always round the
 # same way.
 _GROUP = 64
+# Rows of the input that are in memory at a time; a multiple of _GROUP.
+_STRIP = 512
 
 
 def area_resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -40,19 +42,40 @@ def area_resize_rows(
     size : height and width of the output, px
     """
     # Rows come first, since they are contiguous in memory; little is left for the columns.
-    rows = np.zeros((size[0], width * 3), np.float32)
-    for start in range(0, height, _GROUP):
-        stop = min(start + _GROUP, height)
-        outputs, weights = _overlaps(height, size[0], start, stop)
-        rows[outputs] += weights @ read_rows(start, stop).reshape(stop - start, -1)
-    columns = np.zeros((size[1], size[0], 3), np.float32)
-    by_column = np.ascontiguousarray(rows.reshape(size[0], width, 3).transpose(1, 0, 2))
+    output = np.empty((*size, 3), np.float32)
+    rows = np.empty((0, width * 3), np.float32)
+    end, largest = 0, -np.inf
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        strip, _ = _overlaps(height, size[0], top, bottom)
+        # The last row of the strip above may be incomplete; it is completed here.
+        shared = rows[len(rows) - (end - strip.start) :]
+        end = strip.stop
+        rows = np.zeros((end - strip.start, width * 3), np.float32)
+        rows[: len(shared)] = shared
+        for start in range(top, bottom, _GROUP):
+            stop = min(start + _GROUP, height)
+            outputs, weights = _overlaps(height, size[0], start, stop)
+            first = outputs.start - strip.start
+            pixels = read_rows(start, stop).reshape(stop - start, -1)
+            sums = weights @ pixels
+            rows[first : first + len(sums)] += sums
+            largest = max(largest, pixels.max())
+        output[strip] = _resize_columns(rows, width, size[1])
+    # The weights of a pixel sum to 1 but for rounding.
+    return np.minimum(output, largest, out=output)
+
+
+def _resize_columns(rows: Pixels, width: int, size: int) -> Pixels:
+    """Resize rows of an image, (rows, width * 3), to a width."""
+    columns = np.zeros((size, len(rows), 3), np.float32)
+    by_column = np.ascontiguousarray(rows.reshape(-1, width, 3).transpose(1, 0, 2))
     for start in range(0, width, _GROUP):
         stop = min(start + _GROUP, width)
-        outputs, weights = _overlaps(width, size[1], start, stop)
+        outputs, weights = _overlaps(width, size, start, stop)
         strip = by_column[start:stop].reshape(stop - start, -1)
-        columns[outputs] += (weights @ strip).reshape(-1, size[0], 3)
-    return np.ascontiguousarray(columns.transpose(1, 0, 2))
+        columns[outputs] += (weights @ strip).reshape(-1, len(rows), 3)
+    return columns.transpose(1, 0, 2)
 
 
 def bilinear_region(pixels: Pixels, rectangle: Rectangle, size: tuple[int, int]) -> Pixels:
@@ -89,6 +112,12 @@ def bilinear_region(pixels: Pixels, rectangle: Rectangle, size: tuple[int, int])
         far *= row_weights[group, None, None]
         np.add(near, far, out=output[group])
     return output
+
+
+def source_range(length: int, size: int, start: int, stop: int) -> tuple[int, int]:
+    """Return the first and last source pixel that output pixels `start` to `stop` depend on."""
+    (near, far), _ = bilinear_taps(length, size, start, stop)
+    return int(near[0]), int(far[-1])
 
 
 def bilinear_taps(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError, missing_library
-from burnish.modelfile.card import COORDS, INPUT, PARAMS, THUMBNAIL, Card
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, PARAMS, THUMBNAIL, Card
 from burnish.modelfile.reader import ModelFile
 from burnish.params import Value, resolve_params
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES, check_options
@@ -56,7 +56,8 @@ class Session:
     ----------
     name : of the model, for messages
     device : "cpu" or "cuda:N", never "auto"
-    block_sizes : sides of the blocks that the graph's input and output are packed in, px
+    block_sizes : sides of the blocks that the graph's image and output are packed in, px; a guide
+        is packed like the image
     """
 
     name: str
@@ -71,6 +72,7 @@ class Session:
         out: Pixels,
         core_offset: tuple[int, int] = (0, 0),
         coords: Array | None = None,
+        guide: Pixels | None = None,
     ) -> None:
         """Run the model on a tile, and write a part of its output.
 
@@ -82,6 +84,7 @@ class Session:
         core_offset : row and column of the output where that part begins, multiples of
             `size_multiple`
         coords : (1, rows of blocks, columns of blocks, 2), for a model that takes them
+        guide : as `pixels`, for a model that takes one
 
         Raises
         ------
@@ -100,6 +103,8 @@ class Session:
             inputs = {INPUT: pack(pixels, size, input_block)}
             if coords is not None:
                 inputs[COORDS] = coords
+            if guide is not None:
+                inputs[GUIDE] = pack(guide, size, input_block)
             self._infer(inputs, write_output)
         except Exception as error:  # The exceptions of engines share no base class.
             problem = f"the model fails at {size[1]} x {size[0]} px"
@@ -120,7 +125,7 @@ def get_session(
 
     Parameters
     ----------
-    context : all of the graph's inputs beside `image` and `coords`
+    context : all of the graph's inputs beside `image`, `guide` and `coords`
     """
     check_options(device, threads, engine)
     tensors = context or {}
@@ -141,7 +146,7 @@ def get_session(
 
 
 def context_tensors(card: Card, params: Mapping[str, Value], thumbnail: Pixels | None) -> Context:
-    """Return the inputs of a model's graph beside `image` and `coords`.
+    """Return the inputs of a model's graph beside `image`, `guide` and `coords`.
 
     Parameters
     ----------

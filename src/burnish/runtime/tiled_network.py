@@ -1,0 +1,201 @@
+"""Run one network on an image in tiles, whose outputs together equal that for the whole image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Self
+
+import numpy as np
+
+from burnish.errors import ModelError, OutputError
+from burnish.modelfile.reader import ModelFile
+from burnish.params import Value
+from burnish.runtime.session import Session, context_tensors, get_session
+from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
+from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
+
+# A pixel of a tile needs its activations as float32, its input and its output. ONNX Runtime needs
+# more for activations, since it rounds channels up to blocks of 16. CAN24 (48 activations) on 4
+# megapixels peaked at 66 values per pixel on a CPU with AVX-512, a factor of 1.38. Two U-Nets had
+# 1.2 and 1.4. If memory runs out nevertheless, tiles are halved.
+_ACTIVATION_OVERHEAD = 1.4
+_IO_VALUES = 2 * 3
+# A guide is enlarged, and then packed.
+_GUIDE_VALUES = 2 * 3
+
+
+@dataclass(frozen=True)
+class ImageAccess:
+    """An image that is read, and its output that is written, by rectangles.
+
+    Parameters
+    ----------
+    size : height and width, px
+    read : returns a rectangle of the image
+    allocate : returns memory for a rectangle of the output
+    write : receives a rectangle of the output, in the memory that `allocate` returned
+    """
+
+    size: tuple[int, int]
+    read: ReadRegion
+    allocate: ReadRegion
+    write: WriteRegion
+
+    @classmethod
+    def in_memory(cls, pixels: Pixels, output: Pixels) -> Self:
+        """Return the access to an image and an output in memory."""
+        return cls(
+            pixels.shape[:2],
+            lambda rectangle: pixels[rectangle.slices],
+            lambda rectangle: output[rectangle.slices],
+            lambda rectangle, tile_output: None,  # The tile was written into `output`.
+        )
+
+    @property
+    def whole(self) -> Rectangle:
+        """The rectangle of the whole image."""
+        return Rectangle(0, self.size[0], 0, self.size[1])
+
+    def resized(self, size: tuple[int, int]) -> Pixels:
+        """Return the whole image, resized by area to a height and width."""
+        from burnish.runtime.resize import area_resize_rows
+
+        def read_rows(top: int, bottom: int) -> Pixels:
+            return self.read(Rectangle(top, bottom, 0, self.size[1]))
+
+        return area_resize_rows(read_rows, *self.size, size)
+
+
+class TiledNetwork:
+    """A network on a device.
+
+    Parameters
+    ----------
+    file : the network and its card
+    device, threads, engine : see `burnish.runtime.model.Model.open`
+    """
+
+    def __init__(self, file: ModelFile, device: str, threads: int | None, engine: str) -> None:
+        self.card = file.card
+        self._file = file
+        self._session_options = (device, threads, engine)
+
+    def session(self, params: Mapping[str, Value], thumbnail: Pixels | None) -> Session:
+        """Return the session for these values of the sliders and this thumbnail.
+
+        Raises
+        ------
+        BurnishError : as in `burnish.runtime.model.Model.open`
+        """
+        context = context_tensors(self.card, params, thumbnail)
+        try:
+            return get_session(self._file, *self._session_options, context)
+        except MemoryError as error:
+            problem = "there is too little memory to load the model"
+            raise ModelError(self.card.name, problem, "close other programs") from error
+
+    def min_memory(self, size: tuple[int, int]) -> int:
+        """Return the bytes that the smallest tile of an image needs."""
+        return self._grid(size).min_pixels * self.bytes_per_pixel
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """The bytes that a pixel of a tile needs."""
+        values = _ACTIVATION_OVERHEAD * self.card.peak_activations_per_pixel + _IO_VALUES
+        return ceil(4 * (values + (_GUIDE_VALUES if self.card.guide else 0)))
+
+    def run(
+        self,
+        image: ImageAccess,
+        params: Mapping[str, Value],
+        memory: int,
+        on_progress: OnProgress | None,
+        *,
+        thumbnail: Pixels | None = None,
+        coarse: Pixels | None = None,
+    ) -> bool:
+        """Run the network on an image.
+
+        Parameters
+        ----------
+        memory : bytes for a tile, at least `min_memory`
+        thumbnail : of the image, if the network takes one
+        coarse : the result of the level below, if the network is guided
+
+        Returns
+        -------
+        True if any value of the output is not zero
+
+        Raises
+        ------
+        OutputError : the output is not finite
+        MemoryError : there is too little memory for the smallest tile
+        """
+        grid = self._grid(image.size)
+        session = self.session(params, thumbnail)
+        max_pixels = memory // self.bytes_per_pixel
+        finished_rows, any_nonzero = 0, False
+        while finished_rows < grid.padded_height:
+            try:
+                for tile in plan_tiles(grid, max_pixels, finished_rows):
+                    core = grid.clip(tile.core)
+                    output = image.allocate(core)
+                    self._run_tile(session, image, grid, tile, coarse, output)
+                    image.write(core, output)
+                    any_nonzero = any_nonzero or bool(output.any())
+                    if tile.core.right == grid.padded_width:
+                        finished_rows = tile.core.bottom
+                    if on_progress is not None:
+                        on_progress(_fraction_done(tile, grid))
+            except MemoryError:
+                # The remaining rows are planned again, in smaller tiles.
+                if max_pixels <= grid.min_pixels:
+                    raise
+                # Halving a limit above the image's size would give the same tile again.
+                max_pixels = min(max_pixels, grid.padded_height * grid.padded_width) // 2
+                max_pixels = max(max_pixels, grid.min_pixels)
+        return any_nonzero
+
+    def _grid(self, size: tuple[int, int]) -> TileGrid:
+        return TileGrid(*size, self.card.halo, self.card.size_multiple)
+
+    def _run_tile(
+        self,
+        session: Session,
+        image: ImageAccess,
+        grid: TileGrid,
+        tile: Tile,
+        coarse: Pixels | None,
+        out: Pixels,
+    ) -> None:
+        """Write the output for a tile's core to `out`, clipped to [0, 1]."""
+        source = grid.clip(tile.padded)
+        pixels = image.read(source)
+        coords = guide = None
+        if self.card.coords:
+            from burnish.runtime.thumbnail import normalised_coords
+
+            coords = normalised_coords(tile.padded, image.size, grid.size_multiple)[np.newaxis]
+        if coarse is not None:
+            from burnish.runtime.resize import bilinear_region
+
+            guide = bilinear_region(coarse, source, image.size)
+        session.run(pixels, tile.padded.size, out, tile.core_offset, coords, guide)
+        if not np.isfinite(out).all():
+            rows = f"rows {tile.core.top} to {tile.core.bottom}"
+            problem = f"the output has NaN or infinite values in {rows}"
+            raise output_error(self.card.name, problem, session.device)
+        np.clip(out, 0, 1, out=out)
+
+
+def output_error(name: str, problem: str, device: str) -> OutputError:
+    """Return the error to raise for an output that no network should give."""
+    remedy = "run it on the cpu, and report the model if that does not help"
+    return OutputError(name, f"{problem}, on {device}", remedy)
+
+
+def _fraction_done(tile: Tile, grid: TileGrid) -> float:
+    core = tile.core
+    above = core.top * grid.padded_width
+    left = (core.bottom - core.top) * core.right
+    return (above + left) / (grid.padded_height * grid.padded_width)
