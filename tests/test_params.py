@@ -1,6 +1,7 @@
 """Parameters: names, ranges, defaults, and values that are rejected."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,20 @@ def test_argument_name_and_option_derive_from_name():
 @pytest.mark.parametrize("value", [0.002, 0.02, 0.2])
 def test_check_range_includes_its_ends(value):
     assert LAMBDA.check(value) == value
+
+
+def test_at_size_multiplies_by_a_power_of_the_size():
+    assert LAMBDA.at_size(0.02, 0.25) == 0.02
+    assert replace(LAMBDA, size_power=-1).at_size(0.02, 0.25) == 0.08
+    assert RADIUS.at_size(2, 0.25) == 0.5
+    assert replace(RADIUS, size_power=0).at_size(2, 0.25) == 2
+    assert replace(RADIUS, size_power=0.5).at_size(2, 0.25) == 1
+
+
+def test_at_size_of_a_whole_number_is_at_least_one():
+    patch = replace(RADIUS, integer=True)
+    assert [patch.at_size(value, 0.4) for value in (1, 6, 9)] == [1, 2, 4]
+    assert replace(patch, low=0, size_power=0).at_size(0, 0.4) == 0
 
 
 @pytest.mark.parametrize("value", [0.0019, 0.21, -1, math.nan, math.inf, "wide", None])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from burnish.errors import ModelError
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import Card, CardParam
 from burnish.modelfile.graph_costs import graph_costs
 from burnish.modelfile.graph_rules import context_tensor_names
 from burnish.modelfile.reader import parse_model
 from burnish.modelfile.receptive_field import receptive_field
+from burnish.params import Param
 
 ModelBytes = Callable[..., bytes]
 Rejection = Callable[[bytes], str]
@@ -431,6 +433,19 @@ def test_as_param_has_the_card_s_value_as_default(card: Card) -> None:
     text = json.dumps(fields | {"params": [SLIDER | {"value": 0.5}]})
     param = Card.parse(text, "soft.onnx").params[0].as_param()
     assert (param.default, param.low, param.high, param.scale) == (0.5, 0.01, 1, "log")
+
+
+def test_params_of_a_card_are_the_operator_s() -> None:
+    param = Param("omega", "removes more", 0.95, low=0, high=1, unit="x", off=0, size_power=2)
+    slider = CardParam.from_param(param, value=0.5, slider=True)
+    assert (slider.value, slider.default, slider.slider, slider.off) == (0.5, 0.95, True, 0)
+    assert slider.as_param() == replace(param, default=0.5, size_power=None)
+
+
+def test_card_of_an_earlier_version_states_no_off_value(card: Card) -> None:
+    fields = json.loads(card.model_dump_json())
+    text = json.dumps(fields | {"params": [SLIDER]})
+    assert Card.parse(text, "soft.onnx").params[0].as_param().off is None
 
 
 def test_log_scale_down_to_zero_is_rejected(card: Card) -> None:

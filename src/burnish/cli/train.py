@@ -125,6 +125,13 @@ class TrainOptions:
         min=0,
         max=1,
     )
+    varied_fraction: float | None = option(
+        None,
+        "Varied pictures (crops in other light, haze and tones, small and whole) per training "
+        "photo. [default: none]",
+        "--varied",
+        min=0,
+    )
     short_sides: tuple[int, ...] = option(
         (),
         "Train on each photo at this shorter side in pixels, too; may be repeated. "

@@ -89,7 +89,7 @@ def measure_airlight(
     rgb: NDArray[np.floating], airlight: NDArray[np.floating] | None, gamma: float, **_: float
 ) -> dict[str, Array]:
     """Return the air-light of the whole photo as an argument of the operator."""
-    _, A = _linearise(rgb, airlight, gamma)
+    A = _linearise(rgb, airlight, gamma)[1]
     return {"airlight": A ** (1 / gamma)}
 
 
