@@ -220,6 +220,42 @@ def test_space_to_depth_with_other_readers_or_another_order_stays(change: Change
     assert model.SerializeToString() == before
 
 
+def test_pack_replaces_the_space_to_depth_of_image_and_guide(guided_model: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = {name: generator.random((12, 20, 3), dtype=np.float32) for name in ("image", "guide")}
+    params = {"params": np.float32([0.05, 3]).reshape(1, 2, 1, 1)}
+    model = onnx.load_from_string(read_model(guided_model).graph)
+    planes = {name: pixels.transpose(2, 0, 1)[np.newaxis] for name, pixels in images.items()}
+    (expected,) = ReferenceEvaluator(model).run(None, planes | params)
+    count = len(model.graph.node)
+    assert strip_space_to_depth(model) == 2
+    onnx.checker.check_model(model, full_check=True)
+    assert count - len(model.graph.node) == 2 * (3 + 3 + 1)
+    blocks = {name: pack(pixels, (12, 20), 2) for name, pixels in images.items()}
+    (output,) = ReferenceEvaluator(model).run(None, blocks | params)
+    np.testing.assert_array_equal(output, expected)
+
+
+def use_other_blocks_for_the_guide(graph: onnx.GraphProto) -> None:
+    gathers = [node.output[0] for node in graph.node if "guide" in node.input]
+    for node in graph.node:
+        if node.op_type == "SpaceToDepth" and node.input[0] in gathers:
+            node.attribute[0].i = 4
+
+
+@pytest.mark.parametrize(
+    "change", [add_reader("image"), add_reader("guide"), use_other_blocks_for_the_guide]
+)
+def test_space_to_depth_of_image_and_guide_is_stripped_from_both_or_neither(
+    change: Change, guided_model: Path
+) -> None:
+    model = onnx.load_from_string(read_model(guided_model).graph)
+    change(model.graph)
+    before = model.SerializeToString()
+    assert strip_space_to_depth(model) == 1
+    assert model.SerializeToString() == before
+
+
 @pytest.mark.parametrize("name", ["l0-smoothing", "pencil-drawing", "photographic-style"])
 def test_bundled_models_are_stripped_at_both_ends(name: str) -> None:
     model = onnx.load_from_string(read_model(find_model(name)).graph)
