@@ -157,15 +157,21 @@ def random_network():
     """A function that builds a small UNet with random weights, none of them zero.
 
     `random_network(("lambda",), global_context=False)` returns the network and its sliders, which
-    are parameters of l0-smoothing.
+    are parameters of `operator`.
     """
     import torch
 
     from burnish.networks.unet import UNet
     from burnish.operators.registry import OPERATORS
 
-    def build(names=("lambda", "kappa"), global_context=True, seed=0, **arguments):
-        sliders = [p for p in OPERATORS["l0-smoothing"].params if p.name in names]
+    def build(
+        names=("lambda", "kappa"),
+        global_context=True,
+        seed=0,
+        operator="l0-smoothing",
+        **arguments,
+    ):
+        sliders = [p for p in OPERATORS[operator].params if p.name in names]
         arguments = {"widths": (4, 6), "down": (1, 1), "up": (1,)} | arguments
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -218,18 +224,29 @@ def guided_networks(random_network):
 
 
 @pytest.fixture(scope="session")
-def guided_model(guided_networks, make_card, tmp_path_factory):
-    """The model file of `guided_networks`. Its levels double in size from 16 px on at most."""
+def export_guided(make_card, tmp_path_factory):
+    """A function that writes a guided network, its start network and their card as a model file.
+
+    From 16 px on, the levels double in size at most.
+    """
     from burnish.export.onnx_export import export
     from burnish.modelfile.card import Guide, StartNetwork
 
-    guided, start, sliders = guided_networks
-    start_card = make_card(start, sliders)
-    fields = {name: getattr(start_card, name) for name in StartNetwork.model_fields}
-    guide = Guide(size=16, max_ratio=2, start=StartNetwork(**fields))
-    card = make_card(guided, sliders, "l0-smoothing", name="guided", guide=guide)
-    path = tmp_path_factory.mktemp("models") / "guided.onnx"
-    return export(guided, card, path, start=start)
+    def export_guided(guided, start, sliders, operator="l0-smoothing"):
+        start_card = make_card(start, sliders)
+        fields = {name: getattr(start_card, name) for name in StartNetwork.model_fields}
+        guide = Guide(size=16, max_ratio=2, start=StartNetwork(**fields))
+        card = make_card(guided, sliders, operator, name="guided", guide=guide)
+        path = tmp_path_factory.mktemp("models") / "guided.onnx"
+        return export(guided, card, path, start=start)
+
+    return export_guided
+
+
+@pytest.fixture(scope="session")
+def guided_model(guided_networks, export_guided):
+    """The model file of `guided_networks`."""
+    return export_guided(*guided_networks)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from burnish.cli.operator_options import (
     operator_params,
     recorded_text,
 )
-from burnish.cli.options import Device, Engine, OperatorOrModel, Photos, Threads, expand
+from burnish.cli.options import Device, Engine, Guide, OperatorOrModel, Photos, Threads, expand
 from burnish.errors import UsageError
 from burnish.params import AnyParam
 from burnish.regions.options import RegionOptions
@@ -35,6 +35,7 @@ def apply(
     slow: Annotated[
         bool, Option("--slow", help="Run the operator itself instead of its network.")
     ] = False,
+    guide: Guide = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
@@ -53,7 +54,15 @@ def apply(
     from burnish.editing.edit import load_edit
 
     params = operator_params(context)
-    edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+    edit = load_edit(
+        operator,
+        params,
+        slow=slow,
+        guide=guide,
+        device=device,
+        threads=threads,
+        engine=engine,
+    )
     if region != RegionOptions() or save_mask is not None:
         from burnish.editing.region_edit import MaskedEdit
         from burnish.regions.region import open_region
@@ -126,6 +135,10 @@ def replay(
     mask: Annotated[
         Path | None, Option(metavar="FILE or FOLDER", help="The mask of the recorded region.")
     ] = None,
+    guide: Annotated[
+        str | None,
+        Option(metavar="operator or network", help="Guide to use instead of the recorded one."),
+    ] = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
@@ -153,6 +166,7 @@ def replay(
         models=model or (),
         object_source=source,
         mask=mask,
+        guide=guide,
         device=device,
         threads=threads,
         engine=engine,

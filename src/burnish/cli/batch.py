@@ -260,7 +260,11 @@ def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsolePr
         return
     elif outcome.status == "done":
         frames = f", {outcome.frames} frames" if outcome.frames is not None else ""
-        progress.echo(f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}{frames}")
+        used = dict.fromkeys(record.guide for record in outcome.history if record.guide)
+        guide = f", guide: {' and '.join(used)}" if used else ""
+        progress.echo(
+            f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}{frames}{guide}"
+        )
     elif outcome.status == "skipped":
         progress.echo(f"{outcome.output}  skipped: {outcome.reason}")
     else:

@@ -31,6 +31,15 @@ Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N; a named device m
 Threads = Annotated[int | None, Option(min=1, help="CPU threads. [default: one per core]")]
 Engine = Annotated[str, Option(help=f"Library that runs the network: {' or '.join(ENGINES)}.")]
 
+Guide = Annotated[
+    str | None,
+    Option(
+        metavar="operator or network",
+        help="Source of a guided network's first, small result. [default: the operator if its "
+        "libraries are installed; for videos the network]",
+    ),
+]
+
 
 def complete_operator(incomplete: str) -> list[str]:
     """Return the names of networks and operators with a prefix, for shell completion."""

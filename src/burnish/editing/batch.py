@@ -33,8 +33,9 @@ class Outcome(BaseModel):
     input, output : paths; output is null if no file was written
     status : "planned" in a dry run; "skipped" if the output exists and must be kept
     reason : why it was skipped or failed, or where an interrupted video will resume
-    changed : false for a photo whose region was empty, such as one without the selected objects;
-        null for videos, and for photos that were edited on disk
+    changed : false for a photo whose region was empty, such as one without the selected objects,
+        or whose edit was switched off by its parameters; null for videos, and for photos that were
+        edited on disk
     seconds : time spent on reading, editing and writing, without waiting
     megapixels : size of the photo, or of all finished frames of a video
     frames : number of finished frames of a video
@@ -121,6 +122,7 @@ def dry_run(edit: Edit, files: Sequence[PlannedFile]) -> Iterator[Outcome]:
 
 def _outcome(edit: Edit, file: PlannedFile, status: Status, **fields: Any) -> Outcome:
     output = str(file.target) if status in ("done", "skipped", "planned") else None
+    edit = edit.for_video() if file.is_video else edit
     return Outcome(
         input=str(file.source),
         output=output,

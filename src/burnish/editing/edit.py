@@ -3,11 +3,11 @@
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.editing.history import EditRecord, record_edit
+from burnish.editing.history import EditRecord, GuideSource, record_edit
 from burnish.errors import DeviceError, ModelError, OutputError, UsageError
 from burnish.files import digest
 from burnish.modelfile.card import Card, FixedParam
@@ -18,11 +18,15 @@ from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.regions.registry import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
-from burnish.types import OnProgress, Pixels, ReadRegion, WriteRegion
+from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 from burnish.video.formats import has_video_extension
 
 if TYPE_CHECKING:
+    from burnish.editing.guide import OperatorGuide
     from burnish.operators.operator import Operator
+
+# Rows that are copied at a time.
+_STRIP_ROWS = 64
 
 # Maps the pixels of a video frame, its index from 0 and its time in seconds to edited pixels.
 FrameEdit = Callable[[Pixels, int, float], Pixels]
@@ -78,43 +82,106 @@ class Edit:
         """
         return lambda pixels, index, seconds: self.run(pixels)
 
+    def for_video(self) -> "Edit":
+        """Return the edit for videos, which may differ in its history."""
+        return self
+
     def fingerprint(self) -> str:
         """Return a text that changes whenever the result might, in addition to `history`."""
         return ""
 
 
 class NetworkEdit(Edit):
-    """Applies a network.
+    """Applies a network. Where the values switch its operator off, pixels stay as they are.
+
+    Parameters
+    ----------
+    guide : the source of a guided network's first level: "operator" or "network" [default: the
+        operator if it can be run, else the network; for videos the other way round, since a
+        network changes smoothly from frame to frame]
+
+    Attributes
+    ----------
+    guide : the source that is used; None for a network that is not guided
 
     Raises
     ------
-    UsageError : as in `slider_params`
+    UsageError : as in `slider_params`; or the network cannot be guided in this way
+    MissingLibraryError : the operator needs a library that is not installed
     """
 
-    def __init__(self, model: Model, params: Mapping[str, Value]) -> None:
+    def __init__(self, model: Model, params: Mapping[str, Value], guide: str | None = None) -> None:
         self._model = model
+        self._params = params
         self._sliders = slider_params(model.card, params)
-        record = record_edit(
-            model.card.name, operator_params(model.card, params), model=model.sha256
-        )
+        self._chosen_guide = guide
+        values = operator_params(model.card, params)
+        self._is_off = _is_off(model.card, values)
+        self._operator: OperatorGuide | None = None
+        if guide is not None or model.card.guide is not None:
+            from burnish.editing.guide import load_guide
+
+            self._operator = load_guide(model.card, values, params, guide)
+        self.guide: GuideSource | None = None
+        if model.card.guide is not None:
+            self.guide = "network" if self._operator is None else "operator"
+        record = record_edit(model.card.name, values, model=model.sha256, guide=self.guide)
         super().__init__(model.card.name, model.device, [record])
         self.tiled_stages = (self._process_tiles,)
 
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Apply the network to an image."""
-        return self._model(pixels, self._sliders, on_progress=on_progress)
+        if self._is_off:
+            return pixels
+        return self._run_model(pixels, on_progress=on_progress)
 
     def frame_edit(self, samples: SampleFrames) -> FrameEdit:
-        """Return the function for a video's frames. All frames share one mean thumbnail."""
-        size = self._model.card.thumbnail_size
-        if not size:
+        """Return the function for a video's frames, which share what depends on the whole image.
+
+        That is the mean thumbnail, or what the operator that guides the network measures.
+        """
+        size = self._model.thumbnail_size
+        if self._is_off or (self._operator is None and not size):
             return super().frame_edit(samples)
+        if self._operator is not None:
+            measured = self._operator.measure_video(samples)
+            return lambda pixels, index, seconds: self._run_model(pixels, measured)
         from burnish.runtime.resize import area_resize
 
         # The mean is computed in double precision and rounded once.
         thumbnails = [area_resize(pixels, (size, size)).astype(np.float64) for pixels in samples()]
         mean = np.mean(thumbnails, axis=0).astype(np.float32)
         return lambda pixels, index, seconds: self._model(pixels, self._sliders, thumbnail=mean)
+
+    def for_video(self) -> Edit:
+        """Return the edit for videos: guided by the start network, if no guide was chosen."""
+        guide = self._model.card.guide
+        if self._chosen_guide is not None or guide is None or guide.start is None:
+            return self
+        return NetworkEdit(self._model, self._params, "network")
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the operator that guides the network."""
+        return "" if self._operator is None else self._operator.fingerprint()
+
+    def _run_model(
+        self,
+        pixels: Pixels,
+        measured: Mapping[str, Any] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Pixels:
+        guide = self._first_level(
+            lambda rectangle: pixels[rectangle.slices], pixels.shape[:2], measured
+        )
+        return self._model(pixels, self._sliders, guide=guide, on_progress=on_progress)
+
+    def _first_level(
+        self, read: ReadRegion, size: tuple[int, int], measured: Mapping[str, Any] | None = None
+    ) -> Pixels | None:
+        """Return the operator's output for the first level; None without such a guide."""
+        if self._operator is None:
+            return None
+        return self._operator.compute(read, size, self._model.first_level(*size), measured)
 
     def _process_tiles(
         self,
@@ -123,7 +190,15 @@ class NetworkEdit(Edit):
         size: tuple[int, int],
         on_progress: OnProgress | None,
     ) -> None:
-        self._model.process_tiles(read, write, size, self._sliders, on_progress=on_progress)
+        if self._is_off:
+            for top in range(0, size[0], _STRIP_ROWS):
+                rows = Rectangle(top, min(top + _STRIP_ROWS, size[0]), 0, size[1])
+                write(rows, read(rows))
+            return
+        guide = self._first_level(read, size)
+        self._model.process_tiles(
+            read, write, size, self._sliders, guide=guide, on_progress=on_progress
+        )
 
 
 class OperatorEdit(Edit):
@@ -168,6 +243,7 @@ def load_edit(
     params: Mapping[str, Value],
     *,
     slow: bool = False,
+    guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -178,11 +254,12 @@ def load_edit(
     ----------
     name_or_path : an operator's name, the path of a model file, or with `slow` a user's operator
     params : parameter values by name or keyword; None means the default
+    guide : "operator" or "network"; see `NetworkEdit`
 
     Raises
     ------
-    UsageError : an unknown operator, parameter or engine, or a value that the network was not
-        trained for
+    UsageError : an unknown operator, parameter or engine, a value that the network was not trained
+        for, or a guide that is not possible
     ModelError : no such model, or one that is invalid
     DeviceError : the device is not available
     MissingLibraryError : the operator or the engine needs a library that is not installed
@@ -198,6 +275,8 @@ def load_edit(
         if device not in ("auto", "cpu"):
             problem = "operators run on the CPU only"
             raise DeviceError(f"--device {device}", problem, "leave it out")
+        if guide is not None:
+            raise UsageError("guide", "an operator itself takes no guide", "leave it out")
         from burnish.operators.user_defined import find_runnable_operator
 
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)
@@ -208,7 +287,7 @@ def load_edit(
         remedy = f"add --slow to run the operator, or {train}" if photos else train
         raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
     model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
-    return NetworkEdit(model, params)
+    return NetworkEdit(model, params, guide)
 
 
 def misplaced_name(spec: str) -> UsageError | None:
@@ -235,6 +314,12 @@ def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]
         file = params.get(fixed.name)
         values[fixed.name] = str(file) if file and fixed.sha256 else fixed.value
     return values
+
+
+def _is_off(card: Card, values: Mapping[str, Value]) -> bool:
+    """Return whether an operator changes nothing at these values of its parameters."""
+    switches = [param for param in card.params if param.off is not None]
+    return bool(switches) and all(values[param.name] == param.off for param in switches)
 
 
 def slider_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -19,6 +20,9 @@ from burnish.photo.metadata import (
 )
 from burnish.regions.options import RegionOptions
 from burnish.video.formats import has_video_extension
+
+# The source of a guided network's first level.
+GuideSource = Literal["operator", "network"]
 
 _XMP_PROPERTY = "History"
 _COMMENT_KEY = "comment"
@@ -49,6 +53,7 @@ class EditRecord(BaseModel):
     files : parameter -> name of the file
     model : SHA-256 of the network's file; None for a reference operator
     slow : whether the reference operator was used
+    guide : the source of a guided network's first level; None for other edits
     version : version of burnish
     region : the region that was edited; None for the whole image
     """
@@ -60,6 +65,7 @@ class EditRecord(BaseModel):
     files: dict[str, str] = {}
     model: str | None = None
     slow: bool = False
+    guide: GuideSource | None = None
     version: str = burnish.__version__
     region: RegionRecord | None = None
 
@@ -73,6 +79,7 @@ def record_edit(
     params: Sequence[AnyParam] = (),
     *,
     model: str | None = None,
+    guide: GuideSource | None = None,
 ) -> EditRecord:
     """Return the record of an edit; `params` show which of the values are files."""
     values = {name: value for name, value in values.items() if value is not None}
@@ -83,6 +90,7 @@ def record_edit(
         files={name: Path(str(values[name])).name for name in files},
         model=model,
         slow=model is None,
+        guide=guide,
     )
 
 

@@ -48,6 +48,7 @@ def apply(
     output: str | Path | None = None,
     overwrite: bool = False,
     slow: bool = False,
+    guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -69,6 +70,8 @@ def apply(
     output : the output file or folder, for a path only [default: `photo.OPERATOR.jpg` next to it]
     overwrite : replace existing files
     slow : run the reference operator
+    guide : "operator" or "network": the source of a guided network's first, small result
+        [default: the operator, if its libraries are installed; for videos the network]
     device : "auto", "cpu", "cuda" or "cuda:N". A device other than "auto" must be available
     threads : number of CPU threads [default: one per core]
     engine : "onnxruntime" or "openvino"
@@ -102,7 +105,17 @@ def apply(
 
     region_edit = EDITS.get(operator) if isinstance(operator, str) else None
     if region_edit is None:
-        edit = load_edit(operator, params, slow=slow, device=device, threads=threads, engine=engine)
+        edit = load_edit(
+            operator,
+            params,
+            slow=slow,
+            guide=guide,
+            device=device,
+            threads=threads,
+            engine=engine,
+        )
+    elif guide is not None:
+        raise UsageError("guide", f"the edit {operator} takes no guide", "leave it out")
     if region_edit is not None or only is not None or exclude is not None:
         from burnish.editing.region_edit import MaskedEdit, RegionEditor
         from burnish.regions.region import open_region

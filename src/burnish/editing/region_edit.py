@@ -152,6 +152,10 @@ class MaskedEdit(_EditInRegion):
 
         return edit_frame
 
+    def for_video(self) -> Edit:
+        """Return the other edit for videos, in the same region."""
+        return MaskedEdit(self._edit.for_video(), self._region, self._mask_writer)
+
     def fingerprint(self) -> str:
         """Return the fingerprints of the other edit and of the region."""
         return f"{self._edit.fingerprint()}\n{_region_fingerprint(self._region)}"

@@ -10,7 +10,7 @@ from burnish.editing.region_edit import MaskedEdit, RegionEditor, restore_region
 from burnish.errors import ModelError, UsageError, read_error, warn
 from burnish.files import digest
 from burnish.modelfile.card import CardParam
-from burnish.modelfile.reader import read_model
+from burnish.modelfile.reader import read_card, read_model
 from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import Photo
@@ -32,6 +32,7 @@ def replay(
     models: Sequence[Path] = (),
     object_source: ObjectSource | None = None,
     mask: Path | None = None,
+    guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -44,10 +45,12 @@ def replay(
         that are files must be given, because a history holds only the names of files
     models : files of networks that are not bundled, identified by their SHA-256
     object_source, mask : source of the objects and mask to use instead of the recorded ones
+    guide : the guide to use instead of the recorded ones, in every step with a guided network
 
     Raises
     ------
-    UsageError : a step used a user-defined operator, or a file that is not given
+    UsageError : a step used a user-defined operator, or a file that is not given; or there is no
+        guided network for `guide`
     ModelError : a network is not available
     DeviceError, MissingLibraryError : as in `load_edit`
 
@@ -65,9 +68,12 @@ def replay(
     targets = [_target(step, files) for step in history]
     history = [_without_paths(step, target) for step, target in zip(history, targets, strict=True)]
     _check_overrides(history, object_source=object_source, mask=mask)
+    guides = [_guide(step, target, guide) for step, target in zip(history, targets, strict=True)]
+    if guide is not None and not any(guides):
+        raise UsageError("guide", "no edit in the history takes a guide", "leave it out")
     values = _distribute_values(overrides, history, targets)
     edits: list[Edit] = []
-    for step, target, step_values in zip(history, targets, values, strict=True):
+    for step, target, step_values, step_guide in zip(history, targets, values, guides, strict=True):
         for name, file in step.files.items():
             if name not in overrides:
                 problem = f"{step.operator} used {file}, and a history holds only its name"
@@ -83,7 +89,13 @@ def replay(
                 edits.append(RegionEditor(target, step_params, region))
                 continue
             edit = load_edit(
-                target, step_params, slow=step.slow, device=device, threads=threads, engine=engine
+                target,
+                step_params,
+                slow=step.slow,
+                guide=step_guide,
+                device=device,
+                threads=threads,
+                engine=engine,
             )
         except UsageError as error:
             if error.where == step.operator:
@@ -144,6 +156,14 @@ def _check_overrides(
     if object_source is not None and not any(r.detector or r.objects for r in regions):
         problem = "no edit in the history used a detector"
         raise UsageError("--detector or --objects", problem, "leave it out")
+
+
+def _guide(step: EditRecord, target: Target, wanted: str | None) -> str | None:
+    """Return the guide of a guided network: the wanted one, or the recorded one."""
+    guide = wanted or step.guide
+    if guide is None or not isinstance(target, Path) or read_card(target).guide is None:
+        return None
+    return guide
 
 
 def _distribute_values(
@@ -221,6 +241,10 @@ class _ChainedEdit(Edit):
             return pixels
 
         return edit_frame
+
+    def for_video(self) -> Edit:
+        """Return the edits for videos."""
+        return _ChainedEdit([edit.for_video() for edit in self._edits])
 
     def fingerprint(self) -> str:
         """Return the fingerprints of all edits."""

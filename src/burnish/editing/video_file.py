@@ -78,6 +78,7 @@ def edit_video(
     -----
     UserWarning : a stream is dropped, the video ends early, or a region is empty in all frames
     """
+    edit = edit.for_video()
     check_absent(target, overwrite=write.overwrite)
     container = writable_container(target.suffix, str(target))
     video = probe(source)

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from burnish.editing.annotate import GLYPH_HEIGHT, render_text
-from burnish.editing.edit import operator_params, slider_params
+from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.editing.options import OutputOptions
 from burnish.editing.plan import output_path
 from burnish.errors import UsageError
@@ -38,6 +38,7 @@ class Comparison:
         (H, W, 3) float32 in [0, 1]
     psnr, identity_psnr : PSNR of the network's output and of the photo against the operator's
         output, in dB
+    guide : the source of a guided network's first level: "operator" or "network"
     """
 
     before: Pixels
@@ -47,8 +48,9 @@ class Comparison:
     fast_seconds: float
     psnr: float
     identity_psnr: float
+    guide: str | None = None
 
-    def record(self) -> dict[str, float]:
+    def record(self) -> dict[str, float | str | None]:
         """Return the measurements, for JSON."""
         return {
             "slow_seconds": round(self.slow_seconds, 4),
@@ -56,6 +58,7 @@ class Comparison:
             "psnr": round(self.psnr, 3),
             "identity_psnr": round(self.identity_psnr, 3),
             "megapixels": round(self.before.shape[0] * self.before.shape[1] / 1e6, 4),
+            "guide": self.guide,
         }
 
 
@@ -66,6 +69,7 @@ def compare_photo(
     *,
     reference: str | None = None,
     overwrite: bool = False,
+    guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -77,6 +81,7 @@ def compare_photo(
     ----------
     target : the output file [default: PHOTO.MODEL.compare.png next to the photo]
     reference : the operator to compare with, if the card names one that is not bundled
+    guide : see `burnish.apply`
     params : values of the model's sliders, by name or keyword
 
     Returns
@@ -85,25 +90,24 @@ def compare_photo(
 
     Raises
     ------
-    UsageError : a video, no known operator, the target is the photo itself, or a value that the
-        model was not trained for
+    UsageError : a video, no known operator, the target is the photo itself, a value that the
+        model was not trained for, or a guide that is not possible
     PhotoError, ModelError, DeviceError, OperatorError : as in `burnish.apply`
     OutputError : the target exists and `overwrite` is not set
     """
     if has_video_extension(photo):
         raise UsageError(str(photo), "this is a video", "compare on one of its frames")
     loaded_model = Model.open(model, device=device, threads=threads, engine=engine)
-    sliders = slider_params(loaded_model.card, params or {})
+    network = NetworkEdit(loaded_model, params or {}, guide)
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
     output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
     slow = (
         find_runnable_operator(reference).run
         if reference
-        else reference_function(loaded_model.card, sliders)
+        else reference_function(loaded_model.card, params or {})
     )
-    comparison = compare(
-        Photo.open(photo).pixels, slow, lambda pixels: loaded_model(pixels, sliders)
-    )
+    comparison = compare(Photo.open(photo).pixels, slow, network.run)
+    comparison = replace(comparison, guide=network.guide)
     fast_caption = f"network: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"
     sheet = side_by_side(
         [

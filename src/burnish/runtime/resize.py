@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.types import Pixels, Rectangle
+from burnish.types import Pixels, ReadRegion, Rectangle
 
 # Rows and columns are summed in groups of this size, starting at 0, so that sums always round the
 # same way.
@@ -64,6 +64,22 @@ def area_resize_rows(
         output[strip] = _resize_columns(rows, width, size[1])
     # The weights of a pixel sum to 1 but for rounding.
     return np.minimum(output, largest, out=output)
+
+
+def area_resize_regions(
+    read: ReadRegion, read_size: tuple[int, int], size: tuple[int, int]
+) -> Pixels:
+    """Resize an image that is read by rectangles. Equals `area_resize` bit for bit.
+
+    Parameters
+    ----------
+    read_size : height and width of the image, px
+    size : height and width of the output, px
+    """
+    height, width = read_size
+    return area_resize_rows(
+        lambda top, bottom: read(Rectangle(top, bottom, 0, width)), height, width, size
+    )
 
 
 def _resize_columns(rows: Pixels, width: int, size: int) -> Pixels:

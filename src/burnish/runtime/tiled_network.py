@@ -58,12 +58,9 @@ class ImageAccess:
 
     def resized(self, size: tuple[int, int]) -> Pixels:
         """Return the whole image, resized by area to a height and width."""
-        from burnish.runtime.resize import area_resize_rows
+        from burnish.runtime.resize import area_resize_regions
 
-        def read_rows(top: int, bottom: int) -> Pixels:
-            return self.read(Rectangle(top, bottom, 0, self.size[1]))
-
-        return area_resize_rows(read_rows, *self.size, size)
+        return area_resize_regions(self.read, self.size, size)
 
 
 class TiledNetwork:
