@@ -1,6 +1,7 @@
 """The command line from end to end: outputs, messages and exit codes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -249,6 +250,15 @@ def test_models_list_and_show_the_cards(burnish):
     assert "lambda: slider; 0.002 to 0.2, default 0.02" in shown
     assert "kappa: fixed at 2" in shown
     assert "peak_activations_per_pixel  " in shown
+    assert re.search("^guide +none$", shown, re.MULTILINE)
+
+
+def test_models_show_describes_the_guide_and_the_start_network(burnish, guided_model):
+    code, shown, _ = burnish("models", "show", guided_model)
+    assert code == 0
+    assert "guide                       the output of the operator or of the start network" in shown
+    assert "start network: fast, " in shown
+    assert "thumbnail of 64 px" in shown
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -41,6 +41,19 @@ def test_program_gives_the_output_of_burnish(program, model, make_image, tmp_pat
     np.testing.assert_allclose(result, 255 * expected, atol=0.51)
 
 
+@pytest.mark.parametrize(("height", "width"), [(9, 14), (23, 21), (40, 57)])
+def test_general_program_runs_the_cascade_of_a_guided_model(
+    guided_model, make_image, tmp_path, monkeypatch, height, width
+):
+    """The sizes have one, two and three levels."""
+    monkeypatch.chdir(tmp_path)
+    pixels = make_image(2, height, width)
+    result = run(PROGRAMS[GENERAL], guided_model, pixels, tmp_path)
+    expected = Model.open(guided_model)(pixels / np.float32(255))
+    assert np.abs(expected - pixels / np.float32(255)).max() > 0.02
+    np.testing.assert_allclose(result, 255 * expected, atol=0.52)
+
+
 @pytest.mark.parametrize(("height", "width"), [(40, 56), (37, 23)])
 def test_general_program_passes_params_thumbnail_and_coords(
     slider_model, make_image, tmp_path, monkeypatch, height, width

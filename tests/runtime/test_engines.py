@@ -51,6 +51,19 @@ def test_openvino_equals_onnx_runtime(slider_model: Path, height: int, width: in
     np.testing.assert_allclose(model(pixels, params), expected, rtol=0, atol=1e-5)
 
 
+@needs_openvino
+@pytest.mark.parametrize(("height", "width"), [(12, 9), (33, 70)])
+def test_openvino_runs_the_cascade_of_a_guided_model(
+    guided_model: Path, height: int, width: int
+) -> None:
+    """The smaller photo is the start network's alone; the larger one has two further levels."""
+    pixels = random_image(height, width)
+    expected = open_model(guided_model, "onnxruntime")(pixels)
+    output = open_model(guided_model, "openvino")(pixels)
+    assert np.abs(expected - pixels).max() > 0.01
+    np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("network", ["fast", "best"])

@@ -16,7 +16,7 @@ from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 
 if TYPE_CHECKING:
-    from burnish.modelfile.card import CardParam, Measurement
+    from burnish.modelfile.card import CardParam, Guide, Measurement
 
 _KINDS: dict[type[AnyParam], str]
 _KINDS = {Param: "number", ColourParam: "colour", FileParam: "file", ChoiceParam: "choice"}
@@ -141,6 +141,7 @@ def show_model(
         return
     values = card.model_dump(mode="json") | {
         "params": [_param_line(param) for param in card.params],
+        "guide": _guide_lines(card.guide),
         "metrics": [_measurement_line(measurement) for measurement in card.metrics],
     }
     for field, value in values.items():
@@ -153,6 +154,20 @@ def _param_line(param: "CardParam") -> str:
     if not param.slider:
         return f"{param.name}: fixed at {param.value:g}"
     return f"{param.name}: slider; {param.as_param().range}, default {param.value:g}"
+
+
+def _guide_lines(guide: "Guide | None") -> list[str]:
+    if guide is None:
+        return []
+    start = guide.start
+    if start is None:
+        return [f"the operator's output at {guide.size} px; no start network"]
+    thumbnail = f", thumbnail of {start.thumbnail_size} px" if start.thumbnail_size else ""
+    return [
+        f"the output of the operator or of the start network at {guide.size} px",
+        f"start network: {start.network}, {start.macs_per_pixel / 1000:.1f} k multiply-adds per"
+        f" pixel, {start.parameter_count} parameters, halo {start.halo} px{thumbnail}",
+    ]
 
 
 def _measurement_line(measurement: "Measurement") -> str:

@@ -132,6 +132,14 @@ class CardParam(StrictModel):
         description="the value at which the parameter does nothing: an image stays as it is if all"
         " parameters that have such a value are at it",
     )
+    size_power: float | None = Field(
+        default=None,
+        ge=-4,
+        le=4,
+        description="at a level of the cascade that is k times as large as the image, the value is"
+        " multiplied by k to this power, and stays within the range; null means 1 for a parameter"
+        " in px and 0 for others",
+    )
 
     @classmethod
     def from_param(cls, param: Param, value: float, slider: bool) -> Self:
@@ -300,7 +308,7 @@ class Card(BaseCard):
         ge=1,
         le=4096,
         description="largest number of float32 values per pixel in memory at once, without the"
-        " input image",
+        " image and its guide",
     )
     parameter_count: int = Field(
         ge=0, le=10**9, description="number of trained parameters of the network"
