@@ -2,11 +2,15 @@
 
 python benchmarks/fidelity.py --photos SMALL LARGE --models MODELS --peers chen2017 --json RESULT
 
-For each operator and each folder of photos, it scores the untouched photo, the bundled networks,
-the networks in the folders of --models (the paper's architectures and low-resolution networks,
-trained by us on the same photos), bilateral guided upsampling, and the networks that the paper's
-authors published. The authors trained some networks for other parameters (see `agreement.py`). The
-row of such a network shows its error at our parameters, and not the quality of its training.
+For each operator and each folder of photos, it scores the untouched photo, the bundled networks
+with each guide that they can have, the networks in the folders of --models (the paper's
+architectures and low-resolution networks, trained by us on the same photos), bilateral guided
+upsampling, and the networks that the paper's authors published. The authors trained some networks
+for other parameters (see `agreement.py`). The row of such a network shows its error at our
+parameters, and not the quality of its training.
+
+RESULT is written after each operator. Rows in it of the same network and the same folders of photos
+are not measured again.
 """
 
 import argparse
@@ -24,10 +28,10 @@ import torch
 from agreement import PEERS
 from baselines.chen2017 import load
 from measure import environment, timed, write
+from score_helpers import guides_of, network_function, summary
 from train_helpers import pairs_of
 
 from burnish.editing.edit import operator_params
-from burnish.metrics import Score
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import read_model
 from burnish.operators.operator import Operator
@@ -68,13 +72,13 @@ def main() -> None:
             pairs = {
                 folder.name: make_pairs(name, values, folder, options) for folder in options.photos
             }
-            results["photos"] |= {
-                folder: describe_photos(group, folder) for folder, group in pairs.items()
-            }
+            add_photos(results["photos"], pairs)
             old = results["operators"].get(name, {})
-            rows = score_methods(name, values, models, pairs, options)
-            results["operators"][name] = {
-                label: old.get(label, {}) | row for label, row in rows.items()
+            rows = score_methods(name, values, models, pairs, options, old)
+            results["operators"][name] = rows | {
+                label: row
+                for label, row in old.items()
+                if label not in rows and not row.get("bundled")
             }
         rows = results["operators"].get(name, {})
         if options.only != "fidelity":
@@ -116,12 +120,17 @@ def parse_arguments() -> argparse.Namespace:
 def models_of(folders: Sequence[Path], only: Sequence[str] | None) -> dict[str, list[Path]]:
     """Return the model files of each operator, bundled ones first."""
     models: dict[str, list[Path]] = {}
-    paths = [model_registry.find_model(name) for name in model_registry.model_names()]
-    for path in paths + [path for folder in folders for path in sorted(folder.rglob("*.onnx"))]:
+    for path in bundled_models() + [
+        path for folder in folders for path in sorted(folder.rglob("*.onnx"))
+    ]:
         name = read_model(path).card.operator
         if name in OPERATORS and (not only or name in only):
             models.setdefault(name, []).append(path)
     return models
+
+
+def bundled_models() -> list[Path]:
+    return [model_registry.find_model(name) for name in model_registry.model_names()]
 
 
 def make_pairs(
@@ -134,28 +143,61 @@ def make_pairs(
     return [pair for pair in pairs if not sides or min(pair.size) == options.short_side]
 
 
+def add_photos(photos: dict[str, str], pairs: PairsByFolder) -> None:
+    """Add the descriptions of folders; exit if other photos were in a folder before."""
+    for folder, group in pairs.items():
+        description = describe_photos(group, folder)
+        if photos.setdefault(folder, description) != description:
+            sys.exit(
+                f"--json FILE has scores of {photos[folder]}, and now there are {description}; "
+                f"rename the folder"
+            )
+
+
 def score_methods(
     name: str,
     values: dict[str, Value],
     models: Sequence[Path],
     pairs: PairsByFolder,
     options: argparse.Namespace,
+    old: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return a row of scores for every method that approximates an operator."""
+    """Return a row of scores for every method that approximates an operator.
+
+    Scores in `old` rows with an equal SHA-256 are kept.
+    """
     operator = OPERATORS[name]
-    rows: dict[str, Any] = {"untouched": scores(lambda rgb, _: rgb, pairs)}
+    rows: dict[str, Any] = {}
+
+    def add(label: str, apply: ImageFunction, **fields: Any) -> None:
+        row = old.get(label, {})
+        if row.get("sha256") != fields.get("sha256"):
+            row = {}
+        known = row.get("fidelity", {})
+        missing = {folder: group for folder, group in pairs.items() if folder not in known}
+        rows[label] = row | fields | {"fidelity": known | scores(apply, missing)}
+
+    add("untouched", lambda rgb, _: rgb)
     for path, card in models_at(name, values, models):
         model = Model.open(path, threads=options.threads)
-        row = scores(lambda rgb, _, model=model: model(rgb), pairs)
-        row |= {"macs": card.macs_per_pixel, "parameters": card.parameter_count}
-        rows[label(card)] = row | {"bytes": path.stat().st_size}
+        for guide in guides_of(card):
+            add(
+                label(card, guide),
+                network_function(model, {}, guide),
+                sha256=model.sha256,
+                bundled=path in bundled_models(),
+                guide=guide,
+                macs=card.macs_per_pixel,
+                parameters=card.parameter_count,
+                bytes=path.stat().st_size,
+            )
     if options.upsampling:
-        rows[UPSAMPLED] = scores(lambda rgb, _: upsample(operator, values, rgb), pairs)
+        add(UPSAMPLED, lambda rgb, _: upsample(operator, values, rgb))
     published = {operator: peer for peer, (operator, _) in PEERS.items()}
     if options.peers and name in published:
         network = ImageNetwork(load(options.peers / f"{published[name]}.npz"))
-        rows["the authors' CAN24"] = scores(network, pairs) | {"macs": 37008, "parameters": 37219}
-    return rows | {OPERATOR: {}}
+        add("the authors' CAN24", network, macs=37008, parameters=37219)
+    return rows | {OPERATOR: old.get(OPERATOR, {})}
 
 
 def add_times(
@@ -170,12 +212,14 @@ def add_times(
     operator = OPERATORS[name]
     cards = list(models_at(name, values, models))
     for path, card in cards:  # before the timing, which takes long
-        if label(card) not in rows:
+        if label(card, guides_of(card)[0]) not in rows:
             sys.exit(f"{path}: --json FILE has no scores of it; run with --only fidelity first")
     for path, card in cards:
         for engine in ENGINES:
             model = Model.open(path, threads=options.threads, engine=engine)
-            rows[label(card)][engine] = timing(lambda model=model: model(crop))
+            for guide in guides_of(card):
+                apply = network_function(model, {}, guide)
+                rows[label(card, guide)][engine] = timing(lambda apply=apply: apply(crop, {}))
     rows[OPERATOR]["python"] = timing(lambda: operator.run(crop, **values))
     if UPSAMPLED in rows:
         rows[UPSAMPLED]["python"] = timing(lambda: upsample(operator, values, crop))
@@ -191,8 +235,9 @@ def models_at(
             yield path, card
 
 
-def label(card: Card) -> str:
-    return f"{card.name} ({card.network})"
+def label(card: Card, guide: str | None) -> str:
+    name = f"{card.name} ({card.network})"
+    return f"{name}, guide: {guide}" if guide else name
 
 
 def upsample(operator: Operator, values: Mapping[str, Value], rgb: Pixels) -> Pixels:
@@ -200,20 +245,8 @@ def upsample(operator: Operator, values: Mapping[str, Value], rgb: Pixels) -> Pi
 
 
 def scores(apply: ImageFunction, pairs: PairsByFolder) -> dict[str, Any]:
-    """Return the mean and the worst score in each folder."""
-    row = {}
-    for folder, group in pairs.items():
-        report = evaluate(apply, group)
-        row[folder] = {"mean": round_score(report.mean), "worst": round_score(report.worst)}
-    return {"fidelity": row}
-
-
-def round_score(score: Score) -> dict[str, float]:
-    return {
-        "mse": float(f"{score.mse:.4g}"),
-        "psnr": round(score.psnr, 2),
-        "ssim": round(score.ssim, 4),
-    }
+    """Return the scores in each folder."""
+    return {folder: summary(evaluate(apply, group)) for folder, group in pairs.items()}
 
 
 def timing(run: Any) -> dict[str, float]:
@@ -232,16 +265,16 @@ def one_megapixel(options: argparse.Namespace) -> Pixels:
 
 
 def print_rows(name: str, rows: dict[str, Any], folders: Sequence[str]) -> None:
-    headings = "".join(f"{folder:>15.14}  worst    SSIM" for folder in folders)
-    print(f"\n{name:34}{headings}   MACs  seconds per megapixel")
+    headings = "".join(f"{folder:>15.14}  worst    SSIM  cast" for folder in folders)
+    print(f"\n{name:58}{headings}   MACs  seconds per megapixel")
     for method, row in rows.items():
-        line = f"{method:34}"
+        line = f"{method:58}"
         for folder in folders:
-            if "fidelity" in row:
-                mean, worst = (row["fidelity"][folder][key] for key in ("mean", "worst"))
-                line += f"{mean['psnr']:15.2f} {worst['psnr']:6.2f} {mean['ssim']:7.4f}"
+            if found := row.get("fidelity", {}).get(folder):
+                line += f"{found['psnr']:15.2f} {found['worst_psnr']:6.2f} {found['ssim']:7.4f}"
+                line += f"{found['cast']:6.2f}" if "cast" in found else " " * 6
             else:
-                line += " " * 30
+                line += " " * 36
         seconds = {key: row[key]["wall"] for key in (*ENGINES, "python") if key in row}
         timings = ", ".join(f"{key} {value:.3f}" for key, value in seconds.items())
         print(f"{line} {row.get('macs', ''):>6}  {timings}", flush=True)

@@ -1,24 +1,28 @@
-"""PSNR of the bundled networks on the same photos at several sizes.
+"""Scores of the bundled networks on the same photos at several sizes.
 
 python benchmarks/sizes.py --photos LARGE --megapixels 0.2 1 4 12 --json RESULT
 
 Each photo is reduced to every size that is smaller than its own, so that a network is scored on the
-same content at all sizes. The operators' parameters have their default values.
+same content at all sizes. The operators' parameters have their default values. Operators in RESULT
+with the same network and the same photos are not measured again.
 """
 
 import argparse
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from measure import environment, write
+from score_helpers import GUIDE_LABELS, guides_of, network_function, print_summary, summary
 
-from burnish.evaluation.compare import reference_function
-from burnish.metrics import mse, psnr
+from burnish.editing.edit import operator_params
 from burnish.operators.paper import PAPER_OPERATORS
+from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
-from burnish.training.pairs import find_photos, resize
+from burnish.training.evaluation import evaluate
+from burnish.training.pairs import PairSpec, compute_pairs, find_photos, load_pairs, plan_pairs
 
 
 def main() -> None:
@@ -28,43 +32,50 @@ def main() -> None:
     )
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.2, 1, 4, 12])
     parser.add_argument("--operators", nargs="*", default=list(PAPER_OPERATORS))
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    results: dict[str, Any] = {"environment": environment(), "operators": {}}
+    results: dict[str, Any] = {"operators": {}, "sources": {}}
+    if options.json and options.json.exists():
+        results |= json.loads(options.json.read_text())
+    results["environment"] = environment()
     photos = find_photos(options.photos)
     for name in options.operators:
-        model = Model.open(name)
-        reference = reference_function(model.card, {})
-        rows = []
-        for megapixels in options.megapixels:
-            psnrs = [
-                measure(pixels, reference, model)
-                for photo in photos
-                if (pixels := reduce_to(Photo.open(photo).pixels, megapixels)) is not None
-            ]
-            if not psnrs:
-                continue
-            untouched, output = (float(np.mean(column)) for column in zip(*psnrs, strict=True))
-            rows.append({"megapixels": megapixels, "photos": len(psnrs)})
-            rows[-1] |= {"untouched": round(untouched, 2), "network": round(output, 2)}
-            print(f"{name:28} {rows[-1]}", flush=True)
-        results["operators"][name] = rows
-        write(options.json, results)
+        model = Model.open(name, threads=options.threads)
+        source = {"sha256": model.sha256, "photos": [path.name for path in photos]}
+        source["megapixels"] = options.megapixels
+        if results["sources"].get(name) != source:
+            results["sources"][name] = source
+            results["operators"][name] = measure(name, model, photos, options.megapixels)
+            write(options.json, results)
 
 
-def reduce_to(pixels: np.ndarray, megapixels: float) -> np.ndarray | None:
-    """Return a photo reduced to a size, or None if it is smaller."""
-    height, width = pixels.shape[:2]
-    scale = (megapixels * 1e6 / (height * width)) ** 0.5
-    if scale > 1:
-        return None
-    return np.ascontiguousarray(resize(pixels, (round(height * scale), round(width * scale))))
-
-
-def measure(pixels: np.ndarray, reference: Any, model: Model) -> tuple[float, float]:
-    """Return the PSNR in dB of the untouched photo and of the network."""
-    target = reference(pixels)
-    return psnr(mse(pixels, target)), psnr(mse(model(pixels), target))
+def measure(
+    name: str, model: Model, photos: Sequence[Path], sizes: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Return the scores at each size in megapixels that some photos have."""
+    values = OPERATORS[name].resolve_params(operator_params(model.card, {}))
+    plans: dict[float, list[PairSpec]] = {}
+    for megapixels in sizes:
+        for photo in photos:
+            width, height = Photo.size_of(photo)
+            scale = (megapixels * 1e6 / (height * width)) ** 0.5
+            if scale <= 1:
+                largest = round(max(height, width) * scale)
+                specs = plan_pairs(name, values, [photo], short_sides=(), max_size=largest)
+                plans.setdefault(megapixels, []).extend(specs)
+    compute_pairs([spec for plan in plans.values() for spec in plan])
+    rows = []
+    for megapixels, plan in plans.items():
+        row: dict[str, Any] = {"megapixels": megapixels, "photos": len(plan), "scores": {}}
+        for guide in guides_of(model.card):
+            report = evaluate(network_function(model, {}, guide), load_pairs(plan))
+            row["untouched"] = round(report.identity_psnr, 2)
+            row["scores"][GUIDE_LABELS[guide]] = summary(report)
+            label = f"{name} {megapixels:g} megapixels, {GUIDE_LABELS[guide]}"
+            print_summary(label, summary(report))
+        rows.append(row)
+    return rows
 
 
 if __name__ == "__main__":

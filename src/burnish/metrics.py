@@ -93,7 +93,8 @@ def cast(output: Pixels, target: Pixels) -> float:
         rgb2lab(gaussian_filter(image, (CAST_SIGMA, CAST_SIGMA, 0))[::CAST_STEP, ::CAST_STEP])
         for image in (output, target)
     )
-    return float(np.percentile(deltaE_ciede2000(target_lab, output_lab), CAST_PERCENTILE))
+    differences = deltaE_ciede2000(target_lab, output_lab)  # type: ignore[no-untyped-call]
+    return float(np.percentile(differences, CAST_PERCENTILE))
 
 
 def grain(output: Pixels, target: Pixels) -> float | None:
@@ -117,17 +118,22 @@ def grain(output: Pixels, target: Pixels) -> float | None:
     """
     from scipy.ndimage import uniform_filter
 
-    window = (FLAT_WINDOW, FLAT_WINDOW, 0)
-    values = target.astype(np.float64)
-    variance = uniform_filter(np.square(values), window) - np.square(uniform_filter(values, window))
-    flat = variance.max(axis=2) < MAX_FLAT_DEVIATION**2
+    flat = np.ones(target.shape[:2], bool)
+    for channel in range(3):
+        values = target[..., channel].astype(np.float64)
+        mean_square = uniform_filter(np.square(values), FLAT_WINDOW)
+        variance = mean_square - np.square(uniform_filter(values, FLAT_WINDOW))
+        flat &= variance < MAX_FLAT_DEVIATION**2
     if flat.mean() < MIN_FLAT_FRACTION:
         return None
-    error = np.where(flat[..., None], output - values, 0)
-    total = uniform_filter(error, (GRAIN_WINDOW, GRAIN_WINDOW, 0))[flat]
-    count = uniform_filter(flat.astype(np.float64), GRAIN_WINDOW)[flat]
-    texture = error[flat] - total / count[:, None]
-    return 255 * math.sqrt(np.mean(np.square(texture)))
+    flat_fraction = uniform_filter(flat.astype(np.float64), GRAIN_WINDOW)[flat]
+    variances = []
+    for channel in range(3):
+        error = output[..., channel].astype(np.float64) - target[..., channel]
+        error[~flat] = 0
+        shift = uniform_filter(error, GRAIN_WINDOW)[flat] / flat_fraction
+        variances.append(np.mean(np.square(error[flat] - shift)))
+    return float(255 * np.sqrt(np.mean(variances)))
 
 
 def mse(output: Pixels, target: Pixels) -> float:

@@ -19,6 +19,19 @@ def test_evaluate_prints_a_table_and_json(photo_folder, burnish):
     assert all(name in text for name in ("unedited", MODEL, "operator"))
     (table,) = json.loads(burnish("evaluate", MODEL, "--photos", photo_folder, "--json")[1])
     assert [row["name"] for row in table["scores"]][1:] == [MODEL, "operator"]
+    report = table["scores"][1]["report"]
+    assert text.splitlines()[3].endswith(report["worst_photo"])
+    assert f"{report['mean']['cast']:6.1f}{report['worst']['cast']:6.1f}" in text
+
+
+def test_evaluate_with_sliders_prints_a_table_for_each_setting(photo_folder, burnish):
+    code, text, _ = burnish("evaluate", MODEL, "--photos", photo_folder, "--sliders")
+    assert code == 0
+    headings = [line for line in text.splitlines() if "megapixels on average" in line]
+    assert [line.rpartition("average")[2] for line in headings] == [
+        "",
+        *(f", lambda {value}" for value in ("0.002", "0.00928318", "0.0430887", "0.2")),
+    ]
 
 
 def test_evaluate_on_a_folder_without_photos_fails(tmp_path, burnish):

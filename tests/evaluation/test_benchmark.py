@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from burnish.editing.edit import NetworkEdit
 from burnish.errors import UsageError
-from burnish.evaluation.benchmark import evaluate_models
+from burnish.evaluation.benchmark import evaluate_models, slider_settings
 from burnish.evaluation.doctor import SAMPLE
+from burnish.metrics import cast
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
@@ -41,6 +43,10 @@ def test_evaluate_models_scores_the_network_against_the_operator(crops):
     expected = [psnr(a, b) for a, b in zip(outputs, targets, strict=True)]
     assert network.report.mean.psnr == pytest.approx(np.mean(expected), abs=1e-2)
     assert network.report.worst.psnr == pytest.approx(min(expected), abs=1e-2)
+    casts = [cast(a, b) for a, b in zip(outputs, targets, strict=True)]
+    assert network.report.mean.cast == pytest.approx(np.mean(casts), abs=1e-2)
+    assert network.report.worst.cast == pytest.approx(max(casts), abs=1e-2)
+    assert network.report.worst_photo == f"{np.argmin(expected)}.png"
     assert (operator.name, operator.report) == ("operator", None)
     assert (benchmark.count, benchmark.short_side) == (2, None)
     assert benchmark.megapixels == pytest.approx(80 * 120 / 1e6)
@@ -60,6 +66,40 @@ def test_evaluate_models_with_sizes_gives_a_benchmark_per_size(crops):
 def test_evaluate_models_skips_a_size_near_that_of_the_photos(crops):
     benchmarks = evaluate_models([MODEL], crops, sizes=(75,))
     assert [benchmark.short_side for benchmark in benchmarks] == [None]
+
+
+@pytest.mark.parametrize("guide", ["operator", "network"])
+def test_evaluate_models_scores_a_guided_network_with_a_guide(crops, guided_model, guide):
+    (benchmark,) = evaluate_models([guided_model], crops, guide=guide)
+    network = benchmark.scores[1]
+    edit = NetworkEdit(Model.open(guided_model), {}, guide=guide)
+    images = [Photo.open(crops / f"{index}.png").pixels for index in range(2)]
+    expected = [psnr(edit.run(image), OPERATORS[MODEL].run(image)) for image in images]
+    assert network.report.mean.psnr == pytest.approx(np.mean(expected), abs=1e-2)
+    assert network.guide == guide
+
+
+def test_evaluate_models_with_sliders_evaluates_their_ends_and_thirds(crops):
+    default, *settings = evaluate_models([MODEL], crops, sliders=True)
+    assert default.params == {}
+    values = [benchmark.params["lambda"] for benchmark in settings]
+    assert values == pytest.approx([0.002, 0.002 * 100 ** (1 / 3), 0.002 * 100 ** (2 / 3), 0.2])
+    (direct,) = evaluate_models([MODEL], crops, params={"lambda": 0.2})
+    _, network = settings[-1].scores
+    assert network.report == direct.scores[1].report
+
+
+def test_slider_settings_keep_the_other_values():
+    card = Model.open("multiscale-tone").card
+    settings = slider_settings(card, {"medium": 2.0})
+    assert len(settings) == 12
+    assert settings[0] == {"medium": 2.0, "fine": 0.0}
+    assert [setting["medium"] for setting in settings[4:8]] == [0, 1, 2, 3]
+
+
+def test_evaluate_models_with_sliders_and_an_operator_raises(crops):
+    with pytest.raises(UsageError, match="--operator"):
+        evaluate_models([MODEL], crops, sliders=True, operator="tv-l1")
 
 
 def test_evaluate_models_with_value_that_was_not_trained_raises(crops):

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from burnish.cli.operator_options import NetworkCommand, ParamText, network_texts, operator_params
+from burnish.cli.operator_options import (
+    NetworkCommand,
+    ParamText,
+    network_texts,
+    operator_params,
+    value_text,
+)
 from burnish.cli.options import (
     BurnishCommand,
     Device,
     Engine,
+    Guide,
     JsonOutput,
     OperatorOrModel,
     Overwrite,
@@ -31,6 +38,9 @@ Reference = Annotated[
 ]
 
 app = typer.Typer(rich_markup_mode=None)
+
+# Characters, for the longest name of an operator and its guide.
+_NAME_WIDTH = 42
 
 
 class ModelCommand(NetworkCommand):
@@ -52,6 +62,7 @@ def compare(
         Path | None,
         Option("-o", "--output", help="The image to write. [default: PHOTO.OPERATOR.compare.png]"),
     ] = None,
+    guide: Guide = None,
     operator: Reference = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
@@ -73,6 +84,7 @@ def compare(
         output,
         reference=operator,
         overwrite=overwrite,
+        guide=guide,
         device=device,
         threads=threads,
         engine=engine,
@@ -85,6 +97,7 @@ def compare(
     typer.echo(
         f"network   {comparison.fast_seconds:.2f} s, PSNR {comparison.psnr:.2f} dB "
         f"(unedited photo: {comparison.identity_psnr:.2f} dB)"
+        + (f", guide: {comparison.guide}" if comparison.guide else "")
     )
     typer.echo(str(target))
 
@@ -108,15 +121,22 @@ def evaluate(
     max_size: Annotated[
         int, Option(min=11, help="Shrink photos to this longer side in pixels first.")
     ] = 10**6,
+    sliders: Annotated[
+        bool, Option("--sliders", help="Evaluate at the ends and thirds of each slider, too.")
+    ] = False,
+    guide: Guide = None,
     operator: Reference = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
     json_output: JsonOutput = False,
 ) -> None:
-    """Evaluate networks on a folder of photos: PSNR, SSIM, MSE, multiply-adds and time.
+    """Evaluate networks on a folder of photos: PSNR, SSIM, cast, grain, multiply-adds and time.
 
-    The operator edits the photos, too, which needs the extra 'operators'.
+    The operator edits the photos, too, which needs the extra 'operators'. Cast is the difference
+    of colours in areas, as CIEDE2000: 2.3 is just noticeable. Grain is the texture where the
+    operator's output is flat, in 8-bit codes. The worst values and the photo with the lowest PSNR
+    follow the means.
 
     `burnish evaluate MODEL --help` also lists the parameters of that model.
     """
@@ -131,6 +151,8 @@ def evaluate(
             operator=operator,
             sizes=size or (),
             max_size=max_size,
+            sliders=sliders,
+            guide=guide,
             device=device,
             threads=threads,
             engine=engine,
@@ -146,27 +168,30 @@ def evaluate(
 
 def _table_lines(table: "Benchmark") -> list[str]:
     size = "their own size" if table.short_side is None else f"a shorter side of {table.short_side}"
+    values = "".join(f", {name} {value_text(value)}" for name, value in table.params.items())
     return [
-        f"{table.count} photos at {size}, {table.megapixels:.2f} megapixels on average",
-        f"{'':24}{'PSNR':>7}{'worst':>7}{'SSIM':>8}{'worst':>8}{'MSE':>10}"
-        f"{'k mult-adds':>13}{'parameters':>12}{'s/Mpx':>9}",
+        f"{table.count} photos at {size}, {table.megapixels:.2f} megapixels on average{values}",
+        f"{'':{_NAME_WIDTH}}{'PSNR':>7}{'worst':>7}{'SSIM':>8}{'worst':>8}{'cast':>6}{'worst':>6}"
+        f"{'grain':>6}{'k mult-adds':>13}{'parameters':>12}{'s/Mpx':>9}  worst photo",
         *map(_score_line, table.scores),
     ]
 
 
 def _score_line(row: "ModelScore") -> str:
-    line = f"{row.name:24}"
+    name = f"{row.name}, guide: {row.guide}" if row.guide else row.name
+    line = f"{name:{_NAME_WIDTH}}"
     if row.report:
         mean, worst = row.report.mean, row.report.worst
-        line += (
-            f"{mean.psnr:7.2f}{worst.psnr:7.2f}{mean.ssim:8.4f}{worst.ssim:8.4f}{mean.mse:10.6f}"
-        )
+        line += f"{mean.psnr:7.2f}{worst.psnr:7.2f}{mean.ssim:8.4f}{worst.ssim:8.4f}"
+        line += f"{mean.cast:6.1f}{worst.cast:6.1f}"
+        line += " " * 6 if mean.grain is None else f"{mean.grain:6.1f}"
     else:
-        line += " " * 40
+        line += " " * 48
     line += f"{row.macs_per_pixel / 1000:13.1f}" if row.macs_per_pixel is not None else " " * 13
     line += f"{row.parameters:12,d}" if row.parameters is not None else " " * 12
-    line += f"{row.seconds_per_megapixel:9.3f}" if row.seconds_per_megapixel is not None else ""
-    return line.rstrip()
+    seconds = row.seconds_per_megapixel
+    line += f"{seconds:9.3f}" if seconds is not None else " " * 9
+    return f"{line}  {row.report.worst_photo if row.report else ''}".rstrip()
 
 
 @app.command(cls=BurnishCommand)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.editing.edit import operator_params, slider_params
+from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.errors import UsageError, warn
 from burnish.evaluation.compare import reference_operator
 from burnish.metrics import MIN_SSIM_SIDE
+from burnish.modelfile.card import Card
+from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import Value
 from burnish.progress import SILENT, Progress
@@ -23,6 +25,8 @@ from burnish.types import Pixels
 
 # Number of photos per size on which the reference operator is timed.
 TIMED_PHOTOS = 3
+# The values at which sliders are evaluated, as fractions of their range.
+SLIDER_FRACTIONS = (0, 1 / 3, 2 / 3, 1)
 # Side, in pixels, of the corner of a photo that is processed before timing, as a warm-up.
 WARMUP_SIDE = 64
 _SIZE_REMEDY = "give larger photos, or a larger --max-size"
@@ -35,6 +39,7 @@ class ModelScore:
     Parameters
     ----------
     name : the model's name, "unedited" or "operator"
+    guide : the source of a guided network's first result: "operator" or "network"
     report : errors against the operator; None for the operator itself
     seconds_per_megapixel : time per megapixel; None for the unchanged photos
     macs_per_pixel, parameters : the network's multiply-adds per pixel and its parameter count
@@ -45,18 +50,21 @@ class ModelScore:
     seconds_per_megapixel: float | None = None
     macs_per_pixel: int | None = None
     parameters: int | None = None
+    guide: str | None = None
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The scores at one size.
+    """The scores at one size and one set of values.
 
     Parameters
     ----------
+    params : values of sliders that were given
     short_side : shorter side of the photos, in pixels; None for their original size
     megapixels : mean size of the photos
     """
 
+    params: Mapping[str, Value]
     short_side: int | None
     megapixels: float
     count: int
@@ -71,6 +79,8 @@ def evaluate_models(
     operator: str | None = None,
     sizes: Sequence[int] = (),
     max_size: int = 10**6,
+    sliders: bool = False,
+    guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -85,12 +95,15 @@ def evaluate_models(
     sizes : shorter sides, in pixels, to which the photos are also reduced; photos that are not
         well above a size are skipped at that size
     max_size : longer side, in pixels, to which larger photos are reduced first
-    progress : receives two tasks: computing pairs, and evaluating, once per size
+    sliders : also evaluate at both ends and at the thirds of each slider, the others at `params`.
+        The operator is timed at `params` only
+    guide : see `burnish.apply`
+    progress : receives two tasks: computing pairs, and evaluating, once per size and values
 
     Raises
     ------
     UsageError : there are no photos, or the models differ in their operator or values, or were
-        not trained for a value
+        not trained for a value; or both `sliders` and `operator` are given
     ModelError, DeviceError, OperatorError, PhotoError : as in `burnish.apply`
 
     Warns
@@ -98,35 +111,49 @@ def evaluate_models(
     UserWarning : a photo is skipped, because it cannot be read or is too small
     """
     loaded_models = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
-    params = params or {}
-    spec, values = _common_operator(loaded_models, params, operator)
-    jobs = pairs.plan_pairs(
-        spec,
-        values,
-        pairs.find_photos(photos),
-        short_sides=tuple(sizes),
-        max_size=max_size,
-    )
-    jobs = _large_enough(jobs, photos)
-    progress.start("computing pairs", len(jobs))
-    computed_pairs = pairs.compute_pairs(jobs, progress=progress)
-    reference = find_runnable_operator(spec)
+    settings = [dict(params or {})]
+    if sliders:
+        if operator:
+            problem = f"the values of the operator {operator} would not follow the sliders"
+            raise UsageError("sliders", problem, "leave out --operator, or --sliders")
+        settings += slider_settings(loaded_models[0].card, settings[0])
+    tasks = [_common_operator(loaded_models, setting, operator) for setting in settings]
+    plans = [
+        pairs.plan_pairs(
+            spec, values, pairs.find_photos(photos), short_sides=tuple(sizes), max_size=max_size
+        )
+        for spec, values in tasks
+    ]
+    plans = [_large_enough(plan, photos) for plan in plans]
+    progress.start("computing pairs", sum(map(len, plans)))
+    pairs.compute_pairs([job for plan in plans for job in plan], progress=progress)
+    reference = find_runnable_operator(tasks[0][0])
     benchmarks = []
-    for short_side, group in _group_by_size(computed_pairs, sizes).items():
-        progress.start("evaluating", len(group) * (1 + len(loaded_models)))
-        report = evaluate(lambda rgb, _: rgb, group, progress)
-        scores = [ModelScore("unedited", report)]
-        scores += [
-            _score_model(model, slider_params(model.card, params), group, progress)
-            for model in loaded_models
-        ]
-        operator_timer = _Timer(lambda rgb, values: reference.run(rgb, **values), group[0])
-        for pair in group[:TIMED_PHOTOS]:
-            operator_timer(pair.read()[0], pair.values)
-        seconds = operator_timer.seconds_per_megapixel
-        scores.append(ModelScore("operator", None, seconds))
-        benchmarks.append(Benchmark(short_side, report.megapixels, len(group), tuple(scores)))
+    for setting, plan in zip(settings, plans, strict=True):
+        edits = [NetworkEdit(model, setting, guide=guide) for model in loaded_models]
+        for short_side, group in _group_by_size(pairs.load_pairs(plan), sizes).items():
+            progress.start("evaluating", len(group) * (1 + len(edits)))
+            report = evaluate(lambda rgb, _: rgb, group, progress)
+            scores = [ModelScore("unedited", report)]
+            scores += [
+                _score_model(model, edit, group, progress)
+                for model, edit in zip(loaded_models, edits, strict=True)
+            ]
+            if setting is settings[0]:
+                scores.append(_score_operator(reference, group))
+            benchmarks.append(
+                Benchmark(setting, short_side, report.megapixels, len(group), tuple(scores))
+            )
     return benchmarks
+
+
+def slider_settings(card: Card, params: Mapping[str, Value]) -> list[dict[str, Value]]:
+    """Return values at `SLIDER_FRACTIONS` of the range of each slider, the others at `params`."""
+    return [
+        {**params, param.name: param.as_param().at_fraction(fraction)}
+        for param in card.sliders
+        for fraction in SLIDER_FRACTIONS
+    ]
 
 
 def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
@@ -182,12 +209,25 @@ def _group_by_size(
 
 
 def _score_model(
-    model: Model, sliders: Mapping[str, Value], group: Sequence[Pair], progress: Progress
+    model: Model, edit: NetworkEdit, group: Sequence[Pair], progress: Progress
 ) -> ModelScore:
-    timer = _Timer(lambda rgb, _: model(rgb, sliders), group[0])
+    timer = _Timer(lambda rgb, _: edit.run(rgb), group[0])
     report = evaluate(timer, group, progress)
-    seconds, card = timer.seconds_per_megapixel, model.card
-    return ModelScore(card.name, report, seconds, card.macs_per_pixel, card.parameter_count)
+    return ModelScore(
+        model.card.name,
+        report,
+        timer.seconds_per_megapixel,
+        model.card.macs_per_pixel,
+        model.card.parameter_count,
+        edit.guide,
+    )
+
+
+def _score_operator(operator: Operator, group: Sequence[Pair]) -> ModelScore:
+    timer = _Timer(lambda rgb, values: operator.run(rgb, **values), group[0])
+    for pair in group[:TIMED_PHOTOS]:
+        timer(pair.read()[0], pair.values)
+    return ModelScore("operator", None, timer.seconds_per_megapixel)
 
 
 class _Timer:

@@ -14,9 +14,6 @@ from burnish.types import Pixels
 # (H, W, 3) float32 in [0, 1] and the operator's parameters -> an image of the same size.
 ImageFunction = Callable[[Pixels, Mapping[str, Value]], Pixels]
 
-# The errors that every photo has.
-_COMPLETE = ("mse", "psnr", "ssim", "cast")
-
 
 @dataclass(frozen=True)
 class Report:
@@ -60,7 +57,10 @@ def evaluate(apply: ImageFunction, pairs: Sequence[Pair], progress: Progress = S
         count=len(scores),
         megapixels=float(np.mean([np.prod(pair.size) for pair in pairs])) / 1e6,
         mean=Score(
-            *(float(np.mean([getattr(s, name) for s in scores])) for name in _COMPLETE),
+            mse=float(np.mean([s.mse for s in scores])),
+            psnr=float(np.mean([s.psnr for s in scores])),
+            ssim=float(np.mean([s.ssim for s in scores])),
+            cast=float(np.mean([s.cast for s in scores])),
             grain=float(np.mean(grains)) if grains else None,
         ),
         worst=Score(
