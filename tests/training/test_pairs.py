@@ -14,8 +14,11 @@ from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param
 from burnish.progress import Progress
+from burnish.runtime.resize import area_resize
 from burnish.training import pairs
 from burnish.training.pairs import (
+    GUIDE_RATIOS,
+    SLIDER_SETTINGS,
     compute_pairs,
     find_photos,
     load_pairs,
@@ -29,14 +32,14 @@ LAMBDA, KAPPA = OPERATORS["l0-smoothing"].params
 FAILING_OPERATOR = "def picky(rgb):\n    assert rgb.shape[0] < 50, 'too tall'\n    return rgb\n"
 
 
-def plan(photos, operator="l0-smoothing", values=VALUES, short_sides=(20,), **sliders):
+def plan(photos, operator="l0-smoothing", values=VALUES, short_sides=(20,), **options):
     return plan_pairs(
         operator,
         values,
         find_photos(photos) if photos else [],
         short_sides=short_sides,
         max_size=2160,
-        **sliders,
+        **options,
     )
 
 
@@ -215,7 +218,7 @@ def test_random_slider_values_follow_the_fixed_ones_for_each_photo_and_size(phot
         assert first.values == VALUES
         assert {(spec.digest, spec.size) for spec in samples} == {(first.digest, first.size)}
         assert all(s.values["lambda"] != 0.02 and s.values["kappa"] == 2 for s in samples)
-    assert len({spec.target for spec in specs}) == len(specs)
+    assert len({spec.target for spec in specs}) > 0.9 * len(specs)
 
 
 def test_random_slider_values_depend_on_photo_and_size_only(photo_folder):
@@ -227,7 +230,7 @@ def test_random_slider_values_depend_on_photo_and_size_only(photo_folder):
     (photo_folder / "1.png").rename(photo_folder / "renamed.png")
     assert values_by_target() == first
     assert first.items() < values_by_target(samples=5).items()
-    assert len({values["lambda"] for values in first.values()}) == 6 * 2 * 3 + 1
+    assert len({values["lambda"] for values in first.values()}) > 6 * 2
 
 
 def test_plan_without_sliders_has_the_fixed_values_only(photo_folder):
@@ -235,20 +238,24 @@ def test_plan_without_sliders_has_the_fixed_values_only(photo_folder):
     assert plan(photo_folder, sliders=(LAMBDA,), slider_samples=0) == plan(photo_folder)
 
 
-def test_random_slider_values_are_uniform_along_their_scale(photo_folder):
+def test_random_slider_values_are_of_few_settings_and_the_most_frequent_near_the_ends(photo_folder):
+    """Fractions follow the arcsine distribution along the scale, and sliders are independent."""
     narrow = replace(LAMBDA, low=0.01, high=0.08)
     specs = plan(photo_folder, sliders=(narrow, KAPPA), slider_samples=60, short_sides=())
-    samples = [spec.values for spec in specs if spec.values != VALUES]
-    for param, scale in ((narrow, np.log), (KAPPA, np.log if KAPPA.scale == "log" else float)):
-        values = [sample[param.name] for sample in samples]
-        assert param.low <= min(values) < max(values) <= param.high
-        low, high = scale(param.low), scale(param.high)
-        fractions = np.sort([(scale(value) - low) / (high - low) for value in values])
-        uniform = (np.arange(len(fractions)) + 0.5) / len(fractions)
-        # The Kolmogorov-Smirnov distance: 99.9 % of 360 uniform samples stay below this.
-        assert np.abs(fractions - uniform).max() < 1.95 / np.sqrt(len(fractions))
-    table = [[sample["lambda"], sample["kappa"]] for sample in samples]
-    assert abs(np.corrcoef(table, rowvar=False)[0, 1]) < 0.2
+    settings = sorted(
+        {(s.values["lambda"], s.values["kappa"]) for s in specs if s.values != VALUES}
+    )
+    assert 60 <= len(settings) <= SLIDER_SETTINGS
+    uniform = (np.arange(len(settings)) + 0.5) / len(settings)
+    for param, values in zip((narrow, KAPPA), np.transpose(settings), strict=True):
+        low, high = np.log([param.low, param.high])
+        fractions = np.sort((np.log(values) - low) / (high - low))
+        assert 0 <= fractions[0] < 0.01
+        assert 0.99 < fractions[-1] <= 1
+        distribution = 2 / np.pi * np.arcsin(np.sqrt(fractions))
+        # The Kolmogorov-Smirnov distance: 99.9 % of such samples stay below this.
+        assert np.abs(distribution - uniform).max() < 1.95 / np.sqrt(len(settings))
+    assert abs(np.corrcoef(settings, rowvar=False)[0, 1]) < 0.3
 
 
 @pytest.mark.parametrize("fraction", [0, 0.3, 0.5, 1])
@@ -271,6 +278,85 @@ def test_pair_at_random_slider_values_is_the_operators_output(photo_folder):
     first, second = computed[:2]
     edges = [np.abs(np.diff(pair.read()[1], axis=0)).mean() for pair in (first, second)]
     assert (edges[0] < edges[1]) == (first.values["lambda"] > second.values["lambda"])
+
+
+@pytest.fixture
+def large_photos(tmp_path, make_image):
+    """Two photos of 150 x 200 pixels."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for seed in range(2):
+        Image.fromarray(make_image(seed, 150, 200)).save(folder / f"{seed}.png")
+    return folder
+
+
+def smaller_copies(pair):
+    while pair.smaller is not None:
+        yield pair, pair.smaller
+        pair = pair.smaller
+
+
+def test_smaller_copies_are_resized_by_area_and_run_at_their_size(large_photos):
+    """The operator's radius is in px, and the colour of haze is that of the whole photo."""
+    name = "dark-channel-guided"
+    operator = OPERATORS[name]
+    values = operator.resolve_params({"radius": 12})
+    for pair in compute_pairs(plan(large_photos, name, values, (), guided=True)):
+        measured = operator.measure(pair.read()[0], **values)
+        copies = list(smaller_copies(pair))
+        assert copies
+        for larger, smaller in copies:
+            before, after = smaller.read()
+            expected = area_resize(larger.read()[0], smaller.size)
+            np.testing.assert_allclose(before, expected, atol=2e-5)
+            k = smaller.size[0] / pair.size[0]
+            expected = operator.run_small(before, k, measured, **values)
+            np.testing.assert_allclose(after, expected, atol=1e-3)
+
+
+def test_ratios_of_smaller_copies_cover_their_range(large_photos, tmp_path):
+    script = tmp_path / "same.py"
+    script.write_text("def same(rgb):\n    return rgb\n")
+    specs = plan(large_photos, f"python:{script}:same", {}, range(80, 120), guided=True)
+    pairs = [pair for pair in compute_pairs(specs) if pair.smaller]
+    ratios = np.array([np.divide(pair.size, pair.smaller.size) for pair in pairs])
+    assert len(ratios) > 60
+    assert GUIDE_RATIOS[0] * 0.98 < ratios.min() < 1.25
+    assert 3.5 < ratios.max() < GUIDE_RATIOS[1] * 1.02
+
+
+def test_smaller_copies_have_at_least_24_pixels_and_exist_for_guided_trainings_only(photo_folder):
+    guided = compute_pairs(plan(photo_folder, guided=True))
+    plain = compute_pairs(plan(photo_folder))
+    assert not {pair.path for pair in guided} & {pair.path for pair in plain}
+    assert not any(list(smaller_copies(pair)) for pair in plain)
+    sides = [min(small.size) for pair in guided for _, small in smaller_copies(pair)]
+    assert sides
+    assert min(sides) >= 24
+
+
+def test_both_photos_of_a_pair_of_files_are_made_smaller(tmp_path, make_image):
+    for seed, side in enumerate(("before", "after")):
+        (tmp_path / side).mkdir()
+        Image.fromarray(make_image(seed, 180, 240)).save(tmp_path / side / "a.png")
+    (pair,) = compute_pairs(plan(None, f"pairs:{tmp_path}", {}, guided=True))
+    copies = list(smaller_copies(pair))
+    assert copies
+    for larger, smaller in copies:
+        for large, small in zip(larger.read(), smaller.read(), strict=True):
+            # A copy of a copy is an average of averages, which is less exact for "after".
+            expected = area_resize(large, smaller.size)
+            np.testing.assert_allclose(small, expected, atol=2e-5 if larger is pair else 0.1)
+
+
+def test_error_of_the_operator_for_a_smaller_copy_names_the_photo(large_photos, tmp_path):
+    script = tmp_path / "large.py"
+    script.write_text("def large(rgb):\n    assert len(rgb) > 149, 'too small'\n    return rgb\n")
+    specs = plan(large_photos, f"python:{script}:large", {}, (), guided=True)
+    with pytest.raises(OperatorError, match="too small") as caught:
+        compute_pairs(specs)
+    assert "0.png: operator large" in caught.value.where
+    assert not any(spec.target.exists() for spec in specs)
 
 
 @pytest.mark.parametrize("size", [(20, 28), (13, 17), (1, 1), (40, 56)])

@@ -12,9 +12,11 @@ from burnish.params import Param, Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _POSITIVE = ("steps", "budget", "batch", "crop", "max_size", "max_lr", "clip_norm")
+# Lowest and highest values, those of `burnish.modelfile.card.Guide`.
+_RANGES = {"guide_size": (16, 4096), "guide_ratio": (1.25, 16)}
 _FRACTIONS = (
     *("warmup_fraction", "freeze_norm_at", "ema_decay"),
-    *("slider_fraction", "synthetic_fraction"),
+    *("slider_fraction", "synthetic_fraction", "start_fraction"),
 )
 
 
@@ -30,7 +32,15 @@ class TrainConfig:
     sliders : the parameters that stay adjustable: name -> lowest and highest value
     slider_samples : each photo is also used at so many random values of the sliders
     slider_fraction : the last fraction of the training, in which only the sliders' weights change
-    global_context : the network also sees a thumbnail of the whole photo
+    guided : the network takes a guide, see `burnish.networks.network.Network`
+    guide_size : the shorter side of the photo at the first level of the cascade, px
+    guide_ratio : the largest ratio of the sizes of two levels
+    start : the model whose network is the start network, which begins the cascade, as its name and
+        a hash of its file; empty for a network that is trained first
+    start_fraction : the first fraction of the training, in which the start network is trained. At
+        0 there is none, unless `start` is given
+    global_context : the network, or the start network of a guided one, also sees a thumbnail of the
+        whole photo
     grey : the network's output is always grey
     synthetic_fraction : the number of synthetic images for each photo, see
         `burnish.training.data`. Pairs that are given as files have none
@@ -63,6 +73,11 @@ class TrainConfig:
     sliders: dict[str, tuple[float, float]] = field(default_factory=dict)
     slider_samples: int = 1
     slider_fraction: float = 0.4
+    guided: bool = False
+    guide_size: int = 256
+    guide_ratio: float = 4.5
+    start: str = ""
+    start_fraction: float = 0.4
     global_context: bool = False
     grey: bool = False
     synthetic_fraction: float = 0.3
@@ -95,6 +110,47 @@ class TrainConfig:
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise _range_error(name, "a fraction from 0 to below 1", value)
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise _range_error(name, f"{low:g} to {high:g}", value)
+
+    @property
+    def has_start(self) -> bool:
+        """Whether the network is guided and gets a start network."""
+        return self.guided and bool(self.start or self.start_fraction)
+
+    @property
+    def start_config(self) -> "TrainConfig":
+        """The configuration of the training of the start network, on small copies of the photos."""
+        return replace(
+            self._part(self.start_fraction),
+            guided=False,
+            max_size=self.guide_size * 3 // 2,
+            short_sides=(),
+            init_from="",
+        )
+
+    @property
+    def guided_config(self) -> "TrainConfig":
+        """The configuration of the training of the network itself, after its start network's."""
+        trains_start = self.has_start and not self.start
+        return self._part(1 - self.start_fraction) if trains_start else self
+
+    def _part(self, fraction: float) -> "TrainConfig":
+        """Return the configuration with a part of the steps or of the budget."""
+        return replace(
+            self,
+            steps=self.steps and max(1, round(fraction * self.steps)),
+            budget=self.budget and fraction * self.budget,
+        )
+
+    @property
+    def operator_name(self) -> str:
+        """The operator's name on cards: that of a user's own one has its kind as a prefix."""
+        kind, colon, _ = self.operator.partition(":")
+        name = find_operator(self.operator).name
+        return f"{kind}:{name}" if colon else name
 
     @property
     def slider_params(self) -> tuple[Param, ...]:

@@ -145,6 +145,7 @@ def _plan(config: TrainConfig, photos: list[Path]) -> list[PairSpec]:
         max_size=config.max_size,
         sliders=config.slider_params,
         slider_samples=config.slider_samples,
+        guided=config.guided,
     )
 
 

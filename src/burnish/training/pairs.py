@@ -29,10 +29,17 @@ from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 from burnish.types import Pixels
 
 # Part of each file's name. Increase it when the content of files changes for another reason.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 # A photo is also used at smaller sizes, which are at most this fraction of its own size.
 MAX_SIZE_RATIO = 0.8
 FULL_SCALE = 65535
+# For guides, the number of smaller copies, each of the one before.
+GUIDE_LEVELS = 2
+# The least and the largest ratio of the sizes of two copies, and the least side of a copy, px.
+GUIDE_RATIOS = (1.15, 4.5)
+MIN_GUIDE_SIDE = 24
+# The number of different sets of values at which sliders are trained.
+SLIDER_SETTINGS = 64
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,12 @@ class Pair:
     path: Path
     values: dict[str, Value] = field(default_factory=dict)
     name: str = ""
+
+    @cached_property
+    def smaller(self) -> "Pair | None":
+        """The operator's input and output for a smaller copy, for guides; None if it is tiny."""
+        path = _smaller_path(self.path)
+        return Pair(self.digest, path, self.values) if path.exists() else None
 
     def _array(self) -> NDArray[np.uint16]:
         """Memory-map the file, each time anew: a process may have fewer open files than pairs."""
@@ -84,6 +97,7 @@ class PairSpec:
     ----------
     after : the second photo of a pair that is given as files, else None
     size : height and width, px
+    guided : smaller copies are computed as well
     target : the array file
     """
 
@@ -93,6 +107,7 @@ class PairSpec:
     after: Path | None
     digest: str
     size: tuple[int, int]
+    guided: bool
     target: Path
 
 
@@ -158,6 +173,7 @@ def plan_pairs(
     max_size: int,
     sliders: Sequence[Param] = (),
     slider_samples: int = 0,
+    guided: bool = False,
 ) -> list[PairSpec]:
     """List the pairs to compute, each with its file in `cache_folder`.
 
@@ -170,6 +186,7 @@ def plan_pairs(
     short_sides, max_size : see `training_sizes`
     sliders, slider_samples : each photo at each size is also used at so many random values of
         these parameters, which depend on the photo and the size only
+    guided : also compute `GUIDE_LEVELS` smaller copies of each pair, see `Pair.smaller`
 
     Raises
     ------
@@ -195,10 +212,14 @@ def plan_pairs(
             samples = _sample_values(values, sliders, slider_samples, f"{content} {size}")
             for pair_values in [values, *samples]:
                 identity = operator.fingerprint(pair_values)
-                key = hashlib.sha256(f"{CACHE_VERSION} {identity} {content} {size}".encode())
+                key = hashlib.sha256(
+                    f"{CACHE_VERSION} {identity} {content} {size} {guided}".encode()
+                )
                 target = cache_folder() / f"{key.hexdigest()[:32]}.npy"
                 specs.append(
-                    PairSpec(operator_name, pair_values, before, after, content, size, target)
+                    PairSpec(
+                        operator_name, pair_values, before, after, content, size, guided, target
+                    )
                 )
     if photo_pairs and not specs:
         raise _no_readable_photos(photo_pairs[0][0])
@@ -208,9 +229,20 @@ def plan_pairs(
 def _sample_values(
     values: dict[str, Value], sliders: Sequence[Param], samples: int, seed: str
 ) -> Iterator[dict[str, Value]]:
+    """Yield values with random ones of the sliders, one of `SLIDER_SETTINGS` sets.
+
+    Photos share the sets, so that all crops of a step can be at equal values. Values near the ends
+    of a range are the most frequent, as there the networks err most.
+    """
     for index in range(samples if sliders else 0):
-        random = np.random.default_rng([*hashlib.sha256(f"{seed} {index}".encode()).digest()])
-        yield values | {param.name: param.at_fraction(float(random.random())) for param in sliders}
+        digest_bytes = hashlib.sha256(f"{seed} {index}".encode()).digest()
+        setting = int.from_bytes(digest_bytes) % SLIDER_SETTINGS
+        random = np.random.default_rng(setting)
+        fractions = (1 - np.cos(np.pi * random.random(len(sliders)))) / 2
+        yield values | {
+            param.name: param.at_fraction(float(fraction))
+            for param, fraction in zip(sliders, fractions, strict=True)
+        }
 
 
 def compute_pairs(
@@ -285,23 +317,54 @@ def _compute_pair(spec: PairSpec) -> str | None:
         images = [Photo.open(path).pixels for path in (spec.photo, spec.after) if path]
     except PhotoError as error:
         return str(error)
+    operator = _cached_operator(spec.operator)
     before = resize(images[0], spec.size)
-    if spec.after:
-        after = images[1]
+    try:
+        after = images[1] if spec.after else operator.run(before, **spec.values)
         if after.shape != before.shape:
             size, before_size = (f"{i.shape[1]} x {i.shape[0]}" for i in (after, before))
             problem = f"it has {size} pixels, and its 'before' {before_size}"
             raise PhotoError(str(spec.after), problem, "give pairs of equal size")
-    else:
-        try:
-            after = _cached_operator(spec.operator).run(before, **spec.values)
-        except OperatorError as error:
-            raise error.with_context(f"{spec.photo}: {error.where}") from error
+        if spec.guided:
+            _write_smaller(spec, before, after)
+    except OperatorError as error:
+        raise error.with_context(f"{spec.photo}: {error.where}") from error
     # If two runs compute the same pair, the later one overwrites the file with equal content.
-    with atomic_write(spec.target, overwrite=True) as file:
+    _write_pair(spec.target, before, after)
+    return None
+
+
+def _write_smaller(spec: PairSpec, before: Pixels, after: Pixels) -> None:
+    """Write the operator's input and output for smaller copies, at random ratios.
+
+    The operator of a pair that is given as files is unknown: both photos are made smaller.
+    """
+    operator = _cached_operator(spec.operator)
+    random = np.random.default_rng([*spec.target.name.encode()])
+    measured = {} if spec.after else operator.measure(before, **spec.values)
+    path, small = spec.target, before
+    for _ in range(GUIDE_LEVELS):
+        ratio = np.exp(random.uniform(*np.log(GUIDE_RATIOS)))
+        size = _scaled(small.shape[:2], 1 / ratio)
+        if min(size) < MIN_GUIDE_SIDE:
+            return
+        path, small = _smaller_path(path), area_resize(small, size)
+        if spec.after:
+            result = area_resize(after, size)
+        else:
+            k = size[0] / before.shape[0]
+            result = operator.run_small(small, k, measured, **spec.values)
+        _write_pair(path, small, result)
+
+
+def _smaller_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-small.npy")
+
+
+def _write_pair(path: Path, before: Pixels, after: Pixels) -> None:
+    with atomic_write(path, overwrite=True) as file:
         codes = np.rint(np.stack([before, after]) * FULL_SCALE).astype(np.uint16)
         np.save(file, codes, allow_pickle=False)
-    return None
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
