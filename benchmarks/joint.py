@@ -46,7 +46,7 @@ class JointUNet(UNet):
 class JointSampler(CropSampler):
     """A sampler of all operators. No pair has all sliders at their defaults."""
 
-    def batch_at(self, step: int, *, off_default: bool = False) -> list[Batch]:
+    def batch_at(self, step: int, *, off_default: bool = False) -> Batch:
         """Return the crops of a step."""
         return super().batch_at(step, off_default=True)
 

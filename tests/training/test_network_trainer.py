@@ -8,13 +8,12 @@ import torch
 
 from burnish.errors import ModelError, UsageError
 from burnish.networks.can import CAN
-from burnish.operators.registry import OPERATORS
+from burnish.networks.unet import UNet
+from burnish.params import Param
 from burnish.training.config import TrainConfig
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.sampler import CropSampler
 from burnish.training.trainer import Checkpoint
-
-LAMBDA = OPERATORS["l0-smoothing"].params[0]
 
 
 def make_config(**changes):
@@ -126,6 +125,70 @@ def test_slider_phase_changes_only_the_weights_of_the_sliders(write_pair, random
     assert all(name.startswith("conditioning.") for name in set.union(*changed[6:]))
     assert changed[0]
     assert changed[6]
+
+
+@pytest.fixture
+def make_guided(write_pair, random_network, tmp_path):
+    """A function that makes a guided trainer with a slider in px, in a folder."""
+    sigma = Param("sigma", "", default=4, low=1, high=8, unit="px")
+    random = np.random.default_rng(0)
+    pairs = []
+    for value in (4.0, 6.0):
+        pair = write_pair("a", *random.random((2, 32, 40, 3)), {"sigma": value})
+        for level, size in enumerate([(24, 30), (20, 25)], start=1):
+            codes = random.integers(0, 65536, (2, *size, 3), np.uint16)
+            np.save(pair.path.with_name(f"{pair.path.stem}{'-small' * level}.npy"), codes)
+        pairs.append(pair)
+
+    def make(folder, **changes):
+        config = make_config(network="fast", slider_fraction=0.5, batch=4, **changes)
+        sampler = CropSampler(pairs, batch=4, crop=16, seed=0, sliders=(sigma,), guided=True)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = UNet((4, 6), (1, 1), (1,), sliders=(sigma,), guided=True)
+        folder.mkdir(exist_ok=True)
+        return NetworkTrainer(config, network, sampler, folder)
+
+    return make
+
+
+@pytest.mark.parametrize("stop", [3, 9])
+def test_resumed_guided_training_equals_uninterrupted(make_guided, tmp_path, one_thread, stop):
+    uninterrupted = make_guided(tmp_path / "whole")
+    uninterrupted.run()
+    with pytest.raises(KeyboardInterrupt):
+        make_guided(tmp_path / "parts").run(interrupt_at(stop), save_every=0)
+    resumed = make_guided(tmp_path / "parts")
+    resumed.run()
+    assert_equal_weights(uninterrupted.ema_network(), resumed.ema_network())
+
+
+def test_own_results_become_guides_with_sliders_at_the_size_of_the_copy(make_guided, tmp_path):
+    """The network is run on each small crop at a smaller sigma, as the copy is smaller."""
+    trainer = make_guided(tmp_path / "run")
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in trainer.network.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    checked = 0
+    for step in range(8):
+        (batch,), (filled,) = trainer.batches(step, 1), trainer.batches(step, 1)
+        trainer.losses(filled)
+        indices = {crop.index for crop in batch.small_crops}
+        for crop in batch.small_crops:
+            sigma = batch.context[1] * 24 / 32
+            before, guide = (
+                torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
+                for image in (crop.before, crop.guide)
+            )
+            with torch.no_grad():
+                output = trainer.network(before, guide, sigma)[0].permute(1, 2, 0).numpy()
+            result = filled.context[0][crop.index].permute(1, 2, 0)
+            np.testing.assert_allclose(result, crop.to_guide(output), atol=1e-5)
+            checked += 1
+        for index in set(range(4)) - indices:
+            assert torch.equal(filled.context[0][index], batch.context[0][index])
+    assert checked > 2
 
 
 def test_resume_with_another_config_raises(tint_pairs, tmp_path):

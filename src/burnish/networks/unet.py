@@ -288,7 +288,7 @@ class UNet(UNetBackbone):
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
         blocks = base = cells = F.pixel_unshuffle(image, self.cell)
         if self.guided:
-            guide, *context = context
+            guide, context = context[0], context[1:]
             base = F.pixel_unshuffle(guide, self.cell)
             cells = torch.cat([blocks, base], dim=1)
         gain, offset = self.forward_cells(cells, *context).chunk(2, dim=1)

@@ -12,9 +12,11 @@ from torch import Tensor
 from burnish.errors import UsageError
 from burnish.networks.conditioning import KernelDelta
 from burnish.networks.network import CONDITIONING_PREFIX, Network, NormMode
+from burnish.networks.registry import build
+from burnish.params import slider_values
 from burnish.training.config import TrainConfig
 from burnish.training.optimiser import build_optimisers
-from burnish.training.sampler import Batch, CropSampler
+from burnish.training.sampler import Batch, CropSampler, to_nchw, to_params
 from burnish.training.trainer import Trainer
 
 # The modules of sliders and of the thumbnail, which a model of the same network may lack.
@@ -50,13 +52,27 @@ class NetworkTrainer(Trainer[Network, Batch]):
 
     def batches(self, step: int, phase: int) -> Sequence[Batch]:
         """Return crops at the sliders' default values or, in the last phase, at other values."""
-        return self.sampler.batch_at(step, off_default=phase > 0)
+        return [self.sampler.batch_at(step, off_default=phase > 0)]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared error, weighted by the batch's fraction of the step."""
+        """Return the mean squared error."""
+        if batch.small_crops:
+            self._fill_guides(batch)
         before = batch.before.to(memory_format=torch.channels_last)
-        output = self.network(before, *batch.context)
-        return {"mse": batch.weight * F.mse_loss(output, batch.after)}
+        return {"mse": F.mse_loss(self.network(before, *batch.context), batch.after)}
+
+    @torch.no_grad()
+    def _fill_guides(self, batch: Batch) -> None:
+        """Run the network on the small crops of a batch, and write the guides that they yield."""
+        guides = batch.context[0]
+        for crop in batch.small_crops:
+            before = to_nchw([crop.before]).to(memory_format=torch.channels_last)
+            # The values of sliders depend on the size of the copy, and differ from crop to crop.
+            values = tuple(slider_values(self.sampler.sliders, crop.values, crop.k).values())
+            params = [to_params(values)] if values else []
+            output = self.network(before, to_nchw([crop.guide]), *params)
+            guide = crop.to_guide(output[0].permute(1, 2, 0).numpy())
+            guides[crop.index] = to_nchw([guide])[0]
 
     def begin_step(self, progress: float) -> float:
         """Set the mode of the normalisers and the trainable weights; see `Trainer`."""
@@ -81,7 +97,23 @@ class NetworkTrainer(Trainer[Network, Batch]):
         return super().ema_network().set_norm_mode("frozen")
 
 
-def init_from(network: Network, weights: Mapping[str, NDArray[np.float32]], model: str) -> None:
+def build_network(config: TrainConfig) -> Network:
+    """Return the network of a training with random weights. A guided one sees no thumbnail."""
+    return build(
+        config.network,
+        config.slider_params,
+        config.global_context and not config.guided,
+        config.grey,
+        config.guided,
+    )
+
+
+def init_from(
+    network: Network,
+    weights: Mapping[str, NDArray[np.float32]],
+    model: str,
+    option: str = "--init-from",
+) -> None:
     """Copy the weights of a model into a network, by name.
 
     Slider and thumbnail layers are copied only if both have them with equal shapes. Otherwise
@@ -91,7 +123,7 @@ def init_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mode
     ----------
     network : changed in place
     weights : see `burnish.modelfile.onnx_file.named_weights`
-    model : its name, for error messages
+    model, option : its name, and the option that named it, for error messages
 
     Raises
     ------
@@ -107,7 +139,7 @@ def init_from(network: Network, weights: Mapping[str, NDArray[np.float32]], mode
     missing = [name for name in unmatched if not name.startswith(_OPTIONAL_PREFIXES)]
     if missing:
         raise UsageError(
-            "--init-from",
+            option,
             f"model {model} has no weight {missing[0]} of this --network's shape",
             "choose a model of the same network, or leave it out",
         )
