@@ -1,6 +1,8 @@
 import json
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from burnish.errors import UsageError
 from burnish.training.config import TrainConfig, parse_budget
@@ -48,6 +50,9 @@ def test_config_as_json_has_all_fields_with_lists_for_tuples():
         {"max_lr": float("nan")},
         {"warmup_fraction": 1.0},
         {"ema_decay": -0.1},
+        {"start_fraction": 1.0},
+        {"guide_size": 8},
+        {"guide_ratio": 1.0},
     ],
 )
 def test_config_with_values_out_of_range_raises(fields):
@@ -62,3 +67,51 @@ def test_request_with_a_crop_that_does_not_fit_the_network_raises(tmp_path, netw
             "l0-smoothing", photos=tmp_path, output=tmp_path / "x.onnx", network=network, crop=100
         )
     assert (caught.value.where, caught.value.remedy) == ("--crop", "choose 112")
+
+
+def test_guided_training_is_divided_between_the_start_network_and_the_network():
+    config = TrainConfig("l0-smoothing", "fast", steps=10, guided=True, start_fraction=0.3)
+    assert (config.start_config.steps, config.guided_config.steps) == (3, 7)
+    assert (config.start_config.guided, config.guided_config.guided) == (False, True)
+    timed = replace(config, steps=None, budget=60.0)
+    assert (timed.start_config.budget, timed.guided_config.budget) == pytest.approx((18, 42))
+
+
+@pytest.mark.parametrize(
+    ("fields", "has_start"),
+    [
+        ({"guided": False}, False),
+        ({"start": "l0-smoothing 0123456789ab"}, True),
+        ({"start_fraction": 0.0}, False),
+    ],
+)
+def test_network_has_the_whole_training_if_no_start_network_is_trained(fields, has_start):
+    config = TrainConfig(
+        **{"operator": "l0-smoothing", "network": "fast", "steps": 10, "guided": True} | fields
+    )
+    assert config.has_start is has_start
+    assert config.guided_config == config
+
+
+def request(tmp_path, photos, **options):
+    output = tmp_path / "x.onnx"
+    return validate_request("tv-l1", photos=photos, output=output, steps=1, **options)
+
+
+def test_networks_are_guided_if_they_can_be(tmp_path, photo_folder):
+    assert request(tmp_path, photo_folder).config.guided
+    assert not request(tmp_path, photo_folder, guided=False).config.guided
+    assert not request(tmp_path, photo_folder, network="can24").config.guided
+    with pytest.raises(UsageError, match="guide"):
+        request(tmp_path, photo_folder, network="can24", guided=True)
+
+
+def test_pairs_need_a_start_network(tmp_path):
+    for side in ("before", "after"):
+        (tmp_path / "files" / side).mkdir(parents=True)
+        Image.new("RGB", (30, 20)).save(tmp_path / "files" / side / "a.png")
+    spec, output = f"pairs:{tmp_path / 'files'}", tmp_path / "x.onnx"
+    assert validate_request(spec, output=output, steps=1).config.has_start
+    with pytest.raises(UsageError) as caught:
+        validate_request(spec, output=output, steps=1, start_fraction=0.0)
+    assert caught.value.where == "--start-fraction"

@@ -1,14 +1,18 @@
 """Validation groups, and a network on arrays against its model file and its own tiles."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from burnish.progress import Progress
+from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
 from burnish.training.validation import ImageNetwork, TileContext, split_by_size, validate
 from burnish.types import Rectangle
 
+OPERATOR = OPERATORS["l0-smoothing"]
 VALUES = {"lambda": 0.02, "kappa": 2.0}
 
 
@@ -54,8 +58,7 @@ def test_image_network_on_a_crop_uses_the_thumbnail_of_the_image(random_network)
     np.testing.assert_allclose(crop[core, core], expected[core, core], atol=1e-5)
 
 
-def test_validate_describes_the_photos_of_each_group(write_pair, random_network):
-    network, _ = random_network(("lambda",), global_context=False)
+def test_validate_describes_the_photos_of_each_group(write_pair, slider_model, recording_progress):
     generator = np.random.default_rng(0)
     pairs = [
         write_pair(digest, *generator.random((2, *size, 3)), VALUES | {"lambda": value})
@@ -63,16 +66,42 @@ def test_validate_describes_the_photos_of_each_group(write_pair, random_network)
         for size in ((40, 56), (20, 28))
         for value in (0.02, 0.1)
     ]
-    advanced = []
-
-    class CountingProgress(Progress):
-        def advance(self, amount=1):
-            advanced.append(amount)
-
-    first, *_, last = results = validate(
-        network, ["lambda"], pairs, "some/photos", CountingProgress()
-    )
-    assert sum(advanced) == sum(result.report.count for result in results)
+    progress = recording_progress()
+    model = Model.open(slider_model, device="cpu", threads=1)
+    first, *_, last = results = validate(model, OPERATOR, pairs, "some/photos", progress)
+    count = sum(result.report.count for result in results)
+    assert progress.tasks == [("validating", count)]
+    assert progress.done[-1] == count
     assert first.photos == "3 from 'photos', 0.0022 megapixels"
     assert (first.report.count, last.report.count) == (3, 6)
     assert last.photos.endswith(", sliders at random")
+    assert {result.guide for result in results} == {None}
+
+
+def test_guided_model_is_validated_with_both_guides(write_pair, guided_model, make_image):
+    """Photos of 16 px, the size of the first level, are left out if the operator guides."""
+    pairs = []
+    for seed, size in enumerate([(40, 56), (40, 56), (16, 24)]):
+        before = make_image(seed, *size) / np.float32(255)
+        pairs.append(write_pair(str(seed), before, OPERATOR.run(before, **VALUES), VALUES))
+    model = Model.open(guided_model, device="cpu", threads=1)
+    results = validate(model, OPERATOR, pairs, "photos")
+    assert [(r.guide, r.report.count) for r in results] == [
+        ("operator", 2),
+        *(("network", count) for count in (3, 1, 2)),
+    ]
+    # The operator's result at the first level, and from there on the cascade, by hand.
+    psnrs = []
+    for pair in pairs[:2]:
+        before, after = pair.read()
+        small = area_resize(before, (16, 22))
+        output = model(before, VALUES, guide=OPERATOR.run(small, **VALUES))
+        psnrs.append(-10 * np.log10(np.mean((output - after) ** 2)))
+    assert results[0].report.mean.psnr == pytest.approx(np.mean(psnrs), abs=1e-4)
+
+
+def test_pairs_of_files_are_validated_with_the_start_network_alone(write_pair, guided_model):
+    pairs = [write_pair("a", *np.random.default_rng(0).random((2, 40, 56, 3)), VALUES)]
+    unknown = replace(OPERATOR, pairs=((Path("before.png"), Path("after.png")),))
+    model = Model.open(guided_model, device="cpu", threads=1)
+    assert [result.guide for result in validate(model, unknown, pairs, "photos")] == ["network"]

@@ -30,13 +30,18 @@ class TrainingProgress(ConsoleProgress, TrainCallbacks):
         self._is_training = False
         self._last_line = 0.0
 
+    def start(self, task: str, total: float | None = None) -> None:
+        """Show another task."""
+        super().start(task, total)
+        self._is_training = False
+
     def on_step(self, info: StepInfo) -> None:
         """Show a step. The total number of steps is an estimate."""
         from burnish.metrics import psnr
 
         if not self._is_training:
-            self._is_training = True
             self.start("training")
+            self._is_training = True
         if "mse" in info.loss_terms:
             terms = [f"{psnr(info.loss):.2f} dB"]
         else:
@@ -78,13 +83,13 @@ class TrainOptions:
     )
     start: str | None = option(
         None,
-        "Name or .onnx file of a model whose network can take the operator's place for the "
-        "smallest copy. [default: trained first]",
+        "Name or .onnx file of a model whose network, the start network, can take the operator's "
+        "place for the smallest copy. [default: trained first]",
         metavar="NAME or FILE",
     )
     start_fraction: float = option(
         TrainConfig.start_fraction,
-        "Fraction of the training, at its beginning, that trains that network.",
+        "Fraction of the training, at its beginning, that trains the start network; 0 for none.",
         min=0,
         max=1,
     )

@@ -2,32 +2,42 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
 import burnish
-from burnish.export.onnx_export import export
+from burnish.export.onnx_export import export, write_card
 from burnish.export.weights import fold, round_weights_to_fp16
-from burnish.files import digest, make_folder
-from burnish.modelfile.card import Card, CardParam, FixedParam, Measurement, Paper
+from burnish.files import atomic_write, digest, make_folder
+from burnish.modelfile.card import (
+    Card,
+    CardParam,
+    FixedParam,
+    Guide,
+    Measurement,
+    Paper,
+    StartNetwork,
+)
 from burnish.networks.network import Network
-from burnish.networks.registry import build
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
+from burnish.runtime.model import Model
 from burnish.training import TrainCallbacks, distributed
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
-from burnish.training.network_trainer import NetworkTrainer, init_from
+from burnish.training.network_trainer import NetworkTrainer, build_network, init_from
 from burnish.training.request import TrainingRequest, slugify
 from burnish.training.sampler import CropSampler
+from burnish.training.start_network import load_network, write_start_outputs
 from burnish.training.validation import (
     Preview,
     ValidationResult,
     describe_photos,
-    split_by_size,
     validate,
 )
 
@@ -45,7 +55,7 @@ def train_and_export(
 ) -> TrainedModel | None:
     """Train a network as requested and write it as a model file; see `burnish.training.train`.
 
-    The network is validated with rounded weights, as it will be used.
+    The file is validated as it will be used.
     """
     callbacks = callbacks or TrainCallbacks()
     try:
@@ -54,27 +64,32 @@ def train_and_export(
         distributed.shutdown()
     if result is None:
         return None
-    trainer, data = result
+    trainer, start, data = result
+    config = request.config
     network = round_weights_to_fp16(fold(trainer.ema_network()))
-    callbacks.start("validating", sum(len(pairs) for _, pairs in split_by_size(data.validation)))
-    sliders = [param.name for param in request.config.slider_params]
-    source = request.validation or request.photos or request.config.operator
-    validation = validate(network, sliders, data.validation, source, callbacks)
-    card = _card(request, trainer, data, network, validation)
-    path = export(network, card, request.output, overwrite=request.overwrite)
-    return TrainedModel(path, validation)
+    card = _card(request, trainer, data, network, start)
+    with TemporaryDirectory(prefix="burnish-") as folder:
+        draft = export(network, card, Path(folder, request.output.name), start=start)
+        source = request.validation or request.photos or config.operator
+        operator = find_operator(config.operator)
+        validation = validate(Model.open(draft), operator, data.validation, source, callbacks)
+        write_card(draft, card.model_copy(update={"metrics": tuple(map(_measurement, validation))}))
+        with atomic_write(request.output, overwrite=request.overwrite) as file:
+            file.write(draft.read_bytes())
+    return TrainedModel(request.output, validation)
 
 
 def train_network(
     request: TrainingRequest, callbacks: TrainCallbacks
-) -> tuple[NetworkTrainer, TrainingData] | None:
+) -> tuple[NetworkTrainer, Network | None, TrainingData] | None:
     """Train a network. An unfinished training with an equal config in `run_dir` is resumed.
 
     The log, the config and the previews are written beside its checkpoint.
 
     Returns
     -------
-    The trainer at its end, and the data; None in all processes of torchrun but the first
+    The trainer at its end, the start network of a guided network, and the data; None in all
+    processes of torchrun but the first
 
     Raises
     ------
@@ -86,10 +101,20 @@ def train_network(
     rank, world_size = distributed.init()
     if rank > 0:
         callbacks = TrainCallbacks()
+    start = _start_network(request, callbacks) if config.has_start else None
+    start_outputs = None
+    if config.has_start:  # one folder for each start network
+        start_outputs = run_dir / f"start-outputs {config.start}".strip()
+    config = config.guided_config
     data = prepare_data(config, request.photos, request.validation, callbacks)
+    if start is not None and start_outputs is not None and rank == 0:
+        pairs = [*data.train, *data.synthetic]
+        callbacks.start("running the start network", len(pairs))
+        write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
+    distributed.barrier()
 
     torch.manual_seed(config.seed)
-    network = build(config.network, config.slider_params, config.global_context, config.grey)
+    network = build_network(config)
     if request.initial_weights:
         init_from(network, request.initial_weights, config.init_from)
     sampler = CropSampler(
@@ -101,6 +126,9 @@ def train_network(
         rank=rank,
         sliders=config.slider_params,
         coords_block=network.coords_block,
+        guided=config.guided,
+        start_outputs=start_outputs,
+        symmetries=find_operator(config.operator).symmetries_at(config.params),
     )
     make_folder(run_dir)
     trainer = NetworkTrainer(
@@ -112,7 +140,23 @@ def train_network(
     (run_dir / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
     preview = Preview(trainer, data.validation, run_dir, callbacks)
     trainer.run(preview, save_every=request.save_every)
-    return trainer, data
+    return trainer, start, data
+
+
+def _start_network(request: TrainingRequest, callbacks: TrainCallbacks) -> Network | None:
+    """Return the start network of a model, or train it; then further processes have None."""
+    config = request.config
+    if request.start_model is not None:
+        return round_weights_to_fp16(load_network(request.start_model, grey=config.grey))
+    callbacks.message("The start network is trained first.")
+    start_request = replace(
+        request,
+        config=config.start_config,
+        run_dir=request.run_dir / "start",
+        initial_weights=None,
+    )
+    trained = train_network(start_request, callbacks)
+    return round_weights_to_fp16(trained[0].ema_network()) if trained else None
 
 
 def _card(
@@ -120,17 +164,15 @@ def _card(
     trainer: NetworkTrainer,
     data: TrainingData,
     network: Network,
-    validation: Sequence[ValidationResult],
+    start: Network | None,
 ) -> Card:
     config = request.config
     large = [pair for pair in data.train if min(pair.size) >= config.crop]
     numbers = {name: value for name, value in config.params.items() if isinstance(value, float)}
     operator = find_operator(config.operator)
-    kind, source, _ = config.operator.partition(":")
     return Card.build(
         name=slugify(request.output.stem),
-        # The prefix distinguishes a user's operator from a built-in one of the same name.
-        operator=f"{kind}:{operator.name}" if source else operator.name,
+        operator=config.operator_name,
         title=operator.title,
         paper=operator.paper and Paper(title=operator.paper.title, doi=operator.paper.doi),
         params=_card_params(config),
@@ -140,14 +182,9 @@ def _card(
             if isinstance(param, ColourParam | FileParam)
         ),
         network=config.network,
-        halo=network.halo,
-        size_multiple=network.size_multiple,
-        macs_per_pixel=network.macs_per_pixel,
-        peak_activations_per_pixel=network.peak_activations_per_pixel,
-        parameter_count=sum(parameter.numel() for parameter in network.parameters()),
-        thumbnail_size=network.thumbnail_size,
-        coords=bool(network.thumbnail_size),
-        metrics=tuple(map(_measurement, validation)),
+        **_network_fields(network),
+        guide=_guide(request, start),
+        metrics=(),
         training={
             "photos": describe_photos(large, request.photos or config.operator),
             "steps": trainer.step,
@@ -161,6 +198,30 @@ def _card(
         licence=request.licence,
         burnish_version=burnish.__version__,
     )
+
+
+def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
+    config, model = request.config, request.start_model
+    if not config.guided:
+        return None
+    start_network = None
+    if start is not None:
+        name = model.card.network if model else config.network
+        start_network = StartNetwork(network=name, **_network_fields(start))
+    return Guide(size=config.guide_size, max_ratio=config.guide_ratio, start=start_network)
+
+
+def _network_fields(network: Network) -> dict[str, Any]:
+    """Return the fields that `Card` and `StartNetwork` share."""
+    return {
+        "halo": network.halo,
+        "size_multiple": network.size_multiple,
+        "macs_per_pixel": network.macs_per_pixel,
+        "peak_activations_per_pixel": network.peak_activations_per_pixel,
+        "parameter_count": sum(parameter.numel() for parameter in network.parameters()),
+        "thumbnail_size": network.thumbnail_size,
+        "coords": bool(network.thumbnail_size),
+    }
 
 
 def _card_params(config: TrainConfig) -> tuple[CardParam, ...]:
@@ -196,4 +257,8 @@ def _measurement(result: ValidationResult) -> Measurement:
         ssim_mean=round(report.mean.ssim, 4),
         ssim_worst=round(report.worst.ssim, 4),
         identity_psnr_mean=round(report.identity_psnr, 2),
+        cast_mean=round(report.mean.cast, 2),
+        cast_worst=round(report.worst.cast, 2),
+        grain_mean=None if report.mean.grain is None else round(report.mean.grain, 2),
+        guide=result.guide,
     )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from burnish.errors import UsageError
 from burnish.files import check_absent, make_folder
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, build
+from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 from burnish.training.config import TrainConfig, parse_budget
+from burnish.training.network_trainer import build_network
 from burnish.training.network_trainer import init_from as copy_weights
+from burnish.training.start_network import read_start_model
 
 DEFAULT_BUDGET = "30m"
 
@@ -36,6 +38,7 @@ class TrainingRequest:
     licence: str
     save_every: float
     initial_weights: Mapping[str, NDArray[np.float32]] | None = None
+    start_model: ModelFile | None = None
 
 
 def validate_request(
@@ -53,6 +56,8 @@ def validate_request(
     budget: str | None = None,
     steps: int | None = None,
     sliders: Sequence[str] = (),
+    guided: bool | None = None,
+    start: Path | None = None,
     global_context: bool | None = None,
     init_from: Path | None = None,
     **options: Any,
@@ -72,8 +77,11 @@ def validate_request(
     budget : the length of the training, such as "1h30m" [default: 30m]
     steps : the number of steps, in place of a budget
     sliders : the parameters that stay adjustable, as NAME or NAME=LOW:HIGH
-    global_context : the network also sees a thumbnail of the whole photo
-        [default: for operators that need it]
+    guided : the network takes the operator's output at a lower resolution [default: if it can]
+    start : a model file whose network begins the cascade of a guided network
+        [default: a network that is trained first]
+    global_context : the network, or the start network of a guided one, also sees a thumbnail of
+        the whole photo [default: for operators that need it]
     init_from : a model file of the same network to start from [default: random weights]
     options : other fields of `TrainConfig` [default, also for None: those of the network]
 
@@ -89,8 +97,12 @@ def validate_request(
         remedy = f"choose one of {', '.join(NETWORKS)}"
         raise UsageError("--network", f"there is no network {network!r}", remedy)
     spec = NETWORKS[network]
+    if guided is None:
+        guided = spec.is_unet
     if global_context is None:
         global_context = spec.is_unet and source.needs_thumbnail
+    if start and not guided:
+        raise UsageError("--start", "only a guided network has a start network", "leave it out")
     target = output or Path(f"{slugify(source.name)}.onnx")
     if target.suffix.lower() != ".onnx":
         raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
@@ -105,13 +117,19 @@ def validate_request(
         network=network,
         params=values,
         sliders=_parse_sliders(source, values, sliders),
+        guided=guided,
         global_context=global_context,
         grey=source.grey,
         steps=steps,
         budget=parse_budget(budget) if budget else None,
-        init_from=f"{base_model.card.name} {base_model.sha256[:12]}" if base_model else "",
+        init_from=_describe(base_model),
         **spec.train_defaults | options,
     )
+    start_model = read_start_model(start, config) if start else None
+    config = replace(config, start=_describe(start_model))
+    if config.guided and not config.has_start and source.pairs:
+        problem = "pairs: cannot be run, so that the model needs a start network"
+        raise UsageError("--start-fraction", problem, "choose a fraction above 0")
     initial_weights = _check_network(config, base_model)
     check_absent(target, overwrite=overwrite)
     make_folder(target.parent)  # last, so that a wrong request creates nothing
@@ -125,7 +143,12 @@ def validate_request(
         licence=licence,
         save_every=save_every,
         initial_weights=initial_weights,
+        start_model=start_model,
     )
+
+
+def _describe(model: ModelFile | None) -> str:
+    return f"{model.card.name} {model.sha256[:12]}" if model else ""
 
 
 def _resolve_params(
@@ -149,7 +172,7 @@ def _check_network(
     config: TrainConfig, base_model: ModelFile | None
 ) -> dict[str, NDArray[np.float32]] | None:
     """Check that the network can be built, and return the weights that it starts from."""
-    network = build(config.network, config.slider_params, config.global_context)
+    network = build_network(config)
     multiple = network.size_multiple
     if config.crop % multiple:
         problem = f"{config.crop} is not a multiple of {multiple}, which {config.network} requires"

@@ -2,22 +2,28 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
 from burnish.metrics import mse, psnr
+from burnish.modelfile.card import Card
 from burnish.networks.network import Network
+from burnish.operators.operator import Operator
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
+from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
 from burnish.runtime.thumbnail import normalised_coords
 from burnish.training import StepInfo, TrainCallbacks
 from burnish.training.evaluation import Report, evaluate
+from burnish.training.guides import read_guide
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pairs import Pair
 from burnish.types import Pixels, Rectangle
@@ -26,35 +32,81 @@ from burnish.types import Pixels, Rectangle
 PREVIEW_PHOTOS = 8
 PREVIEW_SIDE = 384
 
+# The network or algorithm that computes the first level of a cascade.
+GuideSource = Literal["operator", "network"]
+
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """The scores of a set of photos, and a description of the photos."""
+    """The scores of a set of photos, their description, and the source of the first guide."""
 
     photos: str
     report: Report
+    guide: GuideSource | None = None
 
 
 def validate(
-    network: Network,
-    sliders: Sequence[str],
+    model: Model,
+    operator: Operator,
     validation_pairs: Sequence[Pair],
     source: str | Path,
     progress: Progress = SILENT,
 ) -> tuple[ValidationResult, ...]:
-    """Score a network on the groups of `split_by_size`.
+    """Score a model on the groups of `split_by_size`, once for each guide that it can have.
+
+    With the operator as guide, photos are left out that have a first level only: their result is
+    the operator's own.
 
     Parameters
     ----------
-    sliders : the names of the parameters that are inputs of the network
     source : the folder of the photos
-    progress : advanced after every pair
+    progress : receives one task, and is advanced after every pair
     """
-    apply = ImageNetwork(network, sliders)
+    groups = [
+        (guide, suffix, pairs)
+        for guide, candidates in _pairs_by_guide(model.card, operator, validation_pairs)
+        for suffix, pairs in split_by_size(candidates)
+        if pairs
+    ]
+    progress.start("validating", sum(len(pairs) for _, _, pairs in groups))
     return tuple(
-        ValidationResult(describe_photos(pairs, source) + suffix, evaluate(apply, pairs, progress))
-        for suffix, pairs in split_by_size(validation_pairs)
+        ValidationResult(
+            describe_photos(pairs, source) + suffix,
+            evaluate(partial(_apply, model, operator, guide), pairs, progress),
+            guide,
+        )
+        for guide, suffix, pairs in groups
     )
+
+
+def _pairs_by_guide(
+    card: Card, operator: Operator, pairs: Sequence[Pair]
+) -> Iterator[tuple[GuideSource | None, Sequence[Pair]]]:
+    if card.guide is None:
+        yield None, pairs
+        return
+    if not operator.pairs:
+        yield "operator", [pair for pair in pairs if min(pair.size) > card.guide.size]
+    if card.guide.start is not None:
+        yield "network", pairs
+
+
+def _apply(
+    model: Model,
+    operator: Operator,
+    guide: GuideSource | None,
+    rgb: Pixels,
+    values: Mapping[str, Value],
+) -> Pixels:
+    """Apply a model, and its operator to a smaller copy if that is the source of the guide."""
+    sliders = {param.name: values[param.name] for param in model.card.sliders}
+    if guide != "operator":
+        return model(rgb, sliders)
+    size = model.first_level(*rgb.shape[:2])
+    measured = operator.measure(rgb, **values)
+    k = size[0] / rgb.shape[0]
+    first_level = operator.run_small(area_resize(rgb, size), k, measured, **values)
+    return model(rgb, sliders, guide=first_level)
 
 
 def split_by_size(validation_pairs: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
@@ -109,7 +161,11 @@ class ImageNetwork:
         self.network, self.sliders = network, sliders
 
     def __call__(
-        self, rgb: Pixels, values: Mapping[str, Value], context: TileContext | None = None
+        self,
+        rgb: Pixels,
+        values: Mapping[str, Value],
+        context: TileContext | None = None,
+        guide: Pixels | None = None,
     ) -> Pixels:
         """Apply the network.
 
@@ -118,11 +174,14 @@ class ImageNetwork:
         rgb : (H, W, 3) float32 in [0, 1]
         values : parameter values by name
         context : needed if `rgb` is a crop
+        guide : of a guided network, as large as `rgb`
         """
         network, (height, width) = self.network, rgb.shape[:2]
         multiple = network.size_multiple
         bottom, right = -height % multiple, -width % multiple
-        inputs = [_to_nchw(np.pad(rgb, ((0, bottom), (0, right), (0, 0)), mode="edge"))]
+        images = [rgb] if guide is None else [rgb, guide]
+        padding = ((0, bottom), (0, right), (0, 0))
+        inputs = [_to_nchw(np.pad(image, padding, mode="edge")) for image in images]
         if self.sliders:
             inputs.append(torch.tensor([values[name] for name in self.sliders]).view(1, -1, 1, 1))
         if network.thumbnail_size:
@@ -188,7 +247,8 @@ class Preview:
             region = _centre(pair.size)
             context = TileContext(region, pair.size, pair.thumbnail)
             before, after = pair.read(*region.slices)
-            output = np.clip(apply(before, pair.values, context), 0, 1)
+            guide = read_guide(pair, region) if self.trainer.network.guided else None
+            output = np.clip(apply(before, pair.values, context, guide), 0, 1)
             if not psnrs:
                 side_by_side = np.concatenate([before, after, output], axis=1)
                 Photo(pixels=side_by_side).save(path, overwrite=True)
