@@ -439,7 +439,7 @@ def test_params_of_a_card_are_the_operator_s() -> None:
     param = Param("omega", "removes more", 0.95, low=0, high=1, unit="x", off=0, size_power=2)
     slider = CardParam.from_param(param, value=0.5, slider=True)
     assert (slider.value, slider.default, slider.slider, slider.off) == (0.5, 0.95, True, 0)
-    assert slider.as_param() == replace(param, default=0.5, size_power=None)
+    assert slider.as_param() == replace(param, default=0.5)
 
 
 def test_card_of_an_earlier_version_states_no_off_value(card: Card) -> None:
