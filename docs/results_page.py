@@ -150,27 +150,34 @@ def results_page() -> str:
 
 def mean_table(measured: Any) -> str:
     """Return the mean PSNR and cast over the paper's operators, with each guide."""
-    folders = measured["photos"]
-    lines = ["## Mean over the ten operators\n"]
-    lines.append(MEAN_INTRODUCTION.format(photos="; ".join(folders.values())))
-    heads = " | ".join(f"{folder}: PSNR | cast" for folder in folders)
-    lines += [f"| | {heads} |", "|---" * (1 + 2 * len(folders)) + "|"]
     rows = {name: measured["operators"][name] for name in PAPER_OPERATORS}
-    networks = {name: bundled_rows(name, rows[name]) for name in rows}
-    used = {guide for own in networks.values() for guide in own}
-    guides = [guide for guide in ("operator", "network") if guide in used] or [None]
+    networks = [bundled_rows(name, rows[name]) for name in rows]
+    guided = any(set(own) - {None} for own in networks)
+    guides: list[str | None] = ["operator", "network"] if guided else [None]
     table = {"unedited photo": [group["untouched"] for group in rows.values()]}
     for guide in guides:
         label = f"network, guide: {guide}" if guide else "network"
-        table[label] = [own.get(guide) or own[None] for own in networks.values()]
+        group = [own.get(guide) or own.get(None) for own in networks]
+        if all(group):
+            table[label] = group
+    folders = {
+        folder: photos
+        for folder, photos in measured["photos"].items()
+        if all(folder in row["fidelity"] for group in table.values() for row in group)
+    }
+    heads = " | ".join(f"{folder}: PSNR | cast" for folder in folders)
+    lines = ["## Mean over the ten operators\n"]
+    lines.append(MEAN_INTRODUCTION.format(photos="; ".join(folders.values())))
+    lines += [f"| | {heads} |", "|---" * (1 + 2 * len(folders)) + "|"]
     for label, group in table.items():
         cells = [
-            mean_cell([row["fidelity"].get(folder, {}).get(score) for row in group])
+            mean_cell([row["fidelity"][folder].get(score) for row in group])
             for folder in folders
             for score in ("psnr", "cast")
         ]
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    return "\n".join([*lines, *([f"\n{GUIDE_NOTE}"] if guides != [None] else [""])])
+    lines.append(f"\n{GUIDE_NOTE}" if guided else "")
+    return "\n".join(lines)
 
 
 def bundled_rows(name: str, rows: Any) -> dict[str | None, Any]:
@@ -193,8 +200,10 @@ def operator_tables(rows: Any, folders: list[str]) -> Iterator[str]:
     groups: dict[tuple[str, ...], list[str]] = {}
     for label, row in rows.items():
         measured = tuple(folder for folder in folders if folder in row.get("fidelity", {}))
-        # The operator itself has times only. Its row ends the first table.
-        groups.setdefault(measured or next(iter(groups)), []).append(label)
+        if measured and label != "untouched":
+            groups.setdefault(measured, ["untouched"]).append(label)
+    # The operator itself has times only.
+    next(iter(groups.values())).append("reference operator")
     for group, labels in groups.items():
         heads = "".join(f" {folder}: PSNR | worst | SSIM | cast | grain |" for folder in group)
         lines = [f"| |{heads} multiply-adds | ONNX Runtime | OpenVINO | itself |"]

@@ -45,12 +45,26 @@ def test_mean_table_leaves_a_mean_out_that_lacks_an_operator(measured):
 
 
 def test_operator_tables_are_one_for_each_set_of_folders():
-    rows = {"untouched": row(20, 5, bundled=False), "old": row(15), "reference operator": {}}
+    rows = {"untouched": row(20, 5, bundled=False), "new": row(30, 1), "old": row(15)}
+    rows["reference operator"] = {}
+    rows["untouched"]["fidelity"]["large"] = rows["untouched"]["fidelity"]["small"]
     rows["old"]["fidelity"] = {"large": rows["old"]["fidelity"]["small"]}
     small, large = results_page.operator_tables(rows, ["small", "large"])
     assert "| unedited photo | 20.00 | 19.00 (hut) | 0.900 | 5.0 |  |" in small
-    assert "**old** | 15.00 | 14.00 | 0.900 |" in large
+    assert "**new** | 30.00 |" in small
     assert "| operator |" in small
+    assert "| unedited photo | 20.00 |" in large
+    assert "**old** | 15.00 | 14.00 | 0.900 |" in large
+    assert "**new**" not in large
+
+
+def test_mean_table_has_folders_on_which_all_networks_were_measured(measured):
+    measured["photos"]["large"] = "one from 'large'"
+    for rows in measured["operators"].values():
+        rows["untouched"]["fidelity"]["large"] = rows["untouched"]["fidelity"]["small"]
+    table = results_page.mean_table(measured)
+    assert "| | small: PSNR | cast |" in table
+    assert "large" not in table
 
 
 def test_labels_of_the_page_are_those_of_the_benchmarks():
