@@ -51,7 +51,7 @@ def test_config_as_json_has_all_fields_with_lists_for_tuples():
         {"warmup_fraction": 1.0},
         {"ema_decay": -0.1},
         {"start_fraction": 1.0},
-        {"guide_size": 8},
+        {"guide_size": 31},
         {"guide_ratio": 1.0},
     ],
 )
@@ -73,6 +73,8 @@ def test_guided_training_is_divided_between_the_start_network_and_the_network():
     config = TrainConfig("l0-smoothing", "fast", steps=10, guided=True, start_fraction=0.3)
     assert (config.start_config.steps, config.guided_config.steps) == (3, 7)
     assert (config.start_config.guided, config.guided_config.guided) == (False, True)
+    crops = [replace(config, crop=crop).start_config.crop for crop in (64, 128, 256)]
+    assert crops == [64, 128, 128]
     timed = replace(config, steps=None, budget=60.0)
     assert (timed.start_config.budget, timed.guided_config.budget) == pytest.approx((18, 42))
 

@@ -124,6 +124,7 @@ def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_fol
         request = validate_request(
             "tv-l1",
             photos=photo_folder,
+            guided=False,
             output=tmp_path / "own.onnx",
             run_dir=tmp_path / run,
             overwrite=True,

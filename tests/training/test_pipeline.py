@@ -9,14 +9,19 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 from PIL import Image
 
 import burnish.training
 from burnish.errors import UsageError
 from burnish.files import digest
+from burnish.modelfile.reader import read_model
 from burnish.operators.registry import OPERATORS
+from burnish.operators.user_defined import find_operator
 from burnish.runtime.model import Model
+from burnish.runtime.resize import area_resize
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.pipeline import train_network
@@ -73,6 +78,7 @@ def test_trained_model_has_its_slider_and_global_context(photo_folder, tmp_path)
         "l0-smoothing",
         photos=photo_folder,
         sliders=["lambda=0.005:0.1"],
+        guided=False,
         global_context=True,
         output=tmp_path / "turns.onnx",
         run_dir=tmp_path / "run",
@@ -132,13 +138,13 @@ def test_train_network_returns_the_network_and_writes_log_and_previews(photo_fol
         def on_validation(self, step, psnr, preview):
             previews.append(preview.is_file())
 
-    trainer, data = train(
+    trainer, start, data = train(
         make_config(), photo_folder, tmp_path / "run", callbacks=RecordingCallbacks()
     )
     assert tasks[0] == ("computing pairs", 6 + 1)  # the photos and a synthetic image
     assert previews
     assert all(previews)
-    assert (trainer.step, len(data.validation)) == (12, 1)
+    assert (trainer.step, start, len(data.validation)) == (12, None, 1)
     assert photo_count(data) == 5
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved == make_config().to_json()
@@ -160,7 +166,7 @@ def test_validation_photos_are_not_trained_on(photo_folder, tmp_path):
     folder.mkdir()
     for name in ("1.png", "4.png"):
         (folder / f"copy {name}").write_bytes((photo_folder / name).read_bytes())
-    _, data = train(make_config(steps=1), photo_folder, tmp_path / "run", validation=folder)
+    *_, data = train(make_config(steps=1), photo_folder, tmp_path / "run", validation=folder)
     assert len(data.validation) == 2
     assert photo_count(data) == 4
 
@@ -180,10 +186,10 @@ def test_copies_of_one_photo_are_too_few_photos(photo_folder, tmp_path):
 @pytest.mark.filterwarnings("ignore:left out")
 def test_truncated_photo_is_neither_trained_nor_validated_on(photo_folder, tmp_path):
     files = sorted(photo_folder.iterdir())
-    _, data_before = train(make_config(steps=2), photo_folder, tmp_path / "whole")
+    *_, data_before = train(make_config(steps=2), photo_folder, tmp_path / "whole")
     truncated = next(file for file in files if digest(file) == data_before.validation[0].digest)
     truncated.write_bytes(truncated.read_bytes()[:-1000])
-    _, data = train(make_config(steps=2), photo_folder, tmp_path / "truncated")
+    *_, data = train(make_config(steps=2), photo_folder, tmp_path / "truncated")
     assert photo_count(data) == len(files) - 2
     assert len(data.validation) == 1
     assert data.validation[0].digest in {digest(file) for file in files if file != truncated}
@@ -194,9 +200,110 @@ def test_photos_too_small_for_ssim_are_not_validated_on(photo_folder, tmp_path):
         Image.fromarray(np.full((10, 40, 3), 20 * seed, np.uint8)).save(
             photo_folder / f"s{seed}.png"
         )
-    _, data = train(make_config(), photo_folder, tmp_path / "run")
+    *_, data = train(make_config(), photo_folder, tmp_path / "run")
     assert {pair.size for pair in data.validation} <= {(40, 56), (56, 40)}
     assert photo_count(data) == 5
+
+
+@pytest.fixture
+def blur(tmp_path):
+    """The address of an operator, a mean over 3 x 3 pixels."""
+    script = tmp_path / "filters.py"
+    script.write_text(
+        "from scipy.ndimage import uniform_filter\n\n"
+        "def blur(rgb):\n    return uniform_filter(rgb, (3, 3, 1))\n"
+    )
+    return f"python:{script}:blur"
+
+
+@pytest.fixture
+def large_photos(tmp_path, make_image):
+    """A folder of five photos of 72 x 96 pixels."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for seed in range(5):
+        Image.fromarray(make_image(seed, 72, 96)).save(folder / f"{seed}.png")
+    return folder
+
+
+def train_guided(operator, photos, folder, **options):
+    fields = {"photos": photos, "output": folder / "guided.onnx", "run_dir": folder / "run"}
+    fields |= {"steps": 40, "start_fraction": 0.25, "guide_size": 32, "batch": 2, "crop": 32}
+    fields |= {"short_sides": (), "ema_decay": 0.5, "synthetic_fraction": 0.0}
+    return burnish.training.train(operator, **fields | options)
+
+
+@pytest.mark.slow
+def test_trained_guided_model_has_a_start_network_and_scores_for_both_guides(
+    blur, large_photos, tmp_path
+):
+    trained = train_guided(blur, large_photos, tmp_path)
+    model = Model.open(trained.path, device="cpu", threads=1)
+    guide = model.card.guide
+    assert (guide.size, guide.max_ratio, guide.start.network) == (32, 4.5, "fast")
+    assert [entry.guide for entry in model.card.metrics] == ["operator", "network"]
+    assert [result.guide for result in trained.validation] == ["operator", "network"]
+    checkpoints = [Checkpoint.load(tmp_path / "run" / name) for name in CHECKPOINTS]
+    assert [checkpoint.step for checkpoint in checkpoints] == [10, 30]
+    assert model.card.training["steps"] == 30
+    pixels = np.random.default_rng(0).random((50, 60, 3), dtype=np.float32)
+    size = model.first_level(50, 60)
+    first_level = find_operator(blur).run(area_resize(pixels, size))
+    outputs = [model(pixels), model(pixels, guide=first_level)]
+    assert [output.shape for output in outputs] == [pixels.shape] * 2
+    assert np.abs(outputs[0] - outputs[1]).max() > 0.01
+
+
+CHECKPOINTS = ("start/checkpoint.pt", "checkpoint.pt")
+
+
+@pytest.mark.slow
+def test_start_network_of_a_model_is_used_again(blur, large_photos, tmp_path):
+    """The graph of the start network is the same in both files."""
+    first = train_guided(blur, large_photos, tmp_path, steps=4)
+    second = train_guided(
+        blur, large_photos, tmp_path / "second", steps=2, start=first.path, crop=48
+    )
+    files = [read_model(trained.path) for trained in (first, second)]
+    inputs = {"image": np.random.default_rng(0).random((1, 3, 32, 48), dtype=np.float32)}
+    outputs = [onnxruntime.InferenceSession(f.start.graph).run(None, inputs) for f in files]
+    np.testing.assert_array_equal(*outputs)
+    run_dir = tmp_path / "second" / "run"
+    assert not (run_dir / "start").exists()
+    start = Checkpoint.load(run_dir / "checkpoint.pt").config["start"]
+    assert start == f"guided {files[0].start.sha256[:12]}"
+    assert list((run_dir / f"start-outputs {start}").iterdir())
+
+
+@pytest.mark.slow
+def test_guided_model_without_a_start_network_needs_the_operator(blur, large_photos, tmp_path):
+    trained = train_guided(blur, large_photos, tmp_path, steps=2, start_fraction=0.0)
+    assert read_model(trained.path).start is None
+    assert [result.guide for result in trained.validation] == ["operator"]
+    assert not (tmp_path / "run" / "start").exists()
+
+
+def test_start_outputs_are_written_once_and_sampled(large_photos, tmp_path):
+    """A resumed training changes neither the start network nor its outputs."""
+    config = make_config(network="fast", guided=True, steps=4, guide_size=32, crop=32)
+    trainer, start, _ = train(config, large_photos, tmp_path / "run")
+    assert trainer.sampler.start_outputs == tmp_path / "run" / "start-outputs"
+    files = sorted(trainer.sampler.start_outputs.iterdir())
+    assert files
+    times = [file.stat().st_mtime_ns for file in files]
+    _, resumed, _ = train(config, large_photos, tmp_path / "run")
+    assert [file.stat().st_mtime_ns for file in files] == times
+    for name, value in start.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_symmetries_are_those_at_the_values_of_the_training(photo_folder, tmp_path):
+    """With a colour of haze, dehazing does not commute with permutations of the channels."""
+    for airlight, expected in ((None, {"channel permutation"}), ("#c0d0e0", set())):
+        params = OPERATORS["dark-channel-guided"].resolve_params({"airlight": airlight})
+        config = make_config(operator="dark-channel-guided", params=params, steps=1)
+        trainer, *_ = train(config, photo_folder, tmp_path / f"run {airlight}")
+        assert trainer.sampler.symmetries == expected
 
 
 COMMAND = [
@@ -207,7 +314,7 @@ COMMAND = [
 
 @pytest.mark.slow
 def test_killed_command_resumes(photo_folder, tmp_path):
-    options = ["--steps", "60", "--save-every", "0"]
+    options = ["--steps", "60", "--no-guided", "--save-every", "0"]
     command = [sys.executable, "-m", "burnish", *COMMAND, str(photo_folder), *options]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
@@ -230,7 +337,7 @@ def test_two_processes_write_one_model(photo_folder, tmp_path):
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("dB mean") == 1
-    assert (tmp_path / "out.onnx").is_file()
+    assert read_model(tmp_path / "out.onnx").start is not None
 
 
 def wait_for(condition, seconds=120):

@@ -12,8 +12,8 @@ from burnish.params import Param, Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _POSITIVE = ("steps", "budget", "batch", "crop", "max_size", "max_lr", "clip_norm")
-# Lowest and highest values, those of `burnish.modelfile.card.Guide`.
-_RANGES = {"guide_size": (16, 4096), "guide_ratio": (1.25, 16)}
+# Lowest and highest values. `burnish.modelfile.card.Guide` allows no others.
+_RANGES = {"guide_size": (32, 4096), "guide_ratio": (1.25, 16)}
 _FRACTIONS = (
     *("warmup_fraction", "freeze_norm_at", "ema_decay"),
     *("slider_fraction", "synthetic_fraction", "start_fraction"),
@@ -126,6 +126,8 @@ class TrainConfig:
         return replace(
             self._part(self.start_fraction),
             guided=False,
+            # At most half the shorter side; the networks need a multiple of 16.
+            crop=min(self.crop, self.guide_size // 32 * 16),
             max_size=self.guide_size * 3 // 2,
             short_sides=(),
             init_from="",

@@ -109,7 +109,6 @@ def train_network(
     data = prepare_data(config, request.photos, request.validation, callbacks)
     if start is not None and start_outputs is not None and rank == 0:
         pairs = [*data.train, *data.synthetic]
-        callbacks.start("running the start network", len(pairs))
         write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
     distributed.barrier()
 

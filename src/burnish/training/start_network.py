@@ -80,8 +80,9 @@ def write_start_outputs(
     ----------
     sliders : parameters whose values are inputs of the network
     folder : receives the files, see `start_file`. A file that exists is left as it is
-    progress : advanced after every pair
+    progress : receives one task, and is advanced after every pair
     """
+    progress.start("running the start network", len(pairs))
     make_folder(folder)
     apply = ImageNetwork(network, [param.name for param in sliders])
     for pair in pairs:
