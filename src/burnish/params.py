@@ -282,6 +282,23 @@ class ChoiceParam(_BaseParam):
 AnyParam = Param | ColourParam | FileParam | ChoiceParam
 
 
+def slider_values(
+    sliders: Iterable[Param], values: Mapping[str, Value], k: float
+) -> dict[str, float]:
+    """Return the values of sliders for a copy of the photo that is k times as large, by name.
+
+    Unlike those of an operator, they stay within the range, for which a network was trained.
+
+    Examples
+    --------
+    >>> p = Param("sigma", "removes coarser texture", 3, low=0.5, high=8, unit="px")
+    >>> slider_values([p], {"sigma": 4}, 0.25), slider_values([p], {"sigma": 4}, 0.05)
+    ({'sigma': 1.0}, {'sigma': 0.5})
+    """
+    scaled = [(param, param.at_size(param.check(values[param.name]), k)) for param in sliders]
+    return {param.name: min(max(value, param.low), param.high) for param, value in scaled}
+
+
 def resolve_params(
     params: Iterable[AnyParam], values: Mapping[str, Value], owner: str
 ) -> dict[str, Value]:

@@ -1,5 +1,6 @@
 """Cascades of guided networks against a plain one in torch, on whole images."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from math import ceil, log
 from pathlib import Path
@@ -52,7 +53,11 @@ def area_means(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def run_whole(
-    network: Network, pixels: np.ndarray, thumbnail: np.ndarray, guide: np.ndarray | None = None
+    network: Network,
+    pixels: np.ndarray,
+    thumbnail: np.ndarray,
+    guide: np.ndarray | None = None,
+    params: Sequence[float] = tuple(PARAMS.values()),
 ) -> np.ndarray:
     """Run a network in torch on an image padded with its last row and column."""
     height, width = pixels.shape[:2]
@@ -65,7 +70,7 @@ def run_whole(
     ]
     rectangle = Rectangle(0, height + padding[3], 0, width + padding[1])
     context = {
-        "params": torch.tensor(list(PARAMS.values()))[None, :, None, None],
+        "params": torch.tensor(params)[None, :, None, None],
         "thumbnail": torch.from_numpy(thumbnail.transpose(2, 0, 1)[None]),
         "coords": torch.from_numpy(normalised_coords(rectangle, (height, width), block)[None]),
     }
@@ -166,6 +171,25 @@ def test_progress_counts_all_levels_by_area(model: Model) -> None:
     model(random_image(64, 64), on_progress=fractions.append)
     areas = np.cumsum([16**2, 32**2, 64**2])
     np.testing.assert_allclose(fractions, areas / areas[-1])
+
+
+def test_sliders_in_px_shrink_with_the_level(random_network, export_guided) -> None:
+    """At the first of three levels, sigma would fall below its range, 0.5 to 8 px."""
+    names, operator = ("lambda", "sigma"), "relative-total-variation"
+    arguments = {"global_context": False, "operator": operator}
+    network, sliders = random_network(names, guided=True, **arguments)
+    start, _ = random_network(names, **arguments)
+    model = Model.open(export_guided(network, start, sliders, operator), device="cpu", threads=1)
+    pixels = random_image(64, 81)
+    thumbnail = area_means(pixels, (64, 64))
+    result = run_whole(start, area_means(pixels, (16, 20)), thumbnail, None, (0.01, 0.5))
+    for size, params in (((32, 41), (0.02, 0.75)), ((64, 81), (0.04, 1.5))):
+        planes = torch.from_numpy(result.transpose(2, 0, 1)[None].copy())
+        enlarged = F.interpolate(planes, size, mode="bilinear", align_corners=False)
+        guide = enlarged[0].numpy().transpose(1, 2, 0)
+        result = run_whole(network, area_means(pixels, size), thumbnail, guide, params)
+    output = model(pixels, {"lambda": 0.04, "sigma": 1.5})
+    np.testing.assert_allclose(output, result, atol=2e-5)
 
 
 def test_guide_of_another_size_type_or_range_is_rejected(model: Model) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from burnish.errors import ModelError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.params import Value
-from burnish.runtime.cascade import level_sizes
+from burnish.params import Value, resolve_params, slider_values
+from burnish.runtime.cascade import level_ratios, level_sizes
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model_registry import find_model
 from burnish.runtime.tiled_network import ImageAccess, TiledNetwork, output_error
@@ -192,7 +192,7 @@ class Model:
         True
         """
         steps = self._steps((height, width), begins=self._start is not None)
-        return max((network.min_memory(size) for network, size in steps), default=0)
+        return max((network.min_memory(size) for network, size, _ in steps), default=0)
 
     @property
     def thumbnail_size(self) -> int:
@@ -213,18 +213,19 @@ class Model:
 
     def _steps(
         self, size: tuple[int, int], *, begins: bool
-    ) -> list[tuple[TiledNetwork, tuple[int, int]]]:
-        """Return the networks to run, each with the size of its level.
+    ) -> list[tuple[TiledNetwork, tuple[int, int], float]]:
+        """Return the networks to run, each with its level's size and ratio to the image's size.
 
         Parameters
         ----------
         begins : whether the start network computes the first level
         """
         if self.card.guide is None:
-            return [(self._network, size)]
-        first, *others = level_sizes(size, self.card.guide)
-        start = [(self._start, first)] if begins and self._start is not None else []
-        return [*start, *((self._network, size) for size in others)]
+            return [(self._network, size, 1.0)]
+        guide = self.card.guide
+        levels = list(zip(level_sizes(size, guide), level_ratios(size, guide), strict=True))
+        start = [(self._start, *levels[0])] if begins and self._start is not None else []
+        return [*start, *((self._network, *level) for level in levels[1:])]
 
     def _run(
         self,
@@ -242,9 +243,9 @@ class Model:
             problem = f"expected at least {needed}, got {memory / 2**20:.1f} MiB"
             raise UsageError("memory", problem, "allow more")
         steps = self._steps(image.size, begins=guide is None)
-        total, done = sum(height * width for _, (height, width) in steps), 0
+        total, done = sum(height * width for _, (height, width), _ in steps), 0
 
-        def run(network: TiledNetwork, level: ImageAccess, coarse: Pixels | None) -> bool:
+        def run(network: TiledNetwork, level: ImageAccess, k: float) -> bool:
             nonlocal done
             area, before = level.whole.area, done
             done += area
@@ -253,24 +254,33 @@ class Model:
                 if on_progress is not None:
                     on_progress((before + fraction * area) / total)
 
-            return network.run(level, params, memory, report, thumbnail=thumbnail, coarse=coarse)
+            values = self._params_at_size(params, k)
+            return network.run(level, values, memory, report, thumbnail=thumbnail, coarse=coarse)
 
         try:
             if guide is None:
                 thumbnail = self._thumbnail(image, thumbnail)
             coarse = guide
-            for network, size in steps[:-1]:
+            for network, size, k in steps[:-1]:
                 output = np.empty((*size, 3), np.float32)
-                run(network, ImageAccess.in_memory(image.resized(size), output), coarse)
+                run(network, ImageAccess.in_memory(image.resized(size), output), k)
                 coarse = output
             if guide is not None and not steps:  # the image itself is the first level
                 any_nonzero = _write_whole(image, guide)
             else:
-                any_nonzero = run(steps[-1][0], image, coarse)
+                any_nonzero = run(steps[-1][0], image, 1.0)
         except MemoryError as error:
             raise self._out_of_memory(min_memory) from error
         if not any_nonzero:
             self._check_black(image)
+
+    def _params_at_size(self, params: Mapping[str, Value], k: float) -> Mapping[str, Value]:
+        """Return the sliders' values for a copy of the image that is k times as large."""
+        if k == 1:
+            return params
+        sliders = [param.as_param() for param in self.card.sliders]
+        values = resolve_params(sliders, params, self.card.name)
+        return slider_values(sliders, values, k)
 
     def _check_guide(self, guide: Pixels | None, size: tuple[int, int]) -> None:
         """Check that the first level's result is given, or that the model can compute it."""
