@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from math import ceil, log
+from itertools import pairwise
+from math import ceil, log, log2
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from burnish.errors import ModelError, UsageError
 from burnish.modelfile.card import Guide
@@ -239,3 +241,26 @@ def test_levels_grow_evenly_from_the_first_size_to_the_photo(size, first, max_ra
     for index, level in enumerate(sizes):
         exact = np.array(size) * ratio ** (index / count - 1)
         assert np.abs(np.maximum(exact, 1) - level).max() <= 0.5 + 1e-6
+
+
+@given(
+    st.tuples(st.integers(1, 20_000), st.integers(1, 20_000)),
+    st.integers(16, 512),
+    st.floats(2, 16),
+)
+def test_halved_levels_are_the_photo_by_powers_of_two(size, first, max_ratio) -> None:
+    sizes = level_sizes(size, Guide(size=first, max_ratio=max_ratio, halved=True))
+    halvings = [round(log2(min(size) / min(level))) for level in sizes]
+    for number, level in zip(halvings, sizes, strict=True):
+        exact = np.array(size) / 2**number
+        assert np.abs(np.maximum(exact, 1) - level).max() <= 0.5
+    assert halvings[-1] == 0
+    assert all(1 <= a - b <= log2(max_ratio) for a, b in pairwise(halvings))
+    smallest = min(size) / 2 ** halvings[0]
+    assert smallest < 2 * first
+    assert smallest >= first or len(sizes) == 1
+
+
+def test_halved_levels_of_a_ratio_below_two_are_refused() -> None:
+    with pytest.raises(ValidationError, match="max_ratio"):
+        Guide(size=16, max_ratio=1.5, halved=True)

@@ -325,6 +325,16 @@ def test_ratios_of_smaller_copies_cover_their_range(large_photos, tmp_path):
     assert 3.5 < ratios.max() < GUIDE_RATIOS[1] * 1.02
 
 
+def test_photos_are_halved_or_quartered_for_an_operator_that_works_on_octaves(large_photos):
+    values = OPERATORS["local-laplacian"].resolve_params({})
+    specs = plan(large_photos, "local-laplacian", values, range(96, 120, 2), guided=True)
+    pairs = [pair for pair in compute_pairs(specs) if pair.smaller]
+    ratios = [round(pair.size[0] / pair.smaller.size[0]) for pair in pairs]
+    assert set(ratios) == {2, 4}
+    for pair, ratio in zip(pairs, ratios, strict=True):
+        assert np.abs(np.divide(pair.size, ratio) - pair.smaller.size).max() <= 0.5
+
+
 def test_smaller_copies_have_at_least_24_pixels_and_exist_for_guided_trainings_only(photo_folder):
     guided = compute_pairs(plan(photo_folder, guided=True))
     plain = compute_pairs(plan(photo_folder))

@@ -245,10 +245,21 @@ class Guide(StrictModel):
     max_ratio: float = Field(
         ge=1.25, le=16, description="the largest ratio of the sizes of two levels"
     )
+    halved: bool = Field(
+        default=False,
+        description="whether levels differ by powers of two; the first one is then the smallest"
+        " with a shorter side of at least `size`",
+    )
     start: StartNetwork | None = Field(
         default=None,
         description="the network that can take the operator's place at the first level",
     )
+
+    @model_validator(mode="after")
+    def _halved_by_two_at_least(self) -> Self:
+        if self.halved and self.max_ratio < 2:
+            raise ValueError("with halved, max_ratio is at least 2")
+        return self
 
 
 class Card(BaseCard):

@@ -54,6 +54,8 @@ class Operator:
     uses_global_statistics : the output depends on a statistic of the whole image, such as a
         histogram
     long_range : each output pixel depends on light and detail of any size around it
+    octaves : it works on octaves of detail, so that only copies that are smaller by a power of two
+        have the same ones
     grey : the output is always grey
     symmetries : what the operator commutes with exactly; see `symmetries_at`
     measure_function : takes the arguments of `function` and measures the whole photo; returns
@@ -72,6 +74,7 @@ class Operator:
     summary: str = ""
     uses_global_statistics: bool = False
     long_range: bool = False
+    octaves: bool = False
     grey: bool = False
     symmetries: frozenset[Symmetry] = frozenset()
     measure_function: str = ""

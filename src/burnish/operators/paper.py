@@ -126,6 +126,7 @@ _OPERATORS = (
         summary="Strengthens or smooths detail of every size, without halos at edges",
         function="burnish.operators.local_laplacian:local_laplacian",
         long_range=True,
+        octaves=True,
         params=(
             LogParam(
                 "detail",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from burnish.errors import OperatorError, PhotoError, UsageError, warn
 from burnish.files import atomic_write, digest, make_folder
 from burnish.operators import cpu_count
+from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
@@ -35,7 +36,8 @@ MAX_SIZE_RATIO = 0.8
 FULL_SCALE = 65535
 # For guides, the number of smaller copies, each of the one before.
 GUIDE_LEVELS = 2
-# The least and the largest ratio of the sizes of two copies, and the least side of a copy, px.
+# The least and the largest ratio of the sizes of two copies, except for operators that work on
+# octaves, and the least side of a copy, px.
 GUIDE_RATIOS = (1.15, 4.5)
 MIN_GUIDE_SIDE = 24
 # The number of different sets of values at which sliders are trained.
@@ -211,11 +213,8 @@ def plan_pairs(
         for size in training_sizes((height, width), short_sides, max_size):
             samples = _sample_values(values, sliders, slider_samples, f"{content} {size}")
             for pair_values in [values, *samples]:
-                identity = operator.fingerprint(pair_values)
-                key = hashlib.sha256(
-                    f"{CACHE_VERSION} {identity} {content} {size} {guided}".encode()
-                )
-                target = cache_folder() / f"{key.hexdigest()[:32]}.npy"
+                key = _cache_key(operator, pair_values, content, size, guided=guided)
+                target = cache_folder() / f"{key}.npy"
                 specs.append(
                     PairSpec(
                         operator_name, pair_values, before, after, content, size, guided, target
@@ -224,6 +223,22 @@ def plan_pairs(
     if photo_pairs and not specs:
         raise _no_readable_photos(photo_pairs[0][0])
     return specs
+
+
+def _cache_key(
+    operator: Operator,
+    values: dict[str, Value],
+    content: str,
+    size: tuple[int, int],
+    *,
+    guided: bool,
+) -> str:
+    """Return a hash of everything that a pair, and with `guided` its smaller copies, depend on."""
+    key = [CACHE_VERSION, operator.fingerprint(values), content, size]
+    if guided:
+        powers = [param.size_power for param in operator.params if isinstance(param, Param)]
+        key += [operator.octaves, powers]
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
 
 
 def _sample_values(
@@ -344,7 +359,10 @@ def _write_smaller(spec: PairSpec, before: Pixels, after: Pixels) -> None:
     measured = {} if spec.after else operator.measure(before, **spec.values)
     path, small = spec.target, before
     for _ in range(GUIDE_LEVELS):
-        ratio = np.exp(random.uniform(*np.log(GUIDE_RATIOS)))
+        if operator.octaves:
+            ratio = float(random.choice([2, 4]))
+        else:
+            ratio = np.exp(random.uniform(*np.log(GUIDE_RATIOS)))
         size = _scaled(small.shape[:2], 1 / ratio)
         if min(size) < MIN_GUIDE_SIDE:
             return

@@ -207,7 +207,12 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
     if start is not None:
         name = model.card.network if model else config.network
         start_network = StartNetwork(network=name, **_network_fields(start))
-    return Guide(size=config.guide_size, max_ratio=config.guide_ratio, start=start_network)
+    return Guide(
+        size=config.guide_size,
+        max_ratio=config.guide_ratio,
+        halved=find_operator(config.operator).octaves,
+        start=start_network,
+    )
 
 
 def _network_fields(network: Network) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from burnish.training.network_trainer import init_from as copy_weights
 from burnish.training.start_network import read_start_model
 
 DEFAULT_BUDGET = "30m"
+# px: `TrainConfig.guide_size` for operators that work on octaves, whose photos are halved. A photo
+# of twice this size is the smallest for which the network runs.
+HALVED_GUIDE_SIZE = 160
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ def validate_request(
         budget = DEFAULT_BUDGET
     base_model = read_model(init_from) if init_from else None
     options = {name: value for name, value in options.items() if value is not None}
+    if source.octaves:
+        options.setdefault("guide_size", HALVED_GUIDE_SIZE)
     config = TrainConfig(
         operator=operator,
         network=network,
