@@ -7,8 +7,8 @@ import pytest
 
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile
-from burnish.runtime.session import context_tensors, get_session
 from burnish.runtime.resize import area_resize
+from burnish.runtime.session import context_tensors, get_session
 from burnish.runtime.thumbnail import normalised_coords
 from burnish.runtime.tiles import TileGrid, plan_tiles
 
@@ -29,7 +29,9 @@ def run_tiled() -> RunTiled:
         grid = TileGrid(*size, halo, file.card.size_multiple)
         output = np.empty_like(pixels)
         side = file.card.thumbnail_size
-        context = context_tensors(file.card, {}, area_resize(pixels, (side, side)) if side else None)
+        context = context_tensors(
+            file.card, {}, area_resize(pixels, (side, side)) if side else None
+        )
         session = get_session(file, "cpu", 1, context=context)
         tiles = plan_tiles(grid, max(max_pixels, grid.min_pixels))
         for tile in tiles:

@@ -11,8 +11,8 @@ import pytest
 from burnish.errors import UsageError
 from burnish.modelfile.reader import read_model
 from burnish.runtime.model import Model
-from burnish.runtime.session import bind_constants, context_tensors, get_session
 from burnish.runtime.resize import area_resize
+from burnish.runtime.session import bind_constants, context_tensors, get_session
 from burnish.runtime.thumbnail import normalised_coords
 from burnish.types import Rectangle
 

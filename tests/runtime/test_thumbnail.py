@@ -81,7 +81,9 @@ def test_image_of_the_target_size_is_unchanged():
 
 def test_smaller_image_is_repeated():
     pixels = random_image(2, 4)
-    np.testing.assert_allclose(area_resize(pixels, (8, 8)), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7)
+    np.testing.assert_allclose(
+        area_resize(pixels, (8, 8)), pixels.repeat(4, 0).repeat(2, 1), atol=1e-7
+    )
 
 
 def test_resize_commutes_with_rotation_and_mirroring():

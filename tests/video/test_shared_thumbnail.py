@@ -12,8 +12,8 @@ from burnish.editing.replay import replay
 from burnish.editing.video_file import edit_video
 from burnish.errors import UsageError
 from burnish.runtime.model import Model
-from burnish.runtime.session import _sessions
 from burnish.runtime.resize import area_resize
+from burnish.runtime.session import _sessions
 from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.formats import EncodingOptions
 from burnish.video.probe import probe
@@ -65,9 +65,9 @@ def test_frame_edit_of_local_change_changes_nothing_beyond_the_halo(lossless_fra
 
 
 def mean_thumbnail(frames, side):
-    return np.mean([area_resize(frame, (side, side)).astype(float) for frame in frames], axis=0).astype(
-        np.float32
-    )
+    return np.mean(
+        [area_resize(frame, (side, side)).astype(float) for frame in frames], axis=0
+    ).astype(np.float32)
 
 
 def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
