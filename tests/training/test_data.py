@@ -1,9 +1,11 @@
-"""Synthetic images: their content, and that an index always gives the same image."""
+"""Synthetic images, whose index determines their content, and the images beside the photos."""
 
 import numpy as np
 
+from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
-from burnish.training.data import SIDE, synthetic_image, write_synthetic
+from burnish.training.config import TrainConfig
+from burnish.training.data import SIDE, prepare_data, synthetic_image, write_synthetic
 
 
 def test_synthetic_image_is_deterministic_and_in_range():
@@ -44,3 +46,25 @@ def test_write_synthetic_writes_each_image_once(tmp_path):
         np.testing.assert_allclose(Photo.open(path).pixels, synthetic_image(index), atol=1 / 65535)
     times = [path.stat().st_mtime_ns for path in paths]
     assert [path.stat().st_mtime_ns for path in write_synthetic(6, tmp_path)] == times
+
+
+def test_extra_pairs_are_synthetic_images_and_varied_pictures_of_training_photos(
+    photo_folder, cache
+):
+    config = TrainConfig(
+        "bilateral",
+        "fast",
+        params=OPERATORS["bilateral"].resolve_params({}),
+        steps=1,
+        short_sides=(),
+        synthetic_fraction=0.5,
+        varied_fraction=1.5,
+    )
+    data = prepare_data(config, photo_folder, None)
+    names = {pair.name for pair in data.extra}
+    count = len({pair.digest for pair in data.train})
+    assert len({name for name in names if name.startswith("synthetic-")}) == int(0.5 * count)
+    varied = {name for name in names if name.startswith("varied-")}
+    assert len(varied) == int(1.5 * count)
+    train_digests = {pair.digest[:16] for pair in data.train}
+    assert {name.split("-")[2] for name in varied} <= train_digests

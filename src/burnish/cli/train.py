@@ -130,10 +130,9 @@ class TrainOptions:
         min=0,
         max=1,
     )
-    varied_fraction: float | None = option(
-        None,
-        "Varied pictures (crops in other light, haze and tones, small and whole) per training "
-        "photo. [default: none]",
+    varied_fraction: float = option(
+        TrainConfig.varied_fraction,
+        "Varied pictures (small crops in other light, haze and tones) per training photo.",
         "--varied",
         min=0,
     )

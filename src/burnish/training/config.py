@@ -13,7 +13,7 @@ from burnish.params import Param, Value
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _POSITIVE = ("steps", "budget", "batch", "crop", "max_size", "max_lr", "clip_norm")
 # Lowest and highest values. `burnish.modelfile.card.Guide` allows no others.
-_RANGES = {"guide_size": (32, 4096), "guide_ratio": (1.25, 16)}
+_RANGES = {"varied_fraction": (0, 100), "guide_size": (32, 4096), "guide_ratio": (1.25, 16)}
 _FRACTIONS = (
     *("warmup_fraction", "freeze_norm_at", "ema_decay"),
     *("slider_fraction", "synthetic_fraction", "start_fraction"),
@@ -44,6 +44,8 @@ class TrainConfig:
     grey : the network's output is always grey
     synthetic_fraction : the number of synthetic images for each photo, see
         `burnish.training.data`. Pairs that are given as files have none
+    varied_fraction : the number of varied pictures for each photo, see `burnish.training.augment`.
+        Pairs that are given as files have none
     steps : the number of steps; None if there is a budget
     budget : the length of the training in seconds; None if there is a number of steps
     batch : the number of crops in a step, for each process
@@ -81,6 +83,7 @@ class TrainConfig:
     global_context: bool = False
     grey: bool = False
     synthetic_fraction: float = 0.3
+    varied_fraction: float = 0.0
     steps: int | None = None
     budget: float | None = None
     batch: int = 2

@@ -20,6 +20,7 @@ from burnish.operators.user_defined import find_operator
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
 from burnish.training import distributed
+from burnish.training.augment import write_varied
 from burnish.training.config import TrainConfig
 from burnish.training.pairs import (
     Pair,
@@ -49,16 +50,16 @@ _EXTREMES = ((0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5), (1, 0, 0), (0, 1, 0), (0, 0,
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The pairs of a training."""
+    """The pairs of a training: of its photos, of generated images, and of validation photos."""
 
     train: list[Pair]
-    synthetic: list[Pair]
+    extra: list[Pair]
     validation: list[Pair]
 
     @property
     def fingerprint(self) -> str:
         """Hash of all pairs, by which a resumed training notices that they have changed."""
-        names = [pair.path.name for pair in (*self.train, *self.synthetic, *self.validation)]
+        names = [pair.path.name for pair in (*self.train, *self.extra, *self.validation)]
         return sha256(" ".join(names).encode()).hexdigest()
 
 
@@ -84,15 +85,17 @@ def prepare_data(
     source = str(validation or photos or config.operator)
     # Split once before the operator runs, which can take hours, to raise errors early.
     train_specs, _ = _split(specs, validation_specs, source)
-    synthetic_specs = _plan_synthetic(config, len({spec.digest for spec in train_specs}))
+    extra_specs = _plan_extra(
+        config, list({spec.digest: spec.photo for spec in train_specs}.values())
+    )
     if distributed.is_main():
-        planned = [*specs, *synthetic_specs, *(validation_specs or [])]
+        planned = [*specs, *extra_specs, *(validation_specs or [])]
         progress.start("computing pairs", len(planned))
         compute_pairs(planned, progress=progress)
     distributed.barrier()
     validation_specs = None if validation_specs is None else completed(validation_specs)
     train_specs, val_specs = _split(completed(specs), validation_specs, source)
-    return TrainingData(load_pairs(train_specs), load_pairs(synthetic_specs), load_pairs(val_specs))
+    return TrainingData(load_pairs(train_specs), load_pairs(extra_specs), load_pairs(val_specs))
 
 
 def _split(
@@ -149,11 +152,18 @@ def _plan(config: TrainConfig, photos: list[Path]) -> list[PairSpec]:
     )
 
 
-def _plan_synthetic(config: TrainConfig, photo_count: int) -> list[PairSpec]:
-    """Plan the pairs of the synthetic images that accompany `photo_count` photos."""
+def _plan_extra(config: TrainConfig, photos: Sequence[Path]) -> list[PairSpec]:
+    """Plan the pairs of the synthetic images and the varied pictures that accompany photos."""
     if find_operator(config.operator).pairs:
         return []
-    images = write_synthetic(int(config.synthetic_fraction * photo_count), cache_folder())
+    folder, count = cache_folder(), len(photos)
+    varied_count = int(config.varied_fraction * count)
+    if distributed.is_main():
+        write_synthetic(int(config.synthetic_fraction * count), folder)
+        write_varied(photos, varied_count, folder)
+    distributed.barrier()
+    images = write_synthetic(int(config.synthetic_fraction * count), folder)
+    images += write_varied(photos, varied_count, folder)
     return _plan(replace(config, short_sides=()), images)
 
 

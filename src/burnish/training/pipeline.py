@@ -108,7 +108,7 @@ def train_network(
     config = config.guided_config
     data = prepare_data(config, request.photos, request.validation, callbacks)
     if start is not None and start_outputs is not None and rank == 0:
-        pairs = [*data.train, *data.synthetic]
+        pairs = [*data.train, *data.extra]
         write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
     distributed.barrier()
 
@@ -118,7 +118,7 @@ def train_network(
         init_from(network, request.initial_weights, config.init_from)
     sampler = CropSampler(
         data.train,
-        extra=data.synthetic,
+        extra=data.extra,
         batch=config.batch,
         crop=config.crop,
         seed=config.seed,
