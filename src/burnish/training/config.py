@@ -120,7 +120,7 @@ class TrainConfig:
 
     @property
     def has_start(self) -> bool:
-        """Whether the network is guided and gets a start network."""
+        """True if the network is guided and gets a start network."""
         return self.guided and bool(self.start or self.start_fraction)
 
     @property

@@ -100,12 +100,9 @@ def validate_request(
         remedy = f"choose one of {', '.join(NETWORKS)}"
         raise UsageError("--network", f"there is no network {network!r}", remedy)
     spec = NETWORKS[network]
-    if guided is None:
-        guided = spec.is_unet
+    guided = spec.is_unet if guided is None else guided
     if global_context is None:
         global_context = spec.is_unet and source.needs_thumbnail
-    if start and not guided:
-        raise UsageError("--start", "only a guided network has a start network", "leave it out")
     target = output or Path(f"{slugify(source.name)}.onnx")
     if target.suffix.lower() != ".onnx":
         raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
@@ -130,11 +127,8 @@ def validate_request(
         init_from=_describe(base_model),
         **spec.train_defaults | options,
     )
-    start_model = read_start_model(start, config) if start else None
+    start_model = _read_start(config, start)
     config = replace(config, start=_describe(start_model))
-    if config.guided and not config.has_start and source.pairs:
-        problem = "pairs: cannot be run, so that the model needs a start network"
-        raise UsageError("--start-fraction", problem, "choose a fraction above 0")
     initial_weights = _check_network(config, base_model)
     check_absent(target, overwrite=overwrite)
     make_folder(target.parent)  # last, so that a wrong request creates nothing
@@ -150,6 +144,18 @@ def validate_request(
         initial_weights=initial_weights,
         start_model=start_model,
     )
+
+
+def _read_start(config: TrainConfig, start: Path | None) -> ModelFile | None:
+    """Return the start network that is given, after a check that one may, or need not, be."""
+    if start is not None:
+        if not config.guided:
+            raise UsageError("--start", "only a guided network has a start network", "leave it out")
+        return read_start_model(start, config)
+    if config.guided and not config.has_start and find_operator(config.operator).pairs:
+        problem = "pairs: cannot be run, so that the model needs a start network"
+        raise UsageError("--start-fraction", problem, "choose a fraction above 0")
+    return None
 
 
 def _describe(model: ModelFile | None) -> str:
