@@ -22,7 +22,8 @@ from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 from burnish.training.evaluation import evaluate
-from burnish.training.pairs import PairSpec, compute_pairs, find_photos, load_pairs, plan_pairs
+from burnish.training.pair_computation import compute_pairs
+from burnish.training.pairs import PairSpec, find_photos, load_pairs, plan_pairs
 
 
 def main() -> None:

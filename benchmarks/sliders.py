@@ -21,7 +21,8 @@ from burnish.operators.paper import PAPER_OPERATORS
 from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
 from burnish.training.evaluation import evaluate
-from burnish.training.pairs import compute_pairs, find_photos, load_pairs, plan_pairs
+from burnish.training.pair_computation import compute_pairs
+from burnish.training.pairs import find_photos, load_pairs, plan_pairs
 from burnish.training.validation import describe_photos
 
 

@@ -11,7 +11,8 @@ from burnish.networks.registry import NETWORKS
 from burnish.params import Value
 from burnish.training.config import TrainConfig
 from burnish.training.network_trainer import NetworkTrainer
-from burnish.training.pairs import Pair, compute_pairs, plan_pairs
+from burnish.training.pair_computation import compute_pairs
+from burnish.training.pairs import Pair, plan_pairs
 from burnish.training.sampler import CropSampler
 
 

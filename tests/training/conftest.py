@@ -7,7 +7,7 @@ from burnish.training.pairs import Pair
 @pytest.fixture(autouse=True)
 def single_process(monkeypatch):
     """Compute pairs in the test's own process by default, because starting others is slow."""
-    monkeypatch.setattr("burnish.training.pairs.cpu_count", lambda: 1)
+    monkeypatch.setattr("burnish.training.pair_computation.cpu_count", lambda: 1)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from burnish.operators.user_defined import find_operator
 from burnish.params import Param
 from burnish.progress import Progress
 from burnish.runtime.resize import area_resize
-from burnish.training import pairs
+from burnish.training import pair_computation
+from burnish.training.pair_computation import GUIDE_RATIOS, compute_pairs
 from burnish.training.pairs import (
-    GUIDE_RATIOS,
     SLIDER_SETTINGS,
-    compute_pairs,
+    cache_folder,
     find_photos,
     load_pairs,
     plan_pairs,
@@ -88,7 +88,9 @@ def test_read_of_a_crop_equals_the_crop_of_the_whole(photo_folder):
 
 def test_cached_pairs_are_not_computed_again(photo_folder, monkeypatch):
     first = compute_pairs(plan(photo_folder))
-    monkeypatch.setattr(pairs, "_compute_pair", lambda spec: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        pair_computation, "_compute_pair", lambda spec: pytest.fail("computed again")
+    )
     assert compute_pairs(plan(photo_folder)) == first
 
 
@@ -122,9 +124,11 @@ def test_photo_that_cannot_be_read_is_left_out_with_a_warning(photo_folder):
 def test_photo_that_exists_twice_is_computed_once(photo_folder, monkeypatch):
     (photo_folder / "copy.png").write_bytes((photo_folder / "1.png").read_bytes())
     specs = plan(photo_folder)
-    compute_pair, computed, progress = pairs._compute_pair, [], CountingProgress()
+    compute_pair, computed, progress = pair_computation._compute_pair, [], CountingProgress()
     monkeypatch.setattr(
-        pairs, "_compute_pair", lambda spec: computed.append(spec.target) or compute_pair(spec)
+        pair_computation,
+        "_compute_pair",
+        lambda spec: computed.append(spec.target) or compute_pair(spec),
     )
     assert len(compute_pairs(specs, progress=progress)) == len(specs) == progress.count
     assert len(computed) == len(set(computed)) == len(specs) - 2
@@ -171,7 +175,9 @@ def test_finished_pairs_are_kept_if_the_operator_fails(photo_folder, tmp_path, m
         compute_pairs(specs)
     assert [spec.target.exists() for spec in specs] == [True] * 5 + [False]
     computed = []
-    monkeypatch.setattr(pairs, "_compute_pair", lambda spec: computed.append(spec.photo.name))
+    monkeypatch.setattr(
+        pair_computation, "_compute_pair", lambda spec: computed.append(spec.photo.name)
+    )
     compute_pairs(specs)
     assert computed == ["0.png"]
 
@@ -182,7 +188,7 @@ def test_error_of_the_operator_names_the_photo(photo_folder, tmp_path):
     with pytest.raises(OperatorError, match="too tall") as caught:
         compute_pairs(plan(photo_folder, f"python:{script}:picky", {}, ()), processes=2)
     assert "0.png: operator picky" in caught.value.where
-    assert not list(pairs.cache_folder().glob("*.part"))
+    assert not list(cache_folder().glob("*.part"))
 
 
 def test_killed_worker_process_raises(photo_folder, tmp_path):
@@ -335,6 +341,25 @@ def test_photos_are_halved_or_quartered_for_an_operator_that_works_on_octaves(la
         assert np.abs(np.divide(pair.size, ratio) - pair.smaller.size).max() <= 0.5
 
 
+def test_small_copies_are_those_of_larger_photos_unless_a_slider_says_so(large_photos):
+    operator = OPERATORS["dark-channel-guided"]
+    values = operator.resolve_params({"radius": 12})
+    sizes = range(40, 120, 4)
+    specs = plan(large_photos, operator.name, values, sizes, small_copies=True)
+    ks = [spec.k for spec in specs]
+    assert 1 / 12 <= min(ks) < 0.2
+    assert 0.6 < max(ks) <= 1
+    for pair, spec in zip(compute_pairs(specs[:4]), specs[:4], strict=True):
+        before, after = pair.read()
+        expected = operator.run_small(before, spec.k, **values)
+        np.testing.assert_allclose(after, expected, atol=1e-3)
+    radius = next(param for param in operator.params if param.name == "radius")
+    with_slider = plan(
+        large_photos, operator.name, values, sizes, small_copies=True, sliders=[radius]
+    )
+    assert {spec.k for spec in with_slider} == {1}
+
+
 def test_smaller_copies_have_at_least_24_pixels_and_exist_for_guided_trainings_only(photo_folder):
     guided = compute_pairs(plan(photo_folder, guided=True))
     plain = compute_pairs(plan(photo_folder))
@@ -392,7 +417,7 @@ def test_find_photos_without_photos_raises(tmp_path):
 
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("BURNISH_CACHE", str(tmp_path))
-    assert pairs.cache_folder() == tmp_path / "pairs"
+    assert cache_folder() == tmp_path / "pairs"
     code = "from burnish.training.pairs import cache_folder; print(cache_folder())"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("BURNISH_CACHE")

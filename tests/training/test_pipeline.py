@@ -334,7 +334,7 @@ def test_killed_command_resumes(photo_folder, tmp_path):
 def test_two_processes_write_one_model(photo_folder, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["-m", "burnish", *COMMAND, str(photo_folder), "--steps", "6"]
-    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("dB mean") == 1
     assert read_model(tmp_path / "out.onnx").start is not None

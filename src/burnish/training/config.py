@@ -35,10 +35,12 @@ class TrainConfig:
     guided : the network takes a guide, see `burnish.networks.network.Network`
     guide_size : the shorter side of the photo at the first level of the cascade, px
     guide_ratio : the largest ratio of the sizes of two levels
-    start : the model whose network is the start network, which begins the cascade, as its name and
-        a hash of its file; empty for a network that is trained first
+    start : the model that the start network, which begins the cascade, is initialised from, as its
+        name and a hash of its file; empty for random weights
     start_fraction : the first fraction of the training, in which the start network is trained. At
-        0 there is none, unless `start` is given
+        0 it is that of `start`, or there is none
+    small_copies : the network is a start network. Its photos are smaller copies of others, so that
+        an operator's parameters that depend on the size of the photo have other values
     global_context : the network, or the start network of a guided one, also sees a thumbnail of the
         whole photo
     grey : the network's output is always grey
@@ -80,6 +82,7 @@ class TrainConfig:
     guide_ratio: float = 4.5
     start: str = ""
     start_fraction: float = 0.4
+    small_copies: bool = False
     global_context: bool = False
     grey: bool = False
     synthetic_fraction: float = 0.3
@@ -129,18 +132,19 @@ class TrainConfig:
         return replace(
             self._part(self.start_fraction),
             guided=False,
+            small_copies=True,
             # At most half the shorter side; the networks need a multiple of 16.
             crop=min(self.crop, self.guide_size // 32 * 16),
             max_size=self.guide_size * 3 // 2,
             short_sides=(),
-            init_from="",
+            init_from=self.start,
+            start="",
         )
 
     @property
     def guided_config(self) -> "TrainConfig":
         """The configuration of the training of the network itself, after its start network's."""
-        trains_start = self.has_start and not self.start
-        return self._part(1 - self.start_fraction) if trains_start else self
+        return self._part(1 - self.start_fraction) if self.has_start else self
 
     def _part(self, fraction: float) -> "TrainConfig":
         """Return the configuration with a part of the steps or of the budget."""

@@ -22,12 +22,12 @@ from burnish.progress import SILENT, Progress
 from burnish.training import distributed
 from burnish.training.augment import write_varied
 from burnish.training.config import TrainConfig
+from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import (
     Pair,
     PairSpec,
     cache_folder,
     completed,
-    compute_pairs,
     find_photos,
     load_pairs,
     plan_pairs,
@@ -149,6 +149,7 @@ def _plan(config: TrainConfig, photos: list[Path]) -> list[PairSpec]:
         sliders=config.slider_params,
         slider_samples=config.slider_samples,
         guided=config.guided,
+        small_copies=config.small_copies,
     )
 
 

@@ -8,23 +8,20 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.errors import OperatorError, PhotoError, UsageError, warn
-from burnish.files import atomic_write, digest, make_folder
-from burnish.operators import cpu_count
+from burnish.errors import PhotoError, UsageError, warn
+from burnish.files import digest
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.process_pool import map_unordered
-from burnish.progress import SILENT, Progress
 from burnish.runtime.resize import area_resize
 from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 from burnish.types import Pixels
@@ -34,12 +31,8 @@ CACHE_VERSION = 2
 # A photo is also used at smaller sizes, which are at most this fraction of its own size.
 MAX_SIZE_RATIO = 0.8
 FULL_SCALE = 65535
-# For guides, the number of smaller copies, each of the one before.
-GUIDE_LEVELS = 2
-# The least and the largest ratio of the sizes of two copies, except for operators that work on
-# octaves, and the least side of a copy, px.
-GUIDE_RATIOS = (1.15, 4.5)
-MIN_GUIDE_SIDE = 24
+# The size of the smallest copies that a start network is trained for, divided by the photo's.
+MIN_COPY_SIZE = 1 / 12
 # The number of different sets of values at which sliders are trained.
 SLIDER_SETTINGS = 64
 
@@ -64,7 +57,7 @@ class Pair:
     @cached_property
     def smaller(self) -> "Pair | None":
         """The operator's input and output for a smaller copy, for guides; None if it is tiny."""
-        path = _smaller_path(self.path)
+        path = smaller_path(self.path)
         return Pair(self.digest, path, self.values) if path.exists() else None
 
     def _array(self) -> NDArray[np.uint16]:
@@ -100,6 +93,7 @@ class PairSpec:
     after : the second photo of a pair that is given as files, else None
     size : height and width, px
     guided : smaller copies are computed as well
+    k : the photo is used as a copy of one that is 1 / k times as large
     target : the array file
     """
 
@@ -110,6 +104,7 @@ class PairSpec:
     digest: str
     size: tuple[int, int]
     guided: bool
+    k: float
     target: Path
 
 
@@ -155,14 +150,15 @@ def training_sizes(
     >>> training_sizes((1080, 1620), short_sides=(480, 1000), max_size=2160)
     [(1080, 1620), (480, 720)]
     """
-    height, width = _scaled(size, min(1.0, max_size / max(size)))
+    height, width = scaled_size(size, min(1.0, max_size / max(size)))
     short = min(height, width)
     smaller = [side for side in short_sides if side <= MAX_SIZE_RATIO * short]
     scales = [side / short for side in sorted(smaller, reverse=True)]
-    return [(height, width), *(_scaled((height, width), scale) for scale in scales)]
+    return [(height, width), *(scaled_size((height, width), scale) for scale in scales)]
 
 
-def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return a height and width times a factor, rounded."""
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
@@ -176,6 +172,7 @@ def plan_pairs(
     sliders: Sequence[Param] = (),
     slider_samples: int = 0,
     guided: bool = False,
+    small_copies: bool = False,
 ) -> list[PairSpec]:
     """List the pairs to compute, each with its file in `cache_folder`.
 
@@ -189,6 +186,7 @@ def plan_pairs(
     sliders, slider_samples : each photo at each size is also used at so many random values of
         these parameters, which depend on the photo and the size only
     guided : also compute `GUIDE_LEVELS` smaller copies of each pair, see `Pair.smaller`
+    small_copies : use the photos as smaller copies of others, see `_random_k`
 
     Raises
     ------
@@ -213,15 +211,16 @@ def plan_pairs(
         for size in training_sizes((height, width), short_sides, max_size):
             samples = _sample_values(values, sliders, slider_samples, f"{content} {size}")
             for pair_values in [values, *samples]:
-                key = _cache_key(operator, pair_values, content, size, guided=guided)
+                k = _random_k(operator, sliders, f"{content} {size}") if small_copies else 1.0
+                key = _cache_key(operator, pair_values, content, size, guided=guided, k=k)
                 target = cache_folder() / f"{key}.npy"
                 specs.append(
                     PairSpec(
-                        operator_name, pair_values, before, after, content, size, guided, target
+                        operator_name, pair_values, before, after, content, size, guided, k, target
                     )
                 )
     if photo_pairs and not specs:
-        raise _no_readable_photos(photo_pairs[0][0])
+        raise no_readable_photos(photo_pairs[0][0])
     return specs
 
 
@@ -232,13 +231,30 @@ def _cache_key(
     size: tuple[int, int],
     *,
     guided: bool,
+    k: float,
 ) -> str:
     """Return a hash of everything that a pair, and with `guided` its smaller copies, depend on."""
     key = [CACHE_VERSION, operator.fingerprint(values), content, size]
-    if guided:
+    if guided or k != 1:
         powers = [param.size_power for param in operator.params if isinstance(param, Param)]
         key += [operator.octaves, powers]
+    if k != 1:
+        key.append(k)
     return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+
+
+def _random_k(operator: Operator, sliders: Sequence[Param], seed: str) -> float:
+    """Return the size of a copy, divided by that of its photo, for the training of start networks.
+
+    It is 1 if no parameter depends on the size, or if one that does is a slider: then the value of
+    the slider says what to do at the size of the copy.
+    """
+    numbers = [param for param in operator.params if isinstance(param, Param)]
+    dependent = {param.name for param in numbers if param.at_size(8.0, 0.5) != 8.0}
+    if not dependent or not dependent.isdisjoint(param.name for param in sliders):
+        return 1.0
+    random = np.random.default_rng([*hashlib.sha256(f"k {seed}".encode()).digest()])
+    return float(np.exp(random.uniform(np.log(MIN_COPY_SIZE), 0)))
 
 
 def _sample_values(
@@ -260,42 +276,6 @@ def _sample_values(
         }
 
 
-def compute_pairs(
-    specs: Sequence[PairSpec], *, processes: int | None = None, progress: Progress = SILENT
-) -> list[Pair]:
-    """Compute the pairs that are not in the cache yet, in parallel; return all pairs of `specs`.
-
-    Parameters
-    ----------
-    processes : [default: one for each core]
-    progress : advanced once for each pair, including those in the cache
-
-    Raises
-    ------
-    PhotoError : none of the photos can be read, or the photos of a pair differ in size
-    OperatorError : the operator failed. Finished pairs stay in the cache
-
-    Warns
-    -----
-    UserWarning : a photo that cannot be decoded is left out
-    """
-    _cached_operator.cache_clear()
-    for folder in {spec.target.parent for spec in specs}:
-        make_folder(folder)
-    # A photo that is listed twice, for example also under --validation, is computed once.
-    missing = {spec.target: spec for spec in specs if not spec.target.exists()}
-    progress.advance(len(specs) - len(missing))
-    reported = set()
-    for problem in map_unordered(
-        _compute_pair, [*missing.values()], processes or cpu_count(), _limit_threads
-    ):
-        if problem and problem not in reported:  # once for a photo, not for each of its sizes
-            reported.add(problem)
-            warn(f"left out: {problem}")
-        progress.advance()
-    return load_pairs(specs)
-
-
 def load_pairs(specs: Sequence[PairSpec]) -> list[Pair]:
     """Return the computed pairs of `specs`.
 
@@ -305,7 +285,7 @@ def load_pairs(specs: Sequence[PairSpec]) -> list[Pair]:
     """
     available = completed(specs)
     if specs and not available:
-        raise _no_readable_photos(specs[0].photo)
+        raise no_readable_photos(specs[0].photo)
     return [Pair(spec.digest, spec.target, spec.values, spec.photo.name) for spec in available]
 
 
@@ -314,75 +294,14 @@ def completed(specs: Sequence[PairSpec]) -> list[PairSpec]:
     return [spec for spec in specs if spec.target.exists()]
 
 
-def _no_readable_photos(photo: Path) -> PhotoError:
+def no_readable_photos(photo: Path) -> PhotoError:
+    """Return the error for a folder without a readable photo."""
     return PhotoError(str(photo.parent), "none of the photos can be read", "give other photos")
 
 
-def _limit_threads() -> None:  # there is one process for each core
-    os.environ["BURNISH_THREADS"] = "1"
-
-
-# A user's script is imported once, since it may load a model.
-_cached_operator = lru_cache(maxsize=1)(find_operator)
-
-
-def _compute_pair(spec: PairSpec) -> str | None:
-    """Compute a pair and write it. Return an error message if a photo cannot be read."""
-    try:
-        images = [Photo.open(path).pixels for path in (spec.photo, spec.after) if path]
-    except PhotoError as error:
-        return str(error)
-    operator = _cached_operator(spec.operator)
-    before = resize(images[0], spec.size)
-    try:
-        after = images[1] if spec.after else operator.run(before, **spec.values)
-        if after.shape != before.shape:
-            size, before_size = (f"{i.shape[1]} x {i.shape[0]}" for i in (after, before))
-            problem = f"it has {size} pixels, and its 'before' {before_size}"
-            raise PhotoError(str(spec.after), problem, "give pairs of equal size")
-        if spec.guided:
-            _write_smaller(spec, before, after)
-    except OperatorError as error:
-        raise error.with_context(f"{spec.photo}: {error.where}") from error
-    # If two runs compute the same pair, the later one overwrites the file with equal content.
-    _write_pair(spec.target, before, after)
-    return None
-
-
-def _write_smaller(spec: PairSpec, before: Pixels, after: Pixels) -> None:
-    """Write the operator's input and output for smaller copies, at random ratios.
-
-    The operator of a pair that is given as files is unknown: both photos are made smaller.
-    """
-    operator = _cached_operator(spec.operator)
-    random = np.random.default_rng([*spec.target.name.encode()])
-    measured = {} if spec.after else operator.measure(before, **spec.values)
-    path, small = spec.target, before
-    for _ in range(GUIDE_LEVELS):
-        if operator.octaves:
-            ratio = float(random.choice([2, 4]))
-        else:
-            ratio = np.exp(random.uniform(*np.log(GUIDE_RATIOS)))
-        size = _scaled(small.shape[:2], 1 / ratio)
-        if min(size) < MIN_GUIDE_SIDE:
-            return
-        path, small = _smaller_path(path), area_resize(small, size)
-        if spec.after:
-            result = area_resize(after, size)
-        else:
-            k = size[0] / before.shape[0]
-            result = operator.run_small(small, k, measured, **spec.values)
-        _write_pair(path, small, result)
-
-
-def _smaller_path(path: Path) -> Path:
+def smaller_path(path: Path) -> Path:
+    """Return the file of the smaller copy of a pair."""
     return path.with_name(f"{path.stem}-small.npy")
-
-
-def _write_pair(path: Path, before: Pixels, after: Pixels) -> None:
-    with atomic_write(path, overwrite=True) as file:
-        codes = np.rint(np.stack([before, after]) * FULL_SCALE).astype(np.uint16)
-        np.save(file, codes, allow_pickle=False)
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -23,6 +23,7 @@ from burnish.modelfile.card import (
     Paper,
     StartNetwork,
 )
+from burnish.modelfile.onnx_file import named_weights
 from burnish.networks.network import Network
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
@@ -143,16 +144,16 @@ def train_network(
 
 
 def _start_network(request: TrainingRequest, callbacks: TrainCallbacks) -> Network | None:
-    """Return the start network of a model, or train it; then further processes have None."""
-    config = request.config
-    if request.start_model is not None:
-        return round_weights_to_fp16(load_network(request.start_model, grey=config.grey))
+    """Train the start network, or take that of a model; further processes have none then."""
+    config, model = request.config, request.start_model
+    if model is not None and not config.start_fraction:
+        return round_weights_to_fp16(load_network(model, grey=config.grey))
     callbacks.message("The start network is trained first.")
     start_request = replace(
         request,
         config=config.start_config,
         run_dir=request.run_dir / "start",
-        initial_weights=None,
+        initial_weights=named_weights(model.graph) if model else None,
     )
     trained = train_network(start_request, callbacks)
     return round_weights_to_fp16(trained[0].ema_network()) if trained else None
@@ -205,7 +206,9 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         return None
     start_network = None
     if start is not None:
-        name = model.card.network if model else config.network
+        name = config.network
+        if model is not None and not config.start_fraction:
+            name = model.card.network
         start_network = StartNetwork(network=name, **_network_fields(start))
     return Guide(
         size=config.guide_size,

@@ -81,8 +81,8 @@ def validate_request(
     steps : the number of steps, in place of a budget
     sliders : the parameters that stay adjustable, as NAME or NAME=LOW:HIGH
     guided : the network takes the operator's output at a lower resolution [default: if it can]
-    start : a model file whose network begins the cascade of a guided network
-        [default: a network that is trained first]
+    start : a model file that the start network of a guided network is initialised from
+        [default: random weights]
     global_context : the network, or the start network of a guided one, also sees a thumbnail of
         the whole photo [default: for operators that need it]
     init_from : a model file of the same network to start from [default: random weights]
