@@ -6,8 +6,9 @@ https://doi.org/10.1109/CVPR.2016.207): each 2 x 2 block becomes channels, which
 costs a quarter of the convolutions. The output is a gain and an offset for every pixel and colour,
 so that detail need not pass through the layers. Untrained, the network is the identity.
 
-A guided network also takes the operator's output at a lower resolution, enlarged. Its output is the
-guide, plus the gain times the image, plus the offset. Untrained, it returns the guide.
+A guided network also takes the operator's output at a lower resolution, enlarged. It computes a
+second gain, for the guide. Its output is the guide, plus image and guide times their gains, plus
+the offset. Untrained, it returns the guide; with gains of 1 and -1 it would return the image.
 
 A photo is larger than the receptive field. For global context, a second, small U-Net processes a
 thumbnail of the whole photo, and its features are sampled at the position of each deepest cell.
@@ -270,7 +271,7 @@ class UNet(UNetBackbone):
         block_channels = COLOURS * factor**2
         super().__init__(
             block_channels * (1 + guided),
-            2 * block_channels,
+            block_channels * (2 + guided),
             factor,
             widths,
             down,
@@ -286,13 +287,15 @@ class UNet(UNetBackbone):
         self.register_buffer("mean", mean[:, :, None, None], persistent=False)
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
-        blocks = base = cells = F.pixel_unshuffle(image, self.cell)
+        blocks = F.pixel_unshuffle(image, self.cell)
         if self.guided:
-            guide, context = context[0], context[1:]
-            base = F.pixel_unshuffle(guide, self.cell)
-            cells = torch.cat([blocks, base], dim=1)
-        gain, offset = self.forward_cells(cells, *context).chunk(2, dim=1)
-        output = base + blocks * gain + offset
+            guide = F.pixel_unshuffle(context[0], self.cell)
+            cells = self.forward_cells(torch.cat([blocks, guide], dim=1), *context[1:])
+            gain, offset, guide_gain = cells.chunk(3, dim=1)
+            output = guide + blocks * gain + guide * guide_gain + offset
+        else:
+            gain, offset = self.forward_cells(blocks, *context).chunk(2, dim=1)
+            output = blocks + blocks * gain + offset
         if self.grey:
             output = F.conv2d(output, self.mean)
         return F.pixel_shuffle(output, self.cell)
@@ -303,9 +306,9 @@ class UNet(UNetBackbone):
 
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
-        # The blocks are kept during the convolutions, and for the split into gain and offset.
-        blocks = COLOURS * (1 + self.guided)
-        return ceil(blocks + max(self.peak_activations(), Fraction(4 * COLOURS)))
+        # The blocks are kept during the convolutions, and for the split into gains and offset.
+        blocks, outputs = COLOURS * (1 + self.guided), COLOURS * (2 + self.guided)
+        return ceil(blocks + max(self.peak_activations(), Fraction(2 * outputs)))
 
 
 def _modulated_conv(

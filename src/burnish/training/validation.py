@@ -18,6 +18,7 @@ from burnish.operators.operator import Operator
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
+from burnish.runtime.cascade import level_sizes
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
 from burnish.runtime.thumbnail import normalised_coords
@@ -86,7 +87,8 @@ def _pairs_by_guide(
         yield None, pairs
         return
     if not operator.pairs:
-        yield "operator", [pair for pair in pairs if min(pair.size) > card.guide.size]
+        # The network does not run on a photo that has a first level only.
+        yield "operator", [pair for pair in pairs if len(level_sizes(pair.size, card.guide)) > 1]
     if card.guide.start is not None:
         yield "network", pairs
 
