@@ -202,6 +202,16 @@ def test_pencil_texture_is_unchanged():
     np.testing.assert_allclose(texture, EXPECTED_TEXTURE, atol=1e-6)
 
 
+def test_rounding_does_not_change_tones():
+    """Averages of equal pixels differ by rounding, as in a smaller copy of a photo."""
+    equal = np.full((40, 60), 200 / 255, np.float32)
+    equal[:, 40:] = 0.3
+    noise = np.random.default_rng(0).uniform(-2e-7, 2e-7, equal.shape).astype(np.float32)
+    rounded = equal + noise
+    assert len(np.unique(rounded)) > 5
+    np.testing.assert_allclose(tone_map(rounded, *LIGHT), tone_map(equal, *LIGHT), atol=1e-3)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_pencil_drawing_of_constant_has_no_strokes(value):
     rgb = np.full((20, 30, 3), value, np.float32)

@@ -34,6 +34,8 @@ U_A, U_B = 105.0, 225.0
 MU_D, SIGMA_D = 90.0, 11.0
 # Standard deviation, in px, of the blur before the histogram is matched.
 TONE_BLUR_SIGMA = 2.0
+# Tones are ranked in steps of 16 bits, which ignores rounding.
+TONE_LEVELS = 2**16
 # Side in px, mean and standard deviation of the periodic texture.
 TILE_SIZE = 1024
 TEXTURE_MEAN = 0.7
@@ -168,11 +170,12 @@ def tone_map(I: Plane, omega_1: float, omega_2: float, omega_3: float) -> Plane:
     """Return J, (H, W) in [0, 1]: the photo, matched to the histogram of drawings."""
     # The blur also separates the pixels that share one of a photo's 256 levels.
     smooth = cv2.GaussianBlur(I, (0, 0), TONE_BLUR_SIGMA, borderType=cv2.BORDER_REFLECT_101)
-    _, level, count = np.unique(smooth, return_inverse=True, return_counts=True)
+    level = np.rint(smooth * TONE_LEVELS).astype(np.int32)
+    count = np.bincount(level.ravel())
     rank = (np.cumsum(count) - count / 2) / I.size  # equal pixels share their mean rank
     tones = np.linspace(0, 1, 4096)
     J = np.interp(rank, tone_distribution(tones, omega_1, omega_2, omega_3), tones)
-    matched: Plane = J[level].reshape(I.shape)
+    matched: Plane = J[level]
     return matched
 
 
