@@ -128,6 +128,15 @@ def test_cascade_goes_on_from_the_guide(model: Model, guided_networks, height, w
     assert np.abs(output - model(pixels, PARAMS)).max() > 0.01
 
 
+def test_progress_ends_at_one_even_if_no_network_runs(model: Model) -> None:
+    """A guide is the whole result of an image that is not larger than the first level."""
+    for height, width in SIZES:
+        fractions: list[float] = []
+        guide = first_result(height, width)
+        model(random_image(height, width), guide=guide, on_progress=fractions.append)
+        assert fractions[-1] == 1
+
+
 @pytest.mark.parametrize("has_guide", [False, True])
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_cascade_does_not_depend_on_memory(model: Model, height, width, has_guide) -> None:

@@ -267,6 +267,8 @@ class Model:
                 coarse = output
             if guide is not None and not steps:  # the image itself is the first level
                 any_nonzero = _write_whole(image, guide)
+                if on_progress is not None:
+                    on_progress(1.0)
             else:
                 any_nonzero = run(steps[-1][0], image, 1.0)
         except MemoryError as error:
