@@ -16,7 +16,8 @@ import onnxruntime
 import pyvips
 
 import burnish
-from burnish.editing.edit import load_edit
+from burnish.editing.edit import load_edit, operator_params
+from burnish.editing.guide import load_guide
 from burnish.editing.options import WriteOptions
 from burnish.editing.photo import apply_to_file
 from burnish.errors import MissingLibraryError
@@ -99,7 +100,10 @@ def default_device() -> str:
 
 
 def self_test() -> list[Check]:
-    """Check that writing a photo preserves it, and that tiles do not change a model's output."""
+    """Check that writing a photo preserves it, and that tiles do not change a model's output.
+
+    Guided models are checked with their start network and, if it can be run, with their operator.
+    """
     checks = [_check("a photo is the same after writing and reading it", _check_writing)]
     for name in model_names():
         checks.append(_check(f"model {name}: tiles equal the whole", partial(_check_tiles, name)))
@@ -160,11 +164,22 @@ def _check_tiles(name: str) -> str:
     model = Model.open(name)
     width = 4 * (model.card.halo + model.card.size_multiple)
     pixels = _tile_to_width(Photo.open(SAMPLE).pixels, width)
-    progress_values: list[float] = []
+    size = pixels.shape[:2]
+    guides: list[Pixels | None] = [None]
+    operator = load_guide(model.card, operator_params(model.card, {}), {}, None)
+    if operator is not None:
+        first_level = model.first_level(*size)
+        guides.append(operator.compute(lambda part: pixels[part.slices], size, first_level))
+    return next(filter(None, (_compare_tiles(model, pixels, guide) for guide in guides)), "")
+
+
+def _compare_tiles(model: Model, pixels: Pixels, guide: Pixels | None) -> str:
+    tiles: list[float] = []
+    whole: list[float] = []
     min_memory = model.min_memory(*pixels.shape[:2])
-    tiled = model(pixels, memory=min_memory, on_progress=progress_values.append)
-    untiled = model(pixels)
-    if len(progress_values) < 2:
+    tiled = model(pixels, guide=guide, memory=min_memory, on_progress=tiles.append)
+    untiled = model(pixels, guide=guide, on_progress=whole.append)
+    if len(tiles) <= len(whole):
         return "the image was not split into tiles"
     # On a GPU, the order of summation depends on the size of a tile.
     same = np.array_equal if model.device == "cpu" else partial(np.allclose, rtol=0, atol=1e-5)
