@@ -1,12 +1,14 @@
-"""Run a model file in tiles of a chosen size and halo."""
+"""Bundled networks with each of their guides; and runs in tiles of a chosen size and halo."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import ModelFile
+from burnish.modelfile.reader import ModelFile, read_card
+from burnish.runtime.model_registry import find_model, model_names
 from burnish.runtime.resize import area_resize
 from burnish.runtime.session import context_tensors, get_session
 from burnish.runtime.thumbnail import normalised_coords
@@ -15,11 +17,29 @@ from burnish.runtime.tiles import TileGrid, plan_tiles
 RunTiled = Callable[[ModelFile, np.ndarray, int, int], tuple[np.ndarray, int]]
 
 
+def guides_of(name: str) -> tuple[str, ...] | tuple[None]:
+    """Return the guides of a bundled network; None stands for a network that is not guided."""
+    return ("operator", "network") if read_card(find_model(name)).guide else (None,)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, guide) for name in model_names() for guide in guides_of(name)],
+    ids=lambda name_and_guide: "-".join(filter(None, name_and_guide)),
+)
+def bundled_edit(request: pytest.FixtureRequest) -> NetworkEdit:
+    """Each bundled network with each of its guides, at the default values."""
+    name, guide = request.param
+    edit = load_edit(name, {}, guide=guide, device="cpu")
+    assert isinstance(edit, NetworkEdit)
+    return edit
+
+
 @pytest.fixture(scope="session")
 def run_tiled() -> RunTiled:
     """Return a function from file, pixels, px per tile and halo to output and number of tiles.
 
-    0 px per tile means the smallest possible tiles.
+    0 px per tile means the smallest possible tiles. The guide of a guided network is its image.
     """
 
     def run(
@@ -40,7 +60,8 @@ def run_tiled() -> RunTiled:
                 coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
             out = output[grid.clip(tile.core).slices]
             source = pixels[grid.clip(tile.padded).slices]
-            session.run(source, tile.padded.size, out, tile.core_offset, coords)
+            guide = source if file.card.guide else None
+            session.run(source, tile.padded.size, out, tile.core_offset, coords, guide)
         return output.clip(0, 1), len(tiles)
 
     return run
