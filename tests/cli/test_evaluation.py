@@ -43,7 +43,8 @@ def test_evaluate_on_a_folder_without_photos_fails(tmp_path, burnish):
 def test_compare_writes_three_images_side_by_side(burnish, photo_folder, tmp_path):
     target = tmp_path / "sheet.png"
     code, out, _ = burnish(
-        "compare", "l0-smoothing", photo_folder / "1.png", "-o", target, "--json"
+        *("compare", "l0-smoothing", photo_folder / "1.png", "--guide", "network"),
+        *("-o", target, "--json"),
     )
     assert code == 0
     record = json.loads(out)

@@ -67,7 +67,7 @@ class SmallTiles(NetworkEdit):
     """Applies a network in the smallest possible tiles."""
 
     def __init__(self, name):
-        super().__init__(Model.open(name, threads=1), {})
+        super().__init__(Model.open(name, threads=1), {}, guide="network")
 
     def _process_tiles(self, read, write, size, on_progress=None):
         memory = self._model.min_memory(*size)

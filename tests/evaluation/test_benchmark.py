@@ -33,7 +33,7 @@ def psnr(a, b):
 
 
 def test_evaluate_models_scores_the_network_against_the_operator(crops):
-    (benchmark,) = evaluate_models([MODEL], crops)
+    (benchmark,) = evaluate_models([MODEL], crops, guide="network")
     images = [Photo.open(crops / f"{index}.png").pixels for index in range(2)]
     targets = [OPERATORS[MODEL].run(image) for image in images]
     outputs = [Model.open(MODEL)(image) for image in images]

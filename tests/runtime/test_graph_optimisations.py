@@ -259,9 +259,11 @@ def test_space_to_depth_of_image_and_guide_is_stripped_from_both_or_neither(
 @pytest.mark.parametrize("name", ["l0-smoothing", "pencil-drawing", "photographic-style"])
 def test_bundled_models_are_stripped_at_both_ends(name: str) -> None:
     model = onnx.load_from_string(read_model(find_model(name)).graph)
+    inputs = sum(value.name in ("image", "guide") for value in model.graph.input)
     count = len(model.graph.node)
     assert (strip_space_to_depth(model), strip_depth_to_space(model)) == (2, 2)
-    assert count - len(model.graph.node) == 3 + 3 + 1 + 1
+    # A Gather and a SpaceToDepth for each colour, and a Concat; at the end, a DepthToSpace.
+    assert count - len(model.graph.node) == (3 + 3 + 1) * inputs + 1
 
 
 on_x86 = pytest.mark.skipif(
@@ -270,9 +272,10 @@ on_x86 = pytest.mark.skipif(
 HEIGHT, WIDTH = 96, 128
 
 
-def bound_graph(name: str) -> ModelProto:
-    """Return the graph of a bundled model with a random thumbnail."""
+def bound_graph(name: str, start: bool = False) -> ModelProto:
+    """Return the graph of a bundled model or its start network with a random thumbnail."""
     file = read_model(find_model(name))
+    file = (start and file.start) or file
     side = file.card.thumbnail_size
     thumbnail = np.random.default_rng(1).random((side, side, 3), dtype=np.float32)
     return bind_constants(file.graph, context_tensors(file.card, {}, thumbnail))
@@ -283,7 +286,7 @@ def random_inputs(model: ModelProto) -> dict[str, np.ndarray]:
     rectangle = Rectangle(0, HEIGHT, 0, WIDTH)
     coords = normalised_coords(rectangle, (HEIGHT, WIDTH), 16)[np.newaxis]
     names = {value.name for value in model.graph.input}
-    inputs = {"image": image, "coords": coords}
+    inputs = {"image": image, "guide": image[..., ::-1].copy(), "coords": coords}
     return {name: value for name, value in inputs.items() if name in names}
 
 
@@ -305,19 +308,19 @@ def run(model: ModelProto, profile: Path | None = None) -> tuple[np.ndarray, lis
 
 @on_x86
 @pytest.mark.parametrize(
-    ("name", "unfused"),
+    ("name", "start", "unfused"),
     [
-        ("l0-smoothing", 0),
+        ("l0-smoothing", False, 0),
         # One follows the addition of the global context, at a sixteenth of the resolution, which
         # takes a thousandth of the time.
-        ("local-laplacian", 1),
-        ("rudin-osher-fatemi-best", 0),
+        ("local-laplacian", True, 1),
+        ("rudin-osher-fatemi-best", False, 0),
     ],
 )
 def test_keep_nchwc_fuses_leaky_relus_and_changes_no_bit(
-    name: str, unfused: int, tmp_path: Path
+    name: str, start: bool, unfused: int, tmp_path: Path
 ) -> None:
-    model = bound_graph(name)
+    model = bound_graph(name, start)
     before, operators = run(model, tmp_path / "before")
     if "ReorderInput" not in operators:
         pytest.skip("ONNX Runtime does not use NCHWc on this processor")

@@ -18,8 +18,8 @@ from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.formats import EncodingOptions
 from burnish.video.probe import probe
 
-# An operator whose network uses a thumbnail.
-THUMBNAIL_OPERATOR = "photographic-style"
+# An operator whose start network uses a thumbnail.
+THUMBNAIL_OPERATOR = "pencil-drawing"
 
 
 @pytest.fixture
@@ -74,8 +74,9 @@ def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
     model = Model.open(THUMBNAIL_OPERATOR)
     video = probe(make_video("a.mkv", codec="ffv1"))
     frames = list(sample_frames(video))
-    edit_frame = load_edit(THUMBNAIL_OPERATOR, {}).frame_edit(lambda: sample_frames(video))
-    thumbnail = mean_thumbnail(frames, model.card.thumbnail_size)
+    edit = load_edit(THUMBNAIL_OPERATOR, {}, guide="network")
+    edit_frame = edit.frame_edit(lambda: sample_frames(video))
+    thumbnail = mean_thumbnail(frames, model.thumbnail_size)
     expected = model(frames[3], thumbnail=thumbnail)
     assert (edit_frame(frames[3], 3, 0.12) == expected).all()
     assert (model(frames[3]) != expected).any()
@@ -84,7 +85,7 @@ def test_frame_edit_uses_the_mean_thumbnail_of_the_samples(make_video):
 def test_model_with_the_image_s_own_thumbnail_gives_the_default(make_image):
     model = Model.open(THUMBNAIL_OPERATOR)
     pixels = make_image(3).astype(np.float32) / 255
-    thumbnail = area_resize(pixels, (model.card.thumbnail_size, model.card.thumbnail_size))
+    thumbnail = area_resize(pixels, (model.thumbnail_size, model.thumbnail_size))
     assert (model(pixels, thumbnail=thumbnail) == model(pixels)).all()
 
 
@@ -160,12 +161,12 @@ def test_replayed_frame_edit_gives_later_networks_edited_samples(
 ):
     photo = tmp_path / "p.png"
     Image.fromarray(make_image(1)).save(photo)
-    once = burnish.apply(photo, "l0-smoothing")
-    edit = replay(read_history(burnish.apply(once, THUMBNAIL_OPERATOR)))
+    once = burnish.apply(photo, "l0-smoothing", guide="network")
+    edit = replay(read_history(burnish.apply(once, THUMBNAIL_OPERATOR, guide="network")))
     frames = lossless_frames(frames=3)
     edit_frame = edit.frame_edit(lambda: frames)
     first, second = Model.open("l0-smoothing"), Model.open(THUMBNAIL_OPERATOR)
-    thumbnail = mean_thumbnail([first(frame) for frame in frames], second.card.thumbnail_size)
+    thumbnail = mean_thumbnail([first(frame) for frame in frames], second.thumbnail_size)
     for index, frame in enumerate(frames):
         expected = second(first(frame), thumbnail=thumbnail)
         assert (edit_frame(frame, index, index / 25) == expected).all()
