@@ -1,6 +1,7 @@
 """A network that starts from a model equals that model, whatever modules only one of them has."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -43,8 +44,8 @@ def run_torch(network, inputs):
 
 
 def model_and_network(name, sliders=None, global_context=None):
-    """A bundled model, and a network initialised from it [default: with the same inputs]."""
-    file = read_model(find_model(name))
+    """A start network's file, and a network initialised from it [default: with the same inputs]."""
+    file = read_model(find_model(name)).start
     if sliders is None:
         sliders = tuple(slider.as_param() for slider in file.card.sliders)
     if global_context is None:
@@ -54,7 +55,7 @@ def model_and_network(name, sliders=None, global_context=None):
     return file, network
 
 
-@pytest.mark.parametrize("name", ["tv-l1", "local-laplacian"])
+@pytest.mark.parametrize("name", ["l0-smoothing", "local-laplacian"])
 @pytest.mark.parametrize("fraction", [None, 0.0, 0.7])
 def test_initialised_network_equals_the_model(name, fraction):
     file, network = model_and_network(name)
@@ -64,7 +65,7 @@ def test_initialised_network_equals_the_model(name, fraction):
 
 def test_initialised_kernel_deltas_have_the_scale_of_new_ones():
     """The file holds integers up to 127, which a step of the optimiser would hardly change."""
-    file, network = model_and_network("tv-l1")
+    file, network = model_and_network("l0-smoothing")
     new = build("fast", tuple(slider.as_param() for slider in file.card.sliders))
     names = [name for name, _ in new.named_parameters() if name.endswith("basis.weight")]
     assert names
@@ -75,7 +76,7 @@ def test_initialised_kernel_deltas_have_the_scale_of_new_ones():
 
 
 def test_sliders_that_only_the_model_has_are_left_out():
-    file, network = model_and_network("tv-l1", sliders=())
+    file, network = model_and_network("l0-smoothing", sliders=())
     inputs = random_inputs(file)
     expected = run_onnx(file, inputs)
     del inputs[PARAMS]
@@ -83,7 +84,7 @@ def test_sliders_that_only_the_model_has_are_left_out():
 
 
 def test_global_context_that_only_the_network_has_changes_nothing_at_the_defaults():
-    file, network = model_and_network("tv-l1", global_context=True)
+    file, network = model_and_network("l0-smoothing", global_context=True)
     inputs = random_inputs(file)
     expected = run_onnx(file, inputs)
     generator = np.random.default_rng(1)
@@ -93,9 +94,9 @@ def test_global_context_that_only_the_network_has_changes_nothing_at_the_default
 
 
 def test_other_sliders_than_the_models_change_nothing_at_their_defaults():
-    file, _ = model_and_network("tv-l1")
+    file, _ = model_and_network("l0-smoothing")
     (param,) = (slider.as_param() for slider in file.card.sliders)
-    _, network = model_and_network("tv-l1", sliders=(param, replace(param, name="second")))
+    _, network = model_and_network("l0-smoothing", sliders=(param, replace(param, name="second")))
     inputs = random_inputs(file)
     expected = run_onnx(file, inputs)
     inputs[PARAMS] = np.full((1, 2, 1, 1), param.default, np.float32)
@@ -106,12 +107,12 @@ def test_other_sliders_than_the_models_change_nothing_at_their_defaults():
 def test_request_with_a_model_of_another_network_raises_and_creates_nothing(
     network, photo_folder, tmp_path
 ):
-    with pytest.raises(UsageError, match="tv-l1") as caught:
+    with pytest.raises(UsageError, match="l0-smoothing") as caught:
         validate_request(
-            "tv-l1",
+            "l0-smoothing",
             photos=photo_folder,
             network=network,
-            init_from=find_model("tv-l1"),
+            init_from=find_model("l0-smoothing"),
             output=tmp_path / "new" / "a.onnx",
         )
     assert caught.value.where == "--init-from"
@@ -124,7 +125,7 @@ def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_fol
         request = validate_request(
             "tv-l1",
             photos=photo_folder,
-            guided=False,
+            network="can24",
             output=tmp_path / "own.onnx",
             run_dir=tmp_path / run,
             overwrite=True,
@@ -137,10 +138,10 @@ def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_fol
         )
         return read_model(train_and_export(request).path).card
 
-    path = find_model("tv-l1")
+    path = Path(__file__).parents[2] / "benchmarks" / "models" / "tv-l1-can24.onnx"
     card, random_card = train(path, "one"), train(None, "two")
     config = card.training["settings"]
-    assert config["init_from"] == f"tv-l1 {read_model(path).sha256[:12]}"
+    assert config["init_from"] == f"tv-l1-can24 {read_model(path).sha256[:12]}"
     assert random_card.training["settings"]["init_from"] == ""
     assert card.metrics[0].psnr_mean > random_card.metrics[0].psnr_mean + 1
     with pytest.raises(UsageError, match="init_from"):

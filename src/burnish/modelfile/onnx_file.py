@@ -192,7 +192,7 @@ def named_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
     --------
     >>> from burnish.modelfile.reader import read_model
     >>> from burnish.runtime.model_registry import find_model
-    >>> named_weights(read_model(find_model("tv-l1")).graph)["head.weight"].shape
+    >>> named_weights(read_model(find_model("l0-smoothing")).start.graph)["head.weight"].shape
     (32, 12, 3, 3)
     """
     weights = {}
