@@ -21,6 +21,7 @@ from burnish.runtime.model import Model
 from burnish.runtime.model_registry import find_model, model_names
 from burnish.training import pairs
 from burnish.training.evaluation import evaluate
+from burnish.training.pair_computation import compute_pairs
 
 TEST_PHOTOS = Path(os.environ.get("BURNISH_TEST_PHOTOS", "../shared/photos/test"))
 RECIPES = Path(__file__).parents[2] / "recipes" / "README.md"
@@ -150,7 +151,7 @@ def test_scores_on_test_photos_match_the_card(bundled_edit):
         short_sides=(),
         max_size=2160,
     )
-    report = evaluate(lambda rgb, _: bundled_edit.run(rgb), pairs.compute_pairs(jobs))
+    report = evaluate(lambda rgb, _: bundled_edit.run(rgb), compute_pairs(jobs))
     # Few photos are tested, so that their scores are only near those of all.
     assert report.worst.psnr > stated.psnr_worst - 2
     assert report.mean.psnr == pytest.approx(stated.psnr_mean, abs=2.5)

@@ -17,6 +17,7 @@ from burnish.errors import PhotoError
 from burnish.operators.user_defined import find_operator
 from burnish.photo import Photo
 from burnish.training import pairs
+from burnish.training.pair_computation import compute_pairs
 
 
 def run(collection, options):
@@ -146,7 +147,7 @@ def test_written_folders_are_accepted_by_training(fivek_folder, tmp_path):
     spec = f"pairs:{tmp_path / '24p' / 'train-expert-c'}"
     assert len(find_operator(spec).pairs) == 3
     specs = pairs.plan_pairs(spec, {}, [], short_sides=(), max_size=2160)
-    training_pairs = pairs.compute_pairs(specs, processes=1)
+    training_pairs = compute_pairs(specs, processes=1)
     assert [pair.size for pair in training_pairs] == [(24, 36)] * 3
     assert len(pairs.find_photos(tmp_path / "24p" / "train")) == 3
     assert json.loads((tmp_path / "burnish-photos.json").read_text())["collection"] == "fivek"

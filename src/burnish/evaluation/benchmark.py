@@ -20,6 +20,7 @@ from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.training import pairs
 from burnish.training.evaluation import ImageFunction, Report, evaluate
+from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
@@ -126,7 +127,7 @@ def evaluate_models(
     ]
     plans = [_large_enough(plan, photos) for plan in plans]
     progress.start("computing pairs", sum(map(len, plans)))
-    pairs.compute_pairs([job for plan in plans for job in plan], progress=progress)
+    compute_pairs([job for plan in plans for job in plan], progress=progress)
     reference = find_runnable_operator(tasks[0][0])
     benchmarks = []
     for setting, plan in zip(settings, plans, strict=True):
