@@ -260,9 +260,9 @@ CHECKPOINTS = ("start/checkpoint.pt", "checkpoint.pt")
 @pytest.mark.slow
 def test_start_network_of_a_model_is_used_again(blur, large_photos, tmp_path):
     """The graph of the start network is the same in both files."""
-    first = train_guided(blur, large_photos, tmp_path, steps=4)
+    first = train_guided(blur, large_photos, tmp_path, steps=6, start_fraction=0.5)
     second = train_guided(
-        blur, large_photos, tmp_path / "second", steps=2, start=first.path, crop=48
+        blur, large_photos, tmp_path / "second", steps=2, start=first.path, start_fraction=0.0
     )
     files = [read_model(trained.path) for trained in (first, second)]
     inputs = {"image": np.random.default_rng(0).random((1, 3, 32, 48), dtype=np.float32)}
@@ -271,7 +271,7 @@ def test_start_network_of_a_model_is_used_again(blur, large_photos, tmp_path):
     run_dir = tmp_path / "second" / "run"
     assert not (run_dir / "start").exists()
     start = Checkpoint.load(run_dir / "checkpoint.pt").config["start"]
-    assert start == f"guided {files[0].start.sha256[:12]}"
+    assert start == f"guided-start {files[0].start.sha256[:12]}"
     assert list((run_dir / f"start-outputs {start}").iterdir())
 
 

@@ -25,11 +25,16 @@ def make_config(**changes):
     return TrainConfig(**fields | {"sliders": {"lambda": (0.002, 0.2)}, "guided": True} | changes)
 
 
-def test_bundled_model_fits_a_training_over_its_range_or_a_part_of_it():
+def test_start_network_of_a_guided_model_fits_a_training_over_its_range_or_a_part_of_it():
     path = find_model("l0-smoothing")
     for low, high in ((0.002, 0.2), (0.01, 0.1)):
         file = read_start_model(path, make_config(sliders={"lambda": (low, high)}))
-        assert file.card == read_model(path).card
+        assert file == read_model(path).start
+
+
+def test_start_network_that_is_not_trained_may_be_another_network():
+    config = make_config(network="best", start_fraction=0.0)
+    assert read_start_model(find_model("l0-smoothing"), config).card.network == "fast"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,7 @@ def test_bundled_model_fits_a_training_over_its_range_or_a_part_of_it():
         ({"sliders": {"lambda": (0.002, 0.2), "kappa": (1.05, 8.0)}}, "sliders are lambda"),
         ({"params": VALUES | {"kappa": 4.0}}, "trained for kappa 2"),
         ({"sliders": {"lambda": (0.001, 0.2)}}, "trained for lambda 0.002 to 0.2"),
+        ({"network": "best"}, "network is fast"),
     ],
 )
 def test_model_that_does_not_fit_the_training_raises(changes, problem):
@@ -67,7 +73,7 @@ def test_weights_of_another_shape_raise(slider_model):
 
 
 def test_loaded_network_equals_the_model():
-    file = read_model(find_model("l0-smoothing"))
+    file = read_model(find_model("l0-smoothing")).start
     network = load_network(file, grey=False)
     image = np.random.default_rng(0).random((1, 3, 32, 48), dtype=np.float32)
     params = np.full((1, 1, 1, 1), 0.05, np.float32)

@@ -83,13 +83,14 @@ class TrainOptions:
     )
     start: str | None = option(
         None,
-        "Name or .onnx file of a model whose network, the start network, can take the operator's "
-        "place for the smallest copy. [default: trained first]",
+        "Name or .onnx file of a model that the start network begins with. That network can take "
+        "the operator's place for the smallest copy. [default: random weights]",
         metavar="NAME or FILE",
     )
     start_fraction: float = option(
         TrainConfig.start_fraction,
-        "Fraction of the training, at its beginning, that trains the start network; 0 for none.",
+        "Fraction of the training, at its beginning, that trains the start network. At 0, it is "
+        "that of --start, or there is none.",
         min=0,
         max=1,
     )

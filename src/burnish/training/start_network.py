@@ -22,7 +22,9 @@ from burnish.training.validation import ImageNetwork
 
 
 def read_start_model(path: Path, config: TrainConfig) -> ModelFile:
-    """Read the start network of a training from a model, which may be guided and have one itself.
+    """Read the model that the start network of a training begins with, or is.
+
+    A guided model's start network is taken.
 
     Raises
     ------
@@ -34,7 +36,8 @@ def read_start_model(path: Path, config: TrainConfig) -> ModelFile:
     file = file.start or file
     card = file.card
     spec = NETWORKS.get(card.network)
-    if card.guide is not None or spec is None or not spec.is_unet:
+    is_other = bool(config.start_fraction) and card.network != config.network
+    if card.guide is not None or spec is None or not spec.is_unet or is_other:
         problem = "it needs a guide itself" if card.guide else f"its network is {card.network}"
         raise _start_error(card, problem)
     if card.operator != config.operator_name:
