@@ -118,8 +118,8 @@ Artefacts are most visible on images of one colour and on linear gradients.
 | multi-scale tone | 1.5 | 2 | 8 |
 | local Laplacian detail | 2.5 | 3 | 6 |
 | dark channel dehazing | 1.5 | 4 | |
-| pencil drawing | 1.5 | 2 | |
-| photographic style | 2.5 | 2 | |
+| pencil drawing | 4 | 3 | |
+| photographic style | 2.5 | 3 | |
 | non-local dehazing | 6 | 4 | |
 
 Operators that increase contrast increase the errors of their network, too. Where the artefacts of

@@ -30,7 +30,7 @@ BOUNDS = {
     "multiscale-tone": (1.5, 2, 8),
     "nonlocal-dehazing": (6, 4, None),
     "pencil-drawing": (4, 3, None),
-    "photographic-style": (2.5, 2, None),
+    "photographic-style": (2.5, 3, None),
 }
 DEFAULT_BOUNDS = (1, 2, 6)
 
