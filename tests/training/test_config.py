@@ -83,7 +83,7 @@ def test_guided_training_is_divided_between_the_start_network_and_the_network():
     ("fields", "has_start"),
     [
         ({"guided": False}, False),
-        ({"start": "l0-smoothing 0123456789ab"}, True),
+        ({"start": "l0-smoothing 0123456789ab", "start_fraction": 0.0}, True),
         ({"start_fraction": 0.0}, False),
     ],
 )
