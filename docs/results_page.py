@@ -117,7 +117,7 @@ Artefacts are most visible on images of one colour and on linear gradients.
 | smoothing operators | 1 | 2 | 6 |
 | multi-scale tone | 1.5 | 2 | 8 |
 | local Laplacian detail | 2.5 | 3 | 6 |
-| dark channel dehazing | 1.5 | 4 | |
+| dark channel dehazing | 4 | 8 | |
 | pencil drawing | 4 | 3 | |
 | photographic style | 2.5 | 3 | |
 | non-local dehazing | 6 | 4 | |

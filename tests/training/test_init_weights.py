@@ -1,7 +1,6 @@
 """A network that starts from a model equals that model, whatever modules only one of them has."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -123,9 +122,10 @@ def test_request_with_a_model_of_another_network_raises_and_creates_nothing(
 def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_folder, tmp_path):
     def train(init_from, run):
         request = validate_request(
-            "tv-l1",
+            "rudin-osher-fatemi",
             photos=photo_folder,
-            network="can24",
+            network="fast",
+            guided=False,
             output=tmp_path / "own.onnx",
             run_dir=tmp_path / run,
             overwrite=True,
@@ -138,10 +138,10 @@ def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_fol
         )
         return read_model(train_and_export(request).path).card
 
-    path = Path(__file__).parents[2] / "benchmarks" / "models" / "tv-l1-can24.onnx"
+    path = find_model("rudin-osher-fatemi")
     card, random_card = train(path, "one"), train(None, "two")
     config = card.training["settings"]
-    assert config["init_from"] == f"tv-l1-can24 {read_model(path).sha256[:12]}"
+    assert config["init_from"] == f"rudin-osher-fatemi {read_model(path).sha256[:12]}"
     assert random_card.training["settings"]["init_from"] == ""
     assert card.metrics[0].psnr_mean > random_card.metrics[0].psnr_mean + 1
     with pytest.raises(UsageError, match="init_from"):

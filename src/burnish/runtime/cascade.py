@@ -35,7 +35,7 @@ def level_sizes(size: tuple[int, int], guide: Guide) -> list[tuple[int, int]]:
     Examples
     --------
     >>> level_sizes((3000, 4000), Guide(size=256, max_ratio=4.5))
-    [(256, 341), (876, 1169), (3000, 4000)]
+    [(256, 341), (876, 1168), (3000, 4000)]
     >>> level_sizes((3000, 4000), Guide(size=256, max_ratio=4.5, halved=True))
     [(375, 500), (750, 1000), (3000, 4000)]
     """
