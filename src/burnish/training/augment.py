@@ -168,6 +168,8 @@ def write_varied(
     -----
     UserWarning : a photo that cannot be decoded is left out
     """
+    if not count:
+        return []  # without reading the photos
     make_folder(folder)
     contents = {digest(path): path for path in photos}
     pictures = []

@@ -158,13 +158,12 @@ def _plan_extra(config: TrainConfig, photos: Sequence[Path]) -> list[PairSpec]:
     if find_operator(config.operator).pairs:
         return []
     folder, count = cache_folder(), len(photos)
-    varied_count = int(config.varied_fraction * count)
-    if distributed.is_main():
-        write_synthetic(int(config.synthetic_fraction * count), folder)
-        write_varied(photos, varied_count, folder)
-    distributed.barrier()
+    if not distributed.is_main():
+        distributed.barrier()  # the first process writes the images, and the others find them
     images = write_synthetic(int(config.synthetic_fraction * count), folder)
-    images += write_varied(photos, varied_count, folder)
+    images += write_varied(photos, int(config.varied_fraction * count), folder)
+    if distributed.is_main():
+        distributed.barrier()
     return _plan(replace(config, short_sides=()), images)
 
 
