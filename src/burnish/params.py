@@ -282,6 +282,17 @@ class ChoiceParam(_BaseParam):
 AnyParam = Param | ColourParam | FileParam | ChoiceParam
 
 
+def is_off(params: Iterable[AnyParam], values: Mapping[str, Value]) -> bool:
+    """Return whether all parameters that have an off value are at it, and there is one.
+
+    Parameters
+    ----------
+    values : of all parameters, by name
+    """
+    switches = [param for param in params if isinstance(param, Param) and param.off is not None]
+    return bool(switches) and all(values[param.name] == param.off for param in switches)
+
+
 def slider_values(
     sliders: Iterable[Param], values: Mapping[str, Value], k: float
 ) -> dict[str, float]:

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 import burnish
-from burnish.editing import guide as guide_module
 from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.editing.guide import load_guide
 from burnish.editing.history import read_history
@@ -22,6 +21,7 @@ from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
+from burnish.runtime import cascade
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
 
@@ -111,7 +111,7 @@ def test_start_network_guides_the_network(model, pixels):
 
 @pytest.mark.parametrize("guide", ["operator", "network"])
 def test_stage_equals_run_bit_for_bit(model, pixels, guide, monkeypatch, measured_shapes):
-    monkeypatch.setattr(guide_module, "_MEASURED_PIXELS", 70 * 90 / 4)
+    monkeypatch.setattr(cascade, "MEASURED_PIXELS", 70 * 90 / 4)
     edit = NetworkEdit(model, PARAMS, guide)
     np.testing.assert_array_equal(streamed(edit, pixels), edit.run(pixels))
     assert measured_shapes == [(35, 45, 3)] * (2 if guide == "operator" else 0)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.editing.history import EditRecord, GuideSource, record_edit
+from burnish.editing.history import EditRecord, record_edit
 from burnish.errors import DeviceError, ModelError, OutputError, UsageError
 from burnish.files import digest
-from burnish.modelfile.card import Card, FixedParam
+from burnish.modelfile.card import Card, FixedParam, GuideSource
 from burnish.operators import is_user_defined
-from burnish.params import Value, resolve_params
+from burnish.params import Value, is_off, resolve_params
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.regions.registry import EDITS
@@ -116,7 +116,7 @@ class NetworkEdit(Edit):
         self._sliders = slider_params(model.card, params)
         self._chosen_guide = guide
         values = operator_params(model.card, params)
-        self._is_off = _is_off(model.card, values)
+        self._is_off = is_off([param.as_param() for param in model.card.params], values)
         self._operator: OperatorGuide | None = None
         if guide is not None or model.card.guide is not None:
             from burnish.editing.guide import load_guide
@@ -314,12 +314,6 @@ def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]
         file = params.get(fixed.name)
         values[fixed.name] = str(file) if file and fixed.sha256 else fixed.value
     return values
-
-
-def _is_off(card: Card, values: Mapping[str, Value]) -> bool:
-    """Return whether an operator changes nothing at these values of its parameters."""
-    switches = [param for param in card.params if param.off is not None]
-    return bool(switches) and all(values[param.name] == param.off for param in switches)
 
 
 def slider_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:

@@ -10,13 +10,12 @@ from burnish.modelfile.card import Card
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.params import Value
-from burnish.runtime.resize import area_resize, area_resize_regions
+from burnish.runtime.cascade import MEASURED_PIXELS, operator_output, reduced_size
+from burnish.runtime.resize import area_resize
 from burnish.types import Pixels, ReadRegion
 
-# Largest copy of a photo on which the operator measures, px. The copies of a video's samples have
-# this size together.
-_MEASURED_PIXELS = 4_000_000
-_MEASURED_SAMPLE_PIXELS = _MEASURED_PIXELS // 16
+# Largest copy of one of a video's sixteen samples on which an operator measures, px.
+_MEASURED_SAMPLE_PIXELS = MEASURED_PIXELS // 16
 
 
 def load_guide(
@@ -82,29 +81,15 @@ class OperatorGuide:
         first_level: tuple[int, int],
         measured: Mapping[str, Any] | None = None,
     ) -> Pixels:
-        """Return the operator's output for a copy of a photo.
-
-        Parameters
-        ----------
-        read : returns a rectangle of the photo
-        size : height and width of the photo, px
-        first_level : height and width of the copy, px
-        measured : what the operator measures on the whole photo [default: that of this photo]
-        """
-        if measured is None and self._operator.measure_function:
-            copy = area_resize_regions(read, size, _reduced(size, _MEASURED_PIXELS))
-            measured = self._operator.measure(copy, **self._values)
-        k = min(first_level) / min(size)
-        copy = area_resize_regions(read, size, first_level)
-        output: Pixels = self._operator.run_small(copy, k, measured, **self._values)
-        return output
+        """Return the operator's output; see `burnish.runtime.cascade.operator_output`."""
+        return operator_output(self._operator, self._values, read, size, first_level, measured)
 
     def measure_video(self, samples: Callable[[], Iterable[Pixels]]) -> dict[str, Any]:
         """Return what the operator measures, for all frames of a video together."""
         if not self._operator.measure_function:
             return {}
         copies = [
-            area_resize(pixels, _reduced(pixels.shape[:2], _MEASURED_SAMPLE_PIXELS))
+            area_resize(pixels, reduced_size(pixels.shape[:2], _MEASURED_SAMPLE_PIXELS))
             for pixels in samples()
         ]
         return self._operator.measure(np.concatenate(copies), **self._values)
@@ -112,9 +97,3 @@ class OperatorGuide:
     def fingerprint(self) -> str:
         """Return the fingerprint of the operator and its parameters."""
         return self._operator.fingerprint(self._values)
-
-
-def _reduced(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
-    """Return a height and width in the same proportion, with about `max_pixels` at most."""
-    ratio = min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5)
-    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import burnish
 from burnish.errors import PhotoError, VideoError, warn
+from burnish.modelfile.card import GuideSource
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import header
 from burnish.photo.metadata import (
@@ -20,9 +20,6 @@ from burnish.photo.metadata import (
 )
 from burnish.regions.options import RegionOptions
 from burnish.video.formats import has_video_extension
-
-# The source of a guided network's first level.
-GuideSource = Literal["operator", "network"]
 
 _XMP_PROPERTY = "History"
 _COMMENT_KEY = "comment"

@@ -67,14 +67,16 @@ def export(
     if (start is None) != (card.start_card is None):
         problem = "the start network is missing" if start is None else "it has no start network"
         raise ModelError(f"card of {card.name}", problem, "state the network that is exported")
-    model = _to_onnx(_frozen(network), card)
+    network = _frozen(network)
+    model = _to_onnx(network, card)
     if start is not None and card.start_card is not None:
-        _add_start(model, _to_onnx(_frozen(start), card.start_card))
+        start = _frozen(start)
+        _add_start(model, _to_onnx(start, card.start_card))
     data = embed_card(model, card)
     checked = parse_model(data, target.name)
-    _check_network(_frozen(network), checked, target.name)
+    _check_network(network, checked, target.name)
     if start is not None and checked.start is not None:
-        _check_network(_frozen(start), checked.start, target.name)
+        _check_network(start, checked.start, target.name)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target

@@ -41,6 +41,8 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
 Difference = Annotated[float, Field(ge=0, le=1000)]
+# The source of the first level's result of a guided network.
+GuideSource = Literal["operator", "network"]
 
 
 def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
@@ -202,7 +204,7 @@ class Measurement(StrictModel):
         description="mean RMS, in 8-bit codes, of the texture where the operator's output is flat;"
         " null if it is flat nowhere",
     )
-    guide: Literal["operator", "network"] | None = Field(
+    guide: GuideSource | None = Field(
         default=None,
         description="the first level's result of a guided network: the operator's output, or that"
         " of the start network",

@@ -97,8 +97,7 @@ class Operator:
 
     def is_off(self, values: Mapping[str, Value]) -> bool:
         """Return whether the operator changes nothing at these values of all its parameters."""
-        switches = [p for p in self.params if isinstance(p, Param) and p.off is not None]
-        return bool(switches) and all(values[p.name] == p.off for p in switches)
+        return burnish.params.is_off(self.params, values)
 
     def load_function(self) -> Callable[..., Any]:
         """Return the function, imported if `function` is an address.

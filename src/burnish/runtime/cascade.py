@@ -1,8 +1,18 @@
 """The levels of a guided network's cascade, at which the photo grows to its own size."""
 
+from collections.abc import Mapping
 from math import log2
+from typing import TYPE_CHECKING, Any
 
 from burnish.modelfile.card import Guide
+from burnish.params import Value
+from burnish.types import Pixels, ReadRegion
+
+if TYPE_CHECKING:
+    from burnish.operators.operator import Operator
+
+# Largest copy of a photo on which an operator measures, px.
+MEASURED_PIXELS = 4_000_000
 
 
 def level_ratios(size: tuple[int, int], guide: Guide) -> list[float]:
@@ -41,6 +51,41 @@ def level_sizes(size: tuple[int, int], guide: Guide) -> list[tuple[int, int]]:
     """
     height, width = size
     return [(_scale(height, k), _scale(width, k)) for k in level_ratios(size, guide)]
+
+
+def operator_output(
+    operator: "Operator",
+    values: Mapping[str, Value],
+    read: ReadRegion,
+    size: tuple[int, int],
+    first_level: tuple[int, int],
+    measured: Mapping[str, Any] | None = None,
+) -> Pixels:
+    """Return an operator's output for the first level of a photo's cascade.
+
+    Parameters
+    ----------
+    values : the operator's parameters, for the size of the photo
+    read : returns a rectangle of the photo
+    size : height and width of the photo, px
+    first_level : height and width of its copy, px
+    measured : what the operator measures on the whole photo [default: that of this photo]
+    """
+    from burnish.runtime.resize import area_resize_regions
+
+    if measured is None and operator.measure_function:
+        copy = area_resize_regions(read, size, reduced_size(size, MEASURED_PIXELS))
+        measured = operator.measure(copy, **values)
+    copy = area_resize_regions(read, size, first_level)
+    k = min(first_level) / min(size)
+    output: Pixels = operator.run_small(copy, k, measured, **values)
+    return output
+
+
+def reduced_size(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
+    """Return a height and width in the same proportion, with about `max_pixels` at most."""
+    ratio = min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
 
 
 def _scale(side: int, ratio: float) -> int:

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from burnish.errors import OperatorError, PhotoError, warn
-from burnish.files import atomic_write, make_folder
+from burnish.files import make_folder
 from burnish.operators import cpu_count
 from burnish.operators.user_defined import find_operator
 from burnish.photo import Photo
@@ -16,13 +15,13 @@ from burnish.process_pool import map_unordered
 from burnish.progress import SILENT, Progress
 from burnish.runtime.resize import area_resize
 from burnish.training.pairs import (
-    FULL_SCALE,
     Pair,
     PairSpec,
     load_pairs,
     resize,
     scaled_size,
     smaller_path,
+    write_codes,
 )
 from burnish.types import Pixels
 
@@ -97,7 +96,7 @@ def _compute_pair(spec: PairSpec) -> str | None:
     except OperatorError as error:
         raise error.with_context(f"{spec.photo}: {error.where}") from error
     # If two runs compute the same pair, the later one overwrites the file with equal content.
-    _write_pair(spec.target, before, after)
+    write_codes(spec.target, np.stack([before, after]))
     return None
 
 
@@ -124,10 +123,4 @@ def _write_smaller(spec: PairSpec, before: Pixels, after: Pixels) -> None:
         else:
             k = size[0] / before.shape[0]
             result = operator.run_small(small, k, measured, **spec.values)
-        _write_pair(path, small, result)
-
-
-def _write_pair(path: Path, before: Pixels, after: Pixels) -> None:
-    with atomic_write(path, overwrite=True) as file:
-        codes = np.rint(np.stack([before, after]) * FULL_SCALE).astype(np.uint16)
-        np.save(file, codes, allow_pickle=False)
+        write_codes(path, np.stack([small, result]))

@@ -16,7 +16,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError, warn
-from burnish.files import digest
+from burnish.files import atomic_write, digest
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
@@ -297,6 +297,12 @@ def completed(specs: Sequence[PairSpec]) -> list[PairSpec]:
 def no_readable_photos(photo: Path) -> PhotoError:
     """Return the error for a folder without a readable photo."""
     return PhotoError(str(photo.parent), "none of the photos can be read", "give other photos")
+
+
+def write_codes(path: Path, pixels: Pixels) -> None:
+    """Write an array of values in [0, 1] as 16-bit codes."""
+    with atomic_write(path, overwrite=True) as file:
+        np.save(file, np.rint(pixels * FULL_SCALE).astype(np.uint16), allow_pickle=False)
 
 
 def smaller_path(path: Path) -> Path:

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from burnish.errors import UsageError
-from burnish.files import atomic_write, make_folder
+from burnish.files import make_folder
 from burnish.modelfile.card import Card
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
@@ -17,7 +15,7 @@ from burnish.progress import SILENT, Progress
 from burnish.training.config import TrainConfig
 from burnish.training.guides import start_file
 from burnish.training.network_trainer import init_from
-from burnish.training.pairs import FULL_SCALE, Pair
+from burnish.training.pairs import Pair, write_codes
 from burnish.training.validation import ImageNetwork
 
 
@@ -94,8 +92,6 @@ def write_start_outputs(
             path = start_file(folder, small)
             if not path.exists():
                 values = slider_values(sliders, pair.values, small.size[0] / pair.size[0])
-                output = apply(small.read()[0], values).clip(0, 1)
-                with atomic_write(path, overwrite=True) as file:
-                    np.save(file, np.rint(output * FULL_SCALE).astype(np.uint16))
+                write_codes(path, apply(small.read()[0], values).clip(0, 1))
             small = small.smaller
         progress.advance()

@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from burnish.metrics import mse, psnr
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import Card, GuideSource
 from burnish.networks.network import Network
 from burnish.operators.operator import Operator
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
-from burnish.runtime.cascade import level_sizes
+from burnish.runtime.cascade import level_sizes, operator_output
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
 from burnish.runtime.thumbnail import normalised_coords
@@ -27,14 +26,12 @@ from burnish.training.evaluation import Report, evaluate
 from burnish.training.guides import read_guide
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pairs import Pair
+from burnish.training.sampler import to_nchw, to_params
 from burnish.types import Pixels, Rectangle
 
 # The number of photos of a preview, and the side of their crops in pixels.
 PREVIEW_PHOTOS = 8
 PREVIEW_SIDE = 384
-
-# The network or algorithm that computes the first level of a cascade.
-GuideSource = Literal["operator", "network"]
 
 
 @dataclass(frozen=True)
@@ -104,11 +101,11 @@ def _apply(
     sliders = {param.name: values[param.name] for param in model.card.sliders}
     if guide != "operator":
         return model(rgb, sliders)
-    size = model.first_level(*rgb.shape[:2])
-    measured = operator.measure(rgb, **values)
-    k = size[0] / rgb.shape[0]
-    first_level = operator.run_small(area_resize(rgb, size), k, measured, **values)
-    return model(rgb, sliders, guide=first_level)
+    size = rgb.shape[:2]
+    guide_pixels = operator_output(
+        operator, values, lambda part: rgb[part.slices], size, model.first_level(*size)
+    )
+    return model(rgb, sliders, guide=guide_pixels)
 
 
 def split_by_size(validation_pairs: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
@@ -183,9 +180,9 @@ class ImageNetwork:
         bottom, right = -height % multiple, -width % multiple
         images = [rgb] if guide is None else [rgb, guide]
         padding = ((0, bottom), (0, right), (0, 0))
-        inputs = [_to_nchw(np.pad(image, padding, mode="edge")) for image in images]
+        inputs = [to_nchw([np.pad(image, padding, mode="edge")]) for image in images]
         if self.sliders:
-            inputs.append(torch.tensor([values[name] for name in self.sliders]).view(1, -1, 1, 1))
+            inputs.append(to_params([float(str(values[name])) for name in self.sliders]))
         if network.thumbnail_size:
             if context is None:
                 thumbnail = area_resize(rgb, (network.thumbnail_size,) * 2)
@@ -193,7 +190,7 @@ class ImageNetwork:
             tile = context.tile
             tile = Rectangle(tile.top, tile.bottom + bottom, tile.left, tile.right + right)
             coords = normalised_coords(tile, context.image_size, multiple)
-            inputs += [_to_nchw(context.thumbnail), torch.from_numpy(coords)[None]]
+            inputs += [to_nchw([context.thumbnail]), torch.from_numpy(coords)[None]]
         with torch.inference_mode():
             output: Pixels = network(*inputs)[0].permute(1, 2, 0).numpy()
         return output[:height, :width]
@@ -272,7 +269,3 @@ def _centre(size: tuple[int, int]) -> Rectangle:
     height, width = (min(side, PREVIEW_SIDE) for side in size)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     return Rectangle(top, top + height, left, left + width)
-
-
-def _to_nchw(rgb: Pixels) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
