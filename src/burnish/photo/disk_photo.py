@@ -16,8 +16,7 @@ from burnish.errors import OutputError, read_error, write_error
 from burnish.files import temporary_file
 from burnish.photo.header import (
     SAMPLE_TYPES,
-    ImageHeader,
-    decode_error,
+    decode,
     exif_orientation,
     open_header,
 )
@@ -201,31 +200,30 @@ def decode_to_disk(source: Path, folder: Path) -> Iterator[DiskPhoto]:
             (width, height), image = header.size, header.image
             dtype = np.dtype(SAMPLE_TYPES[image.format][1])
             codes = RawTiff(file, height, width, image.bands, dtype)
-            _decode(header, codes)
+            orientation = exif_orientation(image)
+            low, high = decode(header, lambda image: _write_codes(image, orientation, codes))
+            if dtype.kind == "f":
+                check_float_range(low, high, header.where)
             metadata = read_metadata(header)
         yield DiskPhoto(codes, metadata)
 
 
-def _decode(header: ImageHeader, target: RawTiff) -> None:
-    image, orientation = header.image, exif_orientation(header.image)
+def _write_codes(image: pyvips.Image, orientation: int, target: RawTiff) -> tuple[float, float]:
+    """Decode an image into a file, upright; return the smallest and the largest float."""
     strip_size = _SIDEWAYS_STRIP_BYTES if orientation >= 5 else _STRIP_BYTES
     rows = max(1, strip_size // (image.width * image.bands * target.dtype.itemsize))
     low, high = np.inf, -np.inf
-    try:
-        region = pyvips.Region.new(image)
-        for top in range(0, image.height, rows):
-            height = min(rows, image.height - top)
-            flat = np.frombuffer(region.fetch(0, top, image.width, height), target.dtype)
-            strip = flat.reshape(height, image.width, image.bands)
-            rectangle = _upright_rectangle(image, orientation, top, top + height)
-            target.write(rectangle, apply_orientation(strip, orientation))
-            if target.dtype.kind == "f":
-                # Both propagate NaN.
-                low, high = np.minimum(low, strip.min()), np.maximum(high, strip.max())
-    except pyvips.Error as error:
-        raise decode_error(header.format, header.where, error) from error
-    if target.dtype.kind == "f":
-        check_float_range(float(low), float(high), header.where)
+    region = pyvips.Region.new(image)
+    for top in range(0, image.height, rows):
+        height = min(rows, image.height - top)
+        flat = np.frombuffer(region.fetch(0, top, image.width, height), target.dtype)
+        strip = flat.reshape(height, image.width, image.bands)
+        rectangle = _upright_rectangle(image, orientation, top, top + height)
+        target.write(rectangle, apply_orientation(strip, orientation))
+        if target.dtype.kind == "f":
+            # Both propagate NaN.
+            low, high = np.minimum(low, strip.min()), np.maximum(high, strip.max())
+    return float(low), float(high)
 
 
 def _upright_rectangle(image: pyvips.Image, orientation: int, top: int, bottom: int) -> Rectangle:

@@ -2,16 +2,16 @@
 
 import errno
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import pyvips
 
-from burnish.errors import PhotoError, join_or, read_error
+from burnish.errors import PhotoError, join_or, read_error, warn
 from burnish.photo.container import Bytes, FileBytes, hdr_encoding, is_animation
 from burnish.photo.formats import READABLE, Format, sniff
 from burnish.photo.metadata import Depth
@@ -32,6 +32,10 @@ SAMPLE_TYPES: dict[str, tuple[Depth, type[np.generic]]] = {
 _INTERPRETATIONS = {"b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband"}
 # Bytes at the beginning of a file that identify its format.
 _SIGNATURE_BYTES = 32
+# libjpeg's warning about bytes that the image does not use; all of the image is there.
+_EXTRANEOUS_BYTES = "extraneous bytes before marker"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,18 +134,80 @@ def open_image(
         problem = "not an image that burnish reads" if len(data) else "the file is empty"
         raise PhotoError(where, problem, f"convert it to {join_or(READABLE)} first")
     try:
-        image = pyvips.Operation.call(
-            f"{format.codec}load_{'source' if stream else 'buffer'}",
-            pyvips.Source.new_from_descriptor(stream.fileno()) if stream else data,
-            access="sequential",
-            # A JPEG decoder only warns when it fills damaged parts with garbage. In the other
-            # formats a warning is about an unknown tag or the like.
-            fail_on="warning" if format.name == "jpeg" else "error",
-        )
+        image = _load(format, stream or data)
     except pyvips.Error as error:
         raise decode_error(format, where, error) from error
     _reject_unsupported(image, data, format, where, max_pixels)
     return ImageHeader(where, data, format, image)
+
+
+def _load(format: Format, source: BinaryIO | Bytes, *, fail_on: str | None = None) -> pyvips.Image:
+    # A JPEG decoder only warns when it fills missing parts with grey; see `decode`. In the other
+    # formats a warning is about an unknown tag or the like.
+    fail_on = fail_on or ("warning" if format.name == "jpeg" else "error")
+    operation = f"{format.codec}load_"
+    if isinstance(source, bytes | bytearray):
+        return pyvips.Operation.call(
+            operation + "buffer", source, access="sequential", fail_on=fail_on
+        )
+    stream = pyvips.Source.new_from_descriptor(source.fileno())
+    return pyvips.Operation.call(operation + "source", stream, access="sequential", fail_on=fail_on)
+
+
+def decode(header: ImageHeader, read: Callable[[pyvips.Image], T]) -> T:
+    """Return the result of `read` for the image of a file, which it decodes.
+
+    Parameters
+    ----------
+    read : called again, with another image of the same size, if a JPEG has to be repaired
+
+    Raises
+    ------
+    PhotoError : the file is damaged
+
+    Warns
+    -----
+    UserWarning : the file breaks the rules of its format, but the image is complete
+    """
+    try:
+        if header.format.name == "jpeg" and header.data[-2:] != b"\xff\xd9":
+            _check_jpeg_end(bytes(header.data[:]))
+        return read(header.image)
+    except pyvips.Error as error:
+        try:
+            result = _decode_repaired(header, read)
+        except pyvips.Error:
+            raise decode_error(header.format, header.where, error) from error
+        reason = _reason(error)
+    warn(f"{header.where}: the decoder warns ({reason}), but no part of the image is missing")
+    return result
+
+
+def _check_jpeg_end(jpeg: bytes) -> None:
+    from burnish.photo.jpeg_repair import has_end
+
+    if not has_end(jpeg):
+        raise pyvips.Error("no end marker", "the end marker is missing")
+
+
+def _decode_repaired(header: ImageHeader, read: Callable[[pyvips.Image], T]) -> T:
+    """Repair a JPEG and decode it.
+
+    Raises
+    ------
+    pyvips.Error : a part of the image is missing, or the file is not a JPEG
+    """
+    from burnish.photo.jpeg_repair import repair_jpeg
+
+    repaired = repair_jpeg(bytes(header.data[:])) if header.format.name == "jpeg" else None
+    if repaired is None:
+        raise pyvips.Error("not repaired", "a part of the image is missing")
+    try:
+        return read(_load(header.format, repaired))
+    except pyvips.Error as error:
+        if _EXTRANEOUS_BYTES not in _reason(error):
+            raise
+        return read(_load(header.format, repaired, fail_on="truncated"))
 
 
 def decode_error(format: Format, where: str, error: pyvips.Error) -> PhotoError:
@@ -151,15 +217,18 @@ def decode_error(format: Format, where: str, error: pyvips.Error) -> PhotoError:
     operation as a method of an image. Code that may run while a photo is opened therefore uses
     `pyvips.Operation.call`.
     """
-    # The reason is in the last line that is not a plain "load error".
-    lines = [line.strip() for line in str(error.detail).splitlines()]
-    reasons = [line for line in lines if line and not line.endswith("load error")]
     return PhotoError(
         where,
-        f"the {format.name} file is broken or unsupported "
-        f"({reasons[-1] if reasons else 'no reason given'})",
+        f"the {format.name} file is broken or unsupported ({_reason(error)})",
         "open it elsewhere and save it again, or get the original",
     )
+
+
+def _reason(error: pyvips.Error) -> str:
+    """Return the last line of libvips' error text that is not a plain "load error"."""
+    lines = [line.strip() for line in str(error.detail).splitlines()]
+    reasons = [line for line in lines if line and not line.endswith("load error")]
+    return reasons[-1].removeprefix("VipsJpeg: ") if reasons else "no reason given"
 
 
 def get_field(image: pyvips.Image, name: str) -> Any:

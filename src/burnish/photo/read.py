@@ -22,7 +22,7 @@ from burnish.photo.header import (
     MAX_PIXELS,
     SAMPLE_TYPES,
     ImageHeader,
-    decode_error,
+    decode,
     exif_orientation,
     get_field,
     open_image,
@@ -61,10 +61,8 @@ def read(
     """
     header = open_image(*read_bytes(source), max_pixels)
     image = header.image
-    try:
-        flat = np.frombuffer(image.write_to_memory(), SAMPLE_TYPES[image.format][1])
-    except pyvips.Error as error:
-        raise decode_error(header.format, header.where, error) from error
+    buffer = decode(header, lambda image: image.write_to_memory())
+    flat = np.frombuffer(buffer, SAMPLE_TYPES[image.format][1])
     codes = flat.reshape(image.height, image.width, image.bands)
     if codes.dtype.kind == "f":
         check_float_range(float(codes.min()), float(codes.max()), header.where)
