@@ -23,8 +23,8 @@ import numpy as np
 from measure import environment
 from skimage.restoration import inpaint_biharmonic
 
-from burnish.detection.coco import ObjectsFile
 from burnish.detection.instances import Instances, mask_box
+from burnish.detection.objects_file import ObjectsFile
 from burnish.photo import Photo
 from burnish.regions import masks
 from burnish.regions.options import RegionOptions

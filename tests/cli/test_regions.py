@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from burnish.detection.coco import to_coco
+from burnish.detection.coco_writer import to_coco
 from burnish.detection.instances import Instances
 from burnish.regions.masks import MaskFile
 from burnish.regions.registry import EDITS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from burnish.detection import coco
-from burnish.detection.coco import CocoWriter
+from burnish.detection.coco_writer import CocoWriter
 from burnish.photo import Photo
 
 SIDE = 128

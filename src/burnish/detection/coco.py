@@ -1,13 +1,12 @@
-"""Read and write COCO's JSON of object instances.
+"""Read COCO's JSON of object instances.
 
-One reader and one writer serve training, evaluation and editing, so that a file gives the same
-masks everywhere. Polygons are filled and run lengths decoded by COCO's own rules, with
+One reader serves training, evaluation and editing, so that a file gives the same masks
+everywhere. Polygons are filled and run lengths decoded by COCO's own rules, with
 faster-coco-eval, whose masks equal those of pycocotools.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,14 +20,14 @@ from pydantic import (
     PositiveInt,
     Tag,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 
-import burnish
-from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_box
 from burnish.errors import PhotoError, UsageError, read_error
 from burnish.modelfile.card import Text, first_error
 from burnish.photo import Photo
-from burnish.types import BoolMask, Pixels
+from burnish.types import BoolMask
 
 
 def _check_pairs(polygon: list[float]) -> list[float]:
@@ -67,10 +66,41 @@ class _Image(BaseModel):
     height: PositiveInt
 
 
+@dataclass(frozen=True)
+class _Invalid:
+    """Stands for a value that cannot be used."""
+
+    problem: str
+
+
+def _keep_problem(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        return _Invalid(first_error(error))
+
+
+def _check_area(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    if box[2] <= 0 or box[3] <= 0:
+        raise ValueError("a box has no area")
+    return box
+
+
+# Left, top, width, height, px.
+_Box = Annotated[
+    tuple[_Coordinate, _Coordinate, _Coordinate, _Coordinate], AfterValidator(_check_area)
+]
+
+
 class _Annotation(BaseModel):
+    """One of the two, outline or box, may be invalid; see `Annotation.cover`."""
+
     image_id: int
     category_id: int
-    segmentation: Segmentation
+    segmentation: Annotated[Segmentation, WrapValidator(_keep_problem)] | _Invalid = _Invalid(
+        "is missing"
+    )
+    bbox: Annotated[_Box, WrapValidator(_keep_problem)] | _Invalid = _Invalid("is missing")
     iscrowd: int = 0
     score: float = Field(default=1.0, allow_inf_nan=False)
 
@@ -88,10 +118,12 @@ class Annotation:
     Parameters
     ----------
     label : the name of its category
-    segmentation : polygons, each a list x, y, x, y … in px, or run lengths
+    segmentation : polygons, each a list x, y, x, y … in px, or run lengths; None if it is invalid
     size : the image's width and height, px
     is_crowd : whether it stands for many objects that were not annotated one by one
     score : the detector's confidence, 0 to 1; 1 in a file without scores
+    box : left, top, width, height, px; None if it is invalid
+    problem : why the segmentation is invalid
     """
 
     label: str
@@ -99,10 +131,49 @@ class Annotation:
     size: tuple[int, int]
     is_crowd: bool = False
     score: float = 1.0
+    box: tuple[float, float, float, float] | None = None
+    problem: str = ""
 
     def mask(self) -> BoolMask:
-        """Return the pixels that the object covers: (H, W) bool; see `decode_mask`."""
+        """Return the pixels inside the outline: (H, W) bool; see `decode_mask`.
+
+        Raises
+        ------
+        ValueError : the segmentation is invalid
+        """
+        if self.segmentation is None:
+            raise ValueError(self.problem)
         return decode_mask(self.segmentation, self.size)
+
+    def cover(self) -> tuple[BoolMask, bool]:
+        """Return the pixels of the object, (H, W) bool, and whether they are those of its box.
+
+        The box is used if the outline is invalid or encloses at most one pixel.
+
+        Raises
+        ------
+        ValueError : neither the outline nor the box covers a pixel
+        """
+        try:
+            mask = self.mask()
+        except ValueError:
+            mask = np.zeros(self.size[::-1], bool)
+        box_mask = self._box_mask()
+        if mask.sum() <= 1 and box_mask.any():
+            return box_mask, not np.array_equal(mask, box_mask)
+        if not mask.any():
+            raise ValueError("neither its outline nor its box covers a pixel")
+        return mask, False
+
+    def _box_mask(self) -> BoolMask:
+        """Return the pixels that the box touches: (H, W) bool."""
+        mask = np.zeros(self.size[::-1], bool)
+        if self.box is not None:
+            left, top, width, height = self.box
+            rows = slice(max(0, math.floor(top)), max(0, math.ceil(top + height)))
+            columns = slice(max(0, math.floor(left)), max(0, math.ceil(left + width)))
+            mask[rows, columns] = True
+        return mask
 
 
 @dataclass(frozen=True)
@@ -120,11 +191,15 @@ class AnnotatedImage:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """The content of a COCO file: annotated images, and the names of all categories."""
+    """The content of a COCO file: annotated images, and the names of all categories.
+
+    `orphans` are the image ids of annotations whose image the file does not list.
+    """
 
     source: Path
     images: tuple[AnnotatedImage, ...]
     categories: tuple[str, ...]
+    orphans: tuple[int, ...] = ()
 
 
 def decode_mask(segmentation: list[list[float]] | RunLengths, size: tuple[int, int]) -> BoolMask:
@@ -166,22 +241,8 @@ def decode_mask(segmentation: list[list[float]] | RunLengths, size: tuple[int, i
     return mask
 
 
-def encode_mask(mask: BoolMask) -> dict[str, Any]:
-    """Return a mask's compressed run lengths, as COCO's JSON has them.
-
-    Examples
-    --------
-    >>> encode_mask(np.array([[False, True], [True, True]]))
-    {'size': [2, 2], 'counts': '13'}
-    """
-    from faster_coco_eval.core import mask as coco_mask
-
-    counts: bytes = coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"]
-    return {"size": [*mask.shape], "counts": counts.decode()}
-
-
 def read(source: str | Path) -> CocoDataset:
-    """Read a COCO file of instances. The photos are not opened.
+    """Read a COCO file of instances. The photos are not opened, and outlines may be invalid.
 
     Raises
     ------
@@ -197,24 +258,37 @@ def read(source: str | Path) -> CocoDataset:
     names = {category.id: category.name for category in content.categories}
     sizes = {image.id: (image.width, image.height) for image in content.images}
     annotations: dict[int, list[Annotation]] = {key: [] for key in sizes}
+    orphans = []
     for number, entry in enumerate(content.annotations):
-        if entry.image_id not in sizes:
-            raise invalid_file(path, f"annotations.{number} has image_id {entry.image_id}")
         if entry.category_id not in names:
-            raise invalid_file(path, f"annotations.{number} has category_id {entry.category_id}")
-        label, size = names[entry.category_id], sizes[entry.image_id]
+            problem = f"annotations.{number} has category_id {entry.category_id}"
+            raise invalid_file(path, f"{problem}, which is none of its categories")
+        if entry.image_id not in sizes:
+            orphans.append(entry.image_id)
+            continue
+        outline, box = entry.segmentation, entry.bbox
         annotations[entry.image_id].append(
-            Annotation(label, entry.segmentation, size, bool(entry.iscrowd), entry.score)
+            Annotation(
+                names[entry.category_id],
+                None if isinstance(outline, _Invalid) else outline,
+                sizes[entry.image_id],
+                bool(entry.iscrowd),
+                entry.score,
+                None if isinstance(box, _Invalid) else box,
+                f"annotations.{number}.segmentation: {outline.problem}"
+                if isinstance(outline, _Invalid)
+                else "",
+            )
         )
     images = tuple(
         AnnotatedImage(Path(image.file_name), sizes[image.id], tuple(annotations[image.id]))
         for image in content.images
     )
-    return CocoDataset(path, images, tuple(names.values()))
+    return CocoDataset(path, images, tuple(names.values()), tuple(orphans))
 
 
 def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
-    """Read a COCO file with its photos, and check photos and masks too.
+    """Read a COCO file with its photos, and check photos, outlines and image ids too.
 
     Raises
     ------
@@ -222,6 +296,9 @@ def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
     PhotoError : a photo is missing, cannot be read, or has another size than the file states
     """
     dataset = read(source)
+    if dataset.orphans:
+        problem = f"an annotation has image_id {dataset.orphans[0]}, which is none of its images"
+        raise invalid_file(dataset.source, problem)
     images = []
     for image in dataset.images:
         path = Path(image_dir) / image.path
@@ -235,7 +312,7 @@ def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
 
 
 def image_masks(source: Path, image: AnnotatedImage) -> list[BoolMask]:
-    """Return the masks of an image; raise a UsageError if run lengths are malformed."""
+    """Return the masks of an image; raise a UsageError if an outline is invalid."""
     try:
         return [annotation.mask() for annotation in image.annotations]
     except ValueError as error:
@@ -258,143 +335,3 @@ def invalid_file(path: Path, problem: str) -> UsageError:
         f"not a valid COCO file of instances: {problem}",
         "`burnish regions list PHOTO --coco FILE` writes a valid one",
     )
-
-
-class CocoWriter:
-    """Builds the content of a COCO file.
-
-    Ids count from 1. Those of categories follow the given order, those of images the order in which
-    they are added.
-    """
-
-    def __init__(self, categories: Sequence[str]) -> None:
-        self.category_ids = {name: number for number, name in enumerate(categories, 1)}
-        self.images: list[dict[str, Any]] = []
-        self.annotations: list[dict[str, Any]] = []
-
-    def add_image(self, file_name: str, size: tuple[int, int]) -> None:
-        """Add an image of a width and height in px. The next objects belong to it."""
-        entry = {"id": len(self.images) + 1, "file_name": file_name}
-        self.images.append(entry | {"width": size[0], "height": size[1]})
-
-    def add_object(
-        self, label: str, mask: BoolMask, *, is_crowd: bool = False, score: float | None = None
-    ) -> None:
-        """Add an object with its mask, (H, W), to the latest image. Its box encloses the mask."""
-        left, top, right, bottom = mask_box(mask)
-        entry = {
-            "id": len(self.annotations) + 1,
-            "image_id": len(self.images),
-            "category_id": self.category_ids[label],
-            "segmentation": encode_mask(mask),
-            "area": int(mask.sum()),
-            "bbox": [left, top, right - left, bottom - top],
-            "iscrowd": int(is_crowd),
-        }
-        self.annotations.append(entry if score is None else entry | {"score": round(score, 5)})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the file's content, ready for `json.dump`."""
-        return {
-            "info": {"description": f"written by burnish {burnish.__version__}"},
-            "images": self.images,
-            "categories": [{"id": id, "name": name} for name, id in self.category_ids.items()],
-            "annotations": self.annotations,
-        }
-
-
-def to_coco(
-    instances_by_name: Mapping[str, Instances], classes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return the instances of several images, with their scores, as the content of a COCO file.
-
-    Parameters
-    ----------
-    instances_by_name : an image's file name -> its instances
-    classes : names that get the ids from 1, in order; other labels follow, sorted
-
-    Examples
-    --------
-    >>> boxes = np.array([[1, 0, 3, 2]], np.float32)
-    >>> cat = Instances((4, 3), boxes, ("cat",), np.ones(1, np.float32), (np.ones((2, 2)),))
-    >>> annotation = to_coco({"a.jpg": cat})["annotations"][0]
-    >>> annotation["bbox"], annotation["area"], annotation["segmentation"]
-    ([1, 0, 2, 2], 4, {'size': [3, 4], 'counts': '32103'})
-    """
-    labels = {label for instances in instances_by_name.values() for label in instances.labels}
-    writer = CocoWriter([*classes, *sorted(labels - {*classes})])
-    for name, instances in instances_by_name.items():
-        writer.add_image(name, instances.size)
-        for index, label in enumerate(instances.labels):
-            mask = instances.mask(index) >= MASK_THRESHOLD
-            writer.add_object(label, mask, score=float(instances.scores[index]))
-    return writer.to_json()
-
-
-@dataclass(frozen=True)
-class ObjectsFile:
-    """The objects of photos, as a COCO file lists them: a source of objects without a detector.
-
-    Parameters
-    ----------
-    images : a photo's file name -> its annotations
-    """
-
-    path: Path
-    classes: tuple[str, ...]
-    images: Mapping[str, AnnotatedImage] = field(repr=False)
-    sha256: None = None
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
-
-    @classmethod
-    def open(cls, path: str | Path) -> "ObjectsFile":
-        """Read a COCO file.
-
-        Raises
-        ------
-        UsageError : the file cannot be read, is not valid, or gives two photos the same name
-        """
-        dataset = read(path)
-        counts = Counter(image.path.name for image in dataset.images)
-        name, count = counts.most_common(1)[0]
-        if count > 1:
-            raise invalid_file(dataset.source, f"{count} images are called {name}")
-        images = {image.path.name: image for image in dataset.images}
-        return cls(dataset.source, dataset.categories, images)
-
-    def find(self, pixels: Pixels, source: Path | None = None) -> Instances:
-        """Return the instances of the photo with the name of `source`, in any folder.
-
-        Raises
-        ------
-        PhotoError : the file does not list the photo, or lists it with another size
-        UsageError : an annotation has malformed run lengths
-        """
-        name = source.name if source else "an image without a name"
-        if name not in self.images:
-            problem = f"{self.path} lists {len(self.images)} photos, but not {name}"
-            remedy = "choose a file that lists it, or use a detector"
-            raise PhotoError(str(source or "image"), problem, remedy)
-        image = self.images[name]
-        check_size(source or self.path, pixels.shape[1::-1], image, self.path)
-        masks = image_masks(self.path, image)
-        objects = [
-            (annotation.score, annotation.label, mask, mask_box(mask))
-            for annotation, mask in zip(image.annotations, masks, strict=True)
-            if mask.any()
-        ]
-        objects.sort(key=lambda entry: -entry[0])
-        return Instances(
-            image.size,
-            np.array([box for *_, box in objects], np.float32).reshape(-1, 4),
-            tuple(label for _, label, *_ in objects),
-            np.array([score for score, *_ in objects], np.float32),
-            tuple(
-                mask[top:bottom, left:right].astype(np.float32)
-                for *_, mask, (left, top, right, bottom) in objects
-            ),
-        )

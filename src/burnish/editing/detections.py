@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.detection.coco import to_coco
+from burnish.detection.coco_writer import to_coco
 from burnish.detection.instances import Instances
 from burnish.editing.annotate import annotate
 from burnish.errors import OutputError

@@ -66,7 +66,7 @@ def full_resolution(
 ) -> Instances:
     """Return objects with binary masks at the image's resolution, as edits use them.
 
-    An object without pixels keeps an empty mask of one pixel.
+    An object without pixels keeps its box.
 
     Raises
     ------
@@ -78,14 +78,13 @@ def full_resolution(
     for index in selected:
         mask = soften_edges(binary_mask(instances, [index], pixels, options), unfeathered)
         left, top, right, bottom = mask_box(mask > 0)
-        if right > left:
-            mask = mask[top:bottom, left:right].copy()
-        else:
-            left, top = (int(edge) for edge in instances.boxes[index][:2].clip(0))
-            right, bottom = left + 1, top + 1
-            mask = np.zeros((1, 1), np.float32)
+        if right == left:
+            width, height = instances.size
+            left, top, right, bottom = (
+                int(edge) for edge in np.rint(instances.boxes[index]).clip(0, [width, height] * 2)
+            )
         boxes.append((left, top, right, bottom))
-        masks.append(mask)
+        masks.append(mask[top:bottom, left:right].copy())
     return replace(
         instances.select(selected),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),

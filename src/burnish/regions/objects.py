@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from burnish.detection import detector_file
-from burnish.detection.coco import ObjectsFile
 from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_crop
+from burnish.detection.objects_file import ObjectsFile
 from burnish.errors import ModelError, PhotoError, UsageError, did_you_mean, warn
 from burnish.files import digest
 from burnish.regions.options import Box, Point, RegionOptions

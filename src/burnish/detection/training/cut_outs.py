@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from burnish.detection.coco import CocoWriter
+from burnish.detection.coco_writer import CocoWriter
 from burnish.detection.detect import resize
 from burnish.detection.instances import MASK_THRESHOLD, mask_box
 from burnish.errors import OutputError, UsageError

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.detection.coco import CocoDataset, CocoWriter, encode_mask
+from burnish.detection.coco import CocoDataset
+from burnish.detection.coco_writer import CocoWriter, encode_mask
 from burnish.detection.detect import MaskRCNN
 from burnish.detection.detector_file import Calibration, CocoMetrics, DetectorCard
 from burnish.detection.instances import MASK_THRESHOLD
