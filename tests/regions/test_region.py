@@ -40,7 +40,7 @@ def test_objects_are_united(three_objects, fixed_source):
     source = fixed_source(three_objects)
     dog = compute_mask(source, only=("dog",), feather=0)
     np.testing.assert_array_equal(dog, three_objects.mask(1))
-    union = compute_mask(source, feather=0)
+    union = compute_mask(source, feather=0, min_score=0.5)
     np.testing.assert_array_equal(union, np.maximum(three_objects.mask(0), three_objects.mask(1)))
 
 
@@ -126,8 +126,30 @@ def test_open_region_reads_class_names_and_defaults(monkeypatch, three_objects, 
     assert open_region(exclude=["dog", "cat"]).options == RegionOptions(exclude=("dog", "cat"))
     assert open_region(defaults=defaults).options == RegionOptions(only=("cat",), grow=9)
     numbered = open_region(RegionOptions(numbers=(1,), grow=0), defaults=defaults)
-    assert numbered.options == RegionOptions(only=("cat",), numbers=(1,), grow=0)
+    assert numbered.options == RegionOptions(numbers=(1,), grow=0)
     assert numbered.object_source is source
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"exclude": ("cat",)}, "--exclude"),
+        ({"exclude": ("dog",), "mask": "m.png"}, "--exclude"),
+        ({"invert": True}, "--invert"),
+    ],
+)
+def test_open_region_never_inverts_the_default_objects(options, where):
+    """`anonymise --exclude person` would show people, and cover everything else."""
+    with pytest.raises(UsageError, match="left out") as raised:
+        open_region(RegionOptions(**options), defaults={"only": ("cat",)})
+    assert raised.value.where == where
+
+
+def test_open_region_inverts_objects_that_are_named(monkeypatch, three_objects, fixed_source):
+    source = fixed_source(three_objects)
+    monkeypatch.setattr("burnish.regions.region.open_object_source", lambda *args, **kwargs: source)
+    options = RegionOptions(only=("dog",), invert=True)
+    assert open_region(options, defaults={"only": ("cat",)}).options == options
 
 
 def test_blend_is_exact_where_the_mask_is_0_or_1():
@@ -176,7 +198,7 @@ def test_mask_of_a_missed_object_is_kept_for_a_few_frames():
 
 
 def test_tracked_object_is_kept_at_half_the_score_that_starts_a_track():
-    masks = compute_masks([[("cat", 5, score)] for score in (0.3, 0.6, 0.3, 0.3, 0.3, 0.3)])
+    masks = compute_masks([[("cat", 5, score)] for score in (0.2, 0.4, 0.2, 0.2, 0.2, 0.2)])
     assert [bool(mask.any()) for mask in masks] == [False] + [True] * 5
 
 

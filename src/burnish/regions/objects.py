@@ -1,5 +1,6 @@
 """The objects of a region: their source, and their selection by class, score, area or place."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,15 +131,11 @@ def select_objects(
 
     Raises
     ------
-    PhotoError : a number is not in the list, or a click is outside the image or on no object
+    PhotoError : there is no object of a number, or the other options leave it out; or a click is
+        outside the image or on no object
     """
     for number in options.numbers:
-        if not 1 <= number <= len(instances):
-            raise PhotoError(
-                source_name,
-                f"there is no object {number} among {len(instances)} objects",
-                "see `burnish regions list PHOTO -o numbered.png`",
-            )
+        _check_number(options, instances, number, source_name)
     selected = [
         index
         for index in range(len(instances))
@@ -147,11 +144,43 @@ def select_objects(
         and (not options.numbers or index + 1 in options.numbers)
     ]
     low, high = options.value("min_area"), options.value("max_area")
-    if low <= 0 and high >= 100 and options.box is None and not options.clicks:
-        return selected
-    areas = {index: mask_area(instances, index) for index in selected}
+    if low > 0 or high < 100 or options.box is not None or options.clicks:
+        selected = _select_by_area(options, instances, selected, source_name)
+    for number in options.numbers:
+        if number - 1 not in selected and not options.clicks:
+            raise PhotoError(
+                source_name,
+                f"the other options leave out object {number} ({instances.labels[number - 1]})",
+                "leave them out, or choose another number",
+            )
+    return selected
+
+
+def _check_number(
+    options: RegionOptions, instances: Instances, number: int, source_name: str
+) -> None:
+    """Check that an object has a number, and a score that is high enough."""
+    min_score = options.value("min_score")
+    count = int(np.count_nonzero(instances.scores >= min_score))
+    if 1 <= number <= count:
+        return
+    problem = f"there is no object {number} among {count} objects"
+    remedy = "see `burnish regions list PHOTO -o numbered.png`"
+    if 1 <= number <= len(instances):
+        score = float(instances.scores[number - 1])
+        problem += f" with a score of at least {min_score:g}"
+        remedy = f"{remedy}, or add --min-score {_rounded_down(score):g}"
+    raise PhotoError(source_name, problem, remedy)
+
+
+def _select_by_area(
+    options: RegionOptions, instances: Instances, candidates: Sequence[int], source_name: str
+) -> list[int]:
+    """Return the candidates that the conditions on areas and places leave."""
+    low, high = options.value("min_area"), options.value("max_area")
+    areas = {index: mask_area(instances, index) for index in candidates}
     percent = 100 / (instances.size[0] * instances.size[1])
-    selected = [index for index in selected if low <= areas[index] * percent <= high]
+    selected = [index for index in candidates if low <= areas[index] * percent <= high]
     if options.box is not None:
         inside = {index: mask_area(instances, index, options.box) for index in selected}
         selected = [index for index in selected if 0 < areas[index] <= 2 * inside[index]]
@@ -163,6 +192,49 @@ def select_objects(
         # One object may lie on another.
         clicked.add(min(hits, key=lambda index: areas[index]))
     return sorted(clicked)
+
+
+# The class and the score of each object whose score is too low, by descending score.
+Missed = tuple[tuple[str, float], ...]
+
+
+def find_missed(options: RegionOptions, instances: Instances) -> Missed:
+    """Return the objects that only their scores leave out of a selection by class."""
+    pairs = zip(instances.labels, map(float, instances.scores), strict=True)
+    min_score = options.value("min_score")
+    return tuple(
+        (label, score)
+        for label, score in pairs
+        if score < min_score and (not options.classes or label in options.classes)
+    )
+
+
+def nothing_found(options: RegionOptions, missed: Missed = ()) -> str:
+    """Return a clause that states which objects were not found, and which have too low a score.
+
+    Examples
+    --------
+    >>> options = RegionOptions(only=("person",))
+    >>> nothing_found(options)
+    'no person found'
+    >>> nothing_found(options, (("person", 0.248), ("person", 0.15)))
+    'no person found with a score of at least 0.3, only person 0.24, person 0.15 (add --min-score \
+0.24)'
+    """
+    noun = " or ".join(options.classes) or "object"
+    if not missed:
+        low, high = options.value("min_area"), options.value("max_area")
+        is_narrowed = low > 0 or high < 100 or options.box is not None or options.mask is not None
+        return f"no {noun} found" + (" that the other options leave" if is_narrowed else "")
+    listed = [f"{label} {_rounded_down(score):.2f}" for label, score in missed[:3]]
+    return (
+        f"no {noun} found with a score of at least {options.value('min_score'):g}, only "
+        f"{', '.join(listed)} (add --min-score {_rounded_down(missed[0][1]):g})"
+    )
+
+
+def _rounded_down(score: float) -> float:
+    return math.floor(score * 100) / 100
 
 
 def mask_area(instances: Instances, index: int, box: Box | None = None) -> int:

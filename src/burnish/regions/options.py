@@ -91,7 +91,8 @@ class RegionOptions:
     Each field has its description, range and default in its metadata. An option that is not given
     is None, False or (). Every condition on objects narrows the selection; several classes, numbers
     or clicks are alternatives. Numbers count all objects of the photo from 1, by descending score.
-    The size of an object, for `margin`, is the side of a square with the area of its box.
+    The size of an object, for `margin`, is the side of a square with the area of its box. With
+    `objects`, `min_score` is 0 unless it is given, because all listed objects are meant.
 
     Raises
     ------
@@ -100,7 +101,7 @@ class RegionOptions:
     Examples
     --------
     >>> RegionOptions(only=("person",)).value("min_score")
-    0.5
+    0.3
     >>> RegionOptions(min_score=2)
     Traceback (most recent call last):
     burnish.errors.UsageError: min_score: expected 0 to 1, got 2; choose a value in the range
@@ -125,8 +126,9 @@ class RegionOptions:
     objects: Path | None = _object_option(  # noqa: RUF009
         "Read the objects from a COCO JSON file, by the photos' names.", metavar="FILE"
     )
+    # Chosen by the number of objects found and of false ones, see docs/regions.md.
     min_score: float | None = _object_option(
-        "Ignore objects with a lower detector score.", default=0.5, high=1
+        "Ignore objects with a lower score. Those of --objects all count.", default=0.3, high=1
     )
     min_area: float | None = _object_option(
         "Ignore objects smaller than this, in % of the image.", default=0, high=100
@@ -197,6 +199,8 @@ class RegionOptions:
                 raise UsageError(
                     f"--{a}, --{b}", "these options exclude each other", "drop one of them"
                 )
+        if self.objects is not None and self.min_score is None:
+            object.__setattr__(self, "min_score", 0.0)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -226,12 +230,14 @@ class RegionOptions:
     def with_defaults(self, defaults: Mapping[str, Any]) -> "RegionOptions":
         """Return the options with other defaults for those that are not given.
 
+        A default of `only` gives way to every option that names objects.
+
         Examples
         --------
         >>> RegionOptions(feather=0).with_defaults({"feather": 2, "grow": 4}).grow
         4
         """
         unset = {f.name for f in fields(RegionOptions) if getattr(self, f.name) == f.default}
-        if self.classes:
-            unset -= {"only", "exclude"}
+        if self.classes or self.numbers or self.clicks:
+            unset -= {"only"}
         return replace(self, **{name: defaults[name] for name in unset & defaults.keys()})

@@ -13,8 +13,10 @@ from burnish.detection.tracker import TrackerState, update_tracks
 from burnish.errors import UsageError
 from burnish.regions.masks import MaskFile, binary_mask, soften_edges
 from burnish.regions.objects import (
+    Missed,
     ObjectSource,
     check_classes,
+    find_missed,
     open_object_source,
     select_objects,
 )
@@ -84,14 +86,18 @@ class Region:
         PhotoError : a click or a number selects nothing, or a mask does not fit the image
         MissingLibraryError : masks have to be refined, and OpenCV is not installed
         """
-        if self.object_source is None:
-            return self._apply_invert(self._base_mask(pixels, source))
-        return self.mask_from_instances(self.object_source.find(pixels, source), pixels, source)
+        return self.mask_from_instances(self.find(pixels, source), pixels, source)
+
+    def find(self, pixels: Pixels, source: Path | None = None) -> Instances | None:
+        """Return the objects that the region selects from; None without an object source."""
+        return self.object_source.find(pixels, source) if self.object_source else None
 
     def mask_from_instances(
-        self, instances: Instances, pixels: Pixels, source: Path | None = None
+        self, instances: Instances | None, pixels: Pixels, source: Path | None = None
     ) -> Mask:
         """Return the same as `compute_mask`, for these objects."""
+        if instances is None:
+            return self._apply_invert(self._base_mask(pixels, source))
         indices = select_objects(self.options, instances, str(source or "image"))
         binary = binary_mask(instances, indices, pixels, self.options)
         mask = soften_edges(binary, self.options)
@@ -99,8 +105,17 @@ class Region:
             mask = mask * self._base_mask(pixels, source)
         return self._apply_invert(mask)
 
+    @property
+    def is_inverted(self) -> bool:
+        """True if the region is everything except the selection."""
+        return self.options.invert or bool(self.options.exclude)
+
+    def is_selection_empty(self, mask: Mask) -> bool:
+        """Return whether nothing was selected, before the mask was inverted."""
+        return bool((mask == 1).all()) if self.is_inverted else not mask.any()
+
     def _apply_invert(self, mask: Mask) -> Mask:
-        return 1 - mask if self.options.invert or self.options.exclude else mask
+        return 1 - mask if self.is_inverted else mask
 
     def _base_mask(self, pixels: Pixels, source: Path | None) -> Mask:
         """Return the region apart from objects: the mask, the box, or the whole image."""
@@ -137,10 +152,17 @@ class VideoRegion:
     """A region of one video, whose objects are tracked from frame to frame.
 
     Clicks and numbers select objects of the first frame, which are then tracked.
+
+    Attributes
+    ----------
+    is_empty : whether nothing was selected in any frame; None before the first
+    missed : objects of the frame with the best one that has too low a score
     """
 
     region: Region
     tracks: TrackerState = field(default_factory=TrackerState, init=False)
+    is_empty: bool | None = field(default=None, init=False)
+    missed: Missed = field(default=(), init=False)
     _track_ids: frozenset[int] | None = field(default=None, init=False)
 
     def compute_mask(self, pixels: Pixels, frame_index: int = 0) -> Mask:
@@ -157,10 +179,20 @@ class VideoRegion:
         if isinstance(self.region.mask, MaskFile):
             mask = self.region.mask.read((pixels.shape[1], pixels.shape[0]))
             self.region = replace(self.region, mask=mask)
-        if self.region.object_source is None:
-            return self.region.compute_mask(pixels)
-        instances = self.region.object_source.find(pixels)
+        instances = self.region.find(pixels)
+        if instances is None:
+            mask = self.region.compute_mask(pixels)
+        else:
+            mask = self._track(instances, pixels, frame_index)
+        is_empty = self.region.is_selection_empty(mask)
+        self.is_empty = is_empty and self.is_empty is not False
+        return mask
+
+    def _track(self, instances: Instances, pixels: Pixels, frame_index: int) -> Mask:
+        """Return the mask of a frame with these objects."""
         options = self.region.options
+        missed = find_missed(options, instances)
+        self.missed = max(self.missed, missed, key=lambda pairs: [score for _, score in pairs])
         min_score = options.value("min_score")
         if self._track_ids is None and (options.clicks or options.numbers):
             if frame_index:
@@ -217,7 +249,8 @@ def open_region(
 
     Raises
     ------
-    UsageError : no region, contradictory options, a value outside its range or an unknown class
+    UsageError : no region, contradictory options, a value outside its range or an unknown class;
+        or everything except the default objects is selected, which is not meant
     ModelError, DeviceError : the detector or the device is not available
     """
     if exclude is not None and only is not None:
@@ -237,6 +270,13 @@ def open_region(
             "region",
             "objects, a mask or a box are required",
             "add --only CLASS, --click X,Y, --mask FILE or --box L,T,R,B",
+        )
+    if "only" in defaults and (options.exclude or (is_empty and options.invert)):
+        classes = " or ".join(options.exclude or defaults["only"])
+        raise UsageError(
+            "--exclude" if options.exclude else "--invert",
+            f"this edit is for the objects that are named, and {classes} would be left out",
+            "name objects with --only, or use another edit, such as `burnish regions fill`",
         )
     source = None
     if options.selects_objects or is_empty:

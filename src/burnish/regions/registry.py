@@ -41,6 +41,11 @@ class RegionEdit:
     strips_metadata: bool = False
     region_defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def has_strength(self) -> bool:
+        """False if the photo must not show through: where it is covered or made transparent."""
+        return bool(self.function) and not self.strips_metadata
+
     def resolve_params(self, params: Mapping[str, Value]) -> dict[str, Value]:
         """Return a checked value for every parameter; see `burnish.params.resolve_params`."""
         return burnish.params.resolve_params(self.params, params, owner=self.name)
