@@ -113,7 +113,22 @@ def join_or(words: Sequence[str]) -> str:
     >>> join_or(["png", "jpeg", "gif"])
     'png, jpeg or gif'
     """
-    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return _joined(words, " or ")
+
+
+def join_and(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    Examples
+    --------
+    >>> join_and(["tv-l1", "l0-smoothing"])
+    'tv-l1 and l0-smoothing'
+    """
+    return _joined(words, " and ")
+
+
+def _joined(words: Sequence[str], last: str) -> str:
+    return last.join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def did_you_mean(name: str, choices: Iterable[str], otherwise: str) -> str:
@@ -188,6 +203,7 @@ EXTRAS = {
     "cv2": "operators",
     "numba": "operators",
     "openvino": "openvino",
+    "pillow_heif": "heif",
     "rawpy": "raw",
     "scipy": "operators",
     "skimage": "operators",

@@ -32,7 +32,7 @@ class _BaseParam:
     @property
     def argument_name(self) -> str:
         """Name of the Python argument; a reserved word gets PEP 8's trailing underscore."""
-        name = self.name.replace("-", "_")
+        name = re.sub(r"[-.]", "_", self.name)
         return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
@@ -280,6 +280,15 @@ class ChoiceParam(_BaseParam):
 
 
 AnyParam = Param | ColourParam | FileParam | ChoiceParam
+
+# The strength of any edit.
+STRENGTH = Param(
+    "strength",
+    "shows more of the result and less of the photo, which are mixed",
+    default=1,
+    low=0,
+    high=1,
+)
 
 
 def is_off(params: Iterable[AnyParam], values: Mapping[str, Value]) -> bool:

@@ -165,11 +165,12 @@ def test_json_prints_one_object_per_photo(burnish, photo_folder):
 @pytest.mark.parametrize(
     ("arguments", "code", "where", "word"),
     [
-        (["no-such-model", "{}"], 3, "no-such-model", "model"),
-        (["l0-smothing", "{}"], 3, "l0-smothing", "l0-smoothing?"),
+        (["no-such-model", "{}"], 2, "no-such-model", "burnish operators list"),
+        (["dehaze", "{}"], 2, "dehaze", "dark-channel-dehazing"),
+        (["l0-smothing", "{}"], 2, "l0-smothing", "l0-smoothing?"),
         (["kuwahara", "{}"], 3, "kuwahara", "burnish train kuwahara"),
-        (["splash", "{}"], 3, "splash", "burnish regions splash"),
-        (["{}", "l0-smoothing"], 3, "", "burnish apply OPERATOR"),
+        (["splash", "{}"], 2, "splash", "burnish regions splash"),
+        (["{}", "l0-smoothing"], 2, "", "burnish apply OPERATOR"),
         (["--slow", "splash", "{}"], 2, "splash", "burnish regions splash"),
         (["pencil-drawing", "{}", "--length", "30"], 2, "--length", "--photos FOLDER --length 30"),
         (["dark-channel-dehazing", "{}", "--airlight", "#ffffff"], 2, "--airlight", "default"),

@@ -171,10 +171,10 @@ def test_option_of_another_operator_names_its_operators(
     assert "bilateral, rolling-guidance" in err
 
 
-@pytest.mark.parametrize("name", ["l0-smothing", "no.onnx"])
-def test_unknown_operator_with_an_option_is_reported_by_name(burnish, photo_folder, name):
+@pytest.mark.parametrize(("name", "expected"), [("l0-smothing", 2), ("no.onnx", 3)])
+def test_unknown_operator_with_an_option_is_reported_by_name(burnish, photo_folder, name, expected):
     code, out, err = burnish("apply", name, photo_folder / "1.png", "--lambda", "0.05")
-    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert (code, out, err.count("\n")) == (expected, "", 1)
     assert err.startswith(f"burnish: {name}: ")
 
 
@@ -227,3 +227,52 @@ def test_help_names_values_in_capitals_instead_of_python_types():
 
 def test_completion_can_be_installed(burnish):
     assert "--install-completion" in help_text(burnish)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["apply", "dehase", "{photo}"],
+        ["apply", "--slow", "dehase", "{photo}"],
+        ["apply", "dehase", "--help"],
+        ["apply", "tv-l1,dehase", "{photo}"],
+        ["compare", "dehase", "{photo}"],
+        ["cube", "dehase", "-o", "x.cube"],
+        ["operators", "show", "dehase"],
+        ["models", "show", "dehase"],
+        ["models", "path", "dehase"],
+    ],
+    ids=" ".join,
+)
+def test_unknown_name_is_wrong_usage_in_every_command(burnish, photo_folder, arguments):
+    photo = str(photo_folder / "1.png")
+    code, out, err = burnish(*(text.replace("{photo}", photo) for text in arguments))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("burnish: dehase: ")
+    assert "dark-channel-dehazing" in err
+
+
+def test_several_operators_take_parameters_by_name_or_with_the_operators_name(burnish):
+    text = help_text(burnish, "apply", "tv-l1,l0-smoothing,multiscale-tone")
+    assert has_option(text, "--tv-l1.lambda")
+    assert has_option(text, "--l0-smoothing.lambda")
+    assert has_option(text, "--fine")
+    assert not has_option(text, "--lambda")
+    assert not has_option(text, "--multiscale-tone.fine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lambda", "0.4"], "--lambda: tv-l1 and l0-smoothing have this parameter"),
+        (["--tv-l1.lambda", "7"], "--tv-l1.lambda: expected 0.1 to 2, got 7"),
+        (["--fine", "1"], "--fine: tv-l1 and l0-smoothing has no such parameter"),
+        (["--tv-l2.lambda=7"], "there is no option --tv-l2.lambda"),
+        (["--strength", "7"], "--strength: expected a number, 0 to 1, got 7"),
+    ],
+)
+def test_wrong_value_for_several_operators_is_reported(burnish, photo_folder, arguments, message):
+    photo = photo_folder / "1.png"
+    code, out, err = burnish("apply", "tv-l1,l0-smoothing", photo, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f": {message}" in err

@@ -144,8 +144,8 @@ def test_apply_to_path_of_no_photo_raises(path, tmp_path, monkeypatch):
 
 
 def test_apply_with_unknown_parameter_raises(rgb):
-    with pytest.raises(UsageError, match="strength"):
-        burnish.apply(rgb, "l0-smoothing", strength=0.4)
+    with pytest.raises(UsageError, match="vigour"):
+        burnish.apply(rgb, "l0-smoothing", vigour=0.4)
 
 
 def test_apply_with_value_that_was_not_trained_raises(rgb):

@@ -60,7 +60,7 @@ def test_replay_applies_all_edits_in_order(photo, photo_folder):
     fractions = []
     edit = replay(history)
     np.testing.assert_array_equal(edit.run(pixels, fractions.append), expected)
-    assert edit.name == "l0-smoothing.rudin-osher-fatemi"
+    assert edit.name == "l0-smoothing+rudin-osher-fatemi"
     assert fractions == sorted(fractions)
     assert fractions[-1] <= 1
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from burnish.errors import ModelError
+from burnish.errors import ModelError, UsageError
 from burnish.runtime.model_registry import BUNDLED, find_model, model_names
 
 
@@ -31,17 +31,19 @@ def test_find_model_accepts_name_and_path(folder: Path) -> None:
 
 
 def test_unknown_name_raises_error_with_suggestion_or_list(folder: Path) -> None:
-    with pytest.raises(ModelError, match="did you mean l0-smoothing"):
+    with pytest.raises(UsageError, match="did you mean l0-smoothing"):
         find_model("l0-smothing", folder)
-    with pytest.raises(ModelError, match="choose l0-smoothing or wls"):
+    with pytest.raises(UsageError, match="choose l0-smoothing or wls"):
         find_model("dehaze", folder)
+    with pytest.raises(UsageError, match="try l0-smoothing"):
+        find_model("flatten", folder)
     with pytest.raises(ModelError, match="none has no models"):
         find_model("dehaze", folder / "none")
 
 
 @pytest.mark.parametrize("name", ["secret", "..", "", ".", "notes", "*", "WLS"])
 def test_name_opens_only_models_of_the_folder(folder: Path, name: str) -> None:
-    with pytest.raises(ModelError, match="no such model"):
+    with pytest.raises(UsageError, match="no such model"):
         find_model(name, folder)
 
 

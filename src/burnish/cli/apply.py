@@ -1,37 +1,82 @@
 """`burnish apply` and `burnish replay`: edit photos, videos and folders."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
 from burnish.cli.operator_options import (
+    PANEL,
     NetworkCommand,
     OperatorCommand,
     ParamText,
-    find_params,
     network_texts,
     operator_params,
     recorded_text,
 )
-from burnish.cli.options import Device, Engine, Guide, OperatorOrModel, Photos, Threads, expand
+from burnish.cli.options import (
+    Device,
+    Engine,
+    Guide,
+    Operators,
+    Photos,
+    Strength,
+    Threads,
+    expand,
+    param_help,
+)
+from burnish.editing.operator_names import (
+    SEPARATOR,
+    find_params,
+    labelled_params,
+    split_operators,
+)
 from burnish.errors import UsageError
-from burnish.params import AnyParam
+from burnish.params import STRENGTH, AnyParam
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
 
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command(cls=NetworkCommand)
+class ApplyCommand(NetworkCommand):
+    """A command that takes several operators, whose parameters may have their names in front."""
+
+    def find_specs(self, values: dict[str, Any]) -> list[str]:
+        """Return the operators, which are separated by commas."""
+        names = [name for text in super().find_specs(values) for name in text.split(SEPARATOR)]
+        return list(filter(None, map(str.strip, names)))
+
+    def all_params(self, specs: Sequence[str]) -> dict[str, AnyParam]:
+        """Return the parameters, each with and without the name of its operator."""
+        labelled = {param.name: param for spec in specs for param in labelled_params(spec)}
+        return super().all_params(specs) | labelled
+
+    def all_texts(self, specs: Sequence[str], *, slow: bool) -> dict[str, ParamText | None]:
+        """Return the help texts: with the operator's name if several have the parameter."""
+        owners = Counter(param.name for spec in set(specs) for param in self.find_params(spec))
+        texts: dict[str, ParamText | None] = {}
+        for spec in specs:
+            own = self.param_texts(spec, slow=slow)
+            for param, labelled in zip(self.find_params(spec), labelled_params(spec), strict=True):
+                text = own.get(param.name) or ParamText(PANEL, param_help(param))
+                shared = owners[param.name] > 1
+                texts[param.name] = None if shared else text
+                texts[labelled.name] = text if shared else None
+        return texts
+
+
+@app.command(cls=ApplyCommand)
 @expand
 def apply(
     context: typer.Context,
-    operator: OperatorOrModel,
+    operator: Operators,
     photos: Photos,
+    strength: Strength = None,
     slow: Annotated[
         bool, Option("--slow", help="Run the operator itself instead of its network.")
     ] = False,
@@ -44,19 +89,21 @@ def apply(
     region: RegionOptions,
     save_mask: SaveMask = None,
 ) -> None:
-    """Apply an operator to photos and videos.
+    """Apply an operator, or several in order, to photos and videos.
 
     Metadata, colour profile and bit depth are kept; a warning names those that are lost.
 
     `burnish apply OPERATOR --help` also lists the parameters that the network of that operator
-    accepts, and with --slow those of the operator itself.
+    accepts, and with --slow those of the operator itself. If several of the operators have a
+    parameter, the option names the operator, too: --tv-l1.lambda.
     """
-    from burnish.editing.edit import load_edit
+    from burnish.editing.combined_edit import load_edits
 
     params = operator_params(context)
-    edit = load_edit(
+    edit = load_edits(
         operator,
         params,
+        strength=1 if strength is None else strength,
         slow=slow,
         guide=guide,
         device=device,
@@ -69,7 +116,8 @@ def apply(
 
         opened_region = open_region(region, device=device, threads=threads)
         edit = MaskedEdit(edit, opened_region, mask_writer(save_mask, photos, batch))
-    run(edit, photos, batch, collect_paths(operator, params, region, save_mask))
+    names = split_operators(operator)
+    run(edit, photos, batch, collect_paths(names, params, region, save_mask))
 
 
 class ReplayCommand(OperatorCommand):
@@ -135,6 +183,15 @@ def replay(
     mask: Annotated[
         Path | None, Option(metavar="FILE or FOLDER", help="The mask of the recorded region.")
     ] = None,
+    strength: Annotated[
+        float | None,
+        Option(
+            min=STRENGTH.low,
+            max=STRENGTH.high,
+            metavar="NUMBER",
+            help="Strength to use instead of the recorded one, 0 to 1.",
+        ),
+    ] = None,
     guide: Annotated[
         str | None,
         Option(metavar="operator or network", help="Guide to use instead of the recorded one."),
@@ -166,6 +223,7 @@ def replay(
         models=model or (),
         object_source=source,
         mask=mask,
+        strength=strength,
         guide=guide,
         device=device,
         threads=threads,

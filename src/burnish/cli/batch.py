@@ -262,9 +262,10 @@ def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsolePr
         frames = f", {outcome.frames} frames" if outcome.frames is not None else ""
         used = dict.fromkeys(record.guide for record in outcome.history if record.guide)
         guide = f", guide: {' and '.join(used)}" if used else ""
-        progress.echo(
-            f"{outcome.output}  {outcome.seconds:.2f} s on {outcome.device}{frames}{guide}"
-        )
+        shares = dict.fromkeys(record.strength for record in outcome.history if record.strength < 1)
+        strength = f", strength {' and '.join(f'{share:g}' for share in shares)}" if shares else ""
+        time_text = f"{outcome.seconds:.2f} s on {outcome.device}"
+        progress.echo(f"{outcome.output}  {time_text}{frames}{guide}{strength}")
     elif outcome.status == "skipped":
         progress.echo(f"{outcome.output}  skipped: {outcome.reason}")
     else:

@@ -1,5 +1,6 @@
 """Commands that take the parameters of the operator among their arguments as options."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -9,10 +10,11 @@ from typing import Any
 import typer
 
 from burnish.cli.options import BurnishCommand, expand, param_help, params_class
-from burnish.errors import BurnishError, UsageError, did_you_mean
+from burnish.editing.operator_names import find_params, unknown_operator
+from burnish.errors import BurnishError, UsageError
 from burnish.params import AnyParam, Value
 
-_PANEL = "Parameters of the operator"
+PANEL = "Parameters of the operator"
 _FIXED_PANEL = "Parameters that are fixed in the network"
 _SLOW_PANEL = "Parameters that need --slow"
 # Prefix of the options' names inside Click, so that none equals an argument of the command.
@@ -51,6 +53,15 @@ class OperatorCommand(BurnishCommand):
         """
         return {}
 
+    def all_params(self, specs: Sequence[str]) -> dict[str, AnyParam]:
+        """Return the parameters of all operators on the command line, by the options' names."""
+        return {p.name: p for spec in specs for p in self.find_params(spec)}
+
+    def all_texts(self, specs: Sequence[str], *, slow: bool) -> dict[str, ParamText | None]:
+        """Return `param_texts` of all operators on the command line; None hides an option."""
+        texts = [self.param_texts(spec, slow=slow) for spec in specs]
+        return {name: text for group in texts for name, text in group.items()}
+
     def check_spec(self, spec: str) -> None:
         """Raise a UsageError for an argument that is neither an operator nor a model file."""
         try:
@@ -82,21 +93,20 @@ class OperatorCommand(BurnishCommand):
             return super().parse_args(ctx, args)
         ctx.meta[_OPTIONS] = _all_options()
         values = self._first_pass(ctx, args)
-        if specs := self._specs(values):
+        if specs := self.find_specs(values):
             if asks_help := bool(values.get("help")):
                 for spec in specs:
                     self.check_spec(spec)
             try:
-                params = {p.name: p for spec in specs for p in self.find_params(spec)}
+                params = self.all_params(specs)
             except BurnishError:
                 pass  # the command itself reports an unknown operator
             else:
                 ctx.meta[_OPTIONS] = _options(tuple(params.values()))
                 if asks_help:
                     slow = bool(values.get("slow"))
-                    texts = [self.param_texts(spec, slow=slow) for spec in specs]
-                    merged = {name: text for group in texts for name, text in group.items()}
-                    ctx.meta[_OPTIONS] = _with_texts(ctx.meta[_OPTIONS], merged)
+                    texts = self.all_texts(specs, slow=slow)
+                    ctx.meta[_OPTIONS] = _with_texts(ctx.meta[_OPTIONS], texts)
                 if not ctx.resilient_parsing:
                     passed = [o for o in _all_options() if values.get(o.name) is not None]
                     _check_params(passed, params, specs)
@@ -113,16 +123,24 @@ class OperatorCommand(BurnishCommand):
         return super().invoke(ctx)
 
     def _first_pass(self, ctx: Any, args: list[str]) -> dict[str, Any]:
-        """Return the raw arguments and options by name, without errors."""
+        """Return the raw arguments and options by name, without errors.
+
+        An option that names its operator, such as --tv-l1.lambda, is left out: it does not help to
+        find the operators.
+        """
+        left_out = {i for i, arg in enumerate(args) if re.match(r"--[^=]*\.", arg)}
+        left_out |= {i + 1 for i in left_out if "=" not in args[i]}
+        args = [arg for i, arg in enumerate(args) if i not in left_out]
         settings = ctx.resilient_parsing, ctx.ignore_unknown_options
         ctx.resilient_parsing = ctx.ignore_unknown_options = True
         try:
-            values, _, _ = self.make_parser(ctx).parse_args(list(args))
+            values, _, _ = self.make_parser(ctx).parse_args(args)
         finally:
             ctx.resilient_parsing, ctx.ignore_unknown_options = settings
         return dict(values)
 
-    def _specs(self, values: dict[str, Any]) -> list[str]:
+    def find_specs(self, values: dict[str, Any]) -> list[str]:
+        """Return the operators among the raw arguments."""
         specs: list[str] = []
         for value in map(values.get, self.operator_arguments):
             if isinstance(value, str):
@@ -172,7 +190,7 @@ def network_texts(
             param = replace(param, effect=described[name].effect)
         if card_param.slider:
             note = f"default: {value_text((recorded or {}).get(name, card_param.value))}"
-            texts[name] = ParamText(_PANEL, param_help(param, note))
+            texts[name] = ParamText(PANEL, param_help(param, note))
         else:
             note = f"the network's value: {card_param.value:g}"
             texts[name] = ParamText(panel, param_help(param, note))
@@ -186,7 +204,7 @@ def network_texts(
 
 def recorded_text(param: AnyParam, value: Value) -> ParamText:
     """Return the help of a parameter with a recorded value as its default."""
-    return ParamText(_PANEL, param_help(param, f"default: {value_text(value)}"))
+    return ParamText(PANEL, param_help(param, f"default: {value_text(value)}"))
 
 
 def value_text(value: Value) -> str:
@@ -195,58 +213,21 @@ def value_text(value: Value) -> str:
     return "".join(character for character in text if character.isprintable())[:80]
 
 
-def unknown_operator(spec: str) -> UsageError | None:
-    """Return the error for a word that is no operator and no network; None for a model file."""
-    from burnish.editing.edit import misplaced_name
-    from burnish.operators.registry import OPERATORS
-    from burnish.runtime.model_registry import model_names
-
-    if spec.lower().endswith(".onnx"):
-        return None
-    if error := misplaced_name(spec):
-        return error
-    remedy = did_you_mean(spec, {*OPERATORS, *model_names()}, "see `burnish operators list`")
-    return UsageError(spec, "there is no such operator", remedy)
-
-
-def _with_texts(options: Sequence[Any], texts: Mapping[str, ParamText]) -> tuple[Any, ...]:
+def _with_texts(options: Sequence[Any], texts: Mapping[str, ParamText | None]) -> tuple[Any, ...]:
     """Return the options with these help texts; those that the network accepts come first."""
     for option in options:
-        text = texts.get(option.name.removeprefix(_PREFIX))
+        name = option.name.removeprefix(_PREFIX)
+        text = texts.get(name)
+        option.hidden = name in texts and text is None
         if text is not None:
             option.rich_help_panel, option.help = text.panel, text.text
-    return tuple(sorted(options, key=lambda option: option.rich_help_panel != _PANEL))
+    return tuple(sorted(options, key=lambda option: option.rich_help_panel != PANEL))
 
 
 def operator_params(context: typer.Context) -> dict[str, Value]:
     """Return the operator's parameters on the command line, by name."""
     values: dict[str, Value] = context.meta[_VALUES]
     return values
-
-
-def find_params(spec: str) -> Sequence[AnyParam]:
-    """Return the parameters of an operator or of a model file.
-
-    Those of a model file have the ranges and defaults that its card states.
-
-    Raises
-    ------
-    BurnishError : there is no such operator or model
-    """
-    from burnish.operators import is_user_defined
-    from burnish.operators.registry import OPERATORS
-
-    if spec in OPERATORS:
-        return OPERATORS[spec].params
-    if is_user_defined(spec):
-        return ()
-    from burnish.modelfile.reader import read_card
-    from burnish.runtime.model_registry import find_model
-
-    card = read_card(find_model(spec))
-    operator = OPERATORS.get(card.operator)
-    params = {p.name: p for p in operator.params} if operator else {}
-    return tuple((params | {p.name: p.as_param() for p in card.params}).values())
 
 
 def _check_params(options: Sequence[Any], params: Collection[str], specs: Sequence[str]) -> None:
@@ -277,7 +258,7 @@ def _all_options() -> tuple[Any, ...]:
 
 def _options(params: tuple[AnyParam, ...]) -> tuple[Any, ...]:
     """Return Click options for parameters."""
-    params_type = params_class("OperatorParams", params, _PANEL)
+    params_type = params_class("OperatorParams", params, PANEL)
 
     @expand
     def command(values: params_type) -> None:  # type: ignore[valid-type]

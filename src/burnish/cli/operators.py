@@ -9,11 +9,20 @@ import typer
 from typer import Argument, Option
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
-from burnish.cli.options import BurnishCommand, JsonOutput, Overwrite, complete_operator, param_help
+from burnish.cli.options import (
+    BurnishCommand,
+    JsonOutput,
+    Overwrite,
+    complete_model,
+    complete_operator,
+    param_help,
+)
+from burnish.errors import UsageError, did_you_mean
 from burnish.operators.operator import Operator
-from burnish.operators.registry import OPERATORS
+from burnish.operators.registry import OPERATORS, operators_for
 from burnish.operators.user_defined import find_runnable_operator
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
+from burnish.runtime.model_registry import model_names
 
 if TYPE_CHECKING:
     from burnish.modelfile.card import CardParam, Guide, Measurement
@@ -33,19 +42,35 @@ app.add_typer(models, name="models")
 
 
 @operators.command("list", cls=BurnishCommand)
-def list_operators(json_output: JsonOutput = False) -> None:
-    """List the operators."""
+def list_operators(
+    use: Annotated[
+        str | None, Option("--for", metavar="USE", help="List operators for a use, such as haze.")
+    ] = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """List the operators. Those without a network need --slow."""
+    names = list(OPERATORS) if use is None else operators_for(use)
+    if not names:
+        uses = sorted({word for operator in OPERATORS.values() for word in operator.keywords})
+        problem = "no operator has this use"
+        raise UsageError(f"--for {use}", problem, did_you_mean(f"{use}", uses, "leave it out"))
     if json_output:
-        typer.echo(json.dumps([_record(operator) for operator in OPERATORS.values()], indent=2))
+        typer.echo(json.dumps([_record(OPERATORS[name]) for name in names], indent=2))
         return
-    for operator in OPERATORS.values():
-        typer.echo(f"{operator.name:<26}{operator.summary}")
+    with_network = model_names()
+    for name in names:
+        note = "" if name in with_network else " (--slow)"
+        typer.echo(f"{name:<26}{OPERATORS[name].summary}{note}")
 
 
 @operators.command("show", cls=BurnishCommand)
 def show_operator(
     name: Annotated[
-        str, Argument(help="Name of an operator, or one of your own (python:FILE:FUNCTION).")
+        str,
+        Argument(
+            help="Name of an operator, or one of your own (python:FILE:FUNCTION).",
+            autocompletion=complete_operator,
+        ),
     ],
     json_output: JsonOutput = False,
 ) -> None:
@@ -57,6 +82,8 @@ def show_operator(
     typer.echo(operator.title)
     if operator.summary:
         typer.echo(operator.summary)
+    if operator.keywords:
+        typer.echo(f"For: {', '.join(operator.keywords)}")
     if operator.paper:
         paper = operator.paper
         typer.echo(f"{paper.authors}: {paper.title}. {paper.venue}. https://doi.org/{paper.doi}")
@@ -99,6 +126,7 @@ def _record(operator: Operator) -> dict[str, Any]:
         "name": operator.name,
         "title": operator.title,
         "about": operator.summary,
+        "keywords": list(operator.keywords),
         "paper": dataclasses.asdict(operator.paper) if operator.paper else None,
         "params": [
             {"kind": _KINDS[type(param)], **dataclasses.asdict(param)} for param in operator.params
@@ -110,7 +138,7 @@ def _record(operator: Operator) -> dict[str, Any]:
 def list_models(json_output: JsonOutput = False) -> None:
     """List the bundled networks."""
     from burnish.modelfile.reader import read_model
-    from burnish.runtime.model_registry import find_model, model_names
+    from burnish.runtime.model_registry import find_model
 
     cards = {name: read_model(find_model(name)).card for name in model_names()}
     if json_output:
@@ -126,9 +154,27 @@ def list_models(json_output: JsonOutput = False) -> None:
         )
 
 
+@models.command("path", cls=BurnishCommand)
+def show_model_path(
+    name: Annotated[
+        str, Argument(help="Name of a bundled network.", autocompletion=complete_model)
+    ],
+) -> None:
+    """Print the path of a network's file."""
+    from burnish.runtime.model_registry import find_model
+
+    typer.echo(str(find_model(name)))
+
+
 @models.command("show", cls=BurnishCommand)
 def show_model(
-    name: Annotated[str, Argument(help="Name of a bundled network, or a model file (.onnx).")],
+    name: Annotated[
+        str,
+        Argument(
+            help="Name of a bundled network, or a model file (.onnx).",
+            autocompletion=complete_model,
+        ),
+    ],
     json_output: JsonOutput = False,
 ) -> None:
     """Print the card of a network."""

@@ -11,8 +11,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from typer import Argument, Option
 from typer.core import TyperCommand
 
+from burnish.editing.operator_names import SEPARATOR
 from burnish.errors import UsageError
-from burnish.params import AnyParam, ColourParam, FileParam, Param
+from burnish.params import STRENGTH, AnyParam, ColourParam, FileParam, Param
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model_registry import model_names
 
@@ -31,6 +32,16 @@ Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N; a named device m
 Threads = Annotated[int | None, Option(min=1, help="CPU threads. [default: one per core]")]
 Engine = Annotated[str, Option(help=f"Library that runs the network: {' or '.join(ENGINES)}.")]
 
+Strength = Annotated[
+    float | None,
+    Option(
+        min=STRENGTH.low,
+        max=STRENGTH.high,
+        metavar="NUMBER",
+        help="Share of the result in the mixture with the photo, 0 to 1. [default: 1]",
+    ),
+]
+
 Guide = Annotated[
     str | None,
     Option(
@@ -48,6 +59,26 @@ def complete_operator(incomplete: str) -> list[str]:
     return sorted(name for name in {*OPERATORS, *model_names()} if name.startswith(incomplete))
 
 
+def complete_model(incomplete: str) -> list[str]:
+    """Return the names of networks with a prefix, for shell completion."""
+    return [name for name in model_names() if name.startswith(incomplete)]
+
+
+def complete_operators(incomplete: str) -> list[str]:
+    """Return completions of the last name in a list that is separated by commas."""
+    before, comma, last = incomplete.rpartition(SEPARATOR)
+    return [f"{before}{comma}{name}" for name in complete_operator(last)]
+
+
+Operators = Annotated[
+    str,
+    Argument(
+        metavar="OPERATOR",
+        help="Name of an operator, or a model file (.onnx); several are separated by commas and "
+        "applied in order.",
+        autocompletion=complete_operators,
+    ),
+]
 OperatorOrModel = Annotated[
     str,
     Argument(

@@ -25,6 +25,7 @@ from burnish.cli.options import (
 )
 from burnish.errors import BurnishError, UsageError, as_usage_error
 from burnish.files import check_absent, check_not_input
+from burnish.params import STRENGTH
 from burnish.regions.options import RegionOptions
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.video.formats import has_video_extension
@@ -44,6 +45,15 @@ _KEEP_METADATA = option(
     False,
     "Keep EXIF, XMP and other metadata, which may name places and people or hold a preview of the "
     "original photo.",
+)
+
+
+_STRENGTH = option(
+    None,
+    "Share of the result in the mixture with the photo, 0 to 1. [default: 1]",
+    metavar="NUMBER",
+    min=STRENGTH.low,
+    max=STRENGTH.high,
 )
 
 
@@ -196,6 +206,9 @@ def _format_row(record: dict[str, Any], *, with_path: bool) -> str:
 def make_command(edit: RegionEdit) -> Callable[..., None]:
     """Return the command of an edit, with an option for each of its parameters."""
     edit_params = params_class("EditParams", edit.params)
+    if edit.has_strength:
+        extra = [("strength", float | None, _STRENGTH)]
+        edit_params = make_dataclass("EditParams", extra, bases=(edit_params,), frozen=True)
     if edit.strips_metadata:
         extra = [("keep_metadata", bool, _KEEP_METADATA)]
         edit_params = make_dataclass("EditParams", extra, bases=(edit_params,), frozen=True)
@@ -211,16 +224,18 @@ def make_command(edit: RegionEdit) -> Callable[..., None]:
         region: region_options,  # type: ignore[valid-type]
         save_mask: SaveMask = None,
     ) -> None:
-        from burnish.editing.region_edit import RegionEditor
+        from burnish.editing.region_edit import edit_region
         from burnish.regions.region import open_region
 
         values = {param.name: getattr(params, param.argument_name) for param in edit.params}
         edit.resolve_params(values)  # raises errors before the detector is opened
-        editor = RegionEditor(
+        strength = getattr(params, "strength", None)
+        editor = edit_region(
             edit,
             values,
             open_region(region, defaults=edit.region_defaults, device=device, threads=threads),
             mask_writer(save_mask, photos, batch),
+            strength=1 if strength is None else strength,
             strip_metadata=False if getattr(params, "keep_metadata", False) else None,
         )
         output_format = batch.format or _default_format(edit, photos, batch.output)

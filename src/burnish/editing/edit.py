@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.editing.history import EditRecord, record_edit
-from burnish.errors import DeviceError, ModelError, OutputError, UsageError
+from burnish.editing.operator_names import unknown_operator
+from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.files import digest
 from burnish.modelfile.card import Card, FixedParam, GuideSource
 from burnish.operators import is_user_defined
 from burnish.params import Value, is_off, resolve_params
 from burnish.photo import Photo
-from burnish.photo.formats import READABLE_EXTENSIONS
-from burnish.regions.registry import EDITS
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
-from burnish.video.formats import has_video_extension
 
 if TYPE_CHECKING:
     from burnish.editing.guide import OperatorGuide
@@ -34,6 +32,15 @@ FrameEdit = Callable[[Pixels, int, float], Pixels]
 SampleFrames = Callable[[], Iterable[Pixels]]
 # Edits an image of some height and width tile by tile; see `Model.process_tiles`.
 TiledStage = Callable[[ReadRegion, WriteRegion, tuple[int, int], OnProgress | None], None]
+
+
+def copy_tiles(
+    read: ReadRegion, write: WriteRegion, size: tuple[int, int], on_progress: OnProgress | None
+) -> None:
+    """Copy an image, for edits that change nothing."""
+    for top in range(0, size[0], _STRIP_ROWS):
+        rows = Rectangle(top, min(top + _STRIP_ROWS, size[0]), 0, size[1])
+        write(rows, read(rows))
 
 
 class Edit:
@@ -81,6 +88,18 @@ class Edit:
         samples : frames from all over the video, for values that must be equal in all frames
         """
         return lambda pixels, index, seconds: self.run(pixels)
+
+    def end_video(self, source: Path) -> None:
+        """Check the edit after all frames of a video; called after the last call of `frame_edit`.
+
+        Raises
+        ------
+        VideoError : the edited video must not be written
+
+        Warns
+        -----
+        UserWarning : the edit did not do what is expected from it
+        """
 
     def for_video(self) -> "Edit":
         """Return the edit for videos, which may differ in its history."""
@@ -191,9 +210,7 @@ class NetworkEdit(Edit):
         on_progress: OnProgress | None,
     ) -> None:
         if self._is_off:
-            for top in range(0, size[0], _STRIP_ROWS):
-                rows = Rectangle(top, min(top + _STRIP_ROWS, size[0]), 0, size[1])
-                write(rows, read(rows))
+            copy_tiles(read, write, size, on_progress)
             return
         guide = self._first_level(read, size)
         self._model.process_tiles(
@@ -260,17 +277,15 @@ def load_edit(
     ------
     UsageError : an unknown operator, parameter or engine, a value that the network was not trained
         for, or a guide that is not possible
-    ModelError : no such model, or one that is invalid
+    ModelError : the operator has no network, or the model file is missing or invalid
     DeviceError : the device is not available
     MissingLibraryError : the operator or the engine needs a library that is not installed
     """
     if not isinstance(name_or_path, str | Path):
         problem = f"{type(name_or_path).__name__} is neither a name nor the path of a model file"
         raise UsageError("operator", problem, "see `burnish models list`")
-    if error := misplaced_name(str(name_or_path)):
-        if slow:
-            raise error
-        raise ModelError(error.where, error.problem, error.remedy)
+    if error := unknown_operator(str(name_or_path)):
+        raise error
     if slow:
         if device not in ("auto", "cpu"):
             problem = "operators run on the CPU only"
@@ -288,18 +303,6 @@ def load_edit(
         raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
     model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
     return NetworkEdit(model, params, guide)
-
-
-def misplaced_name(spec: str) -> UsageError | None:
-    """Return an error if the name of an operator is that of a region edit or of a photo."""
-    if spec in EDITS:
-        remedy = f"write: burnish regions {spec} PHOTO"
-        return UsageError(spec, "this is an edit of regions, not an operator", remedy)
-    path = Path(spec)
-    if path.suffix.lower() in READABLE_EXTENSIONS or has_video_extension(path):
-        remedy = "name the operator first: burnish apply OPERATOR PHOTO"
-        return UsageError(spec, "this is a photo or video, not an operator", remedy)
-    return None
 
 
 def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import burnish
@@ -12,12 +12,8 @@ from burnish.errors import PhotoError, VideoError, warn
 from burnish.modelfile.card import GuideSource
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import header
-from burnish.photo.metadata import (
-    BrokenXmpError,
-    SourceMetadata,
-    get_xmp_property,
-    set_xmp_property,
-)
+from burnish.photo.metadata import SourceMetadata
+from burnish.photo.xmp import BrokenXmpError, get_xmp_property, set_xmp_property
 from burnish.regions.options import RegionOptions
 from burnish.video.formats import has_video_extension
 
@@ -53,6 +49,10 @@ class EditRecord(BaseModel):
     guide : the source of a guided network's first level; None for other edits
     version : version of burnish
     region : the region that was edited; None for the whole image
+    strength : share of the result in the mixture with the photo; 1 for the result alone
+    continues : whether the operator was applied to the output of the one before it in the same
+        edit. The region and the strength, which are the same for both, then belong to the output
+        of the last one
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +65,8 @@ class EditRecord(BaseModel):
     guide: GuideSource | None = None
     version: str = burnish.__version__
     region: RegionRecord | None = None
+    strength: float = Field(default=1, ge=0, le=1)
+    continues: bool = False
 
 
 _HISTORY = TypeAdapter(tuple[EditRecord, ...])

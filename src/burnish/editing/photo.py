@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.edit import Edit, load_edit
+from burnish.editing.combined_edit import load_edits
+from burnish.editing.edit import Edit
 from burnish.editing.history import metadata_with_history
 from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, WriteOptions
 from burnish.editing.plan import output_path
@@ -43,10 +44,11 @@ _PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 
 def apply(
     image: "ImageLike",
-    operator: str | Path,
+    operator: str | Path | Sequence[str | Path],
     *,
     output: str | Path | None = None,
     overwrite: bool = False,
+    strength: float = 1,
     slow: bool = False,
     guide: str | None = None,
     device: str = "auto",
@@ -65,10 +67,11 @@ def apply(
     image : path of a photo or video, bytes of an image file, PIL image, or array of shape (H, W)
         or (H, W, C): grey, RGB, or either with alpha last; uint8, uint16 or floats in [0, 1];
         sRGB-encoded
-    operator : an operator such as "l0-smoothing", the path of a model file, or a region edit such
-        as "splash"
+    operator : an operator such as "l0-smoothing", the path of a model file, a list of several,
+        which are applied in order, or a region edit such as "splash"
     output : the output file or folder, for a path only [default: `photo.OPERATOR.jpg` next to it]
     overwrite : replace existing files
+    strength : share of the result, from 0 to 1, in the mixture with the image
     slow : run the reference operator
     guide : "operator" or "network": the source of a guided network's first, small result
         [default: the operator, if its libraries are installed; for videos the network]
@@ -79,7 +82,8 @@ def apply(
     only : edit a region only: classes of objects such as "person", a mask of shape (H, W), bool
         or floats in [0, 1], or `burnish.regions.options.RegionOptions`
     exclude : classes of objects that the edit leaves out, instead of `only`
-    params : the operator's parameters, such as ``lambda_=0.02``
+    params : the operator's parameters, such as ``lambda_=0.02``; of several operators that have
+        the same one, such as ``tv_l1_lambda=0.5``
 
     Returns
     -------
@@ -105,9 +109,10 @@ def apply(
 
     region_edit = EDITS.get(operator) if isinstance(operator, str) else None
     if region_edit is None:
-        edit = load_edit(
+        edit = load_edits(
             operator,
             params,
+            strength=strength,
             slow=slow,
             guide=guide,
             device=device,
@@ -117,7 +122,7 @@ def apply(
     elif guide is not None:
         raise UsageError("guide", f"the edit {operator} takes no guide", "leave it out")
     if region_edit is not None or only is not None or exclude is not None:
-        from burnish.editing.region_edit import MaskedEdit, RegionEditor
+        from burnish.editing.region_edit import MaskedEdit, edit_region
         from burnish.regions.region import open_region
 
         region = open_region(
@@ -128,7 +133,9 @@ def apply(
             threads=threads,
         )
         edit = (
-            RegionEditor(region_edit, params, region) if region_edit else MaskedEdit(edit, region)
+            edit_region(region_edit, params, region, strength=strength)
+            if region_edit
+            else MaskedEdit(edit, region)
         )
     if isinstance(image, str | Path):
         encoding = EncodingOptions(codec, crf)

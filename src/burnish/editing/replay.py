@@ -1,25 +1,26 @@
 """Replay of the edits that are recorded in a photo's or video's history."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from burnish.editing.edit import Edit, FrameEdit, SampleFrames, load_edit
+from burnish.editing.combined_edit import ChainedEdit, chain, mix
+from burnish.editing.edit import Edit, load_edit
 from burnish.editing.history import EditRecord
-from burnish.editing.region_edit import MaskedEdit, RegionEditor, restore_region
+from burnish.editing.region_edit import MaskedEdit, edit_region
+from burnish.editing.region_record import restore_region
 from burnish.errors import ModelError, UsageError, read_error, warn
 from burnish.files import digest
 from burnish.modelfile.card import CardParam
 from burnish.modelfile.reader import read_card, read_model
 from burnish.operators.registry import OPERATORS
-from burnish.params import AnyParam, FileParam, Value
-from burnish.photo import Photo
+from burnish.params import STRENGTH, AnyParam, FileParam, Value
 from burnish.regions.objects import ObjectSource
 from burnish.regions.region import Region
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.runtime import model_registry
 from burnish.runtime.engines import DEFAULT_ENGINE
-from burnish.types import OnProgress, Pixels
 
 # A region edit, an operator's name, or the path of a network.
 Target = RegionEdit | str | Path
@@ -32,6 +33,7 @@ def replay(
     models: Sequence[Path] = (),
     object_source: ObjectSource | None = None,
     mask: Path | None = None,
+    strength: Value = None,
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -45,6 +47,7 @@ def replay(
         that are files must be given, because a history holds only the names of files
     models : files of networks that are not bundled, identified by their SHA-256
     object_source, mask : source of the objects and mask to use instead of the recorded ones
+    strength : the strength to use instead of the recorded ones
     guide : the guide to use instead of the recorded ones, in every step with a guided network
 
     Raises
@@ -67,11 +70,15 @@ def replay(
             raise read_error(f"--model {model}", error, ModelError) from error
     targets = [_target(step, files) for step in history]
     history = [_without_paths(step, target) for step, target in zip(history, targets, strict=True)]
+    if strength is not None:
+        share = STRENGTH.check(strength)
+        history = [step.model_copy(update={"strength": share}) for step in history]
     _check_overrides(history, object_source=object_source, mask=mask)
     guides = [_guide(step, target, guide) for step, target in zip(history, targets, strict=True)]
     if guide is not None and not any(guides):
         raise UsageError("guide", "no edit in the history takes a guide", "leave it out")
     values = _distribute_values(overrides, history, targets)
+    load = partial(load_edit, device=device, threads=threads, engine=engine)
     edits: list[Edit] = []
     for step, target, step_values, step_guide in zip(history, targets, values, guides, strict=True):
         for name, file in step.files.items():
@@ -79,30 +86,61 @@ def replay(
                 problem = f"{step.operator} used {file}, and a history holds only its name"
                 raise UsageError(f"--{name}", problem, "give the file")
         step_params = {**step.params, **step_values}
-        region = (
-            restore_region(step.region, object_source=object_source, mask=mask)
-            if step.region
-            else Region()
-        )
-        try:
+        with _named_step(step):
             if isinstance(target, RegionEdit):
-                edits.append(RegionEditor(target, step_params, region))
-                continue
-            edit = load_edit(
-                target,
-                step_params,
-                slow=step.slow,
-                guide=step_guide,
-                device=device,
-                threads=threads,
-                engine=engine,
-            )
-        except UsageError as error:
-            if error.where == step.operator:
-                raise
-            raise error.with_context(f"{step.operator}: {error.where}") from error
-        edits.append(MaskedEdit(edit, region) if step.region else edit)
-    return edits[0] if len(edits) == 1 else _ChainedEdit(edits)
+                region = _region(step, object_source, mask)
+                edits.append(edit_region(target, step_params, region, strength=step.strength))
+            else:
+                edits.append(load(target, step_params, slow=step.slow, guide=step_guide))
+    joint_edits = [
+        edits[first]
+        if isinstance(targets[first], RegionEdit)
+        else _joint_edit(edits[first:end], history[first], object_source, mask)
+        for first, end in _joint_steps(history, targets)
+    ]
+    return joint_edits[0] if len(joint_edits) == 1 else ChainedEdit(joint_edits)
+
+
+@contextmanager
+def _named_step(step: EditRecord) -> Iterator[None]:
+    """Add the step's operator to the message of a UsageError."""
+    try:
+        yield
+    except UsageError as error:
+        if error.where == step.operator:
+            raise
+        raise error.with_context(f"{step.operator}: {error.where}") from error
+
+
+def _joint_steps(
+    history: Sequence[EditRecord], targets: Sequence[Target]
+) -> Iterator[tuple[int, int]]:
+    """Yield the first step and the end of each part of the history that was one edit."""
+    first = 0
+    for index in range(1, len(history) + 1):
+        joint = index < len(history) and history[index].continues
+        # A region edit has a mask of its own.
+        if joint and not any(isinstance(t, RegionEdit) for t in targets[first : index + 1]):
+            continue
+        yield first, index
+        first = index
+
+
+def _joint_edit(
+    edits: Sequence[Edit], step: EditRecord, object_source: ObjectSource | None, mask: Path | None
+) -> Edit:
+    """Return one edit of several, with the region and the strength that a step records."""
+    edit = mix(chain(edits), step.strength)
+    if step.region is None:
+        return edit
+    with _named_step(step):
+        return MaskedEdit(edit, _region(step, object_source, mask))
+
+
+def _region(step: EditRecord, object_source: ObjectSource | None, mask: Path | None) -> Region:
+    if step.region is None:
+        return Region()
+    return restore_region(step.region, object_source=object_source, mask=mask)
 
 
 def _target(step: EditRecord, files: Mapping[str, Path]) -> Target:
@@ -191,66 +229,3 @@ def _params(target: Target) -> Sequence[CardParam | AnyParam]:
     if isinstance(target, Path):
         return read_model(target).card.sliders
     return target.params if isinstance(target, RegionEdit) else OPERATORS[target].params
-
-
-class _ChainedEdit(Edit):
-    """Applies several edits, one after another."""
-
-    def __init__(self, edits: Sequence[Edit]) -> None:
-        history = [step for edit in edits for step in edit.history]
-        super().__init__(".".join(edit.name for edit in edits), edits[0].device, history)
-        self._edits = edits
-        self.stateful = any(edit.stateful for edit in edits)
-        if all(edit.tiled_stages for edit in edits):
-            self.tiled_stages = [stage for edit in edits for stage in edit.tiled_stages]
-
-    def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
-        """Edit an image."""
-        for index, edit in enumerate(self._edits):
-            pixels = edit.run(pixels, partial(self._report, on_progress, index))
-        return pixels
-
-    def edit_photo(
-        self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
-    ) -> Photo:
-        """Edit a photo. Between two edits that only change pixels, nothing is rounded."""
-        for index, edit in enumerate(self._edits):
-            photo = edit.edit_photo(photo, source, partial(self._report, on_progress, index))
-        return photo
-
-    def frame_edit(self, samples: SampleFrames) -> FrameEdit:
-        """Return the function for a video's frames.
-
-        The earlier edits are applied to the samples of each edit.
-        """
-
-        def edited_samples(earlier: Sequence[Edit]) -> Iterator[Pixels]:
-            for pixels in samples():
-                for edit in earlier:
-                    pixels = edit.run(pixels)
-                yield pixels
-
-        frame_edits = [
-            edit.frame_edit(partial(edited_samples, self._edits[:index]))
-            for index, edit in enumerate(self._edits)
-        ]
-
-        def edit_frame(pixels: Pixels, index: int, seconds: float) -> Pixels:
-            for frame_edit in frame_edits:
-                pixels = frame_edit(pixels, index, seconds)
-            return pixels
-
-        return edit_frame
-
-    def for_video(self) -> Edit:
-        """Return the edits for videos."""
-        return _ChainedEdit([edit.for_video() for edit in self._edits])
-
-    def fingerprint(self) -> str:
-        """Return the fingerprints of all edits."""
-        return "\n".join(edit.fingerprint() for edit in self._edits)
-
-    def _report(self, on_progress: OnProgress | None, index: int, fraction: float) -> None:
-        """Report the completed fraction of one edit as a fraction of all."""
-        if on_progress is not None:
-            on_progress((index + fraction) / len(self._edits))

@@ -1,5 +1,9 @@
 """The built-in operators by name; the command line, API, cards and docs derive from them."""
 
+import difflib
+from collections.abc import Iterable
+
+from burnish.errors import did_you_mean, join_or
 from burnish.operators.operator import Operator, Paper
 from burnish.operators.paper import (
     AIRLIGHT,
@@ -18,6 +22,7 @@ _FURTHER_OPERATORS = (
         name="dark-channel-guided",
         title="Dark channel dehazing, guided filter",
         summary="Removes haze quickly, with the guided filter",
+        keywords=("dehaze", "haze", "fog", "mist", "smog"),
         function="burnish.operators.dark_channel_guided:dark_channel_guided",
         measure_function="burnish.operators.dark_channel_dehazing:measure_airlight",
         uses_global_statistics=True,
@@ -48,6 +53,7 @@ _FURTHER_OPERATORS = (
         name="non-local-means",
         title="Non-local means",
         summary="Removes noise and keeps repeated structures: texture, edges, lines",
+        keywords=("denoise", "noise", "grain", "nlm"),
         function="burnish.operators.non_local_means:non_local_means",
         symmetries=CHANNELS_AND_INVERSION,
         params=(
@@ -84,6 +90,7 @@ _FURTHER_OPERATORS = (
         name="bilateral",
         title="Bilateral filter",
         summary="Smooths within areas of similar colour, not across their edges",
+        keywords=("smooth", "denoise", "noise", "skin"),
         function="burnish.operators.bilateral:bilateral",
         symmetries=CHANNELS_AND_INVERSION,
         params=(
@@ -108,6 +115,7 @@ _FURTHER_OPERATORS = (
         name="rolling-guidance",
         title="Rolling guidance",
         summary="Removes detail by its size and keeps large edges sharp",
+        keywords=("smooth", "texture", "detail"),
         function="burnish.operators.rolling_guidance:rolling_guidance",
         symmetries=CHANNELS_AND_INVERSION,
         params=(
@@ -126,6 +134,7 @@ _FURTHER_OPERATORS = (
         name="kuwahara",
         title="Oil painting (Kuwahara)",
         summary="Paints in patches of flat colour that follow the edges, like brush strokes in oil",
+        keywords=("oil", "painting", "painterly", "cartoon", "brush", "artistic", "watercolour"),
         function="burnish.operators.kuwahara:kuwahara",
         symmetries=CHANNELS_AND_INVERSION,
         params=(
@@ -145,6 +154,7 @@ _FURTHER_OPERATORS = (
         name="local-contrast",
         title="Local contrast (CLAHE)",
         summary="Raises low contrast, separately in each part of the photo",
+        keywords=("clahe", "contrast", "clarity", "equalise", "histogram"),
         function="burnish.operators.local_contrast:local_contrast",
         uses_global_statistics=True,
         params=(
@@ -171,6 +181,7 @@ _FURTHER_OPERATORS = (
         name="multi-scale-retinex",
         title="Multi-scale retinex",
         summary="Brightens shadows and darkens highlights, like an eye that adapts to a scene",
+        keywords=("shadows", "brighten", "relight", "hdr", "low-light", "night", "retinex"),
         function="burnish.operators.multi_scale_retinex:multi_scale_retinex",
         uses_global_statistics=True,
         symmetries=CHANNELS,
@@ -211,9 +222,52 @@ _FURTHER_OPERATORS = (
         name="lut",
         title="Colour lookup table (LUT)",
         summary="Changes colours by the lookup table of a .cube file",
+        keywords=("look", "film", "preset", "grading", "cube", "colour-grading"),
         function="burnish.operators.lut:apply_lut",
         params=(FileParam("lut", "is the lookup table", kind="cube"),),
     ),
 )
 
 OPERATORS = PAPER_OPERATORS | {operator.name: operator for operator in _FURTHER_OPERATORS}
+
+
+def operators_for(use: str) -> list[str]:
+    """Return the names of the operators for a use.
+
+    Examples
+    --------
+    >>> operators_for("haze")
+    ['dark-channel-dehazing', 'nonlocal-dehazing', 'dark-channel-guided']
+    >>> operators_for("denoising") == operators_for("noise")
+    True
+    >>> operators_for("tax return")
+    []
+    """
+    words = {keyword for operator in OPERATORS.values() for keyword in operator.keywords}
+    word = "-".join(use.lower().replace("_", " ").split())
+    meant = {word} & words or {key for key in words if _same_stem(key, word)}
+    meant = meant or set(difflib.get_close_matches(word, words, n=1, cutoff=0.8))
+    return [operator.name for operator in OPERATORS.values() if meant & {*operator.keywords}]
+
+
+def _same_stem(word: str, other: str) -> bool:
+    """Return whether two words differ in their endings, such as dehaze and dehazing."""
+    shorter = min(len(word), len(other))
+    return shorter >= 4 and word[: shorter - 1] == other[: shorter - 1]
+
+
+def suggest_operators(name: str, choices: Iterable[str]) -> str:
+    """Return the remedy for the name of an operator that does not exist.
+
+    Parameters
+    ----------
+    choices : the names that exist
+
+    Examples
+    --------
+    >>> suggest_operators("sketch", OPERATORS), suggest_operators("tv-l2", OPERATORS)
+    ('try pencil-drawing', 'did you mean tv-l1?')
+    """
+    if suitable := operators_for(name):
+        return f"try {join_or(suitable)}"
+    return did_you_mean(name, choices, "see `burnish operators list`")

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from burnish.errors import OperatorError, PhotoError, UsageError, did_you_mean
+from burnish.errors import OperatorError, PhotoError, UsageError
 from burnish.files import digest
 from burnish.operators.operator import Operator
-from burnish.operators.registry import OPERATORS
+from burnish.operators.registry import OPERATORS, suggest_operators
 
 # Timeout, so that a command that hangs does not block the remaining photos forever.
 COMMAND_SECONDS = 3600
@@ -49,8 +49,7 @@ def find_operator(spec: str) -> Operator:
         return _KINDS[kind](rest)
     if spec in OPERATORS:
         return OPERATORS[spec]
-    remedy = did_you_mean(spec, OPERATORS, "see `burnish operators list`")
-    raise UsageError("operator", f"there is no operator {spec!r}", remedy)
+    raise UsageError(spec, "there is no such operator", suggest_operators(spec, OPERATORS))
 
 
 def find_runnable_operator(spec: str) -> Operator:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from burnish.errors import ModelError, did_you_mean, join_or
+from burnish.errors import BurnishError, ModelError, UsageError, did_you_mean, join_or
 
 BUNDLED = Path(__file__).parent.parent / "models"
 
@@ -25,7 +25,9 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED, kind: str = "mo
 
     Raises
     ------
-    ModelError : there is no such model
+    UsageError : there is no model of that name
+    ModelError : the operator of that name has no network, there is no such file, or the folder is
+        empty
 
     Examples
     --------
@@ -43,15 +45,18 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED, kind: str = "mo
     names = model_names(folder)
     if text in names:
         return folder / f"{text}.onnx"
-    raise ModelError(text, f"no such {kind}", _remedy(text, names, folder))
+    raise _error(text, names, folder, kind)
 
 
-def _remedy(name: str, names: list[str], folder: Path) -> str:
-    from burnish.operators.registry import OPERATORS
+def _error(name: str, names: list[str], folder: Path, kind: str) -> BurnishError:
+    from burnish.operators.registry import OPERATORS, operators_for
 
-    if name in OPERATORS:
-        train = f"burnish train {name} --photos FOLDER"
-        return f"add --slow to run the operator, or train a network: {train}"
     if not names:
-        return f"the folder {folder} has no models"
-    return did_you_mean(name, names, f"choose {join_or(names)}")
+        return ModelError(name, f"no such {kind}", f"the folder {folder} has no models")
+    if name in OPERATORS and folder == BUNDLED:
+        train = f"burnish train {name} --photos FOLDER"
+        remedy = f"add --slow to run the operator, or train a network: {train}"
+        return ModelError(name, "this operator has no network", remedy)
+    suitable = [other for other in operators_for(name) if other in names]
+    remedy = f"try {join_or(suitable)}" if suitable else f"choose {join_or(names)}"
+    return UsageError(name, f"no such {kind}", did_you_mean(name, names, remedy))

@@ -1,0 +1,261 @@
+"""Edits that consist of others: several operators in order, and mixtures with the photo."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from burnish.editing.edit import Edit, FrameEdit, SampleFrames, TiledStage, copy_tiles, load_edit
+from burnish.editing.operator_names import (
+    distribute_params,
+    find_params,
+    operator_label,
+    split_operators,
+)
+from burnish.errors import UsageError
+from burnish.modelfile.reader import read_card
+from burnish.operators import is_user_defined
+from burnish.params import STRENGTH, Value
+from burnish.photo import Photo
+from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.model_registry import find_model
+from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
+
+# Separates the names of operators in the names of outputs.
+NAME_SEPARATOR = "+"
+
+
+class ChainedEdit(Edit):
+    """Applies several edits, one after another. Between them, pixels are not rounded."""
+
+    def __init__(self, edits: Sequence[Edit]) -> None:
+        history = [step for edit in edits for step in edit.history]
+        name = NAME_SEPARATOR.join(edit.name for edit in edits)
+        super().__init__(name, edits[0].device, history)
+        self._edits = edits
+        self.stateful = any(edit.stateful for edit in edits)
+        if all(edit.tiled_stages for edit in edits):
+            self.tiled_stages = [stage for edit in edits for stage in edit.tiled_stages]
+
+    def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
+        """Edit an image."""
+        for index, edit in enumerate(self._edits):
+            pixels = edit.run(pixels, partial(self._report, on_progress, index))
+        return pixels
+
+    def edit_photo(
+        self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
+    ) -> Photo:
+        """Edit a photo."""
+        for index, edit in enumerate(self._edits):
+            photo = edit.edit_photo(photo, source, partial(self._report, on_progress, index))
+        return photo
+
+    def frame_edit(self, samples: SampleFrames) -> FrameEdit:
+        """Return the function for a video's frames.
+
+        The earlier edits are applied to the samples of each edit.
+        """
+
+        def edited_samples(earlier: Sequence[Edit]) -> Iterator[Pixels]:
+            for pixels in samples():
+                for edit in earlier:
+                    pixels = edit.run(pixels)
+                yield pixels
+
+        frame_edits = [
+            edit.frame_edit(partial(edited_samples, self._edits[:index]))
+            for index, edit in enumerate(self._edits)
+        ]
+
+        def edit_frame(pixels: Pixels, index: int, seconds: float) -> Pixels:
+            for frame_edit in frame_edits:
+                pixels = frame_edit(pixels, index, seconds)
+            return pixels
+
+        return edit_frame
+
+    def end_video(self, source: Path) -> None:
+        """Check all edits."""
+        for edit in self._edits:
+            edit.end_video(source)
+
+    def for_video(self) -> Edit:
+        """Return the edits for videos."""
+        edit = ChainedEdit([edit.for_video() for edit in self._edits])
+        return _with_continuation(edit, [record.continues for record in self.history])
+
+    def fingerprint(self) -> str:
+        """Return the fingerprints of all edits."""
+        return "\n".join(edit.fingerprint() for edit in self._edits)
+
+    def _report(self, on_progress: OnProgress | None, index: int, fraction: float) -> None:
+        """Report the completed fraction of one edit as a fraction of all."""
+        if on_progress is not None:
+            on_progress((index + fraction) / len(self._edits))
+
+
+def _with_continuation(edit: Edit, continues: Sequence[bool]) -> Edit:
+    """Set `continues` of the edit's records."""
+    edit.history = tuple(
+        record.model_copy(update={"continues": value})
+        for record, value in zip(edit.history, continues, strict=True)
+    )
+    return edit
+
+
+def chain(edits: Sequence[Edit]) -> Edit:
+    """Return the edit that applies several edits, whose history shows that they are one edit."""
+    if len(edits) == 1:
+        return edits[0]
+    edit = ChainedEdit(edits)
+    return _with_continuation(edit, [index > 0 for index in range(len(edit.history))])
+
+
+class MixedEdit(Edit):
+    """Mixes the output of another edit with its input, in the encoded values.
+
+    Parameters
+    ----------
+    strength : share of the output; above 0 and below 1, or 0 for the input itself
+    """
+
+    def __init__(self, edit: Edit, strength: float) -> None:
+        history = [record.model_copy(update={"strength": strength}) for record in edit.history]
+        super().__init__(edit.name, edit.device, history)
+        self._edit, self._strength = edit, strength
+        self.stateful = edit.stateful and strength > 0
+        self.tiled_stages = self._mixed_stages(edit.tiled_stages)
+
+    def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
+        """Edit an image."""
+        if self._strength == 0:
+            return pixels
+        return self._mix(pixels, self._edit.run(pixels, on_progress))
+
+    def edit_photo(
+        self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
+    ) -> Photo:
+        """Edit a photo. Colours outside sRGB are mixed, too."""
+        if self._strength == 0:
+            return photo
+        edited = self._edit.edit_photo(photo, source, on_progress)
+        if edited.pixels is photo.pixels:
+            return edited
+        before, after = photo.metadata.out_of_gamut, edited.metadata.out_of_gamut
+        if before is not None:
+            after = np.zeros_like(before) if after is None else after
+            mixed = replace(edited.metadata, out_of_gamut=self._mix(before, after))
+            edited = replace(edited, metadata=mixed)
+        return edited.with_pixels(self._mix(photo.pixels, edited.pixels))
+
+    def frame_edit(self, samples: SampleFrames) -> FrameEdit:
+        """Return the function for a video's frames."""
+        if self._strength == 0:
+            return super().frame_edit(samples)
+        edit_frame = self._edit.frame_edit(samples)
+        return lambda pixels, index, seconds: self._mix(pixels, edit_frame(pixels, index, seconds))
+
+    def end_video(self, source: Path) -> None:
+        """Check the other edit."""
+        self._edit.end_video(source)
+
+    def for_video(self) -> Edit:
+        """Return the mixture with the other edit for videos."""
+        return MixedEdit(self._edit.for_video(), self._strength)
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the other edit."""
+        return self._edit.fingerprint()
+
+    def _mix(self, before: Pixels, after: Pixels) -> Pixels:
+        mixed: Pixels = before + np.float32(self._strength) * (after - before)
+        return mixed
+
+    def _mixed_stages(self, stages: Sequence[TiledStage]) -> Sequence[TiledStage]:
+        """Return the stages of the mixture, which ends with the access to the photo it needs."""
+        if not stages:
+            return ()
+        if self._strength == 0:
+            return (copy_tiles,)
+        photo: list[ReadRegion] = []
+
+        def first(read: ReadRegion, *rest: Any) -> None:
+            photo[:] = [read]
+            stages[0](read, *rest)
+
+        *others, last = [first, *stages[1:]]
+
+        def mixed(read: ReadRegion, write: WriteRegion, *rest: Any) -> None:
+            def write_mixture(part: Rectangle, pixels: Pixels) -> None:
+                write(part, self._mix(photo[0](part), pixels))
+
+            last(read, write_mixture, *rest)
+
+        return (*others, mixed)
+
+
+def mix(edit: Edit, strength: Value) -> Edit:
+    """Return the mixture of an edit's output and the photo; at strength 1, the edit itself.
+
+    Raises
+    ------
+    UsageError : the strength is not a number from 0 to 1
+    """
+    share = STRENGTH.check(strength)
+    return edit if share == 1 else MixedEdit(edit, share)
+
+
+def load_edits(
+    operators: str | Path | Sequence[str | Path],
+    params: Mapping[str, Value],
+    *,
+    strength: Value = 1,
+    slow: bool = False,
+    guide: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    engine: str = DEFAULT_ENGINE,
+) -> Edit:
+    """Load one or several operators as one edit; see `burnish.editing.edit.load_edit`.
+
+    Parameters
+    ----------
+    operators : names or model files; a text may hold several, separated by commas
+    params : parameter values; see `burnish.editing.operator_names.distribute_params`
+    strength : see `mix`
+    guide : for the operators whose networks are guided
+
+    Raises
+    ------
+    BurnishError : as in `load_edit`
+    UsageError : a name is empty, or a parameter could belong to several operators
+    """
+    names = split_operators(operators)
+    guided = [name for name in names if guide is not None and not slow and _is_guided(name)]
+    edits = []
+    for name, values in zip(names, distribute_params(names, params, slow=slow), strict=True):
+        try:
+            edit = load_edit(
+                name,
+                values,
+                slow=slow,
+                guide=guide if name in guided or not guided else None,
+                device=device,
+                threads=threads,
+                engine=engine,
+            )
+        except UsageError as error:
+            own = {param.name for param in find_params(str(name))} if len(names) > 1 else ()
+            if error.where not in own:
+                raise
+            raise error.with_context(f"{operator_label(name)}.{error.where}") from error
+        edits.append(edit)
+    return mix(chain(edits), strength)
+
+
+def _is_guided(name: str | Path) -> bool:
+    return not is_user_defined(str(name)) and read_card(find_model(name)).guide is not None
