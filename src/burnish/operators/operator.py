@@ -51,6 +51,7 @@ class Operator:
     params : the parameters that users can set
     paper : the publication; None for a user's own operator
     summary : one line on its use
+    keywords : other words for its use, by which users find it
     uses_global_statistics : the output depends on a statistic of the whole image, such as a
         histogram
     long_range : each output pixel depends on light and detail of any size around it
@@ -72,6 +73,7 @@ class Operator:
     params: tuple[AnyParam, ...] = ()
     paper: Paper | None = None
     summary: str = ""
+    keywords: tuple[str, ...] = ()
     uses_global_statistics: bool = False
     long_range: bool = False
     octaves: bool = False
