@@ -221,12 +221,16 @@ def test_full_resolution_has_the_masks_that_edits_use():
     assert not empty.mask(0).any()
 
 
-def test_binary_mask_without_opencv_raises_unless_refinement_is_off(monkeypatch):
+def test_binary_mask_without_opencv_is_not_refined_which_is_stated(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     monkeypatch.setitem(sys.modules, "cv2.ximgproc", None)
-    with pytest.raises(MissingLibraryError, match=r"retouch.*--no-refine"):
-        binary_mask(detect_disc(), [0], make_photo(), DEFAULTS)
-    assert binary_mask(detect_disc(), [0], make_photo(), RegionOptions(refine=False)).any()
+    instances, photo = detect_disc(), make_photo()
+    coarse = binary_mask(instances, [0], photo, RegionOptions(refine=False))
+    with pytest.warns(UserWarning, match=r"OpenCV.*retouch"):
+        mask = binary_mask(instances, [0], photo, DEFAULTS)
+    np.testing.assert_array_equal(mask, coarse)
+    with pytest.raises(MissingLibraryError, match="retouch"):
+        binary_mask(instances, [0], photo, RegionOptions(refine=True))
 
 
 def test_binary_mask_of_a_small_object_in_a_large_photo_takes_little_memory():

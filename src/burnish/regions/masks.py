@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.detection.instances import Instances, mask_box, mask_crop
-from burnish.errors import MissingLibraryError, PhotoError, UsageError
+from burnish.errors import MissingLibraryError, PhotoError, UsageError, warn
 from burnish.files import make_folder
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
@@ -43,7 +43,7 @@ def binary_mask(
 
     Raises
     ------
-    MissingLibraryError : OpenCV is not installed, and a mask has to be refined
+    MissingLibraryError : OpenCV is not installed, and `refine` is True
     """
     union = np.zeros(pixels.shape[:2], bool)
     for index in indices:
@@ -100,6 +100,12 @@ def _refine_radius(instances: Instances, index: int, refine: bool | None) -> int
     scale = float(max((right - left) / width, (bottom - top) / height))
     if refine is False or (refine is None and scale <= 1):
         return 0
+    if refine is None and _ximgproc() is None:
+        warn(
+            "the edges of objects are coarse, because OpenCV, which refines them, is not installed;"
+            " install burnish with its extra 'retouch'"
+        )
+        return 0
     return max(_MIN_RADIUS, round(_WINDOW * scale))
 
 
@@ -121,19 +127,25 @@ def guided_refine(mask: Mask, pixels: Pixels, radius: int) -> Mask:
     ------
     MissingLibraryError : OpenCV with its contributed modules is not installed
     """
-    try:
-        import cv2
-        import cv2.ximgproc
-    except ModuleNotFoundError as error:
+    ximgproc = _ximgproc()
+    if ximgproc is None:
         raise MissingLibraryError(
             "refining a region",
             "OpenCV with its contributed modules is not installed",
-            "install burnish with its extra 'retouch': pip install '.[retouch]' in the clone, or "
-            "use --no-refine (refine=False)",
-        ) from error
+            "install burnish with its extra 'retouch': pip install '.[retouch]' in the clone",
+        )
     guide = np.ascontiguousarray(pixels, np.float32)
-    refined: Any = cv2.ximgproc.guidedFilter(guide, mask, radius, _EPS)
+    refined: Any = ximgproc.guidedFilter(guide, mask, radius, _EPS)
     return np.asarray(refined, np.float32).clip(0, 1)
+
+
+def _ximgproc() -> Any:
+    """Return OpenCV's module with the guided filter, or None if it is not installed."""
+    try:
+        import cv2.ximgproc
+    except ModuleNotFoundError:
+        return None
+    return cv2.ximgproc
 
 
 def soften_edges(mask: BoolMask, options: RegionOptions) -> Mask:
