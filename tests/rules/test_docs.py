@@ -52,12 +52,12 @@ def test_python_programs_of_the_pages_run(tmp_path, monkeypatch):
     crop = np.asarray(Image.open(SAMPLE))[:64, :96]
     Image.fromarray(crop).save("photo.jpg")
     pixels = crop / np.float32(255)
-    [readme] = python_programs("README.md")
-    exec(readme, names := {"array": crop, "pixels": pixels})
-    assert names["smooth"].dtype == np.uint8
-    assert names["output"].shape == pixels.shape
+    readme, glow = python_programs("README.md")
+    exec(readme, names := {})
+    assert names["smooth"].shape == names["strong"].shape == names["output"].shape == pixels.shape
+    exec(glow, names := {})
+    assert names["glow"](pixels).shape == pixels.shape
 
-    Path("photo.l0-smoothing.jpg").unlink()
     find_program, short_program, burnish_program = python_programs("docs/applications.md")
     exec(find_program, names := {"pixels": pixels, "image": pixels.transpose(2, 0, 1)[None]})
     exec(short_program, names)
