@@ -62,7 +62,7 @@ def test_datasets_with_damaged_photo_reports_it_and_writes_the_others(
     assert stderr.splitlines() == [
         "fivek: 3 train, 3 test; 6 to write, 0 exist",
         f"burnish: {damaged}: LibRaw cannot develop the file: unsupported file format or not raw "
-        "file; download it again",
+        "file; get the original again, or develop it with another program",
         "1 of 6 photos failed",
     ]
     assert json.loads(stdout)["failed"][0]["photo"] == str(damaged)

@@ -14,6 +14,7 @@ from burnish.photo.formats import (
     READABLE_EXTENSIONS,
     WRITABLE,
     check_writable,
+    result_format,
     sniff,
     writable_format,
 )
@@ -32,6 +33,11 @@ def test_writable_format_by_any_name_or_extension(format):
 def test_readable_and_writable_list_all_formats():
     assert READABLE == ("jpeg", "png", "tiff", "webp", "avif", "heic", "gif")
     assert WRITABLE == "jpeg, png, tiff, webp, avif"
+
+
+def test_results_of_formats_that_are_only_read_have_a_format_that_is_written():
+    for format in FORMATS.values():
+        assert result_format(format).depths
 
 
 def test_extensions_are_unique():

@@ -12,7 +12,9 @@ from PIL import Image, ImageOps
 
 from burnish.errors import PhotoError
 from burnish.photo import Photo
+from burnish.photo.disk_photo import decode_to_disk
 from burnish.photo.header import MAX_PIXELS
+from burnish.types import Rectangle
 
 
 def encode_image(image: Image.Image, format: str, **options: object) -> bytes:
@@ -209,6 +211,47 @@ def test_open_floats_outside_range_raises(value, message):
     values[1, 2, 0] = value
     with pytest.raises(PhotoError, match=message):
         Photo.open(tiff(values, photometric="rgb"))
+
+
+@pytest.mark.parametrize("value", [-1e-6, -0.1, 1.0001, 1.15])
+def test_open_clips_floats_a_little_outside(tmp_path, value):
+    values = np.full((4, 4, 3), 0.5, np.float32)
+    values[1, 2, 0] = value
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(values, photometric="rgb"))
+    with pytest.warns(UserWarning, match="are clipped to 0 to 1"):
+        photo = Photo.open(path)
+    assert np.array_equal(photo.pixels, np.clip(values, 0, 1))
+    with (
+        pytest.warns(UserWarning, match="are clipped to 0 to 1"),
+        decode_to_disk(path, tmp_path) as on_disk,
+    ):
+        assert np.array_equal(on_disk.read_pixels(Rectangle(0, 4, 0, 4)), photo.pixels)
+
+
+@pytest.mark.parametrize("tag", [(254, 4, 1, 1, True), (255, 3, 1, 2, True)])
+@pytest.mark.parametrize("big", [False, True])
+def test_smaller_copies_in_a_tiff_are_no_pages(tag, big):
+    codes = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    with io.BytesIO() as file:
+        with tifffile.TiffWriter(file, bigtiff=big, byteorder=">") as writer:
+            writer.write(codes, photometric="rgb", metadata=None)
+            for step in (2, 4):
+                writer.write(
+                    codes[::step, ::step], photometric="rgb", metadata=None, extratags=[tag]
+                )
+        data = file.getvalue()
+    assert np.array_equal(np.rint(Photo.open(data).pixels * 255), codes)
+
+
+def test_pages_of_a_tiff_are_still_rejected():
+    codes = np.zeros((4, 4, 3), np.uint8)
+    with io.BytesIO() as file:
+        with tifffile.TiffWriter(file) as writer:
+            for subfile_type in (0, 1, 2):
+                writer.write(codes, photometric="rgb", metadata=None, subfiletype=subfile_type)
+        with pytest.raises(PhotoError, match="2 pages"):
+            Photo.open(file.getvalue())
 
 
 def test_open_32_bit_integers_raises():

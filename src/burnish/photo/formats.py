@@ -20,6 +20,7 @@ class Format:
     alpha : whether it supports transparency
     lossy : whether it is written with a quality
     max_side : longest side that libvips writes, px
+    written_as : name of the format of results, if burnish only reads this one
     """
 
     name: str
@@ -29,7 +30,14 @@ class Format:
     alpha: bool = True
     lossy: bool = False
     max_side: int = 10_000_000
+    written_as: str = ""
 
+
+_RAW_NAMES = (
+    "dng nef nrw cr2 cr3 crw arw srf sr2 raf orf rw2 rwl pef srw x3f 3fr fff iiq mef mos mrw erf "
+    "dcr kdc"
+)
+_RAW_EXTENSIONS = tuple(f".{name}" for name in _RAW_NAMES.split())
 
 # AVIF stores 16-bit images as 12 bits, its maximum.
 FORMATS = {
@@ -46,17 +54,23 @@ FORMATS = {
     "tiff": Format("tiff", (".tif", ".tiff"), "tiff", (8, 16, 32)),
     "webp": Format("webp", (".webp",), "webp", (8,), lossy=True, max_side=16_383),
     "avif": Format("avif", (".avif",), "heif", (8, 16), lossy=True, max_side=16_384),
-    "heic": Format("heic", (".heic", ".heif"), "heif", ()),
-    "gif": Format("gif", (".gif",), "gif", ()),
+    "heic": Format("heic", (".heic", ".heif"), "heif", (), written_as="jpeg"),
+    "gif": Format("gif", (".gif",), "gif", (), written_as="png"),
+    # Cameras' raw files, developed by LibRaw.
+    "raw": Format("raw", _RAW_EXTENSIONS, "", (), alpha=False, written_as="tiff"),
 }
 # All bit depths a channel; 32 is float.
 DEPTHS = (8, 16, 32)
-READABLE = tuple(FORMATS)
+# Formats to convert a photo to; a camera's raw file is not one of them.
+READABLE = tuple(name for name in FORMATS if name != "raw")
 WRITABLE = ", ".join(name for name, format in FORMATS.items() if format.depths)
 
 _BY_EXTENSION = {ext: format for format in FORMATS.values() for ext in format.extensions}
 # Used to find photos in a folder. The format of a file is detected from its content.
-READABLE_EXTENSIONS = frozenset(_BY_EXTENSION)
+RAW_EXTENSIONS = frozenset(_RAW_EXTENSIONS)
+READABLE_EXTENSIONS = frozenset(_BY_EXTENSION) - RAW_EXTENSIONS
+# Beginnings of raw files that are not TIFF files: Fujifilm, Olympus, Panasonic, Sigma, Minolta.
+_RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
 
 # Major brands of ISO media files. 'mif1' and 'msf1' allow any codec, which is nearly always HEVC.
 SEQUENCE_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
@@ -85,7 +99,37 @@ def sniff(data: bytes) -> Format | None:
         return FORMATS[_BRANDS[data[8:12]]]
     if data[:4] == b"GIF8":
         return FORMATS["gif"]
+    if data.startswith(_RAW_SIGNATURES) or data[4:12] == b"ftypcrx " or data[6:14] == b"HEAPCCDR":
+        return FORMATS["raw"]
     return None
+
+
+def has_raw_extension(path: Path) -> bool:
+    """Return whether a file has the extension of a camera's raw file.
+
+    Examples
+    --------
+    >>> has_raw_extension(Path("a.NEF")), has_raw_extension(Path("a.jpg"))
+    (True, False)
+    """
+    return path.suffix.lower() in RAW_EXTENSIONS
+
+
+def result_format(format: Format) -> Format:
+    """Return the default format of results: the same one, or its replacement."""
+    return FORMATS[format.written_as or format.name]
+
+
+def replaced_format(path: Path) -> Format | None:
+    """Return a file's format by its extension, if burnish does not write it.
+
+    Examples
+    --------
+    >>> replaced_format(Path("a.HEIC")).written_as, replaced_format(Path("a.jpg"))
+    ('jpeg', None)
+    """
+    format = _BY_EXTENSION.get(path.suffix.lower())
+    return format if format and format.written_as else None
 
 
 def writable_format(name: str, where: str) -> Format:

@@ -2,6 +2,7 @@
 
 import errno
 import stat
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ import pyvips
 
 from burnish.errors import PhotoError, join_or, read_error, warn
 from burnish.photo.container import Bytes, FileBytes, hdr_encoding, is_animation
-from burnish.photo.formats import READABLE, Format, sniff
+from burnish.photo.formats import FORMATS, READABLE, Format, has_raw_extension, sniff
 from burnish.photo.metadata import Depth
-from burnish.photo.tiff_tags import is_camera_raw
+from burnish.photo.tiff_tags import is_camera_raw, parse_header
 
 # Default limit: 1 gigapixel, 12 GB as float32. A file of a few kilobytes can declare far more
 # pixels than fit into memory.
@@ -46,14 +47,16 @@ class ImageHeader:
     ----------
     where : name of the file in messages
     data : its bytes
-    format : detected from its first bytes
-    image : decodes the file sequentially, from the first row to the last
+    format : detected from its first bytes, and for raw files also from its name
+    image : the size, the type and the metadata of the image; `decode` reads its pixels
+    file : the file's name; None if there are only bytes
     """
 
     where: str
     data: Bytes
     format: Format
     image: pyvips.Image
+    file: str | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,7 +81,8 @@ def read_bytes(source: str | Path | bytes) -> tuple[str, bytes]:
         _reject_pipe(source)
         with Path(source).open("rb") as file:
             signature = file.read(_SIGNATURE_BYTES)
-            return str(source), signature + file.read() if sniff(signature) else signature
+            is_image = sniff(signature) or has_raw_extension(Path(source))
+            return str(source), signature + file.read() if is_image else signature
     except (OSError, ValueError) as error:
         raise read_error(source, error) from error
 
@@ -129,16 +133,40 @@ def open_image(
     ------
     PhotoError : not an image, a damaged file, or an image that burnish does not accept
     """
-    format = sniff(bytes(data[:_SIGNATURE_BYTES]))
-    if format is None:
-        problem = "not an image that burnish reads" if len(data) else "the file is empty"
-        raise PhotoError(where, problem, f"convert it to {join_or(READABLE)} first")
-    try:
-        image = _load(format, stream or data)
-    except pyvips.Error as error:
-        raise decode_error(format, where, error) from error
+    format = _detect(where, data)
+    file = None if stream is None else str(stream.name)
+    if format.name == "raw":
+        from burnish.photo.raw import open_raw
+
+        image = open_raw(where, data, file)
+    else:
+        try:
+            image = _load(format, stream or bytes(data[:]))
+        except pyvips.Error as error:
+            raise decode_error(format, where, error) from error
     _reject_unsupported(image, data, format, where, max_pixels)
-    return ImageHeader(where, data, format, image)
+    return ImageHeader(where, data, format, image, file)
+
+
+def _detect(where: str, data: Bytes) -> Format:
+    """Return the format of a file.
+
+    Raises
+    ------
+    PhotoError : the file is not an image that burnish reads
+    """
+    format = sniff(bytes(data[:_SIGNATURE_BYTES]))
+    is_tiff = format is not None and format.name == "tiff"
+    if (format is None or is_tiff) and len(data) and has_raw_extension(Path(where)):
+        return FORMATS["raw"]
+    if is_tiff and is_camera_raw(data):
+        return FORMATS["raw"]
+    if not len(data):
+        raise PhotoError(where, "the file is empty", "get the original again")
+    if format is None:
+        problem = "not an image that burnish reads"
+        raise PhotoError(where, problem, f"convert it to {join_or(READABLE)} first")
+    return format
 
 
 def _load(format: Format, source: BinaryIO | Bytes, *, fail_on: str | None = None) -> pyvips.Image:
@@ -146,7 +174,7 @@ def _load(format: Format, source: BinaryIO | Bytes, *, fail_on: str | None = Non
     # formats a warning is about an unknown tag or the like.
     fail_on = fail_on or ("warning" if format.name == "jpeg" else "error")
     operation = f"{format.codec}load_"
-    if isinstance(source, bytes | bytearray):
+    if isinstance(source, bytes):
         return pyvips.Operation.call(
             operation + "buffer", source, access="sequential", fail_on=fail_on
         )
@@ -169,11 +197,19 @@ def decode(header: ImageHeader, read: Callable[[pyvips.Image], T]) -> T:
     -----
     UserWarning : the file breaks the rules of its format, but the image is complete
     """
+    if header.format.name == "raw":
+        from burnish.photo.raw import develop
+
+        return read(develop(header.where, header.data, header.file))
     try:
         if header.format.name == "jpeg" and header.data[-2:] != b"\xff\xd9":
             _check_jpeg_end(bytes(header.data[:]))
         return read(header.image)
     except pyvips.Error as error:
+        if get_field(header.image, "heif-compression") == "hevc":
+            from burnish.photo.heic import decode_hevc
+
+            return read(decode_hevc(header.where, bytes(header.data[:]), header.image.bands))
         try:
             result = _decode_repaired(header, read)
         except pyvips.Error:
@@ -257,11 +293,10 @@ def _reject_unsupported(
             remedy="scale it down first, or in Python: Photo.open(..., max_pixels=...)",
         )
     pages = 0 if is_animation(data, format) else get_field(image, "n-pages") or 1
+    if pages > 1 and format.name == "tiff":
+        pages = _count_full_pages(data)
     problem = remedy = ""
-    if format.name == "tiff" and is_camera_raw(data):
-        problem = "a camera's raw file, or a TIFF that starts with a preview"
-        remedy = "develop or convert it to a plain TIFF first"
-    elif pages != 1:
+    if pages != 1 and format.name != "heic":
         problem = f"the file has {pages or 'several'} pages or frames"
         remedy = "split it into single images first"
     elif (encoding := hdr_encoding(data, format)) is not None:
@@ -276,3 +311,27 @@ def _reject_unsupported(
         remedy = "convert it to 16 bits a channel first"
     if problem:
         raise PhotoError(where, problem, remedy)
+
+
+def _count_full_pages(tiff: Bytes) -> int:
+    """Return the number of pages of a TIFF that are not smaller copies of another page."""
+    layout, offset = parse_header(tiff)
+    size, start = struct.calcsize(layout.entry_format), struct.calcsize(layout.count_format)
+    offsets = set()
+    pages = 0
+    while offset and offset not in offsets:
+        offsets.add(offset)
+        (count,) = struct.unpack(layout.count_format, tiff[offset : offset + start])
+        end = offset + start + size * count
+        entries = bytes(tiff[offset + start : end])
+        is_reduced = False
+        for position in range(0, len(entries), size):
+            tag, kind = struct.unpack_from(f"{layout.order}HH", entries, position)
+            value_format = layout.order + ("H" if kind == 3 else "I")
+            value_offset = position + size - layout.inline_size
+            (value,) = struct.unpack_from(value_format, entries, value_offset)
+            # NewSubfileType is a set of bits, and the older SubfileType a number.
+            is_reduced |= (tag == 254 and bool(value & 1)) or (tag == 255 and value == 2)
+        pages += not is_reduced
+        (offset,) = struct.unpack(layout.offset_format, tiff[end : end + layout.inline_size])
+    return pages

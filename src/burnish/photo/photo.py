@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from burnish.errors import PhotoError
 from burnish.files import atomic_write, check_absent
 from burnish.photo import header, read, write
-from burnish.photo.formats import writable_format
+from burnish.photo.formats import FORMATS, result_format, writable_format
 from burnish.photo.metadata import SourceMetadata
 from burnish.types import Pixels
 
@@ -54,14 +54,17 @@ class Photo:
 
     @classmethod
     def open(cls, source: str | Path | bytes, *, max_pixels: int = header.MAX_PIXELS) -> "Photo":
-        """Read an image file: JPEG, PNG, TIFF, WebP, AVIF, GIF, and HEIC if libvips supports it.
+        """Read an image file: JPEG, PNG, TIFF, WebP, AVIF, GIF, HEIC or a camera's raw file.
+
+        HEIC needs the extra 'heif', and raw files, which LibRaw develops to 16 bits, the extra
+        'raw'.
 
         The image is rotated upright and converted to sRGB with its embedded profile; without a
         profile it is taken as sRGB. An sRGB image keeps its exact code values. The format is
         detected from the content, not from the name. Grey becomes three equal channels.
 
-        Files of several pages or frames, CMYK and other inks, camera raw files, high dynamic range
-        and floats outside [0, 1] are rejected.
+        Files of several pages or frames, CMYK and other inks, high dynamic range, and floats far
+        outside [0, 1] are rejected. Smaller copies of a TIFF's image are no pages.
 
         Parameters
         ----------
@@ -71,11 +74,12 @@ class Photo:
         Raises
         ------
         PhotoError : not an image, a damaged one, or one that burnish does not accept
+        MissingLibraryError : the library for HEIC or raw files is not installed
 
         Warns
         -----
         UserWarning : a colour profile or EXIF block that cannot be used, or an HDR gain map, is
-            left out
+            left out; the file breaks rules of its format; or floats are clipped
         """
         return cls(*read.read(source, max_pixels))
 
@@ -134,7 +138,8 @@ class Photo:
 
         Parameters
         ----------
-        format : "jpeg", "png", "tiff", "webp" or "avif" [default: the source's]
+        format : "jpeg", "png", "tiff", "webp" or "avif" [default: the source's; for HEIC "jpeg",
+            for GIF "png", for a raw file "tiff"]
         quality : 1 to 100, for JPEG, WebP and AVIF [default: 95]. Other formats are lossless and
             ignore it. A lossless WebP stays lossless unless a quality is given.
         depth : 8, 16 or 32 (float) bits a channel [default: the source's, or the format's next
@@ -149,7 +154,7 @@ class Photo:
         -----
         UserWarning : the format cannot store some of the metadata
         """
-        name = self.metadata.format if format is None else format
+        name = format or result_format(FORMATS[self.metadata.format]).name
         return write.encode(
             self.pixels, self.alpha, self.metadata, name, quality=quality, depth=depth
         )

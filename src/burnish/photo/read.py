@@ -38,6 +38,9 @@ from burnish.photo.metadata import (
 from burnish.photo.tiff_tags import BrokenTagsError
 from burnish.types import Pixels
 
+# Floats this far outside [0, 1] are clipped. Sharpening and enlarging overshoot by as much.
+_OVERSHOOT = 0.2
+
 
 def read(
     source: str | Path | bytes, max_pixels: int = MAX_PIXELS
@@ -60,19 +63,21 @@ def read(
     PhotoError : not an image, a damaged one, or one that burnish does not accept
     """
     header = open_image(*read_bytes(source), max_pixels)
-    image = header.image
-    buffer = decode(header, lambda image: image.write_to_memory())
-    flat = np.frombuffer(buffer, SAMPLE_TYPES[image.format][1])
-    codes = flat.reshape(image.height, image.width, image.bands)
+    codes = decode(header, _read_codes)
     if codes.dtype.kind == "f":
         check_float_range(float(codes.min()), float(codes.max()), header.where)
     metadata = read_metadata(header)
-    upright = apply_orientation(codes, exif_orientation(image))
+    upright = apply_orientation(codes, exif_orientation(header.image))
     pixels, alpha, out_of_gamut = to_srgb_float(upright, metadata.profile)
     for array in (pixels, alpha):
         if array is not None:
             array.flags.writeable = False
     return pixels, alpha, replace(metadata, out_of_gamut=out_of_gamut)
+
+
+def _read_codes(image: pyvips.Image) -> NDArray[Any]:
+    flat = np.frombuffer(image.write_to_memory(), SAMPLE_TYPES[image.format][1])
+    return flat.reshape(image.height, image.width, image.bands)
 
 
 def apply_orientation(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -87,14 +92,20 @@ def apply_orientation(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def check_float_range(low: float, high: float, where: str) -> None:
-    """Check that the smallest and the largest float of an image are in [0, 1].
+    """Check that the smallest and the largest float of an image are in [0, 1], or close to it.
 
     Raises
     ------
-    PhotoError : a value is outside [0, 1] or not finite
+    PhotoError : a value is far outside [0, 1] or not finite
+
+    Warns
+    -----
+    UserWarning : a value is a little outside; `to_srgb_float` clips it
     """
-    # The values may be linear light, so neither clipping nor scaling would be a safe guess.
-    if not (low >= 0 and high <= 1):
+    if low >= 0 and high <= 1:
+        return
+    # Far outside, the values may be linear light, so that neither clipping nor scaling is safe.
+    if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
         finite = np.isfinite([low, high]).all()
         raise PhotoError(
             where,
@@ -102,6 +113,7 @@ def check_float_range(low: float, high: float, where: str) -> None:
             got=f"{low:g} to {high:g}" if finite else "infinite or undefined values",
             remedy="bring them into that range first (sRGB-encoded, not linear light)",
         )
+    warn(f"{where}: values from {low:g} to {high:g} are clipped to 0 to 1")
 
 
 def read_metadata(header: ImageHeader) -> SourceMetadata:
@@ -112,6 +124,10 @@ def read_metadata(header: ImageHeader) -> SourceMetadata:
     UserWarning : as for `Photo.open`
     """
     image, data, format, where = header.image, header.data, header.format, header.where
+    if format.name == "raw":
+        from burnish.photo.raw import with_metadata
+
+        image = with_metadata(image, where, data)
     profile = get_field(image, "icc-profile-data")
     if profile is None and is_non_srgb(data, format):
         warn(
@@ -137,7 +153,7 @@ def to_srgb_float(
 
     Parameters
     ----------
-    codes : H x W x bands, alpha last: uint8, uint16, or float32 in [0, 1]
+    codes : H x W x bands, alpha last: uint8, uint16, or float32, clipped to [0, 1]
     profile : as in `SourceMetadata`
 
     Returns
@@ -147,6 +163,8 @@ def to_srgb_float(
     out_of_gamut : as in `SourceMetadata`
     """
     colours = 1 if codes.shape[2] < 3 else 3
+    if codes.dtype.kind == "f":
+        codes = np.clip(codes, 0, 1)
     max_code = 1 if codes.dtype.kind == "f" else np.iinfo(codes.dtype).max
     # Division rounds correctly, so that every code is restored; multiplying by 1/255 does not.
     device = np.ascontiguousarray(np.divide(codes[:, :, :colours], max_code, dtype=np.float32))
