@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from burnish.photo.metadata import read_tiff_exif
+from burnish.photo.exif import without_addresses
 from burnish.photo.tiff_tags import (
     EXIF,
     GPS,
@@ -13,7 +13,7 @@ from burnish.photo.tiff_tags import (
     BrokenTagsError,
     Entry,
     TiffLayout,
-    insert_entries,
+    append_ifd,
     pack_ifd,
     read_entries,
 )
@@ -43,12 +43,11 @@ def test_read_entries_of_packed_ifd_returns_them(order):
     for big in (False, True):
         layout = TiffLayout(order, big)
         start = len(layout.header_bytes(0))
-        assert (
-            read_entries(layout.header_bytes(start) + pack_ifd(entries, layout, start)) == entries
-        )
+        packed = layout.header_bytes(start) + pack_ifd(entries, layout, start)
+        assert without_addresses(read_entries(packed)) == tuple(entries)
         file = io.BytesIO(layout.header_bytes(start) + pack_ifd([], layout, start))
-        insert_entries(file, entries, order)
-        assert read_entries(file.getvalue()) == entries
+        append_ifd(file, entries, layout)
+        assert without_addresses(read_entries(file.getvalue())) == tuple(entries)
 
 
 def test_read_entries_follows_repeated_pointer_once():
@@ -74,7 +73,7 @@ def test_read_entries_beyond_budget_raises():
 def test_read_entries_counts_values_in_budget():
     block = HEADER + entry_list(*[(MAKE, 2, 60_000, 0)] * 5000)
     with pytest.raises(BrokenTagsError, match="exceed"):
-        read_tiff_exif(block)
+        read_entries(block)
 
 
 def test_read_entries_accepts_shared_value():
@@ -91,4 +90,24 @@ def test_read_entries_loop_of_ifds_ends():
     loop = struct.pack("<HHHIII", 1, EXIF, 4, 1, 8, 0)
     block = b"II*\0\x08\0\0\0" + loop
     assert read_entries(block) == []
-    assert read_tiff_exif(block) is None
+
+
+def test_read_entries_names_unreadable_ones():
+    entries = [(MAKE, 2, 20, 1000), (0x0110, 99, 1, 0), (NOTE, 2, 2, 0)]
+    unreadable: list[int] = []
+    (note,) = read_entries(HEADER + entry_list(*entries), unreadable=unreadable)
+    assert note.tag == NOTE
+    assert unreadable == [MAKE, 0x0110]
+
+
+def test_read_entries_of_cut_off_ifd_returns_its_beginning():
+    block = HEADER + entry_list((MAKE, 2, 2, 0), (NOTE, 2, 2, 0))
+    unreadable: list[int] = []
+    assert [entry.tag for entry in read_entries(block[:-8], unreadable=unreadable)] == [MAKE]
+    assert unreadable
+
+
+def test_read_entries_without_following_returns_offsets():
+    block = HEADER + entry_list(pointer(EXIF, 26), (NOTE, 2, 1, 0)) + bytes(10)
+    assert read_entries(block, follow=False)[0].value == bytes([26, 0, 0, 0])
+    assert read_entries(block, without_values={NOTE})[-1].value == b""

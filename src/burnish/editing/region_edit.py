@@ -14,7 +14,7 @@ from burnish.files import check_not_input, digest
 from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.colour import channel_count
-from burnish.photo.metadata import SourceMetadata
+from burnish.photo.metadata import without_blocks
 from burnish.regions.masks import MaskFile, save_mask
 from burnish.regions.objects import ObjectSource, bundled_detector
 from burnish.regions.options import RegionOptions
@@ -267,11 +267,7 @@ class RegionEditor(_EditInRegion):
 
 def _without_metadata(photo: Photo) -> Photo:
     """Return the photo without metadata that may show or describe its former content."""
-    empty = SourceMetadata()
-    metadata = replace(
-        photo.metadata, exif=empty.exif, xmp=empty.xmp, iptc=empty.iptc, texts=empty.texts
-    )
-    return replace(photo, metadata=metadata)
+    return replace(photo, metadata=without_blocks(photo.metadata))
 
 
 def _with_new_colours(photo: Photo, mask: Mask, name: str) -> Photo:

@@ -1,8 +1,6 @@
 """Details of image files that libvips does not report, read from the bytes of the files."""
 
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, overload
 
@@ -12,11 +10,6 @@ from burnish.photo.formats import SEQUENCE_BRANDS, Format
 _SEARCH_BYTES = 1 << 20
 
 _PNG_SIGNATURE_BYTES = 8
-# Bytes of a PNG's signature and its first chunk, IHDR.
-PNG_HEADER_BYTES = _PNG_SIGNATURE_BYTES + 25
-_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
-# Text chunks that hold XMP or EXIF, which libvips reads.
-_METADATA_PREFIXES = (b"XML:com.adobe.xmp\0", b"Raw profile type ")
 
 # Transfer functions of high dynamic range in ITU-T H.273, https://www.itu.int/rec/T-REC-H.273.
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -79,19 +72,14 @@ class FileBytes:
 Bytes = bytes | bytearray | FileBytes
 
 
-def text_chunks(png: Bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return a PNG's text chunks (title, author, copyright, ...) as pairs of type and content."""
-    items = [(kind, bytes(png[content])) for kind, content in _chunks(png) if kind in _TEXT_CHUNKS]
-    return tuple(item for item in items if not item[1].startswith(_METADATA_PREFIXES))
-
-
-def pack_chunks(items: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Encode PNG chunks, given as pairs of type and content."""
-    packed = b""
-    for kind, content in items:
-        body = kind + content
-        packed += struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-    return packed
+def png_chunks(png: Bytes) -> Iterator[tuple[bytes, slice]]:
+    """Yield the type and the content's position of each chunk, up to the first damaged one."""
+    offset = _PNG_SIGNATURE_BYTES
+    while offset + 8 <= len(png):
+        head = bytes(png[offset : offset + 8])
+        size = int.from_bytes(head[:4], "big")
+        yield head[4:], slice(offset + 8, offset + 8 + size)
+        offset += 12 + size
 
 
 def is_animation(data: Bytes, format: Format) -> bool:
@@ -124,33 +112,6 @@ def is_non_srgb(data: Bytes, format: Format) -> bool:
     return gamma is not None and int.from_bytes(gamma[:4], "big") not in _SRGB_GAMMA
 
 
-def chroma_subsampling(jpeg: Bytes) -> str | None:
-    """Return a JPEG's chroma subsampling, such as "4:2:2", from its frame header, or None.
-
-    libvips distinguishes only 4:2:0 and 4:4:4.
-    """
-    offset = 2
-    while jpeg[offset : offset + 1] == b"\xff" and offset + 4 <= len(jpeg):
-        marker = jpeg[offset + 1]
-        # The markers of frame headers, without DHT, JPG and DAC, whose codes lie among them.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            names = {0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0", 0x12: "4:4:0", 0x41: "4:1:1"}
-            return names.get(jpeg[offset + 11]) if jpeg[offset + 9] == 3 else None
-        offset += 2 + int.from_bytes(jpeg[offset + 2 : offset + 4], "big")
-    return None
-
-
-def is_lossless_webp(webp: Bytes) -> bool:
-    """Return whether a WebP's image is in a lossless (VP8L) chunk."""
-    offset = 12
-    while offset + 8 <= len(webp) and webp[offset : offset + 4] != b"VP8 ":
-        if webp[offset : offset + 4] == b"VP8L":
-            return True
-        size = int.from_bytes(webp[offset + 4 : offset + 8], "little")
-        offset += 8 + size + size % 2
-    return False
-
-
 def _code_points(data: Bytes, format: Format) -> tuple[int, int] | None:
     """Return the H.273 code points of primaries and transfer function."""
     if format.name == "png":
@@ -165,16 +126,7 @@ def _code_points(data: Bytes, format: Format) -> tuple[int, int] | None:
 
 def _chunk(png: Bytes, name: bytes) -> bytes | None:
     """Return the content of a chunk that precedes the pixels of a PNG, or None."""
-    for kind, content in _chunks(png):
+    for kind, content in png_chunks(png):
         if kind in (name, b"IDAT"):
             return bytes(png[content]) if kind == name else None
     return None
-
-
-def _chunks(png: Bytes) -> Iterator[tuple[bytes, slice]]:
-    """Yield the type and the content's position of each chunk, up to the first damaged one."""
-    offset = _PNG_SIGNATURE_BYTES
-    while offset + 8 <= len(png):
-        size = int.from_bytes(png[offset : offset + 4], "big")
-        yield bytes(png[offset + 4 : offset + 8]), slice(offset + 8, offset + 8 + size)
-        offset += 12 + size

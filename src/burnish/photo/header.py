@@ -13,6 +13,7 @@ import numpy as np
 import pyvips
 
 from burnish.errors import PhotoError, join_or, read_error, warn
+from burnish.photo.blocks import stored_orientation
 from burnish.photo.container import Bytes, FileBytes, hdr_encoding, is_animation
 from burnish.photo.formats import FORMATS, READABLE, Format, has_raw_extension, sniff
 from burnish.photo.metadata import Depth
@@ -145,6 +146,9 @@ def open_image(
         except pyvips.Error as error:
             raise decode_error(format, where, error) from error
     _reject_unsupported(image, data, format, where, max_pixels)
+    if (orientation := stored_orientation(image, data, format)) is not None:
+        image = pyvips.Operation.call("copy", image)
+        image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     return ImageHeader(where, data, format, image, file)
 
 

@@ -8,15 +8,10 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.errors import PhotoError, warn
+from burnish.errors import PhotoError, join_and, warn
 from burnish.photo import colour
-from burnish.photo.container import (
-    Bytes,
-    chroma_subsampling,
-    is_lossless_webp,
-    is_non_srgb,
-    text_chunks,
-)
+from burnish.photo.blocks import has_resolution, read_blocks
+from burnish.photo.container import is_non_srgb
 from burnish.photo.formats import Format
 from burnish.photo.header import (
     MAX_PIXELS,
@@ -28,14 +23,9 @@ from burnish.photo.header import (
     open_image,
     read_bytes,
 )
-from burnish.photo.metadata import (
-    SourceMetadata,
-    read_tiff_exif,
-    read_tiff_iptc,
-    reset_exif_orientation,
-    reset_xmp_orientation,
-)
-from burnish.photo.tiff_tags import BrokenTagsError
+from burnish.photo.jpeg import chroma_subsampling
+from burnish.photo.metadata import SourceMetadata
+from burnish.photo.webp import is_lossless_webp
 from burnish.types import Pixels
 
 # Floats this far outside [0, 1] are clipped. Sharpening and enlarging overshoot by as much.
@@ -134,15 +124,18 @@ def read_metadata(header: ImageHeader) -> SourceMetadata:
             f"{where}: the file declares colours other than sRGB (by cICP, gAMA or nclx) but has "
             "no profile; the colours are taken as sRGB"
         )
+    blocks, dropped = read_blocks(image, data, format, header.size)
+    if dropped:
+        warn(f"{where}: {join_and(dropped)} cannot be kept and will be left out")
     return SourceMetadata(
         format=_format_name(image, format),
         depth=SAMPLE_TYPES[image.format][0],
         grey=image.bands < 3,
         profile=_usable_profile(profile, 1 if image.bands < 3 else 3, where),
-        texts=text_chunks(data) if format.name == "png" else (),
-        **_metadata_blocks(image, data, format, where),
+        resolution=(image.xres, image.yres) if has_resolution(image, blocks) else None,
         subsampling=chroma_subsampling(data) if format.name == "jpeg" else None,
         lossless=format.name == "webp" and is_lossless_webp(data),
+        **vars(blocks),
     )
 
 
@@ -189,30 +182,6 @@ def _usable_profile(profile: bytes | None, colours: int, where: str) -> bytes | 
         )
         return None
     return profile
-
-
-def _metadata_blocks(
-    image: pyvips.Image, data: Bytes, format: Format, where: str
-) -> dict[str, Any]:
-    blocks: dict[str, Any] = {}
-    try:
-        if format.name == "tiff":
-            exif = read_tiff_exif(data)
-            blocks["iptc"] = read_tiff_iptc(data)
-        else:
-            exif = get_field(image, "exif-data")
-            blocks["iptc"] = get_field(image, "iptc-data")
-        blocks["exif"] = reset_exif_orientation(exif) if exif else None
-    except BrokenTagsError as error:
-        warn(f"{where}: unreadable EXIF is left out ({error})")
-    if xmp := get_field(image, "xmp-data"):
-        blocks["xmp"] = reset_xmp_orientation(xmp)
-        if b"hdrgm:" in xmp:
-            warn(f"{where}: the HDR gain map is left out; the standard-range image is used")
-    # libvips sets 1 pixel per millimetre if the file states no resolution.
-    if (image.xres, image.yres) != (1, 1):
-        blocks["resolution"] = (image.xres, image.yres)
-    return blocks
 
 
 def _format_name(image: pyvips.Image, format: Format) -> str:

@@ -1,12 +1,12 @@
-"""Image file directories (IFDs), which make up TIFF files and EXIF blocks: read, pack, insert."""
+"""Image file directories (IFDs), which make up TIFF files and EXIF blocks: read, pack, append."""
 
 import os
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from burnish.photo.container import Bytes, FileBytes
+from burnish.photo.container import Bytes
 
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005
 # Tags that point to a sub-IFD, by nesting depth.
@@ -33,6 +33,7 @@ class Entry:
     tag, kind, count : tag, type and number of values, as in TIFF 6.0
     value : the encoded values, in the byte order of the file
     sub_ifd : the entries of the IFD that this entry points to
+    address : file offset of the values; None if they are in the entry itself, or not in a file yet
     """
 
     tag: int
@@ -40,6 +41,7 @@ class Entry:
     count: int
     value: bytes
     sub_ifd: "tuple[Entry, ...]" = ()
+    address: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,28 @@ def parse_header(block: Bytes) -> tuple[TiffLayout, int]:
     raise BrokenTagsError("no TIFF header")
 
 
-def read_entries(block: Bytes) -> list[Entry]:
-    """Return the entries of the first IFD of a TIFF or EXIF block, with EXIF's sub-IFDs.
+def read_entries(
+    block: Bytes,
+    *,
+    without_values: Container[int] = (),
+    follow: bool = True,
+    unreadable: list[int] | None = None,
+) -> list[Entry]:
+    """Return the entries of the first IFD of a TIFF or EXIF block.
+
+    Parameters
+    ----------
+    without_values : tags whose values are not read
+    follow : read EXIF's sub-IFDs; otherwise their entries hold the offsets
+    unreadable : receives the tags of damaged entries, which otherwise raise an error
 
     Raises
     ------
     BrokenTagsError : the block is damaged
     """
     layout, offset = parse_header(block)
-    return _Reader(block, layout, 2 * len(block)).read(offset, depth=0)
+    reader = _Reader(block, layout, 2 * len(block), without_values, follow, unreadable)
+    return reader.read(offset, depth=0)
 
 
 @dataclass
@@ -127,32 +142,57 @@ class _Reader:
     block: Bytes
     layout: TiffLayout
     budget: int
+    without_values: Container[int]
+    follow: bool
+    unreadable: list[int] | None
 
     def read(self, offset: int, depth: int) -> list[Entry]:
-        entries = []
-        visited = set()
+        entries: list[Entry] = []
+        visited: set[int] = set()
         layout = self.layout
         size, start = struct.calcsize(layout.entry_format), struct.calcsize(layout.count_format)
         (count,) = struct.unpack(layout.count_format, self._read_bytes(offset, start))
         for position in range(offset + start, offset + start + size * count, size):
-            packed = self._read_bytes(position, size)
-            tag, kind, number, address = struct.unpack(layout.entry_format, packed)
-            if tag in (EXIF, GPS, INTEROP):
-                if layout.big and kind in (4, 13):  # a 32-bit offset in a field of 8 bytes
-                    (address,) = struct.unpack(f"{layout.order}I", packed[-8:-4])
-                if tag in _SUB_IFD_TAGS[depth] and tag not in visited:
+            tag = 0
+            try:
+                packed = self._read_bytes(position, size)
+                tag, *_ = struct.unpack(layout.entry_format, packed)
+                is_pointer = self.follow and tag in (EXIF, GPS, INTEROP)
+                if not is_pointer:
+                    entries += self._read_entry(packed)
+                elif tag in _SUB_IFD_TAGS[depth] and tag not in visited:
                     visited.add(tag)
-                    sub_ifd = tuple(self.read(address, depth + 1))
+                    sub_ifd = tuple(self.read(self._pointer(packed), depth + 1))
                     entries += [Entry(tag, 4, 1, b"", sub_ifd)] if sub_ifd else []
-            elif kind in _SIZE:
-                length = number * _SIZE[kind]
-                value = (
-                    packed[-layout.inline_size :][:length]
-                    if length <= layout.inline_size
-                    else self._read_bytes(address, length)
-                )
-                entries.append(Entry(tag, kind, number, value))
+            except BrokenTagsError:
+                if self.unreadable is None:
+                    raise
+                self.unreadable.append(tag)
+                if position + size > len(self.block) or self.budget < 0:
+                    break
         return entries
+
+    def _pointer(self, packed: bytes) -> int:
+        layout = self.layout
+        _, kind, _, address = struct.unpack(layout.entry_format, packed)
+        if layout.big and kind in (4, 13):  # a 32-bit offset in a field of 8 bytes
+            (address,) = struct.unpack(f"{layout.order}I", packed[-8:-4])
+        return int(address)
+
+    def _read_entry(self, packed: bytes) -> list[Entry]:
+        """Return the entry, or nothing if its type is unknown."""
+        inline_size = self.layout.inline_size
+        tag, kind, number, address = struct.unpack(self.layout.entry_format, packed)
+        if kind not in _SIZE:
+            if self.unreadable is not None:
+                self.unreadable.append(tag)
+            return []
+        length = number * _SIZE[kind]
+        if tag in self.without_values:
+            return [Entry(tag, kind, number, b"")]
+        if length <= inline_size:
+            return [Entry(tag, kind, number, packed[-inline_size:][:length])]
+        return [Entry(tag, kind, number, self._read_bytes(address, length), address=address)]
 
     def _read_bytes(self, start: int, size: int) -> bytes:
         self.budget -= size
@@ -165,6 +205,8 @@ class _Reader:
 
 def pack_ifd(entries: Iterable[Entry], layout: TiffLayout, offset: int) -> bytes:
     """Encode an IFD for a file offset, followed by the values that its entries cannot hold.
+
+    Values with an address are already in the file.
 
     Raises
     ------
@@ -180,6 +222,8 @@ def pack_ifd(entries: Iterable[Entry], layout: TiffLayout, offset: int) -> bytes
         if entry.sub_ifd:
             value = _pack_offset(layout, value_offset)
             tail += pack_ifd(entry.sub_ifd, layout, value_offset)
+        elif entry.address is not None:
+            value = _pack_offset(layout, entry.address)
         elif len(value) > layout.inline_size:
             value = _pack_offset(layout, value_offset)
             tail += entry.value
@@ -198,38 +242,38 @@ def _pack_offset(layout: TiffLayout, offset: int) -> bytes:
         raise BrokenTagsError("the file would exceed 4 GiB") from error
 
 
-def insert_entries(file: BinaryIO, entries: Iterable[Entry], order: str) -> None:
-    """Add entries to the first IFD of a TIFF, replacing entries with the same tags.
+def append_ifd(file: BinaryIO, entries: Iterable[Entry], layout: TiffLayout) -> None:
+    """Append an IFD to a TIFF, as its first and only one.
 
     Parameters
     ----------
-    file : open for reading and writing; the new IFD is appended
-    order : byte order of the entries' values, in struct's notation
+    file : open for reading and writing
+    entries : in the byte order of the layout
 
     Raises
     ------
-    BrokenTagsError : not a TIFF, or the file would exceed 4 GiB
+    BrokenTagsError : the file would exceed 4 GiB
     """
-    tiff = FileBytes(file)
-    layout, _ = parse_header(tiff)
-    new = {entry.tag: entry if order == layout.order else _swap_bytes(entry) for entry in entries}
-    merged = {entry.tag: entry for entry in read_entries(tiff)} | new
-    padding = -len(tiff) % 8  # BigTIFF's IFDs start at multiples of 8.
-    offset = len(tiff) + padding
-    packed = pack_ifd(merged.values(), layout, offset)
+    size = file.seek(0, os.SEEK_END)
+    padding = -size % 8  # BigTIFF's IFDs start at multiples of 8.
+    offset = size + padding
+    packed = pack_ifd(entries, layout, offset)
     head = layout.header_bytes(0)[: -layout.inline_size] + _pack_offset(layout, offset)
-    file.seek(0, os.SEEK_END)
     file.write(bytes(padding) + packed)
     # The header is written last, so that a failure before it leaves the old IFD in use.
     file.seek(0)
     file.write(head)
 
 
-def _swap_bytes(entry: Entry) -> Entry:
+def swap_bytes(entry: Entry) -> Entry:
+    """Return an entry in the other byte order."""
     unit = _SWAP_UNIT[entry.kind]
     swapped = (entry.value[i : i + unit][::-1] for i in range(0, len(entry.value), unit))
-    sub_ifd = tuple(_swap_bytes(inner) for inner in entry.sub_ifd)
-    return Entry(entry.tag, entry.kind, entry.count, b"".join(swapped), sub_ifd)
+    return replace(
+        entry,
+        value=b"".join(swapped),
+        sub_ifd=tuple(swap_bytes(inner) for inner in entry.sub_ifd),
+    )
 
 
 def is_camera_raw(tiff: Bytes) -> bool:
@@ -238,9 +282,10 @@ def is_camera_raw(tiff: Bytes) -> bool:
         return True
     try:
         layout, _ = parse_header(tiff)
-        entries = {entry.tag: entry.value for entry in read_entries(tiff)}
+        tags = read_entries(tiff, follow=False, unreadable=[])
     except BrokenTagsError:
         return False
+    entries = {entry.tag: entry.value for entry in tags}
     subfile_type = entries.get(_SUBFILE_TYPE, b"\0")
     is_reduced = int.from_bytes(subfile_type, "little" if layout.order == "<" else "big") & 1
     return bool(is_reduced) or _DNG_VERSION in entries

@@ -3,20 +3,18 @@
 import errno
 import io
 import os
-import struct
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from burnish.errors import PhotoError, UsageError, warn
-from burnish.photo import colour, header
-from burnish.photo.container import PNG_HEADER_BYTES, pack_chunks
+from burnish.errors import PhotoError, UsageError, join_and, warn
+from burnish.photo import colour, header, heif, jpeg, png, tiff, webp
 from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
 from burnish.photo.header import SAMPLE_TYPES
-from burnish.photo.metadata import SourceMetadata, write_tiff_exif, write_tiff_iptc
-from burnish.photo.tiff_tags import BrokenTagsError
+from burnish.photo.metadata import SourceMetadata, whole_xmp
 from burnish.types import Pixels
 
 # High enough that compression artefacts do not hide the operator's effect.
@@ -30,13 +28,15 @@ _INTERPRETATIONS = {
     "ushort": ("grey16", "rgb16"),
     "float": ("b-w", "scrgb"),
 }
-# libvips' flags for the metadata to write. With the EXIF flag, it writes an EXIF block of its own
-# if the image has none.
-_KEEP_EXIF, _KEEP_OTHERS = 1, 2 | 4 | 8
+# libvips' flags for the metadata to write. With the EXIF flag, it writes an EXIF block of its own,
+# which marks the place of the photo's block: libvips would write that anew and lose parts of it.
+_KEEP_EXIF, _KEEP_XMP, _KEEP_PROFILE = 1, 2, 8
 # Rows rounded at a time.
 _STRIP_ROWS = 64
-# Limits of libvips: EXIF in all formats except TIFF, where burnish writes it; and XMP in JPEG.
-_MAX_EXIF_BYTES, _MAX_XMP_BYTES = 65_300, 60_000
+# Bytes of libvips' own metadata that the photo's replaces: PNG's chunk for the resolution.
+_REPLACED_BYTES = {"png": 21}
+# Bytes at the beginning of a file without metadata that surely hold the beginning of the pixels.
+_HEAD_BYTES = 4096
 # Pixel bytes that fit into a classic TIFF of 4 GiB, with room for the tags.
 _CLASSIC_TIFF_BYTES = 2**32 - 2**24
 
@@ -110,13 +110,14 @@ def write_image(
     PhotoError : the format cannot store the image
     OSError : the disk is full
     """
-    _warn_dropped_metadata(metadata, target, where)
-    image = _attach_metadata(image, metadata, target)
-    insert_at, extra = _extra_header(target, metadata)
-    # libvips writes at the file's position. The extra bytes are inserted into the gap afterwards.
-    file.write(bytes(len(extra)))
+    metadata, dropped = _drop_other_formats(metadata, target)
+    start = _leading_metadata(image, metadata, target, dropped)
+    image, options = _prepare(image, metadata, target, quality)
+    # libvips writes at the file's position. The metadata is put into the gap afterwards.
+    gap = max(0, len(start) - _REPLACED_BYTES.get(target.name, 0))
+    file.write(bytes(gap))
     try:
-        _save(image, target, _save_options(target, metadata, quality, image), metadata, file)
+        _save(image, target, options, file)
     except pyvips.Error as error:
         if os.strerror(errno.ENOSPC) in error.detail:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
@@ -126,13 +127,10 @@ def write_image(
             f"{target.name} cannot store {image.width} x {image.height} pixels ({reason})",
             suggest_formats([FORMATS["png"], FORMATS["tiff"]]),
         ) from error
-    if extra:
-        file.seek(len(extra))
-        start = file.read(insert_at)
-        file.seek(0)
-        file.write(start + extra)
-    if target.name == "tiff":
-        _write_tiff_metadata(file, metadata, where)
+    _add_metadata(file, metadata, target, gap, start, dropped)
+    if dropped:
+        names = join_and(list(dict.fromkeys(dropped)))
+        warn(f"{where}: {names} cannot be kept in {target.name} and will be left out")
 
 
 def check_format(
@@ -175,17 +173,78 @@ def check_format(
     check_depth(target, depth, where)
 
 
-def _warn_dropped_metadata(metadata: SourceMetadata, target: Format, where: str) -> None:
-    exif_size, xmp_size = len(metadata.exif or b""), len(metadata.xmp or b"")
-    dropped = {
-        "a text such as title or comment": metadata.texts and target.name != "png",
-        "IPTC": metadata.iptc and target.name not in ("jpeg", "tiff"),
-        "XMP": xmp_size > _MAX_XMP_BYTES and target.name == "jpeg",
-        "EXIF, or part of it,": exif_size > _MAX_EXIF_BYTES and target.name != "tiff",
-    }
-    for label, is_dropped in dropped.items():
-        if is_dropped:
-            warn(f"{where}: {label} is left out of the {target.name}")
+def _drop_other_formats(
+    metadata: SourceMetadata, target: Format
+) -> tuple[SourceMetadata, list[str]]:
+    """Return the metadata that a format can hold, and the names of the rest."""
+    dropped: list[str] = []
+    if target.name != metadata.format:
+        names = {"jpeg": jpeg.name_segment, "png": png.name_chunk}
+        if metadata.format in names:
+            dropped += filter(None, (names[metadata.format](*part) for part in metadata.native))
+        metadata = replace(metadata, native=())
+    if target.name in ("webp", "avif"):
+        xmp, xmp_dropped = whole_xmp(metadata)
+        if metadata.photoshop or metadata.iptc:
+            xmp_dropped.append("IPTC")
+        metadata = replace(metadata, xmp=xmp, extended_xmp=None, photoshop=None, iptc=None)
+        dropped += xmp_dropped
+    if metadata.format == "tiff" != target.name and tiff.has_resolution_only(metadata.exif):
+        metadata = replace(metadata, exif=None)
+    return metadata, dropped
+
+
+def _leading_metadata(
+    image: pyvips.Image, metadata: SourceMetadata, target: Format, dropped: list[str]
+) -> bytes:
+    """Return the metadata of a JPEG or PNG, which comes before the pixels."""
+    bits = SAMPLE_TYPES[image.format][0]
+    if target.name == "jpeg":
+        start, names = jpeg.pack_metadata(metadata, image.bands)
+    elif target.name == "png":
+        start, names = png.pack_metadata(metadata, image.bands, bits)
+    else:
+        return b""
+    dropped += names
+    return start
+
+
+def _add_metadata(
+    file: BinaryIO,
+    metadata: SourceMetadata,
+    target: Format,
+    gap: int,
+    start: bytes,
+    dropped: list[str],
+) -> None:
+    """Add metadata to a file that libvips has written behind a gap."""
+    match target.name:
+        case "jpeg" | "png":
+            file.seek(gap)
+            head = file.read(_HEAD_BYTES)
+            module = jpeg if target.name == "jpeg" else png
+            size, new_head = module.replace_head(head, start)
+            _replace_start(file, gap + size, new_head)
+        case "tiff":
+            dropped += tiff.add_tags(file, metadata)
+        case "webp":
+            if metadata.exif or metadata.xmp:
+                webp.replace_blocks(file, metadata.exif, metadata.xmp)
+        case "avif":
+            if metadata.exif:
+                heif.replace_exif(file, metadata.exif)
+
+
+def _replace_start(file: BinaryIO, size: int, start: bytes) -> None:
+    """Replace the first `size` bytes of a file."""
+    rest = b""
+    if size != len(start):
+        file.seek(size)
+        rest = file.read()
+    file.seek(0)
+    file.write(start + rest)
+    if rest:
+        file.truncate()
 
 
 def _to_device(pixels: Pixels, metadata: SourceMetadata) -> Pixels:
@@ -209,25 +268,32 @@ def _quantise_into(codes: NDArray[Any], values: Pixels, bits: int) -> None:
         codes[rows] = np.rint(values[rows] * np.float32(2**bits - 1))
 
 
-def _attach_metadata(image: pyvips.Image, metadata: SourceMetadata, target: Format) -> pyvips.Image:
-    image = pyvips.Operation.call(
-        "copy",
-        image,
-        interpretation=_INTERPRETATIONS[image.format][image.bands >= 3],
-        xres=metadata.resolution[0],
-        yres=metadata.resolution[1],
-    )
-    blobs = {
-        "icc-profile-data": metadata.profile,
-        "exif-data": metadata.exif,
-        "xmp-data": metadata.xmp,
-        # libvips writes only a quarter of the IPTC block into a TIFF.
-        "iptc-data": metadata.iptc if target.name != "tiff" else None,
-    }
-    for name, blob in blobs.items():
-        if blob is not None:
-            image.set_type(pyvips.GValue.blob_type, name, blob)
-    return image
+def _prepare(
+    image: pyvips.Image, metadata: SourceMetadata, target: Format, quality: int | None
+) -> tuple[pyvips.Image, dict[str, Any]]:
+    """Return the image for libvips, and the options to save it with."""
+    fields: dict[str, Any] = {"interpretation": _INTERPRETATIONS[image.format][image.bands >= 3]}
+    if metadata.resolution is not None:
+        fields |= {"xres": metadata.resolution[0], "yres": metadata.resolution[1]}
+    options = _save_options(target, metadata, quality, image)
+    image = pyvips.Operation.call("copy", image, **fields)
+    swapped = target.name == "tiff" and tiff.byte_order(metadata.exif) == ">"
+    if swapped and image.format != "uchar" and not options["bigtiff"]:
+        # libvips writes in this machine's order, and the EXIF block determines the file's.
+        image = pyvips.Operation.call("byteswap", image)
+        options["predictor"] = "none"
+    image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    keep = 0
+    if metadata.profile is not None and target.name not in ("jpeg", "png"):
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.profile)
+        keep |= _KEEP_PROFILE
+    if metadata.xmp is not None and target.name == "avif":
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", metadata.xmp)
+        keep |= _KEEP_XMP
+    has_exif = metadata.exif is not None and target.name in ("webp", "avif")
+    if has_exif or (metadata.xmp is not None and target.name == "webp"):
+        keep |= _KEEP_EXIF
+    return image, options | {"keep": keep}
 
 
 def _save_options(
@@ -264,38 +330,15 @@ def _save_options(
             }
 
 
-def _extra_header(target: Format, metadata: SourceMetadata) -> tuple[int, bytes]:
-    """Return bytes that libvips leaves out of a file's beginning, and their position in it."""
-    if target.name == "png":
-        return PNG_HEADER_BYTES, pack_chunks(metadata.texts)
-    if target.name == "jpeg" and not metadata.exif:  # EXIF would contain the resolution.
-        x_dpi, y_dpi = (min(round(value * 25.4), 65535) for value in metadata.resolution)
-        body = b"JFIF\0" + struct.pack(">BBBHHBB", 1, 2, 1, x_dpi, y_dpi, 0, 0)
-        return 2, struct.pack(">HH", 0xFFE0, len(body) + 2) + body
-    return 0, b""
-
-
 def _save(
     image: pyvips.Image,
     target: Format,
     options: dict[str, Any],
-    metadata: SourceMetadata,
     file: BinaryIO,
 ) -> None:
-    options["keep"] = _KEEP_OTHERS | (_KEEP_EXIF if metadata.exif else 0)
     if isinstance(file, io.BytesIO):
         file.write(pyvips.Operation.call(f"{target.codec}save_buffer", image, **options))
         return
     file.flush()
     output = pyvips.Target.new_to_descriptor(file.fileno())
     pyvips.Operation.call(f"{target.codec}save_target", image, output, **options)
-
-
-def _write_tiff_metadata(file: BinaryIO, metadata: SourceMetadata, where: str) -> None:
-    try:
-        if metadata.exif:
-            write_tiff_exif(file, metadata.exif)
-        if metadata.iptc:
-            write_tiff_iptc(file, metadata.iptc)
-    except BrokenTagsError as error:
-        warn(f"{where}: EXIF or IPTC is left out of the TIFF ({error})")

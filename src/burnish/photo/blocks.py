@@ -1,0 +1,85 @@
+"""Read the blocks of metadata in an image file of any format."""
+
+from dataclasses import replace
+
+import pyvips
+
+from burnish.photo.container import Bytes
+from burnish.photo.exif import PREFIX as EXIF_PREFIX
+from burnish.photo.exif import exif_orientation, has_exif_resolution, reset_exif_orientation
+from burnish.photo.formats import Format
+from burnish.photo.heif import describe_boxes
+from burnish.photo.jpeg import APP0, read_jpeg, read_jpeg_exif
+from burnish.photo.metadata import Blocks
+from burnish.photo.png import read_png, read_png_exif
+from burnish.photo.tiff import read_tiff
+from burnish.photo.trailing import GAIN_MAP
+from burnish.photo.webp import describe_chunks
+from burnish.photo.xmp import has_gain_map, remove_claims, reset_xmp_orientation
+
+
+def read_blocks(
+    image: pyvips.Image, data: Bytes, format: Format, size: tuple[int, int]
+) -> tuple[Blocks, list[str]]:
+    """Return a file's metadata for an upright image, and the names of what cannot be kept.
+
+    Parameters
+    ----------
+    size : width and height of the upright image
+    """
+    match format.name:
+        case "jpeg":
+            blocks, dropped = read_jpeg(data)
+        case "png":
+            blocks, dropped = read_png(data)
+        case "tiff":
+            blocks, dropped = read_tiff(data)
+        case _:
+            blocks = Blocks(exif=_exif_field(image), xmp=_field(image, "xmp-data"))
+            dropped = [GAIN_MAP] if has_gain_map(blocks.xmp) else []
+            if format.codec == "heif":
+                dropped += describe_boxes(data)
+            elif format.name == "webp":
+                dropped += describe_chunks(data)
+    if blocks.exif is not None:
+        blocks = replace(blocks, exif=reset_exif_orientation(blocks.exif, size))
+    if blocks.xmp is not None:
+        blocks = replace(blocks, xmp=remove_claims(reset_xmp_orientation(blocks.xmp)))
+    return blocks, list(dict.fromkeys(filter(None, dropped)))
+
+
+def has_resolution(image: pyvips.Image, blocks: Blocks) -> bool:
+    """Return whether a file states the size of its pixels."""
+    for kind, content in blocks.native:
+        # Their units are 0 if only the ratio of a pixel's sides is known.
+        if kind == b"pHYs" or (kind == APP0 and content.startswith(b"JFIF")):
+            unit = content[8:9] if kind == b"pHYs" else content[7:8]
+            return unit != b"\0" or has_exif_resolution(blocks.exif)
+    # libvips sets 1 pixel per millimetre if the file states none.
+    return (image.xres, image.yres) != (1, 1)
+
+
+def stored_orientation(image: pyvips.Image, data: Bytes, format: Format) -> int | None:
+    """Return the EXIF orientation of a file: the one that `read_blocks` resets.
+
+    libvips does not read a PNG's EXIF behind the pixels or in a text. None leaves the matter to
+    libvips, which turns HEIC and AVIF itself, and reads the tag of a TIFF.
+    """
+    match format.name:
+        case "jpeg":
+            return exif_orientation(read_jpeg_exif(data))
+        case "png":
+            return exif_orientation(read_png_exif(data))
+        case "webp":
+            return exif_orientation(_exif_field(image))
+        case _:
+            return None
+
+
+def _exif_field(image: pyvips.Image) -> bytes | None:
+    exif = _field(image, "exif-data")
+    return exif.removeprefix(EXIF_PREFIX) if exif else None
+
+
+def _field(image: pyvips.Image, name: str) -> bytes | None:
+    return bytes(image.get(name)) if image.get_typeof(name) else None

@@ -1,0 +1,225 @@
+"""Tags of a TIFF file that do not belong to its pixels: read and add."""
+
+import os
+import struct
+from dataclasses import replace
+from typing import BinaryIO
+
+from burnish.photo.container import Bytes, FileBytes
+from burnish.photo.exif import MOVED_NOTE, pack_exif, without_addresses
+from burnish.photo.metadata import (
+    IPTC_RESOURCES,
+    THUMBNAIL_RESOURCES,
+    Blocks,
+    SourceMetadata,
+    drop_resources,
+    unwrap_iptc,
+    whole_xmp,
+)
+from burnish.photo.tiff_tags import (
+    BrokenTagsError,
+    Entry,
+    TiffLayout,
+    append_ifd,
+    parse_header,
+    read_entries,
+    swap_bytes,
+)
+
+_PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _ORIENTATION = 0x0106, 0x0111, 0x0117, 0x0112
+_RESOLUTION = (0x011A, 0x011B, 0x0128)
+_SUB_IFDS, _LAYERS = 0x014A, 0x935C
+_XMP, _IPTC, _PHOTOSHOP, _PROFILE = 0x02BC, 0x83BB, 0x8649, 0x8773
+# Blocks that `Blocks` and `SourceMetadata` hold by themselves.
+_BLOCK_TAGS = {_XMP, _IPTC, _PHOTOSHOP, _PROFILE}
+# Tags about the storage of the pixels, from TIFF 6.0 and its supplements: kind of image, size,
+# samples, compression, photometry, strips and tiles, previews, fax, JPEG, inks and masks.
+_STORAGE_TAGS = {0x00FE, 0x00FF, *range(0x0100, 0x0108), 0x0108, 0x0109, 0x010A, _STRIPS}
+_STORAGE_TAGS |= {0x0115, 0x0116, _STRIP_BYTES, 0x0118, 0x0119, 0x011C, 0x0120, 0x0121}
+_STORAGE_TAGS |= {*range(0x0122, 0x0126), 0x013D, *range(0x0140, 0x0149), _SUB_IFDS}
+_STORAGE_TAGS |= {0x014C, 0x014D, 0x014E, 0x0150, *range(0x0152, 0x015C), *range(0x0190, 0x0196)}
+_STORAGE_TAGS |= {*range(0x01B1, 0x01B4), *range(0x0200, 0x020A), 0x0212, 0x022F}
+_STORAGE_TAGS |= {0x80E3, 0x80E4, 0x80E5, 0x80E6, _LAYERS, 0xC5F2}
+# Tags about YCbCr, which belong to the storage in TIFF and to the photo in EXIF.
+_YCBCR, _YCBCR_TAGS = 6, {0x0211, 0x0213, 0x0214}
+# Names of the contents of tags that are not kept.
+_DROPPED_NAMES = {_SUB_IFDS: "the images in sub-IFDs", _LAYERS: "Photoshop's layers"}
+
+_BYTE, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 1, 3, 4, 5, 7
+# Types that only BigTIFF has.
+_BIG_TYPES = (16, 17, 18)
+# A maker's note keeps its distance from the start of the file up to this one, px. Otherwise, the
+# file would have to be filled up.
+_MAX_NOTE_ADDRESS = 1 << 20
+
+
+def read_tiff(tiff: Bytes) -> tuple[Blocks, list[str]]:
+    """Return a TIFF's metadata, and the names of what cannot be kept."""
+    unreadable: list[int] = []
+    try:
+        layout, _ = parse_header(tiff)
+        without_values = _STORAGE_TAGS - {_PHOTOMETRIC} | {_PROFILE}
+        entries = read_entries(tiff, without_values=without_values, unreadable=unreadable)
+    except BrokenTagsError:
+        return Blocks(), ["unreadable tags"]
+    values = {entry.tag: entry.value for entry in reversed(entries)}
+    dropped = [name for tag, name in _DROPPED_NAMES.items() if tag in values]
+    unkept = _STORAGE_TAGS | _BLOCK_TAGS
+    order = "little" if layout.order == "<" else "big"
+    if int.from_bytes(values.get(_PHOTOMETRIC, b"")[:2], order) == _YCBCR:  # type: ignore[arg-type]
+        unkept |= _YCBCR_TAGS
+    kept = [entry for entry in entries if entry.tag not in unkept and entry.kind not in _BIG_TYPES]
+    unreadable += [entry.tag for entry in entries if entry.kind in _BIG_TYPES]
+    dropped += [f"the unreadable tag {tag:#06x}" for tag in unreadable if tag not in unkept]
+    exif = None
+    if kept:
+        exif, intact = pack_exif(kept, layout.order, _MAX_NOTE_ADDRESS)
+        dropped += [] if intact else [MOVED_NOTE]
+    return Blocks(
+        exif=exif,
+        xmp=values.get(_XMP) or None,
+        photoshop=drop_resources(values.get(_PHOTOSHOP, b""), THUMBNAIL_RESOURCES) or None,
+        iptc=_in_byte_order(values.get(_IPTC, b"")) or None,
+    ), dropped
+
+
+def _in_byte_order(iptc: bytes) -> bytes:
+    """Return IPTC records that some programs store as 32-bit numbers, and so with swapped bytes."""
+    if iptc[3:4] != b"\x1c" or iptc[:1] == b"\x1c":
+        return iptc
+    return b"".join(iptc[start : start + 4][::-1] for start in range(0, len(iptc), 4))
+
+
+def has_resolution_only(exif: bytes | None) -> bool:
+    """Return whether a TIFF's block has no entries but the resolution, which it must have."""
+    try:
+        entries = read_entries(exif or b"", unreadable=[])
+    except BrokenTagsError:
+        return False
+    return {entry.tag for entry in entries} <= {*_RESOLUTION, _ORIENTATION}
+
+
+def byte_order(exif: bytes | None) -> str:
+    """Return the byte order of a block, in struct's notation; "<" without one."""
+    try:
+        return parse_header(exif or b"")[0].order
+    except BrokenTagsError:
+        return "<"
+
+
+def add_tags(file: BinaryIO, metadata: SourceMetadata) -> list[str]:
+    """Add metadata to a TIFF that libvips has written, and return the names of what is left out.
+
+    The EXIF block becomes the start of the file, so that all offsets in it stay valid, those in a
+    maker's note included. It determines the byte order, in which the pixels have to be already.
+
+    Parameters
+    ----------
+    file : open for reading and writing
+    """
+    tiff = FileBytes(file)
+    layout, _ = parse_header(tiff)
+    entries = [
+        replace(entry, address=None) for entry in read_entries(tiff) if entry.tag != _ORIENTATION
+    ]
+    dropped: list[str] = []
+    added: list[Entry] = []
+    if metadata.exif is not None:
+        try:
+            if layout.big:
+                added = _converted_entries(metadata.exif, layout, dropped)
+            else:
+                exif = _without_damage(metadata.exif, dropped)
+                added = [
+                    entry
+                    for entry in read_entries(exif, follow=False)
+                    if entry.tag not in _STORAGE_TAGS | _BLOCK_TAGS
+                ]
+                entries = _move_strips(file, entries, len(exif), layout)
+                file.seek(0)
+                file.write(exif)
+                order = byte_order(exif)
+                if order != layout.order:
+                    entries = [swap_bytes(entry) for entry in entries]
+                layout = TiffLayout(order)
+        except BrokenTagsError:
+            dropped.append("damaged EXIF")
+    entries = _with_resolution(entries, added, metadata, layout)
+    append_ifd(file, [*entries, *added, *_block_entries(metadata, dropped)], layout)
+    return dropped
+
+
+def _without_damage(exif: bytes, dropped: list[str]) -> bytes:
+    """Return a block without entries whose values would lie outside of it, among the pixels."""
+    unreadable: list[int] = []
+    entries = read_entries(exif, unreadable=unreadable)
+    if not unreadable:
+        return exif
+    dropped += [f"the unreadable tag {tag:#06x}" for tag in unreadable]
+    return pack_exif(entries, byte_order(exif), _MAX_NOTE_ADDRESS)[0]
+
+
+def _converted_entries(exif: bytes, layout: TiffLayout, dropped: list[str]) -> list[Entry]:
+    """Return a block's entries for a BigTIFF, whose sub-IFDs have another layout."""
+    order = byte_order(exif)
+    unreadable: list[int] = []
+    entries = read_entries(exif, unreadable=unreadable)
+    _, intact = pack_exif(entries, order, limit=0)
+    dropped += [] if intact else [MOVED_NOTE]
+    dropped += [f"the unreadable tag {tag:#06x}" for tag in unreadable]
+    entries = [entry for entry in entries if entry.tag not in _STORAGE_TAGS | _BLOCK_TAGS]
+    entries = list(without_addresses(entries))
+    return entries if order == layout.order else [swap_bytes(entry) for entry in entries]
+
+
+def _move_strips(
+    file: BinaryIO, entries: list[Entry], size: int, layout: TiffLayout
+) -> list[Entry]:
+    """Move the pixels in the first `size` bytes of a file to its end."""
+    tags = {entry.tag: entry for entry in entries}
+    starts, counts = (_integers(tags[tag], layout) for tag in (_STRIPS, _STRIP_BYTES))
+    end = file.seek(0, os.SEEK_END)
+    for index, (start, count) in enumerate(zip(starts, counts, strict=True)):
+        if start < size:
+            file.seek(start)
+            strip = file.read(count)
+            end += end % 2
+            starts[index] = max(end, size + size % 2)
+            file.seek(starts[index])
+            file.write(strip)
+            end = starts[index] + count
+    packed = struct.pack(f"{layout.order}{len(starts)}I", *starts)
+    moved = Entry(_STRIPS, _LONG, len(starts), packed)
+    return [moved if entry.tag == _STRIPS else entry for entry in entries]
+
+
+def _integers(entry: Entry, layout: TiffLayout) -> list[int]:
+    letter = "H" if entry.kind == _SHORT else "I"
+    return list(struct.unpack(f"{layout.order}{entry.count}{letter}", entry.value))
+
+
+def _with_resolution(
+    entries: list[Entry], added: list[Entry], metadata: SourceMetadata, layout: TiffLayout
+) -> list[Entry]:
+    """Return libvips' entries with the resolution that the photo has, if any."""
+    tags = {entry.tag for entry in added}
+    if tags.isdisjoint(_RESOLUTION) and metadata.resolution is not None:
+        return entries
+    entries = [entry for entry in entries if entry.tag not in _RESOLUTION]
+    if tags.isdisjoint(_RESOLUTION) and metadata.format != "tiff":
+        # TIFF demands a resolution. Without a unit, it states that the pixels are square.
+        one, no_unit = struct.pack(f"{layout.order}II", 1, 1), struct.pack(f"{layout.order}H", 1)
+        entries += [Entry(tag, _RATIONAL, 1, one) for tag in _RESOLUTION[:2]]
+        entries.append(Entry(_RESOLUTION[2], _SHORT, 1, no_unit))
+    return entries
+
+
+def _block_entries(metadata: SourceMetadata, dropped: list[str]) -> list[Entry]:
+    xmp, xmp_dropped = whole_xmp(metadata)
+    dropped += xmp_dropped
+    photoshop, iptc = metadata.photoshop, metadata.iptc
+    if metadata.format != "tiff" and photoshop:
+        iptc = unwrap_iptc(photoshop) or iptc
+        photoshop = drop_resources(photoshop, IPTC_RESOURCES)
+    blocks = ((_XMP, _BYTE, xmp), (_IPTC, _UNDEFINED, iptc), (_PHOTOSHOP, _BYTE, photoshop))
+    return [Entry(tag, kind, len(block), block) for tag, kind, block in blocks if block]
