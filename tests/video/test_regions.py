@@ -1,14 +1,17 @@
 """Edits of a region in videos: masks, tracked objects, and resumed runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from burnish.detection.instances import Instances
+from burnish.editing.combined_edit import MixedEdit
 from burnish.editing.edit import load_edit
 from burnish.editing.region_edit import MaskedEdit, MaskWriter, RegionEditor
 from burnish.editing.video_file import edit_video
-from burnish.errors import UsageError
+from burnish.errors import UsageError, VideoError
 from burnish.regions.masks import MaskFile
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
@@ -149,24 +152,57 @@ def test_edit_video_after_stop_resumes_the_tracks(
     assert all(changed_pixels(decode(video), parts))
 
 
-@pytest.mark.parametrize("name", ["anonymise", "blur", "l0-smoothing"])
-def test_edit_video_warns_if_the_region_is_empty_in_all_frames(
-    lossless_video, tmp_path, name, recwarn
+def region_edit(name, region):
+    if name in EDITS:
+        return RegionEditor(EDITS[name], {}, region)
+    return MaskedEdit(load_edit(name, {}), region)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "result"),
+    [
+        ("anonymise", {}, "no frame is edited"),
+        ("blur", {}, "no frame is edited"),
+        ("l0-smoothing", {}, "no frame is edited"),
+        ("l0-smoothing", {"only": (), "exclude": ("person",)}, "all frames are edited as a whole"),
+        ("fill", {"invert": True}, "all frames are edited as a whole"),
+        ("splash", {"only": (), "exclude": ("person",)}, "no frame is edited"),
+    ],
+)
+def test_edit_video_warns_if_nothing_is_found_in_any_frame(
+    lossless_video, tmp_path, recwarn, name, options, result
 ):
     video = lossless_video(4)
     messages = {}
     for first in (3, 4):
-        region = person_region(lambda index, first=first: index >= first)
-        if name == "l0-smoothing":
-            edit = MaskedEdit(load_edit(name, {}), region)
-        else:
-            edit = RegionEditor(EDITS[name], {}, region)
-        edit_video(edit, video, tmp_path / f"{first}.mkv")
+        region = person_region(lambda index, first=first: index >= first, **options)
+        edit_video(region_edit(name, region), video, tmp_path / f"{first}.mkv")
         messages[first] = [str(warning.message) for warning in recwarn.list]
         recwarn.clear()
-    expected = f"{video}: the region is empty in all frames, which stay unchanged"
-    assert expected in messages[4]
+    expected = f"{video}: no person found; {result}"
+    assert messages[4].count(expected) == 1
     assert expected not in messages[3]
+
+
+@pytest.mark.parametrize("edit", [lambda edit: edit, lambda edit: MixedEdit(edit, 0.5)])
+def test_edit_video_fails_if_nothing_of_any_frame_would_be_kept(lossless_video, tmp_path, edit):
+    video = lossless_video(2)
+    splash = RegionEditor(EDITS["splash"], {}, person_region(lambda index: False))
+    with pytest.raises(VideoError, match="no person found, so nothing of the video") as raised:
+        edit_video(edit(splash), video, tmp_path / "x.mkv")
+    assert raised.value.where == str(video)
+    assert [path for path in tmp_path.iterdir() if path != video] == []
+
+
+def test_edit_video_names_the_best_object_with_too_low_a_score(lossless_video, tmp_path):
+    video = lossless_video(2)
+    region = person_region(lambda index: True)
+    find = region.object_source.find
+    region.object_source.find = lambda *arguments: replace(
+        find(*arguments), scores=np.float32([0.1 * region.object_source.index])
+    )
+    with pytest.warns(UserWarning, match=r"only person 0\.20 \(add --min-score 0\.2\)"):
+        edit_video(region_edit("blur", region), video, tmp_path / "x.mkv")
 
 
 def test_frame_edits_of_two_videos_track_separately(lossless_video, decode):

@@ -1,26 +1,30 @@
-"""Edits that are applied inside a region, and the region in the history of an edited file."""
+"""Edits that are applied inside a region."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from burnish.editing.combined_edit import mix
 from burnish.editing.edit import Edit, FrameEdit, SampleFrames
-from burnish.editing.history import EditRecord, RegionRecord, record_edit
-from burnish.errors import OutputError, PhotoError, UsageError, warn
+from burnish.editing.history import EditRecord, record_edit
+from burnish.editing.region_record import describe_region
+from burnish.errors import OutputError, PhotoError, UsageError, VideoError, warn
 from burnish.files import check_not_input, digest
 from burnish.params import FileParam, Value
 from burnish.photo import Photo
 from burnish.photo.colour import channel_count
 from burnish.photo.metadata import without_blocks
 from burnish.regions.masks import MaskFile, save_mask
-from burnish.regions.objects import ObjectSource, bundled_detector
-from burnish.regions.options import RegionOptions
+from burnish.regions.objects import Missed, find_missed, nothing_found
 from burnish.regions.region import Region, VideoRegion, blend
 from burnish.regions.registry import RegionEdit
 from burnish.types import Mask, OnProgress, Pixels
+
+# The remedy for an empty region.
+_REMEDY = "choose other objects, or lower --min-score"
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,12 @@ class MaskWriter:
 class _EditInRegion(Edit):
     """Base of edits inside a region.
 
-    Errors of `Region.compute_mask` are raised when the edit runs.
+    Errors of `Region.compute_mask` are raised when the edit runs. If nothing is selected, a warning
+    is given.
     """
+
+    # Whether the result of the edit is shown outside of the region instead of inside.
+    _applies_outside = False
 
     def __init__(
         self,
@@ -78,19 +86,59 @@ class _EditInRegion(Edit):
         self.stateful = region.object_source is not None
         self._region = region
         self._mask_writer = mask_writer
+        self._current_video: VideoRegion | None = None
 
     def _compute_mask(self, photo: Photo, source: Path | None) -> Mask:
         """Return the mask of a photo's region, and write it if there is a writer."""
-        mask = self._region.compute_mask(photo.pixels, source)
+        mask = self._checked_mask(photo.pixels, source)
         if self._mask_writer is not None:
             file = self._region.mask
             self._mask_writer.write(mask, source, [file.path] if isinstance(file, MaskFile) else [])
         return mask
 
-    def _warn_empty(self, source: Path | None) -> None:
-        classes = " or ".join(self._region.options.classes) or "object"
-        problem = f"no {classes} found" if self._region.object_source else "the region is empty"
-        warn(f"{source or 'photo'}: {problem}; the photo is not edited")
+    def _checked_mask(self, pixels: Pixels, source: Path | None = None) -> Mask:
+        """Return the mask of an image's region.
+
+        Raises
+        ------
+        PhotoError : the edit would replace the whole image, since the region is empty
+
+        Warns
+        -----
+        UserWarning : nothing is selected, or the region is empty
+        """
+        region, name = self._region, str(source or "photo")
+        instances = region.find(pixels, source)
+        mask = region.mask_from_instances(instances, pixels, source)
+        is_found = not region.is_selection_empty(mask)
+        if is_found and mask.any():
+            return mask
+        missed = find_missed(region.options, instances) if instances is not None else ()
+        problem = self._empty_problem(missed, is_found=is_found)
+        if self._applies_outside and not mask.any():
+            raise PhotoError(name, f"{problem}, so nothing of the photo would be kept", _REMEDY)
+        is_edited = bool(mask.any()) != self._applies_outside
+        warn(f"{name}: {problem}; the {'whole photo is' if is_edited else 'photo is not'} edited")
+        return mask
+
+    def end_video(self, source: Path) -> None:
+        """Check that the region was not empty in all frames of a video; see `Edit.end_video`."""
+        video_region, region = self._current_video, self._region
+        if video_region is None or not video_region.is_empty:
+            return
+        problem = self._empty_problem(video_region.missed)
+        if self._applies_outside and not region.is_inverted:
+            raise VideoError(
+                str(source), f"{problem}, so nothing of the video would be kept", _REMEDY
+            )
+        is_edited = region.is_inverted != self._applies_outside
+        frames = "all frames are edited as a whole" if is_edited else "no frame is edited"
+        warn(f"{source}: {problem}; {frames}")
+
+    def _empty_problem(self, missed: Missed, *, is_found: bool = False) -> str:
+        if self._region.object_source is None or is_found:
+            return "the region is empty"
+        return nothing_found(self._region.options, missed)
 
     def _video_region(self) -> VideoRegion:
         """Return the region over the frames of a video.
@@ -106,7 +154,8 @@ class _EditInRegion(Edit):
             raise _photos_only("a folder of masks")
         if source is not None and source.sha256 is None:
             raise _photos_only("a file of objects")
-        return VideoRegion(self._region)
+        self._current_video = VideoRegion(self._region)
+        return self._current_video
 
 
 def _photos_only(feature: str) -> UsageError:
@@ -127,7 +176,7 @@ class MaskedEdit(_EditInRegion):
 
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Edit the region of an image."""
-        mask = self._region.compute_mask(pixels)
+        mask = self._checked_mask(pixels)
         return blend(pixels, self._edit.run(pixels, on_progress), mask) if mask.any() else pixels
 
     def edit_photo(
@@ -136,7 +185,6 @@ class MaskedEdit(_EditInRegion):
         """Edit the region of a photo, and write its mask."""
         mask = self._compute_mask(photo, source)
         if not mask.any():
-            self._warn_empty(source)
             return photo
         edited = self._edit.edit_photo(photo, source, on_progress)
         return edited.with_pixels(blend(photo.pixels, edited.pixels, mask))
@@ -195,6 +243,7 @@ class RegionEditor(_EditInRegion):
         device = getattr(region.object_source, "device", "cpu")
         super().__init__(edit.name, device, [record], region, mask_writer)
         self._edit = edit
+        self._applies_outside = edit.applies_outside
         self._function = edit.prepare(values) if edit.function else None
         self._strip_metadata = edit.strips_metadata if strip_metadata is None else strip_metadata
         files = [values[param.name] for param in edit.params if isinstance(param, FileParam)]
@@ -202,8 +251,7 @@ class RegionEditor(_EditInRegion):
 
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Edit the region of an image."""
-        mask = self._region.compute_mask(pixels)
-        self._check_not_empty(mask, "image")
+        mask = self._checked_mask(pixels)
         return self._blend(pixels, mask) if mask.any() else pixels
 
     def edit_photo(
@@ -212,11 +260,9 @@ class RegionEditor(_EditInRegion):
         """Edit the region of a photo, and write its mask."""
         name = str(source or "photo")
         mask = self._compute_mask(photo, source)
-        self._check_not_empty(mask, name)
         if self._strip_metadata:
             photo = _without_metadata(photo)
         if not mask.any():
-            self._warn_empty(source)
             return photo
         if self._function is None:
             return _with_alpha(photo, mask)
@@ -236,7 +282,7 @@ class RegionEditor(_EditInRegion):
         def edit_frame(pixels: Pixels, index: int, seconds: float) -> Pixels:
             mask = video_region.compute_mask(pixels, index)
             # With an empty mask, an edit outside the region applies to the whole frame.
-            return self._blend(pixels, mask) if self._edit.applies_outside or mask.any() else pixels
+            return self._blend(pixels, mask) if self._applies_outside or mask.any() else pixels
 
         return edit_frame
 
@@ -245,7 +291,7 @@ class RegionEditor(_EditInRegion):
         return "\n".join([_region_fingerprint(self._region), *map(digest, self._files)])
 
     def _edit_mask(self, mask: Mask) -> Mask:
-        return 1 - mask if self._edit.applies_outside else mask
+        return 1 - mask if self._applies_outside else mask
 
     def _blend(self, pixels: Pixels, mask: Mask) -> Pixels:
         if self._function is None:
@@ -256,13 +302,26 @@ class RegionEditor(_EditInRegion):
             )
         return blend(pixels, self._function(pixels, mask), self._edit_mask(mask))
 
-    def _check_not_empty(self, mask: Mask, name: str) -> None:
-        if self._edit.applies_outside and not mask.any():
-            raise PhotoError(
-                name,
-                "the region is empty, so nothing of the photo would be kept",
-                "choose other objects, or lower --min-score",
-            )
+
+def edit_region(
+    edit: RegionEdit,
+    params: Mapping[str, Value],
+    region: Region,
+    mask_writer: MaskWriter | None = None,
+    *,
+    strength: Value = 1,
+    strip_metadata: bool | None = None,
+) -> Edit:
+    """Return a `RegionEditor`, or the mixture of its output and the photo.
+
+    Raises
+    ------
+    UsageError : the edit is never mixed with the photo, or the strength is not from 0 to 1
+    """
+    editor = RegionEditor(edit, params, region, mask_writer, strip_metadata=strip_metadata)
+    if strength != 1 and not edit.has_strength:
+        raise UsageError("strength", f"{edit.name} is not mixed with the photo", "leave it out")
+    return mix(editor, strength)
 
 
 def _without_metadata(photo: Photo) -> Photo:
@@ -301,60 +360,8 @@ def _with_alpha(photo: Photo, mask: Mask) -> Photo:
     return replace(photo, pixels=pixels, alpha=alpha, metadata=metadata)
 
 
-def describe_region(region: Region) -> RegionRecord:
-    """Return the record of a region."""
-    options, source = region.options, region.object_source
-    values = {f.name: getattr(options, f.name) for f in fields(RegionOptions)}
-    if source is not None:
-        # All values, so that the record does not depend on this version's defaults.
-        values = {name: options.value(name) for name in values}
-    values |= {"detector": None, "objects": None, "mask": None}
-    if source is not None:
-        values["objects" if source.sha256 is None else "detector"] = source.name
-    if region.mask is not None:
-        values["mask"] = region.mask.path.name if isinstance(region.mask, MaskFile) else "an array"
-    return RegionRecord(**values, sha256=source.sha256 if source else None)
-
-
 def _region_fingerprint(region: Region) -> str:
     """Return a text that identifies the content of a region's mask; a record has only its name."""
     if isinstance(region.mask, MaskFile):
         return digest(region.mask.path) if region.mask.path.is_file() else ""
     return "" if region.mask is None else sha256(region.mask.tobytes()).hexdigest()
-
-
-def restore_region(
-    record: RegionRecord,
-    *,
-    object_source: ObjectSource | None = None,
-    mask: str | Path | None = None,
-) -> Region:
-    """Return the region of a record.
-
-    Parameters
-    ----------
-    object_source, mask : source of the objects and mask to use instead of the recorded ones
-
-    Raises
-    ------
-    UsageError : the record has a mask or a file of objects, and none is given
-    ModelError : the recorded detector is not a bundled one
-    """
-    for option, file, replacement in (
-        ("--mask", record.mask, mask),
-        ("--objects", record.objects, object_source),
-    ):
-        if file is not None and replacement is None:
-            raise UsageError(
-                option,
-                f"the edit used {file.name}, and a photo keeps no more than its name",
-                "name the file with this option",
-            )
-    if record.detector is None and record.objects is None:
-        object_source = None
-    elif object_source is None:
-        object_source = bundled_detector(str(record.detector), record.sha256)
-    values = {f.name: getattr(record, f.name) for f in fields(RegionOptions)}
-    options = replace(RegionOptions(**values), detector=None, objects=None, mask=None)
-    mask_file = MaskFile(Path(mask)) if record.mask is not None and mask is not None else None
-    return Region(options, object_source, mask_file)

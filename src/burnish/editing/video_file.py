@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 import burnish
 from burnish.editing.edit import Edit
 from burnish.editing.history import tags_with_history
@@ -69,7 +67,8 @@ def edit_video(
 
     Raises
     ------
-    VideoError : the video cannot be read, part of it would be lost, or the encoder fails
+    VideoError : the video cannot be read, part of it would be lost, the encoder fails, or an edit
+        outside of a region found none
     OutputError : the target exists, its folder cannot be created, or an output is all black
     UsageError : a codec or quality number that is not possible
     MissingLibraryError : PyAV is not installed
@@ -88,6 +87,11 @@ def edit_video(
     with SegmentStore(target, _fingerprint(edit, video, encoding)) as store:
         finished = _encode_segments(edit, video, encoding, store, progress, should_stop)
         if finished:
+            try:
+                edit.end_video(source)
+            except VideoError:  # further runs would fail in the same way
+                store.remove()
+                raise
             _check_duration(video, store)
             with_history = partial(tags_with_history, records=edit.history)
             with atomic_path(target, overwrite=write.overwrite) as path:
@@ -116,8 +120,6 @@ def _encode_segments(
     # A stateful edit must see the finished frames again.
     first_frame = 0 if edit.stateful else finished_frames
     edit_frame = edit.frame_edit(lambda: sample_frames(video))
-    # Finished frames that are not decoded again may have shown the region.
-    region_found = first_frame > 0 or all(record.region is None for record in edit.history)
     segments = SegmentEncoder(video, encoding, store)
     try:
         with (
@@ -129,7 +131,6 @@ def _encode_segments(
                     encoder.drain()
                     return False
                 edited = edit_frame(pixels, index, float(frame.pts * video.time_base))
-                region_found = region_found or not np.array_equal(edited, pixels)
                 if index < finished_frames:
                     continue
                 encoder.submit(partial(segments.add, frame, edited))
@@ -138,8 +139,6 @@ def _encode_segments(
             encoder.drain()
     finally:
         segments.discard()
-    if not region_found:
-        warn(f"{video.path}: the region is empty in all frames, which stay unchanged")
     return True
 
 
