@@ -20,6 +20,8 @@ from burnish.photo.tiff_tags import (
 
 PREFIX = b"Exif\0\0"
 _ORIENTATION, _RESOLUTION_UNIT, _MAKER_NOTE = 0x0112, 0x0128, 0x927C
+# A maker's note keeps its offset up to this one, in bytes. A block is filled up to it.
+MAX_NOTE_ADDRESS = 1 << 20
 # Tags of the width and the height of the image: in the first IFD, and in EXIF's own.
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
@@ -163,7 +165,10 @@ def pack_exif(entries: Sequence[Entry], order: str, limit: int) -> tuple[bytes, 
         if len(block) <= limit:
             return block, True
     packed = pack_ifd(without_addresses(entries), layout, header_bytes)
-    intact = note is None or note.value.startswith(_RELOCATABLE_NOTES)
+    intact = all(
+        len(note.value) <= layout.inline_size or note.value.startswith(_RELOCATABLE_NOTES)
+        for note in notes
+    )
     return layout.header_bytes(header_bytes) + packed, intact
 
 

@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, missing_library, warn
 from burnish.photo.container import Bytes
+from burnish.photo.exif import MAX_NOTE_ADDRESS, pack_exif
 from burnish.photo.jpeg_repair import read_segments
 from burnish.photo.tiff_tags import (
     EXIF,
     GPS,
     BrokenTagsError,
     Entry,
-    TiffLayout,
-    pack_ifd,
     parse_header,
     read_entries,
 )
@@ -49,9 +48,6 @@ _XMP, _MAKER_NOTE, _DNG_PRIVATE, _PANASONIC_JPEG = 0x02BC, 0x927C, 0xC634, 0x002
 _PHOTO_TAGS = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298}
 _PHOTO_TAGS |= {*range(0x9C9B, 0x9CA0), EXIF, GPS}
 _PREFIX = b"Exif\0\0"
-# Beginnings of maker notes whose offsets count from the note itself. Other notes hold offsets into
-# the raw file, which would be wrong in another file.
-_MOVABLE_NOTES = (b"Nikon\0\2", b"FUJIFILM", b"OLYMPUS\0", b"OM SYSTEM\0", b"PENTAX \0")
 
 
 def open_raw(where: str, data: Bytes, file: str | None) -> pyvips.Image:
@@ -195,13 +191,14 @@ def with_metadata(image: pyvips.Image, where: str, data: Bytes) -> pyvips.Image:
     if not entries:
         warn(f"{where}: its EXIF is left out, which burnish does not read from this kind of file")
     photo_entries = [entry for entry in entries if entry.tag in _PHOTO_TAGS]
-    kept = [_without_fixed_notes(entry) for entry in photo_entries]
-    if kept != photo_entries or any(entry.tag == _DNG_PRIVATE for entry in entries):
+    exif, intact = pack_exif(photo_entries, order, MAX_NOTE_ADDRESS)
+    if not intact:
+        kept = [_without_maker_notes(entry) for entry in photo_entries]
+        exif, _ = pack_exif(kept, order, MAX_NOTE_ADDRESS)
+    if not intact or any(entry.tag == _DNG_PRIVATE for entry in entries):
         warn(f"{where}: the maker notes are left out, which are valid in the raw file only")
     image = pyvips.Operation.call("copy", image)
-    if kept:
-        layout = TiffLayout(order)
-        exif = _PREFIX + layout.header_bytes(8) + pack_ifd(kept, layout, 8)
+    if photo_entries:
         image.set_type(pyvips.GValue.blob_type, "exif-data", exif)
     for entry in entries:
         if entry.tag == _XMP:
@@ -250,11 +247,6 @@ def _box(data: Bytes, name: bytes) -> bytes:
     return bytes(data[at + 4 : at - 4 + size]) if at >= 4 else b""
 
 
-def _without_fixed_notes(entry: Entry) -> Entry:
-    """Return an entry without maker notes that are valid at their place in the raw file only."""
-    kept = (
-        inner
-        for inner in entry.sub_ifd
-        if inner.tag != _MAKER_NOTE or inner.value.startswith(_MOVABLE_NOTES)
-    )
+def _without_maker_notes(entry: Entry) -> Entry:
+    kept = (inner for inner in entry.sub_ifd if inner.tag != _MAKER_NOTE)
     return replace(entry, sub_ifd=tuple(kept))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from burnish.photo.container import Bytes, FileBytes
-from burnish.photo.exif import MOVED_NOTE, pack_exif, without_addresses
+from burnish.photo.exif import MAX_NOTE_ADDRESS, MOVED_NOTE, pack_exif, without_addresses
 from burnish.photo.metadata import (
     IPTC_RESOURCES,
     THUMBNAIL_RESOURCES,
@@ -48,9 +48,6 @@ _DROPPED_NAMES = {_SUB_IFDS: "the images in sub-IFDs", _LAYERS: "Photoshop's lay
 _BYTE, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 1, 3, 4, 5, 7
 # Types that only BigTIFF has.
 _BIG_TYPES = (16, 17, 18)
-# A maker's note keeps its distance from the start of the file up to this one, px. Otherwise, the
-# file would have to be filled up.
-_MAX_NOTE_ADDRESS = 1 << 20
 
 
 def read_tiff(tiff: Bytes) -> tuple[Blocks, list[str]]:
@@ -73,7 +70,7 @@ def read_tiff(tiff: Bytes) -> tuple[Blocks, list[str]]:
     dropped += [f"the unreadable tag {tag:#06x}" for tag in unreadable if tag not in unkept]
     exif = None
     if kept:
-        exif, intact = pack_exif(kept, layout.order, _MAX_NOTE_ADDRESS)
+        exif, intact = pack_exif(kept, layout.order, MAX_NOTE_ADDRESS)
         dropped += [] if intact else [MOVED_NOTE]
     return Blocks(
         exif=exif,
@@ -156,7 +153,7 @@ def _without_damage(exif: bytes, dropped: list[str]) -> bytes:
     if not unreadable:
         return exif
     dropped += [f"the unreadable tag {tag:#06x}" for tag in unreadable]
-    return pack_exif(entries, byte_order(exif), _MAX_NOTE_ADDRESS)[0]
+    return pack_exif(entries, byte_order(exif), MAX_NOTE_ADDRESS)[0]
 
 
 def _converted_entries(exif: bytes, layout: TiffLayout, dropped: list[str]) -> list[Entry]:
