@@ -45,3 +45,26 @@ def test_training_progress_prints_a_line_per_interval(capsys, monkeypatch):
         "step 20, 50.0 %, loss 0.250000  edges 0.125",
         "step 20: 31.50 dB on the validation photos, see preview.png",
     ]
+
+
+def test_progress_shows_a_spinner_and_no_share_until_work_is_reported(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with ConsoleProgress(1) as progress:
+        progress.start("slow.jpg", 1)
+    text = capsys.readouterr().err
+    assert "slow.jpg" in text
+    assert "0:00:00" in text
+    assert "0%" not in text
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_compilation_is_reported_once(capsys, hidden):
+    numba = pytest.importorskip("numba", reason="numba is not installed")
+    double, triple = (numba.njit(lambda x, k=k: x * k) for k in (2, 3))
+    with ConsoleProgress(plain=False, hidden=hidden):
+        assert (double(4), triple(4)) == (8, 12)
+        assert double(5) == 10
+    with ConsoleProgress(plain=False):
+        assert double(6) == 12
+    assert capsys.readouterr().err.count("compiling") == (0 if hidden else 1)

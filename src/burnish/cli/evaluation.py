@@ -23,6 +23,7 @@ from burnish.cli.options import (
     JsonOutput,
     OperatorOrModel,
     Overwrite,
+    Strength,
     Threads,
     complete_operator,
 )
@@ -39,6 +40,7 @@ Reference = Annotated[
 
 app = typer.Typer(rich_markup_mode=None)
 
+_AS_FAST = "the operator itself is as fast: --slow"
 # Characters, for the longest name of an operator and its guide.
 _NAME_WIDTH = 42
 
@@ -62,6 +64,7 @@ def compare(
         Path | None,
         Option("-o", "--output", help="The image to write. [default: PHOTO.OPERATOR.compare.png]"),
     ] = None,
+    strength: Strength = None,
     guide: Guide = None,
     operator: Reference = None,
     overwrite: Overwrite = False,
@@ -76,20 +79,24 @@ def compare(
 
     `burnish compare MODEL --help` also lists the parameters of that model.
     """
+    from burnish.cli.progress import ConsoleProgress
     from burnish.evaluation.compare import compare_photo
 
-    comparison, target = compare_photo(
-        model,
-        photo,
-        output,
-        reference=operator,
-        overwrite=overwrite,
-        guide=guide,
-        device=device,
-        threads=threads,
-        engine=engine,
-        params=operator_params(context),
-    )
+    with ConsoleProgress(2, plain=False) as progress:
+        comparison, target = compare_photo(
+            model,
+            photo,
+            output,
+            reference=operator,
+            overwrite=overwrite,
+            guide=guide,
+            device=device,
+            threads=threads,
+            engine=engine,
+            params=operator_params(context),
+            strength=1 if strength is None else strength,
+            progress=progress,
+        )
     if json_output:
         typer.echo(json.dumps(comparison.record() | {"output": str(target)}))
         return
@@ -99,6 +106,8 @@ def compare(
         f"(unedited photo: {comparison.identity_psnr:.2f} dB)"
         + (f", guide: {comparison.guide}" if comparison.guide else "")
     )
+    if comparison.slow_seconds <= comparison.fast_seconds:
+        typer.echo(f"{_AS_FAST}, on photos of this size")
     typer.echo(str(target))
 
 
@@ -214,7 +223,11 @@ def demo(
 @app.command(cls=BurnishCommand)
 def doctor(
     bench: Annotated[
-        bool, Option("--bench", help="Time all models on all engines instead.")
+        bool,
+        Option(
+            "--bench",
+            help="Time all models on all engines instead, and the operators that they imitate.",
+        ),
     ] = False,
     threads: Threads = None,
     json_output: JsonOutput = False,
@@ -244,15 +257,28 @@ def doctor(
 
 
 def _bench(threads: int | None, *, json_output: bool) -> None:
-    from burnish.evaluation.doctor import time_models
+    from burnish.cli.progress import ConsoleProgress
+    from burnish.evaluation.doctor import bench_image, time_models
+    from burnish.evaluation.operator_speed import measure_speeds, save_speeds
 
     if not json_output:
         typer.echo(f"{'seconds per megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
-    for timing in time_models(threads):
-        if json_output:
-            typer.echo(json.dumps(dataclasses.asdict(timing)))
-        else:
-            typer.echo(
+    with ConsoleProgress(plain=False) as progress:
+        progress.start("networks")
+        for timing in time_models(threads):
+            line = (
                 f"{timing.model:<32}{timing.engine:<14}{timing.device:<9}{timing.median:8.3f}  "
                 f"{timing.minimum:.3f} to {timing.maximum:.3f}"
             )
+            progress.echo(json.dumps(dataclasses.asdict(timing)) if json_output else line)
+        if not json_output:
+            progress.echo(f"\n{'seconds at one megapixel':<32}{'operator':>9}{'network':>9}  guide")
+        progress.start("operators")
+        speeds = []
+        for speed in measure_speeds(bench_image()):
+            speeds.append(speed)
+            line = f"{speed.operator:<32}{speed.operator_seconds:9.3f}{speed.network_seconds:9.3f}"
+            line += f"  {speed.guide or 'none':<10}{_AS_FAST if speed.as_fast else ''}"
+            record = dataclasses.asdict(speed) | {"as_fast": speed.as_fast}
+            progress.echo(json.dumps(record) if json_output else line.rstrip())
+    save_speeds(speeds)

@@ -18,6 +18,7 @@ from burnish.cli.options import (
     param_help,
 )
 from burnish.errors import UsageError, did_you_mean
+from burnish.evaluation.operator_speed import read_speeds
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS, operators_for
 from burnish.operators.user_defined import find_runnable_operator
@@ -48,7 +49,10 @@ def list_operators(
     ] = None,
     json_output: JsonOutput = False,
 ) -> None:
-    """List the operators. Those without a network need --slow."""
+    """List the operators. Those without a network need --slow.
+
+    After `burnish doctor --bench`, the list shows which are as fast as their networks.
+    """
     names = list(OPERATORS) if use is None else operators_for(use)
     if not names:
         uses = sorted({word for operator in OPERATORS.values() for word in operator.keywords})
@@ -57,9 +61,11 @@ def list_operators(
     if json_output:
         typer.echo(json.dumps([_record(OPERATORS[name]) for name in names], indent=2))
         return
-    with_network = model_names()
+    with_network, speeds = model_names(), read_speeds()
     for name in names:
         note = "" if name in with_network else " (--slow)"
+        if name in speeds and speeds[name].as_fast:
+            note = " (on this machine as fast with --slow)"
         typer.echo(f"{name:<26}{OPERATORS[name].summary}{note}")
 
 

@@ -3,9 +3,9 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 import typer
 from rich import progress as bars
@@ -30,7 +30,9 @@ class ConsoleProgress(Progress):
         console = Console(stderr=True)
         self._live = console.is_terminal and not hidden
         self.plain = plain and not self._live and not hidden
+        self._hidden = hidden
         self._bar = bars.Progress(
+            bars.SpinnerColumn(),
             bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(),
             bars.TaskProgressColumn(),
@@ -45,13 +47,18 @@ class ConsoleProgress(Progress):
         self._count = count
         self._started = 0
         self._task: bars.TaskID | None = None
+        self._total: float | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._bar.start()
+        self._stack.callback(self._bar.stop)
+        if not self._hidden:
+            self._stack.enter_context(on_compilation(self._report_compilation))
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        self._stack.close()
 
     def start(self, task: str, total: float | None = None) -> None:
         """Replace the bar by that of another task."""
@@ -59,17 +66,20 @@ class ConsoleProgress(Progress):
             self._bar.remove_task(self._task)
         self._started += 1
         position = f"{self._started} of {self._count}: " if self._count else ""
-        self._task = self._bar.add_task(position + task, total=total, note="")
+        # The bar has no end until some work is done: many operators do not report their progress.
+        self._task = self._bar.add_task(position + task, total=None, note="")
+        self._total = total
         if self.plain and total:
             self.message(f"{task}: {total:g}")
 
     def advance(self, amount: float = 1) -> None:
         """Move the bar."""
         if self._task is not None:
-            self._bar.advance(self._task, amount)
+            self._bar.update(self._task, advance=amount, total=self._total)
 
     def update(self, completed: float, total: float | None, note: str) -> None:
         """Set the work done and the text beside the bar."""
+        self._total = total
         if self._task is not None:
             self._bar.update(self._task, completed=completed, total=total, note=note)
 
@@ -83,6 +93,35 @@ class ConsoleProgress(Progress):
     def message(self, text: str) -> None:
         """Print a line on stderr, above the bar."""
         self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _report_compilation(self) -> None:
+        self.message("burnish: compiling the operator, once; this can take half a minute")
+
+
+@contextmanager
+def on_compilation(report: Callable[[], None]) -> Iterator[None]:
+    """Call `report` once if numba compiles something while the block runs.
+
+    Code that numba finds compiled on the disk does not count.
+    """
+    if "numba" not in sys.modules:
+        yield
+        return
+    from numba.core import event
+
+    class Listener(event.Listener):
+        reported = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.reported:
+                self.reported = True
+                report()
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Listener()):
+        yield
 
 
 @contextmanager

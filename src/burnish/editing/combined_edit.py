@@ -172,8 +172,7 @@ class MixedEdit(Edit):
         return self._edit.fingerprint()
 
     def _mix(self, before: Pixels, after: Pixels) -> Pixels:
-        mixed: Pixels = before + np.float32(self._strength) * (after - before)
-        return mixed
+        return mix_pixels(before, after, self._strength)
 
     def _mixed_stages(self, stages: Sequence[TiledStage]) -> Sequence[TiledStage]:
         """Return the stages of the mixture, which ends with the access to the photo it needs."""
@@ -196,6 +195,12 @@ class MixedEdit(Edit):
             last(read, write_mixture, *rest)
 
         return (*others, mixed)
+
+
+def mix_pixels(before: Pixels, after: Pixels, strength: float) -> Pixels:
+    """Return before + strength * (after - before)."""
+    mixed: Pixels = before + np.float32(strength) * (after - before)
+    return mixed
 
 
 def mix(edit: Edit, strength: Value) -> Edit:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from burnish.editing.annotate import GLYPH_HEIGHT, render_text
+from burnish.editing.combined_edit import mix_pixels
 from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.editing.options import OutputOptions
 from burnish.editing.plan import output_path
@@ -17,8 +18,9 @@ from burnish.modelfile.card import Card
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
-from burnish.params import Value
+from burnish.params import STRENGTH, Value
 from burnish.photo import Photo
+from burnish.progress import SILENT, Progress
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.types import Pixels
@@ -74,6 +76,8 @@ def compare_photo(
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
     params: Mapping[str, Value] | None = None,
+    strength: Value = 1,
+    progress: Progress = SILENT,
 ) -> tuple[Comparison, Path]:
     """Compare a model with its operator on a photo, and write the images side by side.
 
@@ -83,6 +87,8 @@ def compare_photo(
     reference : the operator to compare with, if the card names one that is not bundled
     guide : see `burnish.apply`
     params : values of the model's sliders, by name or keyword
+    strength : share of both results in their mixtures with the photo
+    progress : receives two tasks: the operator and the network
 
     Returns
     -------
@@ -101,12 +107,18 @@ def compare_photo(
     network = NetworkEdit(loaded_model, params or {}, guide)
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
     output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
-    slow = (
+    operator = (
         find_runnable_operator(reference).run
         if reference
         else reference_function(loaded_model.card, params or {})
     )
-    comparison = compare(Photo.open(photo).pixels, slow, network.run)
+    share = float(STRENGTH.check(strength))
+
+    def with_strength(run: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
+        return run if share == 1 else lambda pixels: mix_pixels(pixels, run(pixels), share)
+
+    slow, fast = with_strength(operator), with_strength(network.run)
+    comparison = compare(Photo.open(photo).pixels, slow, fast, progress)
     comparison = replace(comparison, guide=network.guide)
     fast_caption = f"network: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"
     sheet = side_by_side(
@@ -120,10 +132,15 @@ def compare_photo(
 
 
 def compare(
-    pixels: Pixels, slow: Callable[[Pixels], Pixels], fast: Callable[[Pixels], Pixels]
+    pixels: Pixels,
+    slow: Callable[[Pixels], Pixels],
+    fast: Callable[[Pixels], Pixels],
+    progress: Progress = SILENT,
 ) -> Comparison:
     """Compare two functions on an image (H, W, 3) in [0, 1], each after a warm-up on a corner."""
+    progress.start("operator")
     slow_output, slow_seconds = _timed(slow, pixels)
+    progress.start("network")
     fast_output, fast_seconds = _timed(fast, pixels)
     return Comparison(
         before=pixels,

@@ -47,7 +47,7 @@ _OPTIONAL = (
         "scikit-image",
         "opencv-contrib-python-headless",
     ),
-    *("opencolorio", "torch", "torchvision", "timm", "onnxscript"),
+    *("pillow-heif", "opencolorio", "torch", "torchvision", "timm", "onnxscript"),
 )
 # Side of the image for timing models, in pixels, and the number of runs after a warm-up.
 BENCH_SIDE = 1000
@@ -123,12 +123,17 @@ class Timing:
     maximum: float
 
 
-def time_models(threads: int | None = None) -> Iterator[Timing]:
-    """Time all bundled models on all installed engines, on an image of one megapixel."""
+def bench_image() -> Pixels:
+    """Return the image for timing models, of one megapixel."""
     pixels = _tile_to_width(Photo.open(SAMPLE).pixels, BENCH_SIDE)
     rows = ceil(BENCH_SIDE / pixels.shape[0])
     pixels = np.tile(pixels, (rows, 1, 1))[:BENCH_SIDE, :BENCH_SIDE]
-    pixels = np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(pixels)
+
+
+def time_models(threads: int | None = None) -> Iterator[Timing]:
+    """Time all bundled models on all installed engines, on `bench_image`."""
+    pixels = bench_image()
     for name in model_names():
         for engine in ENGINES:
             try:

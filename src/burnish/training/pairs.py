@@ -5,7 +5,6 @@ parameters, photo, size), so that nothing is computed twice, and a killed run co
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError, warn
-from burnish.files import atomic_write, digest
+from burnish.files import atomic_write, cache_root, digest
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
@@ -129,9 +128,8 @@ def find_photos(folder: str | Path) -> list[Path]:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the pairs: in BURNISH_CACHE, or in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("BURNISH_CACHE") or Path(base, "burnish")) / "pairs"
+    """Return the folder of the pairs, in burnish's cache."""
+    return cache_root() / "pairs"
 
 
 def training_sizes(
