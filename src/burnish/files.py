@@ -55,6 +55,12 @@ def digest(*files: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
+def cache_root() -> Path:
+    """Return the folder of cached files: BURNISH_CACHE, or one in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("BURNISH_CACHE") or Path(base, "burnish"))
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and its parents, unless they exist.
 
