@@ -20,8 +20,6 @@ from burnish.video.formats import has_video_extension
 _XMP_PROPERTY = "History"
 _COMMENT_KEY = "comment"
 _COMMENT_PREFIX = "Made by burnish: "
-# JPEG holds almost 64 KiB of XMP. A packet close to that is left unchanged.
-_MAX_XMP_BYTES = 50_000
 
 
 @pydantic_dataclass(frozen=True)
@@ -100,13 +98,11 @@ def metadata_with_history(
 
     Warns
     -----
-    UserWarning : the XMP is broken or full, and stays unchanged
+    UserWarning : the XMP is broken, and stays unchanged
     """
     xmp = metadata.xmp
     history = (*_parse_xmp(xmp), *records)
     try:
-        if len(xmp or b"") > _MAX_XMP_BYTES:
-            raise BrokenXmpError("it is full")
         packet = set_xmp_property(xmp, _XMP_PROPERTY, _HISTORY.dump_json(history).decode())
     except BrokenXmpError as error:
         warn(f"the photo's XMP stays unchanged, without the history of edits ({error})")

@@ -48,15 +48,16 @@ def read_blocks(
     return blocks, list(dict.fromkeys(filter(None, dropped)))
 
 
-def has_resolution(image: pyvips.Image, blocks: Blocks) -> bool:
-    """Return whether a file states the size of its pixels."""
-    for kind, content in blocks.native:
-        # Their units are 0 if only the ratio of a pixel's sides is known.
-        if kind == b"pHYs" or (kind == APP0 and content.startswith(b"JFIF")):
-            unit = content[8:9] if kind == b"pHYs" else content[7:8]
-            return unit != b"\0" or has_exif_resolution(blocks.exif)
-    # libvips sets 1 pixel per millimetre if the file states none.
-    return (image.xres, image.yres) != (1, 1)
+def has_resolution(blocks: Blocks) -> bool:
+    """Return whether a file states the size of its pixels. Without it, libvips sets 72 dpi."""
+    # The unit is 0 if only the ratio of a pixel's sides is known.
+    units = [content[8:9] for kind, content in blocks.native if kind == b"pHYs"]
+    units += [
+        content[7:8]
+        for kind, content in blocks.native
+        if kind == APP0 and content.startswith(b"JFIF\0")
+    ]
+    return has_exif_resolution(blocks.exif) or any(unit > b"\0" for unit in units)
 
 
 def stored_orientation(image: pyvips.Image, data: Bytes, format: Format) -> int | None:

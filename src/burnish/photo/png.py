@@ -169,7 +169,8 @@ def pack_metadata(metadata: SourceMetadata, bands: int, bits: int) -> tuple[byte
             chunks.insert(0, (b"iCCP", b"ICC profile\0\0" + compressed))
         else:
             dropped.append("the colour profile")
-    if metadata.resolution and b"pHYs" not in kinds:
+    has_own_exif = metadata.format == "png" and metadata.exif is not None
+    if metadata.resolution and b"pHYs" not in kinds and not has_own_exif:
         per_metre = (min(round(value * 1000), 2**31 - 1) for value in metadata.resolution)
         chunks.append((b"pHYs", struct.pack(">IIB", *per_metre, 1)))
     if metadata.exif:

@@ -132,7 +132,7 @@ def read_metadata(header: ImageHeader) -> SourceMetadata:
         depth=SAMPLE_TYPES[image.format][0],
         grey=image.bands < 3,
         profile=_usable_profile(profile, 1 if image.bands < 3 else 3, where),
-        resolution=(image.xres, image.yres) if has_resolution(image, blocks) else None,
+        resolution=(image.xres, image.yres) if has_resolution(blocks) else None,
         subsampling=chroma_subsampling(data) if format.name == "jpeg" else None,
         lossless=format.name == "webp" and is_lossless_webp(data),
         **vars(blocks),

@@ -14,7 +14,14 @@ from burnish.errors import PhotoError, UsageError, join_and, warn
 from burnish.photo import colour, header, heif, jpeg, png, tiff, webp
 from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
 from burnish.photo.header import SAMPLE_TYPES
-from burnish.photo.metadata import SourceMetadata, whole_xmp
+from burnish.photo.metadata import (
+    IPTC_RESOURCES,
+    SourceMetadata,
+    drop_resources,
+    photoshop_with_iptc,
+    unwrap_iptc,
+    whole_xmp,
+)
 from burnish.types import Pixels
 
 # High enough that compression artefacts do not hide the operator's effect.
@@ -185,8 +192,11 @@ def _drop_other_formats(
         metadata = replace(metadata, native=())
     if target.name in ("webp", "avif"):
         xmp, xmp_dropped = whole_xmp(metadata)
-        if metadata.photoshop or metadata.iptc:
+        photoshop = photoshop_with_iptc(metadata) or b""
+        if unwrap_iptc(photoshop):
             xmp_dropped.append("IPTC")
+        if drop_resources(photoshop, IPTC_RESOURCES):
+            xmp_dropped.append("Photoshop's image resources")
         metadata = replace(metadata, xmp=xmp, extended_xmp=None, photoshop=None, iptc=None)
         dropped += xmp_dropped
     if metadata.format == "tiff" != target.name and tiff.has_resolution_only(metadata.exif):

@@ -123,7 +123,9 @@ def split_packet(xmp: bytes, limit: int) -> tuple[bytes, bytes | None]:
     if len(compact := padding.sub(b"\n", xmp)) <= limit:
         return compact, None
     own = b"".join(_OWN_DESCRIPTION.findall(xmp))
-    extension = _WRAPPER.sub(b"", _OWN_DESCRIPTION.sub(b"", xmp))
+    if len(own) > limit // 2:
+        own = b""
+    extension = _WRAPPER.sub(b"", _OWN_DESCRIPTION.sub(b"", xmp) if own else xmp)
     if _RDF_END.search(extension) is None or _parse(extension) is None:
         raise BrokenXmpError("the packet is too long and is not XML in UTF-8")
     identifier = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
