@@ -132,9 +132,15 @@ def test_cut_out_of_a_jpeg_is_a_png_unless_the_output_is_named(
     np.testing.assert_array_equal(read(tmp_path / "a.cut-out.png")[..., 3], disc * 255)
     assert burnish(*command, "-o", tmp_path / "b.webp")[0] == 0
     assert read(tmp_path / "b.webp").shape == (40, 56, 4)
-    code, _, err = burnish(*command, "-o", tmp_path / "b.jpg")
-    assert code == 1
-    assert "jpeg" in err
+    for options in (
+        ["-o", tmp_path / "b.jpg"],
+        ["-o", tmp_path / "b.JPEG"],
+        ["-o", tmp_path, "--format", "jpg"],
+        ["-o", tmp_path, "--name", "{stem}-x.jpg"],
+    ):
+        code, _, err = burnish(*command, *options)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "jpeg cannot store transparency; choose png" in err
 
 
 def test_box_and_click_select_pixels_and_objects(burnish, photo_folder, objects_path, tmp_path):
@@ -274,7 +280,13 @@ def test_list_without_objects_prints_a_warning(burnish, photo_folder, objects_pa
     command = ["regions", "list", photo, "--objects", objects_path, "--min-score", "0.95"]
     code, out, err = burnish(*command)
     assert (code, out) == (0, "")
-    assert err == f"burnish: warning: {photo}: no object found\n"
+    assert err == (
+        f"burnish: warning: {photo}: no object found with a score of at least 0.95, only person "
+        "0.89, dog 0.80, dog 0.60 (add --min-score 0.89)\n"
+    )
+    code, out, err = burnish("regions", "list", photo, "--objects", objects_path, "--min-area", 99)
+    assert (code, out) == (0, "")
+    assert err == f"burnish: warning: {photo}: no object found that the other options leave\n"
 
 
 def test_list_of_a_folder_skips_broken_photos(burnish, photo_folder, objects_path, tmp_path):
@@ -320,6 +332,103 @@ def test_help_shows_the_defaults_of_the_edit(burnish):
     assert "0 to 1. [default: 0.1]" in text
     assert "--keep-metadata" in text
     assert "--keep-metadata" not in burnish("regions", "blur", "--help")[1]
+
+
+def test_adjust_without_parameters_fails(burnish, photo_folder, mask_path):
+    """Its defaults change nothing."""
+    code, _, err = burnish("regions", "adjust", photo_folder / "1.png", "--mask", mask_path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "add --exposure or --saturation" in err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["regions", "cut-out", "a.mp4", "--box", "1,2,30,40"],
+        ["regions", "blur", "a.mp4", "--only", "person", "--save-mask", "m.png"],
+        ["regions", "fill", "a.mp4", "--objects", "OBJECTS"],
+        ["regions", "fill", "a.mp4", "--mask", "FOLDER"],
+        ["apply", "l0-smoothing", "a.mp4", "--mask", "FOLDER"],
+        ["regions", "list", "a.mp4"],
+        ["regions", "list", "-"],
+    ],
+)
+def test_what_is_for_photos_only_refuses_videos_before_any_work(
+    burnish, photo_folder, objects_path, command
+):
+    paths = {"OBJECTS": objects_path, "FOLDER": photo_folder}
+    code, out, err = burnish(*[paths.get(word, word) for word in command])
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "photos only" in err
+
+
+@pytest.mark.parametrize("options", [["--exclude", "person"], ["--invert"]])
+def test_anonymise_never_shows_the_people_that_it_covers_by_default(
+    burnish, photo_folder, objects_path, options
+):
+    photo = photo_folder / "1.png"
+    code, _, err = burnish("regions", "anonymise", photo, "--objects", objects_path, *options)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "person would be left out" in err
+    assert len(list(photo_folder.iterdir())) == 6
+
+
+def test_anonymise_covers_listed_objects_of_every_score_and_class(
+    burnish, photo_folder, objects_path, tmp_path
+):
+    content = json.loads(objects_path.read_text())
+    for annotation in content["annotations"]:
+        annotation["score"] /= 100
+    objects_path.write_text(json.dumps(content))
+    photo, output = photo_folder / "1.png", tmp_path / "x.png"
+    command = ["regions", "anonymise", photo, "--objects", objects_path, "-o", output]
+    assert burnish(*command, "--overwrite")[0] == 0
+    assert not read(output)[2:30, 2:20].any()
+    assert burnish(*command, "--overwrite", "--number", 2)[0] == 0
+    assert not read(output)[4:20, 22:34].any()
+    code, _, err = burnish(*command, "--overwrite", "--number", 4)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "there is no object 4 among 3 objects" in err
+
+
+@pytest.mark.filterwarnings("default")
+def test_anonymise_covers_the_box_of_a_person_without_an_outline(
+    burnish, photo_folder, objects_path, tmp_path
+):
+    content = json.loads(objects_path.read_text())
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = []
+    objects_path.write_text(json.dumps(content))
+    photo, output = photo_folder / "1.png", tmp_path / "x.png"
+    command = ["regions", "anonymise", photo, "--objects", objects_path, "-o", output]
+    code, _, err = burnish(*command)
+    assert (code, err.count("\n")) == (0, 1)
+    assert "3 objects have no usable outline" in err
+    assert not read(output)[2:30, 2:20].any()
+
+
+def test_list_writes_photos_of_one_name_by_their_folders(
+    burnish, photo_folder, objects_path, tmp_path
+):
+    photos = [tmp_path / "tree" / folder / "1.png" for folder in ("a", "b")]
+    for number, photo in enumerate(photos, 1):
+        photo.parent.mkdir(parents=True)
+        photo.write_bytes((photo_folder / f"{number}.png").read_bytes())
+    coco = tmp_path / "all.json"
+    listing = ["regions", "list", *photos, "--objects", objects_path, "--coco", coco]
+    assert burnish(*listing)[0] == 0
+    content = json.loads(coco.read_text())
+    assert [image["file_name"] for image in content["images"]] == ["a/1.png", "b/1.png"]
+    content["annotations"] = content["annotations"][:1] + content["annotations"][3:]
+    coco.write_text(json.dumps(content))
+    counts = []
+    for photo in photos:
+        out = burnish("regions", "list", photo, "--objects", coco)[1]
+        counts.append(len(out.splitlines()))
+    assert counts == [1, 3]
+    code, _, err = burnish(*listing, "--overwrite", "--masks", tmp_path / "masks")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "2 photos are called 1.png" in err
 
 
 @pytest.mark.filterwarnings("default")  # the warning is printed, as at a terminal

@@ -5,7 +5,7 @@ import pytest
 
 from burnish.errors import UsageError
 from burnish.params import ColourParam, FileParam
-from burnish.regions import retouch
+from burnish.regions import patch_match, retouch
 from burnish.regions.edits import (
     adjust,
     anonymise,
@@ -16,6 +16,7 @@ from burnish.regions.edits import (
     to_linear,
 )
 from burnish.regions.options import RegionOptions
+from burnish.regions.patch_match import fill_hole
 from burnish.regions.registry import EDITS
 from burnish.regions.retouch import background, blur, cover_resize, gaussian_blur, inpaint
 
@@ -163,12 +164,13 @@ def test_inpaint_continues_the_surroundings(method):
     assert np.ptp(painted, axis=2).max() < 0.02
 
 
-@pytest.mark.parametrize("method", ["smooth", "texture"])
-def test_inpaint_of_a_large_object_works_at_a_lower_resolution(method, monkeypatch):
-    monkeypatch.setitem(retouch._MAX_SIDES, method, 40)
+def test_inpaint_of_a_large_object_works_at_a_lower_resolution(monkeypatch):
+    monkeypatch.setattr(retouch, "_MAX_SIDE", 40)
+    monkeypatch.setattr(patch_match, "_MAX_TARGETS", 500)
     pixels, mask = np.full((99, 130, 3), 0.4, np.float32), np.zeros((99, 130), np.float32)
     pixels[31:70, 41:92], mask[31:70, 41:92] = (1, 0, 0), 1
-    np.testing.assert_allclose(inpaint(pixels, mask, method), 0.4, atol=0.02)
+    np.testing.assert_allclose(inpaint(pixels, mask, "smooth"), 0.4, atol=0.02)
+    np.testing.assert_allclose(inpaint(pixels, mask), 0.4, atol=1e-6)
 
 
 def test_inpaint_of_an_empty_or_full_mask_is_finite():
@@ -177,7 +179,41 @@ def test_inpaint_of_an_empty_or_full_mask_is_finite():
     mask = np.ones((9, 8), np.float32)
     assert np.isfinite(inpaint(pixels, mask)).all()
     mask[0, 0] = 0
-    assert np.isfinite(inpaint(pixels, mask)).all()
+    assert np.isfinite(inpaint(pixels, mask, "smooth")).all()
+    with pytest.warns(UserWarning, match="too little of the photo"):
+        smooth = inpaint(pixels, mask)
+    np.testing.assert_array_equal(smooth, inpaint(pixels, mask, "smooth"))
+
+
+def make_tiles(height=120, width=140):
+    """Return a periodic texture of tiles, no two pixels of which are equal."""
+    tile = np.random.default_rng(3).random((10, 14, 3)).astype(np.float32)
+    return np.tile(tile, (height // 10, width // 14, 1))
+
+
+@pytest.mark.parametrize("place", [(40, 50), (0, 60), (95, 115)])
+@pytest.mark.parametrize("max_targets", [30_000, 600])
+def test_fill_hole_continues_a_periodic_texture(place, max_targets, monkeypatch):
+    """The filling consists of copied pixels, even if the matches are those of a smaller size."""
+    monkeypatch.setattr(patch_match, "_MAX_TARGETS", max_targets)
+    texture, hole = make_tiles(), np.zeros((120, 140), bool)
+    hole[place[0] : place[0] + 25, place[1] : place[1] + 25] = True
+    damaged = np.where(hole[..., None], np.float32(0.5), texture)
+    filled = fill_hole(damaged, hole)
+    np.testing.assert_array_equal(filled[~hole], texture[~hole])
+    exact = (filled == texture).all(axis=2)[hole].mean()
+    assert exact > (0.99 if max_targets == 30_000 else 0)
+    known = {row.tobytes() for row in texture.reshape(-1, 3)}
+    assert {row.tobytes() for row in filled[hole]} <= known
+
+
+def test_fill_hole_depends_on_the_pixels_outside_and_the_seed_only():
+    random = np.random.default_rng(0)
+    pixels, hole = random.random((40, 50, 3)).astype(np.float32), np.zeros((40, 50), bool)
+    hole[18:24, 20:28] = True
+    other = np.where(hole[..., None], np.float32(0), pixels)
+    np.testing.assert_array_equal(fill_hole(pixels, hole), fill_hole(other, hole))
+    assert not np.array_equal(fill_hole(pixels, hole, seed=1), fill_hole(pixels, hole))
 
 
 def test_anonymise_calls_the_edit_of_its_method(photo):
@@ -192,6 +228,10 @@ def test_anonymise_calls_the_edit_of_its_method(photo):
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_edit_runs_at_its_defaults(edit, photo):
     pixels, mask = photo
+    if edit.name == "adjust":
+        with pytest.raises(UsageError, match="--exposure or --saturation"):
+            edit.resolve_params({"exposure": None})
+        return
     values = edit.resolve_params({})
     for param in edit.params:
         if isinstance(param, ColourParam):
@@ -200,6 +240,7 @@ def test_edit_runs_at_its_defaults(edit, photo):
             assert param.default_text
     RegionOptions().with_defaults(edit.region_defaults)
     if edit.function:
+        pixels, mask = pixels[:64:2, ::2], mask[:64:2, ::2]
         edited = edit.prepare(values)(pixels, mask)
         assert edited.shape == pixels.shape
         assert 0 <= edited.min() <= edited.max() <= 1

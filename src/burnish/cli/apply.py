@@ -111,9 +111,11 @@ def apply(
         engine=engine,
     )
     if region != RegionOptions() or save_mask is not None:
+        from burnish.cli.regions import check_videos
         from burnish.editing.region_edit import MaskedEdit
         from burnish.regions.region import open_region
 
+        check_videos(photos, region, save_mask)
         opened_region = open_region(region, device=device, threads=threads)
         edit = MaskedEdit(edit, opened_region, mask_writer(save_mask, photos, batch))
     names = split_operators(operator)

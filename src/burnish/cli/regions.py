@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields, make_dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from typer import Argument, Option
 
 from burnish.cli import region_training
-from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
+from burnish.cli.batch import STREAM, BatchOptions, SaveMask, collect_paths, mask_writer, run
 from burnish.cli.options import (
     BurnishCommand,
     Device,
@@ -23,10 +24,10 @@ from burnish.cli.options import (
     option,
     params_class,
 )
-from burnish.errors import BurnishError, UsageError, as_usage_error
-from burnish.files import check_absent, check_not_input
+from burnish.errors import BurnishError, UsageError, as_usage_error, join_or
+from burnish.files import check_absent, check_not_input, is_folder
 from burnish.params import STRENGTH
-from burnish.regions.options import RegionOptions
+from burnish.regions.options import RegionOptions, photos_only
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.video.formats import has_video_extension
 
@@ -136,17 +137,23 @@ def list_regions(
     """List the objects in photos: number, class, score, area in % of the photo, and box."""
     from burnish.editing.detections import detect, write_annotated, write_coco, write_masks
     from burnish.editing.plan import find_inputs
-    from burnish.regions.objects import check_classes, open_object_source
+    from burnish.regions.objects import check_classes, nothing_found, open_object_source
 
     _check_options(photos, output, coco, region, overwrite=overwrite)
+    inputs = find_inputs(photos, recursive=recursive)
+    sources = [file.path for file in inputs.files if not has_video_extension(file.path)]
+    if masks is not None:
+        _check_names(sources, masks)
     object_source = open_object_source(region, device=device, threads=threads)
     check_classes(region.only, object_source.classes)
-    with_path = len(photos) > 1 or photos[0].is_dir()
+    with_path = len(photos) > 1 or is_folder(photos[0])
     listed: list[PhotoDetections] = []
-    failed = False
-    for source in find_inputs(photos, recursive=recursive)[0]:
+    for error in inputs.unreadable:
+        print(f"burnish: {error}", file=sys.stderr)
+    failed = bool(inputs.unreadable)
+    for source in sources:
         try:
-            detections = detect(source.path, object_source, region)
+            detections = detect(source, object_source, region)
             if masks is not None:
                 write_masks(detections, masks, overwrite=overwrite)
         except BurnishError as error:
@@ -157,7 +164,8 @@ def list_regions(
             listed.append(detections)
         records = detections.records()
         if not records:
-            print(f"burnish: warning: {source.path}: no object found", file=sys.stderr)
+            problem = nothing_found(region, detections.missed)
+            print(f"burnish: warning: {source}: {problem}", file=sys.stderr)
         for record in records:
             row = json.dumps(record) if json_output else _format_row(record, with_path=with_path)
             typer.echo(row)
@@ -179,11 +187,15 @@ def _check_options(
 ) -> None:
     from burnish.photo.formats import check_writable
 
+    for photo in photos:
+        if photo == STREAM or has_video_extension(photo):
+            problem = "objects are listed for files of photos only"
+            raise UsageError(str(photo), problem, "name photos, or folders of them")
     if region.mask is not None or region.invert or region.exclude:
         raise UsageError(
             "--mask, --invert, --exclude", "these options do not select objects", "leave them out"
         )
-    if output is not None and (len(photos) > 1 or any(photo.is_dir() for photo in photos)):
+    if output is not None and (len(photos) > 1 or any(map(is_folder, photos))):
         raise UsageError(f"-o {output}", "only one photo can be drawn on", "list photos one by one")
     if output is not None and coco is not None and output.resolve() == coco.resolve():
         raise UsageError(f"-o {output}", "--coco names the same file", "give two different files")
@@ -193,6 +205,14 @@ def _check_options(
     if output is not None:
         with as_usage_error():
             check_writable(output)
+
+
+def _check_names(sources: list[Path], masks: Path) -> None:
+    """Check that no two photos have the same name, which those of their masks begin with."""
+    [(name, count)] = Counter(source.name for source in sources).most_common(1) or [("", 0)]
+    if count > 1:
+        remedy = "list their folders separately, each with its own --masks"
+        raise UsageError(f"--masks {masks}", f"{count} photos are called {name}", remedy)
 
 
 def _format_row(record: dict[str, Any], *, with_path: bool) -> str:
@@ -229,6 +249,9 @@ def make_command(edit: RegionEdit) -> Callable[..., None]:
 
         values = {param.name: getattr(params, param.argument_name) for param in edit.params}
         edit.resolve_params(values)  # raises errors before the detector is opened
+        check_videos(photos, region, save_mask, edit)
+        if not edit.function:
+            _check_transparency(batch)
         strength = getattr(params, "strength", None)
         editor = edit_region(
             edit,
@@ -247,11 +270,59 @@ def make_command(edit: RegionEdit) -> Callable[..., None]:
     return expand(command)
 
 
+def check_videos(
+    photos: list[Path],
+    region: RegionOptions,
+    save_mask: str | None = None,
+    edit: RegionEdit | None = None,
+) -> None:
+    """Check, before any work, that videos can be edited with these options, if there are any.
+
+    Raises
+    ------
+    UsageError : the edit or an option is for photos only
+    """
+    if not any(map(has_video_extension, photos)):
+        return
+    features = {
+        edit.name if edit else "": edit is not None and not edit.function,
+        "--save-mask": save_mask is not None,
+        "--objects": region.objects is not None,
+        "--mask with a folder": region.mask is not None and is_folder(region.mask),
+    }
+    for feature, is_used in features.items():
+        if is_used:
+            raise photos_only(feature)
+
+
+def _check_transparency(batch: BatchOptions) -> None:
+    """Check that the format of the outputs, if it is given, can store transparency."""
+    from burnish.photo.formats import FORMATS, writable_format
+
+    output = batch.output or ""
+    is_file = not output.endswith("/") and not is_folder(Path(output))
+    names = {
+        "--format": batch.format,
+        "--name": "" if batch.name.endswith("}") else Path(batch.name).suffix,
+        "-o": Path(output).suffix if is_file else "",
+    }
+    for option_name, name in names.items():
+        with as_usage_error():
+            format = writable_format(name, f"{option_name} {name}") if name else None
+        if format is not None and not format.alpha:
+            others = [other.name for other in FORMATS.values() if other.alpha and other.depths]
+            raise UsageError(
+                f"{option_name} {output if option_name == '-o' else name}",
+                f"{format.name} cannot store transparency",
+                f"choose {join_or(others)}",
+            )
+
+
 def _default_format(edit: RegionEdit, photos: list[Path], output: str | None) -> str | None:
     """Return the format of outputs with transparency, unless the output's name has one."""
     if edit.function or all(map(has_video_extension, photos)):
         return None
-    if output is None or output.endswith("/") or not Path(output).suffix or Path(output).is_dir():
+    if output is None or output.endswith("/") or not Path(output).suffix or is_folder(output):
         return "png"
     return None
 

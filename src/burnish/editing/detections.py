@@ -1,6 +1,7 @@
 """The objects in photos: as records, as COCO JSON, as mask files and as annotated photos."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,16 @@ import numpy as np
 from burnish.detection.coco_writer import to_coco
 from burnish.detection.instances import Instances
 from burnish.editing.annotate import annotate
-from burnish.errors import OutputError
 from burnish.files import atomic_write, check_absent, make_folder
 from burnish.photo import Photo
 from burnish.regions.masks import full_resolution, save_mask
-from burnish.regions.objects import ObjectSource, mask_area, select_objects
+from burnish.regions.objects import (
+    Missed,
+    ObjectSource,
+    find_missed,
+    mask_area,
+    select_objects,
+)
 from burnish.regions.options import RegionOptions
 
 
@@ -29,12 +35,14 @@ class PhotoDetections:
     photo : the photo
     numbers : position of each object in the list of all objects, from 1
     instances : the objects, with masks at the photo's resolution
+    missed : the objects that only their scores leave out
     """
 
     source: Path
     photo: Photo
     numbers: tuple[int, ...]
     instances: Instances
+    missed: Missed = ()
 
     def records(self) -> list[dict[str, Any]]:
         """Return a record per object; its area is in % of the photo, its box in px."""
@@ -63,23 +71,23 @@ def detect(source: Path, object_source: ObjectSource, options: RegionOptions) ->
     instances = object_source.find(photo.pixels, source)
     indices = select_objects(options, instances, str(source))
     refined = full_resolution(instances, indices, photo.pixels, options)
-    return PhotoDetections(source, photo, tuple(index + 1 for index in indices), refined)
+    numbers = tuple(index + 1 for index in indices)
+    return PhotoDetections(source, photo, numbers, refined, find_missed(options, instances))
 
 
 def write_coco(photos: Sequence[PhotoDetections], target: Path, *, overwrite: bool) -> None:
-    """Write the objects of photos as COCO JSON.
+    """Write the objects of photos as COCO JSON. Photos are named by the path from their folder.
 
     Raises
     ------
-    OutputError : the file exists or cannot be written, or two photos have the same name
+    OutputError : the file exists or cannot be written
     """
-    instances_by_name = {photo.source.name: photo.instances for photo in photos}
-    if len(instances_by_name) < len(photos):
-        raise OutputError(
-            str(target),
-            "two photos have the same name, which identifies a photo in COCO files",
-            "list their folders separately",
-        )
+    folders = [photo.source.absolute().parent for photo in photos]
+    common_folder = os.path.commonpath(folders) if folders else ""
+    instances_by_name = {
+        photo.source.absolute().relative_to(common_folder).as_posix(): photo.instances
+        for photo in photos
+    }
     make_folder(target.parent)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(json.dumps(to_coco(instances_by_name)).encode() + b"\n")

@@ -19,6 +19,7 @@ from burnish.photo.colour import channel_count
 from burnish.photo.metadata import without_blocks
 from burnish.regions.masks import MaskFile, save_mask
 from burnish.regions.objects import Missed, find_missed, nothing_found
+from burnish.regions.options import photos_only
 from burnish.regions.region import Region, VideoRegion, blend
 from burnish.regions.registry import RegionEdit
 from burnish.types import Mask, OnProgress, Pixels
@@ -149,17 +150,13 @@ class _EditInRegion(Edit):
         """
         mask, source = self._region.mask, self._region.object_source
         if self._mask_writer is not None:
-            raise _photos_only("--save-mask")
+            raise photos_only("--save-mask")
         if isinstance(mask, MaskFile) and mask.path.is_dir():
-            raise _photos_only("a folder of masks")
+            raise photos_only("a folder of masks")
         if source is not None and source.sha256 is None:
-            raise _photos_only("a file of objects")
+            raise photos_only("a file of objects")
         self._current_video = VideoRegion(self._region)
         return self._current_video
-
-
-def _photos_only(feature: str) -> UsageError:
-    return UsageError(feature, "it applies to photos only, not to videos", "leave it out")
 
 
 class MaskedEdit(_EditInRegion):
@@ -275,7 +272,7 @@ class RegionEditor(_EditInRegion):
         """Return the function for the frames of one video."""
         video_region = self._video_region()
         if self._function is None:
-            raise _photos_only(self._edit.name)
+            raise photos_only(self._edit.name)
         if self._strip_metadata:
             warn("the metadata of a video is kept; remove it by other means")
 

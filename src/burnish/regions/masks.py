@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from burnish.detection.instances import Instances, mask_box, mask_crop
 from burnish.errors import MissingLibraryError, PhotoError, UsageError, warn
-from burnish.files import make_folder
+from burnish.files import exists, is_folder, make_folder
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
 from burnish.photo.metadata import SourceMetadata
@@ -292,7 +292,7 @@ class MaskFile:
     path: Path
 
     def __post_init__(self) -> None:
-        if not self.path.exists():
+        if not exists(self.path):
             raise UsageError("mask", f"{self.path} does not exist", "check the path")
 
     def read(self, size: tuple[int, int], source: Path | None = None) -> Mask:
@@ -330,7 +330,7 @@ class MaskFile:
         return grey
 
     def _path_for(self, source: Path | None) -> Path:
-        if not self.path.is_dir():
+        if not is_folder(self.path):
             return self.path
         stem = source.stem if source else ""
         files = sorted(

@@ -14,6 +14,11 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 
+def photos_only(feature: str) -> UsageError:
+    """Return the error for videos with an option or an edit for photos."""
+    return UsageError(feature, "it applies to photos only, not to videos", "leave it out")
+
+
 def parse_classes(texts: Sequence[str]) -> tuple[str, ...]:
     """Split comma-separated lists of class names.
 

@@ -271,7 +271,9 @@ def open_region(
             "objects, a mask or a box are required",
             "add --only CLASS, --click X,Y, --mask FILE or --box L,T,R,B",
         )
-    if "only" in defaults and (options.exclude or (is_empty and options.invert)):
+    is_named = bool(options.only or options.numbers or options.clicks)
+    inverts_default = options.invert and not is_named and (options.selects_objects or is_empty)
+    if "only" in defaults and (options.exclude or inverts_default):
         classes = " or ".join(options.exclude or defaults["only"])
         raise UsageError(
             "--exclude" if options.exclude else "--invert",

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import burnish.params
-from burnish.errors import missing_library
+from burnish.errors import UsageError, missing_library
 from burnish.operators.operator import to_argument
 from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param, Value
 
@@ -47,8 +47,18 @@ class RegionEdit:
         return bool(self.function) and not self.strips_metadata
 
     def resolve_params(self, params: Mapping[str, Value]) -> dict[str, Value]:
-        """Return a checked value for every parameter; see `burnish.params.resolve_params`."""
-        return burnish.params.resolve_params(self.params, params, owner=self.name)
+        """Return a checked value for every parameter; see `burnish.params.resolve_params`.
+
+        Raises
+        ------
+        UsageError : a value is invalid, or none is given and the defaults change nothing
+        """
+        values = burnish.params.resolve_params(self.params, params, owner=self.name)
+        is_given = any(value is not None for value in params.values())
+        if not is_given and burnish.params.is_off(self.params, values):
+            names = " or ".join(f"--{param.name}" for param in self.params)
+            raise UsageError(self.name, "its defaults change nothing", f"add {names}")
+        return values
 
     def prepare(self, values: Mapping[str, Value]) -> "Callable[[Pixels, Mask], Pixels]":
         """Return the function with its parameters set; files are read now.
@@ -129,10 +139,10 @@ EDITS = {
             params=(
                 ChoiceParam(
                     "method",
-                    "is the way to fill the gap: smooth extends colours inwards, texture copies "
-                    "patches, slowly",
-                    choices=("smooth", "texture"),
-                    default="smooth",
+                    "is the way to fill the gap: texture copies patches of the surroundings, "
+                    "smooth extends colours inwards, faster",
+                    choices=("texture", "smooth"),
+                    default="texture",
                 ),
             ),
             # The blurred rim of an object and the shadow next to it have to go too.
@@ -150,8 +160,16 @@ EDITS = {
                     low=-6,
                     high=6,
                     unit="stops",
+                    off=0,
                 ),
-                Param("saturation", "is more colourful; 0 gives grey", default=1, low=0, high=4),
+                Param(
+                    "saturation",
+                    "is more colourful; 0 gives grey",
+                    default=1,
+                    low=0,
+                    high=4,
+                    off=1,
+                ),
             ),
             keeps_out_of_gamut=True,
             region_defaults={"feather": 2},

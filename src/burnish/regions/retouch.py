@@ -4,22 +4,22 @@ import math
 from typing import Any
 
 import cv2
-import cv2.xphoto
 import numpy as np
 from numpy.typing import NDArray
 
 from burnish.detection.instances import mask_box
-from burnish.errors import UsageError
+from burnish.errors import UsageError, warn
+from burnish.regions.patch_match import can_fill, fill_hole
 from burnish.types import BoolMask, Mask, Pixels
 
 # Standard deviation, px, above which a Gaussian is computed on a smaller image.
 _MAX_SIGMA = 8.0
 # Weight of a pixel outside the region. It is not zero, so that no sum of weights is zero.
 _OUTSIDE_WEIGHT = 1e-4
-# Largest side, px, of the image that is inpainted. At the size of a photo, the methods would take
-# minutes to hours.
-_MAX_SIDES = {"smooth": 800, "texture": 256}
-# Radius of Telea's method, px of the image that is inpainted.
+# Largest side, px, of the image that is painted smoothly. At the size of a photo, it would take
+# minutes.
+_MAX_SIDE = 800
+# Radius of Telea's method, px of the image that is painted.
 _TELEA_RADIUS = 10
 
 
@@ -136,7 +136,7 @@ def cover_resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(cropped, np.float32).clip(0, 1)
 
 
-def inpaint(pixels: Pixels, mask: Mask, method: str = "smooth") -> Pixels:
+def inpaint(pixels: Pixels, mask: Mask, method: str = "texture") -> Pixels:
     """Return the image with the region painted over from its surroundings.
 
     Shape: (H, W, 3) and (H, W) -> (H, W, 3)
@@ -144,22 +144,23 @@ def inpaint(pixels: Pixels, mask: Mask, method: str = "smooth") -> Pixels:
     Parameters
     ----------
     mask : pixels above 0 are painted over
-    method : "smooth" extends the surrounding colours inwards, for small objects and plain
-        backgrounds; "texture" copies patches, which continues grass or foliage but takes about
-        fifteen times as long and sometimes places a wrong patch
+    method : "texture" copies patches, see `burnish.regions.patch_match`; "smooth" extends the
+        surrounding colours inwards, which is faster, and flickers less in videos
 
     Notes
     -----
-    smooth: Telea 2004, doi:10.1080/10867651.2004.10487596. texture: He, Sun 2012,
-    doi:10.1007/978-3-642-33709-3_2. Both are OpenCV's, in 8 bits. A region larger than 800 pixels
-    with its surroundings (texture: 256) is painted at a lower resolution and scaled up. A large
-    object in front of a detailed scene leaves a visible patch.
+    smooth: Telea 2004, doi:10.1080/10867651.2004.10487596. It is OpenCV's, in 8 bits. A region
+    larger than 800 pixels with its surroundings is painted at a lower resolution and scaled up.
+
+    Warns
+    -----
+    UserWarning : too little is left around the region to copy from, so it is painted smoothly
 
     Examples
     --------
-    >>> grey, mask = np.full((20, 20, 3), 0.2, np.float32), np.zeros((20, 20), np.float32)
-    >>> grey[8:12, 8:12], mask[8:12, 8:12] = 1, 1
-    >>> bool(np.abs(inpaint(grey, mask, "smooth") - 0.2).max() < 0.02)
+    >>> grey, mask = np.full((60, 60, 3), 0.2, np.float32), np.zeros((60, 60), np.float32)
+    >>> grey[20:30, 20:30], mask[20:30, 20:30] = 1, 1
+    >>> bool(np.abs(inpaint(grey, mask) - 0.2).max() < 1e-6)
     True
     """
     unknown = mask > 0
@@ -167,48 +168,46 @@ def inpaint(pixels: Pixels, mask: Mask, method: str = "smooth") -> Pixels:
         return pixels
     if unknown.all():
         return np.broadcast_to(pixels.mean(axis=(0, 1)), pixels.shape)
-    window = _surroundings(unknown)
-    patch, hole = pixels[window], unknown[window]
-    factor = max(1, math.ceil(max(hole.shape) / _MAX_SIDES[method]))
-    small = -(-hole.shape[1] // factor), -(-hole.shape[0] // factor)
-    codes = _area_resize(np.where(hole[..., None], 0, patch), small)
-    hole_fraction = _area_resize(hole.astype(np.float32), small)
-    # A small pixel that lies partly in the hole takes its colour from the rest, by division.
-    half_pixel = 1 / factor**2 / 2
-    colours = codes / np.maximum(1 - hole_fraction, half_pixel)[..., None]
-    codes8 = np.rint(colours.clip(0, 1) * 255).astype(np.uint8)
-    hole8 = (hole_fraction > 1 - half_pixel).astype(np.uint8)
-    if hole8.any() and not hole8.all():
-        codes8 = (_texture if method == "texture" else _smooth)(codes8, hole8)
-    painted: Any = cv2.resize(codes8, hole.shape[::-1], interpolation=cv2.INTER_CUBIC)
     output = pixels.copy()
-    output[window] = np.where(hole[..., None], painted.astype(np.float32) / 255, patch)
+    window = _surroundings(unknown, 1, 48)
+    if method == "texture" and can_fill(unknown[window]):
+        output[window] = fill_hole(pixels[window], unknown[window])
+        return output
+    if method == "texture":
+        warn("too little of the photo is left to copy from, so the region is painted smoothly")
+    window = _surroundings(unknown, 0.5, 16)
+    output[window] = _paint_smoothly(pixels[window], unknown[window])
     return output
 
 
-def _surroundings(unknown: BoolMask) -> tuple[slice, slice]:
-    """Return the window of the region, with a margin of half its size and at least 16 px."""
+def _surroundings(unknown: BoolMask, share: float, least: int) -> tuple[slice, slice]:
+    """Return the window of the region; its margin is a share of its size, at least `least` px."""
     left, top, right, bottom = mask_box(unknown)
-    margin = max(16, (bottom - top - 1) // 2, (right - left - 1) // 2)
+    margin = max(least, int(share * max(bottom - top, right - left)))
     return (
         slice(max(0, top - margin), bottom + margin),
         slice(max(0, left - margin), right + margin),
     )
 
 
+def _paint_smoothly(pixels: Pixels, hole: BoolMask) -> Pixels:
+    """Return the image with its hole painted by Telea's method."""
+    factor = max(1, math.ceil(max(hole.shape) / _MAX_SIDE))
+    small = -(-hole.shape[1] // factor), -(-hole.shape[0] // factor)
+    codes = _area_resize(np.where(hole[..., None], 0, pixels), small)
+    hole_fraction = _area_resize(hole.astype(np.float32), small)
+    # A small pixel that lies partly in the hole takes its colour from the rest, by division.
+    half_pixel = 1 / factor**2 / 2
+    colours = codes / np.maximum(1 - hole_fraction, half_pixel)[..., None]
+    codes8 = np.rint(colours.clip(0, 1) * 255).astype(np.uint8)
+    hole8 = (hole_fraction > 1 - half_pixel).astype(np.uint8)
+    painted: Any = codes8
+    if hole8.any() and not hole8.all():
+        painted = cv2.inpaint(codes8, hole8, _TELEA_RADIUS, cv2.INPAINT_TELEA)
+    painted = cv2.resize(painted, hole.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.where(hole[..., None], painted.astype(np.float32) / 255, pixels)
+
+
 def _area_resize(values: Pixels, size: tuple[int, int]) -> Pixels:
     resized: Any = cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     return np.asarray(resized, np.float32)
-
-
-def _smooth(codes: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    painted: Any = cv2.inpaint(codes, hole, _TELEA_RADIUS, cv2.INPAINT_TELEA)
-    return np.asarray(painted, np.uint8)
-
-
-def _texture(codes: NDArray[np.uint8], hole: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # The method compares colours in CIELAB, and its mask marks the known pixels.
-    lab: Any = cv2.cvtColor(codes, cv2.COLOR_RGB2Lab)
-    painted: Any = np.zeros_like(lab)
-    cv2.xphoto.inpaint(lab, (1 - hole) * np.uint8(255), painted, cv2.xphoto.INPAINT_SHIFTMAP)
-    return np.asarray(cv2.cvtColor(painted, cv2.COLOR_Lab2RGB), np.uint8)
