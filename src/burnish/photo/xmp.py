@@ -38,8 +38,9 @@ _EXTENSION_ID = re.compile(rb"""HasExtendedXMP(?:\s*=\s*["']|\s*>)\s*([0-9A-Fa-f
 
 # Namespace -> beginnings of the names of properties that claim something behind the image: a gain
 # map, a video, or further images. An edited file has none of these.
+_GAIN_MAP = b"http://ns.adobe.com/hdr-gain-map/1.0/"
 _CLAIMS = {
-    b"http://ns.adobe.com/hdr-gain-map/1.0/": b"",
+    _GAIN_MAP: b"",
     b"http://ns.apple.com/HDRGainMap/1.0/": b"",
     b"http://ns.google.com/photos/1.0/camera/": b"MotionPhoto|MicroVideo",
     b"http://ns.google.com/photos/1.0/container/": b"Directory",
@@ -80,7 +81,7 @@ def remove_claims(xmp: bytes) -> bytes:
 
 def has_gain_map(xmp: bytes | None) -> bool:
     """Return whether a packet claims a gain map for high dynamic range."""
-    return b"hdrgm:" in (xmp or b"")
+    return xmp is not None and (b"hdrgm:" in xmp or _GAIN_MAP in xmp)
 
 
 def extension_id(xmp: bytes) -> bytes | None:
