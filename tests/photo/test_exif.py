@@ -5,14 +5,16 @@ The structures are made by hand, and exiftool reads them.
 
 import io
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from burnish.photo import Photo
+from burnish.photo import Photo, write
 from burnish.photo.exif import exif_orientation, pack_exif, reset_exif_orientation
 from burnish.photo.tiff_tags import BrokenTagsError, is_camera_raw, read_entries
 
@@ -242,3 +244,40 @@ def test_pack_exif_places_note_before_or_behind_other_entries():
     packed, intact = pack_exif(read_entries(block), "<", 1000)
     assert not intact
     assert note_of(packed)[0] == note
+
+
+@pytest.mark.parametrize("target", ["tiff", "png", "jpeg"])
+def test_encode_tiff_that_exiftool_wrote_keeps_notes(exiftool, difference, tmp_path, target):
+    (tmp_path / "a.jpg").write_bytes(encode_image("jpeg", exif=b"Exif\0\0" + make_exif("SONY")))
+    copied = ["-tagsFromFile", str(tmp_path / "a.jpg"), "-all:all"]
+    source = exiftool.edit(encode_image("tiff"), *copied)
+    assert exiftool.tags(source)["Sony:CreativeStyle"]
+    changed = difference(source, Photo.open(source).encode(target))
+    assert [name for name in changed if name.startswith(("ExifIFD:", "Sony:"))] == []
+
+
+def with_exif(block: bytes) -> Photo:
+    photo = Photo.open(encode_image("tiff"))
+    return replace(photo, metadata=replace(photo.metadata, exif=block))
+
+
+def test_open_tiff_with_note_far_behind_moves_it_with_warning():
+    block = make_exif("SONY", gap=2**20)
+    source = with_exif(block).encode()
+    assert note_of(source) == note_of(block)
+    with pytest.warns(UserWarning, match="addresses inside the maker's notes"):
+        moved = Photo.open(source).metadata.exif
+    assert note_of(moved)[0] == note_of(block)[0]
+
+
+@pytest.mark.parametrize(("maker", "order"), [("Canon", "<"), ("NIKON CORPORATION", ">")])
+def test_encode_bigtiff_keeps_exif(monkeypatch, recwarn, maker, order):
+    monkeypatch.setattr(write, "_CLASSIC_TIFF_BYTES", 0)
+    photo = with_exif(make_exif(maker, order))
+    written = photo.encode()
+    assert written[:4] == b"II+\0"
+    assert note_of(written)[0] == note_of(photo.metadata.exif)[0]
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(written)), photo.pixels * 255)
+    # Nikon's addresses count from the note itself.
+    messages = [str(warning.message) for warning in recwarn]
+    assert ["addresses inside" in message for message in messages] == [True] * (maker == "Canon")

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from burnish.photo import Photo, write
+from burnish.photo import Photo
 from burnish.photo.tiff_tags import BrokenTagsError, read_entries
 
 CODES = np.random.default_rng(0).integers(0, 256, (160, 120, 3), np.uint8)
@@ -110,33 +110,6 @@ def test_resolution_is_carried_and_none_added(exiftool, target):
     assert ("ExifIFD" in str(tags)) is False
 
 
-def test_exif_with_notes_made_by_exiftool_is_carried(exiftool, difference, tmp_path):
-    from tests.photo.test_exif import encode_image, make_exif
-
-    (tmp_path / "a.jpg").write_bytes(encode_image("jpeg", exif=b"Exif\0\0" + make_exif("SONY")))
-    source = exiftool.edit(
-        encode(description="mine"), "-tagsFromFile", str(tmp_path / "a.jpg"), "-all:all"
-    )
-    assert exiftool.tags(source)["Sony:CreativeStyle"]
-    for target in ("tiff", "png", "jpeg"):
-        changed = difference(source, Photo.open(source).encode(target))
-        groups = ("ExifIFD:", "Sony:")
-        assert [name for name in changed if name.startswith(groups)] == []
-
-
-def test_note_far_behind_is_moved_with_warning(exiftool):
-    from tests.photo.test_exif import make_exif, note_of
-
-    block = make_exif("SONY", gap=2**20)
-    photo = Photo.open(encode())
-    object.__setattr__(photo.metadata, "exif", block)
-    source = photo.encode("tiff")  # carries a block of any size
-    assert note_of(source) == note_of(block)
-    with pytest.warns(UserWarning, match="addresses inside the maker's notes"):
-        moved = Photo.open(source).metadata.exif
-    assert note_of(moved)[0] == note_of(block)[0]
-
-
 @pytest.mark.parametrize("exif_size", [0, 8, 30, 5000, 200_000])
 @pytest.mark.parametrize("shape", [(1, 1), (300, 200)])
 def test_pixels_at_the_place_of_exif_are_moved(exif_size, shape):
@@ -150,24 +123,6 @@ def test_pixels_at_the_place_of_exif_are_moved(exif_size, shape):
         np.testing.assert_array_equal(np.asarray(image), codes)
     values = {entry.tag: entry.value for entry in read_entries(written)}
     assert len(values[65000]) == exif_size
-
-
-def test_encode_bigtiff_keeps_exif(monkeypatch):
-    from tests.photo.test_exif import make_exif, note_of
-
-    monkeypatch.setattr(write, "_CLASSIC_TIFF_BYTES", 0)
-    for order, maker in (("<", "Canon"), (">", "NIKON CORPORATION")):
-        photo = Photo.open(encode(extratags=GEO, byteorder=order))
-        block = make_exif(maker, order)
-        object.__setattr__(photo.metadata, "exif", block)
-        if maker == "Canon":
-            with pytest.warns(UserWarning, match="addresses inside the maker's notes"):
-                written = photo.encode()
-        else:
-            written = photo.encode()
-        assert written[:4] == b"II+\0"
-        assert note_of(written)[0] == note_of(block)[0]
-        np.testing.assert_array_equal(tifffile.imread(io.BytesIO(written)), CODES)
 
 
 def test_iptc_and_photoshop_of_tiff_stay_apart(difference):

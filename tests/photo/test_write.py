@@ -1,6 +1,8 @@
 """Writing: formats, depth, quality, metadata, and atomic files."""
 
 import io
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +225,25 @@ def test_write_image_to_full_disk_raises_os_error(format):
         pytest.raises(OSError, match="No space left on device"),
     ):
         write.write_image(image, SourceMetadata(), FORMATS[format], full, None, "image")
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "avif"])
+@pytest.mark.parametrize("has_metadata", [False, True])
+def test_write_image_to_a_file_equals_encode(tmp_path, format, has_metadata):
+    exif = b"MM\0*\0\0\0\x08\0\1\1\x0f\0\2\0\0\0\4Abc\0" + bytes(4)
+    metadata = SourceMetadata(format=format)
+    if has_metadata:
+        comment = ((b"\xfe", b"a"),) if format == "jpeg" else ()
+        metadata = replace(metadata, exif=exif, xmp=b"<x/>", iptc=b"records", native=comment)
+    pixels = np.asarray(smooth_image(), np.float32) / 255
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of IPTC in WebP and AVIF
+        expected = Photo(pixels, metadata=metadata).encode(format)
+        codes = write.to_codes(pixels, None, metadata, 8)
+        with (tmp_path / "a").open("w+b") as file:
+            image = pyvips.Image.new_from_array(codes)
+            write.write_image(image, metadata, FORMATS[format], file, None, "image")
+    assert (tmp_path / "a").read_bytes() == expected
+    if has_metadata:
+        assert Photo.open(expected).metadata.exif[-8:] == b"Abc\0" + bytes(4)
+        assert Photo.open(expected).metadata.xmp == b"<x/>"

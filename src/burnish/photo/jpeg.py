@@ -30,7 +30,7 @@ APP0, APP1, APP2, APP13, APP14, COM = b"\xe0", b"\xe1", b"\xe2", b"\xed", b"\xee
 _EOI, _SOS, _SOI = 0xD9, 0xDA, 0xD8
 # Markers with a segment that may come between and behind the scans.
 _BETWEEN_SCANS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD}
-_MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 _SEARCH_BYTES = 1 << 20
 
 # Largest content of a segment.
