@@ -167,6 +167,7 @@ def test_json_prints_one_object_per_photo(burnish, photo_folder):
     [
         (["no-such-model", "{}"], 2, "no-such-model", "burnish operators list"),
         (["dehaze", "{}"], 2, "dehaze", "dark-channel-dehazing"),
+        (["tv-l1", "l0-smoothing", "{}"], 2, "l0-smoothing", "tv-l1,l0-smoothing"),
         (["l0-smothing", "{}"], 2, "l0-smothing", "l0-smoothing?"),
         (["kuwahara", "{}"], 3, "kuwahara", "burnish train kuwahara"),
         (["splash", "{}"], 2, "splash", "burnish regions splash"),

@@ -36,6 +36,7 @@ from burnish.editing.operator_names import (
     split_operators,
 )
 from burnish.errors import UsageError
+from burnish.operators.registry import OPERATORS
 from burnish.params import STRENGTH, AnyParam
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import DEFAULT_ENGINE
@@ -100,6 +101,7 @@ def apply(
     from burnish.editing.combined_edit import load_edits
 
     params = operator_params(context)
+    _check_photos(operator, photos)
     edit = load_edits(
         operator,
         params,
@@ -111,15 +113,25 @@ def apply(
         engine=engine,
     )
     if region != RegionOptions() or save_mask is not None:
-        from burnish.cli.regions import check_videos
+        from burnish.cli.regions import check_videos, print_detector
         from burnish.editing.region_edit import MaskedEdit
         from burnish.regions.region import open_region
 
         check_videos(photos, region, save_mask)
         opened_region = open_region(region, device=device, threads=threads)
+        if opened_region.object_source is not None:
+            print_detector(region, quiet=batch.quiet)
         edit = MaskedEdit(edit, opened_region, mask_writer(save_mask, photos, batch))
     names = split_operators(operator)
     run(edit, photos, batch, collect_paths(names, params, region, save_mask))
+
+
+def _check_photos(operator: str, photos: list[Path]) -> None:
+    """Raise a UsageError for a photo that is another operator's name, and no file."""
+    for photo in photos:
+        if str(photo) in OPERATORS and not photo.exists():
+            remedy = f"separate operators by commas: {operator}{SEPARATOR}{photo}"
+            raise UsageError(str(photo), "this is an operator, not a photo", remedy)
 
 
 class ReplayCommand(OperatorCommand):
@@ -130,7 +142,6 @@ class ReplayCommand(OperatorCommand):
     def find_params(self, spec: str) -> Sequence[AnyParam]:
         """Return the parameters of the operators that a file was edited with."""
         from burnish.editing.history import read_history
-        from burnish.operators.registry import OPERATORS
         from burnish.regions.registry import EDITS
         from burnish.runtime.model_registry import model_names
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.errors import OperatorError, UsageError
+from burnish.errors import UsageError
 from burnish.files import atomic_write, check_absent, make_folder
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_runnable_operator
@@ -53,8 +53,8 @@ def write_cube(
 
     Raises
     ------
-    UsageError : an unknown operator or parameter, a size out of range, or another extension
-    OperatorError : the output for a pixel depends on other pixels
+    UsageError : an unknown operator or parameter, a size out of range, another extension, or an
+        operator whose output for a pixel depends on other pixels
     OutputError : the target exists and `overwrite` is not set
 
     Notes
@@ -105,5 +105,5 @@ def _sample_table(run: Callable[[Pixels], Pixels], size: int, name: str) -> Pixe
     first, *repeats = tables
     if any(np.nanmax(np.abs(first - other)) > _TOLERANCE for other in repeats):
         problem = "its output for a pixel depends on other pixels, so a table cannot represent it"
-        raise OperatorError(f"operator {name}", problem, "train a network instead: burnish train")
+        raise UsageError(f"operator {name}", problem, "train a network instead: burnish train")
     return first

@@ -13,6 +13,7 @@ from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.editing.options import OutputOptions
 from burnish.editing.plan import output_path
 from burnish.errors import UsageError
+from burnish.files import is_folder
 from burnish.metrics import mse, psnr
 from burnish.modelfile.card import Card
 from burnish.operators.operator import Operator
@@ -96,13 +97,15 @@ def compare_photo(
 
     Raises
     ------
-    UsageError : a video, no known operator, the target is the photo itself, a value that the
-        model was not trained for, or a guide that is not possible
+    UsageError : a video or a folder, no known operator, the target is the photo itself, a value
+        that the model was not trained for, or a guide that is not possible
     PhotoError, ModelError, DeviceError, OperatorError : as in `burnish.apply`
     OutputError : the target exists and `overwrite` is not set
     """
     if has_video_extension(photo):
         raise UsageError(str(photo), "this is a video", "compare on one of its frames")
+    if is_folder(photo):
+        raise UsageError(str(photo), "this is a folder, not a photo", "name a photo in it")
     loaded_model = Model.open(model, device=device, threads=threads, engine=engine)
     network = NetworkEdit(loaded_model, params or {}, guide)
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
