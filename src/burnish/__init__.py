@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from burnish.errors import BurnishError as BurnishError
     from burnish.photo import Photo as Photo
     from burnish.runtime.model import Model as Model
+    from burnish.runtime.model_registry import models as models
 
 __version__ = "0.1.0"
 
@@ -18,9 +19,10 @@ _PUBLIC = {
     "Model": "burnish.runtime.model",
     "Photo": "burnish.photo",
     "apply": "burnish.editing.photo",
+    "models": "burnish.runtime.model_registry",
 }
 
-__all__ = ["BurnishError", "Model", "Photo", "__version__", "apply"]
+__all__ = ["BurnishError", "Model", "Photo", "__version__", "apply", "models"]
 
 
 def __getattr__(name: str) -> Any:

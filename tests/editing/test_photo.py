@@ -187,3 +187,11 @@ def test_apply_to_dark_photo_of_16_bits_keeps_the_depth(tmp_path):
     image = pyvips.Image.new_from_file(str(output))
     assert image.format == "ushort"
     assert 0 < image.avg() < 200
+
+
+def test_apply_passes_the_progress_of_photos_and_arrays(rgb, photo_folder):
+    for image in (photo_folder / "1.png", rgb):
+        fractions: list[float] = []
+        burnish.apply(image, "l0-smoothing", on_progress=fractions.append)
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1

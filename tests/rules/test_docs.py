@@ -43,6 +43,11 @@ def test_example_runs(path, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+def person() -> np.ndarray:
+    """Return a photo of a person, (512, 512, 3) uint8."""
+    return pytest.importorskip("skimage.data", reason="scikit-image is not installed").astronaut()
+
+
 def python_programs(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
@@ -62,7 +67,8 @@ def test_python_programs_of_the_pages_run(tmp_path, monkeypatch):
     exec(find_program, names := {"pixels": pixels, "image": pixels.transpose(2, 0, 1)[None]})
     exec(short_program, names)
     without_burnish = names["output"][0].transpose(1, 2, 0)
-    exec(burnish_program, names | {"image": crop})
+    batch = np.stack([pixels, 1 - pixels])
+    exec(burnish_program, names | {"pixels": person() / np.float32(255), "batch": batch})
     expected = burnish.apply(pixels, "l0-smoothing", guide="network")
     np.testing.assert_allclose(without_burnish.clip(0, 1), expected, atol=1e-5)
 
@@ -73,3 +79,13 @@ def test_readme_image_equals_the_output_of_the_demo(tmp_path):
     difference = np.abs(np.asarray(Image.open(sheet), np.int16) - expected)
     # JPEG decoders differ by a code or two, which may move an edge of the operator.
     assert np.quantile(difference, 0.99) <= 2
+
+
+@pytest.mark.parametrize("page", ["regions.md", "regions-editing.md"])
+def test_programs_of_the_page_about_regions_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photo = Image.fromarray(person()).resize((900, 900))  # the person is at 420, 310
+    photo.save("photo.jpg")
+    array = np.asarray(photo)
+    (program,) = python_programs(f"docs/{page}")
+    exec(program, {"array": array, "mask": array[..., 0] > 100})

@@ -12,7 +12,7 @@ from burnish.errors import UsageError
 from burnish.modelfile.reader import read_model
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
-from burnish.runtime.session import bind_constants, context_tensors, get_session
+from burnish.runtime.session import _sessions, bind_constants, context_tensors, get_session
 from burnish.runtime.thumbnail import normalised_coords
 from burnish.types import Rectangle
 
@@ -41,14 +41,15 @@ def model(slider_model: Path) -> Model:
     return Model.open(slider_model, device="cpu", threads=1)
 
 
+@pytest.mark.parametrize("size", [(40, 56), (364, 364)], ids=["passed", "bound"])
 @pytest.mark.parametrize("params", PARAMS)
 def test_model_equals_its_graph_with_params_and_thumbnail_as_inputs(
-    slider_model: Path, model: Model, params
+    slider_model: Path, model: Model, params, size
 ) -> None:
-    pixels = random_image(40, 56)
+    pixels = random_image(*size)
     value = params.get("lambda", params.get("lambda_"))
     expected = run_with_inputs(slider_model, pixels, value, params.get("kappa", 2.0))
-    np.testing.assert_allclose(model(pixels, params), expected, atol=5e-6)
+    np.testing.assert_allclose(model(pixels, params), expected, atol=1e-5)
 
 
 def test_omitted_params_have_the_card_s_values(model: Model) -> None:
@@ -57,6 +58,30 @@ def test_omitted_params_have_the_card_s_values(model: Model) -> None:
     assert set(defaults) == {"lambda", "kappa"}
     np.testing.assert_array_equal(model(pixels), model(pixels, defaults))
     np.testing.assert_array_equal(model(pixels, {"lambda": None}), model(pixels))
+
+
+def test_params_by_keyword_equal_params_by_name(model: Model) -> None:
+    pixels = random_image(20, 24)
+    by_keyword = model(pixels, {"kappa": 1.2}, lambda_=0.05)
+    np.testing.assert_array_equal(by_keyword, model(pixels, {"kappa": 1.2, "lambda": 0.05}))
+
+
+def test_batch_equals_its_images(model: Model) -> None:
+    batch = np.stack([random_image(20, 24), random_image(24, 20).transpose(1, 0, 2)])
+    fractions: list[float] = []
+    outputs = model(batch, lambda_=0.05, on_progress=fractions.append)
+    assert fractions == [0.5, 1.0]
+    for pixels, output in zip(batch, outputs, strict=True):
+        np.testing.assert_array_equal(output, model(pixels, lambda_=0.05))
+    assert model(batch[:0]).shape == (0, 20, 24, 3)
+
+
+def test_small_image_with_other_values_needs_no_other_session(model: Model) -> None:
+    model(random_image(40, 56))
+    before = set(_sessions)
+    for params in PARAMS:
+        model(random_image(40, 56), params)
+    assert set(_sessions) == before
 
 
 def test_sliders_and_distant_pixels_change_the_output(model: Model) -> None:

@@ -129,7 +129,7 @@ def test_infinite_output_raises_output_error(write_model: WriteModel) -> None:
     [
         (np.zeros((4, 4), np.float32), "shape"),
         (np.zeros((4, 4, 4), np.float32), "shape"),
-        (np.zeros((1, 4, 4, 3), np.float32), "shape"),
+        (np.zeros((1, 4, 4, 1), np.float32), "shape"),
         (np.zeros((0, 4, 3), np.float32), "shape"),
         (np.zeros((4, 4, 3), np.uint8), "uint8"),
         (np.zeros((4, 4, 3), np.float64), "float64"),

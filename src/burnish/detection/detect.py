@@ -1,6 +1,8 @@
 """Run an exported Mask R-CNN on photos, with ONNX Runtime."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,14 +20,18 @@ from burnish.detection.detector_file import (
     DetectorCard,
 )
 from burnish.detection.instances import Instances
-from burnish.errors import UsageError
+from burnish.errors import ModelError, UsageError
 from burnish.modelfile.card import reject
 from burnish.runtime import engines
 from burnish.runtime.onnx_runtime import create_inference_session
+from burnish.runtime.session import SessionCache
 from burnish.types import Pixels
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+# The sessions of the last two detectors, each with its device.
+_sessions: "SessionCache[tuple[InferenceSession, str]]" = SessionCache(2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +65,21 @@ class MaskRCNN:
     card: DetectorCard
     sha256: str
     device: str
-    _session: "InferenceSession"
+    _find_session: "Callable[[], tuple[InferenceSession, str]]"
 
     @classmethod
     def open(
         cls,
-        name_or_path: str | Path = detector_file.DEFAULT,
+        name_or_path: str | Path | None = None,
         *,
         device: str = "auto",
         threads: int | None = None,
     ) -> Self:
-        """Open a bundled detector, by name, or any detector, by path.
+        """Open a detector with a name, or any detector, by path.
 
         Parameters
         ----------
+        name_or_path : [default: "full" if it is downloaded, else the bundled "light"]
         device : "auto" (CUDA if it is available, otherwise the CPU), "cpu", "cuda" or "cuda:N"
         threads : number of CPU threads [default: chosen by ONNX Runtime]
 
@@ -83,9 +90,21 @@ class MaskRCNN:
         DeviceError : the device is not available
         """
         engines.check_options(device, threads, "onnxruntime")
+        if name_or_path is None:
+            name_or_path = detector_file.default_name()
         card, graph = detector_file.read(name_or_path)
-        session, used_device = create_inference_session(graph, str(name_or_path), device, threads)
-        return cls(card, sha256(graph).hexdigest(), used_device, session)
+        options = str(name_or_path), device, threads
+        key = (sha256(graph).hexdigest(), device, threads)
+        _, used_device = _sessions.get(key, lambda: create_inference_session(graph, *options))
+
+        def reopen() -> "tuple[InferenceSession, str]":
+            _, graph = detector_file.read(name_or_path)
+            if sha256(graph).hexdigest() != key[0]:
+                raise ModelError(str(name_or_path), "the file has changed", "open it again")
+            return create_inference_session(graph, *options)
+
+        # The file is read again in a forked process, and after two other detectors.
+        return cls(card, key[0], used_device, partial(_sessions.get, key, reopen))
 
     def predict(self, pixels: Pixels) -> Instances:
         """Find objects in a photo: (H, W, 3) float32, sRGB-encoded, in [0, 1].
@@ -134,7 +153,8 @@ class MaskRCNN:
     ) -> dict[str, Any]:
         """Run the network, check its outputs, and sort them by descending score."""
         try:
-            arrays = self._session.run(list(output_names), {INPUT: image})
+            session, _ = self._find_session()
+            arrays = session.run(list(output_names), {INPUT: image})
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
             reject(self.card.name, f"it failed: {' '.join(str(error).split())[:200]}", error)
         outputs: dict[str, Any] = dict(zip(output_names, arrays, strict=True))

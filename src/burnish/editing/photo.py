@@ -20,12 +20,20 @@ from burnish.editing.edit import Edit
 from burnish.editing.history import metadata_with_history
 from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, WriteOptions
 from burnish.editing.plan import output_path
-from burnish.errors import PhotoError, UsageError
-from burnish.files import atomic_write, check_absent, check_disk_space, make_folder, temporary_file
+from burnish.errors import BurnishError, UsageError
+from burnish.files import (
+    atomic_write,
+    check_absent,
+    check_disk_space,
+    is_file,
+    make_folder,
+    temporary_file,
+)
 from burnish.params import Value
 from burnish.photo import Photo, header
 from burnish.photo.formats import writable_format
 from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
+from burnish.progress import Progress
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle
 from burnish.video.formats import EncodingOptions, has_video_extension
@@ -58,6 +66,7 @@ def apply(
     crf: int | None = None,
     only: "RegionLike | None" = None,
     exclude: str | Sequence[str] | None = None,
+    on_progress: OnProgress | None = None,
     **params: Value,
 ) -> "ImageLike":
     """Apply an operator's network, or a region edit, to a photo or to the frames of a video.
@@ -82,6 +91,7 @@ def apply(
     only : edit a region only: classes of objects such as "person", a mask of shape (H, W), bool
         or floats in [0, 1], or `burnish.regions.options.RegionOptions`
     exclude : classes of objects that the edit leaves out, instead of `only`
+    on_progress : called with the fraction done, up to 1
     params : the operator's parameters, such as ``lambda_=0.02``; of several operators that have
         the same one, such as ``tv_l1_lambda=0.5``
 
@@ -141,16 +151,22 @@ def apply(
         encoding = EncodingOptions(codec, crf)
         options = OutputOptions(output, overwrite=overwrite, encoding=encoding)
         target = output_path(Path(image), edit.name, options)
-        apply_to_file(edit, Path(image), target, options)
+        apply_to_file(edit, Path(image), target, options, on_progress)
         return cast("ImageLike", str(target) if isinstance(image, str) else target)
     for name, value in (("output", output), ("codec", codec), ("crf", crf)):
         if value is not None:
             kind = type(image).__name__
             raise UsageError(name, f"it needs a path as the image, not {kind}", "leave it out")
-    return cast("ImageLike", _apply_in_memory(edit, image))
+    return cast("ImageLike", _apply_in_memory(edit, image, on_progress))
 
 
-def apply_to_file(edit: Edit, source: Path, target: Path, write: WriteOptions) -> None:
+def apply_to_file(
+    edit: Edit,
+    source: Path,
+    target: Path,
+    write: WriteOptions,
+    on_progress: OnProgress | None = None,
+) -> None:
     """Read `source`, edit it and write `target`, which stays unchanged if anything fails.
 
     Raises
@@ -161,15 +177,31 @@ def apply_to_file(edit: Edit, source: Path, target: Path, write: WriteOptions) -
     if has_video_extension(source):
         from burnish.editing.video_file import edit_video
 
-        edit_video(edit, source, target, write)
+        edit_video(edit, source, target, write, progress=_FractionDone(on_progress))
         return
     check_absent(target, overwrite=write.overwrite)
     if needs_out_of_core(edit, source):
-        edit_out_of_core(edit, source, target, write)
+        edit_out_of_core(edit, source, target, write, on_progress)
         return
-    edited = edit_photo(edit, Photo.open(source), source)
+    edited = edit_photo(edit, Photo.open(source), source, on_progress)
     make_folder(target.parent)
     edited.save(target, **write.for_photos)
+
+
+class _FractionDone(Progress):
+    """Passes the progress of a video to a function, as the fraction done."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self._on_progress = on_progress
+        self._done, self._total = 0.0, 0.0
+
+    def start(self, task: str, total: float | None = None) -> None:
+        self._done, self._total = 0.0, total or 0.0
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        if self._on_progress is not None and self._total:
+            self._on_progress(min(self._done / self._total, 1.0))
 
 
 def needs_out_of_core(edit: Edit, source: Path) -> bool:
@@ -180,7 +212,7 @@ def needs_out_of_core(edit: Edit, source: Path) -> bool:
     PhotoError : as in `Photo.open`
     """
     # Devices and pipes can be read only once.
-    if not edit.tiled_stages or not source.is_file():
+    if not edit.tiled_stages or not is_file(source):
         return False
     width, height = header.image_size(source)
     return width * height > header.STREAMING_THRESHOLD
@@ -197,7 +229,7 @@ def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
             bytes_per_pixel = image.bands * (stored_bits + (depth or stored_bits)) // 8
             bytes_per_pixel += 12 * (len(edit.tiled_stages) - 1)
             return int(image.width * image.height * bytes_per_pixel)
-    except PhotoError:  # the run reports it when it comes to this photo
+    except BurnishError:  # the run reports it when it comes to this photo
         return 0
 
 
@@ -276,18 +308,20 @@ def _run_stages(
         yield output
 
 
-def _apply_in_memory(edit: Edit, image: Any) -> Any:
+def _apply_in_memory(edit: Edit, image: Any, on_progress: OnProgress | None) -> Any:
     if isinstance(image, bytes):
-        return edit_photo(edit, Photo.open(image)).encode()
+        return edit_photo(edit, Photo.open(image), on_progress=on_progress).encode()
     if isinstance(image, np.ndarray):
-        return _apply_to_array(edit, image)
+        return _apply_to_array(edit, image, on_progress)
     if type(image).__module__.startswith("PIL."):
-        return _apply_to_pil(edit, image)
+        return _apply_to_pil(edit, image, on_progress)
     problem = f"expected a path, bytes, a PIL image or an array, got {type(image).__name__}"
     raise UsageError("image", problem, "convert it to one of these")
 
 
-def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
+def _apply_to_array(
+    edit: Edit, array: NDArray[Any], on_progress: OnProgress | None
+) -> NDArray[Any]:
     channels = array[..., None] if array.ndim == 2 else array
     if channels.ndim != 3 or channels.shape[2] not in (1, 2, 3, 4) or 0 in channels.shape:
         raise _array_error(f"shape {array.shape}")
@@ -301,7 +335,8 @@ def _apply_to_array(edit: Edit, array: NDArray[Any]) -> NDArray[Any]:
     rgb = channels[..., :colour_count].astype(np.float32) / np.float32(max_value)
     if not (np.isfinite(rgb).all() and rgb.min() >= 0 and rgb.max() <= 1):
         raise _array_error("values outside [0, 1]")
-    output = edit.run(np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3))))
+    rgb = np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
+    output = edit.run(rgb, on_progress)
     if colour_count == 1:
         output = output.mean(axis=2, keepdims=True)
     if max_value > 1:
@@ -316,7 +351,7 @@ def _array_error(got: str) -> UsageError:
     return UsageError("image", f"expected {accepted}, got {got}", "convert it first")
 
 
-def _apply_to_pil(edit: Edit, image: Any) -> Any:
+def _apply_to_pil(edit: Edit, image: Any, on_progress: OnProgress | None) -> Any:
     from PIL import Image
 
     if image.mode not in _PIL_MODES:
@@ -326,6 +361,6 @@ def _apply_to_pil(edit: Edit, image: Any) -> Any:
         # After the edit, other pixels would have the colour that means "transparent".
         problem = "one of its colours means transparent"
         raise UsageError("image", problem, "convert it first: image.convert('RGBA')")
-    output = Image.fromarray(_apply_to_array(edit, np.asarray(image)))
+    output = Image.fromarray(_apply_to_array(edit, np.asarray(image), on_progress))
     output.info = dict(image.info)
     return output

@@ -15,6 +15,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError
+from burnish.operators.kernels import parallel_njit
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ _PAIRS = np.array(
 )
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _affinities(I):  # type: ignore[no-untyped-def]  # noqa: E741 the paper's own name
     """Return w of shape (12, H, W), where w[k, y, x] is -L of (y, x) and its neighbour _PAIRS[k].
 
@@ -130,7 +131,7 @@ def _whiten(d):  # type: ignore[no-untyped-def]
             d[i, a] /= C[a, a]
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _multiply(w, t):  # type: ignore[no-untyped-def]
     """Return (L + lambda U) t, computed from differences so that L of a constant is exactly 0."""
     height, width = t.shape
@@ -221,7 +222,7 @@ def _hat(y, x, node_y, node_x, spacing):  # type: ignore[no-untyped-def]
     return weight_y * max(0.0, 1 - abs(x - node_x) / spacing)
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _node_matrices(w, basis, size, spacing):  # type: ignore[no-untyped-def]
     """Return the 4 x 4 block of P' (L + lambda U) P of each node, (rows, columns, 4, 4).
 
@@ -254,7 +255,7 @@ def _add_square(block, weight, vector):  # type: ignore[no-untyped-def]
             block[a, c] += weight * vector[a] * vector[c]
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _restrict(r, basis):  # type: ignore[no-untyped-def]
     """Return P' r on the finest grid, (nodes, 4)."""
     spacing = FINEST_SPACING
@@ -271,7 +272,7 @@ def _restrict(r, basis):  # type: ignore[no-untyped-def]
     return fields
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _interpolate(fields, basis):  # type: ignore[no-untyped-def]
     """Return P times `fields`, (H, W)."""
     spacing = FINEST_SPACING

@@ -16,6 +16,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.operators.kernels import parallel_njit
+
 SECTORS = 8
 # The weight of the sector along x is [x + ZETA - ETA y^2]^2, which overlaps a quarter of the next.
 ZETA = 1 / 3
@@ -97,7 +99,7 @@ def edge_orientation(
     return direction, np.minimum(anisotropy, 1)
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _filter_rows(padded, margin, direction, anisotropy, radius, q, alpha, result):  # type: ignore[no-untyped-def]
     height, width, _ = result.shape
     cosines = np.cos(2 * np.pi / SECTORS * np.arange(SECTORS)).astype(padded.dtype)

@@ -17,6 +17,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.operators.kernels import parallel_njit
+
 # Number of unknowns up to which a grid is solved by its dense inverse.
 COARSEST = 64
 
@@ -104,7 +106,7 @@ def _dense(matrix: Matrix) -> NDArray[np.float64]:
     return dense[1:, 1:]
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _gauss_seidel(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-untyped-def]
     """Smooth the error by Gauss-Seidel, first in rows of one parity, then of the other.
 
@@ -134,7 +136,7 @@ def _gauss_seidel(x, b, inverse, E, S, SE, SW, backward):  # type: ignore[no-unt
                         here[i] = t[i] * inverse[y, i]
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _residual(x, b, r, C, E, S, SE, SW):  # type: ignore[no-untyped-def]
     """Write r = b - A x."""
     channels, height, width = x.shape
@@ -162,7 +164,7 @@ def _residual(x, b, r, C, E, S, SE, SW):  # type: ignore[no-untyped-def]
 # (from upper left, upper right, lower left, lower right).
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _interpolation_weights(C, E, S, SE, SW):  # type: ignore[no-untyped-def]
     """Return the weights of P, (8, coarse H + 2, coarse W + 2)."""
     height, width = C.shape[0] - 2, C.shape[1] - 2
@@ -221,7 +223,7 @@ def _prolongation_column(P, Y, X, column):  # type: ignore[no-untyped-def]
     column[2, 0], column[2, 1], column[2, 2] = left[5], here[2], here[4]
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
     """Return the five planes of P' A P."""
     height, width = C.shape[0] - 2, C.shape[1] - 2
@@ -263,7 +265,7 @@ def _galerkin(C, E, S, SE, SW, P):  # type: ignore[no-untyped-def]
     return planes
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _restrict(r, b, P):  # type: ignore[no-untyped-def]
     """Write b = P' r."""
     channels, height, width = b.shape
@@ -286,7 +288,7 @@ def _restrict(r, b, P):  # type: ignore[no-untyped-def]
                 )
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _interpolate(coarse, x, P):  # type: ignore[no-untyped-def]
     """Update x to x + P coarse."""
     channels, height, width = coarse.shape

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.operators import thread_count
+from burnish.operators.kernels import parallel_njit
 
 # Iterations in one pass over memory, and rows in the halo of a strip on either side.
 ITERATIONS_PER_PASS = 8
@@ -120,7 +121,7 @@ class PrimalDual:
 _FAST = {"error_model": "numpy", "fastmath": {"contract", "nnan", "ninf"}}
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _run_pass(f, u, p, rows, steps, lambda_, absolute):  # type: ignore[no-untyped-def]
     for s in numba.prange(len(f)):
         _pass_strip(f[s], u[s], p[s], rows[s], steps, lambda_, absolute)
@@ -194,7 +195,7 @@ def _dual_step(p, u, below, scale, sigma):  # type: ignore[no-untyped-def]
             Y[x] *= scale[x]
 
 
-@numba.njit(cache=True, parallel=True, **_FAST)
+@parallel_njit(**_FAST)
 def _gap(f, u, p, top, bottom, lambda_, sums):  # type: ignore[no-untyped-def]
     """Write the sums of the terms of `PrimalDual.gap` in the rows from `top` to `bottom`."""
     zeros = np.zeros_like(f[0])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import OperatorError
+from burnish.operators.kernels import parallel_njit
 from burnish.operators.multigrid import Matrix, Multigrid
 
 Plane = NDArray[np.float64]
@@ -101,7 +102,7 @@ def _dot(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64
     return sums
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _dot_rows(a, b):  # type: ignore[no-untyped-def]
     channels, height, width = a.shape
     sums = np.empty((channels, height))
@@ -114,7 +115,7 @@ def _dot_rows(a, b):  # type: ignore[no-untyped-def]
     return sums
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _multiply(C, E, S, p, q):  # type: ignore[no-untyped-def]
     """Write q = A p; p has a ring of zeros, q has none."""
     channels, height, width = q.shape
@@ -131,7 +132,7 @@ def _multiply(C, E, S, p, q):  # type: ignore[no-untyped-def]
                 )
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _update_direction(p, z, beta):  # type: ignore[no-untyped-def]
     """Update p to z + beta p."""
     channels, height, width = z.shape
@@ -141,7 +142,7 @@ def _update_direction(p, z, beta):  # type: ignore[no-untyped-def]
                 p[c, y + 1, x + 1] = z[c, y, x] + beta[c] * p[c, y + 1, x + 1]
 
 
-@numba.njit(cache=True, parallel=True)
+@parallel_njit()
 def _update_solution(x, r, p, q, alpha):  # type: ignore[no-untyped-def]
     """Update x to x + alpha p, and r to r - alpha q."""
     channels, height, width = x.shape

@@ -1,6 +1,6 @@
 """Model: run a model file on an image of any size, within a memory budget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
@@ -37,7 +37,7 @@ class Model:
     --------
     >>> import numpy as np
     >>> model = Model.open("l0-smoothing")
-    >>> model(np.zeros((480, 640, 3), np.float32)).shape
+    >>> model(np.zeros((480, 640, 3), np.float32), lambda_=0.05).shape
     (480, 640, 3)
     """
 
@@ -55,8 +55,7 @@ class Model:
         self._start = TiledNetwork(file.start, device, threads, engine) if file.start else None
         # A session is created now, so that a missing device or engine fails here and not at the
         # first image.
-        side = self.card.thumbnail_size
-        self.device = self._network.session({}, np.zeros((side, side, 3), np.float32)).device
+        self.device = self._network.session().device
 
     @classmethod
     def open(
@@ -96,25 +95,28 @@ class Model:
         memory: int = DEFAULT_MEMORY,
         on_progress: OnProgress | None = None,
         thumbnail: Pixels | None = None,
+        **keywords: Value,
     ) -> Pixels:
         """Run the model on an image, in tiles if it exceeds `memory`. The output is the same.
 
-        Shape: (H, W, 3) float32 -> the same. Range: RGB in [0, 1], sRGB-encoded, both ways.
+        Shape: (H, W, 3) float32, or a batch (N, H, W, 3) -> the same. Range: RGB in [0, 1],
+        sRGB-encoded, both ways.
 
         A guided model runs on smaller copies of the image first, the levels of its cascade. Each
         result, enlarged, is the guide of the next level.
 
         Parameters
         ----------
-        params : values of the model's sliders by name or keyword [default: the card's]
-        guide : the result of the first level, such as the operator's output, `first_level` in size
-            [default: that of the model's start network]
+        params : values of the model's sliders by name [default: the card's]
+        guide : the result of the first level, such as the operator's output, `first_level` in size;
+            (N, h, w, 3) for a batch [default: that of the model's start network]
         memory : bytes for a tile, in addition to the image and the output. The level below the
             image's own needs 24 bytes a pixel besides
         on_progress : called with the fraction done, up to 1, after each tile
         thumbnail : (S, S, 3) float32, where S is `thumbnail_size`; a model without a thumbnail
             ignores it. One thumbnail for all frames of a video prevents flicker [default: that of
             the image]
+        keywords : values of sliders by keyword, such as ``lambda_=0.05``
 
         Raises
         ------
@@ -125,6 +127,10 @@ class Model:
         ModelError : the model fails, the machine has too little memory for the smallest tile, or
             the model has no start network and there is no guide
         """
+        values = {**(params or {}), **keywords}
+        if isinstance(pixels, np.ndarray) and pixels.ndim == 4:
+            guides = [None] * len(pixels) if guide is None else list(guide)
+            return self._run_batch(pixels, values, guides, memory, on_progress, thumbnail)
         _check_pixels("pixels", pixels)
         try:
             output = np.empty_like(pixels, order="C")
@@ -133,8 +139,28 @@ class Model:
             extra = f", and {12 * height * width // 2**20} MiB for the output"
             raise self._out_of_memory(self.min_memory(height, width), extra) from error
         image = ImageAccess.in_memory(pixels, output)
-        self._run(image, params or {}, memory, on_progress, guide, thumbnail)
+        self._run(image, values, memory, on_progress, guide, thumbnail)
         return output
+
+    def _run_batch(
+        self,
+        batch: Pixels,
+        params: Mapping[str, Value],
+        guides: Sequence[Pixels | None],
+        memory: int,
+        on_progress: OnProgress | None,
+        thumbnail: Pixels | None,
+    ) -> Pixels:
+        """Run the model on images one after the other, which is as fast as together on a CPU."""
+        if len(guides) != len(batch):
+            problem = f"expected {len(batch)} guides, got {len(guides)}"
+            raise UsageError("guide", problem, "pass one for each image of the batch")
+        outputs = np.empty_like(batch, order="C")
+        for index, (pixels, guide) in enumerate(zip(batch, guides, strict=True)):
+            outputs[index] = self(pixels, params, guide=guide, memory=memory, thumbnail=thumbnail)
+            if on_progress is not None:
+                on_progress((index + 1) / len(batch))
+        return outputs
 
     def process_tiles(
         self,
@@ -346,7 +372,7 @@ def _check_pixels(name: str, pixels: Pixels) -> None:
         got = type(pixels).__name__
     elif pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         got = f"shape {pixels.shape}"
-        remedy = "pass one RGB image, channels last"
+        remedy = "pass RGB, channels last"
     elif pixels.dtype != np.float32:
         got = f"{pixels.dtype}"
     elif not (pixels.min() >= 0 and pixels.max() <= 1):  # True for NaN as well.

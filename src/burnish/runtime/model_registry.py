@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from burnish.errors import BurnishError, ModelError, UsageError, did_you_mean, join_or
+from burnish.files import is_file
 
 BUNDLED = Path(__file__).parent.parent / "models"
 
@@ -10,6 +11,17 @@ BUNDLED = Path(__file__).parent.parent / "models"
 def model_names(folder: Path = BUNDLED) -> list[str]:
     """Return the names of the models in a folder, sorted."""
     return sorted(path.stem for path in folder.glob("*.onnx"))
+
+
+def models() -> list[str]:
+    """Return the names of the bundled models, sorted.
+
+    Examples
+    --------
+    >>> "l0-smoothing" in models()
+    True
+    """
+    return model_names()
 
 
 def find_model(name_or_path: str | Path, folder: Path = BUNDLED, kind: str = "model") -> Path:
@@ -39,9 +51,9 @@ def find_model(name_or_path: str | Path, folder: Path = BUNDLED, kind: str = "mo
     has_slash = "/" in text or "\\" in text
     if isinstance(name_or_path, Path) or has_slash or text.lower().endswith(".onnx"):
         path = Path(name_or_path)
-        if path.is_file():
+        if is_file(path):
             return path
-        raise ModelError(str(path), "no such file", "check the path")
+        raise ModelError(str(path), "no such file, or it may not be read", "check the path")
     names = model_names(folder)
     if text in names:
         return folder / f"{text}.onnx"

@@ -1,5 +1,8 @@
 """ONNX Runtime, the default engine, on the CPU or on CUDA."""
 
+import ctypes
+import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -125,3 +128,17 @@ def _share_arena() -> None:
 def _device_error(device: str, problem: str) -> DeviceError:
     remedy = "choose cpu, or install onnxruntime-gpu with its CUDA for an NVIDIA GPU"
     return DeviceError(f"device {device}", problem, remedy)
+
+
+def _exit_without_destructors() -> None:
+    """Let a forked process end without ONNX Runtime's destructors.
+
+    Since version 1.32, they wait for threads that were started by the import, even in a process
+    that has none of them.
+    """
+    libc = ctypes.CDLL(None)
+    libc.on_exit(ctypes.cast(libc._exit, ctypes.c_void_p), None)  # with the status of the exit
+
+
+if sys.platform == "linux":
+    os.register_at_fork(after_in_child=_exit_without_destructors)

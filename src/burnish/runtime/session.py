@@ -1,18 +1,20 @@
 """Sessions: a model with its context on an engine and a device, created on first use and cached.
 
-The context, parameter values and thumbnail, is the same for every tile. It is bound to the graph as
-constants before the session is created. The engine then computes the context's layers once, and
-folds scales and shifts into convolutions.
+The context, parameter values and thumbnail, is the same for every tile. For large images it is
+bound to the graph as constants before the session is created. The engine then computes the
+context's layers once, and folds scales and shifts into convolutions.
 """
 
+import ctypes
+import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,8 @@ Context = dict[str, Array]
 # the output afterwards.
 Infer = Callable[[Mapping[str, Array], Callable[[Array], None]], None]
 
+T = TypeVar("T")
+
 # A session holds little more than its weights, and eight allow switching between models.
 _MAX_SESSIONS = 8
 # Engines have no exception class for exhausted memory, neither on the CPU nor on CUDA.
@@ -44,8 +48,44 @@ _OUT_OF_MEMORY = re.compile(
     re.I,
 )
 
-_sessions: OrderedDict[tuple[object, ...], "Session"] = OrderedDict()
-_lock = Lock()
+
+class SessionCache(Generic[T]):
+    """The sessions of an engine that were used last, for all threads of a process.
+
+    A forked process does not inherit the threads of a session. It creates sessions of its own, and
+    never destroys those of its parent, because that would wait for their threads forever.
+
+    Parameters
+    ----------
+    size : the number of sessions to keep
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._sessions: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = Lock()
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._start_anew)
+
+    def get(self, key: Hashable, create: Callable[[], T]) -> T:
+        """Return the session with this key, creating it if it is not cached."""
+        with self._lock:
+            if key not in self._sessions:
+                self._sessions[key] = create()
+                if len(self._sessions) > self._size:
+                    self._sessions.popitem(last=False)
+            self._sessions.move_to_end(key)
+            return self._sessions[key]
+
+    def __iter__(self) -> Iterator[Hashable]:
+        """Return an iterator over the keys."""
+        return iter(list(self._sessions))
+
+    def _start_anew(self) -> None:
+        for session in self._sessions.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))  # it now lives to the exit
+        self._sessions = OrderedDict()
+        self._lock = Lock()  # another thread of the parent may have held it
 
 
 @dataclass(frozen=True)
@@ -73,6 +113,7 @@ class Session:
         core_offset: tuple[int, int] = (0, 0),
         coords: Array | None = None,
         guide: Pixels | None = None,
+        context: Context | None = None,
     ) -> None:
         """Run the model on a tile, and write a part of its output.
 
@@ -85,6 +126,7 @@ class Session:
             `size_multiple`
         coords : (1, rows of blocks, columns of blocks, 2), for a model that takes them
         guide : as `pixels`, for a model that takes one
+        context : the context, unless it is bound to the graph
 
         Raises
         ------
@@ -100,7 +142,7 @@ class Session:
             unpack(planes, output_block, out, *core_offset)
 
         try:
-            inputs = {INPUT: pack(pixels, size, input_block)}
+            inputs = {INPUT: pack(pixels, size, input_block), **(context or {})}
             if coords is not None:
                 inputs[COORDS] = coords
             if guide is not None:
@@ -125,24 +167,26 @@ def get_session(
 
     Parameters
     ----------
-    context : all of the graph's inputs beside `image`, `guide` and `coords`
+    context : all of the graph's inputs beside `image`, `guide` and `coords`, to bind them
+        [default: none; they are passed to `Session.run`]
     """
     check_options(device, threads, engine)
     tensors = context or {}
     fingerprint = sha256(b"".join(tensor.tobytes() for tensor in tensors.values())).digest()
-    key = (file.sha256, fingerprint, device, threads, engine)
-    with _lock:
-        if key not in _sessions:
-            try:  # Importing the module imports the engine's library.
-                create_session = import_module(ENGINES[engine]).create_session
-                model = bind_constants(file.graph, tensors)
-                _sessions[key] = create_session(model, file.card.name, device, threads)
-            except ModuleNotFoundError as error:
-                raise missing_library(error).with_context(f"engine {engine}") from error
-            if len(_sessions) > _MAX_SESSIONS:
-                _sessions.popitem(last=False)
-        _sessions.move_to_end(key)
-        return _sessions[key]
+
+    def create() -> Session:
+        try:  # Importing the module imports the engine's library.
+            create_session = import_module(ENGINES[engine]).create_session
+            model = bind_constants(file.graph, tensors)
+            session: Session = create_session(model, file.card.name, device, threads)
+            return session
+        except ModuleNotFoundError as error:
+            raise missing_library(error).with_context(f"engine {engine}") from error
+
+    return _sessions.get((file.sha256, fingerprint, device, threads, engine), create)
+
+
+_sessions: SessionCache[Session] = SessionCache(_MAX_SESSIONS)
 
 
 def context_tensors(card: Card, params: Mapping[str, Value], thumbnail: Pixels | None) -> Context:

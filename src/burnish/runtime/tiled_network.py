@@ -10,7 +10,7 @@ import numpy as np
 from burnish.errors import ModelError, OutputError
 from burnish.modelfile.reader import ModelFile
 from burnish.params import Value
-from burnish.runtime.session import Session, context_tensors, get_session
+from burnish.runtime.session import Context, Session, context_tensors, get_session
 from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 
@@ -22,6 +22,9 @@ _ACTIVATION_OVERHEAD = 1.4
 _IO_VALUES = 2 * 3
 # A guide is enlarged, and then packed.
 _GUIDE_VALUES = 2 * 3
+# For images with more pixels, the context is bound to the graph. A new session takes 30 to 70 ms,
+# and saves a quarter to a third of the time: on one core 11 ms at 256 x 256 px, 45 ms at 512 x 512.
+_BIND_PIXELS = 2**17
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,13 @@ class TiledNetwork:
         self._file = file
         self._session_options = (device, threads, engine)
 
-    def session(self, params: Mapping[str, Value], thumbnail: Pixels | None) -> Session:
-        """Return the session for these values of the sliders and this thumbnail.
+    def session(self, context: Context | None = None) -> Session:
+        """Return a session, with the context bound to the graph if it is given.
 
         Raises
         ------
         BurnishError : as in `burnish.runtime.model.Model.open`
         """
-        context = context_tensors(self.card, params, thumbnail)
         try:
             return get_session(self._file, *self._session_options, context)
         except MemoryError as error:
@@ -129,7 +131,11 @@ class TiledNetwork:
         MemoryError : there is too little memory for the smallest tile
         """
         grid = self._grid(image.size)
-        session = self.session(params, thumbnail)
+        context = context_tensors(self.card, params, thumbnail)
+        if image.whole.area > _BIND_PIXELS:
+            session, context = self.session(context), {}
+        else:
+            session = self.session()
         max_pixels = memory // self.bytes_per_pixel
         finished_rows, any_nonzero = 0, False
         while finished_rows < grid.padded_height:
@@ -137,7 +143,7 @@ class TiledNetwork:
                 for tile in plan_tiles(grid, max_pixels, finished_rows):
                     core = grid.clip(tile.core)
                     output = image.allocate(core)
-                    self._run_tile(session, image, grid, tile, coarse, output)
+                    self._run_tile(session, context, image, grid, tile, coarse, output)
                     image.write(core, output)
                     any_nonzero = any_nonzero or bool(output.any())
                     if tile.core.right == grid.padded_width:
@@ -159,6 +165,7 @@ class TiledNetwork:
     def _run_tile(
         self,
         session: Session,
+        context: Context,
         image: ImageAccess,
         grid: TileGrid,
         tile: Tile,
@@ -177,7 +184,7 @@ class TiledNetwork:
             from burnish.runtime.resize import bilinear_region
 
             guide = bilinear_region(coarse, source, image.size)
-        session.run(pixels, tile.padded.size, out, tile.core_offset, coords, guide)
+        session.run(pixels, tile.padded.size, out, tile.core_offset, coords, guide, context)
         if not np.isfinite(out).all():
             rows = f"rows {tile.core.top} to {tile.core.bottom}"
             problem = f"the output has NaN or infinite values in {rows}"
