@@ -14,8 +14,8 @@ COCO = Path(__file__).parents[3] / "shared" / "coco"
 
 
 def test_default_detector_is_bundled():
-    assert detector_file.DEFAULT in {path.stem for path in DETECTORS}
-    assert MaskRCNN.open().card.name == detector_file.DEFAULT
+    assert detector_file.BUNDLED_DEFAULT in {path.stem for path in DETECTORS}
+    assert MaskRCNN.open().card.name == detector_file.BUNDLED_DEFAULT
 
 
 @pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("timm", reason="timm is not installed")
 
 from burnish.detection.detect import MaskRCNN  # noqa: E402
+from burnish.detection.training import get  # noqa: E402
 from burnish.detection.training.config import DetectorTrainConfig  # noqa: E402
 from burnish.detection.training.cut_outs import CutOut  # noqa: E402
 from burnish.detection.training.dataset import DetectionDataset  # noqa: E402
@@ -27,6 +28,7 @@ from burnish.detection.training.export import (  # noqa: E402
 from burnish.detection.training.network import fuse_batchnorm  # noqa: E402
 from burnish.detection.training.run import DetectorTrainer, init_network  # noqa: E402
 from burnish.errors import ModelError, UsageError  # noqa: E402
+from burnish.files import digest  # noqa: E402
 from burnish.photo import Photo  # noqa: E402
 
 SMALL_CONFIG = DetectorTrainConfig(
@@ -261,7 +263,7 @@ def test_resnet50_loads_torchvision_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_resnet50_exports(tmp_path):
+def test_resnet50_becomes_the_default_detector(tmp_path, monkeypatch):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = resnet50_mask_rcnn(90)
@@ -276,7 +278,10 @@ def test_resnet50_exports(tmp_path):
             network.train()([torch.rand(3, 128, 128)] * 2, [target | {"masks": mask}] * 2)
     path = tmp_path / "weights.pth"
     torch.save(network.state_dict(), path)
-    detector = MaskRCNN.open(export_resnet50(path, tmp_path / "full.onnx"))
+    monkeypatch.setattr(get, "URL", f"https://host/weights-{digest(path)[:8]}.pth")
+    assert get.get_full(path).name == "full.onnx"
+    detector = MaskRCNN.open()
+    assert detector.card.name == "full"
     assert (detector.card.min_size, detector.card.max_size) == (800, 1333)
     assert "person" in detector.card.classes
 

@@ -13,10 +13,10 @@ from burnish.errors import ModelError, PhotoError, UsageError
 from burnish.files import digest
 from burnish.photo import Photo
 from burnish.regions.objects import (
-    bundled_detector,
     check_classes,
     mask_area,
     open_detector,
+    recorded_detector,
     select_objects,
 )
 from burnish.regions.options import RegionOptions
@@ -156,7 +156,7 @@ def test_unknown_class_fails_with_the_known_classes(burnish, detector_file, phot
 @pytest.mark.parametrize("name", ["../../evil", "/tmp/evil.onnx", "evil\nline"])
 def test_bundled_detector_never_opens_a_path(name):
     with pytest.raises(ModelError, match="--detector") as raised:
-        bundled_detector(name, "0" * 64)
+        recorded_detector(name, "0" * 64)
     assert "\n" not in str(raised.value)
 
 
@@ -164,14 +164,14 @@ def test_bundled_detector_is_identified_by_its_content(detector_file, tmp_path, 
     renamed = tmp_path / "renamed.onnx"
     renamed.write_bytes(detector_file.read_bytes())
     monkeypatch.setattr(detector_files, "BUNDLED", tmp_path)
-    assert bundled_detector("shapes", digest(renamed)).sha256 == digest(renamed)
+    assert recorded_detector("shapes", digest(renamed)).sha256 == digest(renamed)
     with pytest.warns(UserWarning, match="another version of the detector renamed"):
-        bundled_detector("renamed", "0" * 64)
+        recorded_detector("renamed", "0" * 64)
 
 
 @pytest.mark.slow
 def test_bundled_detector_is_the_default(burnish, tmp_path):
-    if not (detector_files.BUNDLED / f"{detector_files.DEFAULT}.onnx").exists():
+    if not (detector_files.BUNDLED / f"{detector_files.BUNDLED_DEFAULT}.onnx").exists():
         pytest.skip("no bundled detector")
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     photo = Photo(data.astronaut() / np.float32(255)).save(tmp_path / "a.png")

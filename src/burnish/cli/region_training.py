@@ -1,6 +1,7 @@
-"""`burnish regions train|evaluate|export|synthesize|explain`: train and examine detectors."""
+"""`burnish regions train|evaluate|get|export|synthesize|explain`: train and examine detectors."""
 
 import json
+import sys
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -160,6 +161,37 @@ def export(
     from burnish.detection.training.export import export_resnet50
 
     typer.echo(export_resnet50(weights, output, download=download, overwrite=overwrite))
+
+
+def get(
+    name: Annotated[str, Argument(metavar="full", help="The detector to get.")],
+    weights: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="The file of torchvision's weights, if you have it."),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Download a better detector for COCO's 80 categories, and use it from now on.
+
+    It is torchvision's Mask R-CNN (186 MB), which is converted and put into burnish's cache. The
+    conversion needs the extra 'regions'; the use of the detector does not.
+    """
+    from burnish.detection import detector_file
+    from burnish.errors import missing_library
+    from burnish.files import check_absent
+
+    if name != detector_file.DOWNLOADED:
+        problem = "there is no such detector to download"
+        raise UsageError(name, problem, f"write: burnish regions get {detector_file.DOWNLOADED}")
+    check_absent(detector_file.downloaded_folder() / f"{name}.onnx", overwrite=overwrite)
+    try:
+        from burnish.detection.training.get import URL, get_full
+    except ModuleNotFoundError as error:
+        raise missing_library(error, "regions").with_context("regions get") from error
+    if weights is None:
+        print(f"burnish: downloading {URL}", file=sys.stderr)
+    path = get_full(weights, overwrite=overwrite)
+    typer.echo(f"{path}  is the default detector from now on")
 
 
 def synthesize(

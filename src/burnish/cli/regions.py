@@ -146,6 +146,7 @@ def list_regions(
         _check_names(sources, masks)
     object_source = open_object_source(region, device=device, threads=threads)
     check_classes(region.only, object_source.classes)
+    print_detector(region)
     with_path = len(photos) > 1 or is_folder(photos[0])
     listed: list[PhotoDetections] = []
     for error in inputs.unreadable:
@@ -175,6 +176,18 @@ def list_regions(
         write_annotated(listed[0], output, overwrite=overwrite)
     if failed:
         raise typer.Exit(BurnishError.exit_code)
+
+
+def print_detector(region: RegionOptions, *, quiet: bool = False) -> None:
+    """Print the name of the default detector if it is the downloaded one."""
+    from burnish.detection import detector_file
+
+    is_default = region.detector is None and region.objects is None
+    if is_default and not quiet and detector_file.default_name() == detector_file.DOWNLOADED:
+        print(
+            f"burnish: objects are found by the detector {detector_file.DOWNLOADED}",
+            file=sys.stderr,
+        )
 
 
 def _check_options(
@@ -253,10 +266,13 @@ def make_command(edit: RegionEdit) -> Callable[..., None]:
         if not edit.function:
             _check_transparency(batch)
         strength = getattr(params, "strength", None)
+        opened = open_region(region, defaults=edit.region_defaults, device=device, threads=threads)
+        if opened.object_source is not None:
+            print_detector(region, quiet=batch.quiet)
         editor = edit_region(
             edit,
             values,
-            open_region(region, defaults=edit.region_defaults, device=device, threads=threads),
+            opened,
             mask_writer(save_mask, photos, batch),
             strength=1 if strength is None else strength,
             strip_metadata=False if getattr(params, "keep_metadata", False) else None,
@@ -332,6 +348,7 @@ for _edit in EDITS.values():
 for _command in (
     region_training.train,
     region_training.evaluate,
+    region_training.get,
     region_training.export,
     region_training.synthesize,
     region_training.explain,

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from burnish.errors import PhotoError, UsageError, read_error
+from burnish.files import is_file
 from burnish.modelfile.card import Text, first_error
 from burnish.photo import Photo
 from burnish.types import BoolMask
@@ -302,7 +303,7 @@ def read_dataset(source: str | Path, image_dir: str | Path) -> CocoDataset:
     images = []
     for image in dataset.images:
         path = Path(image_dir) / image.path
-        if not path.is_file():
+        if not is_file(path):
             remedy = "give the folder of the photos with --images"
             raise PhotoError(str(path), f"{source} names this photo, but it does not exist", remedy)
         check_size(path, Photo.size_of(path), image, dataset.source)

@@ -9,12 +9,17 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from burnish.errors import ModelError
+from burnish.files import cache_root
 from burnish.modelfile.card import BaseCard, Slug, StrictModel, Text, reject
 from burnish.runtime import model_registry
 
-# The folder of the bundled detectors.
+# The folder of the bundled detectors, and the name of the one that is used by default.
 BUNDLED = model_registry.BUNDLED / "regions"
-DEFAULT = "light"
+BUNDLED_DEFAULT = "light"
+# The name of the detector that `burnish regions get` puts into the cache. Where it is there, it is
+# the default, because it is far better.
+DOWNLOADED = "full"
 
 # Input and outputs of a detector's graph. The trace shows how the network reached its detections.
 INPUT = "image"
@@ -114,8 +119,40 @@ class DetectorCard(BaseCard):
         return self
 
 
+def downloaded_folder() -> Path:
+    """Return the folder of downloaded detectors, in burnish's cache."""
+    return cache_root() / "detectors"
+
+
+def default_name() -> str:
+    """Return the name of the detector that is used if none is named."""
+    is_downloaded = (downloaded_folder() / f"{DOWNLOADED}.onnx").is_file()
+    return DOWNLOADED if is_downloaded else BUNDLED_DEFAULT
+
+
+def named_files() -> list[Path]:
+    """Return the files of all detectors that have a name: the bundled and the downloaded ones."""
+    return [*sorted(BUNDLED.glob("*.onnx")), *sorted(downloaded_folder().glob("*.onnx"))]
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Return the file of a detector; see `burnish.runtime.model_registry.find_model`.
+
+    Raises
+    ------
+    ModelError : there is no such detector
+    """
+    folder = downloaded_folder()
+    if name_or_path in model_registry.model_names(folder):
+        return folder / f"{name_or_path}.onnx"
+    if name_or_path == DOWNLOADED:
+        remedy = f"get it with `burnish regions get {DOWNLOADED}`"
+        raise ModelError(DOWNLOADED, "this detector is not downloaded yet", remedy)
+    return model_registry.find_model(name_or_path, BUNDLED, "detector")
+
+
 def read(name_or_path: str | Path) -> tuple[DetectorCard, bytes]:
-    """Read and check a bundled detector, by name, or any detector, by path. Nothing in it is run.
+    """Read and check a detector with a name, or any detector, by path. Nothing in it is run.
 
     Returns
     -------
@@ -127,7 +164,7 @@ def read(name_or_path: str | Path) -> tuple[DetectorCard, bytes]:
     """
     from burnish.modelfile.onnx_file import read_bytes
 
-    path = model_registry.find_model(name_or_path, BUNDLED, "detector")
+    path = find(name_or_path)
     data = read_bytes(path, MAX_FILE_BYTES)
     return check(data, str(path)), data
 

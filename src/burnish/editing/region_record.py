@@ -6,7 +6,7 @@ from pathlib import Path
 from burnish.editing.history import RegionRecord
 from burnish.errors import UsageError
 from burnish.regions.masks import MaskFile
-from burnish.regions.objects import ObjectSource, bundled_detector
+from burnish.regions.objects import ObjectSource, recorded_detector
 from burnish.regions.options import RegionOptions
 from burnish.regions.region import Region
 
@@ -56,7 +56,7 @@ def restore_region(
     if record.detector is None and record.objects is None:
         object_source = None
     elif object_source is None:
-        object_source = bundled_detector(str(record.detector), record.sha256)
+        object_source = recorded_detector(str(record.detector), record.sha256)
     values = {f.name: getattr(record, f.name) for f in fields(RegionOptions)}
     options = replace(RegionOptions(**values), detector=None, objects=None, mask=None)
     mask_file = MaskFile(Path(mask)) if record.mask is not None and mask is not None else None

@@ -55,40 +55,42 @@ def open_object_source(
     """
     if options.objects is not None:
         return ObjectsFile.open(options.objects)
-    name = detector_file.DEFAULT if options.detector is None else options.detector
-    return open_detector(name, device=device, threads=threads)
+    return open_detector(options.detector, device=device, threads=threads)
 
 
 def open_detector(
-    name_or_path: str | Path, *, device: str = "auto", threads: int | None = None
+    name_or_path: str | Path | None, *, device: str = "auto", threads: int | None = None
 ) -> DetectorSource:
-    """Open a bundled detector by name, or a detector file; see `MaskRCNN.open`."""
+    """Open a detector by name, or a detector file; see `MaskRCNN.open`."""
     detector = MaskRCNN.open(name_or_path, device=device, threads=threads)
     card = detector.card
     return DetectorSource(card.name, card.classes, detector.sha256, detector.device, detector)
 
 
-def bundled_detector(name: str, sha256: str | None) -> DetectorSource:
-    """Open the bundled detector that an edited photo names. The name is never used as a path.
+def recorded_detector(name: str, sha256: str | None) -> DetectorSource:
+    """Open the detector that an edited photo names. The name is never used as a path.
 
     Raises
     ------
-    ModelError : no bundled detector has that name
+    ModelError : no bundled or downloaded detector has that name
 
     Warns
     -----
-    UserWarning : the bundled detector is another version
+    UserWarning : the detector of that name is another version
     """
-    files = sorted(detector_file.BUNDLED.glob("*.onnx"))
+    files = detector_file.named_files()
     for file in files:
         if digest(file) == sha256:
-            return open_detector(file.stem)
-    if name in {file.stem for file in files}:
-        warn(
-            f"the photo was edited with another version of the detector {name}, which may have "
-            "found other objects"
-        )
-        return open_detector(name)
+            return open_detector(file)
+    for file in files:
+        if file.stem == name:
+            warn(
+                f"the photo was edited with another version of the detector {name}, which may have "
+                "found other objects"
+            )
+            return open_detector(file)
+    if name == detector_file.DOWNLOADED:
+        detector_file.find(name)  # raises an error that names the command
     raise ModelError(
         name.replace("\n", " ")[:80],
         "no bundled detector has this name",

@@ -125,7 +125,8 @@ class RegionOptions:
         parse=parse_classes,
     )
     detector: str | None = _object_option(
-        "Detector that finds the objects. [default: the bundled one]",
+        "Detector that finds the objects. [default: full if `burnish regions get full` was run, "
+        "else the bundled light]",
         metavar="NAME or FILE",
     )
     objects: Path | None = _object_option(  # noqa: RUF009
