@@ -27,7 +27,7 @@ def write_file(path: Path, data: bytes = b"new", *, overwrite: bool = False) -> 
         file.write(data)
 
 
-def raise_permission_error(self: Path, target: Path) -> None:
+def raise_permission_error(*arguments: object) -> None:
     raise PermissionError(1, "Operation not permitted")
 
 
@@ -183,10 +183,52 @@ def test_atomic_write_over_folder_raises(tmp_path, overwrite):
 @pytest.mark.parametrize("name", ["none/a", "file/a", "x" * 300, "a\0"])
 def test_atomic_write_impossible_path_raises(tmp_path, name, overwrite):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="cannot be written") as caught:
+    with pytest.raises(OutputError, match=r"cannot be written|the name has 300 bytes") as caught:
         write_file(tmp_path / name, overwrite=overwrite)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_overwritten_file_keeps_its_mode_and_owner(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 54321)
+    before = path.stat()
+    write_file(path, overwrite=True)
+    after = path.stat()
+    assert path.read_bytes() == b"new"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+
+
+def test_owner_that_may_not_be_given_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "chown", raise_permission_error)
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o604)
+    write_file(path, overwrite=True)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o604)
+
+
+def test_new_file_has_the_usual_mode(tmp_path):
+    (tmp_path / "usual").touch()
+    for overwrite in (True, False):
+        path = tmp_path / f"{overwrite}"
+        write_file(path, overwrite=overwrite)
+        assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 256, "ü" * 128, f"{'y' * 300}/a", "/".join(["z" * 200] * 25)]
+)
+def test_name_that_is_too_long_is_found_before_any_work(tmp_path, name):
+    with pytest.raises(OutputError, match=r"the name has \d+ bytes, and the disk allows"):
+        check_absent(tmp_path / name, overwrite=False)
 
 
 def test_atomic_write_read_only_folder_raises(tmp_path):

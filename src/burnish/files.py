@@ -16,6 +16,27 @@ from burnish.errors import OutputError, reason, write_error
 # Prefix and suffix of temporary files, and the age in seconds after which one counts as abandoned.
 _PREFIX, _SUFFIX = ".burnish-", ".part"
 _STALE_SECONDS = 3600
+# Longest name and path, in bytes, where the system does not tell.
+_DEFAULT_LIMITS = (255, 4096)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether a path is a folder.
+
+    `Path.is_dir` raises an error for a name that is too long, and in a folder that may not be
+    entered. So do `Path.is_file` and `Path.exists`.
+    """
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: str | Path) -> bool:
+    """Return whether a path is a file, like `is_folder`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def exists(path: str | Path) -> bool:
+    """Return whether there is something at a path, like `is_folder`."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def check_absent(target: Path, *, overwrite: bool) -> None:
@@ -24,13 +45,14 @@ def check_absent(target: Path, *, overwrite: bool) -> None:
     Raises
     ------
     OutputError : the target exists, even as a dangling link, and `overwrite` is not set; or it is
-        a folder, a device or a pipe
+        a folder, a device or a pipe; or `check_place` fails
     """
     if not os.path.lexists(target):
+        check_place(target)
         return
-    if target.is_dir():
+    if is_folder(target):
         raise OutputError(str(target), "the output is a folder", "name a file in it")
-    if target.exists() and not target.is_file():
+    if exists(target) and not is_file(target):
         raise OutputError(str(target), "the output is a device or a pipe", "name a file")
     if not overwrite:
         raise _already_exists(target)
@@ -44,10 +66,34 @@ def check_not_input(target: Path, inputs: Iterable[Path]) -> None:
     OutputError : the target is an input
     """
     for file in inputs:
-        if target.exists() and file.exists() and target.samefile(file):
+        if exists(target) and exists(file) and target.samefile(file):
             raise OutputError(
                 str(target), f"the output is the input {file}", "choose another output"
             )
+
+
+def check_place(target: Path) -> None:
+    """Check that a file of this name can be created, before any work is done for it.
+
+    Raises
+    ------
+    OutputError : the name is too long for the disk, or the folder is not writable
+    """
+    folder = _existing_folder(target.parent)
+    name_limit, path_limit = _DEFAULT_LIMITS
+    if hasattr(os, "pathconf"):
+        name_limit = os.pathconf(folder, "PC_NAME_MAX")
+        path_limit = os.pathconf(folder, "PC_PATH_MAX")
+    too_long = [part for part in target.parts if len(os.fsencode(part)) > name_limit]
+    if too_long or len(os.fsencode(target.absolute())) >= path_limit:
+        size, limit = len(os.fsencode(target.absolute())), path_limit
+        if too_long:
+            size, limit = len(os.fsencode(too_long[0])), name_limit
+        problem = f"the name has {size} bytes, and the disk allows {limit}"
+        raise OutputError(str(target), problem, "choose a shorter name with --name or -o")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        problem = f"no file can be created in {folder}: permission denied"
+        raise OutputError(str(target), problem, "choose another place with -o")
 
 
 def digest(*files: Path) -> str:
@@ -93,8 +139,9 @@ def remove_stale_partials(folder: Path) -> None:
 def atomic_write(target: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file that becomes `target` when the block ends; if the block fails, nothing changes.
 
-    The file is written beside the target, flushed to disk, and then renamed. If the target is a
-    link, the link is replaced and the file that it points to is kept.
+    The file is written beside the target, flushed to disk, and then renamed. It gets the mode of
+    the target, and its owner where that is allowed. If the target is a link, the link is replaced
+    and the file that it points to is kept.
 
     Raises
     ------
@@ -129,6 +176,7 @@ def atomic_path(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         if overwrite:
+            _copy_access(target, partial)
             partial.replace(target)
         else:
             _rename_exclusive(partial, target)
@@ -181,8 +229,7 @@ def check_disk_space(folder: Path, size: int, contents: str) -> None:
     ------
     OutputError : less space is free
     """
-    ancestors = (folder.absolute(), *folder.absolute().parents)
-    existing = next(path for path in ancestors if path.exists())
+    existing = _existing_folder(folder)
     free = shutil.disk_usage(existing).free
     if size > free:
         raise OutputError(
@@ -192,9 +239,27 @@ def check_disk_space(folder: Path, size: int, contents: str) -> None:
         )
 
 
+def _existing_folder(folder: Path) -> Path:
+    """Return a folder, or the closest one above it that exists."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if is_folder(path))
+
+
 def _partial_path(folder: Path) -> Path:
     """Return a random name of fixed length; one derived from the target's could be too long."""
     return folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+
+
+def _copy_access(target: Path, partial: Path) -> None:
+    """Give a file the mode and, as far as allowed, the owner and group of an existing one."""
+    if not is_file(target) or target.is_symlink():
+        return
+    state = target.stat()
+    if hasattr(os, "chown"):
+        for owner in ((-1, state.st_gid), (state.st_uid, -1)):
+            with suppress(OSError):
+                os.chown(partial, *owner)
+    with suppress(OSError):
+        partial.chmod(state.st_mode & 0o777)
 
 
 def _rename_exclusive(partial: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import keyword
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -229,7 +230,7 @@ class FileParam(_BaseParam):
             if self.default_text:
                 return None
             raise UsageError(self.name, f"{self.range} is required", f"give one with {self.option}")
-        if not isinstance(value, str | Path) or not Path(value).is_file():
+        if not isinstance(value, str | Path) or not os.path.isfile(value):  # noqa: PTH113
             raise UsageError(self.name, f"there is no file {value}", f"choose {self.range}")
         return str(value)
 

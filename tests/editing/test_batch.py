@@ -141,4 +141,10 @@ def test_skipped_files_are_not_edited(files, function_edit):
     skipped = [PlannedFile(files[0].source, files[0].target, skip=True), files[1]]
     assert statuses(run_batch(function_edit(), skipped)) == ["skipped", "done"]
     assert not files[0].target.exists()
+    assert statuses(dry_run(function_edit(), skipped)) == ["skipped", "failed"]  # it exists now
+    files[1].target.unlink()
     assert statuses(dry_run(function_edit(), skipped)) == ["skipped", "planned"]
+    missing = PlannedFile(files[0].source.with_name("missing.png"), files[1].target)
+    (outcome,) = dry_run(function_edit(), [missing])
+    assert (outcome.status, outcome.output) == ("failed", None)
+    assert "missing.png: cannot be read: no such file" in outcome.reason

@@ -1,13 +1,18 @@
 """Names, places and formats of outputs, and their checks before a run."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from burnish.editing.history import EditRecord, metadata_with_history
+from burnish.editing.inputs import find_inputs
 from burnish.editing.options import OutputOptions
 from burnish.editing.plan import plan
-from burnish.errors import BurnishError, OutputError, UsageError
+from burnish.errors import BurnishError, MissingLibraryError, OutputError, UsageError
+from burnish.photo import Photo
 
 
 @pytest.fixture
@@ -212,3 +217,90 @@ def test_plan_without_disk_space_raises(tmp_path):
             pytest.skip("this file system does not support files of 8 TiB")
     with pytest.raises(OutputError, match="8,388,608 MiB"):
         plan([tmp_path / "huge.tif"], "l0")
+
+
+def history_of(operator: str) -> bytes:
+    """Return a PNG that records an edit."""
+    photo = Photo(np.full((4, 4, 3), 0.5))
+    metadata = metadata_with_history(photo.metadata, [EditRecord(operator=operator)])
+    return replace(photo, metadata=metadata).encode()
+
+
+def test_results_of_any_operator_beside_their_originals_are_ignored(tmp_path):
+    """But not photos whose names are similar, nor results whose originals are elsewhere."""
+    original = Photo(np.full((4, 4, 3), 0.5)).encode("png")
+    for name in ("1.png", "1-b.png", "1.2024.png", "12.png"):
+        (tmp_path / name).write_bytes(original)
+    for name in ("1.tv-l1.png", "1.tv-l1.wls.jpg", "1-tone.png", "13.png", "elsewhere.tv-l1.png"):
+        (tmp_path / name).write_bytes(history_of("tv-l1"))
+    (tmp_path / "1.png.mask.png").write_bytes(original)
+    found = find_inputs([tmp_path], recursive=False)
+    names = ["1-b.png", "1.2024.png", "1.png", "12.png", "13.png", "elsewhere.tv-l1.png"]
+    assert [file.path.name for file in found.files] == names
+    assert found.results == 4
+    named = find_inputs([tmp_path / "1.tv-l1.png"], recursive=False)
+    assert len(named.files) == 1
+
+
+def test_results_of_results_are_ignored_only_beside_them(tmp_path):
+    """A folder of results may be edited again."""
+    for name in ("1.png", "12.png", "1.tone.png"):
+        (tmp_path / name).write_bytes(history_of("tv-l1"))
+    assert len(find_inputs([tmp_path], recursive=False).files) == 3
+
+
+def test_raw_and_heic_beside_another_format_are_ignored(tmp_path, monkeypatch):
+    for name in ("1.jpg", "1.NEF", "2.dng", "3.heic", "4.HEIC", "4.png", "5.gif"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.warns(UserWarning, match="2 raw, HEIC or GIF files ignored"):
+        found = find_inputs([tmp_path], recursive=False)
+    names = [file.path.name for file in found.files]
+    assert names == ["1.jpg", "2.dng", "3.heic", "4.png", "5.gif"]
+    monkeypatch.setattr("burnish.editing.inputs.can_develop_raw", lambda: False)
+    (tmp_path / "1.NEF").unlink()
+    (tmp_path / "4.HEIC").unlink()
+    with pytest.warns(UserWarning, match="1 raw photo ignored; .* extra 'raw'"):
+        found = find_inputs([tmp_path], recursive=False)
+    assert [file.path.name for file in found.files] == ["1.jpg", "3.heic", "4.png", "5.gif"]
+
+
+def test_results_of_formats_that_are_only_read_get_another_extension(tmp_path):
+    paths = [tmp_path / name for name in ("1.heic", "2.NEF", "3.gif", "4.webp")]
+    for path in paths:
+        path.write_bytes(b"x")
+    with pytest.warns(UserWarning, match="the results of .* are .* files") as warned:
+        files = plan(paths, "same").files
+    assert [file.target.suffix for file in files] == [".jpg", ".tif", ".png", ".webp"]
+    assert len(warned) == 3
+    assert plan(paths[:2], "same", OutputOptions(format="png")).files[1].target.suffix == ".png"
+
+
+def test_named_raw_file_without_rawpy_raises(tmp_path, monkeypatch):
+    monkeypatch.setattr("burnish.editing.plan.can_develop_raw", lambda: False)
+    with pytest.raises(MissingLibraryError, match=r"1.dng: .* extra 'raw'"):
+        plan([tmp_path / "1.dng"], "same")
+
+
+def test_subfolder_that_cannot_be_listed_is_skipped(folder_tree, monkeypatch):
+    scan = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "below":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    everything = find_inputs([folder_tree], recursive=True)
+    monkeypatch.setattr("os.scandir", scandir)
+    found = find_inputs([folder_tree], recursive=True)
+    assert 0 < len(found.files) < len(everything.files)
+    (error,) = found.unreadable
+    assert "below: cannot be read: permission denied" in str(error)
+
+
+def test_names_that_are_too_long_are_found_while_planning(tmp_path):
+    path = tmp_path / f"{'x' * 245}.png"
+    path.write_bytes(b"x")
+    for options in (OutputOptions(), OutputOptions(output=tmp_path / "out/")):
+        with pytest.raises(OutputError, match="bytes, and the disk allows"):
+            plan([path], "smoothing", options)
+    assert len(plan([path], "same", OutputOptions(name="{stem}.b{ext}")).files) == 1

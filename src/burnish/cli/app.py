@@ -12,7 +12,14 @@ from typer import Option
 from typer.core import TyperGroup
 
 import burnish
-from burnish.errors import INTERRUPTED, BurnishError, UsageError, did_you_mean, missing_library
+from burnish.errors import (
+    INTERRUPTED,
+    BurnishError,
+    UsageError,
+    did_you_mean,
+    missing_library,
+    read_error,
+)
 
 # Command -> the module in burnish.cli whose `app` has it.
 _MODULES = {
@@ -47,10 +54,14 @@ class Commands(TyperGroup):
                 self.commands[name] = typer.main.get_group(module.app).commands[name]
         return self.commands.get(cmd_name)
 
-    def make_context(self, *args: Any, **settings: Any) -> Any:
+    def make_context(self, info_name: Any, args: list[str], *more: Any, **settings: Any) -> Any:
         """Parse the options before the command's name; errors are those of burnish."""
+        # As a path, an empty text would mean the current folder.
+        if "" in args:
+            problem = "an argument is empty, as of a variable that is not set"
+            raise UsageError("''", problem, "name a file or a value")
         with _burnish_errors():
-            return super().make_context(*args, **settings)
+            return super().make_context(info_name, args, *more, **settings)
 
     def invoke(self, ctx: Any) -> Any:
         """Parse the rest of the command line and run the command; errors are those of burnish."""
@@ -160,6 +171,11 @@ def main() -> None:
             error = missing_library(error)
         print(f"burnish: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:  # a bug, or a pipe that was closed
+            raise
+        print(f"burnish: {read_error(error.filename, error)}", file=sys.stderr)
+        sys.exit(BurnishError.exit_code)
     except SystemExit as error:
         if error.code == INTERRUPTED:  # Typer turns Ctrl-C into this exit code
             print("burnish: interrupted", file=sys.stderr)

@@ -15,7 +15,7 @@ from typer import Option
 from burnish.cli.options import option
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error
-from burnish.files import check_absent
+from burnish.files import check_absent, check_place, is_folder
 from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
@@ -93,17 +93,18 @@ def mask_writer(
     Raises
     ------
     UsageError : a file is given for several photos, or in a format that burnish does not write
-    OutputError : the file exists
+    OutputError : the file exists, or a name is too long
     """
     if save_mask is None:
         return None
+    from burnish.editing.inputs import MASK_SUFFIX, find_inputs
     from burnish.editing.region_edit import MaskWriter
     from burnish.photo.formats import check_writable
 
     path = Path(save_mask)
-    folder = path.is_dir() or not path.suffix or save_mask.endswith("/")
+    folder = is_folder(path) or not path.suffix or save_mask.endswith("/")
     if not folder:
-        if len(photos) > 1 or any(photo.is_dir() for photo in photos):
+        if len(photos) > 1 or any(map(is_folder, photos)):
             raise UsageError(
                 f"--save-mask {path}",
                 "the masks of several photos need a folder",
@@ -113,6 +114,10 @@ def mask_writer(
             check_writable(path)
         if not batch.dry_run:
             check_absent(path, overwrite=batch.overwrite)
+        check_place(path)
+    elif STREAM not in photos:
+        for source in find_inputs(photos, recursive=batch.recursive).files:
+            check_place(path / f"{source.path.name}{MASK_SUFFIX}")
     return MaskWriter(path, folder=folder, overwrite=batch.overwrite)
 
 
@@ -165,7 +170,11 @@ def run(
         _run_stream(edit, photos, options, batch)
         return
     plan = plan_outputs(
-        photos, edit.name, options, lambda photo: scratch_bytes(edit, photo, options.depth)
+        photos,
+        edit.name,
+        options,
+        lambda photo: scratch_bytes(edit, photo, options.depth),
+        allow_existing=batch.dry_run,
     )
     counts = Counter[str]()
     megapixels = 0.0
@@ -174,8 +183,10 @@ def run(
         graceful_interrupt() as is_interrupted,
         ConsoleProgress(len(plan.files), plain=False, hidden=batch.quiet) as progress,
     ):
+        for error in plan.unreadable:
+            progress.message(f"burnish: {error}")
         if batch.dry_run:
-            outcomes = dry_run(edit, plan.files)
+            outcomes = dry_run(edit, plan.files, options)
         else:
             outcomes = run_batch(edit, plan.files, options, progress, is_interrupted)
         for outcome in outcomes:
@@ -183,11 +194,12 @@ def run(
             counts[outcome.status] += 1
             _print_outcome(outcome, batch, progress)
     speed = megapixels / (time.perf_counter() - start)
-    if not batch.quiet and (len(plan.files) > 1 or plan.ignored or plan.earlier_outputs):
+    noteworthy = plan.ignored or plan.earlier_outputs or plan.unreadable
+    if not batch.quiet and (len(plan.files) > 1 or noteworthy):
         print(_summary(counts, plan, speed), file=sys.stderr)
     if is_interrupted():
         raise typer.Exit(INTERRUPTED)
-    if counts["failed"]:
+    if counts["failed"] or plan.unreadable:
         raise typer.Exit(BurnishError.exit_code)
 
 
@@ -195,6 +207,7 @@ def _run_stream(
     edit: "Edit", photos: list[Path], options: "OutputOptions", batch: BatchOptions
 ) -> None:
     """Edit one photo from a file or standard input to a file or standard output."""
+    from burnish.cli.progress import ConsoleProgress
     from burnish.editing.photo import edit_photo
     from burnish.editing.plan import check_stream, output_path
     from burnish.photo import Photo
@@ -220,7 +233,9 @@ def _run_stream(
         reserved = [*options.reserved, *([_STANDARD_INPUT] if source == STREAM else [])]
         target = output_path(source, edit.name, replace(options, reserved=reserved))
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
-    edited = edit_photo(edit, photo, source=None if source == STREAM else source)
+    with ConsoleProgress(plain=False, hidden=batch.quiet) as progress:
+        progress.start(edit.name)
+        edited = edit_photo(edit, photo, source=None if source == STREAM else source)
     if target is not None:
         edited.save(target, **options.for_photos)
         return
@@ -240,6 +255,9 @@ def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
     unfinished = total - sum(counts[status] for status in ("planned", "done", "skipped", "failed"))
     if unfinished:
         parts.append(f"{unfinished} unfinished")
+    if plan.unreadable:
+        folders = "folder" if len(plan.unreadable) == 1 else "folders"
+        parts.append(f"{len(plan.unreadable)} {folders} not readable")
     if plan.earlier_outputs:
         parts.append(f"{plan.earlier_outputs} ignored as outputs of an earlier run")
     if plan.ignored:
@@ -255,7 +273,7 @@ def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsolePr
     elif outcome.status == "interrupted" and outcome.reason:
         progress.message(f"burnish: {outcome.input}: interrupted; {outcome.reason}")
     if batch.json_output:
-        progress.echo(outcome.model_dump_json())
+        progress.echo(outcome.to_json())
     elif batch.quiet or outcome.output is None:
         return
     elif outcome.status == "done":

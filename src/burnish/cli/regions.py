@@ -136,7 +136,7 @@ def list_regions(
 ) -> None:
     """List the objects in photos: number, class, score, area in % of the photo, and box."""
     from burnish.editing.detections import detect, write_annotated, write_coco, write_masks
-    from burnish.editing.plan import find_inputs
+    from burnish.editing.inputs import find_inputs
     from burnish.regions.objects import check_classes, nothing_found, open_object_source
 
     _check_options(photos, output, coco, region, overwrite=overwrite)

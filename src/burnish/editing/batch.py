@@ -1,11 +1,14 @@
 """A run over several files. During an edit, the next photo is read and the last one is written."""
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -15,7 +18,7 @@ from burnish.editing.history import EditRecord
 from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
 from burnish.editing.photo import edit_out_of_core, edit_photo, needs_out_of_core
 from burnish.editing.plan import PlannedFile
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, read_error, reason
 from burnish.files import check_absent, make_folder, remove_stale_partials
 from burnish.photo import Photo
 from burnish.prefetch import BackgroundWorker, prefetch
@@ -57,6 +60,15 @@ class Outcome(BaseModel):
     duration: float | None = None
     device: str
     history: tuple[EditRecord, ...]
+
+    def to_json(self) -> str:
+        """Return the outcome as one line of JSON.
+
+        Bytes in file names that are not UTF-8 become escaped surrogates, as in Python.
+        """
+        fields = self.model_dump()
+        line = json.dumps(fields, ensure_ascii=False, default=str)
+        return line if line.isprintable() else json.dumps(fields, default=str)
 
 
 def outcome_schema() -> str:
@@ -114,10 +126,33 @@ def run_batch(
             yield from writer.drain()
 
 
-def dry_run(edit: Edit, files: Sequence[PlannedFile]) -> Iterator[Outcome]:
-    """Yield the outcomes of a run that writes nothing."""
+def dry_run(
+    edit: Edit, files: Sequence[PlannedFile], write: WriteOptions = DEFAULT_OPTIONS
+) -> Iterator[Outcome]:
+    """Yield the outcomes of a run that reads and writes nothing.
+
+    A file fails if its input does not exist or may not be read, or if its output exists.
+    """
     for file in files:
-        yield _skipped(edit, file) if file.skip else _outcome(edit, file, "planned")
+        if file.skip:
+            yield _skipped(edit, file)
+            continue
+        try:
+            _check_readable(file.source)
+            check_absent(file.target, overwrite=write.overwrite)
+        except BurnishError as error:
+            yield _outcome(edit, file, "failed", reason=str(error))
+        else:
+            yield _outcome(edit, file, "planned")
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        path.stat()
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        raise read_error(path, error) from error
 
 
 def _outcome(edit: Edit, file: PlannedFile, status: Status, **fields: Any) -> Outcome:
@@ -137,9 +172,16 @@ def _skipped(edit: Edit, file: PlannedFile) -> Outcome:
     return _outcome(edit, file, "skipped", reason="the output exists")
 
 
+# What may go wrong with one file, and must not end the run for the others.
+_FILE_ERRORS = (BurnishError, MemoryError, OSError)
+
+
 def _failure(file: PlannedFile, error: Exception) -> str:
-    # A MemoryError has no message.
-    return str(error) or f"{file.source}: too large for the memory of this machine"
+    if isinstance(error, MemoryError):
+        return f"{file.source}: too large for the memory of this machine"
+    if isinstance(error, OSError):
+        return f"{file.source}: the system reports: {reason(error)}"
+    return str(error)
 
 
 @dataclass
@@ -167,7 +209,7 @@ class _PhotoWork:
         start = time.perf_counter()
         try:
             yield
-        except (BurnishError, MemoryError) as error:
+        except _FILE_ERRORS as error:
             self.failure = _failure(self.file, error)
             self.photo = None
         self.seconds += time.perf_counter() - start
@@ -241,7 +283,7 @@ class _Batch:
                 progress=self.progress,
                 should_stop=self.should_stop,
             )
-        except (BurnishError, MemoryError) as error:
+        except _FILE_ERRORS as error:
             return _outcome(self.edit, file, "failed", reason=_failure(file, error))
         hint = f"{video.frames} frames ({video.seconds:.1f} s) are kept; the same command resumes"
         return _outcome(

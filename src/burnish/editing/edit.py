@@ -10,7 +10,7 @@ import numpy as np
 from burnish.editing.history import EditRecord, record_edit
 from burnish.editing.operator_names import unknown_operator
 from burnish.errors import DeviceError, OutputError, UsageError
-from burnish.files import digest
+from burnish.files import digest, is_file
 from burnish.modelfile.card import Card, FixedParam, GuideSource
 from burnish.operators import is_user_defined
 from burnish.params import Value, is_off, resolve_params
@@ -352,7 +352,7 @@ def _check_fixed_param(card: Card, fixed: FixedParam, value: Value) -> None:
     if value is None or value == fixed.value:
         return
     path = Path(str(value))
-    if path.is_file() and digest(path) == fixed.sha256:
+    if is_file(path) and digest(path) == fixed.sha256:
         return
     trained = f"with {fixed.value}" if fixed.value else f"with the default {fixed.name}"
     problem = f"model {card.name} was trained {trained}, not with {value}"

@@ -1,5 +1,6 @@
 """The history of edits that a photo or video holds."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def metadata_with_history(
     xmp = metadata.xmp
     history = (*_parse_xmp(xmp), *records)
     try:
-        packet = set_xmp_property(xmp, _XMP_PROPERTY, _HISTORY.dump_json(history).decode())
+        packet = set_xmp_property(xmp, _XMP_PROPERTY, _to_json(history))
     except BrokenXmpError as error:
         warn(f"the photo's XMP stays unchanged, without the history of edits ({error})")
         return metadata
@@ -131,6 +132,14 @@ def read_history(path: Path) -> tuple[EditRecord, ...]:
         remedy = "name an operator: burnish apply OPERATOR FILE"
         raise kind(str(path), "it has no history of edits", remedy)
     return history
+
+
+def _to_json(history: Sequence[EditRecord]) -> str:
+    """Return a history as JSON, with a ? for each byte of a file name that is not UTF-8."""
+    text = json.dumps(
+        _HISTORY.dump_python(tuple(history)), ensure_ascii=False, default=str, separators=(",", ":")
+    )
+    return text.encode("utf-8", "replace").decode()
 
 
 def _parse_xmp(xmp: bytes | None) -> tuple[EditRecord, ...]:
@@ -161,7 +170,7 @@ def tags_with_history(tags: Mapping[str, str], records: Sequence[EditRecord]) ->
         line for line in tags.get(key, "").splitlines() if not line.startswith(_COMMENT_PREFIX)
     ]
     history = (*parse_tags(tags), *records)
-    lines.append(_COMMENT_PREFIX + _HISTORY.dump_json(history).decode())
+    lines.append(_COMMENT_PREFIX + _to_json(history))
     return {**tags, key: "\n".join(lines)}
 
 

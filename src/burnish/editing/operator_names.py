@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from burnish.errors import UsageError, join_and, join_or
+from burnish.files import is_file, is_folder
 from burnish.operators import is_user_defined
 from burnish.operators.registry import OPERATORS, suggest_operators
 from burnish.params import AnyParam, Value
@@ -34,7 +35,7 @@ def split_operators(operators: str | Path | Sequence[str | Path]) -> list[str | 
         names = [operators]
     elif not isinstance(operators, str):
         names = list(operators)
-    elif operators.startswith("command:") or Path(operators).is_file():
+    elif operators.startswith("command:") or is_file(operators):
         names = [operators]
     else:
         names = [name.strip() for name in operators.split(SEPARATOR)]
@@ -152,8 +153,8 @@ def misplaced_name(spec: str) -> UsageError | None:
         remedy = f"write: burnish regions {spec} PHOTO"
         return UsageError(spec, "this is an edit of regions, not an operator", remedy)
     path = Path(spec)
-    if path.suffix.lower() in READABLE_EXTENSIONS or has_video_extension(path) or path.is_dir():
-        kind = "folder" if path.is_dir() else "photo or video"
+    if path.suffix.lower() in READABLE_EXTENSIONS or has_video_extension(path) or is_folder(path):
+        kind = "folder" if is_folder(path) else "photo or video"
         remedy = "name the operator first: burnish apply OPERATOR PHOTO"
         return UsageError(spec, f"this is a {kind}, not an operator", remedy)
     return None

@@ -1,11 +1,11 @@
 """The plan of a run. Inputs are listed, and outputs named and checked, before the first edit."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from burnish.editing.history import read_history
+from burnish.editing.inputs import InputFile, count_edits, find_inputs
 from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, check_template
 from burnish.errors import (
     BurnishError,
@@ -14,15 +14,17 @@ from burnish.errors import (
     UsageError,
     as_usage_error,
     missing_library,
-    read_error,
     warn,
 )
-from burnish.files import check_absent, check_disk_space
+from burnish.files import check_absent, check_disk_space, check_place, is_file, is_folder
 from burnish.photo.formats import (
-    READABLE_EXTENSIONS,
+    can_develop_raw,
     check_depth,
     check_known_depth,
     check_writable,
+    has_raw_extension,
+    replaced_format,
+    result_format,
     writable_format,
 )
 from burnish.video.formats import (
@@ -33,19 +35,6 @@ from burnish.video.formats import (
     is_container,
     writable_container,
 )
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """A photo or video; `subfolder` is its folder, relative to the folder that was searched.
-
-    `from_folder` is True if the file was found in a folder, and False if it was named itself.
-    """
-
-    path: Path
-    subfolder: Path = Path()
-    from_folder: bool = False
-
 
 Targets = Sequence[tuple[InputFile, Path]]
 
@@ -66,17 +55,19 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files of a run, and the numbers of files in folders that it ignores.
+    """The files of a run, and what it ignores in folders.
 
     Parameters
     ----------
     ignored : number of files that are neither photos nor videos
     earlier_outputs : number of files that are outputs of an earlier run
+    unreadable : an error for each folder that cannot be listed
     """
 
     files: tuple[PlannedFile, ...]
     ignored: int = 0
     earlier_outputs: int = 0
+    unreadable: tuple[BurnishError, ...] = ()
 
 
 def plan(
@@ -84,6 +75,8 @@ def plan(
     edit_name: str,
     options: OutputOptions = DEFAULT_OPTIONS,
     scratch_bytes: Callable[[Path], int] = lambda _: 0,
+    *,
+    allow_existing: bool = False,
 ) -> Plan:
     """Plan a run over photos, videos and folders of them.
 
@@ -91,34 +84,39 @@ def plan(
     ----------
     edit_name : part of output names: `photo.jpg` -> `photo.EDIT.jpg`
     scratch_bytes : returns the disk space that editing a photo needs temporarily, in bytes
+    allow_existing : leave it to the caller to check that outputs do not exist
 
     Raises
     ------
     UsageError : there are no inputs, two outputs have the same path, an output would replace an
         input, or `options` cannot be met
     VideoError : the format of a named video is not written
-    MissingLibraryError : a video is named, and PyAV is not installed
-    OutputError : outputs exist and neither `overwrite` nor `skip_existing` is set, or there is
-        too little disk space
+    MissingLibraryError : a video or raw file is named, and its library is not installed
+    OutputError : outputs exist and neither `overwrite` nor `skip_existing` is set, the name of an
+        output is too long, or a folder is not writable or has too little disk space
+
+    Warns
+    -----
+    UserWarning : results get another format than their photos, or `find_inputs` ignores files
     """
     check_template(options.name)
     check_known_depth(options.depth)
     if options.overwrite and options.skip_existing:
         raise UsageError("--overwrite, --skip-existing", "they contradict each other", "drop one")
-    several = len(paths) > 1 or any(path.is_dir() for path in paths)
+    several = len(paths) > 1 or any(map(is_folder, paths))
     folder, file = _split_output(options.output, several=several)
     is_video = has_video_extension(paths[0]) if paths else False
     with as_usage_error():
         extensions = _extensions(options, file, is_video=is_video)
-    inputs, ignored = find_inputs(paths, recursive=options.recursive, output=folder)
-    _check_video_options(inputs, options)
+    inputs = find_inputs(paths, recursive=options.recursive, output=folder)
+    _check_inputs(inputs.files, options)
 
     def target_path(source: InputFile) -> Path:
-        extension = extensions[has_video_extension(source.path)] or source.path.suffix
+        extension = extensions[has_video_extension(source.path)] or _result_extension(source.path)
         name = options.name.format(stem=source.path.stem, operator=edit_name, ext=extension)
         return file or (folder / source.subfolder if folder else source.path.parent) / name
 
-    targets = [(source, target_path(source)) for source in inputs]
+    targets = [(source, target_path(source)) for source in inputs.files]
     remaining = _without_earlier_outputs(targets, overwrite=options.overwrite)
     _check_collisions(remaining, options.reserved)
     for source, target in remaining:
@@ -130,10 +128,16 @@ def plan(
         PlannedFile(source.path, target, skip=options.skip_existing and os.path.lexists(target))
         for source, target in remaining
     )
-    if not options.overwrite:
+    if not options.overwrite and not allow_existing:
         _check_absent(files)
+    for file_to_write in files:
+        if not file_to_write.skip:
+            check_place(file_to_write.target)
     _check_disk_space(files, scratch_bytes)
-    return Plan(files, ignored, earlier_outputs=len(targets) - len(remaining))
+    if file is None and options.format is None:
+        _warn_of_other_formats([file.source for file in files])
+    earlier_outputs = inputs.results + len(targets) - len(remaining)
+    return Plan(files, inputs.ignored, earlier_outputs, tuple(inputs.unreadable))
 
 
 def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
@@ -144,7 +148,7 @@ def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
     PhotoError : `source` is a folder
     BurnishError : as in `plan`
     """
-    if source.is_dir():
+    if is_folder(source):
         raise PhotoError(str(source), "this is a folder, not a photo", "name a photo in it")
     options_for_plan = replace(options, overwrite=True, skip_existing=False)
     target = plan([source], edit_name, options_for_plan).files[0].target
@@ -155,75 +159,9 @@ def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:
 def check_stream(source: Path, options: OutputOptions) -> None:
     """Check that a photo can be written to standard output; the errors are those of `plan`."""
     check_known_depth(options.depth)
-    _check_video_options([InputFile(source)], options)
+    _check_inputs([InputFile(source)], options)
     with as_usage_error():
         _extensions(options, None, is_video=False)
-
-
-def find_inputs(
-    paths: Sequence[Path], *, recursive: bool, output: Path | None = None
-) -> tuple[list[InputFile], int]:
-    """List the named files, and the photos and videos in the named folders.
-
-    In folders, the extension decides and hidden files are ignored. Videos are ignored, with a
-    warning, if PyAV is not installed. Links to folders are not followed, so that the search ends.
-
-    Parameters
-    ----------
-    output : the output folder, which is not searched
-
-    Returns
-    -------
-    The inputs, and the number of other files in the folders
-
-    Raises
-    ------
-    UsageError : a folder cannot be listed, or there are no inputs
-    """
-    with_videos = can_edit_videos()
-    inputs: list[InputFile] = []
-    ignored = 0
-    for path in paths:
-        if not path.is_dir():
-            inputs.append(InputFile(path))
-            continue
-        files = list(_walk(path, recursive=recursive, output=output))
-        video_count = sum(map(has_video_extension, files))
-        media = [
-            file
-            for file in files
-            if (with_videos and has_video_extension(file))
-            or (file.suffix.lower() in READABLE_EXTENSIONS and not file.name.startswith("."))
-        ]
-        ignored += len(files) - len(media)
-        if video_count and not with_videos:
-            noun = "video" if video_count == 1 else "videos"
-            remedy = "install burnish with its extra 'video' to edit videos"
-            warn(f"{path}: {video_count} {noun} ignored; {remedy}")
-        inputs += [InputFile(file, file.parent.relative_to(path), True) for file in media]
-    if not inputs:
-        names = ", ".join(map(str, paths))
-        has_subfolders = any(child.is_dir() for path in paths for child in path.iterdir())
-        search = has_subfolders and not recursive
-        remedy = "add --recursive to search subfolders" if search else "name another folder"
-        problem = f"none of the {ignored} files is a photo" if ignored else "there are no photos"
-        raise UsageError(names, problem, remedy)
-    return inputs, ignored
-
-
-def _walk(folder: Path, *, recursive: bool, output: Path | None) -> Iterator[Path]:
-    """Yield the files of a folder in the order of names."""
-
-    def raise_error(error: OSError) -> None:
-        raise read_error(error.filename, error, UsageError)
-
-    def is_output(path: Path) -> bool:
-        return output is not None and output.exists() and path.samefile(output)
-
-    for root, folders, files in os.walk(folder, onerror=raise_error):
-        # os.walk visits the folders that are left in the list.
-        folders[:] = [n for n in sorted(folders) if recursive and not is_output(Path(root, n))]
-        yield from (Path(root, name) for name in sorted(files))
 
 
 def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | None, Path | None]:
@@ -231,8 +169,8 @@ def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | N
     if output is None:
         return None, None
     path = Path(output)
-    means_folder = str(output).endswith(("/", os.sep)) or not path.suffix or path.is_dir()
-    if several and (path.is_file() or not means_folder):
+    means_folder = str(output).endswith(("/", os.sep)) or not path.suffix or is_folder(path)
+    if several and (is_file(path) or not means_folder):
         problem = "several inputs need an output folder, and this is a file name"
         raise UsageError(f"-o {output}", problem, "end it in / to mean a folder")
     return (path, None) if means_folder else (None, path)
@@ -273,8 +211,24 @@ def _check_file(options: OutputOptions, file: Path, *, is_video: bool) -> None:
         raise UsageError(f"--format {options.format}", problem, "leave one of them out")
 
 
-def _check_video_options(sources: Sequence[InputFile], options: OutputOptions) -> None:
-    """Check that videos can be edited, and that all options apply to the kinds of inputs."""
+def _result_extension(source: Path) -> str:
+    replaced = replaced_format(source)
+    return result_format(replaced).extensions[0] if replaced else source.suffix
+
+
+def _warn_of_other_formats(sources: Iterable[Path]) -> None:
+    """Name the formats of results whose photos are in a format that is only read."""
+    replaced = dict.fromkeys(filter(None, map(replaced_format, sources)))
+    for format in replaced:
+        names = f"{format.name} are {result_format(format).name} files"
+        warn(f"the results of {names}; --format chooses another format")
+
+
+def _check_inputs(sources: Sequence[InputFile], options: OutputOptions) -> None:
+    """Check that the inputs can be edited, and that all options apply to their kinds."""
+    named_raw = [s.path for s in sources if not s.from_folder and has_raw_extension(s.path)]
+    if named_raw and not can_develop_raw():
+        raise missing_library(ModuleNotFoundError(name="rawpy")).with_context(str(named_raw[0]))
     videos = [source for source in sources if has_video_extension(source.path)]
     has_videos, has_photos = bool(videos), len(videos) < len(sources)
     if options.encoding != SAME_AS_SOURCE and not has_videos:
@@ -306,16 +260,8 @@ def _without_earlier_outputs(targets: Targets, *, overwrite: bool) -> Targets:
         (source, target)
         for source, target in targets
         if _absolute(source.path) not in target_paths
-        or (overwrite and not (source.from_folder and _was_edited(source.path)))
+        or (overwrite and not (source.from_folder and count_edits(source.path)))
     ]
-
-
-def _was_edited(path: Path) -> bool:
-    """Return whether a photo or video has a history of edits."""
-    try:
-        return bool(read_history(path))
-    except BurnishError:
-        return False
 
 
 def _check_collisions(targets: Targets, reserved: Iterable[Path]) -> None:
@@ -368,9 +314,9 @@ def _check_disk_space(files: Iterable[PlannedFile], scratch_bytes: Callable[[Pat
     """Check the free disk space, and assume that an output is as large as its input."""
     needed: dict[int, tuple[Path, int, int]] = {}
     for file in files:
-        if file.skip or not file.source.is_file():
+        if file.skip or not is_file(file.source):
             continue
-        folder = next(p for p in file.target.absolute().parents if p.exists())
+        folder = next(p for p in file.target.absolute().parents if is_folder(p))
         _, output_bytes, work_bytes = needed.get(folder.stat().st_dev, (folder, 0, 0))
         size = file.source.stat().st_size
         # Temporary space is freed after each file. A video's segments lie next to its output.

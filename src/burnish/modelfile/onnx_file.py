@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from burnish.errors import ModelError, read_error
+from burnish.files import exists, is_file
 from burnish.modelfile.card import OUTPUT, START, BaseCard, reject
 
 MAX_NODE_EDGES = 128
@@ -37,8 +38,8 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     """
     filename, remedy = str(path), "`burnish models list` names the models there are"
     try:
-        if not path.is_file():  # a pipe would block for ever
-            problem = "it is a folder or a device" if path.exists() else "no such file"
+        if not is_file(path):  # a pipe would block for ever
+            problem = "it is a folder or a device" if exists(path) else "no such file"
             raise ModelError(filename, problem, remedy)
         size = path.stat().st_size
         if size > max_bytes:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from burnish.errors import OperatorError, PhotoError, UsageError
-from burnish.files import digest
+from burnish.files import digest, is_file, is_folder
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS, suggest_operators
 
@@ -127,7 +127,7 @@ def _command_operator(template: str) -> Operator:
 
 def _digest(words: list[str]) -> str:
     """Return a hash of the words that are files, so that a changed script is noticed."""
-    return digest(*(Path(word) for word in words if Path(word).is_file()))
+    return digest(*(Path(word) for word in words if is_file(word)))
 
 
 def _run_on_files(words: list[str], rgb: Any) -> Any:
@@ -166,7 +166,7 @@ def _run_program(argv: list[str]) -> None:
 
 def _pairs_operator(folder: str) -> Operator:
     before, after = Path(folder, "before"), Path(folder, "after")
-    if not before.is_dir() or not after.is_dir():
+    if not is_folder(before) or not is_folder(after):
         problem = "the folder has no before/ or no after/"
         raise UsageError(f"pairs:{folder}", problem, "put photos of equal names into both")
     before_files, after_files = _visible_files(before), _visible_files(after)

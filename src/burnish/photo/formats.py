@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from burnish.errors import PhotoError, UsageError, join_or
@@ -113,6 +114,11 @@ def has_raw_extension(path: Path) -> bool:
     (True, False)
     """
     return path.suffix.lower() in RAW_EXTENSIONS
+
+
+def can_develop_raw() -> bool:
+    """Return whether rawpy, which develops raw files, is installed."""
+    return find_spec("rawpy") is not None
 
 
 def result_format(format: Format) -> Format:

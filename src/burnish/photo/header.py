@@ -173,7 +173,7 @@ def _detect(where: str, data: Bytes) -> Format:
     return format
 
 
-def _load(format: Format, source: BinaryIO | Bytes, *, fail_on: str | None = None) -> pyvips.Image:
+def _load(format: Format, source: BinaryIO | bytes, *, fail_on: str | None = None) -> pyvips.Image:
     # A JPEG decoder only warns when it fills missing parts with grey; see `decode`. In the other
     # formats a warning is about an unknown tag or the like.
     fail_on = fail_on or ("warning" if format.name == "jpeg" else "error")
