@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+import burnish
 from burnish.editing.edit import slider_params
 from burnish.errors import UsageError
 from burnish.evaluation.compare import reference_function
@@ -78,3 +79,19 @@ def test_reference_function_of_operator_with_file_shows_its_command():
     fixed = FixedParam(name="lut", effect="is the lookup table", value="x.cube", sha256="0" * 64)
     with pytest.raises(UsageError, match="burnish apply --slow lut --lut FILE"):
         reference_function(make_card("lut", fixed), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("dark-channel-dehazing", {"omega": 0}),
+        ("local-laplacian", {"detail": 1}),
+        ("multiscale-tone", {"fine": 0, "medium": 0, "coarse": 0}),
+    ],
+)
+@pytest.mark.parametrize("slow", [False, True])
+def test_edit_that_is_switched_off_returns_the_photo(name, values, slow, make_image):
+    image = make_image(3)
+    np.testing.assert_array_equal(burnish.apply(image, name, slow=slow, **values), image)
+    almost = dict.fromkeys(values, 1.5 if name != "dark-channel-dehazing" else 0.5)
+    assert (burnish.apply(image, name, slow=slow, **almost) != image).any()

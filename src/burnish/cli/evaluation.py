@@ -236,9 +236,12 @@ def doctor(
     if bench:
         _bench(threads, json_output=json_output)
         return
+    from burnish.cli.progress import ConsoleProgress
     from burnish.evaluation.doctor import default_device, installation_info, self_test
 
-    installed, checks = installation_info() | {"device": default_device()}, self_test()
+    with ConsoleProgress(plain=False) as progress:
+        installed = installation_info() | {"device": default_device()}
+        checks = self_test(progress)
     if json_output:
         tests = [dataclasses.asdict(check) for check in checks]
         typer.echo(json.dumps(installed | {"self_test": tests}, indent=2))

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ class ConsoleProgress(Progress):
         self._live = console.is_terminal and not hidden
         self.plain = plain and not self._live and not hidden
         self._hidden = hidden
+        self._is_listening = False
         self._bar = bars.Progress(
             bars.SpinnerColumn(),
             bars.TextColumn("{task.description}", markup=False),
@@ -53,8 +55,7 @@ class ConsoleProgress(Progress):
     def __enter__(self) -> Self:
         self._bar.start()
         self._stack.callback(self._bar.stop)
-        if not self._hidden:
-            self._stack.enter_context(on_compilation(self._report_compilation))
+        self._listen()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -62,6 +63,7 @@ class ConsoleProgress(Progress):
 
     def start(self, task: str, total: float | None = None) -> None:
         """Replace the bar by that of another task."""
+        self._listen()
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._started += 1
@@ -94,34 +96,27 @@ class ConsoleProgress(Progress):
         """Print a line on stderr, above the bar."""
         self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _report_compilation(self) -> None:
-        self.message("burnish: compiling the operator, once; this can take half a minute")
+    def _listen(self) -> None:
+        """Print one line if numba, once it is loaded, compiles what is not on the disk."""
+        if self._hidden or self._is_listening or "numba" not in sys.modules:
+            return
+        from numba.core import event
 
+        message = partial(self.message, "burnish: compiling operators, once; it can take a minute")
 
-@contextmanager
-def on_compilation(report: Callable[[], None]) -> Iterator[None]:
-    """Call `report` once if numba compiles something while the block runs.
+        class Listener(event.Listener):
+            is_done = False
 
-    Code that numba finds compiled on the disk does not count.
-    """
-    if "numba" not in sys.modules:
-        yield
-        return
-    from numba.core import event
+            def on_start(self, event: Any) -> None:
+                if not self.is_done:
+                    self.is_done = True
+                    message()
 
-    class Listener(event.Listener):
-        reported = False
+            def on_end(self, event: Any) -> None:
+                pass
 
-        def on_start(self, event: Any) -> None:
-            if not self.reported:
-                self.reported = True
-                report()
-
-        def on_end(self, event: Any) -> None:
-            pass
-
-    with event.install_listener("numba:compile", Listener()):
-        yield
+        self._stack.enter_context(event.install_listener("numba:compile", Listener()))
+        self._is_listening = True
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.files import digest, is_file
 from burnish.modelfile.card import Card, FixedParam, GuideSource
 from burnish.operators import is_user_defined
-from burnish.params import Value, is_off, resolve_params
+from burnish.operators.registry import OPERATORS
+from burnish.params import AnyParam, Value, is_off, resolve_params
 from burnish.photo import Photo
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
@@ -135,7 +136,7 @@ class NetworkEdit(Edit):
         self._sliders = slider_params(model.card, params)
         self._chosen_guide = guide
         values = operator_params(model.card, params)
-        self._is_off = is_off([param.as_param() for param in model.card.params], values)
+        self._is_off = is_off(_params(model.card), values)
         self._operator: OperatorGuide | None = None
         if guide is not None or model.card.guide is not None:
             from burnish.editing.guide import load_guide
@@ -303,6 +304,16 @@ def load_edit(
         raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
     model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
     return NetworkEdit(model, params, guide)
+
+
+def _params(card: Card) -> list[AnyParam]:
+    """Return the parameters of a card; those of a built-in operator as it describes them now.
+
+    Cards of earlier versions do not hold the values at which a parameter does nothing.
+    """
+    operator = OPERATORS.get(card.operator)
+    known = {param.name: param for param in operator.params} if operator else {}
+    return [known.get(param.name, param.as_param()) for param in card.params]
 
 
 def operator_params(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:

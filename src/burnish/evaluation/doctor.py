@@ -24,6 +24,7 @@ from burnish.errors import MissingLibraryError
 from burnish.evaluation.compare import side_by_side
 from burnish.files import check_absent
 from burnish.photo import Photo
+from burnish.progress import SILENT, Progress
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
 from burnish.runtime.model_registry import model_names
@@ -99,14 +100,22 @@ def default_device() -> str:
     return Model.open(model_names()[0]).device
 
 
-def self_test() -> list[Check]:
+def self_test(progress: Progress = SILENT) -> list[Check]:
     """Check that writing a photo preserves it, and that tiles do not change a model's output.
 
     Guided models are checked with their start network and, if it can be run, with their operator.
+
+    Parameters
+    ----------
+    progress : receives a task per check
     """
-    checks = [_check("a photo is the same after writing and reading it", _check_writing)]
+    tests = {"a photo is the same after writing and reading it": _check_writing}
     for name in model_names():
-        checks.append(_check(f"model {name}: tiles equal the whole", partial(_check_tiles, name)))
+        tests[f"model {name}: tiles equal the whole"] = partial(_check_tiles, name)
+    checks = []
+    for name, test in tests.items():
+        progress.start(name)
+        checks.append(_check(name, test))
     return checks
 
 
