@@ -167,6 +167,7 @@ def test_json_prints_one_object_per_photo(burnish, photo_folder):
     [
         (["no-such-model", "{}"], 2, "no-such-model", "burnish operators list"),
         (["dehaze", "{}"], 2, "dehaze", "dark-channel-dehazing"),
+        (["inpaint", "{}"], 2, "inpaint", "burnish regions remove"),
         (["tv-l1", "l0-smoothing", "{}"], 2, "l0-smoothing", "tv-l1,l0-smoothing"),
         (["l0-smothing", "{}"], 2, "l0-smothing", "l0-smoothing?"),
         (["kuwahara", "{}"], 3, "kuwahara", "burnish train kuwahara"),
@@ -352,3 +353,11 @@ def test_trained_model_can_be_applied(burnish, photo_folder, tmp_path, monkeypat
     )
     assert code == 1
     assert "--overwrite" in err
+
+
+@pytest.mark.parametrize(("name", "operator"), [("tv-l1", "tv-l1"), ("sketch", "pencil-drawing")])
+def test_operator_in_the_place_of_a_command_leads_to_apply(burnish, name, operator):
+    code, out, err = burnish(name, "photo.jpg")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"burnish: {name}: there is no such command; ")
+    assert f"burnish apply {operator} PHOTO" in err

@@ -63,6 +63,22 @@ class Commands(TyperGroup):
         with _burnish_errors():
             return super().make_context(info_name, args, *more, **settings)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names.
+
+        Raises
+        ------
+        UsageError : it is the name or the use of an operator
+        """
+        if args and not args[0].startswith("-") and args[0] not in _MODULES:
+            from burnish.operators.registry import OPERATORS, operators_for
+
+            names = [args[0]] if args[0] in OPERATORS else operators_for(args[0])
+            if names:
+                remedy = f"write: burnish apply {' or '.join(names)} PHOTO"
+                raise UsageError(args[0], "there is no such command", remedy)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Parse the rest of the command line and run the command; errors are those of burnish."""
         with _burnish_errors():

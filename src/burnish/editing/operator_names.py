@@ -149,9 +149,10 @@ def misplaced_name(spec: str) -> UsageError | None:
     from burnish.photo.formats import READABLE_EXTENSIONS
     from burnish.video.formats import has_video_extension
 
-    if spec in EDITS:
-        remedy = f"write: burnish regions {spec} PHOTO"
-        return UsageError(spec, "this is an edit of regions, not an operator", remedy)
+    for edit in EDITS.values():
+        if spec in (edit.name, *edit.keywords):
+            remedy = f"write: burnish regions {edit.name} PHOTO"
+            return UsageError(spec, "this is an edit of regions, not an operator", remedy)
     path = Path(spec)
     if path.suffix.lower() in READABLE_EXTENSIONS or has_video_extension(path) or is_folder(path):
         kind = "folder" if is_folder(path) else "photo or video"

@@ -30,6 +30,7 @@ class RegionEdit:
     keeps_out_of_gamut : colours outside sRGB stay outside, because the edit changes tones only
     strips_metadata : the photo's metadata is left out
     region_defaults : defaults for the options of a region of objects, by name
+    keywords : other words for its use, by which users find it
     """
 
     name: str
@@ -40,6 +41,7 @@ class RegionEdit:
     keeps_out_of_gamut: bool = False
     strips_metadata: bool = False
     region_defaults: Mapping[str, Any] = field(default_factory=dict)
+    keywords: tuple[str, ...] = ()
 
     @property
     def has_strength(self) -> bool:
@@ -93,6 +95,7 @@ EDITS = {
     for edit in (
         RegionEdit(
             name="splash",
+            keywords=("colour-splash", "selective-colour"),
             about="Colour splash: keep objects in colour and turn everything else grey",
             function="burnish.regions.edits:greyscale",
             applies_outside=True,
@@ -105,6 +108,7 @@ EDITS = {
         ),
         RegionEdit(
             name="pixelate",
+            keywords=("censor", "blocks"),
             about="Replace objects with blocks of their mean colour",
             function="burnish.regions.edits:pixelate",
             params=(_size("makes larger blocks: side of a block", default=2, low=0.1, high=50),),
@@ -117,6 +121,7 @@ EDITS = {
         ),
         RegionEdit(
             name="background",
+            keywords=("bokeh", "portrait", "depth-of-field"),
             about="Keep objects, and blur everything else, or replace it with a colour or an image",
             function="burnish.regions.retouch:background",
             params=(
@@ -128,12 +133,14 @@ EDITS = {
         ),
         RegionEdit(
             name="cut-out",
+            keywords=("cutout", "remove-background", "transparent"),
             about="Keep objects, and make everything else transparent",
             function="",
             applies_outside=True,
         ),
         RegionEdit(
             name="remove",
+            keywords=("inpaint", "erase", "heal", "delete"),
             about="Remove objects, and fill the gaps from the surroundings (inpainting)",
             function="burnish.regions.retouch:inpaint",
             params=(
@@ -150,6 +157,7 @@ EDITS = {
         ),
         RegionEdit(
             name="adjust",
+            keywords=("brightness", "exposure", "saturation", "dodge", "burn"),
             about="Change the exposure and the saturation of objects",
             function="burnish.regions.edits:adjust",
             params=(
@@ -176,6 +184,7 @@ EDITS = {
         ),
         RegionEdit(
             name="anonymise",
+            keywords=("anonymize", "redact", "faces", "privacy"),
             about="Cover people, and remove metadata. A solid fill hides everything; blur and "
             "blocks are weak protection, which can sometimes be undone. The defaults err on the "
             "side of covering too much. Check every output, because detectors miss people",
