@@ -190,3 +190,26 @@ def test_drop_resources_drops_thumbnails_and_keeps_damaged_end():
 def test_without_blocks_keeps_properties_of_pixels():
     metadata = SourceMetadata(exif=b"a", xmp=b"b", native=((b"c", b"d"),), format="jpeg", grey=True)
     assert vars(without_blocks(metadata)) == vars(SourceMetadata(format="jpeg", grey=True))
+
+
+@pytest.mark.parametrize("text", ["by hand", "Grüße", "Наталья"])
+def test_encode_comment_is_converted(exiftool, text):
+    jpeg = Photo.open(encode_image("jpeg", comment=text.encode()))
+    png = jpeg.encode("png")
+    assert exiftool.tags(png)["PNG:Comment"] == [text]
+    with Image.open(io.BytesIO(Photo.open(png).encode("jpeg"))) as image:
+        assert image.info["comment"] == text.encode()
+
+
+def test_encode_comment_in_latin_1_is_converted(exiftool):
+    photo = Photo.open(encode_image("jpeg", comment="Grüße".encode("latin-1")))
+    assert exiftool.tags(photo.encode("png"))["PNG:Comment"] == ["Grüße"]
+
+
+def test_encode_comment_too_long_for_jpeg_warns():
+    png = Photo.open(encode_image("jpeg", comment=b"x")).encode("png")
+    photo = Photo.open(png)
+    long = ((b"tEXt", b"Comment\0" + b"x" * 65_534),)
+    photo = replace(photo, metadata=replace(photo.metadata, native=long))
+    with pytest.warns(UserWarning, match="a text such as title or comment cannot be kept in jpeg"):
+        photo.encode("jpeg")

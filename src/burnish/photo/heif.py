@@ -46,8 +46,10 @@ def replace_exif(file: BinaryIO, exif: bytes) -> None:
     ValueError : the file has no EXIF item of the usual kind
     """
     heif = FileBytes(file)
-    meta = next(content for kind, content in _boxes(heif, slice(0, len(heif))) if kind == b"meta")
+    meta = dict(_boxes(heif, slice(0, len(heif)))).get(b"meta", slice(0, 0))
     inside = dict(_boxes(heif, slice(meta.start + 4, meta.stop)))
+    if not {b"iloc", b"iinf"} <= inside.keys():
+        raise ValueError("no table of items")
     base, position = _location(heif, inside[b"iloc"], _exif_item(heif, inside[b"iinf"]))
     item = struct.pack(">I", len(EXIF_PREFIX)) + EXIF_PREFIX + exif
     start = file.seek(0, os.SEEK_END)

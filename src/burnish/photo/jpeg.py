@@ -34,13 +34,13 @@ _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 _SEARCH_BYTES = 1 << 20
 
 # Largest content of a segment.
-_MAX_SEGMENT = 65_533
+MAX_SEGMENT = 65_533
 _EXIF = b"Exif\0"
 _XMP, _EXTENDED_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENDED_XMP_CHUNK = 65_400
 _MAX_XMP_BYTES = 65_502
 _PHOTOSHOP, _PROFILE, _JFIF, _ADOBE = b"Photoshop 3.0\0", b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
-MAX_EXIF_BYTES = _MAX_SEGMENT - 6
+MAX_EXIF_BYTES = MAX_SEGMENT - 6
 _MULTI_PICTURE, _ISO_GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 _BOXES = b"JP"
 
@@ -243,7 +243,7 @@ def pack_metadata(metadata: SourceMetadata, channels: int) -> tuple[bytes, list[
     ----------
     channels : 1 (grey) or 3
     """
-    native = list(metadata.native) if metadata.format == "jpeg" else []
+    native = metadata.native
     dropped: list[str] = []
     exif = metadata.exif
     if metadata.format != "jpeg" and exif is not None:
@@ -310,7 +310,7 @@ def _xmp_segments(xmp: bytes | None, extension: bytes | None) -> list[tuple[byte
 
 
 def _profile_segments(profile: bytes) -> list[tuple[bytes, bytes]]:
-    size = _MAX_SEGMENT - len(_PROFILE) - 2
+    size = MAX_SEGMENT - len(_PROFILE) - 2
     parts = [profile[start : start + size] for start in range(0, len(profile), size)]
     return [
         (APP2, _PROFILE + bytes([index, len(parts)]) + part)
@@ -319,7 +319,7 @@ def _profile_segments(profile: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _split(kind: bytes, prefix: bytes, content: bytes) -> list[tuple[bytes, bytes]]:
-    size = _MAX_SEGMENT - len(prefix)
+    size = MAX_SEGMENT - len(prefix)
     return [
         (kind, prefix + content[start : start + size]) for start in range(0, len(content), size)
     ]

@@ -78,7 +78,8 @@ class Photo:
 
         Warns
         -----
-        UserWarning : a colour profile or EXIF block that cannot be used, or an HDR gain map, is
+        UserWarning : a colour profile that cannot be used, or something that the edited photo
+            would not match, such as an HDR gain map, a video behind the image or a signature, is
             left out; the file breaks rules of its format; or floats are clipped
         """
         return cls(*read.read(source, max_pixels))
@@ -134,7 +135,8 @@ class Photo:
         """Return the photo as the content of a file.
 
         The pixels are converted back to the embedded profile, which is embedded again, and
-        out-of-gamut colours are restored. Metadata is kept as far as the format supports it.
+        out-of-gamut colours are restored. Metadata is kept byte for byte, as far as the format
+        supports it.
 
         Parameters
         ----------

@@ -18,6 +18,7 @@ _XMP = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
 _MAX_RAW_PROFILE_BYTES = 1 << 26
 _XMP_SEGMENT, _PHOTOSHOP = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
+_COMMENT = b"Comment\0"
 _ORIENTATION_TEXT = b"exif:Orientation\0"
 # Chunks of the encoding; iDOT is Apple's index of it.
 _ENCODING = (b"IHDR", b"PLTE", b"tRNS", b"hIST", b"IDAT", b"IEND", b"iDOT")
@@ -154,10 +155,9 @@ def _decode_raw_profile(kind: bytes, content: bytes) -> bytes | None:
 def pack_metadata(metadata: SourceMetadata, bands: int, bits: int) -> tuple[bytes, list[str]]:
     """Return a PNG's chunks of metadata, and the names of what they cannot hold."""
     dropped: list[str] = []
-    chunks = list(metadata.native) if metadata.format == "png" else []
     chunks = [
         (kind, content)
-        for kind, content in chunks
+        for kind, content in metadata.native
         if kind not in _SIZES or (len(content) == _SIZES[kind][bands] and bits == metadata.depth)
         if kind != b"iCCP" or metadata.profile
     ]
@@ -216,6 +216,25 @@ def replace_head(head: bytes, chunks: bytes) -> tuple[int, bytes]:
     """
     first_pixels = next(content.start - 8 for kind, content in png_chunks(head) if kind == b"IDAT")
     return first_pixels, head[:_HEADER_BYTES] + chunks
+
+
+def pack_comment(comment: bytes) -> tuple[bytes, bytes]:
+    """Return a text chunk with a comment in UTF-8, or else in Latin-1."""
+    if comment.isascii():
+        return b"tEXt", _COMMENT + comment
+    try:
+        text = comment.decode()
+    except UnicodeDecodeError:
+        text = comment.decode("latin-1")
+    return b"iTXt", _COMMENT + bytes(4) + text.encode()
+
+
+def read_comment(kind: bytes, content: bytes) -> bytes | None:
+    """Return the text of a chunk with a comment in UTF-8, or None if it is another chunk."""
+    if kind not in _TEXTS or not content.startswith(_COMMENT):
+        return None
+    text = _decode_text(kind, content)
+    return text if text is None or kind == b"iTXt" else text.decode("latin-1").encode()
 
 
 def name_chunk(kind: bytes, content: bytes) -> str:

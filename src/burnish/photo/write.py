@@ -187,9 +187,13 @@ def _drop_other_formats(
     dropped: list[str] = []
     if target.name != metadata.format:
         names = {"jpeg": jpeg.name_segment, "png": png.name_chunk}
-        if metadata.format in names:
-            dropped += filter(None, (names[metadata.format](*part) for part in metadata.native))
-        metadata = replace(metadata, native=())
+        comments: list[tuple[bytes, bytes]] = []
+        for part in metadata.native:
+            if (comment := _convert_comment(part, target)) is not None:
+                comments.append(comment)
+            elif name := names[metadata.format](*part):
+                dropped.append(name)
+        metadata = replace(metadata, native=tuple(comments))
     if target.name in ("webp", "avif"):
         xmp, xmp_dropped = whole_xmp(metadata)
         photoshop = photoshop_with_iptc(metadata) or b""
@@ -202,6 +206,17 @@ def _drop_other_formats(
     if metadata.format == "tiff" != target.name and tiff.has_resolution_only(metadata.exif):
         metadata = replace(metadata, exif=None)
     return metadata, dropped
+
+
+def _convert_comment(part: tuple[bytes, bytes], target: Format) -> tuple[bytes, bytes] | None:
+    """Return a comment of a JPEG as a text of a PNG, or the reverse; None for all else."""
+    kind, content = part
+    if target.name == "png" and kind == jpeg.COM:
+        return png.pack_comment(content)
+    comment = png.read_comment(kind, content) if target.name == "jpeg" else None
+    if comment is None or len(comment) > jpeg.MAX_SEGMENT:
+        return None
+    return jpeg.COM, comment
 
 
 def _leading_metadata(
@@ -241,8 +256,11 @@ def _add_metadata(
             if metadata.exif or metadata.xmp:
                 webp.replace_blocks(file, metadata.exif, metadata.xmp)
         case "avif":
-            if metadata.exif:
-                heif.replace_exif(file, metadata.exif)
+            try:
+                if metadata.exif:
+                    heif.replace_exif(file, metadata.exif)
+            except ValueError:
+                dropped.append("EXIF")
 
 
 def _replace_start(file: BinaryIO, size: int, start: bytes) -> None:
