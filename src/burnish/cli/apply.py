@@ -127,7 +127,9 @@ def apply(
 
 
 def _check_photos(operator: str, photos: list[Path]) -> None:
-    """Raise a UsageError for a photo that is another operator's name, and no file."""
+    """Raise a UsageError for a photo that is the name of a further operator, and no file."""
+    if not all(name in OPERATORS for name in operator.split(SEPARATOR)):
+        return  # the operator is reported
     for photo in photos:
         if str(photo) in OPERATORS and not photo.exists():
             remedy = f"separate operators by commas: {operator}{SEPARATOR}{photo}"
