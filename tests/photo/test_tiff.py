@@ -143,6 +143,14 @@ def test_iptc_with_swapped_bytes_is_read():
     assert photo.metadata.iptc == records
 
 
+def test_transfer_function_is_carried_if_it_fits_the_depth():
+    function = (301, "H", 256, tuple(range(0, 65536, 257)), False)
+    photo = Photo.open(encode(extratags=[function]))
+    for depth, is_carried in ((8, True), (16, False)):
+        tags = {entry.tag for entry in read_entries(photo.encode(depth=depth))}
+        assert (301 in tags) == is_carried
+
+
 def test_layers_and_sub_images_are_named():
     layers = (37724, "B", 30, b"Adobe Photoshop Document Data\0", False)
     with io.BytesIO() as file:

@@ -27,6 +27,7 @@ from burnish.photo.tiff_tags import (
 )
 
 _PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _ORIENTATION = 0x0106, 0x0111, 0x0117, 0x0112
+_BITS_PER_SAMPLE, _TRANSFER_FUNCTION = 0x0102, 0x012D
 _RESOLUTION = (0x011A, 0x011B, 0x0128)
 _SUB_IFDS, _LAYERS = 0x014A, 0x935C
 _XMP, _IPTC, _PHOTOSHOP, _PROFILE = 0x02BC, 0x83BB, 0x8649, 0x8773
@@ -141,6 +142,7 @@ def add_tags(file: BinaryIO, metadata: SourceMetadata) -> list[str]:
                 layout = TiffLayout(order)
         except BrokenTagsError:
             dropped.append("damaged EXIF")
+    added = [entry for entry in added if _fits_samples(entry, entries, layout)]
     entries = _with_resolution(entries, added, metadata, layout)
     append_ifd(file, [*entries, *added, *_block_entries(metadata, dropped)], layout)
     return dropped
@@ -193,6 +195,13 @@ def _move_strips(
 def _integers(entry: Entry, layout: TiffLayout) -> list[int]:
     letter = "H" if entry.kind == _SHORT else "I"
     return list(struct.unpack(f"{layout.order}{entry.count}{letter}", entry.value))
+
+
+def _fits_samples(entry: Entry, entries: list[Entry], layout: TiffLayout) -> bool:
+    """Return whether a transfer function has a value for each code of a sample."""
+    samples = next(other for other in entries if other.tag == _BITS_PER_SAMPLE)
+    codes = 1 << _integers(samples, layout)[0]
+    return entry.tag != _TRANSFER_FUNCTION or entry.count in (codes, 3 * codes)
 
 
 def _with_resolution(
