@@ -91,5 +91,5 @@ def test_gain_map_and_depth_in_the_table_of_items_are_named():
 def test_damaged_boxes_end(size):
     avif = Photo(PIXELS, metadata=SourceMetadata(exif=EXIF)).encode("avif")
     assert describe_boxes(avif[:size]) == []
-    with pytest.raises(ValueError, match="no|unusual"):
+    with pytest.raises(ValueError, match=r"no|unusual"):
         replace_exif(io.BytesIO(avif[:size]), EXIF)

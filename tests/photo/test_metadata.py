@@ -132,7 +132,7 @@ def test_encode_several_losses_gives_one_warning():
     data = encode_image("jpeg", comment=b"by hand")
     photo = Photo.open(data[:2] + b"\xff\xe3\0\x08Meta\0\0" + data[2:])
     photo = replace(photo, metadata=replace(photo.metadata, iptc=RECORDS))
-    names = r"JPEG segment APP3 \(Meta\), the JPEG comment and IPTC"
+    names = r"JPEG segment APP3 \(Meta\), the comment and IPTC"
     with pytest.warns(UserWarning, match=f"{names} cannot be kept in webp") as caught:
         photo.encode("webp")
     assert len(caught) == 1

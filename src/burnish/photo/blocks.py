@@ -8,6 +8,7 @@ from burnish.photo.container import Bytes
 from burnish.photo.exif import PREFIX as EXIF_PREFIX
 from burnish.photo.exif import exif_orientation, has_exif_resolution, reset_exif_orientation
 from burnish.photo.formats import Format
+from burnish.photo.gif import read_gif
 from burnish.photo.heif import describe_boxes
 from burnish.photo.jpeg import APP0, read_jpeg, read_jpeg_exif
 from burnish.photo.metadata import Blocks
@@ -34,6 +35,8 @@ def read_blocks(
             blocks, dropped = read_png(data)
         case "tiff":
             blocks, dropped = read_tiff(data)
+        case "gif":
+            blocks, dropped = read_gif(data)
         case _:
             blocks = Blocks(exif=_exif_field(image), xmp=_field(image, "xmp-data"))
             dropped = [GAIN_MAP] if has_gain_map(blocks.xmp) else []

@@ -328,7 +328,7 @@ def _split(kind: bytes, prefix: bytes, content: bytes) -> list[tuple[bytes, byte
 def name_segment(kind: bytes, content: bytes) -> str:
     """Return a segment's name for messages; an empty one if it belongs to the encoding."""
     if kind == COM:
-        return "the JPEG comment"
+        return "the comment"
     start = content[:20].split(b"\0")[0]
     if (kind, start) in ((APP0, b"JFIF"), (APP14, b"Adobe")) or content.startswith(_ADOBE):
         return ""

@@ -186,12 +186,12 @@ def _drop_other_formats(
     """Return the metadata that a format can hold, and the names of the rest."""
     dropped: list[str] = []
     if target.name != metadata.format:
-        names = {"jpeg": jpeg.name_segment, "png": png.name_chunk}
+        name_part = png.name_chunk if metadata.format == "png" else jpeg.name_segment
         comments: list[tuple[bytes, bytes]] = []
         for part in metadata.native:
             if (comment := _convert_comment(part, target)) is not None:
                 comments.append(comment)
-            elif name := names[metadata.format](*part):
+            elif name := name_part(*part):
                 dropped.append(name)
         metadata = replace(metadata, native=tuple(comments))
     if target.name in ("webp", "avif"):
@@ -209,10 +209,10 @@ def _drop_other_formats(
 
 
 def _convert_comment(part: tuple[bytes, bytes], target: Format) -> tuple[bytes, bytes] | None:
-    """Return a comment of a JPEG as a text of a PNG, or the reverse; None for all else."""
+    """Return a comment of a JPEG or GIF as a text of a PNG, or the reverse; None for all else."""
     kind, content = part
-    if target.name == "png" and kind == jpeg.COM:
-        return png.pack_comment(content)
+    if kind == jpeg.COM and target.name in ("jpeg", "png"):
+        return png.pack_comment(content) if target.name == "png" else part
     comment = png.read_comment(kind, content) if target.name == "jpeg" else None
     if comment is None or len(comment) > jpeg.MAX_SEGMENT:
         return None
