@@ -234,7 +234,8 @@ def export_guided(make_card, tmp_path_factory):
 
     def export_guided(guided, start, sliders, operator="l0-smoothing"):
         start_card = make_card(start, sliders)
-        fields = {name: getattr(start_card, name) for name in StartNetwork.model_fields}
+        names = StartNetwork.model_fields.keys() - {"full_size"}
+        fields = {name: getattr(start_card, name) for name in names}
         guide = Guide(size=16, max_ratio=2, start=StartNetwork(**fields))
         card = make_card(guided, sliders, operator, name="guided", guide=guide)
         path = tmp_path_factory.mktemp("models") / "guided.onnx"

@@ -1,6 +1,7 @@
 """Cascades of guided networks against a plain one in torch, on whole images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from math import ceil, log, log2
@@ -228,6 +229,21 @@ def test_model_without_start_network_needs_a_guide(guided_model: Path) -> None:
         model(pixels)
     expected = Model(complete, "cpu", 1)(pixels, guide=guide_pixels)
     np.testing.assert_array_equal(model(pixels, guide=guide_pixels), expected)
+
+
+def test_start_network_at_full_size_replaces_the_cascade(
+    guided_model: Path, guided_networks
+) -> None:
+    file = read_model(guided_model)
+    start = file.card.guide.start.model_copy(update={"full_size": True})
+    guide = file.card.guide.model_copy(update={"start": start})
+    card = file.card.model_copy(update={"guide": guide})
+    model = Model(replace(file, card=card), "cpu", 1)
+    pixels, guide_pixels = random_image(70, 90), first_result(70, 90)
+    expected = run_whole(guided_networks[1], pixels, area_means(pixels, (64, 64)))
+    np.testing.assert_allclose(model(pixels, PARAMS), expected, atol=2e-5)
+    cascade = Model(file, "cpu", 1)(pixels, PARAMS, guide=guide_pixels)
+    np.testing.assert_array_equal(model(pixels, PARAMS, guide=guide_pixels), cascade)
 
 
 @given(

@@ -65,7 +65,10 @@ class TrainOptions:
         None, "Folder of training photos (not for pairs:).", metavar="FOLDER"
     )
     validation: Path | None = option(
-        None, "Folder of validation photos. [default: one in ten of --photos]", metavar="FOLDER"
+        None,
+        "Folder of validation photos; for pairs: with before/ and after/. "
+        "[default: one in ten photos]",
+        metavar="FOLDER",
     )
     output: Path | None = option(None, "The model file. [default: OPERATOR.onnx]", "-o", "--output")
     network: str = option(DEFAULT_NETWORK, f"One of {', '.join(NETWORKS)}.")
@@ -94,6 +97,11 @@ class TrainOptions:
         min=0,
         max=1,
     )
+    start_full_size: bool = option(
+        TrainConfig.start_full_size,
+        "Let the start network compute a photo at full size where the operator is missing, in "
+        "place of the cascade.",
+    )
     global_context: bool | None = option(
         None,
         "Give the network a thumbnail of the photo, too. [default: for operators that need it]",
@@ -108,7 +116,9 @@ class TrainOptions:
         metavar="NAME or FILE",
     )
     run_dir: Path | None = option(
-        None, "Folder for checkpoint, log and previews. [default: runs/NAME]", metavar="FOLDER"
+        None,
+        "Folder for checkpoint, log, curve and previews. [default: runs/NAME]",
+        metavar="FOLDER",
     )
     batch: int | None = option(None, "Crops per step. [default: set by the network]", min=1)
     crop: int | None = option(
@@ -148,6 +158,10 @@ class TrainOptions:
         TrainConfig.max_size, "Shrink photos to this longer side in pixels first.", min=16
     )
     seed: int = option(TrainConfig.seed, "Seed of all random choices.", min=0)
+    device: str = option("auto", "auto, cpu, cuda or cuda:N; a named device must be available.")
+    tensorboard: bool = option(
+        False, "Also write the losses for TensorBoard, which is installed by itself."
+    )
     save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
     licence: str = option("unstated", "Licence of the model, for its card.")
     overwrite: bool = option(False, "Replace an existing output.")
@@ -191,5 +205,5 @@ def train(
         report = validated.report
         typer.echo(
             f"{report.mean.psnr:.2f} dB mean, {report.worst.psnr:.2f} worst, unedited "
-            f"{report.identity_psnr:.2f}, cast {report.mean.cast:.1f}: {validated.photos}"
+            f"{report.identity_psnr:.2f}, cast {report.mean.cast:.1f}: {validated.label}"
         )

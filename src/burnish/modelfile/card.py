@@ -33,6 +33,7 @@ START = "start"
 GRID_SAMPLE_MACS = 4
 
 MAX_CARD_BYTES = 64 * 1024
+MAX_PARAMS = 16
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
@@ -229,6 +230,11 @@ class StartNetwork(StrictModel):
     macs_per_pixel: int = Field(ge=0, le=10**8)
     peak_activations_per_pixel: int = Field(ge=1, le=4096)
     parameter_count: int = Field(ge=0, le=10**9)
+    full_size: bool = Field(
+        default=False,
+        description="whether without a guide, this network computes the result for the photo at its"
+        " own size, without a cascade",
+    )
 
     @model_validator(mode="after")
     def _coords_need_thumbnail(self) -> Self:
@@ -286,7 +292,7 @@ class Card(BaseCard):
     operator: Text
     title: Text
     paper: Paper | None
-    params: tuple[CardParam, ...] = Field(max_length=16)
+    params: tuple[CardParam, ...] = Field(max_length=MAX_PARAMS)
     fixed_params: tuple[FixedParam, ...] = Field(default=(), max_length=16)
     network: Slug
     normalisation: Literal["frozen"] = "frozen"
@@ -346,7 +352,8 @@ class Card(BaseCard):
         if self.guide is None or self.guide.start is None:
             return None
         changes = {"name": f"{self.name}-start", "guide": None}
-        return self.model_copy(update=changes | self.guide.start.model_dump())
+        fields = self.guide.start.model_dump(exclude={"full_size"})
+        return self.model_copy(update=changes | fields)
 
     @property
     def sliders(self) -> tuple[CardParam, ...]:

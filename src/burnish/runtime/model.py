@@ -103,7 +103,8 @@ class Model:
         sRGB-encoded, both ways.
 
         A guided model runs on smaller copies of the image first, the levels of its cascade. Each
-        result, enlarged, is the guide of the next level.
+        result, enlarged, is the guide of the next level. Without a guide, some models run their
+        start network on the image itself instead.
 
         Parameters
         ----------
@@ -217,8 +218,9 @@ class Model:
         >>> Model.open("l0-smoothing").min_memory(6000, 9000) < 2**26
         True
         """
-        steps = self._steps((height, width), begins=self._start is not None)
-        return max((network.min_memory(size) for network, size, _ in steps), default=0)
+        size = height, width
+        steps = [*self._steps(size, begins=False), *self._steps(size, begins=True)]
+        return max((network.min_memory(level) for network, level, _ in steps), default=0)
 
     @property
     def thumbnail_size(self) -> int:
@@ -250,8 +252,12 @@ class Model:
             return [(self._network, size, 1.0)]
         guide = self.card.guide
         levels = list(zip(level_sizes(size, guide), level_ratios(size, guide), strict=True))
-        start = [(self._start, *levels[0])] if begins and self._start is not None else []
-        return [*start, *((self._network, *level) for level in levels[1:])]
+        steps = [(self._network, *level) for level in levels[1:]]
+        if not begins or self._start is None or guide.start is None:
+            return steps
+        if guide.start.full_size:
+            return [(self._start, size, 1.0)]
+        return [(self._start, *levels[0]), *steps]
 
     def _run(
         self,

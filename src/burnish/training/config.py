@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from burnish.errors import UsageError
-from burnish.operators.user_defined import find_operator
+from burnish.operators.user_defined import card_operator_name, find_operator
 from burnish.params import Param, Value
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -39,6 +39,8 @@ class TrainConfig:
         name and a hash of its file; empty for random weights
     start_fraction : the first fraction of the training, in which the start network is trained. At
         0 it is that of `start`, or there is none
+    start_full_size : without the operator, the start network computes a photo at its own size, in
+        place of the cascade
     small_copies : the network is a start network. Its photos are smaller copies of others, so that
         an operator's parameters that depend on the size of the photo have other values
     global_context : the network, or the start network of a guided one, also sees a thumbnail of the
@@ -82,6 +84,7 @@ class TrainConfig:
     guide_ratio: float = 4.5
     start: str = ""
     start_fraction: float = 0.4
+    start_full_size: bool = False
     small_copies: bool = False
     global_context: bool = False
     grey: bool = False
@@ -156,10 +159,8 @@ class TrainConfig:
 
     @property
     def operator_name(self) -> str:
-        """The operator's name on cards: that of a user's own one has its kind as a prefix."""
-        kind, colon, _ = self.operator.partition(":")
-        name = find_operator(self.operator).name
-        return f"{kind}:{name}" if colon else name
+        """The operator's name on cards."""
+        return card_operator_name(self.operator)
 
     @property
     def slider_params(self) -> tuple[Param, ...]:

@@ -1,8 +1,9 @@
 """From an operator to a model file: train, fold, validate, export."""
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 import burnish
+from burnish.errors import warn
 from burnish.export.onnx_export import export, write_card
 from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.files import atomic_write, digest, make_folder
@@ -31,7 +33,9 @@ from burnish.runtime.model import Model
 from burnish.training import TrainCallbacks, distributed
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
+from burnish.training.log import TrainingLog
 from burnish.training.network_trainer import NetworkTrainer, build_network, init_from
+from burnish.training.pairs import cache_folder
 from burnish.training.request import TrainingRequest, slugify
 from burnish.training.sampler import CropSampler
 from burnish.training.start_network import load_network, write_start_outputs
@@ -67,7 +71,8 @@ def train_and_export(
         return None
     trainer, start, data = result
     config = request.config
-    network = round_weights_to_fp16(fold(trainer.ema_network()))
+    network = round_weights_to_fp16(fold(trainer.ema_network().cpu()))
+    start = start and start.cpu()
     card = _card(request, trainer, data, network, start)
     with TemporaryDirectory(prefix="burnish-") as folder:
         draft = export(network, card, Path(folder, request.output.name), start=start)
@@ -77,7 +82,21 @@ def train_and_export(
         write_card(draft, card.model_copy(update={"metrics": tuple(map(_measurement, validation))}))
         with atomic_write(request.output, overwrite=request.overwrite) as file:
             file.write(draft.read_bytes())
+    _warn_without_gain(request.output, validation)
     return TrainedModel(request.output, validation)
+
+
+def _warn_without_gain(output: Path, validation: Sequence[ValidationResult]) -> None:
+    """Warn if the network is no closer to the operator than the unedited photos are."""
+    for result in validation:
+        psnr, identity_psnr = result.report.mean.psnr, result.report.identity_psnr
+        if psnr <= identity_psnr:
+            warn(
+                f"{output}: the network is no closer to the operator ({psnr:.2f} dB) than the "
+                f"unedited photo is ({identity_psnr:.2f} dB) on {result.label}; train longer, or "
+                "check that the operator changes the photos"
+            )
+            return
 
 
 def train_network(
@@ -108,6 +127,8 @@ def train_network(
         start_outputs = run_dir / f"start-outputs {config.start}".strip()
     config = config.guided_config
     data = prepare_data(config, request.photos, request.validation, callbacks)
+    if not config.small_copies and rank == 0:
+        callbacks.message(_cache_note(config.operator))
     if start is not None and start_outputs is not None and rank == 0:
         pairs = [*data.train, *data.extra]
         write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
@@ -132,22 +153,37 @@ def train_network(
     )
     make_folder(run_dir)
     trainer = NetworkTrainer(
-        config, network, sampler, run_dir, data=f"{data.fingerprint} {world_size}"
+        config,
+        network,
+        sampler,
+        run_dir,
+        data=f"{data.fingerprint} {world_size}",
+        device=request.device,
     )
     if rank > 0:
         trainer.run()
         return None
     (run_dir / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
-    preview = Preview(trainer, data.validation, run_dir, callbacks)
+    log = TrainingLog(run_dir, trainer.step, tensorboard=request.tensorboard)
+    preview = Preview(trainer, data.validation, log, callbacks)
     trainer.run(preview, save_every=request.save_every)
+    log.close()
     return trainer, start, data
+
+
+def _cache_note(operator: str) -> str:
+    folder = cache_folder(operator)
+    size = sum(file.stat().st_size for file in folder.glob("*.npy"))
+    text = f"The cached pairs of this operator take {size / 1e6:,.1f} MB in {folder}"
+    return f"{text}; `burnish cache clear {folder.name}` removes them."
 
 
 def _start_network(request: TrainingRequest, callbacks: TrainCallbacks) -> Network | None:
     """Train the start network, or take that of a model; further processes have none then."""
     config, model = request.config, request.start_model
     if model is not None and not config.start_fraction:
-        return round_weights_to_fp16(load_network(model, grey=config.grey))
+        network = load_network(model, grey=config.grey).to(request.device)
+        return round_weights_to_fp16(network)
     callbacks.message("The start network is trained first.")
     start_request = replace(
         request,
@@ -192,6 +228,7 @@ def _card(
             # Without paths of files, which are private. The card's fixed_params have their names.
             "settings": config.to_json() | {"params": numbers},
             "torch": torch.__version__.partition("+")[0],
+            "device": request.device.type,
             "threads": torch.get_num_threads(),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),
         },
@@ -209,7 +246,8 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         name = config.network
         if model is not None and not config.start_fraction:
             name = model.card.network
-        start_network = StartNetwork(network=name, **_network_fields(start))
+        full_size = config.start_full_size
+        start_network = StartNetwork(network=name, full_size=full_size, **_network_fields(start))
     return Guide(
         size=config.guide_size,
         max_ratio=config.guide_ratio,
@@ -233,14 +271,22 @@ def _network_fields(network: Network) -> dict[str, Any]:
 
 def _card_params(config: TrainConfig) -> tuple[CardParam, ...]:
     sliders: Mapping[str, Param] = {param.name: param for param in config.slider_params}
-    return tuple(
-        CardParam.from_param(
-            sliders.get(param.name, param),
-            value=param.check(config.params[param.name]),
-            slider=param.name in sliders,
-        )
-        for param in find_operator(config.operator).params
-        if isinstance(param, Param)
+    params = []
+    for param in find_operator(config.operator).params:
+        if isinstance(param, Param):
+            value = param.check(config.params[param.name])
+            described = sliders.get(param.name) or _bounded(param, value)
+            params.append(CardParam.from_param(described, value, param.name in sliders))
+    return tuple(params)
+
+
+def _bounded(param: Param, value: float) -> Param:
+    """Return a parameter with finite bounds, which contain its default and its value here."""
+    low, high = sorted((param.default, value))
+    return replace(
+        param,
+        low=low if math.isinf(param.low) else param.low,
+        high=high if math.isinf(param.high) else param.high,
     )
 
 
