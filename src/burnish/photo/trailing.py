@@ -1,6 +1,7 @@
 """Names of what follows the first image of a file: further images, videos, and makers' data."""
 
 import struct
+from collections import Counter
 
 from burnish.photo.container import Bytes
 from burnish.photo.tiff_tags import BrokenTagsError, parse_header, read_entries
@@ -40,7 +41,8 @@ def describe_trailing(
         images = images[1:] if GAIN_MAP not in map(_image_name, images) else images
     elif not images and data[start : start + 3] == b"\xff\xd8\xff":
         images = [0]
-    names += map(_image_name, images)
+    for name, count in Counter(map(_image_name, images)).items():
+        names.append(name if count == 1 else f"{count} {name.partition(' ')[2]}s")
     if data.find(b"ftyp", start) >= 0:
         names.append(VIDEO)
     if (blocks := _samsung_blocks(data)) is not None:
