@@ -175,11 +175,14 @@ def test_unreadable_tag_is_named_and_others_are_kept(exiftool):
     assert "IFD0:PageName" not in tags
 
 
-@pytest.mark.parametrize("size", [0, 3, 9])
-def test_exif_without_header_is_named(size):
+@pytest.mark.parametrize("exif", [b"", b"Nonsense", b"II*\0\xff\xff\0\0", b"MM\0*\0\0\xff\xff"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_damaged_exif_is_named_and_pixels_are_right(exif, depth):
     photo = Photo.open(encode(description="mine"))
-    object.__setattr__(photo.metadata, "exif", b"Nonsense!"[:size])
+    object.__setattr__(photo.metadata, "exif", exif)
     with pytest.raises(BrokenTagsError):
-        read_entries(photo.metadata.exif)
+        read_entries(exif)
     with pytest.warns(UserWarning, match="damaged EXIF cannot be kept in tiff"):
-        assert Photo.open(photo.encode()).size == photo.size
+        written = photo.encode(depth=depth)
+    stored = tifffile.imread(io.BytesIO(written))
+    np.testing.assert_array_equal(stored, CODES * stored.dtype.type(257 if depth == 16 else 1))

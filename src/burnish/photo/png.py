@@ -59,7 +59,7 @@ class _Reader:
             self.xmp = _decode_text(kind, content)
             self.dropped += ["damaged XMP"] if self.xmp is None else []
         elif kind not in _TEXTS or not self._add_raw_profile(kind, content):
-            if content.startswith(_ORIENTATION_TEXT):
+            if kind == b"tEXt" and content.startswith(_ORIENTATION_TEXT):
                 content = _ORIENTATION_TEXT + b"1"
             self.native.append((kind, content))
 

@@ -136,12 +136,12 @@ def add_tags(file: BinaryIO, metadata: SourceMetadata) -> list[str]:
                 entries = _move_strips(file, entries, len(exif), layout)
                 file.seek(0)
                 file.write(exif)
-                order = byte_order(exif)
-                if order != layout.order:
-                    entries = [swap_bytes(entry) for entry in entries]
-                layout = TiffLayout(order)
         except BrokenTagsError:
             dropped.append("damaged EXIF")
+    order = byte_order(metadata.exif)
+    if order != layout.order and not layout.big:
+        entries = [swap_bytes(entry) for entry in entries]
+        layout = TiffLayout(order)
     added = [entry for entry in added if _fits_samples(entry, entries, layout)]
     entries = _with_resolution(entries, added, metadata, layout)
     append_ifd(file, [*entries, *added, *_block_entries(metadata, dropped)], layout)
