@@ -150,6 +150,40 @@ def test_binary_mask_without_refinement_is_the_pasted_mask():
     np.testing.assert_array_equal(binary_mask(instances, [0], make_photo(), options), expected)
 
 
+def detect_cut_disc(turns):
+    """Return the disc and its photo, turned, with a box that cuts off a fifth of the disc."""
+    photo, disc = make_photo(), make_disc()
+    box = np.array([40, 52, 152, 142], np.float32)
+    y, x = np.mgrid[:28, :28]
+    distance = np.hypot((x + 0.5) * 4 + box[0] - 96, (y + 0.5) * 90 / 28 + box[1] - 86)
+    mask = np.clip((50 - distance) / 16 + 0.5, 0, 1).astype(np.float32)
+    for _ in range(turns):
+        width = photo.shape[1]
+        box = np.float32([box[1], width - box[2], box[3], width - box[0]])
+        photo, disc, mask = np.rot90(photo), np.rot90(disc), np.rot90(mask)
+    size = photo.shape[1], photo.shape[0]
+    instances = Instances(size, box[None], ("disc",), np.ones(1, np.float32), (mask,))
+    return instances, np.ascontiguousarray(photo), disc
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_binary_mask_refined_reaches_beyond_a_box_that_cuts_the_object(turns):
+    instances, photo, disc = detect_cut_disc(turns)
+    before = binary_mask(instances, [0], photo, RegionOptions(refine=False))
+    after = binary_mask(instances, [0], photo, DEFAULTS)
+    assert iou(before, disc) < 0.9
+    assert iou(after, disc) > 0.95
+    np.testing.assert_array_equal(binary_mask(instances, [0], photo, DEFAULTS), after)
+
+
+def test_binary_mask_refined_stays_in_the_box_if_nothing_continues_the_object():
+    """The upper part of the disc has the colour of the surroundings."""
+    instances, photo, disc = detect_cut_disc(0)
+    photo[:52] = photo[100:152, :52].mean((0, 1))
+    after = binary_mask(instances, [0], photo, DEFAULTS)
+    assert after[:46].sum() < 0.02 * disc.sum()
+
+
 def test_binary_mask_at_full_resolution_is_refined_on_request_only(three_objects):
     pixels = np.random.default_rng(0).random((30, 40, 3)).astype(np.float32)
     dog = three_objects.mask(1) > 0

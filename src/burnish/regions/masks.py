@@ -30,6 +30,8 @@ _TILE = 256
 # also follow edges inside objects, and lower the overlap with true masks.
 _WINDOW, _EPS = 0.5, 1e-2
 _MIN_RADIUS = 2
+# Part of a box's longer side by which a refined mask may grow beyond the box.
+_REACH = 0.25
 # Largest difference between the channels of an image that counts as grey, as JPEG is not exact.
 _GREY_TOLERANCE = 3 / 255
 
@@ -51,11 +53,15 @@ def binary_mask(
         left, top, right, bottom = instances.boxes[index]
         box_area = max(0.0, float((right - left) * (bottom - top)))
         growth = options.value("margin") / 100 * math.sqrt(box_area)
-        mask, left, top = mask_crop(instances, index, margin=2 * radius + math.ceil(growth))
+        reach = _REACH * max(0.0, float(max(right - left, bottom - top))) if radius else 0
+        margin = 2 * radius + math.ceil(growth + reach)
+        mask, left, top = mask_crop(instances, index, margin=margin)
         if not mask.size:
             continue
         window = slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1])
         if radius:
+            box = instances.boxes[index] - np.array([left, top, left, top], np.float32)
+            mask = _extended(mask, pixels[window], box, instances.masks[index])
             mask = guided_refine(mask, pixels[window], radius)
         union[window] |= dilate(mask >= options.value("threshold"), growth)
     return union
@@ -107,6 +113,15 @@ def _refine_radius(instances: Instances, index: int, refine: bool | None) -> int
         )
         return 0
     return max(_MIN_RADIUS, round(_WINDOW * scale))
+
+
+def _extended(mask: Mask, pixels: Pixels, box: NDArray[np.floating], detected_mask: Mask) -> Mask:
+    """Return a mask that also covers what its box cuts off; unchanged without OpenCV."""
+    if _ximgproc() is None:
+        return mask
+    from burnish.regions.beyond_box import cut_sides, extend_mask
+
+    return extend_mask(mask, pixels, box, cut_sides(detected_mask))
 
 
 def guided_refine(mask: Mask, pixels: Pixels, radius: int) -> Mask:
