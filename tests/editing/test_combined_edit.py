@@ -1,10 +1,15 @@
 """Several operators in one edit, and the strength of an edit."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import pyvips
+from PIL import Image
 
 import burnish
-from burnish.editing.combined_edit import MixedEdit, chain, load_edits, mix
+from burnish.editing.combined_edit import ChainedEdit, chain, load_edits, mix
 from burnish.editing.edit import load_edit
 from burnish.editing.history import read_history
 from burnish.editing.operator_names import distribute_params, split_operators
@@ -13,7 +18,9 @@ from burnish.editing.replay import replay
 from burnish.errors import UsageError
 from burnish.photo import Photo
 from burnish.regions.options import RegionOptions
+from burnish.types import Rectangle
 
+ADOBE_RGB = Path("/usr/share/color/icc/ghostscript/a98.icc")
 NAMES = ["tv-l1", "local-laplacian"]
 
 
@@ -82,39 +89,68 @@ def test_edit_that_must_be_whole_has_no_strength(rgb, edit):
         burnish.apply(rgb, edit, only=mask, strength=0.5)
 
 
-def test_wide_colours_are_mixed_like_all_others(function_edit):
-    photo = Photo(np.full((4, 4, 3), 0.5, np.float32))
-    wide = np.full((4, 4, 3), 0.25, np.float32)
-    from dataclasses import replace
+@pytest.mark.skipif(not ADOBE_RGB.exists(), reason="no Adobe RGB profile (package ghostscript)")
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_values_of_a_photo_with_a_profile_are_mixed_as_they_are_stored(
+    rgb, tmp_path, function_edit, on_disk
+):
+    path = tmp_path / "adobe.png"
+    vivid = np.clip(rgb.astype(int) * 3 - 250, 0, 255).astype(np.uint8)
+    Image.fromarray(vivid).save(path, icc_profile=ADOBE_RGB.read_bytes())
 
-    photo = replace(photo, metadata=replace(photo.metadata, out_of_gamut=wide))
+    def copy(read, write, size, on_progress):
+        whole = Rectangle(0, size[0], 0, size[1])
+        write(whole, 1 - read(whole)[:, ::-1] * np.float32(0.5))
 
-    class DropsWideColours(function_edit):
-        def edit_photo(self, photo, source=None, on_progress=None):
-            edited = photo.with_pixels(1 - photo.pixels * 0.5)
-            return replace(edited, metadata=replace(edited.metadata, out_of_gamut=None))
+    edit = function_edit(lambda pixels: 1 - pixels[:, ::-1] * np.float32(0.5), tiled_stages=[copy])
+    codes = []
+    for strength in (1, 0.4, 0):
+        target = tmp_path / f"{strength}.png"
+        mixed = mix(edit, strength)
+        if on_disk:
+            edit_out_of_core(mixed, path, target)
+        else:
+            mixed.edit_photo(Photo.open(path)).save(target)
+        with Image.open(target) as image:
+            codes.append(np.asarray(image, float))
+    whole, some, none = codes
+    np.testing.assert_array_equal(none, vivid)
+    assert np.abs(some - (vivid + 0.4 * (whole - vivid))).max() <= 1
 
-    mixed = MixedEdit(DropsWideColours(), 0.5).edit_photo(photo)
-    assert mixed.pixels[0, 0, 0] == 0.625
-    np.testing.assert_array_equal(mixed.metadata.out_of_gamut, wide / 2)
+
+@pytest.mark.skipif(not ADOBE_RGB.exists(), reason="no Adobe RGB profile (package ghostscript)")
+@pytest.mark.parametrize("depth", [8, 16])
+def test_mixture_in_a_region_keeps_the_codes_outside(rgb, tmp_path, depth):
+    path = tmp_path / "adobe.png"
+    vivid = np.clip(rgb.astype(int) * 3 - 250, 0, 255) / 255
+    Photo(vivid).save(path, depth=depth)
+    opened = Photo.open(path)
+    profiled = replace(opened.metadata, profile=ADOBE_RGB.read_bytes())
+    Photo(opened.pixels, None, profiled).save(path, overwrite=True)
+    mask = np.zeros(rgb.shape[:2], bool)
+    mask[10:20, 10:30] = True
+    output = burnish.apply(path, "tv-l1", only=mask, strength=0.5, output=tmp_path / "out.png")
+    before, after = (pyvips.Image.new_from_file(str(file)).numpy() for file in (path, output))
+    assert before.dtype == after.dtype == f"uint{depth}"
+    np.testing.assert_array_equal(after[~mask], before[~mask])
+    assert (after[mask] != before[mask]).any()
 
 
 @pytest.mark.parametrize("strength", [0, 0.5, 1])
 @pytest.mark.parametrize("count", [1, 2])
 def test_photo_on_disk_is_edited_as_in_memory(photo, tmp_path, strength, count):
-    edit = load_edits(NAMES[:count], {}, strength=strength, guide="network")
+    edit = mix(load_edits(NAMES[:count], {}, guide="network"), strength)
     edit_out_of_core(edit, photo, tmp_path / "disk.png")
     in_memory = edit.run(Photo.open(photo).pixels)
     codes = Photo.open(tmp_path / "disk.png").pixels * 255
     np.testing.assert_array_equal(codes, np.rint(in_memory * 255))
 
 
-def test_mixture_on_disk_keeps_no_photo_of_the_run_before(photo_folder, tmp_path):
-    edit = load_edits(NAMES, {}, strength=0.5, guide="network")
-    for name in ("1.png", "2.png"):
-        edit_out_of_core(edit, photo_folder / name, tmp_path / name)
-        expected = np.rint(edit.run(Photo.open(photo_folder / name).pixels) * 255)
-        np.testing.assert_array_equal(Photo.open(tmp_path / name).pixels * 255, expected)
+def test_several_mixtures_are_not_edited_in_tiles():
+    half = mix(load_edits("tv-l1", {}), 0.5)
+    assert half.tiled_stages
+    assert not ChainedEdit([half, half]).tiled_stages
+    assert not mix(half, 0.5).tiled_stages
 
 
 def test_frames_of_a_video_are_edited_in_order_and_mixed(make_image, function_edit):

@@ -98,14 +98,13 @@ def apply(
     accepts, and with --slow those of the operator itself. If several of the operators have a
     parameter, the option names the operator, too: --tv-l1.lambda.
     """
-    from burnish.editing.combined_edit import load_edits
+    from burnish.editing.combined_edit import load_edits, mix
 
     params = operator_params(context)
     _check_photos(operator, photos)
     edit = load_edits(
         operator,
         params,
-        strength=1 if strength is None else strength,
         slow=slow,
         guide=guide,
         device=device,
@@ -122,6 +121,8 @@ def apply(
         if opened_region.object_source is not None:
             print_detector(region, quiet=batch.quiet)
         edit = MaskedEdit(edit, opened_region, mask_writer(save_mask, photos, batch))
+    if strength is not None:
+        edit = mix(edit, strength)
     names = split_operators(operator)
     run(edit, photos, batch, collect_paths(names, params, region, save_mask))
 

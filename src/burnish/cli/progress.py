@@ -79,6 +79,11 @@ class ConsoleProgress(Progress):
         if self._task is not None:
             self._bar.update(self._task, advance=amount, total=self._total)
 
+    def note(self, text: str) -> None:
+        """Set the text beside the bar."""
+        if self._task is not None:
+            self._bar.update(self._task, note=text)
+
     def update(self, completed: float, total: float | None, note: str) -> None:
         """Set the work done and the text beside the bar."""
         self._total = total
@@ -104,7 +109,7 @@ class ConsoleProgress(Progress):
 
         message = partial(self.message, "burnish: compiling operators, once; it can take a minute")
 
-        class Listener(event.Listener):
+        class Listener(event.Listener):  # type: ignore[misc]
             is_done = False
 
             def on_start(self, event: Any) -> None:

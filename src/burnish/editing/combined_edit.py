@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from burnish.editing.edit import Edit, FrameEdit, SampleFrames, TiledStage, copy_tiles, load_edit
+from burnish.editing.edit import Edit, FrameEdit, SampleFrames, copy_tiles, load_edit
 from burnish.editing.operator_names import (
     distribute_params,
     find_params,
@@ -20,9 +19,12 @@ from burnish.modelfile.reader import read_card
 from burnish.operators import is_user_defined
 from burnish.params import STRENGTH, Value
 from burnish.photo import Photo
+from burnish.photo.colour import is_srgb
+from burnish.photo.read import to_srgb_float
+from burnish.photo.write import to_codes
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model_registry import find_model
-from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
+from burnish.types import OnProgress, Pixels
 
 # Separates the names of operators in the names of outputs.
 NAME_SEPARATOR = "+"
@@ -37,7 +39,8 @@ class ChainedEdit(Edit):
         super().__init__(name, edits[0].device, history)
         self._edits = edits
         self.stateful = any(edit.stateful for edit in edits)
-        if all(edit.tiled_stages for edit in edits):
+        # Only the output of the last stage can be mixed with the photo.
+        if all(edit.tiled_stages and edit.tiled_share == 1 for edit in edits):
             self.tiled_stages = [stage for edit in edits for stage in edit.tiled_stages]
 
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
@@ -116,7 +119,7 @@ def chain(edits: Sequence[Edit]) -> Edit:
 
 
 class MixedEdit(Edit):
-    """Mixes the output of another edit with its input, in the encoded values.
+    """Mixes the output of another edit with its input.
 
     Parameters
     ----------
@@ -128,39 +131,36 @@ class MixedEdit(Edit):
         super().__init__(edit.name, edit.device, history)
         self._edit, self._strength = edit, strength
         self.stateful = edit.stateful and strength > 0
-        self.tiled_stages = self._mixed_stages(edit.tiled_stages)
+        if edit.tiled_stages and strength == 0:
+            self.tiled_stages = (copy_tiles,)
+        elif edit.tiled_share == 1:
+            self.tiled_stages, self.tiled_share = edit.tiled_stages, strength
 
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Edit an image."""
         if self._strength == 0:
             return pixels
-        return self._mix(pixels, self._edit.run(pixels, on_progress))
+        return mix_pixels(pixels, self._edit.run(pixels, on_progress), self._strength)
 
     def edit_photo(
         self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
     ) -> Photo:
-        """Edit a photo. Colours outside sRGB are mixed, too."""
+        """Edit a photo."""
         if self._strength == 0:
             return photo
-        edited = self._edit.edit_photo(photo, source, on_progress)
-        if edited.pixels is photo.pixels:
-            return edited
-        before, after = photo.metadata.out_of_gamut, edited.metadata.out_of_gamut
-        if before is not None:
-            after = np.zeros_like(before) if after is None else after
-            mixed = replace(edited.metadata, out_of_gamut=self._mix(before, after))
-            edited = replace(edited, metadata=mixed)
-        return edited.with_pixels(self._mix(photo.pixels, edited.pixels))
+        return mix_photos(photo, self._edit.edit_photo(photo, source, on_progress), self._strength)
 
     def frame_edit(self, samples: SampleFrames) -> FrameEdit:
         """Return the function for a video's frames."""
         if self._strength == 0:
             return super().frame_edit(samples)
         edit_frame = self._edit.frame_edit(samples)
-        return lambda pixels, index, seconds: self._mix(pixels, edit_frame(pixels, index, seconds))
+        return lambda pixels, index, seconds: mix_pixels(
+            pixels, edit_frame(pixels, index, seconds), self._strength
+        )
 
     def end_video(self, source: Path) -> None:
-        """Check the other edit."""
+        """Check the other edit after all frames of a video."""
         self._edit.end_video(source)
 
     def for_video(self) -> Edit:
@@ -171,36 +171,32 @@ class MixedEdit(Edit):
         """Return the fingerprint of the other edit."""
         return self._edit.fingerprint()
 
-    def _mix(self, before: Pixels, after: Pixels) -> Pixels:
-        return mix_pixels(before, after, self._strength)
-
-    def _mixed_stages(self, stages: Sequence[TiledStage]) -> Sequence[TiledStage]:
-        """Return the stages of the mixture, which ends with the access to the photo it needs."""
-        if not stages:
-            return ()
-        if self._strength == 0:
-            return (copy_tiles,)
-        photo: list[ReadRegion] = []
-
-        def first(read: ReadRegion, *rest: Any) -> None:
-            photo[:] = [read]
-            stages[0](read, *rest)
-
-        *others, last = [first, *stages[1:]]
-
-        def mixed(read: ReadRegion, write: WriteRegion, *rest: Any) -> None:
-            def write_mixture(part: Rectangle, pixels: Pixels) -> None:
-                write(part, self._mix(photo[0](part), pixels))
-
-            last(read, write_mixture, *rest)
-
-        return (*others, mixed)
-
 
 def mix_pixels(before: Pixels, after: Pixels, strength: float) -> Pixels:
     """Return before + strength * (after - before)."""
     mixed: Pixels = before + np.float32(strength) * (after - before)
     return mixed
+
+
+def mix_photos(before: Photo, after: Photo, strength: float) -> Photo:
+    """Return `after` with its colours mixed with those of `before`.
+
+    The values that the file stores are mixed: in the photo's own colour space, if it has a profile.
+    """
+    if after.pixels is before.pixels:
+        return after
+    profile = before.metadata.profile
+    if profile is None or is_srgb(profile):
+        return after.with_pixels(mix_pixels(before.pixels, after.pixels, strength))
+    stored = [
+        to_codes(photo.pixels, None, replace(photo.metadata, grey=after.metadata.grey), bits=32)
+        for photo in (before, after)
+    ]
+    mixed = mix_pixels(stored[0], stored[1], strength)
+    pixels, _, out_of_gamut = to_srgb_float(mixed, profile)
+    return replace(
+        after, pixels=pixels, metadata=replace(after.metadata, out_of_gamut=out_of_gamut)
+    )
 
 
 def mix(edit: Edit, strength: Value) -> Edit:
@@ -218,7 +214,6 @@ def load_edits(
     operators: str | Path | Sequence[str | Path],
     params: Mapping[str, Value],
     *,
-    strength: Value = 1,
     slow: bool = False,
     guide: str | None = None,
     device: str = "auto",
@@ -231,7 +226,6 @@ def load_edits(
     ----------
     operators : names or model files; a text may hold several, separated by commas
     params : parameter values; see `burnish.editing.operator_names.distribute_params`
-    strength : see `mix`
     guide : for the operators whose networks are guided
 
     Raises
@@ -259,7 +253,7 @@ def load_edits(
                 raise
             raise error.with_context(f"{operator_label(name)}.{error.where}") from error
         edits.append(edit)
-    return mix(chain(edits), strength)
+    return chain(edits)
 
 
 def _is_guided(name: str | Path) -> bool:

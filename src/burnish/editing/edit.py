@@ -57,10 +57,12 @@ class Edit:
     ----------
     tiled_stages : the edit as a sequence of stages that work on tiles; empty if it needs the
         whole image
+    tiled_share : share of the output of `tiled_stages` in the mixture with the photo
     stateful : whether the result for a video frame depends on earlier frames
     """
 
     tiled_stages: Sequence[TiledStage] = ()
+    tiled_share: float = 1
     stateful: bool = False
 
     def __init__(self, name: str, device: str = "cpu", history: Sequence[EditRecord] = ()) -> None:

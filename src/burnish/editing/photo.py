@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.editing.combined_edit import load_edits
+from burnish.editing.combined_edit import load_edits, mix, mix_photos
 from burnish.editing.edit import Edit
 from burnish.editing.history import metadata_with_history
 from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, WriteOptions
@@ -32,7 +32,7 @@ from burnish.files import (
 from burnish.params import Value
 from burnish.photo import Photo, header
 from burnish.photo.formats import writable_format
-from burnish.photo.write import DTYPES, bits_per_channel, check_format, write_image
+from burnish.photo.write import DTYPES, bits_per_channel, check_format, to_codes, write_image
 from burnish.progress import Progress
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle
@@ -122,7 +122,6 @@ def apply(
         edit = load_edits(
             operator,
             params,
-            strength=strength,
             slow=slow,
             guide=guide,
             device=device,
@@ -147,6 +146,8 @@ def apply(
             if region_edit
             else MaskedEdit(edit, region)
         )
+    if region_edit is None:
+        edit = mix(edit, strength)
     if isinstance(image, str | Path):
         encoding = EncodingOptions(codec, crf)
         options = OutputOptions(output, overwrite=overwrite, encoding=encoding)
@@ -293,7 +294,12 @@ def _run_stages(
             on_progress((index + fraction) / count)
 
     def write_codes(output: RawTiff, rectangle: Rectangle, pixels: Pixels) -> None:
-        output.write(rectangle, photo.to_codes(rectangle, pixels, bits))
+        if edit.tiled_share == 1:
+            output.write(rectangle, photo.to_codes(rectangle, pixels, bits))
+            return
+        before = photo.read_part(rectangle)
+        mixed = mix_photos(before, before.with_pixels(pixels), edit.tiled_share)
+        output.write(rectangle, to_codes(mixed.pixels, mixed.alpha, mixed.metadata, bits))
 
     with ExitStack() as files:
         for index, stage in enumerate(edit.tiled_stages):

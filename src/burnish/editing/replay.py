@@ -130,11 +130,11 @@ def _joint_edit(
     edits: Sequence[Edit], step: EditRecord, object_source: ObjectSource | None, mask: Path | None
 ) -> Edit:
     """Return one edit of several, with the region and the strength that a step records."""
-    edit = mix(chain(edits), step.strength)
-    if step.region is None:
-        return edit
-    with _named_step(step):
-        return MaskedEdit(edit, _region(step, object_source, mask))
+    edit = chain(edits)
+    if step.region is not None:
+        with _named_step(step):
+            edit = MaskedEdit(edit, _region(step, object_source, mask))
+    return mix(edit, step.strength)
 
 
 def _region(step: EditRecord, object_source: ObjectSource | None, mask: Path | None) -> Region:

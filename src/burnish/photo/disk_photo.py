@@ -21,6 +21,7 @@ from burnish.photo.header import (
     open_header,
 )
 from burnish.photo.metadata import SourceMetadata
+from burnish.photo.photo import Photo
 from burnish.photo.read import apply_orientation, check_float_range, read_metadata, to_srgb_float
 from burnish.photo.tiff_tags import Entry, TiffLayout, pack_ifd
 from burnish.photo.write import to_codes
@@ -179,6 +180,12 @@ class DiskPhoto:
     def read_pixels(self, rectangle: Rectangle) -> Pixels:
         """Return a rectangle, (rows, columns, 3), RGB, sRGB-encoded, in [0, 1]."""
         return to_srgb_float(self.codes.read(rectangle), self.metadata.profile)[0]
+
+    def read_part(self, rectangle: Rectangle) -> Photo:
+        """Return a rectangle as a photo."""
+        codes = self.codes.read(rectangle)
+        pixels, alpha, out_of_gamut = to_srgb_float(codes, self.metadata.profile)
+        return Photo(pixels, alpha, replace(self.metadata, out_of_gamut=out_of_gamut))
 
     def to_codes(self, rectangle: Rectangle, pixels: Pixels, bits: int) -> NDArray[Any]:
         """Return the codes to store for new pixels of a rectangle, with the photo's alpha."""
