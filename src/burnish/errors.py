@@ -201,6 +201,7 @@ EXTRAS = {
     "PyOpenColorIO": "operators",
     "av": "video",
     "cv2": "operators",
+    "matplotlib": "train",
     "numba": "operators",
     "openvino": "openvino",
     "pillow_heif": "heif",

@@ -54,7 +54,7 @@ class Param(_BaseParam):
     Parameters
     ----------
     default : the default value
-    low, high : the range, both ends included
+    low, high : the range, both ends included; infinite for a number without a bound
     scale : scale of sliders, and of the random values in training
     unit : physical unit, or "" for a pure number
     integer : only whole numbers are allowed
@@ -91,8 +91,15 @@ class Param(_BaseParam):
     @property
     def range(self) -> str:
         """The range as text, with its unit."""
+        unit = f" {self.unit}" if self.unit else ""
+        if math.isinf(self.low) and math.isinf(self.high):
+            return f"a {'whole ' if self.integer else ''}number{f' of {self.unit}' if unit else ''}"
         prefix = "a whole number, " if self.integer else ""
-        return f"{prefix}{self.low:g} to {self.high:g}{f' {self.unit}' if self.unit else ''}"
+        if math.isinf(self.high):
+            return f"{prefix}{self.low:g}{unit} or more"
+        if math.isinf(self.low):
+            return f"{prefix}{self.high:g}{unit} or less"
+        return f"{prefix}{self.low:g} to {self.high:g}{unit}"
 
     @property
     def default_text(self) -> str:
@@ -115,7 +122,11 @@ class Param(_BaseParam):
         if isinstance(value, Real):
             # A NumPy number counts as its printed value: the float32 0.2 is slightly above 0.2.
             number = float(str(value) if hasattr(value, "dtype") else value)
-        if not self.low <= number <= self.high or (self.integer and number != int(number)):
+        if (
+            not self.low <= number <= self.high
+            or math.isinf(number)
+            or (self.integer and number != int(number))
+        ):
             if isinstance(value, Real):
                 got, remedy = f"{value}", "choose a value in the range"
             else:

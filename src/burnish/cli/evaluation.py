@@ -41,7 +41,7 @@ Reference = Annotated[
 app = typer.Typer(rich_markup_mode=None)
 
 _AS_FAST = "the operator itself is as fast: --slow"
-# Characters, for the longest name of an operator and its guide.
+# Characters, for the longest name of a bundled network and its guide.
 _NAME_WIDTH = 42
 
 
@@ -122,7 +122,10 @@ def evaluate(
             autocompletion=complete_operator,
         ),
     ],
-    photos: Annotated[Path, Option(metavar="FOLDER", help="Folder of photos to evaluate on.")],
+    photos: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of photos to evaluate on (not for pairs:)."),
+    ] = None,
     size: Annotated[
         list[int] | None,
         Option(min=11, help="Evaluate at this shorter side in pixels, too; may be repeated."),
@@ -134,7 +137,13 @@ def evaluate(
         bool, Option("--sliders", help="Evaluate at the ends and thirds of each slider, too.")
     ] = False,
     guide: Guide = None,
-    operator: Reference = None,
+    operator: Annotated[
+        str | None,
+        Option(
+            help="The operator to compare with, or pairs:FOLDER (with before/ and after/). "
+            "[default: the one that the model's card names]"
+        ),
+    ] = None,
     device: Device = "auto",
     threads: Threads = None,
     engine: Engine = DEFAULT_ENGINE,
@@ -142,7 +151,8 @@ def evaluate(
 ) -> None:
     """Evaluate networks on a folder of photos: PSNR, SSIM, cast, grain, multiply-adds and time.
 
-    The operator edits the photos, too, which needs the extra 'operators'. Cast is the difference
+    The operator edits the photos, too, which needs the extra 'operators'. Models of the same name
+    are listed by their files. Cast is the difference
     of colours in areas, as CIEDE2000: 2.3 is just noticeable. Grain is the texture where the
     operator's output is flat, in 8-bit codes. The worst values and the photo with the lowest PSNR
     follow the means.
@@ -178,17 +188,18 @@ def evaluate(
 def _table_lines(table: "Benchmark") -> list[str]:
     size = "their own size" if table.short_side is None else f"a shorter side of {table.short_side}"
     values = "".join(f", {name} {value_text(value)}" for name, value in table.params.items())
+    names = [f"{row.name}, guide: {row.guide}" if row.guide else row.name for row in table.scores]
+    width = max(_NAME_WIDTH, *(len(name) + 2 for name in names))
     return [
         f"{table.count} photos at {size}, {table.megapixels:.2f} megapixels on average{values}",
-        f"{'':{_NAME_WIDTH}}{'PSNR':>7}{'worst':>7}{'SSIM':>8}{'worst':>8}{'cast':>6}{'worst':>6}"
+        f"{'':{width}}{'PSNR':>7}{'worst':>7}{'SSIM':>8}{'worst':>8}{'cast':>6}{'worst':>6}"
         f"{'grain':>6}{'k mult-adds':>13}{'parameters':>12}{'s/Mpx':>9}  worst photo",
-        *map(_score_line, table.scores),
+        *(_score_line(row, f"{n:{width}}") for n, row in zip(names, table.scores, strict=True)),
     ]
 
 
-def _score_line(row: "ModelScore") -> str:
-    name = f"{row.name}, guide: {row.guide}" if row.guide else row.name
-    line = f"{name:{_NAME_WIDTH}}"
+def _score_line(row: "ModelScore", name: str) -> str:
+    line = name
     if row.report:
         mean, worst = row.report.mean, row.report.worst
         line += f"{mean.psnr:7.2f}{worst.psnr:7.2f}{mean.ssim:8.4f}{worst.ssim:8.4f}"

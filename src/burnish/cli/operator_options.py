@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from burnish.cli.options import BurnishCommand, expand, param_help, params_class
-from burnish.editing.operator_names import find_params, unknown_operator
+from burnish.editing.operator_names import find_params, operator_label, unknown_operator
 from burnish.errors import BurnishError, UsageError
 from burnish.params import AnyParam, Value
 
@@ -21,6 +21,7 @@ _SLOW_PANEL = "Parameters that need --slow"
 _PREFIX = "operator_param "
 _OPTIONS = "burnish.operator_options"
 _VALUES = "burnish.operator_params"
+_SPECS = "burnish.operator_specs"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class OperatorCommand(BurnishCommand):
     """A command that takes the parameters of its operator as options.
 
     The arguments are parsed twice: first with the options of every operator, to find the name of
-    the operator wherever it stands, and then with the options of that operator.
+    the operator wherever it stands, and then with the options of that operator. If a parameter has
+    the name of an option of the command, its own option begins with the operator's name.
     """
 
     operator_arguments: tuple[str, ...] = ("operator",)
@@ -93,6 +95,7 @@ class OperatorCommand(BurnishCommand):
             return super().parse_args(ctx, args)
         ctx.meta[_OPTIONS] = _all_options()
         values = self._first_pass(ctx, args)
+        ctx.meta[_SPECS] = ()
         if specs := self.find_specs(values):
             if asks_help := bool(values.get("help")):
                 for spec in specs:
@@ -102,10 +105,17 @@ class OperatorCommand(BurnishCommand):
             except BurnishError:
                 pass  # the command itself reports an unknown operator
             else:
+                ctx.meta[_SPECS] = tuple(specs)
+                renamed = self._renamed(specs, flags)
+                for old, param in renamed.items():
+                    params.pop(old, None)
+                    params[param.name] = param
                 ctx.meta[_OPTIONS] = _options(tuple(params.values()))
                 if asks_help:
                     slow = bool(values.get("slow"))
                     texts = self.all_texts(specs, slow=slow)
+                    for old, param in renamed.items():
+                        texts[param.name] = texts.pop(old, None) or _default_text(param)
                     ctx.meta[_OPTIONS] = _with_texts(ctx.meta[_OPTIONS], texts)
                 if not ctx.resilient_parsing:
                     passed = [o for o in _all_options() if values.get(o.name) is not None]
@@ -115,12 +125,25 @@ class OperatorCommand(BurnishCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command, which reads the operator's parameters with `operator_params`."""
         values = {o.name: ctx.params.pop(o.name) for o in ctx.meta[_OPTIONS]}
+        specs = ctx.meta.get(_SPECS, ())
+        label = f"{operator_label(specs[0])}." if len(specs) == 1 else ""
         ctx.meta[_VALUES] = {
-            name.removeprefix(_PREFIX): f"{value}" if isinstance(value, Path) else value
+            name.removeprefix(_PREFIX).removeprefix(label): f"{value}"
+            if isinstance(value, Path)
+            else value
             for name, value in values.items()
             if value is not None
         }
         return super().invoke(ctx)
+
+    def _renamed(self, specs: Sequence[str], flags: Collection[str]) -> dict[str, AnyParam]:
+        """Return the parameters whose options would be in `flags`, under another name, by name."""
+        return {
+            param.name: replace(param, name=f"{operator_label(spec)}.{param.name}")
+            for spec in specs
+            for param in self.find_params(spec)
+            if param.option in flags
+        }
 
     def _first_pass(self, ctx: Any, args: list[str]) -> dict[str, Any]:
         """Return the raw arguments and options by name, without errors.
@@ -200,6 +223,10 @@ def network_texts(
             note = f"the network's value: {value}"
             texts[fixed.name] = ParamText(panel, param_help(described[fixed.name], note))
     return texts
+
+
+def _default_text(param: AnyParam) -> ParamText:
+    return ParamText(PANEL, param_help(param))
 
 
 def recorded_text(param: AnyParam, value: Value) -> ParamText:

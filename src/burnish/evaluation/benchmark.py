@@ -1,6 +1,7 @@
 """Evaluation of networks against their operator on a folder of photos: errors and times."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ import numpy as np
 
 from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.errors import UsageError, warn
-from burnish.evaluation.compare import reference_operator
+from burnish.evaluation.compare import chosen_params, reference_operator
 from burnish.metrics import MIN_SSIM_SIDE
 from burnish.modelfile.card import Card
 from burnish.operators.operator import Operator
-from burnish.operators.user_defined import find_runnable_operator
+from burnish.operators.user_defined import card_operator_name, find_operator
 from burnish.params import Value
 from burnish.progress import SILENT, Progress
 from burnish.runtime.engines import DEFAULT_ENGINE
@@ -24,6 +25,8 @@ from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
+# Default longer side to which photos are reduced, px: larger than any.
+MAX_SIZE = 10**6
 # Number of photos per size on which the reference operator is timed.
 TIMED_PHOTOS = 3
 # The values at which sliders are evaluated, as fractions of their range.
@@ -39,7 +42,7 @@ class ModelScore:
 
     Parameters
     ----------
-    name : the model's name, "unedited" or "operator"
+    name : "unedited", "operator", or the model's name; if several have it, the file as it was given
     guide : the source of a guided network's first result: "operator" or "network"
     report : errors against the operator; None for the operator itself
     seconds_per_megapixel : time per megapixel; None for the unchanged photos
@@ -74,12 +77,12 @@ class Benchmark:
 
 def evaluate_models(
     models: Sequence[str | Path],
-    photos: Path,
+    photos: Path | None = None,
     *,
     params: Mapping[str, Value] | None = None,
     operator: str | None = None,
     sizes: Sequence[int] = (),
-    max_size: int = 10**6,
+    max_size: int = MAX_SIZE,
     sliders: bool = False,
     guide: str | None = None,
     device: str = "auto",
@@ -91,20 +94,22 @@ def evaluate_models(
 
     Parameters
     ----------
+    photos : a folder; not for ``pairs:…``, which have their own photos, at their own size
     params : values of the operator's parameters, by name or keyword [default: those of the cards]
-    operator : the operator to compare with, if the cards name one that is not bundled
+    operator : the operator to compare with, if the cards name one that is not bundled; or
+        ``pairs:…`` for the photos of a folder after an operator that cannot be run
     sizes : shorter sides, in pixels, to which the photos are also reduced; photos that are not
         well above a size are skipped at that size
     max_size : longer side, in pixels, to which larger photos are reduced first
     sliders : also evaluate at both ends and at the thirds of each slider, the others at `params`.
-        The operator is timed at `params` only
+        An operator is timed at `params` only, and pairs are not
     guide : see `burnish.apply`
     progress : receives two tasks: computing pairs, and evaluating, once per size and values
 
     Raises
     ------
     UsageError : there are no photos, or the models differ in their operator or values, or were
-        not trained for a value; or both `sliders` and `operator` are given
+        not trained for a value; or the values of `operator` do not follow the sliders
     ModelError, DeviceError, OperatorError, PhotoError : as in `burnish.apply`
 
     Warns
@@ -112,23 +117,24 @@ def evaluate_models(
     UserWarning : a photo is skipped, because it cannot be read or is too small
     """
     loaded_models = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
+    cards = [model.card for model in loaded_models]
     settings = [dict(params or {})]
     if sliders:
-        if operator:
+        if operator and card_operator_name(operator) != cards[0].operator:
             problem = f"the values of the operator {operator} would not follow the sliders"
             raise UsageError("sliders", problem, "leave out --operator, or --sliders")
-        settings += slider_settings(loaded_models[0].card, settings[0])
-    tasks = [_common_operator(loaded_models, setting, operator) for setting in settings]
+        settings += slider_settings(cards[0], settings[0])
+    tasks = [_common_operator(cards, setting, operator) for setting in settings]
+    reference = find_operator(tasks[0][0])
+    files = _find_files(reference, photos, sizes=sizes, max_size=max_size)
     plans = [
-        pairs.plan_pairs(
-            spec, values, pairs.find_photos(photos), short_sides=tuple(sizes), max_size=max_size
-        )
+        pairs.plan_pairs(spec, values, files, short_sides=tuple(sizes), max_size=max_size)
         for spec, values in tasks
     ]
-    plans = [_large_enough(plan, photos) for plan in plans]
+    plans = [_large_enough(plan, str(photos or operator)) for plan in plans]
     progress.start("computing pairs", sum(map(len, plans)))
     compute_pairs([job for plan in plans for job in plan], progress=progress)
-    reference = find_runnable_operator(tasks[0][0])
+    names = _row_names(models, cards)
     benchmarks = []
     for setting, plan in zip(settings, plans, strict=True):
         edits = [NetworkEdit(model, setting, guide=guide) for model in loaded_models]
@@ -137,15 +143,52 @@ def evaluate_models(
             report = evaluate(lambda rgb, _: rgb, group, progress)
             scores = [ModelScore("unedited", report)]
             scores += [
-                _score_model(model, edit, group, progress)
-                for model, edit in zip(loaded_models, edits, strict=True)
+                _score_model(name, card, edit, group, progress)
+                for name, card, edit in zip(names, cards, edits, strict=True)
             ]
-            if setting is settings[0]:
+            if setting is settings[0] and not reference.pairs:
                 scores.append(_score_operator(reference, group))
             benchmarks.append(
                 Benchmark(setting, short_side, report.megapixels, len(group), tuple(scores))
             )
     return benchmarks
+
+
+def _find_files(
+    operator: Operator, photos: Path | None, *, sizes: Sequence[int], max_size: int
+) -> list[Path]:
+    """Return the photos to evaluate on; pairs have their own, which are not resized."""
+    if not operator.pairs:
+        if photos is None:
+            raise UsageError("photos", "a folder of photos is required", "give one")
+        return pairs.find_photos(photos)
+    for name, given in (
+        ("photos", photos is not None),
+        ("size", bool(sizes)),
+        ("max-size", max_size != MAX_SIZE),
+    ):
+        if given:
+            problem = "pairs: has its own photos, at their own size"
+            raise UsageError(name, problem, "leave it out")
+    return []
+
+
+def _row_names(models: Sequence[str | Path], cards: Sequence[Card]) -> list[str]:
+    """Return different names for all models: those of the cards, or the files as they were given.
+
+    Examples
+    --------
+    >>> card = Card.model_construct(name="glow")
+    >>> _row_names(["a/glow.onnx", "b/glow.onnx", "b/glow.onnx"], [card, card, card])
+    ['a/glow.onnx', 'b/glow.onnx', 'b/glow.onnx (2)']
+    """
+    used = Counter(["unedited", "operator", *(card.name for card in cards)])
+    names: list[str] = []
+    for model, card in zip(models, cards, strict=True):
+        name = card.name if used[card.name] == 1 else str(model)
+        copies = sum(str(other) == str(model) for other in models[: len(names)])
+        names.append(f"{name} ({copies + 1})" if copies else name)
+    return names
 
 
 def slider_settings(card: Card, params: Mapping[str, Value]) -> list[dict[str, Value]]:
@@ -157,7 +200,7 @@ def slider_settings(card: Card, params: Mapping[str, Value]) -> list[dict[str, V
     ]
 
 
-def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
+def _large_enough(jobs: Sequence[PairSpec], source: str) -> list[PairSpec]:
     """Drop photos that are too small for SSIM."""
     for job in jobs:
         if min(job.size) < MIN_SSIM_SIDE:
@@ -169,25 +212,27 @@ def _large_enough(jobs: Sequence[PairSpec], photos: Path) -> list[PairSpec]:
     large_jobs = [job for job in jobs if min(job.size) >= MIN_SSIM_SIDE]
     if not large_jobs:
         problem = f"no photo has a shorter side of {MIN_SSIM_SIDE} pixels or more"
-        raise UsageError(str(photos), problem, _SIZE_REMEDY)
+        raise UsageError(source, problem, _SIZE_REMEDY)
     return large_jobs
 
 
 def _common_operator(
-    models: Sequence[Model], params: Mapping[str, Value], operator: str | None
+    cards: Sequence[Card], params: Mapping[str, Value], operator: str | None
 ) -> tuple[str, dict[str, Value]]:
     """Return the operator and the parameter values that all models imitate."""
     tasks = []
-    for model in models:
-        spec = operator or reference_operator(model.card).name
-        model_params = {} if operator else operator_params(model.card, params)
-        tasks.append((spec, find_runnable_operator(spec).resolve_params(model_params)))
-    for model, task in zip(models, tasks, strict=True):
+    for card in cards:
+        if operator:
+            spec, card_params = operator, chosen_params(card, params, operator)
+        else:
+            spec, card_params = reference_operator(card).name, operator_params(card, params)
+        tasks.append((spec, find_operator(spec).resolve_params(card_params)))
+    for card, task in zip(cards, tasks, strict=True):
         if task != tasks[0]:
-            first = f"model {models[0].card.name} imitates {_task_text(tasks[0])}"
+            first = f"model {cards[0].name} imitates {_task_text(tasks[0])}"
             problem = f"it imitates {_task_text(task)}, but {first}"
             remedy = "evaluate it separately, or give values that both were trained for"
-            raise UsageError(f"model {model.card.name}", problem, remedy)
+            raise UsageError(f"model {card.name}", problem, remedy)
     return tasks[0]
 
 
@@ -210,16 +255,16 @@ def _group_by_size(
 
 
 def _score_model(
-    model: Model, edit: NetworkEdit, group: Sequence[Pair], progress: Progress
+    name: str, card: Card, edit: NetworkEdit, group: Sequence[Pair], progress: Progress
 ) -> ModelScore:
     timer = _Timer(lambda rgb, _: edit.run(rgb), group[0])
     report = evaluate(timer, group, progress)
     return ModelScore(
-        model.card.name,
+        name,
         report,
         timer.seconds_per_megapixel,
-        model.card.macs_per_pixel,
-        model.card.parameter_count,
+        card.macs_per_pixel,
+        card.parameter_count,
         edit.guide,
     )
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,11 @@ from burnish.metrics import mse, psnr
 from burnish.modelfile.card import Card
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
-from burnish.operators.user_defined import find_runnable_operator
+from burnish.operators.user_defined import (
+    card_operator_name,
+    find_operator,
+    find_runnable_operator,
+)
 from burnish.params import STRENGTH, Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
@@ -111,7 +116,10 @@ def compare_photo(
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
     output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
     operator = (
-        find_runnable_operator(reference).run
+        partial(
+            find_runnable_operator(reference).run,
+            **chosen_params(loaded_model.card, params or {}, reference),
+        )
         if reference
         else reference_function(loaded_model.card, params or {})
     )
@@ -192,6 +200,22 @@ def reference_operator(card: Card) -> Operator:
         problem = f"its operator {card.operator!r} is not bundled"
         raise UsageError(f"model {card.name}", problem, "name the operator with --operator")
     return operator
+
+
+def chosen_params(card: Card, params: Mapping[str, Value], operator: str) -> dict[str, Value]:
+    """Return the parameters of an operator that the user has chosen to compare a model with.
+
+    They are the values that the model imitates if its card names this operator, else the defaults.
+
+    Parameters
+    ----------
+    params : values of the model's sliders, by name or keyword
+    """
+    if card_operator_name(operator) != card.operator:
+        return {}
+    known = {param.name for param in find_operator(operator).params}
+    values = operator_params(card, params)
+    return {name: value for name, value in values.items() if name in known}
 
 
 def reference_function(card: Card, params: Mapping[str, Value]) -> Callable[[Pixels], Pixels]:

@@ -23,6 +23,10 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 # only one on some systems, crashes with two callers.
 _RUN_LOCK = threading.Lock()
 
+# Values beyond [0, 1] are clipped, as sharpening and stretching overshoot; larger ones than this
+# are on another scale, such as 0 to 255.
+_MAX_OVERSHOOT = 8
+
 # Channel permutation: f of an image with reordered channels is f of the image, reordered alike.
 # Inversion: f(1 - x) = 1 - f(x).
 Symmetry = Literal["channel permutation", "inversion"]
@@ -231,14 +235,24 @@ class Operator:
     def _check_output(self, output: Any, shape: tuple[int, ...]) -> None:
         import numpy as np
 
-        if output.shape != shape or output.dtype.kind != "f":
-            got = f"{output.dtype} of shape {output.shape}"
+        if output.dtype.kind == "O" and output.ndim == 0:
+            problem = f"it returns {output.item()!r:.40}, not an image"
+            remedy = "return the edited image"
+        elif output.shape != shape:
+            problem = f"it returns an array of shape {output.shape}, not {shape}"
+            remedy = "return an image of the same size with three channels, (height, width, 3)"
+        elif output.dtype.kind != "f":
+            problem = f"it returns {output.dtype}, not floats in [0, 1]"
+            remedy = "return floats, such as result.astype('float32') / 255 for 8-bit values"
         elif not np.isfinite(output).all():
-            got = "NaN or infinity"
+            problem = "it returns NaN or infinity"
+            remedy = "look for a division by zero, or a root or logarithm of values at or below it"
+        elif max(output.max(), -output.min()) > _MAX_OVERSHOOT:
+            problem = f"it returns values from {output.min():g} to {output.max():g}, not in [0, 1]"
+            remedy = "divide the result by its largest possible value, such as 255"
         else:
             return
-        problem = f"the output is not finite floats of shape {shape}, but {got}"
-        raise OperatorError(f"operator {self.name}", problem, "fix the operator")
+        raise OperatorError(f"operator {self.name}", problem, remedy)
 
     def fingerprint(self, values: Mapping[str, Value]) -> str:
         """Return text that differs if the code, identity or parameter values differ."""

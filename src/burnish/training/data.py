@@ -81,7 +81,7 @@ def prepare_data(
     OperatorError : the operator fails
     """
     specs = _plan(config, find_photos(photos) if photos else [])
-    validation_specs = _plan(config, find_photos(validation)) if validation else None
+    validation_specs = _plan_validation(config, validation) if validation else None
     source = str(validation or photos or config.operator)
     # Split once before the operator runs, which can take hours, to raise errors early.
     train_specs, _ = _split(specs, validation_specs, source)
@@ -151,6 +151,13 @@ def _plan(config: TrainConfig, photos: list[Path]) -> list[PairSpec]:
         guided=config.guided,
         small_copies=config.small_copies,
     )
+
+
+def _plan_validation(config: TrainConfig, folder: Path) -> list[PairSpec]:
+    """Plan the pairs of validation photos, which are given as pairs if the others are."""
+    if find_operator(config.operator).pairs:
+        return _plan(replace(config, operator=f"pairs:{folder}"), [])
+    return _plan(config, find_photos(folder))
 
 
 def _plan_extra(config: TrainConfig, photos: Sequence[Path]) -> list[PairSpec]:

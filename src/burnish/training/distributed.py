@@ -7,6 +7,8 @@ import torch
 import torch.distributed
 from torch import nn
 
+from burnish.errors import DeviceError, UsageError
+
 # The other processes wait while the first one computes pairs.
 TIMEOUT = timedelta(days=7)
 
@@ -19,6 +21,32 @@ def init() -> tuple[int, int]:
     if not is_distributed():
         torch.distributed.init_process_group("gloo", timeout=TIMEOUT)
     return torch.distributed.get_rank(), world_size
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device on which this process trains. Processes of torchrun share the GPUs.
+
+    Parameters
+    ----------
+    name : auto, cpu, cuda or cuda:N; auto is a GPU if there is one
+
+    Raises
+    ------
+    UsageError : another name
+    DeviceError : the device is not available
+    """
+    kind, _, number = name.partition(":")
+    if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
+        remedy = "choose one of them"
+        raise UsageError("--device", expected="auto, cpu, cuda or cuda:N", got=name, remedy=remedy)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and not count):
+        return torch.device("cpu")
+    if int(number or 0) >= count:
+        problem = f"PyTorch finds {count or 'no'} CUDA device{'' if count == 1 else 's'}"
+        remedy = "choose cpu, or install the driver and PyTorch for CUDA: https://pytorch.org"
+        raise DeviceError(f"--device {name}", problem, remedy)
+    return torch.device("cuda", int(number or int(os.environ.get("LOCAL_RANK", "0")) % count))
 
 
 def is_distributed() -> bool:

@@ -31,7 +31,7 @@ class NetworkTrainer(Trainer[Network, Batch]):
 
     Parameters
     ----------
-    config, network, run_dir, data : see `Trainer`
+    config, network, run_dir, data, device : see `Trainer`
     sampler : draws the batches
     """
 
@@ -44,10 +44,14 @@ class NetworkTrainer(Trainer[Network, Batch]):
         sampler: CropSampler,
         run_dir: Path,
         data: str = "",
+        device: torch.device | None = None,
     ) -> None:
+        network = network.to(device)  # before the optimisers, which refer to its weights
         optimisers = build_optimisers(config.optimiser, network, config.weight_decay)
         # The statistics of normalisers are averages already.
-        super().__init__(config, network, optimisers, run_dir, data=data, copied=".norm.")
+        super().__init__(
+            config, network, optimisers, run_dir, data=data, copied=".norm.", device=device
+        )
         self.sampler = sampler
 
     def batches(self, step: int, phase: int) -> Sequence[Batch]:
@@ -56,6 +60,7 @@ class NetworkTrainer(Trainer[Network, Batch]):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared error."""
+        batch = batch.to(self.device)
         if batch.small_crops:
             self._fill_guides(batch)
         before = batch.before.to(memory_format=torch.channels_last)
@@ -66,13 +71,14 @@ class NetworkTrainer(Trainer[Network, Batch]):
         """Run the network on the small crops of a batch, and write the guides that they yield."""
         guides = batch.context[0]
         for crop in batch.small_crops:
-            before = to_nchw([crop.before]).to(memory_format=torch.channels_last)
+            before, guide = to_nchw([crop.before]), to_nchw([crop.guide])
             # The values of sliders depend on the size of the copy, and differ from crop to crop.
             values = tuple(slider_values(self.sampler.sliders, crop.values, crop.k).values())
-            params = [to_params(values)] if values else []
-            output = self.network(before, to_nchw([crop.guide]), *params)
-            guide = crop.to_guide(output[0].permute(1, 2, 0).numpy())
-            guides[crop.index] = to_nchw([guide])[0]
+            inputs = [before.to(memory_format=torch.channels_last), guide]
+            inputs += [to_params(values)] if values else []
+            output = self.network(*(tensor.to(self.device) for tensor in inputs))
+            own_guide = crop.to_guide(output[0].permute(1, 2, 0).cpu().numpy())
+            guides[crop.index] = to_nchw([own_guide])[0].to(self.device)
 
     def begin_step(self, progress: float) -> float:
         """Set the mode of the normalisers and the trainable weights; see `Trainer`."""

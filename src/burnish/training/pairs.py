@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from burnish.errors import PhotoError, UsageError, warn
 from burnish.files import atomic_write, cache_root, digest
 from burnish.operators.operator import Operator
-from burnish.operators.user_defined import find_operator
+from burnish.operators.user_defined import card_operator_name, find_operator
 from burnish.params import Param, Value
 from burnish.photo import Photo
 from burnish.photo.formats import READABLE_EXTENSIONS
@@ -127,9 +127,10 @@ def find_photos(folder: str | Path) -> list[Path]:
     return photos
 
 
-def cache_folder() -> Path:
-    """Return the folder of the pairs, in burnish's cache."""
-    return cache_root() / "pairs"
+def cache_folder(operator: str | None = None) -> Path:
+    """Return the folder of the pairs in burnish's cache, or that of an operator's pairs."""
+    folder = cache_root() / "pairs"
+    return folder / card_operator_name(operator).replace(":", "-") if operator else folder
 
 
 def training_sizes(
@@ -198,6 +199,7 @@ def plan_pairs(
     photo_pairs: Sequence[tuple[Path, Path | None]] = [(photo, None) for photo in photos]
     if operator.pairs:
         photo_pairs, short_sides, max_size = operator.pairs, (), 10**9
+    folder = cache_folder(operator_name)
     specs = []
     for before, after in photo_pairs:
         try:
@@ -211,7 +213,7 @@ def plan_pairs(
             for pair_values in [values, *samples]:
                 k = _random_k(operator, sliders, f"{content} {size}") if small_copies else 1.0
                 key = _cache_key(operator, pair_values, content, size, guided=guided, k=k)
-                target = cache_folder() / f"{key}.npy"
+                target = folder / f"{key}.npy"
                 specs.append(
                     PairSpec(
                         operator_name, pair_values, before, after, content, size, guided, k, target

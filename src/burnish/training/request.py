@@ -1,22 +1,27 @@
 """Validate a request for a training before hours are spent on it."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from burnish.errors import UsageError
+from burnish.errors import MissingLibraryError, UsageError
 from burnish.files import check_absent, make_folder
+from burnish.modelfile.card import MAX_PARAMS
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
+from burnish.training import distributed
 from burnish.training.config import TrainConfig, parse_budget
 from burnish.training.network_trainer import build_network
 from burnish.training.network_trainer import init_from as copy_weights
@@ -42,6 +47,8 @@ class TrainingRequest:
     save_every: float
     initial_weights: Mapping[str, NDArray[np.float32]] | None = None
     start_model: ModelFile | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    tensorboard: bool = False
 
 
 def validate_request(
@@ -63,6 +70,8 @@ def validate_request(
     start: Path | None = None,
     global_context: bool | None = None,
     init_from: Path | None = None,
+    device: str = "auto",
+    tensorboard: bool = False,
     **options: Any,
 ) -> TrainingRequest:
     """Check a user's options, and return the request.
@@ -71,7 +80,8 @@ def validate_request(
     ----------
     operator : name of an operator, or ``python:…``, ``command:…``, ``pairs:…``
     photos : folder of training photos. It is required, except that pairs have their own photos
-    validation : folder of validation photos [default: every tenth photo of `photos`]
+    validation : folder of validation photos; for ``pairs:…`` with before/ and after/ [default:
+        every tenth photo of `photos`]
     params : the operator's parameters, by name or keyword
     output : the model file [default: OPERATOR.onnx]
     run_dir : folder of the checkpoint, the log and the previews [default: runs/NAME]
@@ -86,6 +96,8 @@ def validate_request(
     global_context : the network, or the start network of a guided one, also sees a thumbnail of
         the whole photo [default: for operators that need it]
     init_from : a model file of the same network to start from [default: random weights]
+    device : auto, cpu, cuda or cuda:N
+    tensorboard : also write events for TensorBoard
     options : other fields of `TrainConfig` [default, also for None: those of the network]
 
     Raises
@@ -93,7 +105,13 @@ def validate_request(
     UsageError : one of the arguments is wrong, or there are no photos
     ModelError : the model to start from cannot be read
     OutputError : the model file exists and `overwrite` is not set
+    DeviceError : the device is not available
+    MissingLibraryError : TensorBoard is wanted and not installed
     """
+    training_device = distributed.choose_device(device)
+    if tensorboard and find_spec("tensorboard") is None:
+        problem = "the library tensorboard is not installed"
+        raise MissingLibraryError("--tensorboard", problem, "install it: pip install tensorboard")
     source = find_operator(operator)
     values = _resolve_params(source, params or {}, photos, validation)
     if network not in NETWORKS:
@@ -143,6 +161,8 @@ def validate_request(
         save_every=save_every,
         initial_weights=initial_weights,
         start_model=start_model,
+        device=training_device,
+        tensorboard=tensorboard,
     )
 
 
@@ -170,12 +190,20 @@ def _resolve_params(
         values = operator.resolve_params(params)
         if photos is None:
             raise UsageError("--photos", "a folder of training photos is required", "give one")
+        if len(operator.params) > MAX_PARAMS:
+            problem = f"it has {len(operator.params)} parameters, and a card holds {MAX_PARAMS}"
+            raise UsageError(operator.name, problem, "replace some of them by constants")
         return values
-    for name, value in {"--photos": photos, "--validation": validation, **params}.items():
+    for name, value in {"--photos": photos, **params}.items():
         if value is not None:
             raise UsageError(
                 name, "it cannot be combined with pairs:, which has its own photos", "omit it"
             )
+    if validation is not None:
+        try:
+            find_operator(f"pairs:{validation}")
+        except UsageError as error:
+            raise error.with_context(f"--validation {validation}") from error
     return {}
 
 
@@ -200,14 +228,19 @@ def _parse_sliders(
 ) -> dict[str, tuple[float, float]]:
     """Parse NAME or NAME=LOW:HIGH into the ranges of the sliders, by name."""
     params = {param.name: param for param in operator.params if isinstance(param, Param)}
+    names = {param.argument_name: name for name, param in params.items()}
     ranges = {}
     for text in sliders:
-        name, has_bounds, bounds = text.partition("=")
+        given, has_bounds, bounds = text.partition("=")
+        name = names.get(given.replace("-", "_"), given)
         param = params.get(name)
         if param is None:
             remedy = f"choose one of {', '.join(params)}" if params else "omit it"
             raise UsageError("--slider", f"the operator has no parameter {name!r}", remedy)
         low, high = _parse_range(param, bounds) if has_bounds else (param.low, param.high)
+        if math.isinf(low) or math.isinf(high):
+            problem = "the function does not state its range"
+            raise UsageError(f"--slider {name}", problem, f"write --slider {name}=LOW:HIGH")
         value = float(str(values[name]))
         if not low <= value <= high:
             raise UsageError(

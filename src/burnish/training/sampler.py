@@ -4,8 +4,9 @@ A resumed training therefore sees exactly the crops that it would have seen.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -41,6 +42,13 @@ class Batch:
     after: Tensor
     context: tuple[Tensor, ...] = ()
     small_crops: tuple[SmallCrop, ...] = ()
+
+    def to(self, device: torch.device) -> Self:
+        """Return the batch with its tensors on a device."""
+        context = tuple(tensor.to(device) for tensor in self.context)
+        return replace(
+            self, before=self.before.to(device), after=self.after.to(device), context=context
+        )
 
 
 class CropSampler:

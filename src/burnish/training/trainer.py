@@ -54,6 +54,7 @@ class Trainer(ABC, Generic[Module, Batch]):
     run_dir : folder of the checkpoint. A training that began there is resumed
     data : identifies the training data
     copied : see `EMA`
+    device : of the network and of its averaged weights [default: the CPU]
 
     Attributes
     ----------
@@ -76,9 +77,11 @@ class Trainer(ABC, Generic[Module, Batch]):
         *,
         data: str = "",
         copied: str | None = None,
+        device: torch.device | None = None,
     ) -> None:
         self.config = config
-        self.network = network.to(memory_format=torch.channels_last)
+        self.device = device or torch.device("cpu")
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.optimisers = optimisers
         self.data = data
         self.ema = EMA(network, config.ema_decay, copied)
@@ -188,7 +191,8 @@ class Trainer(ABC, Generic[Module, Batch]):
                 "the checkpoint does not fit this version's network or optimiser",
                 "resume with the version that wrote it, or choose another --run-dir",
             ) from error
-        self.ema.state, self.ema.updates = checkpoint.ema, checkpoint.ema_updates
+        self.ema.state = {name: v.to(self.device) for name, v in checkpoint.ema.items()}
+        self.ema.updates = checkpoint.ema_updates
         self.step, self.phase, self.seconds = checkpoint.step, checkpoint.phase, checkpoint.seconds
         self.loss_terms = checkpoint.loss_terms
 
@@ -314,14 +318,14 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a checkpoint. Only tensors and plain values are read; code is never run.
+        """Read a checkpoint onto the CPU. Only tensors and plain values are read, never code.
 
         Raises
         ------
         ModelError : the file is not a checkpoint
         """
         try:
-            return cls(**torch.load(path, weights_only=True))
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:  # torch raises a dozen kinds of errors for other files
             raise ModelError(
                 str(path),

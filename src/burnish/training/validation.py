@@ -1,11 +1,11 @@
 """Validate a network on photos that it is not trained on, during a training and at its end."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,9 +29,14 @@ from burnish.training.pairs import Pair
 from burnish.training.sampler import to_nchw, to_params
 from burnish.types import Pixels, Rectangle
 
+if TYPE_CHECKING:
+    from burnish.training.log import TrainingLog
+
 # The number of photos of a preview, and the side of their crops in pixels.
 PREVIEW_PHOTOS = 8
 PREVIEW_SIDE = 384
+# The number of lines that a log has besides those of validations.
+LOG_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class ValidationResult:
     photos: str
     report: Report
     guide: GuideSource | None = None
+
+    @property
+    def label(self) -> str:
+        """The photos and the guide, which tell the scores of a model apart."""
+        return f"{self.photos}, guide: {self.guide}" if self.guide else self.photos
 
 
 def validate(
@@ -130,7 +140,9 @@ def split_by_size(validation_pairs: Sequence[Pair]) -> list[tuple[str, list[Pair
             octaves.setdefault(math.floor(math.log2(math.prod(pair.size))), []).append(pair)
     groups = [("", list(first.values()))]
     if len(octaves) > 1:
-        groups += [("", octaves[octave]) for octave in sorted(octaves)]
+        groups = [(", each at its largest size", list(first.values()))]
+        by_size = [octaves[octave] for octave in sorted(octaves)]
+        groups += [("", pairs) for pairs in by_size if pairs != groups[0][1]]
     if off_default:
         groups.append((", sliders at random", off_default))
     return groups
@@ -191,8 +203,10 @@ class ImageNetwork:
             tile = Rectangle(tile.top, tile.bottom + bottom, tile.left, tile.right + right)
             coords = normalised_coords(tile, context.image_size, multiple)
             inputs += [to_nchw([context.thumbnail]), torch.from_numpy(coords)[None]]
+        device = next(network.parameters()).device
         with torch.inference_mode():
-            output: Pixels = network(*inputs)[0].permute(1, 2, 0).numpy()
+            result = network(*(tensor.to(device) for tensor in inputs))[0]
+        output: Pixels = result.permute(1, 2, 0).cpu().numpy()
         return output[:height, :width]
 
 
@@ -211,31 +225,34 @@ class Preview:
     Parameters
     ----------
     validation : pairs that are not trained on
-    run_dir : the folder of ``log.jsonl`` and ``pictures/``
+    log : receives a line at each validation, and about `LOG_LINES` others
     """
 
     def __init__(
         self,
         trainer: NetworkTrainer,
         validation: Sequence[Pair],
-        run_dir: Path,
+        log: "TrainingLog",
         callbacks: TrainCallbacks,
     ) -> None:
         self.trainer = trainer
         self.pairs = split_by_size(validation)[0][1][:PREVIEW_PHOTOS]
-        self.folder = run_dir / "pictures"
-        self.log = run_dir / "log.jsonl"
+        self.folder = log.run_dir / "pictures"
+        self.log = log
         self.callbacks = callbacks
         self.milestones = _milestones(trainer.step, trainer.progress)
+        self.line = int(LOG_LINES * trainer.progress)
         self.folder.mkdir(exist_ok=True)
 
     def __call__(self, info: StepInfo) -> None:
         """Pass a step on to the callbacks, and validate if it is time."""
         self.callbacks.on_step(info)
-        milestones = _milestones(info.step, info.progress)
+        milestones, line = _milestones(info.step, info.progress), int(LOG_LINES * info.progress)
         if milestones != self.milestones:
-            self.milestones = milestones
             self._validate(info)
+        elif line != self.line:
+            self.log.add(info)
+        self.milestones, self.line = milestones, line
 
     def _validate(self, info: StepInfo) -> None:
         sliders = [param.name for param in self.trainer.config.slider_params]
@@ -253,9 +270,7 @@ class Preview:
                 Photo(pixels=side_by_side).save(path, overwrite=True)
             psnrs.append(psnr(mse(output, after)))
         validation_psnr = float(np.mean(psnrs))
-        record = vars(info) | {"psnr": psnr(info.loss), "validation_psnr": validation_psnr}
-        with self.log.open("a") as log:
-            log.write(json.dumps(record) + "\n")
+        self.log.add(info, validation_psnr)
         self.callbacks.on_validation(info.step, validation_psnr, path)
 
 
