@@ -24,6 +24,9 @@ class Progress:
     def advance(self, amount: float = 1) -> None:
         """Add to the work done on the current task."""
 
+    def note(self, text: str) -> None:
+        """Show a few words beside the current task, such as its speed."""
+
     def message(self, text: str) -> None:
         """Show one line of text."""
 

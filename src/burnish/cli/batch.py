@@ -277,7 +277,10 @@ def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsolePr
     elif batch.quiet or outcome.output is None:
         return
     elif outcome.status == "done":
-        frames = f", {outcome.frames} frames" if outcome.frames is not None else ""
+        frames = ""
+        if outcome.frames is not None and outcome.seconds:
+            speed = outcome.frames / outcome.seconds
+            frames = f", {outcome.frames} frames, {speed:.1f} frames/s"
         used = dict.fromkeys(record.guide for record in outcome.history if record.guide)
         guide = f", guide: {' and '.join(used)}" if used else ""
         shares = dict.fromkeys(record.strength for record in outcome.history if record.strength < 1)

@@ -66,9 +66,9 @@ class Outcome(BaseModel):
 
         Bytes in file names that are not UTF-8 become escaped surrogates, as in Python.
         """
-        fields = self.model_dump()
-        line = json.dumps(fields, ensure_ascii=False, default=str)
-        return line if line.isprintable() else json.dumps(fields, default=str)
+        dump = partial(json.dumps, self.model_dump(), default=str, separators=(",", ":"))
+        line = dump(ensure_ascii=False)
+        return line if line.isprintable() else dump()
 
 
 def outcome_schema() -> str:
@@ -286,6 +286,8 @@ class _Batch:
         except _FILE_ERRORS as error:
             return _outcome(self.edit, file, "failed", reason=_failure(file, error))
         hint = f"{video.frames} frames ({video.seconds:.1f} s) are kept; the same command resumes"
+        if not video.frames:
+            hint = "no frames are kept yet; the same command starts again"
         return _outcome(
             self.edit,
             file,

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import burnish
 from burnish.editing.edit import Edit
 from burnish.editing.history import tags_with_history
 from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
-from burnish.errors import VideoError, warn
+from burnish.errors import BurnishError, VideoError, warn
 from burnish.files import atomic_path, check_absent, make_folder
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
@@ -84,15 +85,21 @@ def edit_video(
     encoding = choose_encoding(video, write.encoding, container, str(target))
     check_passthrough(video, container, str(target))
     make_folder(target.parent)
-    with SegmentStore(target, _fingerprint(edit, video, encoding)) as store:
-        finished = _encode_segments(edit, video, encoding, store, progress, should_stop)
+    with (
+        SegmentStore(target, _fingerprint(edit, video, encoding)) as store,
+        _naming_folder(store),
+    ):
+        cut: list[bool] = []
+        finished = _encode_segments(
+            edit, video, encoding, store, progress, should_stop, lambda: cut.append(True)
+        )
         if finished:
             try:
                 edit.end_video(source)
             except VideoError:  # further runs would fail in the same way
                 store.remove()
                 raise
-            _check_duration(video, store)
+            _check_duration(video, store, is_cut=bool(cut))
             with_history = partial(tags_with_history, records=edit.history)
             with atomic_path(target, overwrite=write.overwrite) as path:
                 mux(video, encoding, store, path, container, with_history)
@@ -105,6 +112,18 @@ def edit_video(
     )
 
 
+@contextmanager
+def _naming_folder(store: SegmentStore) -> Iterator[None]:
+    """Add to an error where the finished segments are kept."""
+    try:
+        yield
+    except BurnishError as error:
+        if not store.segments or not store.folder.exists():
+            raise
+        kept = f"{store.frame_count} finished frames are kept in {store.folder}"
+        raise type(error)(error.where, error.problem, f"{error.remedy}; {kept}") from error
+
+
 def _encode_segments(
     edit: Edit,
     video: Video,
@@ -112,6 +131,7 @@ def _encode_segments(
     store: SegmentStore,
     progress: Progress,
     should_stop: Callable[[], bool],
+    on_cut: Callable[[], None],
 ) -> bool:
     """Encode the segments that are not finished; return whether all are finished then."""
     progress.start(video.path.name, video.frame_count or None)
@@ -121,9 +141,10 @@ def _encode_segments(
     first_frame = 0 if edit.stateful else finished_frames
     edit_frame = edit.frame_edit(lambda: sample_frames(video))
     segments = SegmentEncoder(video, encoding, store)
+    start = time.perf_counter()
     try:
         with (
-            closing(prefetch(decode_frames(video, first_frame), _QUEUE_SIZE)) as frames,
+            closing(prefetch(decode_frames(video, first_frame, on_cut), _QUEUE_SIZE)) as frames,
             BackgroundWorker[None](_QUEUE_SIZE) as encoder,
         ):
             for index, (frame, pixels) in enumerate(frames, first_frame):
@@ -135,6 +156,8 @@ def _encode_segments(
                     continue
                 encoder.submit(partial(segments.add, frame, edited))
                 progress.advance()
+                speed = (index + 1 - finished_frames) / (time.perf_counter() - start)
+                progress.note(f"{speed:.1f} frames/s")
             encoder.submit(segments.finish)
             encoder.drain()
     finally:
@@ -142,14 +165,16 @@ def _encode_segments(
     return True
 
 
-def _check_duration(video: Video, store: SegmentStore) -> None:
+def _check_duration(video: Video, store: SegmentStore, *, is_cut: bool) -> None:
     """Check that the video has frames, and warn if it ends early."""
     if not store.segments:
         raise VideoError(str(video.path), "the video has no frames", "check that it plays")
     seconds = float(store.duration_ticks * video.time_base)
     declared = video.declared_duration
-    if declared is not None and seconds < declared - _DURATION_TOLERANCE:
-        problem = f"its frames end after {seconds:.1f} s of the declared {declared:.1f} s"
+    problem = f"its frames end after {seconds:.1f} s"
+    if declared is not None:
+        problem += f" of the declared {declared:.1f} s"
+    if is_cut or (declared is not None and seconds < declared - _DURATION_TOLERANCE):
         warn(f"{video.path}: {problem}; the file may be cut off")
 
 

@@ -1,6 +1,7 @@
 """Decoding of a video: its frames as upright RGB images, in order or sampled over the video."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,14 @@ import numpy as np
 
 from burnish.errors import VideoError
 from burnish.types import Pixels, Plane
-from burnish.video.probe import Video, check_frame, open_video
+from burnish.video.probe import (
+    CutOffError,
+    Video,
+    check_frame,
+    decode_all,
+    open_video,
+    read_packets,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -30,7 +38,9 @@ class DecodedFrame:
     duration: int
 
 
-def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, Pixels]]:
+def decode_frames(
+    video: Video, skip: int = 0, on_cut: Callable[[], None] = lambda: None
+) -> Iterator[tuple[DecodedFrame, Pixels]]:
     """Yield the frames of a video and their pixels, in presentation order.
 
     Shape: pixels (H, W, 3) float32, upright. Range: [0, 1]
@@ -39,6 +49,7 @@ def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, P
     ----------
     skip : number of frames to drop at the start. They are decoded nevertheless, because an index
         may be wrong, and the frames after them must not depend on `skip`
+    on_cut : called after the last frame if the file ends within a packet
 
     Raises
     ------
@@ -50,17 +61,32 @@ def decode_frames(video: Video, skip: int = 0) -> Iterator[tuple[DecodedFrame, P
     reformatter = VideoReformatter()
     previous_pts: int | None = None
     with open_video(video.path) as (container, stream):
-        for number, frame in enumerate(container.decode(stream)):
+        # AVI stores no presentation times. FFmpeg guesses them, and in the wrong order for frames
+        # that depend on later ones; like FFmpeg's own programs, this takes the decoding times.
+        is_avi = container.format.name == "avi"
+        for number, frame in enumerate(_until_cut(decode_all(container, stream), on_cut)):
             check_frame(video, frame)
-            if frame.pts is None or (previous_pts is not None and frame.pts <= previous_pts):
-                times = f"{frame.pts} after {previous_pts} at frame {number}"
+            pts = frame.dts if is_avi else frame.pts
+            if pts is None and is_avi and previous_pts is not None:
+                pts = previous_pts + default_duration
+            if pts is None or (previous_pts is not None and pts <= previous_pts):
+                times = f"{pts} after {previous_pts} at frame {number}"
                 remedy = "rewrite them first: ffmpeg -fflags +genpts -i IN -c copy OUT"
                 raise VideoError(str(video.path), f"time stamps do not increase: {times}", remedy)
-            previous_pts = frame.pts
+            previous_pts = frame.pts = pts
             if number >= skip:
                 planar = to_planar(video, frame, reformatter)
                 duration = frame.duration or default_duration
-                yield DecodedFrame(planar, frame.pts, duration), _to_pixels(video, planar)
+                yield DecodedFrame(planar, pts, duration), _to_pixels(video, planar)
+
+
+def _until_cut(
+    frames: "Iterator[VideoFrame]", on_cut: Callable[[], None]
+) -> "Iterator[VideoFrame]":
+    try:
+        yield from frames
+    except CutOffError:
+        on_cut()
 
 
 def sample_frames(video: Video, count: int = SAMPLE_COUNT) -> Iterator[Pixels]:
@@ -143,7 +169,7 @@ def _seek(container: "InputContainer", stream: "VideoStream", pts: int) -> "Vide
     """Return the frame that is shown at a time, or the first frame after it."""
     container.seek(pts, stream=stream, backward=True)
     shown = None
-    for frame in container.decode(stream):
+    for frame in _until_cut(decode_all(container, stream), lambda: None):
         if shown is not None and frame.pts is not None and frame.pts > pts:
             break
         shown = frame
@@ -152,6 +178,9 @@ def _seek(container: "InputContainer", stream: "VideoStream", pts: int) -> "Vide
 
 def _scan_duration(container: "InputContainer", stream: "VideoStream") -> float:
     """Return the time of the last frame. This reads the video to its end without decoding it."""
-    last_pts = max((packet.pts or 0 for packet in container.demux(stream)), default=0)
+    last_pts = 0
+    with suppress(CutOffError):
+        for packet in read_packets(container, stream):
+            last_pts = max(last_pts, packet.pts or 0)
     assert stream.time_base is not None
     return float((last_pts - (stream.start_time or 0)) * stream.time_base)

@@ -5,7 +5,10 @@ Audio, subtitles, covers, attachments and data are copied packet by packet.
 
 import heapq
 import io
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from burnish.errors import VideoError, warn
 from burnish.video.encode import Encoding, configure
 from burnish.video.formats import CODECS, Container
-from burnish.video.probe import Video, is_cover, open_video
+from burnish.video.probe import CutOffError, Video, is_cover, open_video, read_packets
 from burnish.video.segment_store import SegmentStore
 
 if TYPE_CHECKING:
@@ -38,11 +41,18 @@ PLAIN_KEYS = {
 _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 # Streams whose loss is an error, and their names in messages. Other streams are dropped.
 _ESSENTIAL = {"audio": "sound", "subtitle": "subtitles"}
+# Remedies for streams that even Matroska does not support.
+_CONVERSIONS = {
+    "audio": "convert the sound first: ffmpeg -i IN -map 0 -c copy -c:a flac OUT.mkv",
+    "subtitle": "convert the subtitles first: ffmpeg -i IN -map 0 -c copy -c:s srt OUT.mkv",
+}
 # Prefixes of metadata keys that describe the source's bytes, and are wrong for a copy.
 _STALE = ("encoder", "bps", "duration", "number_of_frames", "number_of_bytes", "_statistics")
 
 # Matroska stores covers as attachments: codec -> default file name and MIME type.
 _COVER_ATTACHMENTS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+# FFmpeg's writer that passes packets on to other writers.
+_TEE = "tee"
 # MP4 stores empty subtitles in gaps. Its writer adds them itself.
 _EMPTY_SUBTITLE = b"\0\0"
 
@@ -65,9 +75,14 @@ def check_passthrough(video: Video, container: Container, output_name: str) -> N
             if stream.index in indices or _is_generated(source, stream):
                 continue
             name = f"{_ESSENTIAL.get(stream.type, stream.type)} ({stream.name or 'unknown'})"
+            if stream.type in _ESSENTIAL and not _first_packet(video.path, stream.index):
+                warn(f"{video.path}: its {name} is dropped, because there is none in the file")
+                continue
             if stream.type in _ESSENTIAL:
                 problem = f"{container.name} does not support the video's {name}"
                 remedy = "choose an output name in .mkv (--format mkv), which supports nearly all"
+                if container.name == "mkv":
+                    remedy = _CONVERSIONS[stream.type]
                 raise VideoError(output_name, problem, remedy)
             label = "the cover" if stream.type == "video" else f"a stream of {name}"
             warn(f"{video.path}: {label} is dropped, because {container.name} does not support it")
@@ -98,10 +113,13 @@ def mux(
         tags = source[0].metadata.items()
         metadata = with_history({k: v for k, v in tags if k.lower() not in _CONTAINER_KEYS})
         options = _options(container, metadata)
+        muxer, url = container.muxer, str(path)
+        if any(_needs_tee(container, stream, video.path) for stream in source[0].streams):
+            muxer, url = _TEE, _tee_url(container, url)
+            if source[0].chapters():
+                warn(f"{video.path}: chapters are dropped, which PyAV cannot write with this sound")
         try:
-            with av.open(
-                str(path), "w", format=container.muxer, container_options=options
-            ) as output:
+            with av.open(url, "w", format=muxer, container_options=options) as output:
                 output.metadata.update(metadata)
                 _write_packets(video, encoding, store, source, output, container)
         except (ValueError, av.error.FFmpegError) as error:
@@ -151,8 +169,12 @@ def _add_video_stream(
     video: Video, encoding: Encoding, stream: "Stream", output: "OutputContainer", name: str
 ) -> Any:
     """Add the encoded video stream, with the metadata of the source's, to a container `name`."""
+    from av.codec.context import Flags
+
     video_stream: Any = output.add_stream(encoding.codec.encoder, rate=video.rate)
     configure(video_stream.codec_context, video, encoding)
+    # Also for a writer that does not ask for it, as the tee.
+    video_stream.codec_context.flags |= Flags.global_header
     video_stream.time_base = video.time_base
     if encoding.codec.name == "hevc" and name in ("mp4", "mov"):
         video_stream.codec_context.codec_tag = "hvc1"  # Apple's players require it
@@ -237,7 +259,7 @@ def _passthrough_streams(
         for stream in source.streams
         if stream.index != video_stream.index
         and not _is_generated(source, stream)
-        and _can_store(container, stream, video.path)
+        and (_can_store(container, stream, video.path) or _needs_tee(container, stream, video.path))
     ]
 
 
@@ -246,7 +268,7 @@ def _add_stream(output: Any, stream: "Stream", path: Path) -> "Stream | None":
 
     Returns the stream to write packets to; None if the file header holds all of it.
     """
-    if stream.type == "video" and output.format.name.startswith("matroska"):
+    if stream.type == "video" and output.format.name.startswith(("matroska", _TEE)):
         name, mime_type = _COVER_ATTACHMENTS.get(stream.name or "", _COVER_ATTACHMENTS["mjpeg"])
         tags = stream.metadata
         [cover] = _first_packet(path, stream.index)
@@ -267,16 +289,25 @@ def _timed_packets(
 ) -> "Iterator[tuple[float, Packet[Any]]]":
     """Yield the packets of streams and their times in seconds, in the order of the file."""
     time = 0.0
-    for packet in source.demux(*streams):
-        # At the end of a stream, PyAV yields an empty packet.
-        if packet.dts is None and packet.pts is None and not packet.size:
-            continue
+    for packet in _whole_packets(source, streams):
         if packet.stream.name == "mov_text" and bytes(packet) == _EMPTY_SUBTITLE:
             continue
         ticks = packet.pts if packet.dts is None else packet.dts
         if ticks is not None:
             time = float(ticks * packet.time_base)
         yield time, packet
+
+
+def _whole_packets(source: "InputContainer", streams: "list[Stream]") -> "Iterator[Packet[Any]]":
+    """Yield the packets of streams; a file that is cut off ends with the last whole packet."""
+    with suppress(CutOffError):
+        previous = None
+        for packet in read_packets(source, *streams):
+            if previous is not None:
+                yield previous
+            previous = packet
+        if previous is not None and not previous.is_corrupt:
+            yield previous
 
 
 def _clean_metadata(metadata: dict[str, str]) -> dict[str, str]:
@@ -324,7 +355,38 @@ def _can_store(container: Container, stream: "Stream", path: Path) -> bool:
     return True
 
 
+def _needs_tee(container: Container, stream: "Stream", path: Path) -> bool:
+    """Return whether Matroska holds a sound that PyAV refuses to add to it.
+
+    Matroska stores the codecs of AVI and WMV under their names there. PyAV asks FFmpeg for a list
+    that leaves these out, and accepts all codecs for FFmpeg's tee, which passes packets on.
+    """
+    import av
+
+    if container.name != "mkv" or stream.type != "audio" or _can_store(container, stream, path):
+        return False
+    try:
+        with av.open(_tee_url(container, os.devnull), "w", format=_TEE) as trial:
+            copy = _add_stream(trial, stream, path)
+            trial.start_encoding()
+            for packet in _first_packet(path, stream.index):
+                packet.stream = copy
+                trial.mux_one(packet)
+            trial.close()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+def _tee_url(container: Container, path: str) -> str:
+    """Return the name of an output for FFmpeg's tee, in which some characters are escaped."""
+    escaped = re.sub(r"([\\'|\[\]:\s])", r"\\\1", path)
+    return f"[f={container.muxer}:avoid_negative_ts=disabled]{escaped}"
+
+
 def _first_packet(path: Path, index: int) -> "list[Packet[Any]]":
     """Return a list of a stream's first packet, empty if it has none."""
-    with open_video(path) as (source, _):
-        return [packet for packet in islice(source.demux(source.streams[index]), 1) if packet.size]
+    with open_video(path) as (source, _), suppress(CutOffError):
+        packets = read_packets(source, source.streams[index])
+        return [packet for packet in islice(packets, 1) if packet.size]
+    return []

@@ -22,6 +22,7 @@ from burnish.video.yuv import (
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -97,6 +98,10 @@ class Video:
     frame_count: int
 
 
+class CutOffError(ValueError):
+    """A file ends within a packet, as after a crash of the camera or an interrupted copy."""
+
+
 @contextmanager
 def open_video(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
     """Open a video and find its video stream.
@@ -138,6 +143,67 @@ def probe(path: Path) -> Video:
         if first_frame is None:
             raise VideoError(str(path), "the video has no frames", "choose another video")
         return _describe(path, container, stream, first_frame)
+
+
+def read_packets(container: "InputContainer", *streams: Any) -> "Iterator[Packet[Any]]":
+    """Yield the packets of streams up to the end of the file.
+
+    Raises
+    ------
+    CutOffError : the file ends within a packet
+    """
+    import av
+
+    packets = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.error.InvalidDataError, av.error.EOFError) as error:
+            raise CutOffError from error
+        if packet is None:
+            return
+        # At the end of a stream, PyAV yields an empty packet.
+        if packet.size or packet.dts is not None or packet.pts is not None:
+            yield packet
+
+
+def decode_all(container: "InputContainer", stream: "VideoStream") -> "Iterator[VideoFrame]":
+    """Yield the frames of a video, in presentation order.
+
+    If the file ends within a packet, all frames before it are yielded first.
+
+    Raises
+    ------
+    CutOffError : the file ends within a packet
+    FFmpegError : the file is damaged elsewhere
+    """
+    import av
+
+    packets = (packet for packet in read_packets(container, stream) if packet.size)
+    try:
+        packet = next(packets, None)
+        while packet is not None:
+            # A packet at a cut may be marked, may give an error, or a frame with missing parts.
+            try:
+                frames = stream.decode(packet)
+            except av.error.InvalidDataError as error:
+                if next(packets, None) is not None:
+                    raise
+                raise CutOffError from error
+            is_corrupt = packet.is_corrupt or any(frame.is_corrupt for frame in frames)
+            following = next(packets, None) if is_corrupt else None
+            if is_corrupt and following is None:
+                yield from (frame for frame in frames if not frame.is_corrupt)
+                raise CutOffError
+            yield from frames
+            packet = following or next(packets, None)
+    except CutOffError:
+        yield from (frame for frame in stream.decode(None) if not frame.is_corrupt)
+        raise
+    for frame in stream.decode(None):
+        if frame.is_corrupt:
+            raise CutOffError
+        yield frame
 
 
 def check_frame(video: Video, frame: "VideoFrame") -> None:
@@ -235,7 +301,9 @@ def _video_stream(container: "InputContainer", path: Path) -> "VideoStream":
     [stream] = streams
     if stream.codec_context is None:
         raise VideoError(str(path), "PyAV does not support its codec", "convert it first")
-    stream.thread_type = "AUTO"
+    # With threads for frames, a decoder reports an error of a packet later, and drops the frames
+    # that wait for it.
+    stream.thread_type = "SLICE"
     return stream
 
 

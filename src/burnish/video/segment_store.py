@@ -52,7 +52,8 @@ class Segment:
 class SegmentStore:
     """The folder of a video's finished segments, next to the output file.
 
-    While the context is open, no other run can use the folder.
+    While the context is open, no other run can use the folder. If it ends without a finished
+    segment, the folder is removed.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ class SegmentStore:
 
     def __exit__(self, *error: object) -> None:
         self._info_file.close()
+        if not self.segments:
+            self.remove()
 
     @property
     def frame_count(self) -> int:
