@@ -63,6 +63,7 @@ def run(line: str, monkeypatch: pytest.MonkeyPatch) -> object:
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("page", "count"), [("README.md", 13), ("docs/photographers.md", 35)])
 def test_command_lines_of_the_page_work_in_order(page, count, folder, monkeypatch, capfd):
