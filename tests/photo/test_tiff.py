@@ -151,6 +151,15 @@ def test_transfer_function_is_carried_if_it_fits_the_depth():
         assert (301 in tags) == is_carried
 
 
+@pytest.mark.parametrize("unit", [0, 4, 255])
+def test_value_that_readers_of_tiff_reject_is_named(unit):
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0x0128, 3, 1, unit) + bytes(4)
+    photo = Photo.open(encode())
+    object.__setattr__(photo.metadata, "exif", exif)
+    with pytest.warns(UserWarning, match="the damaged tag 0x0128 cannot be kept in tiff"):
+        assert Photo.open(photo.encode()).size == photo.size
+
+
 def test_layers_and_sub_images_are_named():
     layers = (37724, "B", 30, b"Adobe Photoshop Document Data\0", False)
     with io.BytesIO() as file:

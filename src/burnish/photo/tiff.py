@@ -142,7 +142,13 @@ def add_tags(file: BinaryIO, metadata: SourceMetadata) -> list[str]:
     if order != layout.order and not layout.big:
         entries = [swap_bytes(entry) for entry in entries]
         layout = TiffLayout(order)
-    added = [entry for entry in added if _fits_samples(entry, entries, layout)]
+    damaged = [entry.tag for entry in added if not _is_valid(entry, layout)]
+    dropped += [f"the damaged tag {tag:#06x}" for tag in damaged]
+    added = [
+        entry
+        for entry in added
+        if entry.tag not in damaged and _fits_samples(entry, entries, layout)
+    ]
     entries = _with_resolution(entries, added, metadata, layout)
     append_ifd(file, [*entries, *added, *_block_entries(metadata, dropped)], layout)
     return dropped
@@ -195,6 +201,16 @@ def _move_strips(
 def _integers(entry: Entry, layout: TiffLayout) -> list[int]:
     letter = "H" if entry.kind == _SHORT else "I"
     return list(struct.unpack(f"{layout.order}{entry.count}{letter}", entry.value))
+
+
+def _is_valid(entry: Entry, layout: TiffLayout) -> bool:
+    """Return whether a value is allowed; readers of TIFF reject files with other values."""
+    if entry.tag in _RESOLUTION[:2]:
+        return (entry.kind, entry.count) == (_RATIONAL, 1)
+    allowed = {_ORIENTATION: (1,), _RESOLUTION[2]: (1, 2, 3)}.get(entry.tag)
+    if allowed is None:
+        return True
+    return (entry.kind, entry.count) == (_SHORT, 1) and _integers(entry, layout)[0] in allowed
 
 
 def _fits_samples(entry: Entry, entries: list[Entry], layout: TiffLayout) -> bool:
