@@ -1,4 +1,4 @@
-"""Accuracy of refined masks against true ones, and of inpainted holes against the photo.
+"""Accuracy of refined masks against true ones, and of the bundled detector by score.
 
     python benchmarks/regions.py --coco INSTANCES.json --images FOLDER --cut-outs FOLDER
 
@@ -7,29 +7,36 @@ pixel, the box shifted by 1 %) and then refined. The score is the intersection o
 true mask. `composites` are transparent cut-outs pasted into photos, whose masks are known exactly.
 `photos` are objects of COCO of at least 10,000 pixels, outlined by hand.
 
-Holes: each hole has the shape of a COCO object of 2,500 to 9,000 pixels and lies where no object
-is. The score is the PSNR inside the hole.
+Scores: a detection is true if its mask overlaps (intersection over union) by at least a half with
+that of an annotated object of its class which no better detection has; in a crowd it does not
+count. Objects that COCO does not annotate count as false.
+
+Boxes: the overlap of detected masks with the true ones, for objects of which more than 5 % lie
+outside of the detector's box, and for all others.
 """
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from measure import environment
-from skimage.restoration import inpaint_biharmonic
 
+from burnish.detection.coco import AnnotatedImage, CocoDataset, read_dataset
+from burnish.detection.detect import MaskRCNN
 from burnish.detection.instances import Instances, mask_box
 from burnish.detection.objects_file import ObjectsFile
 from burnish.photo import Photo
 from burnish.regions import masks
 from burnish.regions.options import RegionOptions
-from burnish.regions.retouch import inpaint
 from burnish.types import BoolMask, Pixels
+
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+COUNTS = ("true", "false", "objects", "photos", "largest found")
 
 
 def simulate_detection(truth: BoolMask, random: np.random.Generator) -> Instances:
@@ -130,68 +137,77 @@ def overlaps(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
     }
 
 
-def holes(photos: list[Path], coco: ObjectsFile) -> Iterator[tuple[Pixels, BoolMask]]:
-    random = np.random.default_rng(3)
-    shapes = []
-    for _, mask in objects(photos, coco, 2500):
-        if mask.sum() < 9000:
-            left, top, right, bottom = mask_box(mask)
-            shapes.append(mask[top:bottom, left:right])
-    for path in photos:
-        pixels = Photo.open(path).pixels
-        instances = coco.find(pixels, path)
-        occupied = masks.binary_mask(instances, range(len(instances)), pixels, RegionOptions())
-        for _ in range(200):
-            shape = shapes[random.integers(len(shapes))]
-            free = [a - b - 40 for a, b in zip(occupied.shape, shape.shape, strict=True)]
-            if min(free) < 1:
-                continue
-            top, left = (int(random.integers(20, 20 + length)) for length in free)
-            window = slice(top, top + shape.shape[0]), slice(left, left + shape.shape[1])
-            if not occupied[window][shape].any():
-                hole = np.zeros_like(occupied)
-                hole[window] = shape
-                rows = slice(max(0, top - 60), window[0].stop + 60)
-                columns = slice(max(0, left - 60), window[1].stop + 60)
-                yield pixels[rows, columns], hole[rows, columns]
-                break
+def read_detections(
+    dataset: CocoDataset, detector: MaskRCNN
+) -> list[tuple[AnnotatedImage, Pixels, Instances]]:
+    found = []
+    for image in dataset.images:
+        pixels = Photo.open(image.path).pixels
+        found.append((image, pixels, detector.predict(pixels)))
+    return found
 
 
-def opencv_inpaint(flag: int, radius: int) -> Callable[[Pixels, BoolMask], Pixels]:
-    def run(pixels: Pixels, hole: BoolMask) -> Pixels:
-        codes = np.rint(pixels * 255).astype(np.uint8)
-        return cv2.inpaint(codes, hole.astype(np.uint8), radius, flag) / np.float32(255)
-
-    return run
+def overlap(one: BoolMask, other: BoolMask) -> float:
+    return float((one & other).sum() / max(1, (one | other).sum()))
 
 
-def frequency_selective(pixels: Pixels, hole: BoolMask) -> Pixels:
-    codes = np.rint(pixels * 255).astype(np.uint8)
-    output = np.zeros_like(codes)
-    known = (~hole).astype(np.uint8) * 255
-    cv2.xphoto.inpaint(codes, known, output, cv2.xphoto.INPAINT_FSR_FAST)
-    return output / np.float32(255)
+def thresholds(
+    found: list[tuple[AnnotatedImage, Pixels, Instances]], classes: Sequence[str], other: str
+) -> dict[str, Any]:
+    counts = {t: {c: dict.fromkeys(COUNTS, 0) for c in classes} for t in THRESHOLDS}
+    for image, _, instances in found:
+        truth: dict[str, list[BoolMask]] = {name: [] for name in classes}
+        crowds: dict[str, list[BoolMask]] = {name: [] for name in classes}
+        for annotation in image.annotations:
+            label = annotation.label if annotation.label in classes else other
+            (crowds if annotation.is_crowd else truth)[label].append(annotation.mask())
+        masks_found = [instances.mask(index) >= 0.5 for index in range(len(instances))]
+        for threshold, name in product(THRESHOLDS, classes):
+            count, used = counts[threshold][name], set()
+            for index, mask in enumerate(masks_found):
+                if instances.labels[index] != name or instances.scores[index] < threshold:
+                    continue
+                free = [(overlap(mask, m), n) for n, m in enumerate(truth[name]) if n not in used]
+                best = max(free, default=(0, 0))
+                if best[0] >= 0.5:
+                    used.add(best[1])
+                elif not any((mask & crowd).sum() >= 0.5 * mask.sum() for crowd in crowds[name]):
+                    count["false"] += 1
+            count["true"] += len(used)
+            count["objects"] += len(truth[name])
+            count["photos"] += bool(truth[name])
+            if truth[name]:
+                largest = max(range(len(truth[name])), key=lambda n: truth[name][n].sum())
+                count["largest found"] += largest in used
+    return {f"{t} {c}": counts[t][c] for t, c in product(THRESHOLDS, classes)}
 
 
-def inpainting_errors(cases: list[tuple[Pixels, BoolMask]]) -> dict[str, Any]:
+def beyond_boxes(found: list[tuple[AnnotatedImage, Pixels, Instances]]) -> dict[str, Any]:
+    """Compare refined masks with and without their extension beyond the boxes of the detector."""
+    extended = masks._extended
     methods = {
-        "smooth": lambda p, h: inpaint(p, h.astype(np.float32), "smooth"),
-        "texture": lambda p, h: inpaint(p, h.astype(np.float32), "texture"),
-        "Telea, radius 3": opencv_inpaint(cv2.INPAINT_TELEA, 3),
-        "Telea, radius 10": opencv_inpaint(cv2.INPAINT_TELEA, 10),
-        "Navier-Stokes, radius 3": opencv_inpaint(cv2.INPAINT_NS, 3),
-        "Navier-Stokes, radius 10": opencv_inpaint(cv2.INPAINT_NS, 10),
-        "biharmonic": lambda p, h: inpaint_biharmonic(p, h, channel_axis=2).clip(0, 1),
-        "frequency selective, fast": frequency_selective,
+        "unrefined": (RegionOptions(refine=False), extended),
+        "refined in the box": (RegionOptions(), lambda mask, *rest: mask),
+        "refined beyond the box": (RegionOptions(), extended),
     }
-    errors = {}
-    for name, run in methods.items():
-        psnr, start = [], time.process_time()
-        for pixels, hole in cases:
-            psnr.append(-10 * np.log10(np.square(run(pixels, hole) - pixels)[hole].mean()))
-        seconds = (time.process_time() - start) / len(cases)
-        errors[name] = {"psnr": float(np.mean(psnr)), "cpu_seconds": seconds}
-    return errors
+    ious: dict[str, list[float]] = {}
+    for image, pixels, instances in found:
+        truth = [a.mask() for a in image.annotations if not a.is_crowd]
+        for index in np.flatnonzero(instances.scores >= 0.1):
+            rough = instances.mask(index) >= 0.5
+            iou, best = max(((overlap(rough, m), n) for n, m in enumerate(truth)), default=(0, 0))
+            if iou < 0.4 or truth[best].sum() < 1500:
+                continue
+            box = np.zeros_like(rough)
+            left, top, right, bottom = instances.boxes[index].clip(0).astype(int)
+            box[top : bottom + 1, left : right + 1] = True
+            is_cut = (truth[best] & ~box).sum() > 0.05 * truth[best].sum()
+            for name, (options, masks._extended) in methods.items():
+                mask = masks.binary_mask(instances, [index], pixels, options)
+                group = "cut off" if is_cut else "whole"
+                ious.setdefault(f"{group}, {name}", []).append(overlap(mask, truth[best]))
+            masks._extended = extended
+    return {k: {"overlap": float(np.mean(v)), "objects": len(v)} for k, v in ious.items()}
 
 
 def main() -> None:
@@ -210,11 +226,14 @@ def main() -> None:
     all_photos = sorted(path for path in arguments.images.iterdir() if path.name in coco.images)
     photos = all_photos[: arguments.photos]
     cut_outs = sorted(arguments.cut_outs.rglob("*.png"))
+    detector = MaskRCNN.open("light")
+    found = read_detections(read_dataset(arguments.coco, arguments.images), detector)
     cases = composites(all_photos, cut_outs)
     results = {
+        "scores": thresholds(found, detector.card.classes, detector.card.other_class or ""),
+        "boxes": beyond_boxes(found),
         "composites": overlaps([next(cases) for _ in range(arguments.composites)]),
         "photos": overlaps(list(objects(photos, coco, 10_000))),
-        "holes": inpainting_errors(list(holes(photos, coco))),
     }
     for name, rows in results.items():
         print(name)

@@ -369,7 +369,7 @@ def test_anonymise_never_shows_the_people_that_it_covers_by_default(
     photo = photo_folder / "1.png"
     code, _, err = burnish("regions", "anonymise", photo, "--objects", objects_path, *options)
     assert (code, err.count("\n")) == (2, 1)
-    assert "person would be left out" in err
+    assert "everything except person would be covered" in err
     assert len(list(photo_folder.iterdir())) == 6
 
 

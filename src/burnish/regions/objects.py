@@ -168,8 +168,8 @@ def _check_number(
         return
     problem = f"there is no object {number} among {count} objects"
     remedy = "see `burnish regions list PHOTO -o numbered.png`"
-    if 1 <= number <= len(instances):
-        score = float(instances.scores[number - 1])
+    score = float(instances.scores[number - 1]) if 1 <= number <= len(instances) else 0
+    if score >= _LEAST_SCORE:
         problem += f" with a score of at least {min_score:g}"
         remedy = f"{remedy}, or add --min-score {_rounded_down(score):g}"
     raise PhotoError(source_name, problem, remedy)
@@ -196,18 +196,23 @@ def _select_by_area(
     return sorted(clicked)
 
 
+# A detection with a lower score is noise, which messages do not mention.
+_LEAST_SCORE = 0.05
 # The class and the score of each object whose score is too low, by descending score.
 Missed = tuple[tuple[str, float], ...]
 
 
 def find_missed(options: RegionOptions, instances: Instances) -> Missed:
-    """Return the objects that only their scores leave out of a selection by class."""
+    """Return the objects that only their scores leave out of a selection by class.
+
+    Those with next to no score are left out, too.
+    """
     pairs = zip(instances.labels, map(float, instances.scores), strict=True)
     min_score = options.value("min_score")
     return tuple(
         (label, score)
         for label, score in pairs
-        if score < min_score and (not options.classes or label in options.classes)
+        if _LEAST_SCORE <= score < min_score and (not options.classes or label in options.classes)
     )
 
 

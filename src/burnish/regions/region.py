@@ -277,7 +277,7 @@ def open_region(
         classes = " or ".join(options.exclude or defaults["only"])
         raise UsageError(
             "--exclude" if options.exclude else "--invert",
-            f"this edit is for the objects that are named, and {classes} would be left out",
+            f"everything except {classes} would be covered",
             "name objects with --only, or use another edit, such as `burnish regions fill`",
         )
     source = None
