@@ -268,7 +268,7 @@ def test_results_of_formats_that_are_only_read_get_another_extension(tmp_path):
     paths = [tmp_path / name for name in ("1.heic", "2.NEF", "3.gif", "4.webp")]
     for path in paths:
         path.write_bytes(b"x")
-    with pytest.warns(UserWarning, match="the results of .* are .* files") as warned:
+    with pytest.warns(UserWarning, match=r"results of .* photos are .* files") as warned:
         files = plan(paths, "same").files
     assert [file.target.suffix for file in files] == [".jpg", ".tif", ".png", ".webp"]
     assert len(warned) == 3

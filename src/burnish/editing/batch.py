@@ -172,7 +172,7 @@ def _skipped(edit: Edit, file: PlannedFile) -> Outcome:
     return _outcome(edit, file, "skipped", reason="the output exists")
 
 
-# What may go wrong with one file, and must not end the run for the others.
+# Errors of one file, which do not end the run for the others.
 _FILE_ERRORS = (BurnishError, MemoryError, OSError)
 
 

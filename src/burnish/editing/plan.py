@@ -220,8 +220,9 @@ def _warn_of_other_formats(sources: Iterable[Path]) -> None:
     """Name the formats of results whose photos are in a format that is only read."""
     replaced = dict.fromkeys(filter(None, map(replaced_format, sources)))
     for format in replaced:
-        names = f"{format.name} are {result_format(format).name} files"
-        warn(f"the results of {names}; --format chooses another format")
+        kind = format.name if format.name == "raw" else format.name.upper()
+        result = result_format(format).name.upper()
+        warn(f"results of {kind} photos are {result} files; --format chooses another format")
 
 
 def _check_inputs(sources: Sequence[InputFile], options: OutputOptions) -> None:
