@@ -312,7 +312,7 @@ def pair_folder(photo_folder, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("option", ["--photos", "--validation", "--lambda"])
+@pytest.mark.parametrize("option", ["--photos", "--lambda"])
 def test_train_on_pairs_rejects_other_sources(burnish, pair_folder, photo_folder, option):
     value = "0.1" if option == "--lambda" else photo_folder
     code, _, err = burnish("train", f"pairs:{pair_folder}", option, value)
@@ -320,15 +320,29 @@ def test_train_on_pairs_rejects_other_sources(burnish, pair_folder, photo_folder
     assert err.startswith(f"burnish: {option}: ")
 
 
+def test_validation_of_pairs_needs_pairs(burnish, pair_folder, photo_folder):
+    code, _, err = burnish("train", f"pairs:{pair_folder}", "--validation", photo_folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"burnish: --validation {photo_folder}: the folder has no before/")
+
+
 @pytest.mark.slow
 def test_train_on_pairs_writes_a_model(burnish, pair_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, err = burnish(
-        "train", f"pairs:{pair_folder}", "--steps", "2", "--crop", "32", "-o", "x.onnx"
-    )
+    train = ["train", f"pairs:{pair_folder}", "--steps", "2", "--crop", "32"]
+    code, _, err = burnish(*train, "-o", "x.onnx")
     assert code == 0, err
     card = json.loads(burnish("models", "show", "x.onnx", "--json")[1])
     assert (card["operator"], card["metrics"][0]["count"]) == ("pairs:pairs", 1)
+    assert card["training"]["photos"].startswith("5 from 'pairs'")
+    for side in ("before", "after"):
+        (tmp_path / "others" / side).mkdir(parents=True)
+        path = pair_folder / side / "5.png"
+        path.rename(tmp_path / "others" / side / "5.png")
+    code, _, err = burnish(*train, "--validation", "others", "-o", "y.onnx")
+    assert code == 0, err
+    card = json.loads(burnish("models", "show", "y.onnx", "--json")[1])
+    assert card["metrics"][0]["photos"].startswith("1 from 'others'")
     assert card["training"]["photos"].startswith("5 from 'pairs'")
 
 

@@ -1,6 +1,7 @@
 """Sliders on the command line."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
+from burnish.training.request import validate_request
 
 
 def read(path):
@@ -50,6 +52,98 @@ def test_slider_of_a_python_function_is_rejected(burnish, photo_folder, tmp_path
     code, _, err = burnish("train", spec, "--photos", photo_folder, "--slider", "strength")
     assert (code, err.count("\n")) == (2, 1)
     assert "strength" in err
+
+
+@pytest.fixture
+def glow(tmp_path, monkeypatch):
+    """The address of a function with parameters, two of them named like options of commands."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(
+        "from typing import Annotated\n\n"
+        "def glow(rgb, *, gain=0.0, amount: Annotated[float, (0, 1)] = 0.5,\n"
+        "         strength=1.0, seed=7):\n"
+        "    return rgb + strength * amount * (1 - rgb) + gain * (seed - 7)\n"
+    )
+    return "python:own.py:glow"
+
+
+def test_apply_sets_the_parameters_of_a_function(burnish, photo_folder, glow):
+    apply = ["apply", "--slow", glow, photo_folder / "1.png", "--overwrite", "-o", "x.png"]
+    photo = read(photo_folder / "1.png")
+    for arguments, amount in (
+        ([], 0.5),
+        (["--amount", "0.25"], 0.25),
+        (["--amount", "0.5", "--glow.strength", "0.5"], 0.25),
+        (["--amount", "1", "--strength", "0.25"], 0.25),  # of any edit
+        (["--seed", "8", "--gain", "0"], 0.5),
+    ):
+        code, _, err = burnish(*apply, *arguments)
+        assert code == 0, err
+        expected = photo + amount * (1 - photo)
+        np.testing.assert_allclose(read(Path("x.png")), expected, atol=0.51 / 255)
+    code, _, err = burnish(*apply, "--amount", "3")
+    assert (code, err) == (2, err)
+    assert err.startswith("burnish: --amount: expected 0 to 1, got 3")
+
+
+def test_help_lists_the_parameters_of_a_function(burnish, glow):
+    text = burnish("apply", "--slow", glow, "--help")[1]
+    assert all(f"  --{name} NUMBER" in text for name in ("amount", "gain", "glow.strength", "seed"))
+    text = burnish("train", glow, "--help")[1]
+    assert all(f"  --{name} NUMBER" in text for name in ("amount", "strength", "glow.seed"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where", "word"),
+    [
+        (["--slider", "gain"], "--slider gain", "gain=LOW:HIGH"),
+        (["--slider", "gain=0:inf"], "--slider", "not a range"),
+        (["--slider", "amount=0:2"], "--slider", "0 to 1"),
+        (["--slider", "other"], "--slider", "gain, amount, strength"),
+        (["--amount", "2"], "--amount", "0 to 1"),
+    ],
+)
+def test_slider_of_a_function_needs_a_range(burnish, photo_folder, glow, arguments, where, word):
+    code, _, err = burnish("train", glow, "--photos", photo_folder, "--steps", "1", *arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"burnish: {where}: ")
+    assert word in err
+
+
+def test_sliders_of_a_function_are_those_of_the_request(photo_folder, glow):
+    request = validate_request(
+        glow,
+        photos=photo_folder,
+        steps=1,
+        params={"seed": 3},
+        sliders=["amount", "gain=-1:2"],
+    )
+    sliders = {p.name: (p.low, p.default, p.high) for p in request.config.slider_params}
+    assert sliders == {"amount": (0, 0.5, 1), "gain": (-1, 0, 2)}
+    assert request.config.params == {"amount": 0.5, "gain": 0, "strength": 1, "seed": 3}
+
+
+@pytest.mark.slow
+def test_network_of_a_function_is_evaluated_at_the_values_of_its_sliders(
+    burnish, photo_folder, glow
+):
+    train = ["train", glow, "--photos", photo_folder, "--slider", "amount", "--slider", "gain=0:1"]
+    options = ["--steps", "4", "--no-guided", "--batch", "1", "--crop", "16", "-o", "x.onnx"]
+    code, _, err = burnish(*train, *options, "--glow.seed", "7")
+    assert code == 0, err
+    params = json.loads(burnish("models", "show", "x.onnx", "--json")[1])["params"]
+    assert [(p["name"], p["slider"], p["low"], p["high"]) for p in params] == [
+        ("gain", True, 0, 1),
+        ("amount", True, 0, 1),
+        ("strength", False, 1, 1),
+        ("seed", False, 7, 7),
+    ]
+    evaluate = ["evaluate", "x.onnx", "--operator", glow, "--photos", photo_folder, "--json"]
+    (table,) = json.loads(burnish(*evaluate, "--amount", "0")[1])
+    assert table["scores"][0]["report"]["mean"]["mse"] == 0  # glow does nothing there
+    tables = json.loads(burnish(*evaluate, "--sliders")[1])
+    assert [t["params"] for t in tables[::5]] == [{}, {"amount": 0}]
+    assert [t["scores"][0]["report"]["mean"]["mse"] > 0 for t in tables[::5]] == [True, False]
 
 
 def test_apply_sets_the_sliders_of_a_model(burnish, photo_folder, slider_model, tmp_path):

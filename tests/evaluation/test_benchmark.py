@@ -11,6 +11,7 @@ from burnish.metrics import cast
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
+from burnish.runtime.model_registry import find_model
 
 MODEL = "l0-smoothing"
 
@@ -105,6 +106,49 @@ def test_evaluate_models_with_sliders_and_an_operator_raises(crops):
 def test_evaluate_models_with_value_that_was_not_trained_raises(crops):
     with pytest.raises(UsageError, match=r"^kappa: "):
         evaluate_models([MODEL], crops, params={"kappa": 3.0})
+
+
+@pytest.fixture
+def negative_pairs(crops):
+    """A folder of pairs: the crops, and their negatives as JPEG."""
+    folder = crops.parent / "pairs"
+    for index in range(2):
+        photo = Photo.open(crops / f"{index}.png")
+        for side, name, pixels in (
+            ("before", f"{index}.png", photo.pixels),
+            ("after", f"{index}.jpg", 1 - photo.pixels),
+        ):
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            Photo(pixels).save(folder / side / name)
+    return folder
+
+
+def test_evaluate_models_on_pairs_compares_with_the_photos_after(negative_pairs):
+    (benchmark,) = evaluate_models([MODEL], operator=f"pairs:{negative_pairs}", guide="network")
+    expected = []
+    for index in range(2):
+        before = Photo.open(negative_pairs / "before" / f"{index}.png").pixels
+        after = Photo.open(negative_pairs / "after" / f"{index}.jpg").pixels
+        expected.append(psnr(Model.open(MODEL)(before), after))
+    unedited, network = benchmark.scores  # the operator is unknown, and has no row
+    assert network.report.mean.psnr == pytest.approx(np.mean(expected), abs=1e-2)
+    assert unedited.name == "unedited"
+
+
+@pytest.mark.parametrize("options", [{"photos": "crops"}, {"sizes": [40]}, {"max_size": 60}])
+def test_evaluate_models_on_pairs_takes_no_other_photos_and_no_size(negative_pairs, options):
+    with pytest.raises(UsageError, match="leave it out"):
+        evaluate_models([MODEL], operator=f"pairs:{negative_pairs}", **options)
+    with pytest.raises(UsageError, match=r"^photos: "):
+        evaluate_models([MODEL])
+
+
+def test_models_of_the_same_name_have_different_rows(crops, tmp_path):
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(find_model(MODEL).read_bytes())
+    (benchmark,) = evaluate_models([MODEL, copy, copy], crops, guide="network")
+    names = [score.name for score in benchmark.scores]
+    assert names == ["unedited", MODEL, f"{copy}", f"{copy} (2)", "operator"]
 
 
 def test_evaluate_models_skips_photos_that_are_too_small(crops):

@@ -155,9 +155,16 @@ def test_run_with_a_file_that_is_not_a_photo_raises(tmp_path):
 @pytest.mark.parametrize(
     ("function", "problem"),
     [
-        (lambda rgb: rgb[:-1], "shape"),
+        (lambda rgb: rgb[:-1], "same size"),
+        (lambda rgb: rgb.mean(axis=2), "three channels"),
+        (lambda rgb: np.dstack([rgb, rgb[..., :1]]), "three channels"),
+        (lambda rgb: rgb.transpose(2, 0, 1), r"\(height, width, 3\)"),
+        (lambda rgb: None, "returns None.*return the edited image"),
         (lambda rgb: rgb * np.nan, "NaN"),
-        (lambda rgb: (rgb * 255).astype(np.uint8), "uint8"),
+        (lambda rgb: (rgb * 255).astype(np.uint8), "uint8.*/ 255"),
+        (lambda rgb: rgb * 255, r"from 63\.75 to 63\.75.*divide"),
+        (lambda rgb: rgb * 65535.0, "divide"),
+        (lambda rgb: rgb * 255 - 128, "divide"),
         (lambda rgb: 1 / 0, "ZeroDivisionError"),
         (lambda rgb: sys.exit(3), "SystemExit"),
     ],

@@ -22,6 +22,16 @@ def script(tmp_path, monkeypatch):
     return path
 
 
+def test_python_file_runs_again_only_if_it_has_changed(script, capsys):
+    script.write_text("print('run')\n" + script.read_text())
+    for spec in (f"python:{script}:bright_er", "python:filters.py:bright_er"):
+        find_operator(spec)
+    assert capsys.readouterr().out == "run\n"
+    script.write_text(script.read_text() + "# changed\n")
+    find_operator(f"python:{script}:bright_er")
+    assert capsys.readouterr().out == "run\n"
+
+
 def write_program(folder, body):
     """Write a Python program with `source` and `target`; return the operator that runs it."""
     path = folder / "a program.py"  # a space in the path is common
@@ -161,7 +171,43 @@ def test_pairs_operator_cannot_be_run(pairs_folder):
 
 def test_pairs_operator_with_a_missing_partner_raises(pairs_folder):
     (pairs_folder / "after" / "b.png").unlink()
-    with pytest.raises(UsageError, match=r"b\.png"):
+    with pytest.raises(UsageError, match=r"1 photo has no partner .* before/b\.png"):
+        find_operator(f"pairs:{pairs_folder}")
+    (pairs_folder / "after" / "c.tif").touch()
+    with pytest.raises(UsageError, match=r"2 photos have no partner .* after/c\.tif"):
+        find_operator(f"pairs:{pairs_folder}")
+
+
+def names_of_pairs(folder):
+    return [
+        (
+            before.relative_to(folder / "before").as_posix(),
+            after.relative_to(folder / "after").as_posix(),
+        )
+        for before, after in find_operator(f"pairs:{folder}").pairs
+    ]
+
+
+def test_partners_have_equal_names_or_equal_stems(pairs_folder):
+    """Other files, such as those of Windows, are no photos."""
+    (pairs_folder / "after" / "a.png").rename(pairs_folder / "after" / "a.JPG")
+    for side, file in (("before", "b.tif"), ("after", "b.tif"), ("after", "Thumbs.db")):
+        (pairs_folder / side / file).touch()
+    for side, file in (("before", "c.1.jpg"), ("after", "c.1.webp")):
+        (pairs_folder / side / "day").mkdir()
+        (pairs_folder / side / "day" / file).touch()
+    assert names_of_pairs(pairs_folder) == [
+        ("a.png", "a.JPG"),
+        ("b.png", "b.png"),
+        ("b.tif", "b.tif"),
+        ("day/c.1.jpg", "day/c.1.webp"),
+    ]
+
+
+def test_photo_with_two_possible_partners_raises(pairs_folder):
+    (pairs_folder / "after" / "a.png").rename(pairs_folder / "after" / "a.jpg")
+    (pairs_folder / "after" / "a.tif").touch()
+    with pytest.raises(UsageError, match=r"before/a\.png, after/a\.jpg, after/a\.tif"):
         find_operator(f"pairs:{pairs_folder}")
 
 

@@ -188,7 +188,7 @@ def test_error_of_the_operator_names_the_photo(photo_folder, tmp_path):
     with pytest.raises(OperatorError, match="too tall") as caught:
         compute_pairs(plan(photo_folder, f"python:{script}:picky", {}, ()), processes=2)
     assert "0.png: operator picky" in caught.value.where
-    assert not list(cache_folder().glob("*.part"))
+    assert not list(cache_folder().rglob("*.part"))
 
 
 def test_killed_worker_process_raises(photo_folder, tmp_path):
@@ -418,6 +418,7 @@ def test_find_photos_without_photos_raises(tmp_path):
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("BURNISH_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path / "pairs"
+    assert cache_folder("python:numpy:sqrt") == tmp_path / "pairs" / "python-sqrt"
     code = "from burnish.training.pairs import cache_folder; print(cache_folder())"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("BURNISH_CACHE")

@@ -150,7 +150,9 @@ def test_train_network_returns_the_network_and_writes_log_and_previews(photo_fol
     assert saved == make_config().to_json()
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 12
-    assert all(0 < line["validation_psnr"] < 60 for line in log)
+    assert [line["step"] for line in log] == [*range(1, 13)]
+    assert all(0 < line["validation_psnr"] < 60 for line in log[1:])
+    assert (tmp_path / "run" / "curve.png").is_file()
 
 
 def test_resume_after_a_photo_changed_raises(photo_folder, tmp_path):

@@ -24,10 +24,11 @@ def test_split_by_size_returns_own_size_then_octaves_then_random_values(write_pa
             pairs.append(write_pair(digest, black, black, VALUES))
             pairs.append(write_pair(digest, black, black, VALUES | {"lambda": 0.01}))
     groups = split_by_size(pairs)
-    assert [suffix for suffix, _ in groups] == ["", "", "", "", ", sliders at random"]
-    assert [len(group) for _, group in groups] == [2, 2, 2, 2, 6]
+    suffixes = [", each at its largest size", "", "", ", sliders at random"]
+    assert [suffix for suffix, _ in groups] == suffixes
+    assert [len(group) for _, group in groups] == [2, 2, 2, 6]
     sides = [{pair.size[0] for pair in group} for _, group in groups]
-    assert sides == [{32}, {15}, {30}, {32}, {15, 30, 32}]
+    assert sides == [{32}, {15}, {30}, {15, 30, 32}]  # the octave of 32 alone is the first group
     assert [suffix for suffix, _ in split_by_size(pairs[:1])] == [""]
 
 
@@ -72,10 +73,11 @@ def test_validate_describes_the_photos_of_each_group(write_pair, slider_model, r
     count = sum(result.report.count for result in results)
     assert progress.tasks == [("validating", count)]
     assert progress.done[-1] == count
-    assert first.photos == "3 from 'photos', 0.0022 megapixels"
+    assert first.photos == "3 from 'photos', 0.0022 megapixels, each at its largest size"
     assert (first.report.count, last.report.count) == (3, 6)
     assert last.photos.endswith(", sliders at random")
     assert {result.guide for result in results} == {None}
+    assert len({result.label for result in results}) == len(results)
 
 
 def test_guided_model_is_validated_with_both_guides(write_pair, guided_model, make_image):

@@ -233,10 +233,11 @@ def _match_partners(
         raise UsageError(where, "before/ and after/ contain no photos", "put photos into both")
     rest = [_by_stem(photos, before.keys() & after.keys()) for photos in (before, after)]
     lonely = sorted(
-        f"{side}/{names[0].as_posix()}"
+        f"{side}/{name.as_posix()}"
         for side, own, other in zip(("before", "after"), rest, reversed(rest), strict=True)
         for stem, names in own.items()
         if stem not in other
+        for name in names
     )
     if lonely:
         photos = "1 photo has" if len(lonely) == 1 else f"{len(lonely)} photos have"

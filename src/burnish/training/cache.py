@@ -35,7 +35,7 @@ class CachedPairs:
 
 
 def cached_pairs() -> list[CachedPairs]:
-    """Return the cached pairs of each operator, those used most recently last."""
+    """Return the cached pairs of each operator, the newest last."""
     entries = []
     for name in _names():
         # A training may remove a temporary file in the meantime.
