@@ -238,6 +238,8 @@ def test_results_of_any_operator_beside_their_originals_are_ignored(tmp_path):
     names = ["1-b.png", "1.2024.png", "1.png", "12.png", "13.png", "elsewhere.tv-l1.png"]
     assert [file.path.name for file in found.files] == names
     assert found.results == 4
+    (tmp_path / "1.png").rename(tmp_path / "1.bmp")  # an original that burnish does not read
+    assert find_inputs([tmp_path], recursive=False).results == 3
     named = find_inputs([tmp_path / "1.tv-l1.png"], recursive=False)
     assert len(named.files) == 1
 

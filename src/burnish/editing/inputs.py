@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from burnish.editing.history import read_history
@@ -78,7 +77,7 @@ def find_inputs(paths: Sequence[Path], *, recursive: bool, output: Path | None =
         files = list(_walk(path, inputs.unreadable, recursive=recursive, output=output))
         media = _without_duplicates(path, _readable(path, files))
         inputs.ignored += len(files) - len(media)
-        originals = list(_without_results(media))
+        originals = list(_without_results(media, files))
         inputs.results += len(media) - len(originals)
         inputs.files += [InputFile(file, file.parent.relative_to(path), True) for file in originals]
     if not inputs.files:
@@ -155,22 +154,26 @@ def _without_duplicates(folder: Path, media: Sequence[Path]) -> list[Path]:
     return kept
 
 
-def _without_results(media: Iterable[Path]) -> Iterator[Path]:
+def _without_results(media: Iterable[Path], files: Sequence[Path]) -> Iterator[Path]:
     """Drop the masks and results that burnish wrote beside their originals.
 
     A result begins with the name of its original, and its history of edits is longer.
+
+    Parameters
+    ----------
+    files : all files of the folder; an original may be one that is not edited
     """
-    for _, group in groupby(media, key=lambda file: file.parent):
-        files = list(group)
-        names = {file.name for file in files}
-        by_stem = {file.stem: file for file in files}
-        for file in files:
-            stem = file.stem
-            starts = (stem[:at] for at in range(1, len(stem)) if not stem[at].isalnum())
-            originals = [by_stem[start] for start in starts if start in by_stem]
-            is_mask = file.name.removesuffix(MASK_SUFFIX) in names - {file.name}
-            if not is_mask and not any(_is_result(file, original) for original in originals):
-                yield file
+    names = set(files)
+    by_stem = {file.with_suffix(""): file for file in files}
+    for file in media:
+        stem = file.stem
+        starts = [stem[:at] for at in range(1, len(stem)) if not stem[at].isalnum()]
+        stems = (file.with_name(start) for start in starts if start.strip("."))
+        originals = [by_stem[start] for start in stems if start in by_stem]
+        photo = file.name.removesuffix(MASK_SUFFIX)
+        is_mask = photo not in ("", file.name) and file.with_name(photo) in names
+        if not is_mask and not any(_is_result(file, original) for original in originals):
+            yield file
 
 
 def _is_result(file: Path, original: Path) -> bool:
