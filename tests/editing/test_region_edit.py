@@ -286,10 +286,11 @@ def test_nothing_found_gives_one_warning_that_states_the_result(
 
 
 @pytest.mark.parametrize("options", [{}, {"only": (), "exclude": ("person",)}])
-def test_region_with_a_person_gives_no_warning(photo_folder, options):
+def test_region_with_a_person_gives_no_warning(photo_folder, options, recwarn):
     path = photo_folder / "1.png"
     for name in ("l0-smoothing", "fill", "splash", "cut-out"):
         edit_photo(edit_in_region(name, person_region(**options)), Photo.open(path), source=path)
+    assert recwarn.list == []
 
 
 def test_warning_names_the_objects_with_too_low_a_score(photo_folder, three_objects, fixed_source):
