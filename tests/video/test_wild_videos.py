@@ -10,6 +10,7 @@ import pytest
 
 from burnish.editing.video_file import edit_video
 from burnish.errors import BurnishError, OutputError, VideoError
+from burnish.video.probe import is_cut_off
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 
@@ -120,6 +121,16 @@ def test_packet_cut_in_its_middle_ends_the_video_with_a_warning(
         assert outcome.frames == number
         assert len(read_video(tmp_path / "b.mkv").frames) == number
         (tmp_path / "b.mkv").unlink()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm", "a.avi"])
+def test_file_that_is_shorter_than_its_headers_is_recognised(make_video, tmp_path, name):
+    codec = "libvpx-vp9" if name == "a.webm" else "libx264"
+    container = {"movflags": "faststart"} if name in ("a.mp4", "a.mov") else {}
+    video = make_video(name, frames=3, codec=codec, container=container)
+    assert not is_cut_off(video)
+    video.write_bytes(video.read_bytes()[:-40])
+    assert is_cut_off(video)
 
 
 def test_failed_video_names_the_folder_of_its_finished_frames(

@@ -23,7 +23,7 @@ from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.encode import Encoding, SegmentEncoder, choose_encoding
 from burnish.video.formats import writable_container
 from burnish.video.mux import check_passthrough, mux
-from burnish.video.probe import Video, probe
+from burnish.video.probe import Video, is_cut_off, probe
 from burnish.video.segment_store import SegmentStore
 
 # Bytes at the start and at the end of a video that are part of its fingerprint.
@@ -99,7 +99,7 @@ def edit_video(
             except VideoError:  # further runs would fail in the same way
                 store.remove()
                 raise
-            _check_duration(video, store, is_cut=bool(cut))
+            _check_duration(video, store, is_cut=bool(cut) or is_cut_off(source))
             with_history = partial(tags_with_history, records=edit.history)
             with atomic_path(target, overwrite=write.overwrite) as path:
                 mux(video, encoding, store, path, container, with_history)
