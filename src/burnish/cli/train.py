@@ -160,7 +160,7 @@ class TrainOptions:
     seed: int = option(TrainConfig.seed, "Seed of all random choices.", min=0)
     device: str = option("auto", "auto, cpu, cuda or cuda:N; a named device must be available.")
     tensorboard: bool = option(
-        False, "Also write the losses for TensorBoard, which is installed by itself."
+        False, "Also write the losses for TensorBoard (pip install tensorboard)."
     )
     save_every: float = option(60.0, "Seconds between checkpoints.", min=0)
     licence: str = option("unstated", "Licence of the model, for its card.")
