@@ -8,14 +8,10 @@ from burnish.photo.container import Bytes
 from burnish.photo.exif import PREFIX as EXIF_PREFIX
 from burnish.photo.exif import exif_orientation, has_exif_resolution, reset_exif_orientation
 from burnish.photo.formats import Format
-from burnish.photo.gif import read_gif
-from burnish.photo.heif import describe_boxes
 from burnish.photo.jpeg import APP0, read_jpeg, read_jpeg_exif
 from burnish.photo.metadata import Blocks
 from burnish.photo.png import read_png, read_png_exif
-from burnish.photo.tiff import read_tiff
 from burnish.photo.trailing import GAIN_MAP
-from burnish.photo.webp import describe_chunks
 from burnish.photo.xmp import has_gain_map, remove_claims, reset_xmp_orientation
 
 
@@ -34,15 +30,23 @@ def read_blocks(
         case "png":
             blocks, dropped = read_png(data)
         case "tiff":
+            from burnish.photo.tiff import read_tiff
+
             blocks, dropped = read_tiff(data)
         case "gif":
+            from burnish.photo.gif import read_gif
+
             blocks, dropped = read_gif(data)
         case _:
             blocks = Blocks(exif=_exif_field(image), xmp=_field(image, "xmp-data"))
             dropped = [GAIN_MAP] if has_gain_map(blocks.xmp) else []
             if format.codec == "heif":
+                from burnish.photo.heif import describe_boxes
+
                 dropped += describe_boxes(data)
             elif format.name == "webp":
+                from burnish.photo.webp import describe_chunks
+
                 dropped += describe_chunks(data)
     if blocks.exif is not None:
         blocks = replace(blocks, exif=reset_exif_orientation(blocks.exif, size))

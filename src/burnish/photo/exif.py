@@ -19,7 +19,9 @@ from burnish.photo.tiff_tags import (
 )
 
 PREFIX = b"Exif\0\0"
-_ORIENTATION, _RESOLUTION_UNIT, _MAKER_NOTE = 0x0112, 0x0128, 0x927C
+_ORIENTATION, _MAKER_NOTE = 0x0112, 0x927C
+# Tags of the horizontal and vertical resolution, and of its unit.
+RESOLUTION = (0x011A, 0x011B, 0x0128)
 # A maker's note keeps its offset up to this one, in bytes. A block is filled up to it.
 MAX_NOTE_ADDRESS = 1 << 20
 # Tags of the width and the height of the image: in the first IFD, and in EXIF's own.
@@ -49,7 +51,24 @@ def has_exif_resolution(exif: bytes | None) -> bool:
         values = {tag: value for tag, value, _ in _fields(exif or b"")}
     except BrokenTagsError:
         return False
-    return values.get(_RESOLUTION_UNIT) in (2, 3)
+    return values.get(RESOLUTION[2]) in (2, 3)
+
+
+def has_resolution_only(exif: bytes | None) -> bool:
+    """Return whether a TIFF's block has no entries but the resolution, which it must have."""
+    try:
+        entries = read_entries(exif or b"", unreadable=[])
+    except BrokenTagsError:
+        return False
+    return {entry.tag for entry in entries} <= {*RESOLUTION, _ORIENTATION}
+
+
+def byte_order(exif: bytes | None) -> str:
+    """Return the byte order of a block, in struct's notation; "<" without one."""
+    try:
+        return parse_header(exif or b"")[0].order
+    except BrokenTagsError:
+        return "<"
 
 
 def reset_exif_orientation(exif: bytes, size: tuple[int, int] | None = None) -> bytes:

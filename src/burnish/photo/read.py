@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from burnish.errors import PhotoError, join_and, warn
 from burnish.photo import colour
 from burnish.photo.blocks import has_resolution, read_blocks
-from burnish.photo.container import is_non_srgb
+from burnish.photo.container import Bytes, is_non_srgb
 from burnish.photo.formats import Format
 from burnish.photo.header import (
     MAX_PIXELS,
@@ -25,7 +25,6 @@ from burnish.photo.header import (
 )
 from burnish.photo.jpeg import chroma_subsampling
 from burnish.photo.metadata import SourceMetadata
-from burnish.photo.webp import is_lossless_webp
 from burnish.types import Pixels
 
 # Floats this far outside [0, 1] are clipped. Sharpening and enlarging overshoot by as much.
@@ -134,7 +133,7 @@ def read_metadata(header: ImageHeader) -> SourceMetadata:
         profile=_usable_profile(profile, 1 if image.bands < 3 else 3, where),
         resolution=(image.xres, image.yres) if has_resolution(blocks) else None,
         subsampling=chroma_subsampling(data) if format.name == "jpeg" else None,
-        lossless=format.name == "webp" and is_lossless_webp(data),
+        lossless=format.name == "webp" and _is_lossless(data),
         **vars(blocks),
     )
 
@@ -182,6 +181,12 @@ def _usable_profile(profile: bytes | None, colours: int, where: str) -> bytes | 
         )
         return None
     return profile
+
+
+def _is_lossless(webp: Bytes) -> bool:
+    from burnish.photo.webp import is_lossless_webp
+
+    return is_lossless_webp(webp)
 
 
 def _format_name(image: pyvips.Image, format: Format) -> str:

@@ -6,7 +6,14 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from burnish.photo.container import Bytes, FileBytes
-from burnish.photo.exif import MAX_NOTE_ADDRESS, MOVED_NOTE, pack_exif, without_addresses
+from burnish.photo.exif import (
+    MAX_NOTE_ADDRESS,
+    MOVED_NOTE,
+    RESOLUTION,
+    byte_order,
+    pack_exif,
+    without_addresses,
+)
 from burnish.photo.metadata import (
     IPTC_RESOURCES,
     THUMBNAIL_RESOURCES,
@@ -28,7 +35,6 @@ from burnish.photo.tiff_tags import (
 
 _PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _ORIENTATION = 0x0106, 0x0111, 0x0117, 0x0112
 _BITS_PER_SAMPLE, _TRANSFER_FUNCTION = 0x0102, 0x012D
-_RESOLUTION = (0x011A, 0x011B, 0x0128)
 _SUB_IFDS, _LAYERS = 0x014A, 0x935C
 _XMP, _IPTC, _PHOTOSHOP, _PROFILE = 0x02BC, 0x83BB, 0x8649, 0x8773
 # Blocks that `Blocks` and `SourceMetadata` hold by themselves.
@@ -86,23 +92,6 @@ def _in_byte_order(iptc: bytes) -> bytes:
     if iptc[3:4] != b"\x1c" or iptc[:1] == b"\x1c":
         return iptc
     return b"".join(iptc[start : start + 4][::-1] for start in range(0, len(iptc), 4))
-
-
-def has_resolution_only(exif: bytes | None) -> bool:
-    """Return whether a TIFF's block has no entries but the resolution, which it must have."""
-    try:
-        entries = read_entries(exif or b"", unreadable=[])
-    except BrokenTagsError:
-        return False
-    return {entry.tag for entry in entries} <= {*_RESOLUTION, _ORIENTATION}
-
-
-def byte_order(exif: bytes | None) -> str:
-    """Return the byte order of a block, in struct's notation; "<" without one."""
-    try:
-        return parse_header(exif or b"")[0].order
-    except BrokenTagsError:
-        return "<"
 
 
 def add_tags(file: BinaryIO, metadata: SourceMetadata) -> list[str]:
@@ -205,9 +194,9 @@ def _integers(entry: Entry, layout: TiffLayout) -> list[int]:
 
 def _is_valid(entry: Entry, layout: TiffLayout) -> bool:
     """Return whether a value is allowed; readers of TIFF reject files with other values."""
-    if entry.tag in _RESOLUTION[:2]:
+    if entry.tag in RESOLUTION[:2]:
         return (entry.kind, entry.count) == (_RATIONAL, 1)
-    allowed = {_ORIENTATION: (1,), _RESOLUTION[2]: (1, 2, 3)}.get(entry.tag)
+    allowed = {_ORIENTATION: (1,), RESOLUTION[2]: (1, 2, 3)}.get(entry.tag)
     if allowed is None:
         return True
     return (entry.kind, entry.count) == (_SHORT, 1) and _integers(entry, layout)[0] in allowed
@@ -225,14 +214,14 @@ def _with_resolution(
 ) -> list[Entry]:
     """Return libvips' entries with the resolution that the photo has, if any."""
     tags = {entry.tag for entry in added}
-    if tags.isdisjoint(_RESOLUTION) and metadata.resolution is not None:
+    if tags.isdisjoint(RESOLUTION) and metadata.resolution is not None:
         return entries
-    entries = [entry for entry in entries if entry.tag not in _RESOLUTION]
-    if tags.isdisjoint(_RESOLUTION) and metadata.format != "tiff":
+    entries = [entry for entry in entries if entry.tag not in RESOLUTION]
+    if tags.isdisjoint(RESOLUTION) and metadata.format != "tiff":
         # TIFF demands a resolution. Without a unit, it states that the pixels are square.
         one, no_unit = struct.pack(f"{layout.order}II", 1, 1), struct.pack(f"{layout.order}H", 1)
-        entries += [Entry(tag, _RATIONAL, 1, one) for tag in _RESOLUTION[:2]]
-        entries.append(Entry(_RESOLUTION[2], _SHORT, 1, no_unit))
+        entries += [Entry(tag, _RATIONAL, 1, one) for tag in RESOLUTION[:2]]
+        entries.append(Entry(RESOLUTION[2], _SHORT, 1, no_unit))
     return entries
 
 

@@ -11,7 +11,8 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError, join_and, warn
-from burnish.photo import colour, header, heif, jpeg, png, tiff, webp
+from burnish.photo import colour, header, jpeg, png
+from burnish.photo.exif import byte_order, has_resolution_only
 from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
 from burnish.photo.header import SAMPLE_TYPES
 from burnish.photo.metadata import (
@@ -203,7 +204,7 @@ def _drop_other_formats(
             xmp_dropped.append("Photoshop's image resources")
         metadata = replace(metadata, xmp=xmp, extended_xmp=None, photoshop=None, iptc=None)
         dropped += xmp_dropped
-    if metadata.format == "tiff" != target.name and tiff.has_resolution_only(metadata.exif):
+    if metadata.format == "tiff" != target.name and has_resolution_only(metadata.exif):
         metadata = replace(metadata, exif=None)
     return metadata, dropped
 
@@ -251,14 +252,20 @@ def _add_metadata(
             size, new_head = module.replace_head(head, start)
             _replace_start(file, gap + size, new_head)
         case "tiff":
-            dropped += tiff.add_tags(file, metadata)
+            from burnish.photo.tiff import add_tags
+
+            dropped += add_tags(file, metadata)
         case "webp":
             if metadata.exif or metadata.xmp:
-                webp.replace_blocks(file, metadata.exif, metadata.xmp)
+                from burnish.photo.webp import replace_blocks
+
+                replace_blocks(file, metadata.exif, metadata.xmp)
         case "avif":
+            from burnish.photo.heif import replace_exif
+
             try:
                 if metadata.exif:
-                    heif.replace_exif(file, metadata.exif)
+                    replace_exif(file, metadata.exif)
             except ValueError:
                 dropped.append("EXIF")
 
@@ -305,7 +312,7 @@ def _prepare(
         fields |= {"xres": metadata.resolution[0], "yres": metadata.resolution[1]}
     options = _save_options(target, metadata, quality, image)
     image = pyvips.Operation.call("copy", image, **fields)
-    swapped = target.name == "tiff" and tiff.byte_order(metadata.exif) == ">"
+    swapped = target.name == "tiff" and byte_order(metadata.exif) == ">"
     if swapped and image.format != "uchar" and not options["bigtiff"]:
         # libvips writes in this machine's order, and the EXIF block determines the file's.
         image = pyvips.Operation.call("byteswap", image)
