@@ -60,4 +60,4 @@ def test_compare_writes_three_images_side_by_side(burnish, photo_folder, tmp_pat
 def test_compare_with_a_folder_is_one_line(burnish, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = burnish("compare", "l0-smoothing", ".")
-    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert (code, out, err.count("\n")) == (2, "", 1)
