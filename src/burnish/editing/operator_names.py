@@ -70,7 +70,9 @@ def find_params(spec: str) -> Sequence[AnyParam]:
     if spec in OPERATORS:
         return OPERATORS[spec].params
     if is_user_defined(spec):
-        return ()
+        from burnish.operators.user_defined import find_operator
+
+        return find_operator(spec).params
     from burnish.modelfile.reader import read_card
 
     card = read_card(find_model(spec))
