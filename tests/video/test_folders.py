@@ -9,7 +9,7 @@ from jsonschema import validate
 from PIL import Image
 
 import burnish as package
-from burnish.editing import plan
+from burnish.editing import inputs, plan
 from burnish.editing.batch import outcome_schema
 from burnish.editing.options import OutputOptions
 from burnish.errors import UsageError, VideoError
@@ -139,7 +139,8 @@ def test_apply_with_impossible_options_prints_one_line(
 @pytest.fixture
 def without_pyav(monkeypatch):
     """Pretends that PyAV is not installed."""
-    monkeypatch.setattr(plan, "can_edit_videos", lambda: False)
+    for module in (inputs, plan):
+        monkeypatch.setattr(module, "can_edit_videos", lambda: False)
 
 
 @pytest.mark.usefixtures("without_pyav")
