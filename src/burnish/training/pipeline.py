@@ -152,14 +152,8 @@ def train_network(
         symmetries=find_operator(config.operator).symmetries_at(config.params),
     )
     make_folder(run_dir)
-    trainer = NetworkTrainer(
-        config,
-        network,
-        sampler,
-        run_dir,
-        data=f"{data.fingerprint} {world_size}",
-        device=request.device,
-    )
+    data_id = f"{data.fingerprint} {world_size}"
+    trainer = NetworkTrainer(config, network, sampler, run_dir, data_id, request.device)
     if rank > 0:
         trainer.run()
         return None
