@@ -226,6 +226,11 @@ def test_doctor_bench_times_every_model_on_every_engine(burnish, two_models, mon
     code, out, _ = burnish("doctor", "--bench", "--threads", "1", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0
+    operators = [row for row in rows if "operator" in row]
+    rows = [row for row in rows if "model" in row]
+    assert {row["operator"] for row in operators} <= set(two_models)
+    times = [row[f"{kind}_seconds"] for row in operators for kind in ("operator", "network")]
+    assert min(times) > 0
     assert {row["model"] for row in rows} == set(two_models)
     assert "onnxruntime" in {row["engine"] for row in rows} <= set(ENGINES)
     assert all(0 < row["minimum"] <= row["median"] <= row["maximum"] for row in rows)

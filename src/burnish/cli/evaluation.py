@@ -272,7 +272,7 @@ def doctor(
 
 def _bench(threads: int | None, *, json_output: bool) -> None:
     from burnish.cli.progress import ConsoleProgress
-    from burnish.evaluation.doctor import bench_image, time_models
+    from burnish.evaluation.doctor import bench_image, model_names, time_models
     from burnish.evaluation.operator_speed import measure_speeds, save_speeds
 
     if not json_output:
@@ -289,7 +289,7 @@ def _bench(threads: int | None, *, json_output: bool) -> None:
             progress.echo(f"\n{'seconds at one megapixel':<32}{'operator':>9}{'network':>9}  guide")
         progress.start("operators")
         speeds = []
-        for speed in measure_speeds(bench_image()):
+        for speed in measure_speeds(bench_image(), model_names()):
             speeds.append(speed)
             line = f"{speed.operator:<32}{speed.operator_seconds:9.3f}{speed.network_seconds:9.3f}"
             line += f"  {speed.guide or 'none':<10}{_AS_FAST if speed.as_fast else ''}"
