@@ -131,7 +131,7 @@ def _device_error(device: str, problem: str) -> DeviceError:
 
 
 def _exit_without_destructors() -> None:
-    """Let a forked process end without ONNX Runtime's destructors.
+    """End a forked process without ONNX Runtime's destructors.
 
     Since version 1.32, they wait for threads that were started by the import, even in a process
     that has none of them.
