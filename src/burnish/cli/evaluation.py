@@ -272,8 +272,8 @@ def doctor(
 
 def _bench(threads: int | None, *, json_output: bool) -> None:
     from burnish.cli.progress import ConsoleProgress
-    from burnish.evaluation.doctor import bench_image, model_names, time_models
-    from burnish.evaluation.operator_speed import measure_speeds, save_speeds
+    from burnish.evaluation.doctor import time_models, time_operators
+    from burnish.evaluation.operator_speed import save_speeds
 
     if not json_output:
         typer.echo(f"{'seconds per megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
@@ -289,7 +289,7 @@ def _bench(threads: int | None, *, json_output: bool) -> None:
             progress.echo(f"\n{'seconds at one megapixel':<32}{'operator':>9}{'network':>9}  guide")
         progress.start("operators")
         speeds = []
-        for speed in measure_speeds(bench_image(), model_names()):
+        for speed in time_operators():
             speeds.append(speed)
             line = f"{speed.operator:<32}{speed.operator_seconds:9.3f}{speed.network_seconds:9.3f}"
             line += f"  {speed.guide or 'none':<10}{_AS_FAST if speed.as_fast else ''}"

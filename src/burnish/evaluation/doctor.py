@@ -22,6 +22,7 @@ from burnish.editing.options import WriteOptions
 from burnish.editing.photo import apply_to_file
 from burnish.errors import MissingLibraryError
 from burnish.evaluation.compare import side_by_side
+from burnish.evaluation.operator_speed import OperatorSpeed, measure_speeds
 from burnish.files import check_absent
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
@@ -152,6 +153,11 @@ def time_models(threads: int | None = None) -> Iterator[Timing]:
             seconds = [_seconds(model, pixels) for _ in range(1 + BENCH_RUNS)][1:]
             median = float(np.median(seconds))
             yield Timing(name, engine, model.device, threads, median, min(seconds), max(seconds))
+
+
+def time_operators() -> Iterator[OperatorSpeed]:
+    """Time the operators of the bundled models, beside their networks, on `bench_image`."""
+    return measure_speeds(bench_image(), model_names())
 
 
 def _seconds(model: Model, pixels: Pixels) -> float:
