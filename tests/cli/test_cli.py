@@ -292,6 +292,7 @@ def test_operators_list_and_show_the_parameters(burnish, name):
         (["l0-smoothing", "--photos", "{}", "-o", "x.bin"], ".onnx"),
         (["l0-smoothing", "--photos", "{}", "--licence", " "], "--licence"),
         (["pairs:{}", "--photos", "{}"], "before/"),
+        (["l0-smoothing", "--photos", "{}", "--device", "gpu"], "auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_train_checks_its_arguments_first(

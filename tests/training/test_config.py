@@ -1,10 +1,11 @@
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
-from burnish.errors import UsageError
+from burnish.errors import MissingLibraryError, UsageError
 from burnish.training.config import TrainConfig, parse_budget
 from burnish.training.request import validate_request
 
@@ -117,3 +118,10 @@ def test_pairs_need_a_start_network(tmp_path):
     with pytest.raises(UsageError) as caught:
         validate_request(spec, output=output, steps=1, start_fraction=0.0)
     assert caught.value.where == "--start-fraction"
+
+
+def test_request_without_tensorboard_names_what_to_install(photo_folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed
+    options = {"photos": photo_folder, "output": tmp_path / "x.onnx", "tensorboard": True}
+    with pytest.raises(MissingLibraryError, match="pip install tensorboard"):
+        validate_request("l0-smoothing", **options)

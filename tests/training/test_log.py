@@ -64,6 +64,12 @@ def test_curve_shows_the_scores():
     assert rows.min() > 250
 
 
+def test_curve_of_a_loss_of_zero_is_drawn():
+    """A log scale has no zero."""
+    record = vars(info(1, 0.0)) | {"psnr": 120.0, "validation_psnr": 120.0}
+    assert draw_curve([record]).startswith(b"\x89PNG")
+
+
 def test_falling_validation_is_warned_of(tmp_path):
     log = TrainingLog(tmp_path)
     for step, score in enumerate((20.0, 24.0, 23.6)):

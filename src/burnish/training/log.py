@@ -99,7 +99,8 @@ def draw_curve(records: Sequence[Mapping[str, Any]]) -> bytes:
     steps = [record["step"] for record in records]
     for name in records[-1]["loss_terms"]:
         loss_axes.plot(steps, [r["loss_terms"].get(name) for r in records], label=name)
-    loss_axes.set(yscale="log", ylabel="loss")
+    is_positive = all(loss > 0 for r in records for loss in r["loss_terms"].values())
+    loss_axes.set(yscale="log" if is_positive else "linear", ylabel="loss")
     psnr_axes.plot(steps, [record["psnr"] for record in records], label="training")
     validated = [record for record in records if _is_validated(record)]
     psnr_axes.plot(

@@ -109,9 +109,7 @@ def validate_request(
     MissingLibraryError : TensorBoard is wanted and not installed
     """
     training_device = distributed.choose_device(device)
-    if tensorboard and find_spec("tensorboard") is None:
-        problem = "the library tensorboard is not installed"
-        raise MissingLibraryError("--tensorboard", problem, "install it: pip install tensorboard")
+    _check_tensorboard(tensorboard)
     source = find_operator(operator)
     values = _resolve_params(source, params or {}, photos, validation)
     if network not in NETWORKS:
@@ -122,10 +120,7 @@ def validate_request(
     if global_context is None:
         global_context = spec.is_unet and source.needs_thumbnail
     target = output or Path(f"{slugify(source.name)}.onnx")
-    if target.suffix.lower() != ".onnx":
-        raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
-    if not licence.strip():
-        raise UsageError("--licence", "it is empty", "name who may use the model, or omit it")
+    _check_model_file(target, licence)
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
     base_model = read_model(init_from) if init_from else None
@@ -164,6 +159,19 @@ def validate_request(
         device=training_device,
         tensorboard=tensorboard,
     )
+
+
+def _check_tensorboard(wanted: bool) -> None:
+    if wanted and find_spec("tensorboard") is None:
+        problem = "the library tensorboard is not installed"
+        raise MissingLibraryError("--tensorboard", problem, "install it: pip install tensorboard")
+
+
+def _check_model_file(target: Path, licence: str) -> None:
+    if target.suffix.lower() != ".onnx":
+        raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
+    if not licence.strip():
+        raise UsageError("--licence", "it is empty", "name who may use the model, or omit it")
 
 
 def _read_start(config: TrainConfig, start: Path | None) -> ModelFile | None:
