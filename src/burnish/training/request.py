@@ -17,7 +17,7 @@ from burnish.files import check_absent, make_folder
 from burnish.modelfile.card import MAX_PARAMS
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
+from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, NetworkSpec
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
@@ -112,10 +112,7 @@ def validate_request(
     _check_tensorboard(tensorboard)
     source = find_operator(operator)
     values = _resolve_params(source, params or {}, photos, validation)
-    if network not in NETWORKS:
-        remedy = f"choose one of {', '.join(NETWORKS)}"
-        raise UsageError("--network", f"there is no network {network!r}", remedy)
-    spec = NETWORKS[network]
+    spec = _find_network(network)
     guided = spec.is_unet if guided is None else guided
     if global_context is None:
         global_context = spec.is_unet and source.needs_thumbnail
@@ -159,6 +156,13 @@ def validate_request(
         device=training_device,
         tensorboard=tensorboard,
     )
+
+
+def _find_network(name: str) -> NetworkSpec:
+    if name not in NETWORKS:
+        remedy = f"choose one of {', '.join(NETWORKS)}"
+        raise UsageError("--network", f"there is no network {name!r}", remedy)
+    return NETWORKS[name]
 
 
 def _check_tensorboard(wanted: bool) -> None:
