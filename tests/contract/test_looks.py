@@ -25,7 +25,7 @@ GRADIENTS = [((0.1, 0.1, 0.1), (0.9, 0.9, 0.9)), ((0.3, 0.5, 0.8), (0.7, 0.8, 0.
 # Upper bounds of the checkerboard, the grain and the colour shift. Operators that increase contrast
 # increase their networks' errors too. docs/results.md lists the bounds that are visible.
 BOUNDS = {
-    "dark-channel-dehazing": (4, 8, None),
+    "dark-channel-dehazing": (1.5, 6, None),
     "local-laplacian": (2.5, 3, 6),
     "multiscale-tone": (1.5, 2, 8),
     "nonlocal-dehazing": (6, 4, None),

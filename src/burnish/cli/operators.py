@@ -215,10 +215,12 @@ def _guide_lines(guide: "Guide | None") -> list[str]:
     if start is None:
         return [f"the operator's output at {guide.size} px; no start network"]
     thumbnail = f", thumbnail of {start.thumbnail_size} px" if start.thumbnail_size else ""
+    sources = "the operator" if start.full_size else "the operator or of the start network"
+    size = ", in place of the cascade" if start.full_size else ""
     return [
-        f"the output of the operator or of the start network at {guide.size} px",
+        f"the output of {sources} at {guide.size} px",
         f"start network: {start.network}, {start.macs_per_pixel / 1000:.1f} k multiply-adds per"
-        f" pixel, {start.parameter_count} parameters, halo {start.halo} px{thumbnail}",
+        f" pixel, {start.parameter_count} parameters, halo {start.halo} px{thumbnail}{size}",
     ]
 
 
