@@ -13,6 +13,7 @@ from burnish.errors import PhotoError, VideoError, warn
 from burnish.modelfile.card import GuideSource
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import header
+from burnish.photo.blocks import get_field
 from burnish.photo.metadata import SourceMetadata
 from burnish.photo.xmp import BrokenXmpError, get_xmp_property, set_xmp_property
 from burnish.regions.options import RegionOptions
@@ -126,7 +127,7 @@ def read_history(path: Path) -> tuple[EditRecord, ...]:
             history = parse_tags(container.metadata)
     else:
         with header.open_header(path) as photo_header:
-            history = _parse_xmp(header.get_field(photo_header.image, "xmp-data"))
+            history = _parse_xmp(get_field(photo_header.image, "xmp-data"))
     if not history:
         kind = VideoError if is_video else PhotoError
         remedy = "name an operator: burnish apply OPERATOR FILE"

@@ -1,6 +1,7 @@
 """Read the blocks of metadata in an image file of any format."""
 
 from dataclasses import replace
+from typing import Any
 
 import pyvips
 
@@ -8,9 +9,9 @@ from burnish.photo.container import Bytes
 from burnish.photo.exif import PREFIX as EXIF_PREFIX
 from burnish.photo.exif import exif_orientation, has_exif_resolution, reset_exif_orientation
 from burnish.photo.formats import Format
-from burnish.photo.jpeg import APP0, read_jpeg, read_jpeg_exif
+from burnish.photo.jpeg_metadata import APP0, read_jpeg, read_jpeg_exif
 from burnish.photo.metadata import Blocks
-from burnish.photo.png import read_png, read_png_exif
+from burnish.photo.png_metadata import read_png, read_png_exif
 from burnish.photo.trailing import GAIN_MAP
 from burnish.photo.xmp import has_gain_map, remove_claims, reset_xmp_orientation
 
@@ -30,22 +31,22 @@ def read_blocks(
         case "png":
             blocks, dropped = read_png(data)
         case "tiff":
-            from burnish.photo.tiff import read_tiff
+            from burnish.photo.tiff_metadata import read_tiff
 
             blocks, dropped = read_tiff(data)
         case "gif":
-            from burnish.photo.gif import read_gif
+            from burnish.photo.gif_metadata import read_gif
 
             blocks, dropped = read_gif(data)
         case _:
-            blocks = Blocks(exif=_exif_field(image), xmp=_field(image, "xmp-data"))
+            blocks = Blocks(exif=_exif_field(image), xmp=get_field(image, "xmp-data"))
             dropped = [GAIN_MAP] if has_gain_map(blocks.xmp) else []
             if format.codec == "heif":
-                from burnish.photo.heif import describe_boxes
+                from burnish.photo.heif_metadata import describe_boxes
 
                 dropped += describe_boxes(data)
             elif format.name == "webp":
-                from burnish.photo.webp import describe_chunks
+                from burnish.photo.webp_metadata import describe_chunks
 
                 dropped += describe_chunks(data)
     if blocks.exif is not None:
@@ -70,8 +71,8 @@ def has_resolution(blocks: Blocks) -> bool:
 def stored_orientation(image: pyvips.Image, data: Bytes, format: Format) -> int | None:
     """Return the EXIF orientation of a file: the one that `read_blocks` resets.
 
-    libvips does not read a PNG's EXIF behind the pixels or in a text. None leaves the matter to
-    libvips, which turns HEIC and AVIF itself, and reads the tag of a TIFF.
+    libvips does not read a PNG's EXIF behind the pixels or in a text. None stands for the other
+    formats: libvips itself turns HEIC and AVIF upright, and reads the tag of a TIFF.
     """
     match format.name:
         case "jpeg":
@@ -85,9 +86,10 @@ def stored_orientation(image: pyvips.Image, data: Bytes, format: Format) -> int 
 
 
 def _exif_field(image: pyvips.Image) -> bytes | None:
-    exif = _field(image, "exif-data")
+    exif: bytes | None = get_field(image, "exif-data")
     return exif.removeprefix(EXIF_PREFIX) if exif else None
 
 
-def _field(image: pyvips.Image, name: str) -> bytes | None:
-    return bytes(image.get(name)) if image.get_typeof(name) else None
+def get_field(image: pyvips.Image, name: str) -> Any:
+    """Return a metadata field of libvips, or None if it is absent."""
+    return image.get(name) if image.get_typeof(name) else None

@@ -216,7 +216,7 @@ def decode_to_disk(source: Path, folder: Path) -> Iterator[DiskPhoto]:
 
 
 def _write_codes(image: pyvips.Image, orientation: int, target: RawTiff) -> tuple[float, float]:
-    """Decode an image into a file, upright; return the smallest and the largest float."""
+    """Write an image to a file, upright, and return its smallest and its largest float."""
     strip_size = _SIDEWAYS_STRIP_BYTES if orientation >= 5 else _STRIP_BYTES
     rows = max(1, strip_size // (image.width * image.bands * target.dtype.itemsize))
     low, high = np.inf, -np.inf

@@ -27,6 +27,8 @@ MAX_NOTE_ADDRESS = 1 << 20
 # Tags of the width and the height of the image: in the first IFD, and in EXIF's own.
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
+# The name of what is lost if maker's notes move.
+MOVED_NOTE = "the addresses inside the maker's notes"
 # Types of one-byte, two-byte and four-byte integers, in struct's notation.
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
 # Beginnings of maker's notes whose offsets do not depend on their position.
@@ -55,7 +57,7 @@ def has_exif_resolution(exif: bytes | None) -> bool:
 
 
 def has_resolution_only(exif: bytes | None) -> bool:
-    """Return whether a TIFF's block has no entries but the resolution, which it must have."""
+    """Return whether a TIFF's block holds nothing but the resolution and the orientation."""
     try:
         entries = read_entries(exif or b"", unreadable=[])
     except BrokenTagsError:
@@ -159,7 +161,7 @@ def pack_exif(entries: Sequence[Entry], order: str, limit: int) -> tuple[bytes, 
     Parameters
     ----------
     order : byte order, in struct's notation
-    limit : largest size at which a maker's note stays at its `Entry.address`, in bytes
+    limit : bytes; in a larger block, a maker's note does not keep its `Entry.address`
 
     Returns
     -------
@@ -192,7 +194,7 @@ def pack_exif(entries: Sequence[Entry], order: str, limit: int) -> tuple[bytes, 
 
 
 def without_addresses(entries: Sequence[Entry], note: Entry | None = None) -> tuple[Entry, ...]:
-    """Return entries that `pack_ifd` encodes with their values, all but the note's."""
+    """Return entries without addresses, except the note's, so that `pack_ifd` encodes them."""
     return tuple(
         entry
         if entry is note
@@ -217,9 +219,6 @@ def fit_exif(exif: bytes, limit: int) -> tuple[bytes | None, list[str]]:
             dropped.append("the maker's notes" if tag == _MAKER_NOTE else f"EXIF tag {tag:#06x}")
     except BrokenTagsError:
         return None, ["EXIF"]
-
-
-MOVED_NOTE = "the addresses inside the maker's notes"
 
 
 def _without_largest(entries: Sequence[Entry]) -> tuple[list[Entry], int]:

@@ -67,9 +67,9 @@ READABLE = tuple(name for name in FORMATS if name != "raw")
 WRITABLE = ", ".join(name for name, format in FORMATS.items() if format.depths)
 
 _BY_EXTENSION = {ext: format for format in FORMATS.values() for ext in format.extensions}
-# Used to find photos in a folder. The format of a file is detected from its content.
-RAW_EXTENSIONS = frozenset(_RAW_EXTENSIONS)
-READABLE_EXTENSIONS = frozenset(_BY_EXTENSION) - RAW_EXTENSIONS
+# Used to find photos in a folder, in which raw files are searched separately. The format of a file
+# is detected from its content.
+READABLE_EXTENSIONS = frozenset(_BY_EXTENSION) - frozenset(_RAW_EXTENSIONS)
 # Beginnings of raw files that are not TIFF files: Fujifilm, Olympus, Panasonic, Sigma, Minolta.
 _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
 
@@ -113,7 +113,7 @@ def has_raw_extension(path: Path) -> bool:
     >>> has_raw_extension(Path("a.NEF")), has_raw_extension(Path("a.jpg"))
     (True, False)
     """
-    return path.suffix.lower() in RAW_EXTENSIONS
+    return path.suffix.lower() in _RAW_EXTENSIONS
 
 
 def can_develop_raw() -> bool:

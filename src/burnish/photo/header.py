@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import pyvips
 
 from burnish.errors import PhotoError, join_or, read_error, warn
-from burnish.photo.blocks import stored_orientation
+from burnish.photo.blocks import get_field, stored_orientation
 from burnish.photo.container import Bytes, FileBytes, hdr_encoding, is_animation
 from burnish.photo.formats import FORMATS, READABLE, Format, has_raw_extension, sniff
 from burnish.photo.metadata import Depth
@@ -211,7 +211,7 @@ def decode(header: ImageHeader, read: Callable[[pyvips.Image], T]) -> T:
         return read(header.image)
     except pyvips.Error as error:
         if get_field(header.image, "heif-compression") == "hevc":
-            from burnish.photo.heic import decode_hevc
+            from burnish.photo.hevc import decode_hevc
 
             return read(decode_hevc(header.where, bytes(header.data[:]), header.image.bands))
         try:
@@ -269,11 +269,6 @@ def _reason(error: pyvips.Error) -> str:
     lines = [line.strip() for line in str(error.detail).splitlines()]
     reasons = [line for line in lines if line and not line.endswith("load error")]
     return reasons[-1].removeprefix("VipsJpeg: ") if reasons else "no reason given"
-
-
-def get_field(image: pyvips.Image, name: str) -> Any:
-    """Return a metadata field, or None if it is absent."""
-    return image.get(name) if image.get_typeof(name) else None
 
 
 def exif_orientation(image: pyvips.Image) -> int:

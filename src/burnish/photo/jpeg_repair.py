@@ -24,7 +24,7 @@ _JFIF_VERSION = slice(9, 11)
 
 def has_end(jpeg: bytes) -> bool:
     """Return whether the first image of a file has an end-of-image marker."""
-    return any(marker == _EOI for marker, _ in read_segments(jpeg))
+    return any(marker == _EOI for marker, _ in _read_segments(jpeg))
 
 
 def repair_jpeg(jpeg: bytes) -> bytes | None:
@@ -37,7 +37,7 @@ def repair_jpeg(jpeg: bytes) -> bytes | None:
     # Component -> for each coefficient, the number of low bits that no scan has sent; -1 for all.
     missing_bits: dict[int, list[int]] = {}
     sequential = True
-    for marker, segment in read_segments(jpeg):
+    for marker, segment in _read_segments(jpeg):
         if marker in (*_SEQUENTIAL_FRAMES, *_PROGRESSIVE_FRAMES):
             sequential = marker in _SEQUENTIAL_FRAMES
             missing_bits = {component: [-1] * _COEFFICIENTS for component in segment[10::3]}
@@ -59,7 +59,7 @@ def repair_jpeg(jpeg: bytes) -> bytes | None:
     return b"".join(output).rstrip(b"\0") + _END
 
 
-def read_segments(jpeg: bytes) -> Iterator[tuple[int, bytearray]]:
+def _read_segments(jpeg: bytes) -> Iterator[tuple[int, bytearray]]:
     """Yield the marker and the bytes of each segment of the first image.
 
     The data of a scan belongs to its header's segment. A segment that is cut off is left out.

@@ -64,7 +64,7 @@ class Photo:
         detected from the content, not from the name. Grey becomes three equal channels.
 
         Files of several pages or frames, CMYK and other inks, high dynamic range, and floats far
-        outside [0, 1] are rejected. Smaller copies of a TIFF's image are no pages.
+        outside [0, 1] are rejected. Smaller copies of a TIFF's image do not count as pages.
 
         Parameters
         ----------

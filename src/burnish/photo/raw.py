@@ -1,4 +1,4 @@
-"""Cameras' raw files: developed by LibRaw, with their EXIF and XMP.
+"""Cameras' raw files, which LibRaw develops, and their EXIF and XMP.
 
 LibRaw develops to sRGB with its defaults (AHD demosaicing, brightened until 1 % of the pixels are
 white, highlights clipped), the camera's white balance, and sRGB's curve.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from burnish.errors import PhotoError, missing_library, warn
 from burnish.photo.container import Bytes
 from burnish.photo.exif import MAX_NOTE_ADDRESS, pack_exif
-from burnish.photo.jpeg_repair import read_segments
+from burnish.photo.jpeg_metadata import read_jpeg_exif
 from burnish.photo.tiff_tags import (
     EXIF,
     GPS,
@@ -47,7 +47,6 @@ _XMP, _MAKER_NOTE, _DNG_PRIVATE, _PANASONIC_JPEG = 0x02BC, 0x927C, 0xC634, 0x002
 # ratings, copyright, Windows' texts, sub-IFDs.
 _PHOTO_TAGS = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x4746, 0x4749, 0x8298}
 _PHOTO_TAGS |= {*range(0x9C9B, 0x9CA0), EXIF, GPS}
-_PREFIX = b"Exif\0\0"
 
 
 def open_raw(where: str, data: Bytes, file: str | None) -> pyvips.Image:
@@ -232,8 +231,7 @@ def _exif_entries(data: Bytes) -> tuple[list[Entry], str]:
 
 def _read_preview(jpeg: bytes) -> tuple[list[Entry], str]:
     """Return the entries of the EXIF of a preview."""
-    exif = (bytes(segment[10:]) for _, segment in read_segments(jpeg) if segment[4:10] == _PREFIX)
-    return _read_block(next(exif, b""))
+    return _read_block(read_jpeg_exif(jpeg) or b"")
 
 
 def _read_block(block: Bytes) -> tuple[list[Entry], str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, join_and, warn
 from burnish.photo import colour
-from burnish.photo.blocks import has_resolution, read_blocks
+from burnish.photo.blocks import get_field, has_resolution, read_blocks
 from burnish.photo.container import Bytes, is_non_srgb
 from burnish.photo.formats import Format
 from burnish.photo.header import (
@@ -19,11 +19,10 @@ from burnish.photo.header import (
     ImageHeader,
     decode,
     exif_orientation,
-    get_field,
     open_image,
     read_bytes,
 )
-from burnish.photo.jpeg import chroma_subsampling
+from burnish.photo.jpeg_metadata import chroma_subsampling
 from burnish.photo.metadata import SourceMetadata
 from burnish.types import Pixels
 
@@ -184,7 +183,7 @@ def _usable_profile(profile: bytes | None, colours: int, where: str) -> bytes | 
 
 
 def _is_lossless(webp: Bytes) -> bool:
-    from burnish.photo.webp import is_lossless_webp
+    from burnish.photo.webp_metadata import is_lossless_webp
 
     return is_lossless_webp(webp)
 

@@ -1,4 +1,4 @@
-"""Image file directories (IFDs), which make up TIFF files and EXIF blocks: read, pack, append."""
+"""Image file directories (IFDs), of which TIFF files and EXIF blocks consist."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""Names of what follows the first image of a file: further images, videos, and makers' data."""
+"""The names of all that follows the first image of a file: images, videos, and makers' data."""
 
 import struct
 from collections import Counter
@@ -37,7 +37,7 @@ def describe_trailing(
     images = _multi_picture_types(multi_picture or b"")
     if gain_map or any(data.find(mark, start) >= 0 for mark in _GAIN_MAP_MARKS):
         names.append(GAIN_MAP)
-        # Its type is mostly undefined.
+        # Most cameras declare the gain map as an image of undefined type.
         images = images[1:] if GAIN_MAP not in map(_image_name, images) else images
     elif not images and data[start : start + 3] == b"\xff\xd8\xff":
         images = [0]

@@ -1,8 +1,7 @@
-"""Keep libvips usable in a process that is forked after its use.
+"""libvips' threads, which end before a fork, so that the new process can use libvips, too.
 
 libvips (8.18) keeps idle threads for 15 seconds, and hands work to them before it starts others.
 A forked process would inherit the count of idle threads without the threads, and wait forever.
-They are therefore ended before a fork.
 """
 
 import ctypes

@@ -11,7 +11,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import PhotoError, UsageError, join_and, warn
-from burnish.photo import colour, header, jpeg, png
+from burnish.photo import colour, header, jpeg_metadata, png_metadata
 from burnish.photo.exif import byte_order, has_resolution_only
 from burnish.photo.formats import FORMATS, Format, check_depth, suggest_formats, writable_format
 from burnish.photo.header import SAMPLE_TYPES
@@ -187,7 +187,9 @@ def _drop_other_formats(
     """Return the metadata that a format can hold, and the names of the rest."""
     dropped: list[str] = []
     if target.name != metadata.format:
-        name_part = png.name_chunk if metadata.format == "png" else jpeg.name_segment
+        name_part = (
+            png_metadata.name_chunk if metadata.format == "png" else jpeg_metadata.name_segment
+        )
         comments: list[tuple[bytes, bytes]] = []
         for part in metadata.native:
             if (comment := _convert_comment(part, target)) is not None:
@@ -212,12 +214,12 @@ def _drop_other_formats(
 def _convert_comment(part: tuple[bytes, bytes], target: Format) -> tuple[bytes, bytes] | None:
     """Return a comment of a JPEG or GIF as a text of a PNG, or the reverse; None for all else."""
     kind, content = part
-    if kind == jpeg.COM and target.name in ("jpeg", "png"):
-        return png.pack_comment(content) if target.name == "png" else part
-    comment = png.read_comment(kind, content) if target.name == "jpeg" else None
-    if comment is None or len(comment) > jpeg.MAX_SEGMENT:
+    if kind == jpeg_metadata.COM and target.name in ("jpeg", "png"):
+        return png_metadata.pack_comment(content) if target.name == "png" else part
+    comment = png_metadata.read_comment(kind, content) if target.name == "jpeg" else None
+    if comment is None or len(comment) > jpeg_metadata.MAX_SEGMENT:
         return None
-    return jpeg.COM, comment
+    return jpeg_metadata.COM, comment
 
 
 def _leading_metadata(
@@ -226,9 +228,9 @@ def _leading_metadata(
     """Return the metadata of a JPEG or PNG, which comes before the pixels."""
     bits = SAMPLE_TYPES[image.format][0]
     if target.name == "jpeg":
-        start, names = jpeg.pack_metadata(metadata, image.bands)
+        start, names = jpeg_metadata.pack_metadata(metadata, image.bands)
     elif target.name == "png":
-        start, names = png.pack_metadata(metadata, image.bands, bits)
+        start, names = png_metadata.pack_metadata(metadata, image.bands, bits)
     else:
         return b""
     dropped += names
@@ -248,20 +250,20 @@ def _add_metadata(
         case "jpeg" | "png":
             file.seek(gap)
             head = file.read(_HEAD_BYTES)
-            module = jpeg if target.name == "jpeg" else png
+            module = jpeg_metadata if target.name == "jpeg" else png_metadata
             size, new_head = module.replace_head(head, start)
             _replace_start(file, gap + size, new_head)
         case "tiff":
-            from burnish.photo.tiff import add_tags
+            from burnish.photo.tiff_metadata import add_tags
 
             dropped += add_tags(file, metadata)
         case "webp":
             if metadata.exif or metadata.xmp:
-                from burnish.photo.webp import replace_blocks
+                from burnish.photo.webp_metadata import replace_blocks
 
                 replace_blocks(file, metadata.exif, metadata.xmp)
         case "avif":
-            from burnish.photo.heif import replace_exif
+            from burnish.photo.heif_metadata import replace_exif
 
             try:
                 if metadata.exif:

@@ -1,4 +1,4 @@
-"""HEIC photos, which are compressed with HEVC: decoded by pillow-heif.
+"""Decoding of HEIC photos, which are compressed with HEVC, by pillow-heif.
 
 libvips reads their headers and metadata, but its wheels have no decoder for HEVC.
 """
@@ -13,7 +13,11 @@ _DEEP = ";16"
 
 
 def decode_hevc(where: str, data: bytes, bands: int) -> pyvips.Image:
-    """Decode the primary image of a HEIC file, upright, with 3 or 4 bands of 8 or 16 bits.
+    """Return the primary image of a HEIC file: upright, with 3 or 4 bands of 8 or 16 bits.
+
+    Parameters
+    ----------
+    bands : 3, or 4 with alpha
 
     Raises
     ------

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from burnish.photo import Photo
-from burnish.photo.heif import describe_boxes, replace_exif
+from burnish.photo.heif_metadata import describe_boxes, replace_exif
 from burnish.photo.metadata import SourceMetadata
 
 EXIF = b"MM\0*\0\0\0\x08\0\1\1\x0f\0\2\0\0\0\4Abc\0" + bytes(4)

@@ -1,4 +1,4 @@
-"""Chunks of a WebP file (RIFF): name and add."""
+"""Metadata in the chunks of a WebP file (RIFF): the names of unknown chunks, and new blocks."""
 
 import struct
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def describe_chunks(webp: Bytes) -> list[str]:
 
 
 def replace_blocks(file: BinaryIO, exif: bytes | None, xmp: bytes | None) -> None:
-    """Put blocks in the place of the EXIF block that libvips has written behind the image."""
+    """Replace the EXIF block that libvips has written behind the image by these blocks."""
     webp = FileBytes(file)
     end = next(content.start - 8 for kind, content in _chunks(webp) if kind == b"EXIF")
     flags = webp[_FLAGS_OFFSET] & ~(_EXIF_FLAG | _XMP_FLAG)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from burnish.photo import Photo
-from burnish.photo.gif import read_gif
+from burnish.photo.gif_metadata import read_gif
 
 CODES = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
 

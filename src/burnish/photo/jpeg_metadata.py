@@ -1,4 +1,4 @@
-"""Segments of a JPEG file (ITU-T T.81) that do not belong to its pixels: read and pack."""
+"""Metadata of a JPEG file: the segments (ITU-T T.81) that do not belong to its pixels."""
 
 import hashlib
 import re
@@ -83,7 +83,7 @@ class _Reader:
         elif kind == APP2 and starts(_MULTI_PICTURE):
             self.multi_picture = content[len(_MULTI_PICTURE) :]
         elif kind == APP0 and starts(_JFIF):
-            # Without the thumbnail.
+            # The thumbnail at the end is left out.
             self.native.append((kind, content[:12].ljust(12, b"\0") + b"\0\0"))
         elif kind == b"\xeb" and starts(_BOXES):
             self._add_box(content)

@@ -1,4 +1,4 @@
-"""Boxes of AVIF and HEIC files (ISO 23008-12) with metadata: name and replace."""
+"""Metadata in the boxes of AVIF and HEIC files (ISO 23008-12): their names, and new EXIF."""
 
 import os
 import struct
@@ -37,9 +37,9 @@ def describe_boxes(heif: Bytes) -> list[str]:
 
 
 def replace_exif(file: BinaryIO, exif: bytes) -> None:
-    """Put a block in the place of the EXIF item that libvips has written.
+    """Replace the EXIF item that libvips has written by a block.
 
-    The item's location in the table changes, so that nothing has to be moved.
+    The block is appended, and the table of items points to it, so that nothing has to be moved.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Chunks of a PNG file that do not belong to its pixels: read and pack."""
+"""Metadata of a PNG file: the chunks that do not belong to its pixels."""
 
 import struct
 import zlib
@@ -64,7 +64,7 @@ class _Reader:
             self.native.append((kind, content))
 
     def _add_raw_profile(self, kind: bytes, content: bytes) -> bool:
-        """Read a block that is kept as text; return whether it is written in another way."""
+        """Read a block that is kept as text. Return whether the text can be dropped for it."""
         if not content.startswith(_RAW_PROFILE):
             return False
         name = content.partition(b"\0")[0].removeprefix(_RAW_PROFILE).lower()

@@ -1,9 +1,9 @@
-"""Blocks of a GIF file (GIF89a) that do not belong to its pixels."""
+"""Metadata of a GIF file: the blocks (GIF89a) that do not belong to its pixels."""
 
 from collections.abc import Iterator
 
 from burnish.photo.container import Bytes
-from burnish.photo.jpeg import COM
+from burnish.photo.jpeg_metadata import COM
 from burnish.photo.metadata import Blocks
 from burnish.photo.trailing import describe_trailing
 

@@ -1,4 +1,4 @@
-"""Tags of a TIFF file that do not belong to its pixels: read and add."""
+"""Metadata of a TIFF file: the tags that do not belong to its pixels."""
 
 import os
 import struct

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from burnish.photo import Photo
 from burnish.photo.metadata import wrap_iptc
-from burnish.photo.png import pack_chunks
+from burnish.photo.png_metadata import pack_chunks
 
 SIZE = 24, 16
 CODES = np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
