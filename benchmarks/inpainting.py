@@ -130,7 +130,12 @@ METHODS: dict[str, Callable[[Pixels, BoolMask], Pixels]] = {
 
 
 def patch_distance(one: Pixels, other: Pixels, hole: BoolMask, *, centred: bool) -> float:
-    """Return the sliced Wasserstein distance between the patches in a hole, without their means."""
+    """Return the sliced Wasserstein distance between the patches in a hole, in code values.
+
+    Parameters
+    ----------
+    centred : the mean of each patch is subtracted first
+    """
     random = np.random.default_rng(0)
     directions = random.normal(size=(PATCH * PATCH * 3, PROJECTIONS))
     directions /= np.linalg.norm(directions, axis=0)

@@ -8,11 +8,11 @@ true mask. `composites` are transparent cut-outs pasted into photos, whose masks
 `photos` are objects of COCO of at least 10,000 pixels, outlined by hand.
 
 Scores: a detection is true if its mask overlaps (intersection over union) by at least a half with
-that of an annotated object of its class which no better detection has; in a crowd it does not
-count. Objects that COCO does not annotate count as false.
+that of an annotated object of its class, which no better detection has; a detection in a crowd does
+not count. Objects that COCO does not annotate count as false.
 
-Boxes: the overlap of detected masks with the true ones, for objects of which more than 5 % lie
-outside of the detector's box, and for all others.
+Boxes: the overlap of detected masks with the true ones, for all objects, for those of which more
+than 5 % lie outside of the detector's box ("cut off"), and for the others ("whole").
 """
 
 import argparse
@@ -204,8 +204,8 @@ def beyond_boxes(found: list[tuple[AnnotatedImage, Pixels, Instances]]) -> dict[
             is_cut = (truth[best] & ~box).sum() > 0.05 * truth[best].sum()
             for name, (options, masks._extended) in methods.items():
                 mask = masks.binary_mask(instances, [index], pixels, options)
-                group = "cut off" if is_cut else "whole"
-                ious.setdefault(f"{group}, {name}", []).append(overlap(mask, truth[best]))
+                for group in ("all", "cut off" if is_cut else "whole"):
+                    ious.setdefault(f"{group}, {name}", []).append(overlap(mask, truth[best]))
             masks._extended = extended
     return {k: {"overlap": float(np.mean(v)), "objects": len(v)} for k, v in ious.items()}
 

@@ -21,7 +21,7 @@ _DEFAULT_LIMITS = (255, 4096)
 
 
 def is_folder(path: str | Path) -> bool:
-    """Return whether a path is a folder.
+    """Return whether a path is a folder; False if that cannot be found out.
 
     `Path.is_dir` raises an error for a name that is too long, and in a folder that may not be
     entered. So do `Path.is_file` and `Path.exists`.
@@ -30,12 +30,12 @@ def is_folder(path: str | Path) -> bool:
 
 
 def is_file(path: str | Path) -> bool:
-    """Return whether a path is a file, like `is_folder`."""
+    """Return whether a path is a file; False if that cannot be found out."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def exists(path: str | Path) -> bool:
-    """Return whether there is something at a path, like `is_folder`."""
+    """Return whether something is at a path; False if that cannot be found out."""
     return os.path.exists(path)  # noqa: PTH110
 
 

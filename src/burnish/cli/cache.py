@@ -1,4 +1,4 @@
-"""`burnish cache`: the pairs that trainings have computed, their size and their removal."""
+"""`burnish cache`: list and remove the pairs that trainings have computed."""
 
 import dataclasses
 import json

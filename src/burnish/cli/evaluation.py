@@ -152,10 +152,9 @@ def evaluate(
     """Evaluate networks on a folder of photos: PSNR, SSIM, cast, grain, multiply-adds and time.
 
     The operator edits the photos, too, which needs the extra 'operators'. Models of the same name
-    are listed by their files. Cast is the difference
-    of colours in areas, as CIEDE2000: 2.3 is just noticeable. Grain is the texture where the
-    operator's output is flat, in 8-bit codes. The worst values and the photo with the lowest PSNR
-    follow the means.
+    are listed by their files. Cast is the difference of colours in areas, as CIEDE2000: 2.3 is just
+    noticeable. Grain is the texture where the operator's output is flat, in 8-bit codes. The worst
+    values and the photo with the lowest PSNR follow the means.
 
     `burnish evaluate MODEL --help` also lists the parameters of that model.
     """

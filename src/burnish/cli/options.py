@@ -32,14 +32,10 @@ Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N; a named device m
 Threads = Annotated[int | None, Option(min=1, help="CPU threads. [default: one per core]")]
 Engine = Annotated[str, Option(help=f"Library that runs the network: {' or '.join(ENGINES)}.")]
 
+STRENGTH_HELP = "Share of the result in the mixture with the photo, 0 to 1. [default: 1]"
 Strength = Annotated[
     float | None,
-    Option(
-        min=STRENGTH.low,
-        max=STRENGTH.high,
-        metavar="NUMBER",
-        help="Share of the result in the mixture with the photo, 0 to 1. [default: 1]",
-    ),
+    Option(min=STRENGTH.low, max=STRENGTH.high, metavar="NUMBER", help=STRENGTH_HELP),
 ]
 
 Guide = Annotated[

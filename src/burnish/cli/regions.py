@@ -14,6 +14,7 @@ from typer import Argument, Option
 from burnish.cli import region_training
 from burnish.cli.batch import STREAM, BatchOptions, SaveMask, collect_paths, mask_writer, run
 from burnish.cli.options import (
+    STRENGTH_HELP,
     BurnishCommand,
     Device,
     JsonOutput,
@@ -51,7 +52,7 @@ _KEEP_METADATA = option(
 
 _STRENGTH = option(
     None,
-    "Share of the result in the mixture with the photo, 0 to 1. [default: 1]",
+    STRENGTH_HELP,
     metavar="NUMBER",
     min=STRENGTH.low,
     max=STRENGTH.high,

@@ -1,4 +1,4 @@
-"""The objects of photos that a COCO file lists, for edits without a detector."""
+"""The objects of photos, as a COCO file lists them, for edits without a detector."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from burnish.types import Pixels
 
 @dataclass(frozen=True)
 class ObjectsFile:
-    """The objects of photos, as a COCO file lists them: a source of objects without a detector.
+    """A COCO file as a source of objects, in place of a detector.
 
     Parameters
     ----------

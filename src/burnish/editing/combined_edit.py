@@ -1,4 +1,4 @@
-"""Edits that consist of others: several operators in order, and mixtures with the photo."""
+"""Edits that consist of other edits: several operators in order, and mixtures with the photo."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -102,7 +102,7 @@ class ChainedEdit(Edit):
 
 
 def _with_continuation(edit: Edit, continues: Sequence[bool]) -> Edit:
-    """Set `continues` of the edit's records."""
+    """Return the edit with these values of `continues` in its records."""
     edit.history = tuple(
         record.model_copy(update={"continues": value})
         for record, value in zip(edit.history, continues, strict=True)

@@ -22,9 +22,12 @@ MASK_SUFFIX = ".mask.png"
 
 @dataclass(frozen=True)
 class InputFile:
-    """A photo or video; `subfolder` is its folder, relative to the folder that was searched.
+    """A photo or video.
 
-    `from_folder` is True if the file was found in a folder, and False if it was named itself.
+    Parameters
+    ----------
+    subfolder : its folder, relative to the folder that was searched
+    from_folder : whether it was found in a folder; False if it was named itself
     """
 
     path: Path

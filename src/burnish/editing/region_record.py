@@ -41,7 +41,7 @@ def restore_region(
     Raises
     ------
     UsageError : the record has a mask or a file of objects, and none is given
-    ModelError : the recorded detector is not a bundled one
+    ModelError : the recorded detector is neither bundled nor downloaded
     """
     for option, file, replacement in (
         ("--mask", record.mask, mask),

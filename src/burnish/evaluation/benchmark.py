@@ -25,7 +25,7 @@ from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import Pair, PairSpec
 from burnish.types import Pixels
 
-# Default longer side to which photos are reduced, px: larger than any.
+# Default of the longer side, in pixels, to which photos are reduced. No photo is larger.
 MAX_SIZE = 10**6
 # Number of photos per size on which the reference operator is timed.
 TIMED_PHOTOS = 3

@@ -1,4 +1,4 @@
-"""The time of operators and of their networks on this machine, measured once and remembered."""
+"""The times of operators and of their networks on this machine, kept for later commands."""
 
 import json
 import time
@@ -25,7 +25,10 @@ _SLOW_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class OperatorSpeed:
-    """The seconds that an operator and its network, with the best guide there is, take."""
+    """The seconds that an operator and its network take for the same image.
+
+    `guide` is the source of a guided network's first result, the best that is installed.
+    """
 
     operator: str
     operator_seconds: float

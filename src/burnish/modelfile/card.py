@@ -232,7 +232,7 @@ class StartNetwork(StrictModel):
     parameter_count: int = Field(ge=0, le=10**9)
     full_size: bool = Field(
         default=False,
-        description="whether without a guide, this network computes the result for the photo at its"
+        description="whether this network, if there is no guide, computes the result at the photo's"
         " own size, without a cascade",
     )
 

@@ -1,4 +1,6 @@
-"""The parameters of a user's function: the numbers among the defaults of its arguments.
+"""The parameters of a user's function: the arguments that have a number as default.
+
+Examples of functions, with the range of the parameter:
 
 def glow(image, amount=0.5): ...                                            any number
 def glow(image, *, amount: Annotated[float, (0, 1)] = 0.5): ...              0 to 1
@@ -17,7 +19,10 @@ from burnish.params import Param
 
 # Names that a card can hold. Arguments with other names keep their defaults.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+# Largest number of characters of an effect.
 _MAX_EFFECT = 200
+# Attributes of the bounds of pydantic and Typer -> the end of the range.
+_ATTRIBUTES = {"ge": "low", "min": "low", "le": "high", "max": "high"}
 
 
 def function_params(function: Callable[..., Any], where: str) -> dict[str, Param]:
@@ -111,9 +116,6 @@ def _bounds(details: list[Any]) -> tuple[float, float]:
                 if isinstance(value, Real):
                     bounds[bound] = float(value)
     return bounds["low"], bounds["high"]
-
-
-_ATTRIBUTES = {"ge": "low", "min": "low", "le": "high", "max": "high"}
 
 
 def _numbers(details: list[Any]) -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""Compile loops with numba, for all cores."""
+"""Compilation of loops with numba, for all cores."""
 
 import os
 from collections.abc import Callable

@@ -23,8 +23,8 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 # only one on some systems, crashes with two callers.
 _RUN_LOCK = threading.Lock()
 
-# Values beyond [0, 1] are clipped, as sharpening and stretching overshoot; larger ones than this
-# are on another scale, such as 0 to 255.
+# Values a little beyond [0, 1] are clipped, because sharpening and stretching overshoot. Values
+# beyond this are on another scale, such as 0 to 255.
 _MAX_OVERSHOOT = 8
 
 # Channel permutation: f of an image with reordered channels is f of the image, reordered alike.

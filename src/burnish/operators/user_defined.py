@@ -256,7 +256,7 @@ def _match_partners(
 
 
 def _by_stem(photos: Collection[Path], left_out: Collection[Path]) -> dict[Path, list[Path]]:
-    """Return the names of photos by the name without its extension."""
+    """Return the names of photos, but for some, grouped by the name without its extension."""
     stems: dict[Path, list[Path]] = {}
     for name in photos:
         if name not in left_out:

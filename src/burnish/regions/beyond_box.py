@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.regions.masks import REACH
 from burnish.types import BoolMask, Mask, Pixels
 
-# Part of a box's side by which a mask may grow beyond it.
-_REACH = 0.25
 # A side cuts the object if at least this number of the values along it belongs to the object.
 _MIN_CUT = 5
 # Part of the box, from the side inwards, from which the colours are taken.
@@ -85,7 +84,7 @@ def _extend_upwards(codes: NDArray[np.uint8], inside: BoolMask, in_box: BoolMask
     rows, columns = np.flatnonzero(in_box.any(axis=1)), np.flatnonzero(in_box.any(axis=0))
     if min(rows.size, columns.size) < _MIN_BOX_SIDE:
         return extension
-    height = min(int(rows[0]), int(_REACH * rows.size))
+    height = min(int(rows[0]), int(REACH * rows.size))
     window = (
         slice(rows[0] - height, rows[0] + int(_SAMPLE * rows.size)),
         slice(max(0, columns[0] - height), columns[-1] + 1 + height),

@@ -30,8 +30,8 @@ _TILE = 256
 # also follow edges inside objects, and lower the overlap with true masks.
 _WINDOW, _EPS = 0.5, 1e-2
 _MIN_RADIUS = 2
-# Part of a box's longer side by which a refined mask may grow beyond the box.
-_REACH = 0.25
+# Part of a box's side by which a refined mask may grow beyond the box.
+REACH = 0.25
 # Largest difference between the channels of an image that counts as grey, as JPEG is not exact.
 _GREY_TOLERANCE = 3 / 255
 
@@ -53,7 +53,7 @@ def binary_mask(
         left, top, right, bottom = instances.boxes[index]
         box_area = max(0.0, float((right - left) * (bottom - top)))
         growth = options.value("margin") / 100 * math.sqrt(box_area)
-        reach = _REACH * max(0.0, float(max(right - left, bottom - top))) if radius else 0
+        reach = REACH * max(0.0, float(max(right - left, bottom - top))) if radius else 0
         margin = 2 * radius + math.ceil(growth + reach)
         mask, left, top = mask_crop(instances, index, margin=margin)
         if not mask.size:

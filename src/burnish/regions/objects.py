@@ -16,6 +16,11 @@ from burnish.files import digest
 from burnish.regions.options import Box, Point, RegionOptions
 from burnish.types import Pixels
 
+# A detection with a lower score is noise, which messages do not mention.
+_LEAST_SCORE = 0.05
+# The class and the score of each object whose score is too low, by descending score.
+Missed = tuple[tuple[str, float], ...]
+
 
 @dataclass(frozen=True, eq=False)
 class DetectorSource:
@@ -133,7 +138,7 @@ def select_objects(
 
     Raises
     ------
-    PhotoError : there is no object of a number, or the other options leave it out; or a click is
+    PhotoError : no object has a given number, or the other options leave it out; or a click is
         outside the image or on no object
     """
     for number in options.numbers:
@@ -196,16 +201,10 @@ def _select_by_area(
     return sorted(clicked)
 
 
-# A detection with a lower score is noise, which messages do not mention.
-_LEAST_SCORE = 0.05
-# The class and the score of each object whose score is too low, by descending score.
-Missed = tuple[tuple[str, float], ...]
-
-
 def find_missed(options: RegionOptions, instances: Instances) -> Missed:
     """Return the objects that only their scores leave out of a selection by class.
 
-    Those with next to no score are left out, too.
+    Objects whose score is next to zero do not count.
     """
     pairs = zip(instances.labels, map(float, instances.scores), strict=True)
     min_score = options.value("min_score")

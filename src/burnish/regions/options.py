@@ -15,7 +15,7 @@ Point = tuple[float, float]
 
 
 def photos_only(feature: str) -> UsageError:
-    """Return the error for videos with an option or an edit for photos."""
+    """Return the error for a video that is edited with an option or an edit for photos."""
     return UsageError(feature, "it applies to photos only, not to videos", "leave it out")
 
 

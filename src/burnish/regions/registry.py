@@ -147,7 +147,7 @@ EDITS = {
                 ChoiceParam(
                     "method",
                     "is the way to fill the gap: texture copies patches of the surroundings, "
-                    "smooth extends colours inwards, faster",
+                    "smooth extends colours inwards and is faster",
                     choices=("texture", "smooth"),
                     default="texture",
                 ),

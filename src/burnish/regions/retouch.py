@@ -147,14 +147,15 @@ def inpaint(pixels: Pixels, mask: Mask, method: str = "texture") -> Pixels:
     method : "texture" copies patches, see `burnish.regions.patch_match`; "smooth" extends the
         surrounding colours inwards, which is faster, and flickers less in videos
 
-    Notes
-    -----
-    smooth: Telea 2004, doi:10.1080/10867651.2004.10487596. It is OpenCV's, in 8 bits. A region
-    larger than 800 pixels with its surroundings is painted at a lower resolution and scaled up.
-
     Warns
     -----
     UserWarning : too little is left around the region to copy from, so it is painted smoothly
+
+    Notes
+    -----
+    "smooth" is the method of Telea 2004, doi:10.1080/10867651.2004.10487596, by OpenCV, in 8 bits.
+    A region larger than 800 pixels with its surroundings is painted at a lower resolution and
+    scaled up.
 
     Examples
     --------

@@ -9,19 +9,17 @@ BUNDLED = Path(__file__).parent.parent / "models"
 
 
 def model_names(folder: Path = BUNDLED) -> list[str]:
-    """Return the names of the models in a folder, sorted."""
-    return sorted(path.stem for path in folder.glob("*.onnx"))
-
-
-def models() -> list[str]:
-    """Return the names of the bundled models, sorted.
+    """Return the names of the models in a folder [default: the bundled ones], sorted.
 
     Examples
     --------
-    >>> "l0-smoothing" in models()
+    >>> "l0-smoothing" in model_names()
     True
     """
-    return model_names()
+    return sorted(path.stem for path in folder.glob("*.onnx"))
+
+
+models = model_names  # the public name: burnish.models()
 
 
 def find_model(name_or_path: str | Path, folder: Path = BUNDLED, kind: str = "model") -> Path:

@@ -88,6 +88,9 @@ class SessionCache(Generic[T]):
         self._lock = Lock()  # another thread of the parent may have held it
 
 
+_sessions: "SessionCache[Session]" = SessionCache(_MAX_SESSIONS)
+
+
 @dataclass(frozen=True)
 class Session:
     """A model, ready to run on tiles.
@@ -184,9 +187,6 @@ def get_session(
             raise missing_library(error).with_context(f"engine {engine}") from error
 
     return _sessions.get((file.sha256, fingerprint, device, threads, engine), create)
-
-
-_sessions: SessionCache[Session] = SessionCache(_MAX_SESSIONS)
 
 
 def context_tensors(card: Card, params: Mapping[str, Value], thumbnail: Pixels | None) -> Context:

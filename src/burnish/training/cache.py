@@ -1,4 +1,4 @@
-"""The cached pairs of trainings: their size, and their removal."""
+"""List and remove the pairs that trainings have computed."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class CachedPairs:
 
     Attributes
     ----------
-    name : of the operator, or `IMAGES`
+    name : the operator's name, or `IMAGES`
     files, size : the number of files, and their total size in bytes
     modified : the time of the newest file, in seconds since 1970
     """

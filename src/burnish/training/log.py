@@ -28,7 +28,7 @@ class TrainingLog:
     run_dir : the folder of the training
     step : the finished steps of a training that is resumed. Later lines, which a killed run left,
         are removed
-    tensorboard : events are written into the folder ``tensorboard``, too
+    tensorboard : also write events into the folder ``tensorboard``
     """
 
     def __init__(self, run_dir: Path, step: int = 0, *, tensorboard: bool = False) -> None:

@@ -54,7 +54,7 @@ class Trainer(ABC, Generic[Module, Batch]):
     run_dir : folder of the checkpoint. A training that began there is resumed
     data : identifies the training data
     copied : see `EMA`
-    device : of the network and of its averaged weights [default: the CPU]
+    device : where the network and its averaged weights are [default: the CPU]
 
     Attributes
     ----------
