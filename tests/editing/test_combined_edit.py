@@ -236,7 +236,7 @@ def test_parameter_of_no_or_several_operators_raises(rgb, values, message):
 
 
 def test_guide_is_for_the_operators_that_have_one(rgb):
-    edit = load_edits(["rudin-osher-fatemi", "tv-l1"], {}, guide="network")
+    edit = load_edits(["rudin-osher-fatemi-best", "tv-l1"], {}, guide="network")
     assert [record.guide for record in edit.history] == [None, "network"]
     with pytest.raises(UsageError, match="takes no guide"):
-        load_edits(["rudin-osher-fatemi", "multiscale-tone"], {}, guide="network")
+        load_edits(["rudin-osher-fatemi-best"] * 2, {}, guide="network")

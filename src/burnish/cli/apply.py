@@ -45,7 +45,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 
 class ApplyCommand(NetworkCommand):
-    """A command that takes several operators, whose parameters may have their names in front."""
+    """A command that takes several operators. A parameter may begin with the operator's name."""
 
     def find_specs(self, values: dict[str, Any]) -> list[str]:
         """Return the operators, which are separated by commas."""

@@ -77,7 +77,7 @@ class _Level:
 
     @cached_property
     def texture(self) -> Pixels:
-        """The mean texture of the known pixels around each pixel: (H, W, 2)."""
+        """The mean `_gradients` of the known pixels around each pixel: (H, W, 2)."""
         known = (~self.is_target).astype(np.float32)
         sums = _mean_around(_gradients(self.image) * known[..., None])
         shares = np.maximum(_mean_around(known), np.float32(1e-3))
@@ -230,7 +230,7 @@ def _improve(
 
 
 def _vote(level: _Level, matches: Points, costs: NDArray[np.float32], *, sharp: bool) -> Pixels:
-    """Return the estimate that follows from the matches: their mean, or if `sharp` the best one."""
+    """Return the estimate from the matches: their mean, or the best of them if `sharp` is set."""
     height, width = level.hole.shape
     padded = height + 2 * _RADIUS, width + 2 * _RADIUS
     weights = np.exp(-costs / (2 * np.percentile(costs, 75) + 1e-8)) + _MIN_WEIGHT

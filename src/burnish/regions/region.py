@@ -84,7 +84,7 @@ class Region:
         Raises
         ------
         PhotoError : a click or a number selects nothing, or a mask does not fit the image
-        MissingLibraryError : masks have to be refined, and OpenCV is not installed
+        MissingLibraryError : `refine` is True, and OpenCV is not installed
         """
         return self.mask_from_instances(self.find(pixels, source), pixels, source)
 
@@ -155,8 +155,8 @@ class VideoRegion:
 
     Attributes
     ----------
-    is_empty : whether nothing was selected in any frame; None before the first
-    missed : objects of the frame with the best one that has too low a score
+    is_empty : whether nothing was selected in any frame so far; None before the first frame
+    missed : the objects with too low a score, of the frame in which the best of them has most
     """
 
     region: Region
@@ -250,7 +250,7 @@ def open_region(
     Raises
     ------
     UsageError : no region, contradictory options, a value outside its range or an unknown class;
-        or everything except the default objects is selected, which is not meant
+        or a region of everything except the default objects, which is never meant
     ModelError, DeviceError : the detector or the device is not available
     """
     if exclude is not None and only is not None:
