@@ -261,7 +261,7 @@ def test_replay_repeats_the_guide_or_uses_another_one(burnish, photo_folder, deh
 
 
 def test_replay_of_unguided_edits_takes_no_guide(photo_folder):
-    history = read_history(burnish.apply(photo_folder / "1.png", "rudin-osher-fatemi"))
+    history = read_history(burnish.apply(photo_folder / "1.png", "rudin-osher-fatemi-best"))
     with pytest.raises(UsageError, match="no edit in the history takes a guide"):
         replay(history, guide="operator")
 

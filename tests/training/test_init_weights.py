@@ -124,7 +124,7 @@ def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_fol
         request = validate_request(
             "rudin-osher-fatemi",
             photos=photo_folder,
-            network="fast",
+            network="best",
             guided=False,
             output=tmp_path / "own.onnx",
             run_dir=tmp_path / run,
@@ -138,10 +138,10 @@ def test_training_from_a_model_begins_as_good_and_is_noted_on_the_card(photo_fol
         )
         return read_model(train_and_export(request).path).card
 
-    path = find_model("rudin-osher-fatemi")
+    path = find_model("rudin-osher-fatemi-best")
     card, random_card = train(path, "one"), train(None, "two")
     config = card.training["settings"]
-    assert config["init_from"] == f"rudin-osher-fatemi {read_model(path).sha256[:12]}"
+    assert config["init_from"] == f"rudin-osher-fatemi-best {read_model(path).sha256[:12]}"
     assert random_card.training["settings"]["init_from"] == ""
     assert card.metrics[0].psnr_mean > random_card.metrics[0].psnr_mean + 1
     with pytest.raises(UsageError, match="init_from"):
