@@ -115,10 +115,10 @@ Artefacts are most visible on images of one colour and on linear gradients.
 | operator | pattern that repeats with the network's cells | grain | shift of colour |
 |---|---|---|---|
 | smoothing operators | 1 | 2 | 6 |
-| multi-scale tone | 1.5 | 2 | 8 |
+| multi-scale tone | 2 | 2 | 8 |
 | local Laplacian detail | 2.5 | 3 | 6 |
-| dark channel dehazing | 4 | 8 | |
-| pencil drawing | 4 | 3 | |
+| dark channel dehazing | 1.5 | 6 | |
+| pencil drawing | 4 | 5 | |
 | photographic style | 2.5 | 3 | |
 | non-local dehazing | 6 | 4 | |
 
