@@ -57,7 +57,7 @@ class Option:  # as Typer's
         Annotated[float, Option()],
         "Annotated[float, (0, 1)]",  # as with postponed annotations
     ],
-    ids=str,
+    ids=["tuple", "list", "numbers", "bounds", "pydantic", "typer", "text"],
 )
 def test_range_is_that_of_the_annotation(annotation):
     def own(image: "NotDefined", amount=0.5):  # noqa: F821
@@ -94,7 +94,7 @@ def test_argument_that_cannot_be_a_parameter_raises(source, problem):
         params_of(names["own"])
 
 
-@pytest.mark.parametrize("function", [np.sqrt, min, lambda: None, dict, str.lower], ids=repr)
+@pytest.mark.parametrize("function", [np.sqrt, min, lambda: None, dict, str.lower])
 def test_function_without_numbers_has_no_parameters(function):
     assert params_of(function) == {}
 
