@@ -52,7 +52,7 @@ def test_find_raises_for_other_photos(three_objects, tmp_path):
 
 # Boxes are left, top, width and height; the cat's is that of its mask in `three_objects`.
 BOX = [10, 8, 6, 6]
-MISSING = object()
+MISSING = "no such key"
 
 
 @pytest.mark.parametrize(
