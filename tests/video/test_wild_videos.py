@@ -133,6 +133,36 @@ def test_file_that_is_shorter_than_its_headers_is_recognised(make_video, tmp_pat
     assert is_cut_off(video)
 
 
+def test_transport_stream_that_ends_within_one_of_its_parts_is_recognised(make_video, tmp_path):
+    video = make_video("a.ts", frames=3)
+    data = video.read_bytes()
+    m2ts = b"".join(bytes(4) + data[start : start + 188] for start in range(0, len(data), 188))
+    for content in (data, m2ts):
+        video.write_bytes(content)
+        assert not is_cut_off(video)
+        video.write_bytes(content[:-40])
+        assert is_cut_off(video)
+
+
+def test_sound_that_is_cut_off_ends_with_its_last_whole_packet(
+    make_video, function_edit, read_video, tmp_path
+):
+    # FFmpeg puts sound of up to this time, in microseconds, into one packet of a transport stream.
+    together = {"max_delay": "700000"}
+    video = make_video("a.ts", frames=8, sound="aac", options={"bf": "0"}, container=together)
+    data = video.read_bytes()
+    assert edit_video(function_edit(), video, tmp_path / "whole.mkv").finished
+    whole = read_video(tmp_path / "whole.mkv").packets[1]
+    for parts in range(1, 6):
+        video.write_bytes(data[: -188 * parts - 40])
+        with pytest.warns(UserWarning, match="may be cut off"):
+            edit_video(function_edit(), video, tmp_path / "b.mkv")
+        sound = read_video(tmp_path / "b.mkv").packets[1]
+        assert 4 < len(sound) < len(whole)
+        assert sound == whole[: len(sound)]
+        (tmp_path / "b.mkv").unlink()
+
+
 def test_failed_video_names_the_folder_of_its_finished_frames(
     make_video, function_edit, tmp_path, monkeypatch
 ):

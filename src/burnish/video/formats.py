@@ -84,7 +84,7 @@ CONTAINERS = {
     "mkv": Container("mkv", (".mkv",), "matroska", ("h264", *(n for n in CODECS if n != "h264"))),
     "webm": Container("webm", (".webm",), "webm", ("av1", "vp9")),
     "avi": Container("avi", (".avi",)),
-    "mts": Container("mts", (".mts", ".m2ts")),
+    "mts": Container("mts", (".mts", ".m2ts", ".ts")),
     "mpeg": Container("mpeg", (".mpg", ".mpeg")),
     "wmv": Container("wmv", (".wmv",)),
     "flv": Container("flv", (".flv",)),

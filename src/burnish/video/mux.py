@@ -302,11 +302,14 @@ def _whole_packets(source: "InputContainer", streams: "list[Stream]") -> "Iterat
     """Yield the packets of streams; a file that is cut off ends with the last whole packet."""
     with suppress(CutOffError):
         previous = None
+        is_corrupt = False
         for packet in read_packets(source, *streams):
             if previous is not None:
+                is_corrupt = previous.is_corrupt
                 yield previous
             previous = packet
-        if previous is not None and not previous.is_corrupt:
+        # What is left of the last sound in a transport stream follows marked packets unmarked.
+        if previous is not None and not (previous.is_corrupt or is_corrupt):
             yield previous
 
 
