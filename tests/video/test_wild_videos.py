@@ -10,7 +10,7 @@ import pytest
 
 from burnish.editing.video_file import edit_video
 from burnish.errors import BurnishError, OutputError, VideoError
-from burnish.video.probe import is_cut_off
+from burnish.video.cut_off import is_cut_off
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 

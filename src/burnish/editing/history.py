@@ -94,9 +94,13 @@ def record_edit(
 
 
 def metadata_with_history(
-    metadata: SourceMetadata, records: Sequence[EditRecord]
+    metadata: SourceMetadata, records: Sequence[EditRecord], name: str = "photo"
 ) -> SourceMetadata:
     """Return the metadata of a photo with records added to the history in its XMP.
+
+    Parameters
+    ----------
+    name : of the photo, for the warning
 
     Warns
     -----
@@ -107,7 +111,7 @@ def metadata_with_history(
     try:
         packet = set_xmp_property(xmp, _XMP_PROPERTY, _to_json(history))
     except BrokenXmpError as error:
-        warn(f"the photo's XMP stays unchanged, without the history of edits ({error})")
+        warn(f"{name}: its XMP stays unchanged, without the history of edits ({error})")
         return metadata
     return replace(metadata, xmp=packet)
 

@@ -239,7 +239,10 @@ def edit_photo(
 ) -> Photo:
     """Return the edited photo, with the edit added to the history in its XMP."""
     edited = edit.edit_photo(photo, source, on_progress)
-    return replace(edited, metadata=metadata_with_history(edited.metadata, edit.history))
+    return replace(
+        edited,
+        metadata=metadata_with_history(edited.metadata, edit.history, str(source or "photo")),
+    )
 
 
 def edit_out_of_core(
@@ -272,7 +275,7 @@ def edit_out_of_core(
     with decode_to_disk(source, target.parent) as photo:
         bits = bits_per_channel(photo.metadata, file_format, write.depth)
         with _run_stages(edit, photo, bits, target.parent, on_progress) as output:
-            metadata = metadata_with_history(photo.metadata, edit.history)
+            metadata = metadata_with_history(photo.metadata, edit.history, str(source))
             with atomic_write(target, overwrite=write.overwrite) as file:
                 write_image(output.image(), metadata, file_format, file, write.quality, str(target))
     return size

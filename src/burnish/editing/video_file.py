@@ -19,11 +19,12 @@ from burnish.files import atomic_path, check_absent, make_folder
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
 from burnish.video import encode
+from burnish.video.cut_off import is_cut_off
 from burnish.video.decode import decode_frames, sample_frames
 from burnish.video.encode import Encoding, SegmentEncoder, choose_encoding
 from burnish.video.formats import writable_container
 from burnish.video.mux import check_passthrough, mux
-from burnish.video.probe import Video, is_cut_off, probe
+from burnish.video.probe import Video, probe
 from burnish.video.segment_store import SegmentStore
 
 # Bytes at the start and at the end of a video that are part of its fingerprint.

@@ -308,7 +308,7 @@ def _whole_packets(source: "InputContainer", streams: "list[Stream]") -> "Iterat
                 is_corrupt = previous.is_corrupt
                 yield previous
             previous = packet
-        # What is left of the last sound in a transport stream follows marked packets unmarked.
+        # The rest of a sound in a transport stream comes after marked packets, and has no mark.
         if previous is not None and not (previous.is_corrupt or is_corrupt):
             yield previous
 

@@ -40,10 +40,6 @@ _UNSUPPORTED_SIDE_DATA = {
     "STEREO3D": "the layout of a stereoscopic video",
     "ICC_PROFILE": "a colour profile",
 }
-# Each part of a transport stream has this byte: its place (M2TS begins with a time), and size.
-_TRANSPORT_SYNC, _TRANSPORT_PARTS = b"G", ((0, 188), (4, 192))
-# Matroska's first header, the ID of its content, and bytes that hold both.
-_EBML, _SEGMENT, _EBML_BYTES = b"\x1aE\xdf\xa3", b"\x18S\x80g", 80
 _CONVERT_REMEDY = "convert it to standard dynamic range"
 
 
@@ -208,38 +204,6 @@ def decode_all(container: "InputContainer", stream: "VideoStream") -> "Iterator[
         if frame.is_corrupt:
             raise CutOffError
         yield frame
-
-
-def is_cut_off(path: Path) -> bool:
-    """Return whether a file in MP4, MOV, AVI or Matroska is shorter than its headers say.
-
-    The end of such a file may lie between two packets. A transport stream (MTS) has no such
-    header, but consists of parts of equal size.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_EBML_BYTES)
-        if head.startswith(b"RIFF"):
-            return 8 + int.from_bytes(head[4:8], "little") > size
-        if head.startswith(_EBML):
-            start = head.find(_SEGMENT) + len(_SEGMENT)
-            # The number of leading zero bits is that of further bytes.
-            length = 9 - head[start].bit_length()
-            unknown = (1 << 7 * length) - 1
-            content = int.from_bytes(head[start : start + length], "big") & unknown
-            return content != unknown and start + length + content > size
-        for start, part in _TRANSPORT_PARTS:
-            file.seek(start + part)
-            if head[start : start + 1] == _TRANSPORT_SYNC == file.read(1):
-                return size % part > 0
-        position = 0
-        while position < size and head[4:8].isalnum():
-            file.seek(position)
-            head = file.read(16)
-            box = int.from_bytes(head[:4], "big")
-            box = int.from_bytes(head[8:16], "big") if box == 1 else box or size - position
-            position += max(box, 8)
-        return head[4:8].isalnum() and position > size
 
 
 def check_frame(video: Video, frame: "VideoFrame") -> None:
