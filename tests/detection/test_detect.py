@@ -179,7 +179,7 @@ def test_files_without_a_detector_raise_model_error(tmp_path):
     assert "burnish.detector" in error_of(network, tmp_path)
     with pytest.raises(ModelError, match="no such file"):
         MaskRCNN.open(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="no-such-detector"):
+    with pytest.raises(UsageError, match="no-such-detector"):
         MaskRCNN.open("no-such-detector")
 
 
