@@ -143,7 +143,7 @@ def network_names(model: Model) -> dict[str, str | None]:
     if model.card.guide is None:
         return {"network": None}
     guides = ["operator", "network"] if model.card.guide.start else ["operator"]
-    return {f"network (guide: {guide})": guide for guide in guides}
+    return {f"network guided by {guide}": guide for guide in guides}
 
 
 def crop(image: Pixels, corner: tuple[int, int]) -> Pixels:
