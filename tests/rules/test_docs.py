@@ -81,14 +81,22 @@ def test_readme_image_equals_the_output_of_the_demo(tmp_path):
     assert np.quantile(difference, 0.99) <= 2
 
 
-@pytest.mark.parametrize("page", ["regions.md", "regions-editing.md"])
-def test_programs_of_the_page_about_regions_run(page, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("page", "outputs"),
+    [("regions.md", set()), ("regions-editing.md", {"splash", "l0-smoothing", "adjust"})],
+)
+def test_programs_of_the_page_about_regions_run(page, outputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     photo = Image.fromarray(person()).resize((900, 900))  # the person is at 420, 310
     photo.save("photo.jpg")
     array = np.asarray(photo)
     (program,) = python_programs(f"docs/{page}")
-    names = {"array": array, "mask": array[..., 0] > 100}
-    exec(program, names)
-    outputs = set(tmp_path.iterdir()) - {tmp_path / "photo.jpg"}
-    assert outputs or names["mask"].shape == array.shape[:2]
+    given_mask = array[..., 0] > 100
+    exec(program, names := {"array": array, "mask": given_mask})
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "photo.jpg",
+        *(f"photo.{name}.jpg" for name in outputs),
+    }
+    # The program without outputs replaces the mask by that of the object it finds.
+    assert (names["mask"] is given_mask) == bool(outputs)
+    assert names["mask"].shape == array.shape[:2]

@@ -349,9 +349,7 @@ def _can_store(container: Container, stream: "Stream", path: Path) -> bool:
             trial.mux(video_stream.encode(av.VideoFrame(64, 64, "yuv420p")))
             trial.mux(video_stream.encode(None))
             if copy is not None:
-                for packet in _first_packet(path, stream.index):
-                    packet.stream = copy
-                    trial.mux_one(packet)
+                _mux_first_packet(trial, copy, path, stream.index)
             trial.close()
     except (ValueError, av.error.FFmpegError):
         return False
@@ -372,9 +370,7 @@ def _needs_tee(container: Container, stream: "Stream", path: Path) -> bool:
         with av.open(_tee_url(container, os.devnull), "w", format=_TEE) as trial:
             copy = _add_stream(trial, stream, path)
             trial.start_encoding()
-            for packet in _first_packet(path, stream.index):
-                packet.stream = copy
-                trial.mux_one(packet)
+            _mux_first_packet(trial, copy, path, stream.index)
             trial.close()
     except (ValueError, av.error.FFmpegError):
         return False
@@ -385,6 +381,13 @@ def _tee_url(container: Container, path: str) -> str:
     """Return the name of an output for FFmpeg's tee, in which some characters are escaped."""
     escaped = re.sub(r"([\\'|\[\]:\s])", r"\\\1", path)
     return f"[f={container.muxer}:avoid_negative_ts=disabled]{escaped}"
+
+
+def _mux_first_packet(output: "OutputContainer", copy: Any, path: Path, index: int) -> None:
+    """Write the first packet of a file's stream to the copy of that stream, if it has one."""
+    for packet in _first_packet(path, index):
+        packet.stream = copy
+        output.mux_one(packet)
 
 
 def _first_packet(path: Path, index: int) -> "list[Packet[Any]]":
