@@ -102,8 +102,6 @@ def distribute_params(
     UsageError : several operators have the parameter, or none has it
     ModelError : there is no such model
     """
-    if not any(value is not None for value in values.values()):
-        return [{} for _ in operators]
     names = list(map(str, operators))
     result: list[dict[str, Value]] = [{} for _ in names]
     for key, value in values.items():

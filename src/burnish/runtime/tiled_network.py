@@ -22,8 +22,9 @@ _ACTIVATION_OVERHEAD = 1.4
 _IO_VALUES = 2 * 3
 # A guide is enlarged, and then packed.
 _GUIDE_VALUES = 2 * 3
-# For images with more pixels, the context is bound to the graph. A new session takes 30 to 70 ms,
-# and saves a quarter to a third of the time: on one core 11 ms at 256 x 256 px, 45 ms at 512 x 512.
+# For images with more pixels, the context is bound to the graph. A new session takes 9 ms and saves
+# time: on one core 3 ms at 256 x 256 px, 6 at 384 x 384 and 12 at 512 x 512
+# (benchmarks/slider_values.py).
 _BIND_PIXELS = 2**17
 
 
