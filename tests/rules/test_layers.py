@@ -21,6 +21,7 @@ STAGES = (
     "networks",
     "export",
     "training",
+    "compression",
     "datasets",
     "detection",
     "regions",
@@ -30,7 +31,7 @@ STAGES = (
     "cli",
 )
 # Applying a model needs no torch: only these stages import it.
-TORCH = {"networks", "export", "training", "detection/training"}
+TORCH = {"networks", "export", "training", "compression", "detection/training"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 

@@ -1,0 +1,1 @@
+"""Make a network faster at a stated loss: prune, distil, quantise, each step measured."""
