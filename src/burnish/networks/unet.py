@@ -40,6 +40,30 @@ _CONTEXT_CELL = 2
 _Conv = Callable[[nn.Conv2d, Tensor], Tensor]
 
 
+class ModulatedConv2d(nn.Conv2d):
+    """A convolution that takes changes of its kernel, and a gain and a shift of each channel.
+
+    Shape: (N, in_channels, H, W), then `param_change`: gain, shift and kernel to add, see
+    `ParamConditioning`, and `thumbnail_change`: gain and shift to add, see `ThumbnailEncoder` ->
+    (N, out_channels, H, W)
+    """
+
+    def forward(
+        self,
+        x: Tensor,
+        param_change: tuple[Tensor, Tensor, Tensor | None] | None = None,
+        thumbnail_change: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        changes = [change[:2] for change in (param_change, thumbnail_change) if change is not None]
+        delta = param_change[2] if param_change is not None else None
+        kernel = self.weight if delta is None else self.weight + delta
+        y = F.conv2d(x, kernel, self.bias, self.stride, self.padding)
+        if not changes:
+            return y
+        gains, shifts = zip(*changes, strict=True)
+        return y * (1 + sum(gains)) + sum(shifts)
+
+
 class UNetBackbone(Network):
     """The convolutions of a U-Net on cells, which are squares of pixels. Untrained, it gives zero.
 
@@ -127,7 +151,8 @@ class UNetBackbone(Network):
             by_thumbnail = dict(zip(self.conv_layers, films, strict=True))
 
         def conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
-            return _modulated_conv(layer, x, by_params.get(layer), by_thumbnail.get(layer))
+            y: Tensor = layer(x, by_params.get(layer), by_thumbnail.get(layer))
+            return y
 
         def sample_context() -> Tensor:
             cells = F.pixel_unshuffle(inputs["thumbnail"], _CONTEXT_CELL)
@@ -185,7 +210,8 @@ class UNetBackbone(Network):
     def macs_per_pixel(self) -> int:  # type: ignore[override]
         macs = [self.per_pixel(conv.weight.numel(), level) for conv, level in self._conv_levels()]
         if self.thumbnail_size:
-            macs.append(GRID_SAMPLE_MACS * self.per_pixel(self.widths[-1], len(self.widths) - 1))
+            channels = self.global_context.tail.out_channels
+            macs.append(GRID_SAMPLE_MACS * self.per_pixel(channels, len(self.widths) - 1))
         return ceil(sum(macs, Fraction(0)))
 
     def per_pixel(self, channels: int, level: int = 0) -> Fraction:
@@ -194,22 +220,33 @@ class UNetBackbone(Network):
 
     def peak_activations(self) -> Fraction:
         """Return the most values in memory per pixel: input and output of a layer, and skips."""
-        sizes = [self.per_pixel(width, level) for level, width in enumerate(self.widths)]
-        end_sizes = self.per_pixel(self.head.in_channels), self.per_pixel(self.tail.out_channels)
-        peaks = [end_size + sizes[0] for end_size in end_sizes]
-        skips = Fraction(0)
+        x, peaks = self.per_pixel(self.head.in_channels), []
+        skips: list[Fraction] = []
+
+        def run(layer: nn.Conv2d, level: int) -> Fraction:
+            y = self.per_pixel(layer.out_channels, level)
+            peaks.append(sum(skips) + x + y)
+            return y
+
+        x = run(self.head, 0)
         for level, layers in enumerate(_levels(self.down)):
             if level:
-                skips += sizes[level - 1]
-                peaks.append(skips + sizes[level])
-            samples_context = self.thumbnail_size and level == len(sizes) - 1
-            if layers or samples_context:
-                peaks.append(skips + 2 * sizes[level])
-        for level in reversed(range(len(self.up))):
-            upsampled = sizes[level] / 4
-            peaks.append(skips + sizes[level + 1] + upsampled)
-            peaks.append(skips + upsampled + sizes[level])
-            skips -= sizes[level]
+                skips.append(x)
+                x = Fraction(0)  # it is among the skips
+                x = run(cast(nn.Conv2d, self.downsample[level - 1]), level)
+            if self.thumbnail_size and level == len(self.widths) - 1:
+                peaks.append(sum(skips) + 2 * x)
+            for layer in layers:
+                x = run(layer, level)
+        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+            x = run(cast(nn.Conv2d, self.upsample[level]), level + 1)
+            enlarged = 4 * x
+            peaks.append(sum(skips) + x + enlarged)
+            skips.pop()
+            x = enlarged
+            for layer in layers:
+                x = run(layer, level)
+        run(self.tail, 0)
         return max(peaks)
 
     def _input_cells(self, first: int, last: int) -> tuple[int, int]:
@@ -311,29 +348,12 @@ class UNet(UNetBackbone):
         return ceil(blocks + max(self.peak_activations(), Fraction(2 * outputs)))
 
 
-def _modulated_conv(
-    layer: nn.Conv2d,
-    x: Tensor,
-    param_change: tuple[Tensor, Tensor, Tensor | None] | None,
-    thumbnail_change: tuple[Tensor, Tensor] | None,
-) -> Tensor:
-    """Run a layer with an added kernel, gain and shift."""
-    changes = [change[:2] for change in (param_change, thumbnail_change) if change is not None]
-    delta = param_change[2] if param_change is not None else None
-    kernel = layer.weight if delta is None else layer.weight + delta
-    y = F.conv2d(x, kernel, layer.bias, layer.stride, layer.padding)
-    if not changes:
-        return y
-    gains, shifts = zip(*changes, strict=True)
-    return y * (1 + sum(gains)) + sum(shifts)
-
-
 def _levels(levels: nn.ModuleList) -> list[list[nn.Conv2d]]:
     return [list(cast(Iterable[nn.Conv2d], layers)) for layers in levels]
 
 
 def _conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
-    layer = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+    layer = ModulatedConv2d(in_channels, out_channels, 3, stride, padding=1)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
