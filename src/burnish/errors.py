@@ -209,9 +209,12 @@ EXTRAS = {
     "scipy": "operators",
     "skimage": "operators",
     "onnxscript": "train",
+    "psutil": "serve",
+    "starlette": "serve",
     "torch": "train",
     "timm": "regions",
     "torchvision": "regions",
+    "uvicorn": "serve",
 }
 
 

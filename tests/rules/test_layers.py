@@ -28,6 +28,7 @@ STAGES = (
     "video",
     "editing",
     "evaluation",
+    "serve",
     "cli",
 )
 # Applying a model needs no torch: only these stages import it.

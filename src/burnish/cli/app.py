@@ -36,6 +36,7 @@ _MODULES = {
     "operators": "operators",
     "datasets": "datasets",
     "regions": "regions",
+    "serve": "serve",
 }
 
 

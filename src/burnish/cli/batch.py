@@ -59,7 +59,7 @@ class BatchOptions:
         DEFAULT_NAME, "Template for the names of outputs in a folder.", metavar="TEMPLATE"
     )
     format: str | None = _option(
-        None, "Output format, such as png or mkv. [default: same as the input]"
+        None, "Output format, such as png, or mkv for videos. [default: same as the input]"
     )
     recursive: bool = _option(
         False, "Include subfolders; -o FOLDER keeps their tree.", "-r", "--recursive"

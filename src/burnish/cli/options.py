@@ -122,7 +122,7 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         for name, group in groups.items():
-            values[name] = group(**{f.name: _parse(f, values.pop(f.name)) for f in fields(group)})
+            values[name] = group(**{f.name: parse_field(f, values.pop(f.name)) for f in fields(group)})
         command(**values)
 
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -189,7 +189,8 @@ def _options(group: Any) -> list[inspect.Parameter]:
     return options
 
 
-def _parse(f: Field[Any], value: Any) -> Any:
+def parse_field(f: Field[Any], value: Any) -> Any:
+    """Return the value of a dataclass field for a parsed option; see `expand`."""
     parse = f.metadata.get("parse")
     if value is None or value == []:
         return f.default if isinstance(f.default, tuple) else value

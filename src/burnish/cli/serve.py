@@ -1,0 +1,100 @@
+"""`burnish serve`: edit photos over HTTP on this machine."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from typer import Option
+
+from burnish.cli.options import BurnishCommand, Threads, expand, parse_field
+from burnish.regions.options import RegionOptions
+from burnish.serve.limits import Limits
+
+if TYPE_CHECKING:
+    from burnish.serve.query import Group, QueryOption
+
+app = typer.Typer(rich_markup_mode=None)
+
+DEFAULT_PORT = 8470
+
+# Options of `burnish apply` that requests take, besides those of regions.
+_GROUPS: "dict[str, Group]" = {
+    "strength": "edit",
+    "guide": "edit",
+    "format": "output",
+    "quality": "output",
+    "depth": "output",
+}
+
+
+@app.command(cls=BurnishCommand)
+@expand
+def serve(
+    port: Annotated[
+        int, Option(min=0, max=65535, help="Port; 0 takes any free one.")
+    ] = DEFAULT_PORT,
+    host: Annotated[
+        str,
+        Option(help="Address; one that other machines can reach needs --token-file."),
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None,
+        Option(
+            help="File that holds a token, which every request has to send; only you may read it."
+        ),
+    ] = None,
+    threads: Threads = None,
+    *,
+    limits: Limits,
+) -> None:
+    """Edit photos over HTTP, on this machine only.
+
+    `curl --data-binary @photo.jpg 'http://127.0.0.1:8470/v1/apply/l0-smoothing?lambda=0.05' -o
+    smooth.jpg` gives the same file as `burnish apply`. GET /v1/operators lists the operators and
+    /openapi.json describes everything. docs/serve.md states the limits.
+    """
+    from burnish.serve.app import Address, serve
+    from burnish.serve.guard import read_token
+
+    serve(
+        Address(host, port),
+        list(query_options()),
+        limits,
+        token=None if token_file is None else read_token(token_file),
+        threads=threads,
+    )
+
+
+def query_options() -> "Iterator[QueryOption]":
+    """Yield the options of `burnish apply` that requests take: those that name no file."""
+    from burnish.cli.apply import apply
+    from burnish.serve.query import QueryOption
+
+    region_fields: dict[str, Any] = {field.name: field for field in fields(RegionOptions)}
+    for key, parameter in inspect.signature(apply).parameters.items():
+        if key not in _GROUPS and key not in region_fields:
+            continue
+        kind, option = get_args(parameter.annotation)
+        if "FILE" in (option.metavar or ""):
+            continue
+        [kind] = [part for part in get_args(kind) or [kind] if part is not NoneType]
+        low, high = option.min, option.max
+        field = region_fields.get(key)
+        if field is not None:
+            low, high = field.metadata.get("range", (None, None))
+        flag = option.param_decls[0].partition("/")[0] if option.param_decls else f"--{key}"
+        yield QueryOption(
+            name=flag.lstrip("-").replace("_", "-"),
+            key=key,
+            kind=kind,
+            description=option.help,
+            group="region" if field else _GROUPS[key],
+            low=low,
+            high=high,
+            convert=partial(parse_field, field) if field else lambda value: value,
+        )
