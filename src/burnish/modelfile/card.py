@@ -34,6 +34,9 @@ GRID_SAMPLE_MACS = 4
 
 MAX_CARD_BYTES = 64 * 1024
 MAX_PARAMS = 16
+# The largest number of tensors with ranges, and of channels that have ranges of their own.
+MAX_RANGES = 256
+MAX_CHANNELS = 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
@@ -42,6 +45,13 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
 Difference = Annotated[float, Field(ge=0, le=1000)]
+# Lowest and highest value, with zero between them.
+Range = tuple[Annotated[float, Field(ge=-1e6, le=0)], Annotated[float, Field(ge=0, le=1e6)]]
+# Tensor of the graph -> its range, or one for each of its channels.
+Ranges = Annotated[
+    dict[Text, Annotated[tuple[Range, ...], Field(min_length=1, max_length=MAX_CHANNELS)]],
+    Field(max_length=MAX_RANGES),
+]
 # The source of the first level's result of a guided network.
 GuideSource = Literal["operator", "network"]
 
@@ -230,6 +240,7 @@ class StartNetwork(StrictModel):
     macs_per_pixel: int = Field(ge=0, le=10**8)
     peak_activations_per_pixel: int = Field(ge=1, le=4096)
     parameter_count: int = Field(ge=0, le=10**9)
+    ranges: Ranges = {}
     full_size: bool = Field(
         default=False,
         description="whether this network, if there is no guide, computes the result at the photo's"
@@ -331,6 +342,12 @@ class Card(BaseCard):
     )
     parameter_count: int = Field(
         ge=0, le=10**9, description="number of trained parameters of the network"
+    )
+    ranges: Ranges = Field(
+        default={},
+        description="for 8-bit integer arithmetic: the lowest and the highest value of the output"
+        " of a convolution or a sum, by the tensor's name in the graph; one pair for the whole"
+        " tensor, or one for each channel; without ranges, the network runs in float32 only",
     )
     metrics: tuple[Measurement, ...] = Field(max_length=32)
     training: dict[str, JsonValue] = Field(
