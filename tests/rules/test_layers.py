@@ -28,6 +28,7 @@ STAGES = (
     "video",
     "editing",
     "evaluation",
+    "page",
     "serve",
     "cli",
 )

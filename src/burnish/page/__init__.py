@@ -1,0 +1,1 @@
+"""A page that edits photos in the browser: its files, the site made of them, and its server."""
