@@ -58,11 +58,12 @@ def serve(
     smooth.jpg` gives the same file as `burnish apply`. GET /v1/operators lists the operators and
     /openapi.json describes everything. docs/serve.md states the limits.
     """
-    from burnish.serve.app import Address, serve
     from burnish.serve.guard import read_token
+    from burnish.serve.server import serve
 
     serve(
-        Address(host, port),
+        host,
+        port,
         list(query_options()),
         limits,
         token=None if token_file is None else read_token(token_file),
@@ -83,13 +84,13 @@ def query_options() -> "Iterator[QueryOption]":
         if "FILE" in (option.metavar or ""):
             continue
         [kind] = [part for part in get_args(kind) or [kind] if part is not NoneType]
-        low, high = option.min, option.max
+        low, high, flags = option.min, option.max, (f"--{key}",)
         field = region_fields.get(key)
         if field is not None:
             low, high = field.metadata.get("range", (None, None))
-        flag = option.param_decls[0].partition("/")[0] if option.param_decls else f"--{key}"
+            flags = field.metadata.get("flags", (f"--{key}",))
         yield QueryOption(
-            name=flag.lstrip("-").replace("_", "-"),
+            name=flags[0].partition("/")[0].removeprefix("--").replace("_", "-"),
             key=key,
             kind=kind,
             description=option.help,

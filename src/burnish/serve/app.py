@@ -1,18 +1,11 @@
-"""The service: routes, the queue, and the server."""
+"""The application: its paths, and the queue of photos."""
 
 import asyncio
-import logging
-import math
-import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import parse_qsl
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -22,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import burnish
-from burnish.errors import BurnishError, UsageError, reason
+from burnish.errors import BurnishError
 from burnish.modelfile.card import Card
 from burnish.serve.api import describe_operators, find_card, media_type, openapi, read_cards
 from burnish.serve.child import Result, Worker, ending
@@ -35,8 +28,6 @@ from burnish.serve.query import Job, QueryOption, read_query
 _PART = 2**18
 # Larger bodies are not read after they were refused; the connection is closed instead.
 _MAX_IGNORED_BYTES = 2**30
-# Longest request line with its headers, in bytes.
-_MAX_HEADER_BYTES = 2**14
 _RETRY_SECONDS = 5
 
 
@@ -270,132 +261,3 @@ def _http_error(request: Request, error: Exception) -> Response:
     remedy = "see /openapi.json"
     answer = ServiceError(status, "path", problem.get(status, status.phrase.lower()), remedy)
     return error_response(answer, dict(error.headers or {}))
-
-
-@dataclass(frozen=True)
-class Address:
-    """The address of the service.
-
-    Parameters
-    ----------
-    host : an address or name of this machine
-    port : 0 for any free one
-    """
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """True if only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def bind(self) -> socket.socket:
-        """Return a listening socket.
-
-        Raises
-        ------
-        UsageError : the port is in use, or the address is not one of this machine
-        """
-        try:
-            info = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
-            return socket.create_server(info[4][:2], family=info[0])
-        except OSError as error:
-            where = f"--host {self.host} --port {self.port}"
-            remedy = "choose another port; --port 0 takes any free one"
-            raise UsageError(where, f"it cannot be used: {reason(error)}", remedy) from error
-
-
-def loopback_hosts(port: int) -> frozenset[str]:
-    """Return the values of the header Host that mean this machine.
-
-    Examples
-    --------
-    >>> sorted(loopback_hosts(8000))
-    ['127.0.0.1:8000', '[::1]:8000', 'localhost:8000']
-    """
-    names = ("127.0.0.1", "[::1]", "localhost")
-    hosts = {f"{name}:{port}" for name in names}
-    return frozenset({*hosts, *names} if port == 80 else hosts)
-
-
-def serve(
-    address: Address,
-    options: Sequence[QueryOption],
-    limits: Limits,
-    *,
-    token: str | None = None,
-    threads: int | None = None,
-) -> None:
-    """Run the service until Ctrl-C.
-
-    Raises
-    ------
-    UsageError : the address is not loopback and there is no token, or it cannot be used
-    """
-    if not address.is_loopback and token is None:
-        problem = "other machines could use the service"
-        raise UsageError(f"--host {address.host}", problem, "add --token-file, or leave it out")
-    with address.bind() as listener:
-        port = listener.getsockname()[1]
-        server = create_server(
-            port,
-            options,
-            limits,
-            token=token,
-            worker=Worker(limits, threads),
-            any_host=not address.is_loopback,
-        )
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        print(f"burnish serves at http://{host}:{port}; Ctrl-C ends it", flush=True)
-        server.run(sockets=[listener])
-
-
-def create_server(
-    port: int,
-    options: Sequence[QueryOption],
-    limits: Limits,
-    worker: Worker,
-    *,
-    token: str | None = None,
-    any_host: bool = False,
-) -> uvicorn.Server:
-    """Return the server for a port; a worker is started and stopped with it."""
-
-    def is_ending() -> int:
-        return server.should_exit + server.force_exit
-
-    app = create_app(
-        worker,
-        options,
-        limits,
-        hosts=None if any_host else loopback_hosts(port),
-        token=token,
-        is_ending=is_ending,
-    )
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-        limit_concurrency=limits.connections,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=math.ceil(limits.seconds + limits.transfer_seconds),
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("burnish: server: %(message)s"))
-    logger = logging.getLogger("uvicorn.error")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.WARNING)
-    server = uvicorn.Server(config)
-    return server

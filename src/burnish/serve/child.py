@@ -263,6 +263,8 @@ class Worker:
 
     def recycle(self) -> None:
         """Replace the process if it has edited many photos, or keeps much memory."""
+        if not self._is_ready:
+            return
         kept = self.memory() or 0
         if self._jobs >= self._limits.jobs or kept > _KEPT_SHARE * self._limits.memory * 2**20:
             self._restart()

@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -18,6 +17,9 @@ from burnish.serve.errors import ServiceError, as_json, status_of
 
 # Shortest token; 128 random bits in hexadecimal have 32 characters, and in base64 22.
 _MIN_TOKEN_LENGTH = 20
+# Largest size of the headers and of the query. The server's own limit holds only for headers that
+# arrive in parts.
+MAX_HEADER_BYTES = 2**14
 _NEW_TOKEN = "write a new one: (umask 077; openssl rand -hex 32 > FILE)"
 
 _HEADERS = {
@@ -71,21 +73,26 @@ class Guard:
             await send(message)
 
         try:
-            self._check(Headers(scope=scope))
+            self._check(scope["query_string"], Headers(scope=scope))
         except ServiceError as error:
             headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
             await error_response(error, headers)(scope, receive, send_checked)
         else:
             await self._app(scope, receive, send_checked)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, query: bytes, headers: Headers) -> None:
+        size = sum(len(name) + len(value) for name, value in [(b"", query), *headers.raw])
+        if size > MAX_HEADER_BYTES:
+            problem = f"the headers have more than {MAX_HEADER_BYTES} bytes"
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise ServiceError(status, "headers", problem, "send fewer")
         host = headers.get("host", "").lower()
         if self._hosts is not None and host not in self._hosts:
             remedy = f"use http://{min(self._hosts)}"
             status = HTTPStatus.MISDIRECTED_REQUEST
             raise ServiceError(status, "Host", "this is not a name of the service", remedy)
-        origin = headers.get("origin")
-        is_own = origin is None or urlsplit(origin).netloc.lower() == host
+        origin = headers.get("origin", f"http://{host}").lower()
+        is_own = origin in (f"http://{host}", f"https://{host}")
         if not is_own or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             problem = "a web page of another site sent the request"
             remedy = "send it from a program, such as curl"
