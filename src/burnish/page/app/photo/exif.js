@@ -72,6 +72,18 @@ export function hasExifResolution(exif) {
   return unit === 2 || unit === 3;
 }
 
+/** Tags of a TIFF that describe the photo: camera, date, author, EXIF and GPS. */
+const DESCRIPTIVE = [0x010e, 0x010f, 0x0110, 0x0131, 0x0132, 0x013b, 0x8298, EXIF, 0x8825];
+
+/** Return whether a TIFF has tags that describe the photo. */
+export function describesPhoto(tiff) {
+  const block = parse(tiff);
+  if (!block || block.first + 2 > tiff.length) return false;
+  const count = Math.min(block.read(block.first, 2), Math.floor((tiff.length - block.first - 2) / 12));
+  return Array.from({length: count}, (_, i) => block.read(block.first + 2 + 12 * i, 2))
+    .some((tag) => DESCRIPTIVE.includes(tag));
+}
+
 /**
  * Return a block for an upright image without thumbnail. No byte is moved, so that all offsets stay
  * valid, those in a maker's notes included.

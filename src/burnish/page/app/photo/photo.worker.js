@@ -7,7 +7,7 @@
 import {answerTasks} from '../engine/tasks.js';
 import {latin1, startsWith} from './bytes.js';
 import {parseProfile} from './colour.js';
-import {exifOrientation, hasExifResolution, resetOrientation} from './exif.js';
+import {describesPhoto, exifOrientation, hasExifResolution, resetOrientation} from './exif.js';
 import {readJpeg, writeJpeg} from './jpeg.js';
 import {isAnimated, readPng, writePng} from './png.js';
 import {isLossless, unknownChunks, writeWebp} from './webp.js';
@@ -57,7 +57,7 @@ async function readBlocks(image, bytes, format) {
   if (format === 'jpeg') return readJpeg(bytes);
   if (format === 'png') return readPng(bytes);
   if (format === 'tiff') {
-    const dropped = hasExifIfd(image) ? ['EXIF (the command keeps it in TIFF)'] : [];
+    const dropped = describesPhoto(bytes) ? ['EXIF of a TIFF, which the command keeps,'] : [];
     return {...none, xmp: field(image, 'xmp-data'), dropped};
   }
   const exif = field(image, 'exif-data');
@@ -68,8 +68,6 @@ async function readBlocks(image, bytes, format) {
     dropped: unknownChunks(bytes),
   };
 }
-
-const hasExifIfd = (image) => image.getFields().some((name) => name.startsWith('exif-ifd'));
 
 /** Refuse an image that cannot be kept without loss. */
 function check(image, format, bytes) {

@@ -1,0 +1,120 @@
+"""The page in a browser: its site, its server, and photos to open."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
+)
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Return the folder of the site, which is written once."""
+    from burnish.errors import MissingLibraryError
+    from burnish.page.site import cached_site
+
+    try:
+        return cached_site()
+    except MissingLibraryError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Return the address of the site, as `burnish page` serves it."""
+    from burnish.page.server import create_server
+
+    with create_server(site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Return Chromium, driven by Playwright."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed, such as Debian's chromium-headless-shell")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A tab with the page, and everything that goes wrong in it."""
+
+    def __init__(self, context, address):
+        self.address = address
+        self.page = context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.problems, self.requests = [], []
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._add_message)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def _add_message(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def load(self):
+        self.page.goto(self.address)
+        self.page.locator(".choice").first.wait_for()
+        return self
+
+    def state(self, text):
+        """Wait until the state of the page contains a text, and return it."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator("#state")).to_contain_text(text, timeout=60_000)
+        return self.page.inner_text("#state")
+
+    def open(self, *photos, text="result"):
+        self.page.set_input_files("#file", [str(photo) for photo in photos])
+        return self.state(text)
+
+    def command(self, text):
+        """Set the page by a command, as by pasting it."""
+        self.page.evaluate(
+            """text => { document.getElementById('command').open = true;
+               const field = document.getElementById('command-text'); field.value = text;
+               field.dispatchEvent(new Event('input')); }""",
+            text,
+        )
+        assert self.page.inner_text("#command-note") == "The page shows this command."
+
+    def save(self, folder: Path) -> Path:
+        with self.page.expect_download() as download:
+            self.page.click("#save")
+        target = folder / download.value.suggested_filename
+        download.value.save_as(target)
+        return target
+
+
+def open_tab(chromium, address, **options):
+    """Yield a tab in a new profile, and check at its end that nothing went wrong."""
+    size = {"width": 1280, "height": 820}
+    context = chromium.new_context(**{"viewport": size, "accept_downloads": True} | options)
+    tab = Tab(context, address).load()
+    yield tab
+    context.close()
+    assert tab.problems == []
+    elsewhere = [url for url in tab.requests if not url.startswith((address, "blob:", "data:"))]
+    assert elsewhere == []
+
+
+@pytest.fixture
+def tab(chromium, address):
+    """Return a new tab."""
+    yield from open_tab(chromium, address)
+
+
+@pytest.fixture(scope="module")
+def shared_tab(chromium, address):
+    """Return a tab that the tests of a module share, since loading it takes seconds."""
+    yield from open_tab(chromium, address)
