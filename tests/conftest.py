@@ -48,6 +48,17 @@ def cache(tmp_path_factory, monkeypatch):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def engine_times(monkeypatch):
+    """The measured times of engines: tests measure nothing, and ONNX Runtime runs all networks."""
+    from burnish.runtime import engine_choice
+
+    times = {engine_choice.EngineChoice("onnxruntime", "fp32"): 1.0}
+    monkeypatch.setattr(engine_choice, "measure", lambda file: times)
+    monkeypatch.setattr(engine_choice, "_times", {})
+    return times
+
+
 class FunctionEdit(Edit):
     """An edit that applies a function to the pixels; by default it changes nothing."""
 

@@ -190,6 +190,10 @@ class DeviceError(BurnishError):
     exit_code = 3
 
 
+class PrecisionError(DeviceError):
+    """A requested precision is not available with this engine, processor or model."""
+
+
 class MissingLibraryError(BurnishError):
     """A required optional library is not installed."""
 
@@ -200,6 +204,7 @@ class MissingLibraryError(BurnishError):
 EXTRAS = {
     "PyOpenColorIO": "operators",
     "av": "video",
+    "brotli": "page",
     "cv2": "operators",
     "matplotlib": "train",
     "numba": "operators",

@@ -157,7 +157,7 @@ def test_frames_of_a_video_are_edited_in_order_and_mixed(make_image, function_ed
     frame = make_image(2) / np.float32(255)
     invert = function_edit(lambda pixels: 1 - pixels)
     darken = function_edit(lambda pixels: pixels * np.float32(0.5))
-    edit_frame = mix(chain([invert, darken]), 0.25).for_video().frame_edit(lambda: [frame])
+    edit_frame = mix(chain([invert, darken]), 0.25).for_output(8, video=True).frame_edit(lambda: [frame])
     expected = 0.75 * frame + 0.125 * (1 - frame)
     np.testing.assert_allclose(edit_frame(frame, 0, 0.0), expected, atol=1e-6)
 
@@ -176,7 +176,7 @@ def test_replay_repeats_operators_strength_and_region(photo, tmp_path, strength,
     codes = Photo.open(output).pixels * 255
     np.testing.assert_array_equal(np.rint(repeated.pixels * 255), codes)
     assert again.history == history
-    assert again.for_video().history[1].continues
+    assert again.for_output(8, video=True).history[1].continues
 
 
 def test_replay_keeps_separate_edits_apart(photo):

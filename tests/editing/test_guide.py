@@ -185,15 +185,15 @@ def test_region_is_guided_by_the_whole_photo(model, pixels):
 
 def test_videos_are_guided_by_the_network_unless_the_operator_is_chosen(model, dehazing_model):
     edit = NetworkEdit(model, PARAMS)
-    assert (edit.guide, edit.for_video().guide) == ("operator", "network")
-    assert edit.for_video().history[0].guide == "network"
-    assert NetworkEdit(model, PARAMS, "operator").for_video().guide == "operator"
+    assert (edit.guide, edit.for_output(8, video=True).guide) == ("operator", "network")
+    assert edit.for_output(8, video=True).history[0].guide == "network"
+    assert NetworkEdit(model, PARAMS, "operator").for_output(8, video=True).guide == "operator"
     masked = MaskedEdit(edit, Region(mask=np.ones((9, 9), np.float32)))
-    assert masked.for_video().history[0].guide == "network"
-    assert masked.for_video().history[0].region is not None
+    assert masked.for_output(8, video=True).history[0].guide == "network"
+    assert masked.for_output(8, video=True).history[0].region is not None
     file = edit.history[0].model_copy(update={"guide": None})
     chained = replay([file, file], models=[dehazing_model])
-    assert [step.guide for step in chained.for_video().history] == ["network", "network"]
+    assert [step.guide for step in chained.for_output(8, video=True).history] == ["network", "network"]
 
 
 def test_operator_measures_once_for_all_frames_of_a_video(model, make_image, measured_shapes):

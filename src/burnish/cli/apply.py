@@ -24,6 +24,7 @@ from burnish.cli.options import (
     Guide,
     Operators,
     Photos,
+    Precision,
     Strength,
     Threads,
     expand,
@@ -39,7 +40,7 @@ from burnish.errors import UsageError
 from burnish.operators.registry import OPERATORS
 from burnish.params import STRENGTH, AnyParam
 from burnish.regions.options import RegionOptions
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -84,7 +85,8 @@ def apply(
     guide: Guide = None,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = DEFAULT_ENGINE,
+    engine: Engine = AUTO,
+    precision: Precision = AUTO,
     *,
     batch: BatchOptions,
     region: RegionOptions,
@@ -110,6 +112,7 @@ def apply(
         device=device,
         threads=threads,
         engine=engine,
+        precision=precision,
     )
     if region != RegionOptions() or save_mask is not None:
         from burnish.cli.regions import check_videos, print_detector
@@ -214,7 +217,11 @@ def replay(
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = DEFAULT_ENGINE,
+    engine: Engine = AUTO,
+    precision: Annotated[
+        str | None,
+        Option(metavar="NAME", help="Precision to use instead of the recorded one."),
+    ] = None,
     *,
     batch: BatchOptions,
 ) -> None:
@@ -244,5 +251,6 @@ def replay(
         device=device,
         threads=threads,
         engine=engine,
+        precision=precision,
     )
     run(edit, photos, batch, collect_paths(edited, model, params, detector, objects, mask))

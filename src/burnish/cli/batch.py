@@ -267,6 +267,12 @@ def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
     return ", ".join(parts)
 
 
+def _arithmetic(outcome: "Outcome") -> str:
+    """Return the engines and precisions of the networks that were used."""
+    used = [f"{record.engine} {record.precision}" for record in outcome.history if record.engine]
+    return f" ({' and '.join(dict.fromkeys(used))})" if used else ""
+
+
 def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsoleProgress") -> None:
     if outcome.status == "failed":
         progress.message(f"burnish: {outcome.reason}")
@@ -285,7 +291,7 @@ def _print_outcome(outcome: "Outcome", batch: BatchOptions, progress: "ConsolePr
         guide = f", guide: {' and '.join(used)}" if used else ""
         shares = dict.fromkeys(record.strength for record in outcome.history if record.strength < 1)
         strength = f", strength {' and '.join(f'{share:g}' for share in shares)}" if shares else ""
-        time_text = f"{outcome.seconds:.2f} s on {outcome.device}"
+        time_text = f"{outcome.seconds:.2f} s on {outcome.device}{_arithmetic(outcome)}"
         progress.echo(f"{outcome.output}  {time_text}{frames}{guide}{strength}")
     elif outcome.status == "skipped":
         progress.echo(f"{outcome.output}  skipped: {outcome.reason}")

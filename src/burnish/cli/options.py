@@ -12,9 +12,9 @@ from typer import Argument, Option
 from typer.core import TyperCommand
 
 from burnish.editing.operator_names import SEPARATOR
-from burnish.errors import UsageError
+from burnish.errors import UsageError, join_or
 from burnish.params import STRENGTH, AnyParam, ColourParam, FileParam, Param
-from burnish.runtime.engines import ENGINES
+from burnish.runtime.engines import AUTO, ENGINES, PRECISIONS
 from burnish.runtime.model_registry import model_names
 
 # `readable=False`: each file is opened later, so that an unreadable one does not stop the others.
@@ -29,8 +29,25 @@ Photos = Annotated[
 JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N; a named device must be available.")]
-Threads = Annotated[int | None, Option(min=1, help="CPU threads. [default: one per core]")]
-Engine = Annotated[str, Option(help=f"Library that runs the network: {' or '.join(ENGINES)}.")]
+Threads = Annotated[
+    int | None, Option(min=1, help="CPU threads, at most one per core. [default: one per core]")
+]
+Engine = Annotated[
+    str,
+    Option(
+        metavar="NAME",
+        help=f"Library that runs the network: {join_or([AUTO, *ENGINES])}; auto is the quicker one "
+        "on this machine.",
+    ),
+]
+Precision = Annotated[
+    str,
+    Option(
+        metavar="NAME",
+        help=f"Arithmetic of the network: {join_or([AUTO, *PRECISIONS])}; auto is the quickest one "
+        "that keeps the quality of an output with 8 bits, and fp32 for others.",
+    ),
+]
 
 STRENGTH_HELP = "Share of the result in the mixture with the photo, 0 to 1. [default: 1]"
 Strength = Annotated[
@@ -122,7 +139,9 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
         for name, group in groups.items():
-            values[name] = group(**{f.name: parse_field(f, values.pop(f.name)) for f in fields(group)})
+            values[name] = group(
+                **{f.name: parse_field(f, values.pop(f.name)) for f in fields(group)}
+            )
         command(**values)
 
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from burnish.editing.edit import Edit
 from burnish.editing.history import EditRecord
 from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
-from burnish.editing.photo import edit_out_of_core, edit_photo, needs_out_of_core
+from burnish.editing.photo import edit_out_of_core, edit_photo, for_photo, needs_out_of_core
 from burnish.editing.plan import PlannedFile
 from burnish.errors import BurnishError, read_error, reason
 from burnish.files import check_absent, make_folder, remove_stale_partials
@@ -157,7 +157,7 @@ def _check_readable(path: Path) -> None:
 
 def _outcome(edit: Edit, file: PlannedFile, status: Status, **fields: Any) -> Outcome:
     output = str(file.target) if status in ("done", "skipped", "planned") else None
-    edit = edit.for_video() if file.is_video else edit
+    edit = edit.for_output(None, video=file.is_video)
     return Outcome(
         input=str(file.source),
         output=output,
@@ -190,6 +190,7 @@ class _PhotoWork:
 
     Parameters
     ----------
+    edit : the edit; once the photo is read, in the precision for its depth
     photo : the photo, unless it is edited on disk
     size : width and height, in pixels; None until the photo is edited
     failure : why a stage failed; None if none failed. Later stages then do nothing
@@ -197,6 +198,7 @@ class _PhotoWork:
     """
 
     file: PlannedFile
+    edit: Edit
     photo: Photo | None = None
     size: tuple[int, int] | None = None
     changed: bool | None = None
@@ -225,7 +227,7 @@ class _Batch:
     should_stop: Callable[[], bool]
 
     def read(self, file: PlannedFile) -> _PhotoWork:
-        work = _PhotoWork(file)
+        work = _PhotoWork(file, self.edit)
         if not file.skip and not file.is_video:
             with work.stage():
                 check_absent(file.target, overwrite=self.options.overwrite)
@@ -240,11 +242,13 @@ class _Batch:
         on_progress = _fractions(self.progress)
         with work.stage():
             if photo is None:
-                work.size = edit_out_of_core(
+                work.size, work.edit = edit_out_of_core(
                     self.edit, file.source, file.target, self.options, on_progress
                 )
             else:
-                work.photo = edit_photo(self.edit, photo, file.source, on_progress)
+                target, depth = file.target, self.options.depth
+                work.edit = for_photo(self.edit, photo.metadata, target.suffix, depth, str(target))
+                work.photo = edit_photo(work.edit, photo, file.source, on_progress)
                 work.size, work.changed = photo.size, work.photo.pixels is not photo.pixels
 
     def write(self, work: _PhotoWork) -> Outcome:
@@ -256,10 +260,10 @@ class _Batch:
                 make_folder(file.target.parent)
                 work.photo.save(file.target, **self.options.for_photos)
         if work.failure or work.size is None:
-            return _outcome(self.edit, file, "failed", reason=work.failure)
+            return _outcome(work.edit, file, "failed", reason=work.failure)
         width, height = work.size
         return _outcome(
-            self.edit,
+            work.edit,
             file,
             "done",
             changed=work.changed,
@@ -289,7 +293,7 @@ class _Batch:
         if not video.frames:
             hint = "no frames are kept yet; the same command starts again"
         return _outcome(
-            self.edit,
+            video.edit,
             file,
             "done" if video.finished else "interrupted",
             reason=None if video.finished else hint,

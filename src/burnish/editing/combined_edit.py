@@ -22,7 +22,7 @@ from burnish.photo import Photo
 from burnish.photo.colour import is_srgb
 from burnish.photo.read import to_srgb_float
 from burnish.photo.write import to_codes
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 from burnish.runtime.model_registry import find_model
 from burnish.types import OnProgress, Pixels
 
@@ -86,9 +86,9 @@ class ChainedEdit(Edit):
         for edit in self._edits:
             edit.end_video(source)
 
-    def for_video(self) -> Edit:
-        """Return the edits for videos."""
-        edit = ChainedEdit([edit.for_video() for edit in self._edits])
+    def for_output(self, bits: int | None, *, video: bool = False) -> Edit:
+        """Return the edits for an output."""
+        edit = ChainedEdit([edit.for_output(bits, video=video) for edit in self._edits])
         return _with_continuation(edit, [record.continues for record in self.history])
 
     def fingerprint(self) -> str:
@@ -163,9 +163,9 @@ class MixedEdit(Edit):
         """Check the other edit after all frames of a video."""
         self._edit.end_video(source)
 
-    def for_video(self) -> Edit:
-        """Return the mixture with the other edit for videos."""
-        return MixedEdit(self._edit.for_video(), self._strength)
+    def for_output(self, bits: int | None, *, video: bool = False) -> Edit:
+        """Return the mixture with the other edit for an output."""
+        return MixedEdit(self._edit.for_output(bits, video=video), self._strength)
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the other edit."""
@@ -218,7 +218,8 @@ def load_edits(
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str = AUTO,
+    precision: str = AUTO,
 ) -> Edit:
     """Load one or several operators as one edit; see `burnish.editing.edit.load_edit`.
 
@@ -246,6 +247,7 @@ def load_edits(
                 device=device,
                 threads=threads,
                 engine=engine,
+                precision=precision,
             )
         except UsageError as error:
             own = {param.name for param in find_params(str(name))} if len(names) > 1 else ()

@@ -16,7 +16,7 @@ from burnish.operators import is_user_defined
 from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, Value, is_off, resolve_params
 from burnish.photo import Photo
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 from burnish.runtime.model import Model
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 
@@ -104,8 +104,14 @@ class Edit:
         UserWarning : the edit did not do what is expected from it
         """
 
-    def for_video(self) -> "Edit":
-        """Return the edit for videos, which may differ in its history."""
+    def for_output(self, bits: int | None, *, video: bool = False) -> "Edit":
+        """Return the edit for an output, which may differ in its history.
+
+        Parameters
+        ----------
+        bits : depth of a channel in the output; None if it is not known yet
+        video : whether the output is a video
+        """
         return self
 
     def fingerprint(self) -> str:
@@ -147,7 +153,10 @@ class NetworkEdit(Edit):
         self.guide: GuideSource | None = None
         if model.card.guide is not None:
             self.guide = "network" if self._operator is None else "operator"
-        record = record_edit(model.card.name, values, model=model.sha256, guide=self.guide)
+        fields: dict[str, Any] = {"model": model.sha256, "guide": self.guide}
+        if not model.chooses_precision:
+            fields |= {"engine": model.engine, "precision": model.precision}
+        record = record_edit(model.card.name, values, **fields)
         super().__init__(model.card.name, model.device, [record])
         self.tiled_stages = (self._process_tiles,)
 
@@ -175,12 +184,18 @@ class NetworkEdit(Edit):
         mean = np.mean(thumbnails, axis=0).astype(np.float32)
         return lambda pixels, index, seconds: self._model(pixels, self._sliders, thumbnail=mean)
 
-    def for_video(self) -> Edit:
-        """Return the edit for videos: guided by the start network, if no guide was chosen."""
-        guide = self._model.card.guide
-        if self._chosen_guide is not None or guide is None or guide.start is None:
+    def for_output(self, bits: int | None, *, video: bool = False) -> Edit:
+        """Return the edit in the precision for a depth.
+
+        Videos are guided by the start network, if no guide was chosen.
+        """
+        model = self._model if bits is None else self._model.for_bits(bits)
+        guide, cascade = self._chosen_guide, self._model.card.guide
+        if video and guide is None and cascade is not None and cascade.start is not None:
+            guide = "network"
+        if (model, guide) == (self._model, self._chosen_guide):
             return self
-        return NetworkEdit(self._model, self._params, "network")
+        return NetworkEdit(model, self._params, guide)
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the operator that guides the network."""
@@ -266,7 +281,8 @@ def load_edit(
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str = AUTO,
+    precision: str = AUTO,
 ) -> Edit:
     """Load the network of an operator, or with `slow` the reference operator.
 
@@ -281,7 +297,7 @@ def load_edit(
     UsageError : an unknown operator, parameter or engine, a value that the network was not trained
         for, or a guide that is not possible
     ModelError : the operator has no network, or the model file is missing or invalid
-    DeviceError : the device is not available
+    DeviceError : the device or the precision is not available
     MissingLibraryError : the operator or the engine needs a library that is not installed
     """
     if not isinstance(name_or_path, str | Path):
@@ -304,7 +320,9 @@ def load_edit(
         train = f"train a network: burnish train {quoted}{photos}"
         remedy = f"add --slow to run the operator, or {train}" if photos else train
         raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
-    model = Model.open(name_or_path, device=device, threads=threads, engine=engine)
+    model = Model.open(
+        name_or_path, device=device, threads=threads, engine=engine, precision=precision
+    )
     return NetworkEdit(model, params, guide)
 
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import burnish
 from burnish.errors import PhotoError, VideoError, warn
-from burnish.modelfile.card import GuideSource
+from burnish.modelfile.card import GuideSource, Precision
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import header
 from burnish.photo.blocks import get_field
@@ -47,6 +48,8 @@ class EditRecord(BaseModel):
     model : SHA-256 of the network's file; None for a reference operator
     slow : whether the reference operator was used
     guide : the source of a guided network's first level; None for other edits
+    engine, precision : the library that ran the network, and its arithmetic; None for other edits,
+        and before a photo is read whose depth decides
     version : version of burnish
     region : the region that was edited; None for the whole image
     strength : share of the result in the mixture with the photo; 1 for the result alone
@@ -63,6 +66,8 @@ class EditRecord(BaseModel):
     model: str | None = None
     slow: bool = False
     guide: GuideSource | None = None
+    engine: str | None = None
+    precision: Precision | None = None
     version: str = burnish.__version__
     region: RegionRecord | None = None
     strength: float = Field(default=1, ge=0, le=1)
@@ -76,20 +81,20 @@ def record_edit(
     operator: str,
     values: Mapping[str, Value],
     params: Sequence[AnyParam] = (),
-    *,
-    model: str | None = None,
-    guide: GuideSource | None = None,
+    **fields: Any,
 ) -> EditRecord:
-    """Return the record of an edit; `params` show which of the values are files."""
+    """Return the record of an edit; `params` show which of the values are files.
+
+    The other fields are those of a network.
+    """
     values = {name: value for name, value in values.items() if value is not None}
     files = {param.name for param in params if isinstance(param, FileParam)} & values.keys()
     return EditRecord(
         operator=operator,
         params={name: value for name, value in values.items() if name not in files},
         files={name: Path(str(values[name])).name for name in files},
-        model=model,
-        slow=model is None,
-        guide=guide,
+        slow="model" not in fields,
+        **fields,
     )
 
 

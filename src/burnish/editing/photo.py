@@ -31,10 +31,11 @@ from burnish.files import (
 )
 from burnish.params import Value
 from burnish.photo import Photo, header
-from burnish.photo.formats import writable_format
+from burnish.photo.formats import FORMATS, result_format, writable_format
+from burnish.photo.metadata import SourceMetadata
 from burnish.photo.write import DTYPES, bits_per_channel, check_format, to_codes, write_image
 from burnish.progress import Progress
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle
 from burnish.video.formats import EncodingOptions, has_video_extension
 
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
     from burnish.regions.region import RegionLike
 
     ImageLike = TypeVar("ImageLike", bound=str | Path | bytes | Image | NDArray[Any])
-
-# The modes whose arrays are grey or RGB, with alpha last. A palette has no room for new colours.
-_PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 
 
 def apply(
@@ -61,7 +59,8 @@ def apply(
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str = AUTO,
+    precision: str = AUTO,
     codec: str | None = None,
     crf: int | None = None,
     only: "RegionLike | None" = None,
@@ -85,8 +84,10 @@ def apply(
     guide : "operator" or "network": the source of a guided network's first, small result
         [default: the operator, if its libraries are installed; for videos the network]
     device : "auto", "cpu", "cuda" or "cuda:N". A device other than "auto" must be available
-    threads : number of CPU threads [default: one per core]
-    engine : "onnxruntime" or "openvino"
+    threads : number of CPU threads, at most one for each core [default: one for each core]
+    engine : "onnxruntime", "openvino", or "auto" for the quicker one
+    precision : arithmetic of the network: "fp32", "bf16", "int8", or "auto" for the quickest one
+        that keeps the quality of an output with 8 bits a channel; other outputs have fp32
     codec, crf : encoding of a video [default: that of the input]
     only : edit a region only: classes of objects such as "person", a mask of shape (H, W), bool
         or floats in [0, 1], or `burnish.regions.options.RegionOptions`
@@ -115,6 +116,7 @@ def apply(
     >>> result.shape, result.dtype
     ((40, 60), dtype('uint8'))
     """
+    from burnish.editing.in_memory import apply_in_memory
     from burnish.regions.registry import EDITS
 
     region_edit = EDITS.get(operator) if isinstance(operator, str) else None
@@ -127,6 +129,7 @@ def apply(
             device=device,
             threads=threads,
             engine=engine,
+            precision=precision,
         )
     elif guide is not None:
         raise UsageError("guide", f"the edit {operator} takes no guide", "leave it out")
@@ -158,7 +161,7 @@ def apply(
         if value is not None:
             kind = type(image).__name__
             raise UsageError(name, f"it needs a path as the image, not {kind}", "leave it out")
-    return cast("ImageLike", _apply_in_memory(edit, image, on_progress))
+    return cast("ImageLike", apply_in_memory(edit, image, on_progress))
 
 
 def apply_to_file(
@@ -184,7 +187,9 @@ def apply_to_file(
     if needs_out_of_core(edit, source):
         edit_out_of_core(edit, source, target, write, on_progress)
         return
-    edited = edit_photo(edit, Photo.open(source), source, on_progress)
+    photo = Photo.open(source)
+    edit = for_photo(edit, photo.metadata, target.suffix, write.depth, str(target))
+    edited = edit_photo(edit, photo, source, on_progress)
     make_folder(target.parent)
     edited.save(target, **write.for_photos)
 
@@ -234,6 +239,29 @@ def scratch_bytes(edit: Edit, source: Path, depth: int | None = None) -> int:
         return 0
 
 
+def for_photo(
+    edit: Edit,
+    metadata: SourceMetadata,
+    format: str | None = None,
+    depth: int | None = None,
+    where: str = "format",
+) -> Edit:
+    """Return an edit for the output of a photo, whose depth decides on the precision.
+
+    Parameters
+    ----------
+    format, depth : see `Photo.encode`
+    where : the output, for messages
+
+    Raises
+    ------
+    PhotoError : burnish does not write the format
+    """
+    default = result_format(FORMATS[metadata.format])
+    target = writable_format(format, where) if format else default
+    return edit.for_output(bits_per_channel(metadata, target, depth))
+
+
 def edit_photo(
     edit: Edit, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
 ) -> Photo:
@@ -251,12 +279,12 @@ def edit_out_of_core(
     target: Path,
     write: WriteOptions = DEFAULT_OPTIONS,
     on_progress: OnProgress | None = None,
-) -> tuple[int, int]:
+) -> tuple[tuple[int, int], Edit]:
     """Edit a photo on disk; the target stays unchanged if anything fails.
 
     Returns
     -------
-    The width and height of the photo, in pixels
+    The width and height of the photo, in pixels, and the edit in the precision for its depth
 
     Raises
     ------
@@ -274,11 +302,12 @@ def edit_out_of_core(
     make_folder(target.parent)
     with decode_to_disk(source, target.parent) as photo:
         bits = bits_per_channel(photo.metadata, file_format, write.depth)
+        edit = edit.for_output(bits)
         with _run_stages(edit, photo, bits, target.parent, on_progress) as output:
             metadata = metadata_with_history(photo.metadata, edit.history, str(source))
             with atomic_write(target, overwrite=write.overwrite) as file:
                 write_image(output.image(), metadata, file_format, file, write.quality, str(target))
-    return size
+    return size, edit
 
 
 @contextmanager
@@ -315,61 +344,3 @@ def _run_stages(
             stage(read, write, size, partial(report, index))
             read = output.read
         yield output
-
-
-def _apply_in_memory(edit: Edit, image: Any, on_progress: OnProgress | None) -> Any:
-    if isinstance(image, bytes):
-        return edit_photo(edit, Photo.open(image), on_progress=on_progress).encode()
-    if isinstance(image, np.ndarray):
-        return _apply_to_array(edit, image, on_progress)
-    if type(image).__module__.startswith("PIL."):
-        return _apply_to_pil(edit, image, on_progress)
-    problem = f"expected a path, bytes, a PIL image or an array, got {type(image).__name__}"
-    raise UsageError("image", problem, "convert it to one of these")
-
-
-def _apply_to_array(
-    edit: Edit, array: NDArray[Any], on_progress: OnProgress | None
-) -> NDArray[Any]:
-    channels = array[..., None] if array.ndim == 2 else array
-    if channels.ndim != 3 or channels.shape[2] not in (1, 2, 3, 4) or 0 in channels.shape:
-        raise _array_error(f"shape {array.shape}")
-    if array.dtype in (np.uint8, np.uint16):
-        max_value = float(np.iinfo(array.dtype).max)
-    elif array.dtype.kind == "f":
-        max_value = 1.0
-    else:
-        raise _array_error(f"dtype {array.dtype}")
-    colour_count = channels.shape[2] - (channels.shape[2] in (2, 4))
-    rgb = channels[..., :colour_count].astype(np.float32) / np.float32(max_value)
-    if not (np.isfinite(rgb).all() and rgb.min() >= 0 and rgb.max() <= 1):
-        raise _array_error("values outside [0, 1]")
-    rgb = np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
-    output = edit.run(rgb, on_progress)
-    if colour_count == 1:
-        output = output.mean(axis=2, keepdims=True)
-    if max_value > 1:
-        output = np.rint(output * max_value)
-    edited = channels.copy()
-    edited[..., :colour_count] = output.astype(array.dtype)
-    return edited.reshape(array.shape)
-
-
-def _array_error(got: str) -> UsageError:
-    accepted = "an array (H, W) or (H, W, 1 to 4) of uint8, uint16 or floats in [0, 1]"
-    return UsageError("image", f"expected {accepted}, got {got}", "convert it first")
-
-
-def _apply_to_pil(edit: Edit, image: Any, on_progress: OnProgress | None) -> Any:
-    from PIL import Image
-
-    if image.mode not in _PIL_MODES:
-        problem = f"expected a PIL image of mode {', '.join(_PIL_MODES)}, got mode {image.mode}"
-        raise UsageError("image", problem, "convert it first: image.convert('RGB')")
-    if "transparency" in image.info:
-        # After the edit, other pixels would have the colour that means "transparent".
-        problem = "one of its colours means transparent"
-        raise UsageError("image", problem, "convert it first: image.convert('RGBA')")
-    output = Image.fromarray(_apply_to_array(edit, np.asarray(image), on_progress))
-    output.info = dict(image.info)
-    return output

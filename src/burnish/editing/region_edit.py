@@ -197,9 +197,10 @@ class MaskedEdit(_EditInRegion):
 
         return edit_frame
 
-    def for_video(self) -> Edit:
-        """Return the other edit for videos, in the same region."""
-        return MaskedEdit(self._edit.for_video(), self._region, self._mask_writer)
+    def for_output(self, bits: int | None, *, video: bool = False) -> Edit:
+        """Return the other edit for an output, in the same region."""
+        edit = self._edit.for_output(bits, video=video)
+        return MaskedEdit(edit, self._region, self._mask_writer)
 
     def fingerprint(self) -> str:
         """Return the fingerprints of the other edit and of the region."""

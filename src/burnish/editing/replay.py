@@ -1,16 +1,17 @@
 """Replay of the edits that are recorded in a photo's or video's history."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from burnish.editing.combined_edit import ChainedEdit, chain, mix
 from burnish.editing.edit import Edit, load_edit
 from burnish.editing.history import EditRecord
 from burnish.editing.region_edit import MaskedEdit, edit_region
 from burnish.editing.region_record import restore_region
-from burnish.errors import ModelError, UsageError, read_error, warn
+from burnish.errors import ModelError, PrecisionError, UsageError, read_error, warn
 from burnish.files import digest
 from burnish.modelfile.card import CardParam
 from burnish.modelfile.reader import read_card, read_model
@@ -20,7 +21,7 @@ from burnish.regions.objects import ObjectSource
 from burnish.regions.region import Region
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.runtime import model_registry
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 
 # A region edit, an operator's name, or the path of a network.
 Target = RegionEdit | str | Path
@@ -37,7 +38,8 @@ def replay(
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str = AUTO,
+    precision: str | None = None,
 ) -> Edit:
     """Return the edit that applies all steps of a history in order.
 
@@ -49,6 +51,7 @@ def replay(
     object_source, mask : source of the objects and mask to use instead of the recorded ones
     strength : the strength to use instead of the recorded ones
     guide : the guide to use instead of the recorded ones, in every step with a guided network
+    precision : the precision to use instead of the recorded ones
 
     Raises
     ------
@@ -59,7 +62,8 @@ def replay(
 
     Warns
     -----
-    UserWarning : a network's version differs from the recorded one
+    UserWarning : a network's version differs from the recorded one, or its precision is not
+        available here
     """
     overrides = {name: value for name, value in (params or {}).items() if value is not None}
     files: dict[str, Path] = {}
@@ -91,7 +95,8 @@ def replay(
                 region = _region(step, object_source, mask)
                 edits.append(edit_region(target, step_params, region, strength=step.strength))
             else:
-                edits.append(load(target, step_params, slow=step.slow, guide=step_guide))
+                options = {"slow": step.slow, "guide": step_guide}
+                edits.append(_load(step, load, target, step_params, precision, options))
     joint_edits = [
         edits[first]
         if isinstance(targets[first], RegionEdit)
@@ -99,6 +104,24 @@ def replay(
         for first, end in _joint_steps(history, targets)
     ]
     return joint_edits[0] if len(joint_edits) == 1 else ChainedEdit(joint_edits)
+
+
+def _load(
+    step: EditRecord,
+    load: Callable[..., Edit],
+    target: Target,
+    params: Mapping[str, Value],
+    precision: str | None,
+    options: Mapping[str, Any],
+) -> Edit:
+    """Load the operator of a step, in the precision that is wanted or recorded."""
+    try:
+        return load(target, params, precision=precision or step.precision or AUTO, **options)
+    except PrecisionError as error:
+        if precision is not None:
+            raise
+        warn(f"{step.operator} ran in {step.precision} before, and runs in fp32 now: {error}")
+        return load(target, params, precision="fp32", **options)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ _QUEUE_SIZE = 2
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """The number, duration and size of the finished frames of a video.
+    """The number, duration and size of the finished frames of a video, and its edit.
 
     If `finished` is False, the output is not written, and the same command resumes the run.
     """
@@ -46,6 +46,7 @@ class VideoProgress:
     frames: int
     seconds: float
     megapixels: float
+    edit: Edit
 
 
 def edit_video(
@@ -79,11 +80,11 @@ def edit_video(
     -----
     UserWarning : a stream is dropped, the video ends early, or a region is empty in all frames
     """
-    edit = edit.for_video()
     check_absent(target, overwrite=write.overwrite)
     container = writable_container(target.suffix, str(target))
     video = probe(source)
     encoding = choose_encoding(video, write.encoding, container, str(target))
+    edit = edit.for_output(encoding.bits, video=True)
     check_passthrough(video, container, str(target))
     make_folder(target.parent)
     with (
@@ -110,6 +111,7 @@ def edit_video(
         store.frame_count,
         float(store.duration_ticks * video.time_base),
         store.frame_count * video.width * video.height / 1e6,
+        edit,
     )
 
 

@@ -54,6 +54,8 @@ Ranges = Annotated[
 ]
 # The source of the first level's result of a guided network.
 GuideSource = Literal["operator", "network"]
+# The arithmetic of a network: float32, bfloat16 or 8-bit integers.
+Precision = Literal["fp32", "bf16", "int8"]
 
 
 def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
@@ -220,6 +222,7 @@ class Measurement(StrictModel):
         description="the first level's result of a guided network: the operator's output, or that"
         " of the start network",
     )
+    precision: Precision = "fp32"
     params: dict[Slug, float] = Field(
         default={}, max_length=16, description="values of sliders that are not at their defaults"
     )

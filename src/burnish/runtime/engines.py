@@ -1,21 +1,32 @@
 """The engines that run graphs. Importing this module loads none of them, nor NumPy."""
 
+import os
 import re
+from typing import TYPE_CHECKING
 
-from burnish.errors import UsageError
+from burnish.errors import UsageError, join_or
 
-# Engine -> the module with its `create_session`.
+if TYPE_CHECKING:
+    from burnish.modelfile.card import Precision
+
+# Engine -> the module with its `create_session` and its `precisions`.
 ENGINES = {
     "onnxruntime": "burnish.runtime.onnx_runtime",
     "openvino": "burnish.runtime.openvino",
 }
+# The engine of networks that are not chosen by speed, such as detectors.
 DEFAULT_ENGINE = "onnxruntime"
+# From the most precise one to the least.
+PRECISIONS: "tuple[Precision, ...]" = ("fp32", "bf16", "int8")
+AUTO = "auto"
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 _MAX_THREADS = 1024
 
 
-def check_options(device: str, threads: int | None, engine: str) -> None:
+def check_options(
+    device: str, threads: int | None, engine: str = AUTO, precision: str = AUTO
+) -> None:
     """Check the options of a session; `Model.open` describes them.
 
     Raises
@@ -28,6 +39,18 @@ def check_options(device: str, threads: int | None, engine: str) -> None:
     if threads is not None and not 1 <= threads <= _MAX_THREADS:
         problem = f"expected 1 to {_MAX_THREADS}, got {threads}"
         raise UsageError("threads", problem, "leave it out for all cores")
-    if engine not in ENGINES:
-        problem = f"expected {' or '.join(ENGINES)}, got {engine!r}"
-        raise UsageError("engine", problem, f"leave it out for {DEFAULT_ENGINE}")
+    choices = {"engine": (engine, ENGINES), "precision": (precision, PRECISIONS)}
+    for option, (value, names) in choices.items():
+        if value not in (AUTO, *names):
+            problem = f"expected {join_or([AUTO, *names])}, got {value!r}"
+            raise UsageError(option, problem, "leave it out for auto")
+
+
+def usable_threads(threads: int) -> int:
+    """Return a number of threads, but at most the number of cores that this process may use.
+
+    Engines take many times as long if their threads wait for each other's cores.
+    """
+    if hasattr(os, "sched_getaffinity"):  # not on Windows and macOS
+        return min(threads, len(os.sched_getaffinity(0)))
+    return min(threads, os.cpu_count() or 1)

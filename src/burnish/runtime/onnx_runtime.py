@@ -5,28 +5,52 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import onnx
 import onnxruntime
 from onnx import ModelProto
 from onnxruntime import InferenceSession
 
 from burnish.errors import DeviceError
+from burnish.modelfile.card import Precision
+from burnish.runtime.engines import usable_threads
 from burnish.runtime.graph_optimisations import (
     keep_nchwc,
     strip_depth_to_space,
     strip_space_to_depth,
 )
-from burnish.runtime.session import Array, Session, engine_error, error_text
+from burnish.runtime.session import Array, Session, engine_error, error_text, precision_error
 
 # Size of the first block of the shared arena. It takes memory only as it is written to.
 _ARENA_BYTES = 2**30
 
 
-def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Create a session of a model, which is optimised in place. Messages name it by `name`."""
+def precisions() -> tuple[Precision, ...]:
+    """Return the precisions on the CPU; ONNX Runtime has no convolutions in bfloat16 there."""
+    return "fp32", "int8"
+
+
+def create_session(
+    model: ModelProto, name: str, device: str, threads: int | None, precision: Precision = "fp32"
+) -> Session:
+    """Create a session of a model, which is optimised in place. Messages name it by `name`.
+
+    A graph for int8 has its rounding in it.
+
+    Raises
+    ------
+    DeviceError : the device or the precision is not available
+    ModelError : the engine rejects the graph
+    """
+    if precision not in precisions():
+        problem = "ONNX Runtime has no such arithmetic on the CPU"
+        remedy = "install the extra 'openvino', or leave the precision out"
+        raise precision_error(precision, problem, remedy)
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
-    if device == "cpu" or not _has_cuda():
+    if device == "cpu" or not has_cuda():
         keep_nchwc(model)
     session, actual_device = create_inference_session(
         model.SerializeToString(), name, device, threads
@@ -53,9 +77,9 @@ def create_inference_session(
     ModelError : ONNX Runtime rejects the graph
     DeviceError : the device is not "auto", and not available
     """
-    if device.startswith("cuda") and not _has_cuda():
+    if device.startswith("cuda") and not has_cuda():
         raise _device_error(device, "this ONNX Runtime has no CUDA")
-    if device != "cpu" and _has_cuda():
+    if device != "cpu" and has_cuda():
         try:
             return _cuda_session(graph, device, threads)
         except DeviceError:
@@ -69,7 +93,25 @@ def create_inference_session(
         raise engine_error(error, name, problem, remedy) from error
 
 
-def _has_cuda() -> bool:
+def fold_constants(model: ModelProto) -> ModelProto:
+    """Return a graph with what does not depend on the image computed, and folded into kernels.
+
+    ONNX Runtime does this whenever it loads a graph.
+    """
+    options: Any = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    # Higher levels insert operators of ONNX Runtime's own.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "graph.onnx")
+        options.optimized_model_filepath = str(path)
+        InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(path)
+
+
+def has_cuda() -> bool:
+    """Return whether this ONNX Runtime is built for CUDA; the machine may have no GPU for it."""
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
@@ -96,7 +138,7 @@ def _inference_session(
     # Memory patterns are stored for each tile size, and an image has several.
     options.enable_mem_pattern = False
     if threads is not None:
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = usable_threads(threads)
     options.add_session_config_entry("session.use_env_allocators", "1")
     # Weights live as long as the session. In the arena they would fragment it.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")

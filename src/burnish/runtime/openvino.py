@@ -6,30 +6,54 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-import onnxruntime
+import onnx
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
-from burnish.modelfile.card import COORDS, GUIDE, INPUT
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, Precision
+from burnish.runtime.engines import PRECISIONS, usable_threads
 from burnish.runtime.graph_optimisations import strip_depth_to_space, strip_space_to_depth
-from burnish.runtime.session import Array, Session, engine_error
+from burnish.runtime.onnx_runtime import fold_constants
+from burnish.runtime.session import Array, Session, engine_error, precision_error
 
 # Largest number of rows or columns of an input. With more, sizes in bytes overflow 63 bits.
 _MAX_SIDE = 2**16
 
 
-def create_session(model: ModelProto, name: str, device: str, threads: int | None) -> Session:
-    """Create a session of a model, which is optimised in place. Messages name it by `name`."""
+# Precision -> the name in OpenVINO's list of what a processor can do, and that of the arithmetic of
+# everything that is not rounded to integers.
+_CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "int8": "INT8"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+
+
+def precisions() -> tuple[Precision, ...]:
+    """Return the precisions of OpenVINO on this processor."""
     import openvino  # type: ignore[import-untyped]
+
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(name for name in PRECISIONS if _CAPABILITIES[name] in capabilities)
+
+
+def create_session(
+    model: ModelProto, name: str, device: str, threads: int | None, precision: Precision = "fp32"
+) -> Session:
+    """Create a session of a model; see `burnish.runtime.onnx_runtime.create_session`."""
+    import openvino
 
     if device not in ("auto", "cpu"):
         problem = "the engine openvino runs on the cpu only"
         remedy = "leave --device out, or choose another --engine"
         raise DeviceError(f"device {device}", problem, remedy)
-    # The default precision is bfloat16 on processors that have it: a mantissa of 8 bits.
-    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if precision not in precisions():  # OpenVINO would compute in float32 without a word
+        raise precision_error(precision, "this processor has no such arithmetic")
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        # A thread that is pinned to a core waits while another program uses it.
+        "ENABLE_CPU_PINNING": False,
+    }
     if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
+        settings["INFERENCE_NUM_THREADS"] = usable_threads(threads)
     block_sizes = strip_space_to_depth(model), strip_depth_to_space(model)
     try:
         bounded_model = _with_bounded_sizes(model, block_sizes[0])
@@ -57,7 +81,8 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
 
     Without bounds OpenVINO (2026.4) assumes the largest integer, which overflows in a Resize, and
     reports inconsistent shapes. The graph goes through a file, because a graph from memory is
-    converted before bounds can be set.
+    converted before bounds can be set. The context is folded into the graph, because OpenVINO
+    (2026.4) would multiply and add it in each layer and for every tile.
     """
     from openvino import Dimension, PartialShape
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]
@@ -71,27 +96,10 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
     }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        _fold_constants(model, path)
+        onnx.save(fold_constants(model), path)
         frontend = FrontEndManager().load_by_framework("onnx")
         input_model = frontend.load(str(path))
         for place in input_model.get_inputs():
             for name in bounds.keys() & set(place.get_names()):
                 input_model.set_partial_shape(place, bounds[name])
         return frontend.convert(input_model)
-
-
-def _fold_constants(model: ModelProto, path: Path) -> None:
-    """Write the graph with the context computed and folded into convolutions.
-
-    ONNX Runtime does this whenever it loads a graph. OpenVINO (2026.4) would multiply and add the
-    context in each layer and for every tile.
-    """
-    options: Any = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    # Higher levels insert operators of ONNX Runtime's own.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(path)
-    onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )

@@ -8,19 +8,16 @@ computes from its gains and offsets stay float32.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from burnish.errors import ModelError
 from burnish.modelfile.card import GUIDE, INPUT, Ranges
 from burnish.modelfile.graph_rules import attributes
+from burnish.runtime.onnx_runtime import fold_constants
 
 Float = NDArray[np.float32]
 # The steps of features, and the largest value of a kernel.
@@ -50,22 +47,6 @@ def quantise_graph(model: ModelProto, ranges: Ranges, engine: str) -> ModelProto
     subtract_guide(folded)
     _Quantiser(folded, ranges, rounds_all=engine != "openvino").run()
     return folded
-
-
-def fold_constants(model: ModelProto) -> ModelProto:
-    """Return a graph with its context computed and folded into convolutions, by ONNX Runtime."""
-    options: Any = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    # Higher levels insert operators of ONNX Runtime's own.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "graph.onnx")
-        options.optimized_model_filepath = str(path)
-        onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        return onnx.load(path)
 
 
 def feature_grid(low: Float, high: Float) -> tuple[Float, NDArray[np.uint8]]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from threading import Lock
+from types import ModuleType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.errors import ModelError, missing_library
-from burnish.modelfile.card import COORDS, GUIDE, INPUT, PARAMS, THUMBNAIL, Card
+from burnish.errors import ModelError, PrecisionError, missing_library
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, PARAMS, THUMBNAIL, Card, Precision
 from burnish.modelfile.reader import ModelFile
 from burnish.params import Value, resolve_params
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES, check_options
@@ -162,6 +163,7 @@ def get_session(
     device: str = "auto",
     threads: int | None = None,
     engine: str = DEFAULT_ENGINE,
+    precision: Precision = "fp32",
     context: Context | None = None,
 ) -> Session:
     """Return the session of a model, creating it if it is not cached.
@@ -170,23 +172,40 @@ def get_session(
 
     Parameters
     ----------
+    precision : for "int8", the context is bound. A model without ranges runs in float32 then
     context : all of the graph's inputs beside `image`, `guide` and `coords`, to bind them
         [default: none; they are passed to `Session.run`]
     """
-    check_options(device, threads, engine)
+    check_options(device, threads, engine, precision)
     tensors = context or {}
     fingerprint = sha256(b"".join(tensor.tobytes() for tensor in tensors.values())).digest()
 
     def create() -> Session:
-        try:  # Importing the module imports the engine's library.
-            create_session = import_module(ENGINES[engine]).create_session
-            model = bind_constants(file.graph, tensors)
-            session: Session = create_session(model, file.card.name, device, threads)
-            return session
-        except ModuleNotFoundError as error:
-            raise missing_library(error).with_context(f"engine {engine}") from error
+        module = load_engine(engine)
+        model = bind_constants(file.graph, tensors)
+        if precision == "int8" and file.card.ranges:
+            from burnish.runtime.quantisation import quantise_graph
 
-    return _sessions.get((file.sha256, fingerprint, device, threads, engine), create)
+            model = quantise_graph(model, file.card.ranges, engine)
+        session: Session = module.create_session(model, file.card.name, device, threads, precision)
+        return session
+
+    key = (file.sha256, fingerprint, device, threads, engine, precision)
+    return _sessions.get(key, create)
+
+
+def load_engine(engine: str) -> ModuleType:
+    """Import the library of an engine, and return the module of burnish that uses it.
+
+    Raises
+    ------
+    MissingLibraryError : the engine is not installed
+    """
+    try:
+        import_module(engine)
+        return import_module(ENGINES[engine])
+    except ModuleNotFoundError as error:
+        raise missing_library(error).with_context(f"engine {engine}") from error
 
 
 def context_tensors(card: Card, params: Mapping[str, Value], thumbnail: Pixels | None) -> Context:
@@ -221,6 +240,12 @@ def bind_constants(graph: bytes, tensors: Context) -> "ModelProto":
             model.graph.input.remove(value)
             model.graph.initializer.append(numpy_helper.from_array(tensors[value.name], value.name))
     return model
+
+
+def precision_error(precision: str, problem: str, remedy: str = "") -> PrecisionError:
+    """Return the error to raise for a precision that is not available."""
+    remedy = remedy or "leave the precision out for the quickest one that keeps the quality"
+    return PrecisionError(f"precision {precision}", problem, remedy)
 
 
 def engine_error(

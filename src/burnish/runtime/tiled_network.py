@@ -7,7 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from burnish.errors import ModelError, OutputError
+from burnish.errors import ModelError, OutputError, UsageError
+from burnish.modelfile.card import Precision
 from burnish.modelfile.reader import ModelFile
 from burnish.params import Value
 from burnish.runtime.session import Context, Session, context_tensors, get_session
@@ -26,6 +27,8 @@ _GUIDE_VALUES = 2 * 3
 # time: on one core 3 ms at 256 x 256 px, 6 at 384 x 384 and 12 at 512 x 512
 # (benchmarks/slider_values.py).
 _BIND_PIXELS = 2**17
+# Rows that are read at a time.
+_STRIP_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,21 @@ class ImageAccess:
         """The rectangle of the whole image."""
         return Rectangle(0, self.size[0], 0, self.size[1])
 
+    def write_all(self, pixels: Pixels) -> None:
+        """Write the whole output."""
+        output = self.allocate(self.whole)
+        output[...] = pixels
+        self.write(self.whole, output)
+
+    def mean(self) -> float:
+        """Return the mean of all values of the image."""
+        height, width = self.size
+        total = 0.0
+        for top in range(0, height, _STRIP_ROWS):
+            rows = Rectangle(top, min(top + _STRIP_ROWS, height), 0, width)
+            total += float(self.read(rows).sum(dtype=np.float64))
+        return total / (3 * self.whole.area)
+
     def resized(self, size: tuple[int, int]) -> Pixels:
         """Return the whole image, resized by area to a height and width."""
         from burnish.runtime.resize import area_resize_regions
@@ -73,13 +91,36 @@ class TiledNetwork:
     Parameters
     ----------
     file : the network and its card
-    device, threads, engine : see `burnish.runtime.model.Model.open`
+    device, threads, engine, precision : see `burnish.runtime.model.Model.open`
     """
 
-    def __init__(self, file: ModelFile, device: str, threads: int | None, engine: str) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        device: str,
+        threads: int | None,
+        engine: str,
+        precision: Precision,
+    ) -> None:
         self.card = file.card
         self._file = file
-        self._session_options = (device, threads, engine)
+        self._session_options = (device, threads, engine, precision)
+        # The kernels of a graph in int8 are rounded after the context is folded into them.
+        self._always_binds = precision == "int8"
+
+    @property
+    def device(self) -> str:
+        """The device that the network runs on; a session is created to find it.
+
+        Raises
+        ------
+        BurnishError : as in `burnish.runtime.model.Model.open`
+        """
+        if not self._always_binds:
+            return self.session().device
+        side = self.card.thumbnail_size
+        grey = np.full((side, side, 3), 0.5, np.float32) if side else None
+        return self.session(context_tensors(self.card, {}, grey)).device
 
     def session(self, context: Context | None = None) -> Session:
         """Return a session, with the context bound to the graph if it is given.
@@ -133,7 +174,7 @@ class TiledNetwork:
         """
         grid = self._grid(image.size)
         context = context_tensors(self.card, params, thumbnail)
-        if image.whole.area > _BIND_PIXELS:
+        if image.whole.area > _BIND_PIXELS or self._always_binds:
             session, context = self.session(context), {}
         else:
             session = self.session()
@@ -191,6 +232,28 @@ class TiledNetwork:
             problem = f"the output has NaN or infinite values in {rows}"
             raise output_error(self.card.name, problem, session.device)
         np.clip(out, 0, 1, out=out)
+
+
+def check_pixels(name: str, pixels: Pixels) -> None:
+    """Check that an array is an image.
+
+    Raises
+    ------
+    UsageError : its type, shape or range is another; `name` is that of the argument
+    """
+    remedy = "scale to [0, 1] and convert with .astype(np.float32)"
+    if not isinstance(pixels, np.ndarray):
+        got = type(pixels).__name__
+    elif pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        got = f"shape {pixels.shape}"
+        remedy = "pass RGB, channels last"
+    elif pixels.dtype != np.float32:
+        got = f"{pixels.dtype}"
+    elif not (pixels.min() >= 0 and pixels.max() <= 1):  # True for NaN as well.
+        got = f"values from {pixels.min():g} to {pixels.max():g}"
+    else:
+        return
+    raise UsageError(name, f"expected H x W x 3 float32 in [0, 1], got {got}", remedy)
 
 
 def output_error(name: str, problem: str, device: str) -> OutputError:

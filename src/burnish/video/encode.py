@@ -46,6 +46,13 @@ class Encoding:
     options: dict[str, str]
     format: str
 
+    @property
+    def bits(self) -> int:
+        """The depth of a channel."""
+        pixel_format = planar_format(self.format)
+        assert pixel_format is not None  # `choose_encoding` chooses no other
+        return pixel_format.bits
+
 
 def choose_encoding(
     video: Video, encoding_options: EncodingOptions, container: Container, output_name: str
