@@ -224,11 +224,25 @@ def _random_inputs(
 def _check_network(network: nn.Module, file: ModelFile, filename: str) -> None:
     """Check a network's card and its graph against the network itself."""
     _check_card(network, file, filename)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(file.graph, options, providers=["CPUExecutionProvider"])
+    session = _session(file)
     _check_outputs(session, network, file.card)
     _check_halo(session, file.card)
+
+
+def check_outputs(network: nn.Module, file: ModelFile) -> None:
+    """Check that a network computes the same as a model file.
+
+    Raises
+    ------
+    ModelError : it does not
+    """
+    _check_outputs(_session(file), network, file.card)
+
+
+def _session(file: ModelFile) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(file.graph, options, providers=["CPUExecutionProvider"])
 
 
 def _check_card(network: nn.Module, file: ModelFile, filename: str) -> None:

@@ -31,7 +31,7 @@ def fold(network: Network) -> Network:
     >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
     True
     """
-    if not isinstance(network, CAN):
+    if not isinstance(network, CAN) or not network.norm_convs:
         return network
     modes = {layer.norm_mode for layer in network.norm_convs}
     if modes != {"frozen"}:

@@ -5,6 +5,7 @@ ReLU, and a 1x1 convolution to RGB. https://doi.org/10.1109/ICCV.2017.273
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Self, cast
 
 import torch
@@ -91,11 +92,6 @@ class CAN(Network):
         self.to_rgb = nn.Conv2d(width, COLOURS, 1)
         nn.init.xavier_uniform_(self.to_rgb.weight)
         nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
-        self.halo = sum(dilations)
-        hidden_macs = 9 * width * sum(inputs)
-        self.macs_per_pixel = hidden_macs + COLOURS * width
-        # A layer's input and its output.
-        self.peak_activations_per_pixel = 2 * width
 
     def forward(self, image: Tensor) -> Tensor:
         x = image
@@ -104,15 +100,37 @@ class CAN(Network):
         output: Tensor = self.to_rgb(x)
         return output
 
+    @property
+    def halo(self) -> int:  # type: ignore[override]
+        return sum(
+            layer.dilation if isinstance(layer, AdaptiveNormConv) else int(layer.dilation[0])
+            for layer in self.hidden_layers
+        )
+
+    @property
+    def macs_per_pixel(self) -> int:  # type: ignore[override]
+        return sum(layer.weight.numel() for layer in (*self.hidden_layers, self.to_rgb))
+
+    @property
+    def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
+        # A layer's input and its output. The image is not counted.
+        inputs = [0, *(len(layer.weight) for layer in self.hidden_layers)]
+        return max(map(sum, pairwise([*inputs, COLOURS])))
+
     def set_norm_mode(self, mode: NormMode) -> Self:
         for layer in self.norm_convs:
             layer.norm_mode = mode
         return self
 
     @property
+    def hidden_layers(self) -> list[AdaptiveNormConv | nn.Conv2d]:
+        """The 3x3 layers, in order. They are plain convolutions once normalisers are folded."""
+        return cast(list[AdaptiveNormConv | nn.Conv2d], list(self.layers))
+
+    @property
     def norm_convs(self) -> list[AdaptiveNormConv]:
-        """The 3x3 layers, in order."""
-        return cast(list[AdaptiveNormConv], list(self.layers))
+        """The 3x3 layers whose normalisers are not folded, in order."""
+        return [layer for layer in self.layers if isinstance(layer, AdaptiveNormConv)]
 
 
 def can24() -> CAN:

@@ -62,6 +62,7 @@ def build(
     global_context: bool = False,
     grey: bool = False,
     guided: bool = False,
+    guide_gain: bool = True,
 ) -> "Network":
     """Return a new network with random weights.
 
@@ -72,6 +73,7 @@ def build(
     global_context : a thumbnail of the whole image is an input
     grey : the output is grey, if the network supports that
     guided : the operator's output at a lower resolution is an input
+    guide_gain : see `burnish.networks.unet.UNet`
 
     Raises
     ------
@@ -90,6 +92,7 @@ def build(
             "global_context": global_context,
             "grey": grey,
             "guided": guided,
+            "guide_gain": guide_gain,
         }
     elif sliders or global_context or guided:
         raise UsageError(

@@ -115,7 +115,7 @@ class UNetBackbone(Network):
         self.num_sliders = len(sliders)
         self.thumbnail_size = THUMBNAIL_SIZE if global_context else 0
         # Sliders modulate both lists of layers, the thumbnail only the first one.
-        self.conv_layers = [conv for conv, _ in self._conv_levels() if conv.kernel_size == (3, 3)]
+        self.conv_layers = [conv for conv, _ in self.conv_levels() if conv.kernel_size == (3, 3)]
         self.context_layers: list[nn.Conv2d] = []
         if global_context:
             # This U-Net is small, because its weights add to the size of the model file.
@@ -208,7 +208,7 @@ class UNetBackbone(Network):
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        macs = [self.per_pixel(conv.weight.numel(), level) for conv, level in self._conv_levels()]
+        macs = [self.per_pixel(conv.weight.numel(), level) for conv, level in self.conv_levels()]
         if self.thumbnail_size:
             channels = self.global_context.tail.out_channels
             macs.append(GRID_SAMPLE_MACS * self.per_pixel(channels, len(self.widths) - 1))
@@ -260,7 +260,7 @@ class UNetBackbone(Network):
                 first, last = 2 * first - 1, 2 * last + 1
         return first - 1, last + 1  # the head
 
-    def _conv_levels(self) -> list[tuple[nn.Conv2d, int]]:
+    def conv_levels(self) -> list[tuple[nn.Conv2d, int]]:
         """Return every convolution with its level, in the order in which they run."""
         conv_levels = [(self.head, 0)]
         for level, layers in enumerate(_levels(self.down)):
@@ -282,6 +282,7 @@ class UNet(UNetBackbone):
     widths, down, up, sliders, global_context : see `UNetBackbone`
     guided : see `Network`
     grey : each output pixel is grey, the mean of its three colours
+    guide_gain : a guided network has a gain for the guide, too. The first ones had none
 
     Shape: see `Network`
 
@@ -304,11 +305,12 @@ class UNet(UNetBackbone):
         global_context: bool = False,
         guided: bool = False,
         grey: bool = False,
+        guide_gain: bool = True,
     ) -> None:
         block_channels = COLOURS * factor**2
         super().__init__(
             block_channels * (1 + guided),
-            block_channels * (2 + guided),
+            block_channels * (2 + (guided and guide_gain)),
             factor,
             widths,
             down,
@@ -317,6 +319,7 @@ class UNet(UNetBackbone):
             global_context,
         )
         self.guided = guided
+        self.guide_gain = guided and guide_gain
         self.grey = grey
         # The kernel that averages the colours of each pixel in a block. After depth to space it
         # would need fewer multiply-adds, but more time, because of the full resolution.
@@ -328,8 +331,11 @@ class UNet(UNetBackbone):
         if self.guided:
             guide = F.pixel_unshuffle(context[0], self.cell)
             cells = self.forward_cells(torch.cat([blocks, guide], dim=1), *context[1:])
-            gain, offset, guide_gain = cells.chunk(3, dim=1)
-            output = guide + blocks * gain + guide * guide_gain + offset
+            gain, offset, *guide_gain = cells.chunk(2 + self.guide_gain, dim=1)
+            output = guide + blocks * gain
+            for factor in guide_gain:
+                output = output + guide * factor
+            output = output + offset
         else:
             gain, offset = self.forward_cells(blocks, *context).chunk(2, dim=1)
             output = blocks + blocks * gain + offset
@@ -344,7 +350,7 @@ class UNet(UNetBackbone):
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         # The blocks are kept during the convolutions, and for the split into gains and offset.
-        blocks, outputs = COLOURS * (1 + self.guided), COLOURS * (2 + self.guided)
+        blocks, outputs = COLOURS * (1 + self.guided), COLOURS * (2 + self.guide_gain)
         return ceil(blocks + max(self.peak_activations(), Fraction(2 * outputs)))
 
 

@@ -1,6 +1,7 @@
 """The trainer of image-to-image networks, and the network that it starts from."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +61,15 @@ class NetworkTrainer(Trainer[Network, Batch]):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared error."""
+        batch = self.completed(batch)
+        return {"mse": F.mse_loss(self.network(batch.before, *batch.context), batch.after)}
+
+    def completed(self, batch: Batch) -> Batch:
+        """Return a batch on the device, with all guides and in memory format channels last."""
         batch = batch.to(self.device)
         if batch.small_crops:
             self._fill_guides(batch)
-        before = batch.before.to(memory_format=torch.channels_last)
-        return {"mse": F.mse_loss(self.network(before, *batch.context), batch.after)}
+        return replace(batch, before=batch.before.to(memory_format=torch.channels_last))
 
     @torch.no_grad()
     def _fill_guides(self, batch: Batch) -> None:

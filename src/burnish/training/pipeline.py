@@ -79,7 +79,7 @@ def train_and_export(
         source = request.validation or request.photos or config.operator
         operator = find_operator(config.operator)
         validation = validate(Model.open(draft), operator, data.validation, source, callbacks)
-        write_card(draft, card.model_copy(update={"metrics": tuple(map(_measurement, validation))}))
+        write_card(draft, card.model_copy(update={"metrics": tuple(map(measurement, validation))}))
         with atomic_write(request.output, overwrite=request.overwrite) as file:
             file.write(draft.read_bytes())
     _warn_without_gain(request.output, validation)
@@ -138,19 +138,7 @@ def train_network(
     network = build_network(config)
     if request.initial_weights:
         init_from(network, request.initial_weights, config.init_from)
-    sampler = CropSampler(
-        data.train,
-        extra=data.extra,
-        batch=config.batch,
-        crop=config.crop,
-        seed=config.seed,
-        rank=rank,
-        sliders=config.slider_params,
-        coords_block=network.coords_block,
-        guided=config.guided,
-        start_outputs=start_outputs,
-        symmetries=find_operator(config.operator).symmetries_at(config.params),
-    )
+    sampler = make_sampler(config, data, network, start_outputs, rank)
     make_folder(run_dir)
     data_id = f"{data.fingerprint} {world_size}"
     trainer = NetworkTrainer(config, network, sampler, run_dir, data_id, request.device)
@@ -163,6 +151,29 @@ def train_network(
     trainer.run(preview, save_every=request.save_every)
     log.close()
     return trainer, start, data
+
+
+def make_sampler(
+    config: TrainConfig,
+    data: TrainingData,
+    network: Network,
+    start_outputs: Path | None = None,
+    rank: int = 0,
+) -> CropSampler:
+    """Return the sampler that draws the batches of a training; see `CropSampler`."""
+    return CropSampler(
+        data.train,
+        extra=data.extra,
+        batch=config.batch,
+        crop=config.crop,
+        seed=config.seed,
+        rank=rank,
+        sliders=config.slider_params,
+        coords_block=network.coords_block,
+        guided=config.guided,
+        start_outputs=start_outputs,
+        symmetries=find_operator(config.operator).symmetries_at(config.params),
+    )
 
 
 def _cache_note(operator: str) -> str:
@@ -212,7 +223,7 @@ def _card(
             if isinstance(param, ColourParam | FileParam)
         ),
         network=config.network,
-        **_network_fields(network),
+        **network_fields(network),
         guide=_guide(request, start),
         metrics=(),
         training={
@@ -241,7 +252,7 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         if model is not None and not config.start_fraction:
             name = model.card.network
         full_size = config.start_full_size
-        start_network = StartNetwork(network=name, full_size=full_size, **_network_fields(start))
+        start_network = StartNetwork(network=name, full_size=full_size, **network_fields(start))
     return Guide(
         size=config.guide_size,
         max_ratio=config.guide_ratio,
@@ -250,7 +261,7 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
     )
 
 
-def _network_fields(network: Network) -> dict[str, Any]:
+def network_fields(network: Network) -> dict[str, Any]:
     """Return the fields that `Card` and `StartNetwork` share."""
     return {
         "halo": network.halo,
@@ -291,7 +302,7 @@ def _fixed_param(param: ColourParam | FileParam, value: Value) -> FixedParam:
     return FixedParam(name=param.name, effect=param.effect, value=path.name, sha256=digest(path))
 
 
-def _measurement(result: ValidationResult) -> Measurement:
+def measurement(result: ValidationResult) -> Measurement:
     """Return a validation result as a card entry, rounded to significant digits."""
     report = result.report
     return Measurement(

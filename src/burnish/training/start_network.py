@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from burnish.errors import UsageError
+from burnish.export.weights import fold
 from burnish.files import make_folder
 from burnish.modelfile.card import Card
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
+from burnish.networks.can import CAN
 from burnish.networks.network import Network
 from burnish.networks.registry import NETWORKS, build
 from burnish.params import Param, slider_values
@@ -59,12 +61,28 @@ def _start_error(card: Card, problem: str) -> UsageError:
     return UsageError("--start", f"model {card.name} does not fit: {problem}", remedy)
 
 
-def load_network(file: ModelFile, *, grey: bool) -> Network:
-    """Return the network of a model file, in PyTorch."""
+def load_network(file: ModelFile, *, grey: bool, option: str = "--start") -> Network:
+    """Return the network of a model file, in PyTorch, with folded normalisers.
+
+    Parameters
+    ----------
+    option : names the file in error messages
+    """
     card = file.card
     sliders = [param.as_param() for param in card.sliders]
-    network = build(card.network, sliders, bool(card.thumbnail_size), grey)
-    init_from(network, named_weights(file.graph), card.name, "--start")
+    weights = named_weights(file.graph)
+    guided = card.guide is not None
+    # Without a gain for the guide, a network has as many outputs as inputs.
+    guide_gain = guided and len(weights["tail.weight"]) > weights["head.weight"].shape[1]
+    network = build(
+        card.network, sliders, bool(card.thumbnail_size), grey, guided, guide_gain=guide_gain
+    )
+    network = fold(network.set_norm_mode("frozen"))
+    names = network.state_dict().keys()
+    if isinstance(network, CAN) and not names <= weights.keys():
+        # Files of CANs once had other names for the layers, in the same order.
+        weights = dict(zip(names, weights.values(), strict=False))
+    init_from(network, weights, card.name, option)
     return network.eval()
 
 

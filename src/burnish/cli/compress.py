@@ -1,0 +1,143 @@
+"""`burnish compress`: make a network faster at a stated loss."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from burnish.cli.evaluation import ModelCommand
+from burnish.cli.operator_options import operator_params
+from burnish.cli.options import OperatorOrModel, expand, option
+from burnish.cli.train import TrainingProgress
+from burnish.errors import BurnishError
+from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from burnish.compression.steps import Step
+
+app = typer.Typer(rich_markup_mode=None)
+
+# Characters of a table that is not shown on a terminal.
+_WIDTH = 160
+
+
+@dataclass(frozen=True)
+class CompressOptions:
+    """The arguments of `burnish.compression.request.validate_request`."""
+
+    photos: Path | None = option(
+        None, "Folder of photos to train and measure on (not for pairs:).", metavar="FOLDER"
+    )
+    validation: Path | None = option(
+        None,
+        "Folder of held-out photos to measure on. [default: one in ten photos]",
+        metavar="FOLDER",
+    )
+    speed: str | None = option(
+        None,
+        "How many times as fast the network has to become, such as 2x. [default: as fast as the "
+        "loss allows]",
+        metavar="FACTOR",
+    )
+    loss: str | None = option(
+        None,
+        "Largest loss of PSNR against the operator, such as 0.2dB. [default: 0.1dB without "
+        "--speed, else any]",
+        metavar="DECIBEL",
+    )
+    output: Path | None = option(
+        None, "The model file. [default: NAME-compressed.onnx]", "-o", "--output"
+    )
+    engine: str = option(DEFAULT_ENGINE, f"Library to become faster on: {' or '.join(ENGINES)}.")
+    operator: str | None = option(
+        None,
+        "The operator that the network imitates, such as python:file.py:function. "
+        "[default: the one that the model's card names, if it is bundled]",
+    )
+    time: str | None = option(None, "Training time, such as 1h30m. [default: 10m]")
+    steps: int | None = option(None, "Number of training steps, instead of a time.", min=1)
+    compare_scratch: bool = option(
+        True,
+        "Also train a network of the same shape from random weights for as long. The better one is "
+        "written.",
+        "--compare-scratch/--no-compare-scratch",
+    )
+    nearest: bool = option(False, "Write the nearest result if the target is out of reach.")
+    run_dir: Path | None = option(
+        None,
+        "Folder for the steps, from which an interrupted run resumes. [default: runs/NAME]",
+        metavar="FOLDER",
+    )
+    overwrite: bool = option(False, "Replace an existing output.")
+
+
+@app.command(cls=ModelCommand)
+@expand
+def compress(
+    context: typer.Context,
+    model: OperatorOrModel,
+    options: CompressOptions,
+    json_output: bool = typer.Option(False, "--json", help="Print JSON on stdout."),
+) -> None:
+    """Make a network faster at a stated loss, and print a table of what each step brought.
+
+    Channels and layers are pruned, what is left is trained on the operator and on the original
+    network, and steps that make it slower or cost too much are undone. Times are CPU time on one
+    thread of this machine. An interrupted run resumes.
+    """
+    from burnish.compression.pipeline import run_compression
+    from burnish.compression.request import validate_request
+
+    request = validate_request(model, params=operator_params(context), **vars(options))
+    with TrainingProgress() as progress:
+        result = run_compression(request, progress)
+    if json_output:
+        record = {"path": result.path and str(result.path), "problem": result.problem}
+        typer.echo(json.dumps(record | {"steps": [s.record() for s in result.steps]}, indent=2))
+    else:
+        _print(_table(result.steps))
+    if result.path is None:
+        remedy = "ask for less, train longer with --time, or write the nearest with --nearest"
+        raise BurnishError(request.target, f"out of reach: {result.problem}", remedy)
+    if not json_output:
+        typer.echo(f"{result.path}")
+
+
+def _print(table: "Table") -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    console.print(table)
+
+
+def _table(steps: "list[Step] | tuple[Step, ...]") -> "Table":
+    """Return the table of the steps."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    is_guided = steps[0].figures.total_milliseconds is not None
+    columns = ["ms/Mpx", *(["with guide"] if is_guided else []), "speed", "MB", "mult-adds/px"]
+    columns += ["dB to operator", "dB to original"]
+    table.add_column("step")
+    for column in columns:
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for step in steps:
+        figures = step.figures
+        cells = [step.name, f"{figures.milliseconds:.1f}"]
+        if is_guided:
+            cells.append(f"{figures.total_milliseconds:.1f}")
+        cells += [f"{figures.speed:.2f}x", f"{figures.megabytes:.2f}"]
+        cells += [f"{figures.macs_per_pixel:,d}", f"{figures.psnr:.2f}"]
+        cells.append("" if figures.original_psnr is None else f"{figures.original_psnr:.2f}")
+        verdict = "" if step.kept else "undone: " if step.name != "from scratch" else ""
+        notes = [step.description, verdict + step.reason]
+        table.add_row(*cells, "; ".join(note for note in notes if note))
+    return table

@@ -1,0 +1,286 @@
+"""The pipeline of a compression: prune, distil, quantise, each step measured and perhaps undone."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import burnish
+from burnish.compression.distil import DistillationTrainer
+from burnish.compression.latency import LatencyTable
+from burnish.compression.measure import Bench
+from burnish.compression.prune import describe, prune
+from burnish.compression.request import LR_FACTOR, RECORD, CompressionRequest
+from burnish.compression.steps import (
+    CompressionResult,
+    Step,
+    slower,
+    too_costly,
+    unreached,
+)
+from burnish.compression.structure import Edit, apply_edits, channel_groups
+from burnish.compression.workspace import Candidate, Workspace
+from burnish.export.onnx_export import write_card
+from burnish.export.weights import fold
+from burnish.files import atomic_write
+from burnish.modelfile.card import Card
+from burnish.networks.network import Network
+from burnish.networks.unet import UNetBackbone
+from burnish.runtime.model import Model
+from burnish.training import TrainCallbacks
+from burnish.training.config import TrainConfig
+from burnish.training.data import TrainingData, prepare_data
+from burnish.training.network_trainer import NetworkTrainer, build_network
+from burnish.training.pipeline import make_sampler, measurement
+from burnish.training.sampler import Batch, CropSampler
+from burnish.training.start_network import write_start_outputs
+from burnish.training.validation import describe_photos, validate
+
+# Batches that the importance of channels is computed on, and that layers are fitted to.
+BATCHES = 8
+# Without a target of speed, networks are pruned to these speeds, one after the other, until the
+# loss is too large.
+SPEEDS = (1.4, 2.0, 3.0)
+# How often a network that turned out slower than predicted is pruned again.
+RETRIES = 2
+
+
+def run_compression(
+    request: CompressionRequest, callbacks: TrainCallbacks | None = None
+) -> CompressionResult:
+    """Make a network faster as requested, and write it; see `burnish.compression.compress`.
+
+    Raises
+    ------
+    UsageError : there are too few photos, or the folder holds another compression
+    PhotoError : none of the photos can be read
+    OperatorError : the operator fails
+    """
+    callbacks = callbacks or TrainCallbacks()
+    config = request.config
+    data = prepare_data(config, request.photos, request.validation, callbacks)
+    callbacks.start("measuring the network")
+    bench = Bench(request.model, data.validation, request.operator, config.params, request.engine)
+    return Pipeline(request, data, Workspace(request, bench), callbacks).run()
+
+
+class Pipeline:
+    """Runs the steps of a compression.
+
+    Attributes
+    ----------
+    steps : those that have run, in order
+    """
+
+    def __init__(
+        self,
+        request: CompressionRequest,
+        data: TrainingData,
+        workspace: Workspace,
+        callbacks: TrainCallbacks,
+    ) -> None:
+        self.request, self.data = request, data
+        self.workspace, self.callbacks = workspace, callbacks
+        self.table = LatencyTable(request.engine, request.run_dir / "latency.json")
+        self.sampler = self._sampler()
+        self.original = workspace.original()
+        self.steps = [Step("original", workspace.card.network, self.original.figures)]
+
+    def run(self) -> CompressionResult:
+        """Run the steps, and write the result if it reaches the target."""
+        request = self.request
+        goals = SPEEDS if request.speed is None else (request.speed,)
+        best = nearest = self.original
+        for goal in goals:
+            nearest, allowed = self._faster(best, goal, 1 / len(goals))
+            if not allowed:
+                break
+            best = nearest
+        if request.speed is not None or best is self.original:
+            best = nearest
+        if request.compare_scratch and best.edits:
+            best = self._from_scratch(best)
+        problem = unreached(self.original.figures, best.figures, request.speed, request.loss)
+        if best is self.original or (problem and not request.nearest):
+            return CompressionResult(None, self.steps, problem)
+        return CompressionResult(self._write(best), self.steps, problem)
+
+    def _faster(self, before: Candidate, speed: float, share: float) -> tuple[Candidate, bool]:
+        """Prune a network to a speed, and distil what is left for a share of the time.
+
+        Returns
+        -------
+        The faster network, and whether its loss is allowed; if not, both steps are undone
+        """
+        pruned = self._pruned(before, speed)
+        problem = slower(before.figures, pruned.figures)
+        text = describe(pruned.edits, self.original.network, pruned.network)
+        self.steps.append(Step(f"prune to {speed:g}x", text, pruned.figures, not problem, problem))
+        if problem:
+            return before, False
+        name = f"distil-{speed:g}x"
+        distilled = self.workspace.candidate(
+            name, lambda: (self._train(name, pruned, share), pruned.edits)
+        )
+        problem, best = "", distilled
+        if distilled.figures.psnr < pruned.figures.psnr:
+            problem, best = "no closer to the operator than before", pruned
+        text = self._training_text(share)
+        self.steps.append(Step("distil", text, distilled.figures, not problem, problem))
+        cost = too_costly(self.original.figures, best.figures, self.request.loss)
+        if cost:
+            self.steps[-2:] = [replace(s, kept=False, reason=cost) for s in self.steps[-2:]]
+        return best, not cost
+
+    def _pruned(self, before: Candidate, speed: float) -> Candidate:
+        """Return a network that is pruned to a speed, again if it is slower than predicted."""
+        original_milliseconds = self.original.figures.milliseconds
+        needed = original_milliseconds * (1 / before.figures.speed - 1 / speed)
+        wanted = needed
+        pruned = before
+        for attempt in range(RETRIES + 1):
+            target = wanted
+
+            def compute(target: float = target) -> tuple[Network, tuple[Edit, ...]]:
+                batches = [_complete(self.sampler.batch_at(index)) for index in range(BATCHES)]
+                batches = [batch for batch in batches if len(batch.before)]
+                network, edits = prune(before.network, self.table, target, batches, self.callbacks)
+                self.table.save()
+                return network, (*before.edits, *edits)
+
+            pruned = self.workspace.candidate(f"prune-{speed:g}x-{attempt}", compute)
+            saved = original_milliseconds * (1 / before.figures.speed - 1 / pruned.figures.speed)
+            if saved >= 0.98 * needed or saved <= 0:
+                break
+            wanted *= needed / saved
+        return pruned
+
+    def _train(self, name: str, student: Candidate, share: float) -> Network:
+        """Distil the original network into a smaller one for a share of the time."""
+        self.callbacks.message(f"Training {name} begins.")
+        trainer = DistillationTrainer(
+            self._config(share),
+            copy.deepcopy(student.network).requires_grad_(True),
+            copy.deepcopy(self.original.network).requires_grad_(False),
+            self.sampler,
+            self._folder(name),
+            self.data.fingerprint,
+        )
+        trainer.run(self.callbacks.on_step)
+        return trainer.ema_network()
+
+    def _from_scratch(self, best: Candidate) -> Candidate:
+        """Train a network of the same shape from random weights; return the better of both.
+
+        Pruning pays only if this network is worse (Liu et al. 2019,
+        https://doi.org/10.48550/arXiv.1810.05270).
+        """
+        name = "scratch " + " ".join(map(str, _widths(best.network)))
+        config = replace(self._config(1.0), max_lr=self.request.config.max_lr / LR_FACTOR)
+
+        def compute() -> tuple[Network, tuple[Edit, ...]]:
+            self.callbacks.message("Training a network of the same shape from scratch begins.")
+            network = scratch_network(config, best.edits)
+            folder = self._folder(name)
+            trainer = NetworkTrainer(config, network, self.sampler, folder, self.data.fingerprint)
+            trainer.run(self.callbacks.on_step)
+            return trainer.ema_network(), best.edits
+
+        scratch = self.workspace.candidate(name, compute)
+        better = scratch.figures.psnr > best.figures.psnr
+        reason = "better than the pruned network" if better else "only for comparison"
+        text = f"the same shape, {self._training_text(1.0)}"
+        self.steps.append(Step("from scratch", text, scratch.figures, better, reason))
+        return scratch if better else best
+
+    def _sampler(self) -> CropSampler:
+        config, workspace = self.request.config, self.workspace
+        start_outputs = None
+        if workspace.start is not None:
+            start_outputs = self.request.run_dir / "start-outputs"
+            pairs = [*self.data.train, *self.data.extra]
+            sliders = config.slider_params
+            write_start_outputs(workspace.start, sliders, pairs, start_outputs, self.callbacks)
+        return make_sampler(config, self.data, workspace.network, start_outputs)
+
+    def _config(self, share: float) -> TrainConfig:
+        config = self.request.config
+        return replace(
+            config,
+            steps=config.steps and max(1, round(share * config.steps)),
+            budget=config.budget and share * config.budget,
+        )
+
+    def _folder(self, name: str) -> Path:
+        folder = self.request.run_dir / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _training_text(self, share: float) -> str:
+        config = self._config(share)
+        return f"{config.steps} steps" if config.steps else f"{config.budget:.0f} s"
+
+    def _write(self, best: Candidate) -> Path:
+        """Write the result with its scores and the record of the compression on its card."""
+        request, source = self.request, self.request.validation or self.request.photos
+        draft = request.run_dir / "result.onnx"
+        draft.write_bytes(best.file.read_bytes())
+        model = Model.open(draft)
+        validation = validate(
+            model,
+            request.operator,
+            self.data.validation,
+            source or request.config.operator,
+            self.callbacks,
+        )
+        changes = model.card.model_dump() | {
+            "metrics": tuple(map(measurement, validation)),
+            "training": {**request.file.card.training, RECORD: self._record(best)},
+            "burnish_version": burnish.__version__,
+        }
+        write_card(draft, Card.build(**changes))
+        with atomic_write(request.output, overwrite=request.overwrite) as file:
+            file.write(draft.read_bytes())
+        return request.output
+
+    def _record(self, best: Candidate) -> dict[str, Any]:
+        """Return what was done, for the card."""
+        request = self.request
+        source = request.validation or request.photos or request.config.operator
+        return {
+            "model": f"{request.file.card.name} {request.file.sha256[:12]}",
+            "target": request.target,
+            "engine": request.engine,
+            "photos": describe_photos(self.workspace.bench.pairs, source),
+            "channels": _widths(best.network),
+            "steps": [step.record() for step in self.steps],
+        }
+
+
+def scratch_network(config: TrainConfig, edits: Sequence[Edit]) -> Network:
+    """Return a network with random weights that has the shape of a pruned one."""
+    torch.manual_seed(config.seed)
+    network = apply_edits(fold(build_network(config).set_norm_mode("frozen")), edits)
+    if isinstance(network, UNetBackbone):
+        for layer in network.conv_layers:
+            if layer is not network.tail:  # it begins at zero
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        for layer in network.upsample:
+            layer.reset_parameters()
+    return network
+
+
+def _widths(network: Network) -> list[int]:
+    return [group.width for group in channel_groups(network)]
+
+
+def _complete(batch: Batch) -> Batch:
+    """Return the crops of a batch whose guides are known."""
+    missing = {crop.index for crop in batch.small_crops}
+    chosen = [index for index in range(len(batch.before)) if index not in missing]
+    context = tuple(t[chosen] if len(t) == len(batch.before) else t for t in batch.context)
+    return Batch(batch.before[chosen], batch.after[chosen], context)
