@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from burnish.evaluation.doctor import SAMPLE
+from burnish.modelfile.reader import read_model
 from burnish.photo import Photo
+from burnish.runtime.engine_choice import engine_times
+from burnish.runtime.model_registry import find_model
 from burnish.serve.limits import Limits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serve.md").read_text()
@@ -19,6 +22,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "serve.md").read_text()
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_lines_run(start_service, tmp_path):
     Photo(np.ascontiguousarray(Photo.open(SAMPLE).pixels[:64, :96])).save(tmp_path / "photo.jpg")
+    for name in ("l0-smoothing", "tv-l1"):
+        engine_times(read_model(find_model(name)))  # in the cache, where the service finds them
     [commands] = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     service = start_service()
     try:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from openapi_spec_validator import validate
 from burnish.photo import Photo
 from burnish.runtime.model_registry import model_names
 
-APPLY = "/v1/apply/tv-l1?guide=network"
+# Measurements choose the engine and the precision, if nobody does.
+NETWORK = {"guide": "network", "engine": "onnxruntime", "precision": "fp32"}
+APPLY = f"/v1/apply/tv-l1?{urlencode(NETWORK)}"
 NEEDS_SIGSTOP = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")
 
 
@@ -30,7 +33,7 @@ NEEDS_SIGSTOP = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs
 )
 def test_result_is_the_commands_file(name, query, options, service, make_image, tmp_path, burnish):
     source = Photo(make_image(1) / np.float32(255)).save(tmp_path / name)
-    command = ["apply", "tv-l1", "--guide=network", source, *options]
+    command = ["apply", "tv-l1", source, *(f"--{k}={v}" for k, v in NETWORK.items()), *options]
     code, _, err = burnish(*command, "-o", f"{tmp_path}/out/")
     assert (code, err) == (0, "")
     [expected] = (tmp_path / "out").iterdir()
@@ -70,7 +73,8 @@ def test_operators_and_description_follow_the_cards(service):
             assert schema["default"] == slider["default"]
         # No option names a file, a device or code.
         assert schemas.keys() - {slider["name"] for slider in operator["sliders"]} == {
-            *("strength", "guide", "format", "quality", "depth", "only", "exclude"),
+            *("strength", "guide", "engine", "precision", "format", "quality", "depth"),
+            *("only", "exclude"),
             *("min-score", "min-area", "max-area", "number", "click", "box", "invert", "refine"),
             *("threshold", "margin", "grow", "shrink", "feather"),
         }
@@ -221,6 +225,8 @@ def test_operators_are_names_only(path, status, words, service, photo):
         ("format=bmp", "format", "bmp"),
         ("format=jpeg&depth=16", "format", "8 bits"),
         ("guide=magic", "guide", "magic"),
+        ("precision=fp8", "precision", "fp8"),
+        ("engine=/tmp/engine.so", "engine", "onnxruntime"),
         ("feather=-1", "feather", "expected 0 to 1000"),
         ("box=1,2,3", "box", "L,T,R,B"),
         ("box=9,9,1,1", "box", "not a rectangle"),

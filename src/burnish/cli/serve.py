@@ -26,6 +26,8 @@ DEFAULT_PORT = 8470
 _GROUPS: "dict[str, Group]" = {
     "strength": "edit",
     "guide": "edit",
+    "engine": "edit",
+    "precision": "edit",
     "format": "output",
     "quality": "output",
     "depth": "output",

@@ -105,7 +105,7 @@ def _edit(
     job: "Job", data: bytes, limits: Limits, threads: int | None
 ) -> tuple[dict[str, Any], bytes]:
     from burnish.editing.combined_edit import load_edits, mix
-    from burnish.editing.photo import edit_photo
+    from burnish.editing.photo import edit_photo, for_photo
     from burnish.editing.region_edit import MaskedEdit
     from burnish.photo import Photo
     from burnish.photo.formats import FORMATS, result_format, writable_format
@@ -117,9 +117,10 @@ def _edit(
     if job.region is not None:
         edit = MaskedEdit(edit, open_region(job.region, device="cpu", threads=threads))
     edit = mix(edit, job.edit.get("strength", 1))
-    photo = edit_photo(edit, Photo.open(data, max_pixels=limits.pixels))
-    content = photo.encode(**job.output)
+    photo = Photo.open(data, max_pixels=limits.pixels)
     name = job.output.get("format")
+    edit = for_photo(edit, photo.metadata, name, job.output.get("depth"))
+    content = edit_photo(edit, photo).encode(**job.output)
     format = (
         writable_format(name, "format") if name else result_format(FORMATS[photo.metadata.format])
     )

@@ -22,6 +22,7 @@ _MIN_TOKEN_LENGTH = 20
 MAX_HEADER_BYTES = 2**14
 _NEW_TOKEN = "write a new one: (umask 077; openssl rand -hex 32 > FILE)"
 
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -45,7 +46,7 @@ class Guard:
     ----------
     hosts : the accepted values of Host, with the port; None for any
     token : None if there is none
-    paths : the paths that may be printed; others are a stranger's text
+    paths : the paths that may be printed; others are a stranger's text, as are unknown methods
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
+                method = scope["method"] if scope["method"] in _METHODS else "(unknown method)"
                 path = scope["path"] if scope["path"] in self._paths else "(unknown path)"
-                _print_line(f"{scope['method']} {path} {message['status']}", start)
+                _print_line(f"{method} {path} {message['status']}", start)
             await send(message)
 
         try:
