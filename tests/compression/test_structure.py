@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from burnish.compression.scratch import with_random_weights
 from burnish.compression.structure import (
     apply_edits,
     channel_groups,
@@ -130,6 +131,26 @@ def test_edits_are_repeated_on_a_copy(network, random_context):
     keep_channels(by_hand, channel_groups(by_hand)[groups.index(group)], [0, 2])
     remove_layer(by_hand, by_hand.get_submodule(name))
     torch.testing.assert_close(run(by_edits, random_context), run(by_hand, random_context))
+
+
+def test_random_weights_are_those_of_an_untrained_network(network, random_context):
+    """It has the shape of the pruned one; a U-Net does not change an image, at any slider."""
+    for group in channel_groups(network):
+        keep_channels(network, group, range(group.width - 1))
+    fresh = with_random_weights(network, seed=1)
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    assert {name: value.shape for name, value in fresh.state_dict().items()} == shapes
+    first = next(iter(shapes))
+    assert not torch.equal(fresh.state_dict()[first], network.state_dict()[first])
+    if isinstance(network, UNetBackbone):
+        side = 3 * network.size_multiple
+        image = torch.rand(1, 3, side, side)
+        if network.guided:
+            context = [image, torch.full((1, network.num_sliders, 1, 1), 0.3)]
+            context = context[: len(network.context_inputs)]
+        else:
+            context = random_context(network, blocks=(3, 3))
+        torch.testing.assert_close(fresh(image, *context), image)
 
 
 class Plain(nn.Module):

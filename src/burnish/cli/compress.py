@@ -1,6 +1,7 @@
 """`burnish compress`: make a network faster at a stated loss."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +100,7 @@ def compress(
         record = {"path": result.path and str(result.path), "problem": result.problem}
         typer.echo(json.dumps(record | {"steps": [s.record() for s in result.steps]}, indent=2))
     else:
-        _print(_table(result.steps))
+        print_table(result.steps)
     if result.path is None:
         remedy = "ask for less, train longer with --time, or write the nearest with --nearest"
         raise BurnishError(request.target, f"out of reach: {result.problem}", remedy)
@@ -107,16 +108,17 @@ def compress(
         typer.echo(f"{result.path}")
 
 
-def _print(table: "Table") -> None:
+def print_table(steps: "Sequence[Step]") -> None:
+    """Print the table of the steps on stdout."""
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
-    console.print(table)
+    console.print(_table(steps))
 
 
-def _table(steps: "list[Step] | tuple[Step, ...]") -> "Table":
+def _table(steps: "Sequence[Step]") -> "Table":
     """Return the table of the steps."""
     from rich import box
     from rich.table import Table

@@ -61,7 +61,6 @@ class Bench:
     pairs : held-out photos, before and after the operator
     operator, values : the operator, and its parameters; values of sliders are those of the pairs
     engine : the engine that networks are timed and scored on
-    model_options : further arguments of `Model.open`, the same for all files
 
     Raises
     ------
@@ -88,6 +87,7 @@ class Bench:
 
     def open(self, path: Path, **options: Any) -> Model:
         """Return a model on the engine, on one thread."""
+        options = {"precision": "fp32"} | options
         return Model.open(path, device="cpu", threads=1, engine=self.engine, **options)
 
     def measure(self, path: Path, *, is_original: bool = False, **options: Any) -> Figures:
@@ -98,7 +98,7 @@ class Bench:
         options : further arguments of `Model.open`
         """
         model = self.open(path, **options)
-        own, original = cpu_seconds([self._run(model), self._run(self.original)], ROUNDS)
+        own, original = self.seconds(model)
         scores = np.mean([self._score(model, pair) for pair in self.pairs], axis=0)
         megapixels = TIMED_SIZE[0] * TIMED_SIZE[1] / 1e6
         milliseconds = 1e3 * own / megapixels
@@ -113,6 +113,11 @@ class Bench:
             psnr=float(scores[0]),
             original_psnr=None if is_original else float(scores[1]),
         )
+
+    def seconds(self, model: Model) -> tuple[float, float]:
+        """Return the CPU time of a model and of the original one for the timed image, in turns."""
+        own, original = cpu_seconds([self._run(model), self._run(self.original)], ROUNDS)
+        return own, original
 
     def _run(self, model: Model) -> Callable[[], Pixels]:
         """Return a function that runs a model on the timed image, without its first level."""

@@ -1,13 +1,9 @@
 """The pipeline of a compression: prune, distil, quantise, each step measured and perhaps undone."""
 
 import copy
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import nn
 
 import burnish
 from burnish.compression.distil import DistillationTrainer
@@ -15,26 +11,26 @@ from burnish.compression.latency import LatencyTable
 from burnish.compression.measure import Bench
 from burnish.compression.prune import describe, prune
 from burnish.compression.request import LR_FACTOR, RECORD, CompressionRequest
+from burnish.compression.scratch import with_random_weights
 from burnish.compression.steps import (
+    SPEED_TOLERANCE,
     CompressionResult,
     Step,
     slower,
     too_costly,
     unreached,
 )
-from burnish.compression.structure import Edit, apply_edits, channel_groups
+from burnish.compression.structure import Edit, channel_groups
 from burnish.compression.workspace import Candidate, Workspace
 from burnish.export.onnx_export import write_card
-from burnish.export.weights import fold
 from burnish.files import atomic_write
 from burnish.modelfile.card import Card
 from burnish.networks.network import Network
-from burnish.networks.unet import UNetBackbone
 from burnish.runtime.model import Model
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
-from burnish.training.network_trainer import NetworkTrainer, build_network
+from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pipeline import make_sampler, measurement
 from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import write_start_outputs
@@ -45,8 +41,10 @@ BATCHES = 8
 # Without a target of speed, networks are pruned to these speeds, one after the other, until the
 # loss is too large.
 SPEEDS = (1.4, 2.0, 3.0)
-# How often a network that turned out slower than predicted is pruned again.
-RETRIES = 2
+# How often a network is pruned, if the table predicts its speed badly, and the largest ratio of its
+# speed to the goal.
+ATTEMPTS = 3
+MAX_EXCESS = 1.15
 
 
 def run_compression(
@@ -137,27 +135,34 @@ class Pipeline:
         return best, not cost
 
     def _pruned(self, before: Candidate, speed: float) -> Candidate:
-        """Return a network that is pruned to a speed, again if it is slower than predicted."""
-        original_milliseconds = self.original.figures.milliseconds
-        needed = original_milliseconds * (1 / before.figures.speed - 1 / speed)
-        wanted = needed
-        pruned = before
-        for attempt in range(RETRIES + 1):
-            target = wanted
+        """Return a network that is pruned to a speed.
 
-            def compute(target: float = target) -> tuple[Network, tuple[Edit, ...]]:
-                batches = [_complete(self.sampler.batch_at(index)) for index in range(BATCHES)]
-                batches = [batch for batch in batches if len(batch.before)]
-                network, edits = prune(before.network, self.table, target, batches, self.callbacks)
-                self.table.save()
-                return network, (*before.edits, *edits)
-
-            pruned = self.workspace.candidate(f"prune-{speed:g}x-{attempt}", compute)
-            saved = original_milliseconds * (1 / before.figures.speed - 1 / pruned.figures.speed)
-            if saved >= 0.98 * needed or saved <= 0:
+        It is pruned again if its speed turns out to be another one than the table predicts. Of
+        those that are fast enough, the slowest is returned, and else the fastest.
+        """
+        candidates: list[Candidate] = []
+        predicted = speed
+        for attempt in range(ATTEMPTS):
+            time = self.table.network(self.original.network) / predicted
+            pruned = self.workspace.candidate(
+                f"prune-{speed:g}x-{attempt}", lambda time=time: self._prune(before, time)
+            )
+            candidates.append(pruned)
+            ratio = pruned.figures.speed / speed
+            if 1 <= ratio <= MAX_EXCESS or pruned.edits == before.edits:
                 break
-            wanted *= needed / saved
-        return pruned
+            predicted /= ratio
+        enough = [c for c in candidates if c.figures.speed >= speed * (1 - SPEED_TOLERANCE)]
+        if enough:
+            return min(enough, key=lambda candidate: candidate.figures.speed)
+        return max(candidates, key=lambda candidate: candidate.figures.speed)
+
+    def _prune(self, before: Candidate, time: float) -> tuple[Network, tuple[Edit, ...]]:
+        batches = [_complete(self.sampler.batch_at(index)) for index in range(BATCHES)]
+        batches = [batch for batch in batches if len(batch.before)]
+        network, edits = prune(before.network, self.table, time, batches, self.callbacks)
+        self.table.save()
+        return network, (*before.edits, *edits)
 
     def _train(self, name: str, student: Candidate, share: float) -> Network:
         """Distil the original network into a smaller one for a share of the time."""
@@ -184,7 +189,7 @@ class Pipeline:
 
         def compute() -> tuple[Network, tuple[Edit, ...]]:
             self.callbacks.message("Training a network of the same shape from scratch begins.")
-            network = scratch_network(config, best.edits)
+            network = with_random_weights(best.network, config.seed)
             folder = self._folder(name)
             trainer = NetworkTrainer(config, network, self.sampler, folder, self.data.fingerprint)
             trainer.run(self.callbacks.on_step)
@@ -259,19 +264,6 @@ class Pipeline:
             "channels": _widths(best.network),
             "steps": [step.record() for step in self.steps],
         }
-
-
-def scratch_network(config: TrainConfig, edits: Sequence[Edit]) -> Network:
-    """Return a network with random weights that has the shape of a pruned one."""
-    torch.manual_seed(config.seed)
-    network = apply_edits(fold(build_network(config).set_norm_mode("frozen")), edits)
-    if isinstance(network, UNetBackbone):
-        for layer in network.conv_layers:
-            if layer is not network.tail:  # it begins at zero
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        for layer in network.upsample:
-            layer.reset_parameters()
-    return network
 
 
 def _widths(network: Network) -> list[int]:

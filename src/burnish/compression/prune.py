@@ -54,7 +54,7 @@ class Removal:
 def prune(
     network: Network,
     table: LatencyTable,
-    saving: float,
+    time: float,
     batches: Sequence[Batch],
     progress: Progress = SILENT,
 ) -> tuple[Network, list[Edit]]:
@@ -66,17 +66,17 @@ def prune(
 
     Parameters
     ----------
-    saving : the time to save, in ms for a megapixel. The copy saves less if there is nothing left
-        to remove
+    time : that the layers may take by the table, in ms for a megapixel. The copy takes longer if
+        there is nothing left to remove
     batches : at the sliders' default values
     progress : receives one task
     """
     progress.start("pruning", 100)
     network = copy.deepcopy(network).eval().requires_grad_(False)
-    full_time = table.network(network)
+    saving = table.network(network) - time
     edits: list[Edit] = []
     done = 0.0
-    while (needed := saving - (full_time - table.network(network))) > 0:
+    while (needed := table.network(network) - time) > 0:
         removals = list(_removals(network, table, batches))
         if not removals:
             break
@@ -91,7 +91,7 @@ def prune(
         ]
         reconstruct(network, before, layers, batches)
         edits.append(best.edit)
-        fraction = min(1.0, (full_time - table.network(network)) / saving)
+        fraction = min(1.0, 1 - (table.network(network) - time) / saving)
         progress.advance(100 * (fraction - done))
         done = fraction
     return network.requires_grad_(True), edits

@@ -27,7 +27,7 @@ RECORD = "compression"
 DEFAULT_LOSS = 0.1
 DEFAULT_TIME = "10m"
 # Distillation begins near the original weights, and with a lower learning rate than training.
-LR_FACTOR = 0.5
+LR_FACTOR = 0.25
 # Settings of a card that say how its network was trained. The others follow from the card itself.
 _KEPT_SETTINGS = (
     *("slider_samples", "slider_fraction", "synthetic_fraction", "varied_fraction"),
@@ -142,6 +142,8 @@ def validate_request(
         raise UsageError("--speed", f"{speed_value:g}x is no gain", "give more than 1, such as 2x")
     if speed_value is None and loss_value is None:
         loss_value = DEFAULT_LOSS
+    if time is not None and steps is not None:
+        raise UsageError("--steps", "it cannot be combined with --time", "leave out one")
     spec = _operator_spec(card, operator)
     source = find_operator(spec)
     if photos is None and not source.pairs:
