@@ -28,6 +28,7 @@ _MODULES = {
     "compare": "evaluation",
     "evaluate": "evaluation",
     "train": "train",
+    "compress": "compress",
     "cache": "cache",
     "cube": "operators",
     "demo": "evaluation",
