@@ -37,12 +37,13 @@ export function areaResizeRows(readRow, inputSize, size, output, top, bottom) {
   let last = -1;
   for (let y = top; y < bottom; y++) {
     sums.fill(0);
-    rows.weights[y].forEach((weight, i) => {
+    const weights = rows.weights[y];
+    for (let i = 0; i < weights.length; i++) {
       const source = rows.first[y] + i;
       if (source !== last) readRow(source, row);
       last = source;
-      for (let k = 0; k < sums.length; k++) sums[k] += weight * row[k];
-    });
+      addRow(sums, row, weights[i]);
+    }
     for (let x = 0, at = 3 * y * outWidth; x < outWidth; x++) {
       const weights = columns.weights[x];
       let r = 0, g = 0, b = 0;
@@ -58,6 +59,10 @@ export function areaResizeRows(readRow, inputSize, size, output, top, bottom) {
       output[at++] = Math.min(1, b);
     }
   }
+}
+
+function addRow(sums, row, weight) {
+  for (let k = 0; k < row.length; k++) sums[k] += weight * row[k];
 }
 
 /** Return the two source pixels of output pixels `start` to `stop`, and the second's weight. */

@@ -57,54 +57,89 @@ export class CodeAccess {
       }
       return;
     }
-    const [red, second = red, third = red] = this.light;
-    for (let x = left; x < right; x++, source += bands, at += step) {
-      converter.lightToSrgb(red[data[source]], second[data[source + green]],
-        third[data[source + blue]], out, at, stride);
+    const n = right - left, light = this.row('light', this.light.length * n);
+    for (let c = 0; c < this.light.length; c++) {
+      const table = this.light[c], first = source + Math.min(c, colours - 1);
+      for (let i = 0, k = c * n; i < n; i++, k++) light[k] = table[data[first + i * bands]];
     }
+    converter.lightToSrgb(light, n, out, at, step, stride);
+  }
+
+  /** Return memory for a row, which the next call with the same name overwrites. */
+  row(name, length) {
+    this.rows ??= {};
+    if (this.rows[name]?.length !== length) this.rows[name] = new Float32Array(length);
+    return this.rows[name];
   }
 
   /**
    * Write a row of an edited rectangle as codes. Colours outside sRGB, strength and mask are treated
    * as in the command: the mask mixes sRGB pixels, the strength the values that the file stores.
-   * @param {Float32Array} planes (3, n), the edited pixels; `at` is the first one's red
+   * @param {Float32Array} planes the edited pixels; `at` is the first one's red
+   * @param {number} stride from a colour to the next
+   * @param {number} strength
    * @param {Float32Array | null} mask weights of the row's pixels, from `maskAt` on
    * @param {Uint8Array | Uint16Array} output the whole output
    */
   writeRow(y, left, right, planes, at, stride, strength, mask, maskAt, output) {
-    const {data, values, converter, codes: {bands, width}, colours, maxCode} = this;
-    const scale = f(maxCode), share = f(strength), own = [0, 0, 0], back = [0, 0, 0], before = [0, 0, 0];
-    let place = (y * width + left) * bands;
-    for (let x = left; x < right; x++, at++, place += bands) {
-      const weight = mask ? mask[maskAt + x - left] : 1;
-      for (let c = 0; c < bands; c++) output[place + c] = data[place + c];
-      if (weight === 0) continue;
-      this.readRow(y, x, x + 1, before, 0, 1, 1);
-      for (let c = 0; c < 3; c++) {
-        const value = planes[at + c * stride];
-        const after = value > 0 ? (value > 1 ? 1 : value) : 0;
-        own[c] = weight === 1 ? after : f(before[c] + f(weight * f(after - before[c])));
+    const {data, converter, codes: {bands, width}} = this, n = right - left, place = (y * width + left) * bands;
+    const share = f(strength), before = this.row('before', 3 * n), after = this.row('after', 3 * n);
+    if (mask || converter || share !== 1) this.readRow(y, left, right, before, 0, 1, n);
+    for (let c = 0; c < 3; c++) {
+      for (let i = 0, k = c * n, from = at + c * stride; i < n; i++, k++) {
+        const value = planes[from + i];
+        after[k] = value > 0 ? (value > 1 ? 1 : value) : 0;
       }
-      if (!converter) {
-        for (let c = 0; c < 3; c++) if (share !== 1) own[c] = f(before[c] + f(share * f(own[c] - before[c])));
-        if (colours === 1) output[place] = rint(f(f((own[0] + own[1] + own[2]) / 3) * scale));
-        else for (let c = 0; c < 3; c++) output[place + c] = rint(f(own[c] * scale));
-        continue;
+    }
+    if (mask) {
+      for (let k = 0; k < 3 * n; k++) {
+        const weight = mask[maskAt + (k % n)];
+        if (weight !== 1) after[k] = f(before[k] + f(weight * f(after[k] - before[k])));
       }
-      // The file's own values minus those that the sRGB pixels convert back to are out of gamut.
-      converter.fromSrgb(before[0], before[1], before[2], back);
-      const stored = converter.channels;
-      converter.fromSrgb(own[0], own[1], own[2], own);
-      for (let c = 0; c < stored; c++) {
-        const code = values[data[place + Math.min(c, colours - 1)]];
-        const value = f(own[c] + f(code - back[c]));
-        own[c] = value > 0 ? (value > 1 ? 1 : value) : 0;
-        if (share !== 1) own[c] = f(code + f(share * f(own[c] - code)));
+    }
+    const own = converter ? this.toStored(before, after, n, place, share) : after;
+    if (!converter && share !== 1) {
+      for (let k = 0; k < 3 * n; k++) after[k] = f(before[k] + f(share * f(after[k] - before[k])));
+    }
+    this.quantise(own, n, converter?.channels ?? 3, output, place);
+    if (bands % 2 === 0) {  // alpha
+      for (let i = place + bands - 1; i < place + n * bands; i += bands) output[i] = data[i];
+    }
+  }
+
+  /**
+   * Convert edited sRGB pixels, (3, n), to the values that the file stores. The photo's values minus
+   * those that its sRGB pixels convert back to are out of gamut, and are added again.
+   */
+  toStored(before, after, n, place, share) {
+    const {converter, data, values, codes: {bands}, colours} = this, {channels} = converter;
+    const own = this.row('own', channels * n), back = this.row('back', channels * n);
+    converter.fromSrgb(before, n, back);
+    converter.fromSrgb(after, n, own);
+    for (let c = 0; c < channels; c++) {
+      for (let i = 0, k = c * n, from = place + Math.min(c, colours - 1); i < n; i++, k++, from += bands) {
+        const code = values[data[from]], value = f(own[k] + f(code - back[k]));
+        const clipped = value > 0 ? (value > 1 ? 1 : value) : 0;
+        own[k] = share === 1 ? clipped : f(code + f(share * f(clipped - code)));
       }
-      if (colours === 1) {
-        const grey = stored === 3 ? f((own[0] + own[1] + own[2]) / 3) : own[0];
-        output[place] = rint(f(grey * scale));
-      } else for (let c = 0; c < 3; c++) output[place + c] = rint(f(own[c] * scale));
+    }
+    return own;
+  }
+
+  /** Write values, (channels, n), as codes, rounded to the nearest, halves to even. */
+  quantise(own, n, channels, output, place) {
+    const {colours, codes: {bands}} = this, scale = f(this.maxCode);
+    if (colours === 1) {
+      for (let i = 0; i < n; i++) {
+        const grey = channels === 3 ? f((own[i] + own[n + i] + own[2 * n + i]) / 3) : own[i];
+        output[place + i * bands] = rint(f(grey * scale));
+      }
+      return;
+    }
+    for (let c = 0; c < 3; c++) {
+      for (let i = 0, k = c * n, to = place + c; i < n; i++, k++, to += bands) {
+        output[to] = f(f(f(own[k] * scale) + 8388608) - 8388608);
+      }
     }
   }
 }

@@ -11,7 +11,6 @@ const TOP = f(MAX_CODE);
 
 /** Round a float32 from 0 to 65535 to the nearest whole number, halves to even. */
 export const rint = (x) => f(f(x + 8388608) - 8388608);
-const toCode = (value) => rint(f(value * TOP));
 
 function interp(x, xp, fp) {
   const out = new Float64Array(x.length), last = xp.length - 1;
@@ -82,7 +81,14 @@ export function parseProfile(bytes, srgb = null) {
     });
     const xyz = [0, 1, 2].map((row) => columns.map((column) => column[row]));
     if (!(Math.abs(determinant(xyz)) >= 1e-4)) return null;
-    return {curves: ['rTRC', 'gTRC', 'bTRC'].map((name) => parseCurve(tags[name])), xyz};
+    // Equal curves share their tables, which then stay in the processor's cache.
+    const parsed = new Map();
+    const curves = ['rTRC', 'gTRC', 'bTRC'].map((name) => {
+      const key = String(tags[name]);
+      if (!parsed.has(key)) parsed.set(key, parseCurve(tags[name]));
+      return parsed.get(key);
+    });
+    return {curves, xyz};
   } catch {
     return null;
   }
@@ -104,7 +110,24 @@ const multiply = (a, b) =>
   a.map((row) => b[0].map((_, j) => row.reduce((sum, value, k) => sum + value * b[k][j], 0)));
 const flat32 = (matrix) => Float32Array.from(matrix.flat());
 
-/** Conversions between a profile and sRGB. Pixels are arrays of 3 or of `channels` values each. */
+/** Write light at the codes of a part of a row. */
+function lookUp(values, start, n, linear, light) {
+  for (let i = start; i < start + n; i++) light[i] = linear[f(f(f(values[i] * TOP) + 8388608) - 8388608)];
+}
+
+/** Mix a row of light, (3, n), by a matrix, and write the codes of curves, one for each output. */
+function convertRow(light, n, m, curves, out, at, step, stride) {
+  for (let c = 0; c < curves.length; c++) {
+    const {code} = curves[c], a = m[3 * c], b = m[3 * c + 1], d = m[3 * c + 2];
+    for (let i = 0, to = at + c * stride; i < n; i++, to += step) {
+      const mixed = f(f(f(a * light[i]) + f(b * light[n + i])) + f(d * light[2 * n + i]));
+      const root = f(Math.sqrt(mixed < 0 ? 0 : mixed > 1 ? 1 : mixed));
+      out[to] = code[f(f(f(root * TOP) + 8388608) - 8388608)];
+    }
+  }
+}
+
+/** Conversions between a profile and sRGB. */
 export class Converter {
   constructor(profile, srgb) {
     this.channels = profile.curves.length;
@@ -123,37 +146,42 @@ export class Converter {
     return this.profile.curves.map((curve) => curve.linear.filter((_, i) => i % step === 0));
   }
 
-  /** Convert light of the file's channels to one sRGB pixel, clipped. */
-  lightToSrgb(r, g, b, out, at, stride) {
-    const m = this.forward, curves = this.srgb.curves, one = this.channels === 1;
-    for (let c = 0; c < 3; c++) {
-      const mixed = one ? f(m[c] * r)
-        : f(f(f(m[3 * c] * r) + f(m[3 * c + 1] * g)) + f(m[3 * c + 2] * b));
-      out[at + c * stride] = curves[c].code[toCode(f(Math.sqrt(mixed < 0 ? 0 : mixed > 1 ? 1 : mixed)))];
+  /**
+   * Convert a row of light, (channels, n), to sRGB, clipped.
+   * @param {Float32Array} light
+   * @param {Float32Array} out receives pixel i's red at `at + i * step`
+   * @param {number} stride from a colour to the next
+   */
+  lightToSrgb(light, n, out, at, step, stride) {
+    if (this.channels === 3) convertRow(light, n, this.forward, this.srgb.curves, out, at, step, stride);
+    else {
+      const wide = new Float32Array(3 * n);
+      for (let c = 0; c < 3; c++) wide.set(light.subarray(0, n), c * n);
+      const m = this.forward, diagonal = Float32Array.of(m[0], 0, 0, 0, m[1], 0, 0, 0, m[2]);
+      convertRow(wide, n, diagonal, this.srgb.curves, out, at, step, stride);
     }
   }
 
-  /** Convert one sRGB pixel to the file's own values, clipped. */
-  fromSrgb(r, g, b, out) {
-    const m = this.backward, [cr, cg, cb] = this.srgb.curves;
-    const lr = cr.linear[toCode(r)], lg = cg.linear[toCode(g)], lb = cb.linear[toCode(b)];
-    for (let c = 0; c < this.channels; c++) {
-      const mixed = f(f(f(m[3 * c] * lr) + f(m[3 * c + 1] * lg)) + f(m[3 * c + 2] * lb));
-      const root = toCode(f(Math.sqrt(mixed < 0 ? 0 : mixed > 1 ? 1 : mixed)));
-      out[c] = this.profile.curves[c].code[root];
-    }
+  /** Convert a row of sRGB, (3, n), to the file's own values, (channels, n), clipped. */
+  fromSrgb(pixels, n, out) {
+    const light = this.row(3 * n);
+    this.srgb.curves.forEach(({linear}, c) => lookUp(pixels, c * n, n, linear, light));
+    convertRow(light, n, this.backward, this.profile.curves, out, 0, 1, n);
+  }
+
+  /** Return memory for a row. */
+  row(length) {
+    if (this.memory?.length !== length) this.memory = new Float32Array(length);
+    return this.memory;
   }
 
   /** Return whether the profile converts like sRGB, whatever its name. */
   isSrgb() {
     if (this.channels !== 3) return false;
-    const out = [0, 0, 0];
-    for (let i = 0; i < 729; i++) {
-      const rgb = [i % 9, Math.floor(i / 9) % 9, Math.floor(i / 81)].map((v) => f(v / 8));
-      const [r, g, b] = rgb.map((v, c) => this.profile.curves[c].linear[toCode(v)]);
-      this.lightToSrgb(r, g, b, out, 0, 1);
-      if (out.some((v, c) => Math.abs(v - rgb[c]) >= 2 / 255)) return false;
-    }
-    return true;
+    const n = 729, light = new Float32Array(3 * n), out = new Float32Array(3 * n);
+    const cube = Float32Array.from({length: 3 * n}, (_, i) => (Math.floor((i % n) / 9 ** Math.floor(i / n)) % 9) / 8);
+    this.profile.curves.forEach(({linear}, c) => lookUp(cube, c * n, n, linear, light));
+    this.lightToSrgb(light, n, out, 0, 1, n);
+    return out.every((value, i) => Math.abs(value - cube[i]) < 2 / 255);
   }
 }

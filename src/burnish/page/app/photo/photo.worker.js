@@ -6,6 +6,7 @@
 
 import {answerTasks} from '../engine/tasks.js';
 import {latin1, startsWith} from './bytes.js';
+import {samples} from './codes.js';
 import {parseProfile} from './colour.js';
 import {describesPhoto, exifOrientation, hasExifResolution, resetOrientation} from './exif.js';
 import {readJpeg, writeJpeg} from './jpeg.js';
@@ -85,6 +86,24 @@ function check(image, format, bytes) {
   }
 }
 
+/** Copy codes that are stored with an EXIF orientation, so that they stand upright. */
+function applyOrientation(stored, orientation, upright, height, width, bands) {
+  if (orientation === 1) {
+    upright.set(stored);
+    return;
+  }
+  const isSideways = orientation >= 5, fromBottom = [3, 4, 7, 8].includes(orientation);
+  const fromRight = [2, 3, 6, 7].includes(orientation);
+  const [stepX, stepY] = isSideways ? [height * bands, bands] : [bands, width * bands];
+  for (let y = 0, to = 0; y < height; y++) {
+    const row = (fromBottom ? height - 1 - y : y) * stepY;
+    for (let x = 0; x < width; x++) {
+      const from = row + (fromRight ? width - 1 - x : x) * stepX;
+      for (let c = 0; c < bands; c++) upright[to++] = stored[from + c];
+    }
+  }
+}
+
 const tasks = {
   async start({libraries, srgb}) {
     srgbProfile = srgb;
@@ -109,9 +128,8 @@ const tasks = {
     }
     check(image, format, bytes);
     const blocks = await readBlocks(image, bytes, format), warnings = [];
-    const stored = {jpeg: blocks.exif, png: blocks.exif, webp: blocks.exif}[format];
-    const orientation = format === 'tiff' ? (image.getTypeof('orientation') ? image.getInt('orientation') : 1)
-      : exifOrientation(stored);
+    const tag = image.getTypeof('orientation') ? image.getInt('orientation') : 1;
+    const orientation = format === 'tiff' ? tag : exifOrientation(blocks.exif);
     if (blocks.colours === 'a high dynamic range') {
       throw new PhotoError('high dynamic range is not supported', 'convert it to sRGB first');
     }
@@ -127,19 +145,17 @@ const tasks = {
     if (format === 'jpeg' && !blocks.complete) {
       throw new PhotoError('the file is cut off: its end is missing', 'get the original again');
     }
-    let codes, upright;
+    let stored;
     try {
-      const marked = image.copy();
-      marked.setInt('orientation', orientation);
-      upright = marked.autorot();
-      codes = upright.writeToMemory();
+      stored = image.writeToMemory();
     } catch (error) {
       throw new PhotoError(`the file is damaged (${reason(error)})`, 'get the original again');
     }
-    const depth = upright.format === 'ushort' ? 16 : 8;
-    const {width, height, bands} = upright, length = (width * height * bands * depth) / 8;
-    const shared = new SharedArrayBuffer(length);
-    new Uint8Array(shared).set(new Uint8Array(codes.buffer, codes.byteOffset, length));
+    const {bands} = image, depth = image.format === 'ushort' ? 16 : 8;
+    const [width, height] = orientation >= 5 ? [image.height, image.width] : [image.width, image.height];
+    const shared = new SharedArrayBuffer((width * height * bands * depth) / 8);
+    const values = depth === 16 ? new Uint16Array(stored.buffer, stored.byteOffset, width * height * bands) : stored;
+    applyOrientation(values, orientation, samples(shared, depth), height, width, bands);
     const dropped = [...new Set(blocks.dropped.filter(Boolean))];
     if (dropped.length) warnings.push(`${dropped.join(' and ')} cannot be kept and will be left out`);
     const metadata = {
@@ -155,7 +171,7 @@ const tasks = {
       lossless: format === 'webp' && isLossless(bytes),
       resolution: hasResolution(blocks) || format === 'tiff' ? [image.xres, image.yres] : null,
     };
-    for (const part of [image, upright]) part.delete();
+    image.delete();
     return {codes: {buffer: shared, height, width, bands, depth, profile}, metadata, warnings};
   },
 

@@ -13,6 +13,7 @@ export function formatCommand(settings, cards, photo) {
   const {operator, values, strength, region} = settings, card = cards.operators[operator];
   const words = ['burnish', 'apply', operator, quote(photo.startsWith('-') ? `./${photo}` : photo)];
   if (card.guide) words.push('--guide', 'network');
+  words.push('--precision', 'fp32');
   for (const {name, slider, value} of card.params) {
     if (slider && (values[name] ?? value) !== value) words.push(`--${name}`, String(values[name]));
   }
@@ -41,7 +42,7 @@ function splitWords(text) {
 
 const FLAGS = new Set(['--invert', '--overwrite', '--quiet', '--json', '--recursive']);
 /** Options that say how the command runs and not what it does. */
-const IGNORED = new Set(['-o', '--output', '--name', '--threads', '--device', '--engine', '--precision', '--jobs']);
+const IGNORED = new Set(['-o', '--output', '--name', '--threads', '--device', '--engine', '--jobs']);
 
 /**
  * Return the settings of a command.
@@ -70,6 +71,8 @@ export function parseCommand(text, cards) {
     else if (option === '--feather') settings.region.feather = readNumber(option, value, 0, 1000);
     else if (option === '--guide') {
       if (value !== 'network') throw new Error('--guide: in the page, the network is the guide; results differ a little');
+    } else if (option === '--precision') {
+      if (!['auto', 'fp32'].includes(value)) throw new Error('--precision: the page computes in fp32 only');
     } else if (!IGNORED.has(option)) throw new Error(`${option}: the page does not know this option`);
   }
   return settings;

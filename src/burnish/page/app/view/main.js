@@ -14,6 +14,8 @@ import {isIsolated, isolate, offerOffline} from './offline.js';
 const PREVIEW_PIXELS = 1_000_000;
 const MAX_DETAIL_PIXELS = 2_000_000;
 const MAX_RESULTS = 6;
+/** The first look at a photo, which is milder than the operator's default. */
+const START = {operator: 'local-laplacian', values: {detail: 2}};
 const base = new URL('../', import.meta.url);
 const byId = (id) => document.getElementById(id);
 
@@ -34,7 +36,7 @@ class Page {
     const workers = Math.max(1, Math.min(4, navigator.hardwareConcurrency || 2));
     this.engine = new Engine(new Pool(workers, {libraries, srgb}), cards);
     this.photos = new Photos({libraries, srgb});
-    this.store = new Store({operator: Object.keys(cards.operators)[0], values: {}, strength: 1, region: WHOLE});
+    this.store = new Store({...START, strength: 1, region: WHOLE});
     this.panel = new Panel(cards, this.store, base);
     this.pair = new Pair();
     this.tools = new RegionTools(this.store, this.pair, {engine: this.engine, cards, libraries, base, say});

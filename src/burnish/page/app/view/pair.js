@@ -1,6 +1,8 @@
 /** The photo before and after, with one border, zoom and pan in step, and a lens at 100 %. */
 
 const MAX_SCALE = 8;
+/** Small photos are not enlarged beyond this to fit. */
+const MAX_FIT = 2;
 const HANDLE_REACH = 24;
 const LENS = 180;
 
@@ -65,7 +67,7 @@ export class Pair extends EventTarget {
 
   get fitScale() {
     const {clientWidth: w, clientHeight: h} = this.view;
-    return Math.min(w / this.photo.width, h / this.photo.height);
+    return Math.min(w / this.photo.width, h / this.photo.height, MAX_FIT * this.fullScale);
   }
 
   /** CSS pixels for one pixel of the photo at 100 %. */

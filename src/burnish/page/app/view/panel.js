@@ -69,7 +69,7 @@ export class Panel {
       input.addEventListener('change', () => this.store.endGesture());
       input.addEventListener('dblclick', () => this.slide(param, param.value));
       const name = param.name === 'strength' ? 'Strength' : param.name;
-      const effect = element('small', {id: `${id}-effect`, textContent: `More ${param.effect}`});
+      const effect = element('small', {id: `${id}-effect`, textContent: `A larger value ${param.effect}.`});
       const row = element('div', {className: 'slider'}, element('label', {htmlFor: id, textContent: name}), output, input, effect);
       return {param, input, output, row};
     });

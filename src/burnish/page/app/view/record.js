@@ -22,6 +22,8 @@ export function editRecord({operator, values, strength, region}, cards, photo) {
     model: JSON.stringify(card.sha256),
     slow: 'false',
     guide: card.guide ? '"network"' : 'null',
+    engine: '"onnxruntime"',
+    precision: '"fp32"',
     version: JSON.stringify(cards.version),
     region: region.kind === 'whole' ? 'null' : regionRecord(region, photo),
     strength: strength === 1 ? '1' : float(strength),
