@@ -27,13 +27,14 @@ STAGES = (
     "regions",
     "video",
     "editing",
+    "keywords",
     "evaluation",
     "page",
     "serve",
     "cli",
 )
 # Applying a model needs no torch: only these stages import it.
-TORCH = {"networks", "export", "training", "compression", "detection/training"}
+TORCH = {"networks", "export", "training", "compression", "detection/training", "keywords/training"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 

@@ -37,6 +37,7 @@ _MODULES = {
     "operators": "operators",
     "datasets": "datasets",
     "regions": "regions",
+    "keywords": "keywords",
     "page": "page",
     "serve": "serve",
 }

@@ -64,6 +64,11 @@ class BatchOptions:
     recursive: bool = _option(
         False, "Include subfolders; -o FOLDER keeps their tree.", "-r", "--recursive"
     )
+    where: tuple[str, ...] = _option(
+        (),
+        "Edit only photos with a keyword, such as keyword:beach; may be repeated.",
+        metavar="CONDITION",
+    )
     overwrite: bool = _option(False, "Replace existing outputs.")
     skip_existing: bool = _option(False, "Skip inputs whose output exists.")
     dry_run: bool = _option(False, "Print the planned outputs, and write nothing.")
@@ -194,7 +199,7 @@ def run(
             counts[outcome.status] += 1
             _print_outcome(outcome, batch, progress)
     speed = megapixels / (time.perf_counter() - start)
-    noteworthy = plan.ignored or plan.earlier_outputs or plan.unreadable
+    noteworthy = plan.ignored or plan.earlier_outputs or plan.unreadable or plan.left_out
     if not batch.quiet and (len(plan.files) > 1 or noteworthy):
         print(_summary(counts, plan, speed), file=sys.stderr)
     if is_interrupted():
@@ -216,6 +221,7 @@ def _run_stream(
     conflicts = {
         "standard input or output needs exactly one photo": len(photos) != 1,
         "-o is missing": not options.output,
+        "--where does not work with standard input or output": bool(batch.where),
         "--dry-run does not work with standard input or output": batch.dry_run,
         "--json does not work with standard input or output": batch.json_output,
     }
@@ -256,8 +262,9 @@ def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
     if unfinished:
         parts.append(f"{unfinished} unfinished")
     if plan.unreadable:
-        folders = "folder" if len(plan.unreadable) == 1 else "folders"
-        parts.append(f"{len(plan.unreadable)} {folders} not readable")
+        parts.append(f"{len(plan.unreadable)} not readable")
+    if plan.left_out:
+        parts.append(f"{plan.left_out} left out by --where")
     if plan.earlier_outputs:
         parts.append(f"{plan.earlier_outputs} ignored as outputs of an earlier run")
     if plan.ignored:

@@ -47,6 +47,7 @@ class OutputOptions(WriteOptions):
     format : the output format, unless `output` is a file [default: that of the input]
     recursive : include subfolders, and keep their structure under `output`
     skip_existing : skip inputs whose output exists
+    where : conditions that photos have to meet; see `burnish.editing.where`
     reserved : other files that the run reads or writes, and that no output may replace
     """
 
@@ -55,6 +56,7 @@ class OutputOptions(WriteOptions):
     format: str | None = None
     recursive: bool = False
     skip_existing: bool = False
+    where: Sequence[str] = ()
     reserved: Sequence[Path] = ()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from burnish.editing.inputs import InputFile, count_edits, find_inputs
 from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, check_template
+from burnish.editing.where import choose_inputs
 from burnish.errors import (
     BurnishError,
     OutputError,
@@ -61,13 +62,16 @@ class Plan:
     ----------
     ignored : number of files that are neither photos nor videos
     earlier_outputs : number of files that are outputs of an earlier run
-    unreadable : an error for each folder that cannot be listed
+    unreadable : an error for each folder that cannot be listed, and for each photo whose keywords
+        cannot be read
+    left_out : number of files that do not meet the conditions
     """
 
     files: tuple[PlannedFile, ...]
     ignored: int = 0
     earlier_outputs: int = 0
     unreadable: tuple[BurnishError, ...] = ()
+    left_out: int = 0
 
 
 def plan(
@@ -109,6 +113,7 @@ def plan(
     with as_usage_error():
         extensions = _extensions(options, file, is_video=is_video)
     inputs = find_inputs(paths, recursive=options.recursive, output=folder)
+    inputs, left_out = choose_inputs(inputs, options.where)
     _check_inputs(inputs.files, options)
 
     def target_path(source: InputFile) -> Path:
@@ -137,7 +142,7 @@ def plan(
     if file is None and options.format is None:
         _warn_of_other_formats([file.source for file in files])
     earlier_outputs = inputs.results + len(targets) - len(remaining)
-    return Plan(files, inputs.ignored, earlier_outputs, tuple(inputs.unreadable))
+    return Plan(files, inputs.ignored, earlier_outputs, tuple(inputs.unreadable), left_out)
 
 
 def output_path(source: Path, edit_name: str, options: OutputOptions) -> Path:

@@ -36,12 +36,15 @@ _SEARCH_BYTES = 1 << 20
 # Largest content of a segment.
 MAX_SEGMENT = 65_533
 _EXIF = b"Exif\0"
-_XMP, _EXTENDED_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+XMP_NAME, EXTENDED_XMP_NAME = (
+    b"http://ns.adobe.com/xap/1.0/\0",
+    b"http://ns.adobe.com/xmp/extension/\0",
+)
 _EXTENDED_XMP_CHUNK = 65_400
-_MAX_XMP_BYTES = 65_502
-_PHOTOSHOP, _PROFILE, _JFIF, _ADOBE = b"Photoshop 3.0\0", b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
+MAX_XMP_BYTES = 65_502
+PHOTOSHOP_NAME, _PROFILE, _JFIF, _ADOBE = b"Photoshop 3.0\0", b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
 MAX_EXIF_BYTES = MAX_SEGMENT - 6
-_MULTI_PICTURE, _ISO_GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
+MULTI_PICTURE_NAME, _ISO_GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 _BOXES = b"JP"
 
 # Marker and beginning of segments about the pixels that are replaced -> their name; an empty name
@@ -74,14 +77,14 @@ class _Reader:
         starts = content.startswith
         if kind == APP1 and starts(_EXIF):
             self.exif.append(content[6:])
-        elif kind == APP1 and starts(_XMP):
-            self.xmp.append(content[len(_XMP) :])
-        elif kind == APP1 and starts(_EXTENDED_XMP):
-            self._add_extension(content[len(_EXTENDED_XMP) :])
-        elif kind == APP13 and starts(_PHOTOSHOP):
-            self.photoshop.append(content[len(_PHOTOSHOP) :])
-        elif kind == APP2 and starts(_MULTI_PICTURE):
-            self.multi_picture = content[len(_MULTI_PICTURE) :]
+        elif kind == APP1 and starts(XMP_NAME):
+            self.xmp.append(content[len(XMP_NAME) :])
+        elif kind == APP1 and starts(EXTENDED_XMP_NAME):
+            self._add_extension(content[len(EXTENDED_XMP_NAME) :])
+        elif kind == APP13 and starts(PHOTOSHOP_NAME):
+            self.photoshop.append(content[len(PHOTOSHOP_NAME) :])
+        elif kind == APP2 and starts(MULTI_PICTURE_NAME):
+            self.multi_picture = content[len(MULTI_PICTURE_NAME) :]
         elif kind == APP0 and starts(_JFIF):
             # The thumbnail at the end is left out.
             self.native.append((kind, content[:12].ljust(12, b"\0") + b"\0\0"))
@@ -122,7 +125,7 @@ def read_jpeg(jpeg: Bytes) -> tuple[Blocks, list[str]]:
     """Return a JPEG's metadata, and the names of what cannot be kept."""
     reader = _Reader()
     end = len(jpeg)
-    for marker, content in _segments(jpeg):
+    for marker, content in jpeg_segments(jpeg):
         if 0xE0 <= marker <= 0xEF or marker == COM[0]:
             reader.add(bytes([marker]), bytes(jpeg[content]))
         elif marker == _EOI:
@@ -146,7 +149,7 @@ def read_jpeg(jpeg: Bytes) -> tuple[Blocks, list[str]]:
 
 def read_jpeg_exif(jpeg: Bytes) -> bytes | None:
     """Return a JPEG's first EXIF block, unchanged, or None if it has none."""
-    for marker, content in _segments(jpeg):
+    for marker, content in jpeg_segments(jpeg):
         if marker == APP1[0] and jpeg[content][:5] == _EXIF:
             return bytes(jpeg[content][6:])
         if marker == _SOS:
@@ -159,7 +162,7 @@ def chroma_subsampling(jpeg: Bytes) -> str | None:
 
     libvips distinguishes only 4:2:0 and 4:4:4.
     """
-    for marker, content in _segments(jpeg):
+    for marker, content in jpeg_segments(jpeg):
         # The markers of frame headers, without DHT, JPG and DAC, whose codes lie among them.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             names = {0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0", 0x12: "4:4:0", 0x41: "4:1:1"}
@@ -168,7 +171,7 @@ def chroma_subsampling(jpeg: Bytes) -> str | None:
     return None
 
 
-def _segments(jpeg: Bytes) -> Iterator[tuple[int, slice]]:
+def jpeg_segments(jpeg: Bytes) -> Iterator[tuple[int, slice]]:
     """Yield marker and content's position of each segment, up to the end of the first image.
 
     Bytes between segments are skipped, as decoders do. The end marker has an empty content.
@@ -255,11 +258,11 @@ def pack_metadata(metadata: SourceMetadata, channels: int) -> tuple[bytes, list[
     for position in range(0, len(exif or b""), MAX_EXIF_BYTES):
         segments.append((APP1, EXIF_PREFIX + (exif or b"")[position : position + MAX_EXIF_BYTES]))
     try:
-        segments += _xmp_segments(metadata.xmp, metadata.extended_xmp)
+        segments += xmp_segments(metadata.xmp, metadata.extended_xmp)
     except BrokenXmpError:
         dropped.append("XMP")
     photoshop = photoshop_with_iptc(metadata)
-    segments += _split(APP13, _PHOTOSHOP, photoshop or b"")
+    segments += _split(APP13, PHOTOSHOP_NAME, photoshop or b"")
     segments += [part for part in native if part not in jfif and _fits_encoding(part, channels)]
     if metadata.profile:
         segments += _profile_segments(metadata.profile)
@@ -293,18 +296,24 @@ def _fits_encoding(part: tuple[bytes, bytes], channels: int) -> bool:
     return not is_adobe or content[11:12] == (b"\1" if channels == 3 else b"\0")
 
 
-def _xmp_segments(xmp: bytes | None, extension: bytes | None) -> list[tuple[bytes, bytes]]:
+def xmp_segments(xmp: bytes | None, extension: bytes | None) -> list[tuple[bytes, bytes]]:
+    """Return the segments of a packet and of its extension, as pairs of marker and content.
+
+    Raises
+    ------
+    BrokenXmpError : the packet is too long for a segment, and cannot be split
+    """
     if xmp is None:
         return []
-    if len(xmp) > _MAX_XMP_BYTES and extension is not None:
+    if len(xmp) > MAX_XMP_BYTES and extension is not None:
         xmp, extension = merge_extension(xmp, extension) or xmp, None
-    packet, split = split_packet(xmp, _MAX_XMP_BYTES)
+    packet, split = split_packet(xmp, MAX_XMP_BYTES)
     extension = split or extension
-    segments = [(APP1, _XMP + packet)]
+    segments = [(APP1, XMP_NAME + packet)]
     identifier = extension_id(packet)
     if extension and identifier:
         for offset in range(0, len(extension), _EXTENDED_XMP_CHUNK):
-            head = _EXTENDED_XMP + identifier + struct.pack(">II", len(extension), offset)
+            head = EXTENDED_XMP_NAME + identifier + struct.pack(">II", len(extension), offset)
             segments.append((APP1, head + extension[offset : offset + _EXTENDED_XMP_CHUNK]))
     return segments
 

@@ -5,6 +5,7 @@
 - XMP: JPEG splits a packet that is longer than a segment.
 """
 
+import hashlib
 import struct
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from burnish.types import Pixels
 Depth = Literal[8, 16, 32]
 
 # Numbers of Photoshop's resources.
-_IPTC = 0x0404
+_IPTC, _IPTC_DIGEST = 0x0404, 0x0425
 IPTC_RESOURCES, THUMBNAIL_RESOURCES = (_IPTC,), (0x0409, 0x040C)
 
 
@@ -109,6 +110,28 @@ def photoshop_with_iptc(blocks: Blocks) -> bytes | None:
     if iptc and unwrap_iptc(photoshop) is None:
         photoshop += wrap_iptc(iptc)
     return photoshop or None
+
+
+def replace_iptc(photoshop: bytes, iptc: bytes) -> bytes:
+    """Return Photoshop's resources with other IPTC records; all other bytes are kept.
+
+    Photoshop stores a digest of the records, to find out whether another program changed them. A
+    digest that is right stays so.
+    """
+    position, parts, is_replaced = 0, [], False
+    old = hashlib.md5(unwrap_iptc(photoshop) or b"", usedforsecurity=False).digest()
+    new = hashlib.md5(iptc, usedforsecurity=False).digest()
+    for number, content, resource in _resources(photoshop):
+        position = resource.stop
+        if number == _IPTC and content and not is_replaced:
+            parts.append(wrap_iptc(iptc))
+            is_replaced = True
+        elif number == _IPTC_DIGEST and content == old:
+            parts.append(photoshop[resource].replace(old, new))
+        else:
+            parts.append(photoshop[resource])
+    parts += [] if is_replaced else [wrap_iptc(iptc)]
+    return b"".join(parts) + photoshop[position:]
 
 
 def drop_resources(photoshop: bytes, numbers: Container[int]) -> bytes:

@@ -13,7 +13,7 @@ from burnish.photo.trailing import GAIN_MAP, describe_trailing
 from burnish.photo.xmp import has_gain_map
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_XMP = b"XML:com.adobe.xmp"
+XMP_KEYWORD = b"XML:com.adobe.xmp"
 # Older programs keep blocks as text: a name, the size and hexadecimal digits.
 _RAW_PROFILE = b"Raw profile type "
 _MAX_RAW_PROFILE_BYTES = 1 << 26
@@ -55,7 +55,7 @@ class _Reader:
             self.exif = content.removeprefix(EXIF_PREFIX)
         elif kind in _FALSE_AFTER_EDIT:
             self.dropped.append(_FALSE_AFTER_EDIT[kind])
-        elif kind == b"iTXt" and content.startswith(_XMP + b"\0"):
+        elif kind == b"iTXt" and content.startswith(XMP_KEYWORD + b"\0"):
             self.xmp = _decode_text(kind, content)
             self.dropped += ["damaged XMP"] if self.xmp is None else []
         elif kind not in _TEXTS or not self._add_raw_profile(kind, content):
@@ -178,11 +178,16 @@ def pack_metadata(metadata: SourceMetadata, bands: int, bits: int) -> tuple[byte
     xmp, xmp_dropped = whole_xmp(metadata)
     dropped += xmp_dropped
     if xmp:
-        chunks.append((b"iTXt", _XMP + b"\0\0\0\0\0" + xmp))
+        chunks.append(xmp_chunk(xmp))
     photoshop = photoshop_with_iptc(metadata)
     if photoshop and metadata.format != "png":
         chunks.append((b"zTXt", _raw_profile(b"iptc", photoshop)))
     return pack_chunks(chunks), dropped
+
+
+def xmp_chunk(xmp: bytes) -> tuple[bytes, bytes]:
+    """Return the type and the content of the chunk with a packet."""
+    return b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + xmp
 
 
 def _raw_profile(name: bytes, block: bytes) -> bytes:

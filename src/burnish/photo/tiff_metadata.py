@@ -36,9 +36,9 @@ from burnish.photo.tiff_tags import (
 _PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _ORIENTATION = 0x0106, 0x0111, 0x0117, 0x0112
 _BITS_PER_SAMPLE, _TRANSFER_FUNCTION = 0x0102, 0x012D
 _SUB_IFDS, _LAYERS = 0x014A, 0x935C
-_XMP, _IPTC, _PHOTOSHOP, _PROFILE = 0x02BC, 0x83BB, 0x8649, 0x8773
+XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, _PROFILE = 0x02BC, 0x83BB, 0x8649, 0x8773
 # Blocks that `Blocks` and `SourceMetadata` hold by themselves.
-_BLOCK_TAGS = {_XMP, _IPTC, _PHOTOSHOP, _PROFILE}
+_BLOCK_TAGS = {XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, _PROFILE}
 # Tags about the storage of the pixels, from TIFF 6.0 and its supplements: kind of image, size,
 # samples, compression, photometry, strips and tiles, previews, fax, JPEG, inks and masks.
 _STORAGE_TAGS = {0x00FE, 0x00FF, *range(0x0100, 0x0108), 0x0108, 0x0109, 0x010A, _STRIPS}
@@ -81,13 +81,13 @@ def read_tiff(tiff: Bytes) -> tuple[Blocks, list[str]]:
         dropped += [] if intact else [MOVED_NOTE]
     return Blocks(
         exif=exif,
-        xmp=values.get(_XMP) or None,
-        photoshop=drop_resources(values.get(_PHOTOSHOP, b""), THUMBNAIL_RESOURCES) or None,
-        iptc=_in_byte_order(values.get(_IPTC, b"")) or None,
+        xmp=values.get(XMP_TAG) or None,
+        photoshop=drop_resources(values.get(PHOTOSHOP_TAG, b""), THUMBNAIL_RESOURCES) or None,
+        iptc=in_byte_order(values.get(IPTC_TAG, b"")) or None,
     ), dropped
 
 
-def _in_byte_order(iptc: bytes) -> bytes:
+def in_byte_order(iptc: bytes) -> bytes:
     """Return IPTC records that some programs store as 32-bit numbers, and so with swapped bytes."""
     if iptc[3:4] != b"\x1c" or iptc[:1] == b"\x1c":
         return iptc
@@ -232,5 +232,9 @@ def _block_entries(metadata: SourceMetadata, dropped: list[str]) -> list[Entry]:
     if metadata.format != "tiff" and photoshop:
         iptc = unwrap_iptc(photoshop) or iptc
         photoshop = drop_resources(photoshop, IPTC_RESOURCES)
-    blocks = ((_XMP, _BYTE, xmp), (_IPTC, _UNDEFINED, iptc), (_PHOTOSHOP, _BYTE, photoshop))
+    blocks = (
+        (XMP_TAG, _BYTE, xmp),
+        (IPTC_TAG, _UNDEFINED, iptc),
+        (PHOTOSHOP_TAG, _BYTE, photoshop),
+    )
     return [Entry(tag, kind, len(block), block) for tag, kind, block in blocks if block]

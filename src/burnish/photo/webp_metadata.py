@@ -13,19 +13,19 @@ _FLAGS_OFFSET = 20
 
 def is_lossless_webp(webp: Bytes) -> bool:
     """Return whether a WebP's image is in a lossless (VP8L) chunk."""
-    return any(kind == b"VP8L" for kind, _ in _chunks(webp))
+    return any(kind == b"VP8L" for kind, _ in webp_chunks(webp))
 
 
 def describe_chunks(webp: Bytes) -> list[str]:
     """Return the names of chunks that cannot be kept."""
-    kinds = (kind for kind, _ in _chunks(webp) if kind not in _KNOWN)
+    kinds = (kind for kind, _ in webp_chunks(webp) if kind not in _KNOWN)
     return [f"WebP chunk {kind.decode('ascii', 'replace').strip()}" for kind in kinds]
 
 
 def replace_blocks(file: BinaryIO, exif: bytes | None, xmp: bytes | None) -> None:
     """Replace the EXIF block that libvips has written behind the image by these blocks."""
     webp = FileBytes(file)
-    end = next(content.start - 8 for kind, content in _chunks(webp) if kind == b"EXIF")
+    end = next(content.start - 8 for kind, content in webp_chunks(webp) if kind == b"EXIF")
     flags = webp[_FLAGS_OFFSET] & ~(_EXIF_FLAG | _XMP_FLAG)
     file.seek(end)
     file.truncate()
@@ -40,7 +40,7 @@ def replace_blocks(file: BinaryIO, exif: bytes | None, xmp: bytes | None) -> Non
     file.write(bytes([flags]))
 
 
-def _chunks(webp: Bytes) -> Iterator[tuple[bytes, slice]]:
+def webp_chunks(webp: Bytes) -> Iterator[tuple[bytes, slice]]:
     """Yield the type and the content's position of each chunk."""
     position = 12
     while position + 8 <= len(webp):

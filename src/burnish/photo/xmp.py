@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 _NAMESPACE = "urn:burnish:xmp#"
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _NOTE = b"http://ns.adobe.com/xmp/note/"
 
 _EMPTY_PACKET = b"""\
@@ -107,7 +107,7 @@ def merge_extension(xmp: bytes, extension: bytes) -> bytes | None:
         return None
     inner = extension[inner_start.end() : inner_ends[-1].start()]
     merged = xmp[: end.start()] + inner + xmp[end.start() :]
-    return merged if _parse(merged) is not None else None
+    return merged if parse_xmp(merged) is not None else None
 
 
 def split_packet(xmp: bytes, limit: int) -> tuple[bytes, bytes | None]:
@@ -127,7 +127,7 @@ def split_packet(xmp: bytes, limit: int) -> tuple[bytes, bytes | None]:
     if len(own) > limit // 2:
         own = b""
     extension = _WRAPPER.sub(b"", _OWN_DESCRIPTION.sub(b"", xmp) if own else xmp)
-    if _RDF_END.search(extension) is None or _parse(extension) is None:
+    if _RDF_END.search(extension) is None or parse_xmp(extension) is None:
         raise BrokenXmpError("the packet is too long and is not XML in UTF-8")
     identifier = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
     reference = (
@@ -156,16 +156,30 @@ def set_xmp_property(xmp: bytes | None, name: str, value: str) -> bytes:
     'by "us" & <you>'
     """
     packet = _remove_own_property(xmp or _EMPTY_PACKET, name.encode())
-    if _RDF_END.search(packet) is None:
-        raise BrokenXmpError("the RDF has no end tag")
-    description = (
-        f"\n  <rdf:Description rdf:about={_subject(packet)} xmlns:rdf={quoteattr(_RDF)} "
-        f"xmlns:burnish={quoteattr(_NAMESPACE)} burnish:{name}={quoteattr(value)}/>"
-    )
-    updated = _insert(packet, description.encode())
+    content = f" xmlns:burnish={quoteattr(_NAMESPACE)} burnish:{name}={quoteattr(value)}/>"
+    updated = insert_description(packet, content)
     if get_xmp_property(updated, name) != value:
         raise BrokenXmpError("the packet is not XML in UTF-8")
     return updated
+
+
+def insert_description(xmp: bytes | None, content: str) -> bytes:
+    """Return the packet with a further rdf:Description at its end.
+
+    Parameters
+    ----------
+    xmp : a packet, or None for a new one
+    content : the rest of the element, behind the attributes rdf:about and xmlns:rdf
+
+    Raises
+    ------
+    BrokenXmpError : the packet has no end of its RDF
+    """
+    packet = xmp or _EMPTY_PACKET
+    if _RDF_END.search(packet) is None:
+        raise BrokenXmpError("the RDF has no end tag")
+    start = f"\n  <rdf:Description rdf:about={_subject(packet)} xmlns:rdf={quoteattr(RDF)}"
+    return _insert(packet, (start + content).encode())
 
 
 def get_xmp_property(xmp: bytes | None, name: str) -> str | None:
@@ -173,18 +187,19 @@ def get_xmp_property(xmp: bytes | None, name: str) -> str | None:
 
     The property may be an attribute, or an element if another program rewrote the packet.
     """
-    root = None if xmp is None else _parse(xmp)
+    root = None if xmp is None else parse_xmp(xmp)
     if root is None:
         return None
     key = f"{{{_NAMESPACE}}}{name}"
-    for description in root.iter(f"{{{_RDF}}}Description"):
+    for description in root.iter(f"{{{RDF}}}Description"):
         value = description.get(key, description.findtext(key))
         if value is not None:
             return value
     return None
 
 
-def _parse(xmp: bytes) -> ElementTree.Element | None:
+def parse_xmp(xmp: bytes) -> ElementTree.Element | None:
+    """Return the root of a packet, or None if it is not XML in a known encoding."""
     try:
         return ElementTree.fromstring(xmp.strip(b"\0 \n\r\t"))
     except (ElementTree.ParseError, ValueError, LookupError):
@@ -204,8 +219,14 @@ def _insert(packet: bytes, description: bytes) -> bytes:
 
 
 def _remove_own_property(packet: bytes, name: bytes) -> bytes:
-    """Remove a property of burnish's, and keep the text of other programs next to it."""
-    packet = _OWN_DESCRIPTION.sub(b"", packet)
+    """Remove a property of burnish's, and keep all other properties next to it."""
+    key = rb"\sburnish:" + name + _VALUE
+
+    def without_property(match: re.Match[bytes]) -> bytes:
+        rest = re.sub(key, b"", match[0])
+        return rest if re.search(rb"\sburnish:\w+\s*=", rest) else b""
+
+    packet = _OWN_DESCRIPTION.sub(without_property, packet)
     for prefix in set(_OWN_PREFIX.findall(packet)):
         key = prefix + b":" + name
         attribute = rb"(<\w+:\w+(?:\s[^<>]*?)?)\s" + key + _VALUE

@@ -11,7 +11,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
-from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
 
@@ -20,6 +19,7 @@ from burnish.detection import detector_file
 from burnish.detection.detector_file import INPUT, OUTPUTS, TRACE_OUTPUTS, DetectorCard
 from burnish.detection.training.detectors import resnet50_mask_rcnn
 from burnish.detection.training.network import MaskRCNNModule, fuse_batchnorm
+from burnish.detection.training.padding import make_padding_static
 from burnish.errors import ModelError, OutputError, UsageError
 from burnish.files import atomic_write, check_absent
 from burnish.modelfile.onnx_file import downcast_weights, embed_card
@@ -88,7 +88,7 @@ def export(
     check_absent(target, overwrite=overwrite)
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     fuse_batchnorm(frozen)
-    _make_padding_static(frozen)
+    make_padding_static(frozen)
     if fp16:
         _round_weights_to_fp16(frozen)
     # The exporter restores the mode of the outermost module, so the wrapper needs evaluation mode.
@@ -102,21 +102,6 @@ def export(
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
-
-
-def _make_padding_static(network: nn.Module) -> None:
-    """Replace timm's `Conv2dSame`, whose padding depends on the image's size, in place.
-
-    The stride divides the size of every feature map, so the same padding fits all of them.
-    """
-    for module in network.modules():
-        for name, conv in list(module.named_children()):
-            if isinstance(conv, Conv2dSame):
-                total = conv.kernel_size[0] - conv.stride[0]
-                before, after = total // 2, total - total // 2
-                conv.__class__ = nn.Conv2d  # type: ignore[assignment]
-                padding = nn.ZeroPad2d((before, after, before, after))
-                setattr(module, name, nn.Sequential(padding, conv))
 
 
 def _round_weights_to_fp16(network: nn.Module) -> None:

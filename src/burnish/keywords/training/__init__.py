@@ -1,0 +1,1 @@
+"""Training of keyword models: features of photos, graphs, heads, and their comparison."""
