@@ -17,7 +17,7 @@ from burnish.cli.options import param_help
 from burnish.evaluation.doctor import SAMPLE
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import find_operator
-from burnish.runtime.engines import ENGINES
+from burnish.runtime.engines import ENGINES, PRECISIONS
 from burnish.runtime.model_registry import model_names
 
 APPLY_SCHEMA = Path(__file__).parents[2] / "docs" / "apply.schema.json"
@@ -233,6 +233,7 @@ def test_doctor_bench_times_every_model_on_every_engine(burnish, two_models, mon
     assert min(times) > 0
     assert {row["model"] for row in rows} == set(two_models)
     assert "onnxruntime" in {row["engine"] for row in rows} <= set(ENGINES)
+    assert "fp32" in {row["precision"] for row in rows} <= set(PRECISIONS)
     assert all(0 < row["minimum"] <= row["median"] <= row["maximum"] for row in rows)
 
 
@@ -240,7 +241,9 @@ def test_doctor_passes_its_self_test(burnish, two_models):
     code, out, _ = burnish("doctor", "--json")
     assert code == 0
     record = json.loads(out)
-    assert "CPUExecutionProvider" in record["engine"]
+    assert "CPUExecutionProvider" in record["providers"]
+    assert "fp32" in record["engines"]["onnxruntime"].split()
+    assert record["default"] == {"8-bit outputs": "onnxruntime fp32", "others": "onnxruntime fp32"}
     assert record["device"] == "cpu" or record["device"].startswith("cuda")
     assert record["packages"]["onnxruntime"]
     assert len(record["self_test"]) == 1 + len(two_models)

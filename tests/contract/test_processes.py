@@ -24,7 +24,7 @@ def edit(name):
     return [*outputs, model(array.astype(np.float32) / 255, lambda_=0.5)]
 
 if __name__ == "__main__":
-    model = burnish.Model.open("tv-l1")
+    model = burnish.Model.open("tv-l1", engine=sys.argv[2])
     before = edit("parent")
     child = os.fork()
     if not child:
@@ -60,11 +60,13 @@ def run(program: str, folder: Path, *args: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks are supported on Linux")
 @pytest.mark.filterwarnings("default")
-def test_process_forked_after_use_gives_equal_output_and_ends(make_image, tmp_path):
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_process_forked_after_use_gives_equal_output_and_ends(engine, make_image, tmp_path):
+    pytest.importorskip(engine)
     from PIL import Image
 
     Image.fromarray(make_image(3)).resize((420, 300)).save(tmp_path / "photo.png")
-    run(PROGRAM, tmp_path, "photo.png")
+    run(PROGRAM, tmp_path, "photo.png", engine)
 
 
 def test_spawned_process_gives_equal_output(tmp_path):

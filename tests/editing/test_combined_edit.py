@@ -157,7 +157,8 @@ def test_frames_of_a_video_are_edited_in_order_and_mixed(make_image, function_ed
     frame = make_image(2) / np.float32(255)
     invert = function_edit(lambda pixels: 1 - pixels)
     darken = function_edit(lambda pixels: pixels * np.float32(0.5))
-    edit_frame = mix(chain([invert, darken]), 0.25).for_output(8, video=True).frame_edit(lambda: [frame])
+    edit = mix(chain([invert, darken]), 0.25).for_output(8, video=True)
+    edit_frame = edit.frame_edit(lambda: [frame])
     expected = 0.75 * frame + 0.125 * (1 - frame)
     np.testing.assert_allclose(edit_frame(frame, 0, 0.0), expected, atol=1e-6)
 

@@ -193,7 +193,8 @@ def test_videos_are_guided_by_the_network_unless_the_operator_is_chosen(model, d
     assert masked.for_output(8, video=True).history[0].region is not None
     file = edit.history[0].model_copy(update={"guide": None})
     chained = replay([file, file], models=[dehazing_model])
-    assert [step.guide for step in chained.for_output(8, video=True).history] == ["network", "network"]
+    history = chained.for_output(8, video=True).history
+    assert [step.guide for step in history] == ["network", "network"]
 
 
 def test_operator_measures_once_for_all_frames_of_a_video(model, make_image, measured_shapes):

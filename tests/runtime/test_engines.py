@@ -4,11 +4,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -16,10 +18,12 @@ from torch import nn
 from burnish.errors import DeviceError, MissingLibraryError, ModelError, UsageError
 from burnish.export.onnx_export import export
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import read_model
+from burnish.modelfile.reader import ModelFile, read_model
 from burnish.networks.registry import build
 from burnish.runtime.model import Model
-from burnish.runtime.session import bind_constants, context_tensors, get_session
+from burnish.runtime.onnx_runtime import fold_constants
+from burnish.runtime.resize import area_resize
+from burnish.runtime.session import bind_constants, context_tensors, get_session, load_engine
 
 WriteModel = Callable[..., Path]
 
@@ -118,8 +122,6 @@ def test_openvino_keeps_the_channel_order_of_blocks(
 
 def test_fold_constants_leaves_no_context_computation(slider_model: Path) -> None:
     """OpenVINO would compute the scale and shift of every layer again for every tile."""
-    from burnish.runtime.onnx_runtime import fold_constants
-
     file = read_model(slider_model)
     tensors = context_tensors(file.card, {"lambda": 0.05}, random_image(64, 64))
     folded = fold_constants(bind_constants(file.graph, tensors))
@@ -129,16 +131,45 @@ def test_fold_constants_leaves_no_context_computation(slider_model: Path) -> Non
     assert not {"Cast", "GlobalAveragePool", "Reshape", "ReduceMean"} & set(count)
 
 
-@needs_openvino
-def test_openvino_tiled_output_equals_the_whole(slider_model: Path) -> None:
-    model = open_model(slider_model, "openvino")
+def with_ranges(file: ModelFile) -> ModelFile:
+    """Return a model with the ranges of its features on a random image."""
+    tensors = context_tensors(file.card, {}, random_image(64, 64))
+    model = fold_constants(bind_constants(file.graph, tensors))
+    names = [n.output[0] for n in model.graph.node if n.op_type in ("Conv", "Add")]
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    planes = random_image(64, 64).transpose(2, 0, 1)[np.newaxis]
+    rows = np.zeros((1, 64 // file.card.size_multiple, 64 // file.card.size_multiple, 2), "f")
+    inputs = {"image": planes, "guide": planes, "coords": rows}
+    outputs = session.run(None, {i.name: inputs[i.name] for i in session.get_inputs()})
+    ranges = {
+        name: ((min(0.0, float(output.min())), max(0.0, float(output.max()))),)
+        for name, output in zip(names, outputs, strict=True)
+    }
+    return replace(file, card=file.card.model_copy(update={"ranges": ranges}))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["slider_model", "guided_model"])
+def test_tiled_output_equals_the_whole(
+    name: str, engine: str, precision: str, request: pytest.FixtureRequest
+) -> None:
+    """No pixel depends on the tile that it is computed in, bit for bit."""
+    if find_spec(engine) is None or precision not in load_engine(engine).precisions():
+        pytest.skip(f"{engine} does not run {precision} on this machine")
+    file = with_ranges(read_model(request.getfixturevalue(name)))
+    model = Model(file, "cpu", 2, engine, precision)
     pixels = random_image(97, 131)
     fractions: list[float] = []
-    params = {"lambda": 0.01}
-    memory = model.min_memory(97, 131)
-    tiled = model(pixels, params, memory=memory, on_progress=fractions.append)
-    assert len(fractions) > 1
-    np.testing.assert_allclose(tiled, model(pixels, params), rtol=0, atol=1e-5)
+    guide = area_resize(pixels, model.first_level(97, 131)) if file.card.guide else None
+    options = {"params": {"lambda": 0.01}, "guide": guide}
+    whole = model(pixels, **options)
+    tiled = model(pixels, memory=model.min_memory(97, 131), on_progress=fractions.append, **options)
+    assert len(fractions) > 3
+    assert np.abs(whole - pixels).max() > 0.01
+    np.testing.assert_array_equal(tiled, whole)
 
 
 @both_engines
@@ -194,7 +225,7 @@ def test_engine_that_is_not_installed_raises_error_with_its_extra(
 
 @pytest.mark.parametrize("engine", ["tensorrt", "", "OpenVINO"])
 def test_unknown_engine_raises_usage_error(write_model: WriteModel, engine: str) -> None:
-    with pytest.raises(UsageError, match="onnxruntime or openvino"):
+    with pytest.raises(UsageError, match="auto, onnxruntime or openvino"):
         open_model(write_model(), engine)
 
 

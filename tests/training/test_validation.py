@@ -1,6 +1,7 @@
 """Validation groups, and a network on arrays against its model file and its own tiles."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from burnish.operators.registry import OPERATORS
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
+from burnish.runtime.session import load_engine
+from burnish.training.pipeline import measurement
 from burnish.training.validation import ImageNetwork, TileContext, split_by_size, validate
 from burnish.types import Rectangle
 
@@ -100,6 +103,27 @@ def test_guided_model_is_validated_with_both_guides(write_pair, guided_model, ma
         output = model(before, VALUES, guide=OPERATOR.run(small, **VALUES))
         psnrs.append(-10 * np.log10(np.mean((output - after) ** 2)))
     assert results[0].report.mean.psnr == pytest.approx(np.mean(psnrs), abs=1e-4)
+
+
+def test_other_precisions_of_the_machine_are_scored_at_the_largest_size(
+    write_pair, slider_model, monkeypatch, make_image
+):
+    engines = [name for name in ("onnxruntime", "openvino") if find_spec(name)]
+    monkeypatch.setattr("burnish.runtime.engine_choice.installed_engines", lambda: engines)
+    precisions = {name for engine in engines for name in load_engine(engine).precisions()}
+    pairs = []
+    for size in ((40, 56), (20, 28)):
+        before = make_image(1, *size) / np.float32(255)
+        pairs.append(write_pair("a", before, before, VALUES))
+    model = Model.open(slider_model, device="cpu", threads=1)
+    results = validate(model, OPERATOR, pairs, "photos")
+    others = precisions - {"fp32", "int8"}  # the card has no ranges
+    assert [result.precision for result in results] == ["fp32", "fp32", *others]
+    for result in results[2:]:
+        assert result.photos == results[0].photos
+        exact = results[0].report.mean
+        assert 0 < abs(result.report.mean.mse - exact.mse) < 0.02 * exact.mse
+        assert measurement(result).precision == result.precision
 
 
 def test_pairs_of_files_are_validated_with_the_start_network_alone(write_pair, guided_model):

@@ -23,12 +23,13 @@ from burnish.cli.options import (
     JsonOutput,
     OperatorOrModel,
     Overwrite,
+    Precision,
     Strength,
     Threads,
     complete_operator,
 )
 from burnish.errors import DeviceError
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 
 if TYPE_CHECKING:
     from burnish.evaluation.benchmark import Benchmark, ModelScore
@@ -70,7 +71,8 @@ def compare(
     overwrite: Overwrite = False,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = DEFAULT_ENGINE,
+    engine: Engine = AUTO,
+    precision: Precision = AUTO,
     json_output: JsonOutput = False,
 ) -> None:
     """Write a photo beside the operator's and the network's result.
@@ -93,6 +95,7 @@ def compare(
             device=device,
             threads=threads,
             engine=engine,
+            precision=precision,
             params=operator_params(context),
             strength=1 if strength is None else strength,
             progress=progress,
@@ -105,6 +108,7 @@ def compare(
         f"network   {comparison.fast_seconds:.2f} s, PSNR {comparison.psnr:.2f} dB "
         f"(unedited photo: {comparison.identity_psnr:.2f} dB)"
         + (f", guide: {comparison.guide}" if comparison.guide else "")
+        + f", {comparison.engine} {comparison.precision}"
     )
     if comparison.slow_seconds <= comparison.fast_seconds:
         typer.echo(f"{_AS_FAST}, on photos of this size")
@@ -146,7 +150,8 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
-    engine: Engine = DEFAULT_ENGINE,
+    engine: Engine = AUTO,
+    precision: Precision = AUTO,
     json_output: JsonOutput = False,
 ) -> None:
     """Evaluate networks on a folder of photos: PSNR, SSIM, cast, grain, multiply-adds and time.
@@ -174,6 +179,7 @@ def evaluate(
             device=device,
             threads=threads,
             engine=engine,
+            precision=precision,
             progress=progress,
         )
     if json_output:
@@ -187,7 +193,7 @@ def evaluate(
 def _table_lines(table: "Benchmark") -> list[str]:
     size = "their own size" if table.short_side is None else f"a shorter side of {table.short_side}"
     values = "".join(f", {name} {value_text(value)}" for name, value in table.params.items())
-    names = [f"{row.name}, guide: {row.guide}" if row.guide else row.name for row in table.scores]
+    names = [_row_name(row) for row in table.scores]
     width = max(_NAME_WIDTH, *(len(name) + 2 for name in names))
     return [
         f"{table.count} photos at {size}, {table.megapixels:.2f} megapixels on average{values}",
@@ -195,6 +201,11 @@ def _table_lines(table: "Benchmark") -> list[str]:
         f"{'grain':>6}{'k mult-adds':>13}{'parameters':>12}{'s/Mpx':>9}  worst photo",
         *(_score_line(row, f"{n:{width}}") for n, row in zip(names, table.scores, strict=True)),
     ]
+
+
+def _row_name(row: "ModelScore") -> str:
+    guide = f", guide: {row.guide}" if row.guide else ""
+    return f"{row.name}{guide}{f', {row.precision}' if row.precision not in (None, 'fp32') else ''}"
 
 
 def _score_line(row: "ModelScore", name: str) -> str:
@@ -247,10 +258,10 @@ def doctor(
         _bench(threads, json_output=json_output)
         return
     from burnish.cli.progress import ConsoleProgress
-    from burnish.evaluation.doctor import default_device, installation_info, self_test
+    from burnish.evaluation.doctor import defaults, installation_info, self_test
 
     with ConsoleProgress(plain=False) as progress:
-        installed = installation_info() | {"device": default_device()}
+        installed = installation_info() | defaults()
         checks = self_test(progress)
     if json_output:
         tests = [dataclasses.asdict(check) for check in checks]
@@ -275,13 +286,14 @@ def _bench(threads: int | None, *, json_output: bool) -> None:
     from burnish.evaluation.operator_speed import save_speeds
 
     if not json_output:
-        typer.echo(f"{'seconds per megapixel':<32}{'engine':<14}{'device':<9}{'median':>8}  spread")
+        columns = f"{'engine':<14}{'precision':<11}{'device':<9}{'median':>8}  spread"
+        typer.echo(f"{'seconds per megapixel':<32}{columns}")
     with ConsoleProgress(plain=False) as progress:
         progress.start("networks")
         for timing in time_models(threads):
             line = (
-                f"{timing.model:<32}{timing.engine:<14}{timing.device:<9}{timing.median:8.3f}  "
-                f"{timing.minimum:.3f} to {timing.maximum:.3f}"
+                f"{timing.model:<32}{timing.engine:<14}{timing.precision:<11}{timing.device:<9}"
+                f"{timing.median:8.3f}  {timing.minimum:.3f} to {timing.maximum:.3f}"
             )
             progress.echo(json.dumps(dataclasses.asdict(timing)) if json_output else line)
         if not json_output:

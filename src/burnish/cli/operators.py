@@ -202,6 +202,37 @@ def show_model(
             field = ""
 
 
+@models.command("measure", cls=BurnishCommand)
+def measure_model(
+    files: Annotated[list[Path], Argument(metavar="FILE...", help="Model files (.onnx).")],
+    photos: Annotated[
+        Path, Option(metavar="FOLDER", help="Folder of photos that it was not trained on.")
+    ],
+    operator: Annotated[
+        str | None,
+        Option(help="The operator to compare with. [default: the one that the model's card names]"),
+    ] = None,
+    max_size: Annotated[
+        int, Option(min=11, help="Shrink photos to this longer side in pixels first.")
+    ] = 10**6,
+) -> None:
+    """Score networks in each precision of this machine, and write the scores to their cards.
+
+    By default, a network runs only in precisions in which its card has scores close to those of
+    fp32. The operator edits the photos, too, which needs the extra 'operators'.
+    """
+    from burnish.cli.progress import ConsoleProgress
+    from burnish.evaluation.card_scores import measure_card
+
+    with ConsoleProgress() as progress:
+        for file in files:
+            card = measure_card(
+                file, photos, operator=operator, max_size=max_size, progress=progress
+            )
+            for row in card.metrics:
+                progress.echo(f"{file}  {_measurement_line(row)}")
+
+
 def _param_line(param: "CardParam") -> str:
     if not param.slider:
         return f"{param.name}: fixed at {param.value:g}"
@@ -236,6 +267,8 @@ def _measurement_line(measurement: "Measurement") -> str:
     parts.append(f"unedited {measurement.identity_psnr_mean:.2f} dB")
     if measurement.guide:
         parts.append(f"guide: {measurement.guide}")
+    if measurement.precision != "fp32":
+        parts.append(measurement.precision)
     return "; ".join([*parts, measurement.photos])
 
 

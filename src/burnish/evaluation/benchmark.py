@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from burnish.operators.operator import Operator
 from burnish.operators.user_defined import card_operator_name, find_operator
 from burnish.params import Value
 from burnish.progress import SILENT, Progress
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 from burnish.runtime.model import Model
 from burnish.training import pairs
 from burnish.training.evaluation import ImageFunction, Report, evaluate
@@ -44,6 +45,7 @@ class ModelScore:
     ----------
     name : "unedited", "operator", or the model's name; if several have it, the file as it was given
     guide : the source of a guided network's first result: "operator" or "network"
+    engine, precision : the library that ran a network, and its arithmetic
     report : errors against the operator; None for the operator itself
     seconds_per_megapixel : time per megapixel; None for the unchanged photos
     macs_per_pixel, parameters : the network's multiply-adds per pixel and its parameter count
@@ -55,6 +57,8 @@ class ModelScore:
     macs_per_pixel: int | None = None
     parameters: int | None = None
     guide: str | None = None
+    engine: str | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def evaluate_models(
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str = AUTO,
+    precision: str = AUTO,
     progress: Progress = SILENT,
 ) -> list[Benchmark]:
     """Compare networks with their operator on all photos of a folder, at one or several sizes.
@@ -103,7 +108,8 @@ def evaluate_models(
     max_size : longer side, in pixels, to which larger photos are reduced first
     sliders : also evaluate at both ends and at the thirds of each slider, the others at `params`.
         An operator is timed at `params` only, and pairs are not
-    guide : see `burnish.apply`
+    guide, engine : see `burnish.apply`
+    precision : arithmetic of the networks; "auto" is fp32, since scores compare floats
     progress : receives two tasks: computing pairs, and evaluating, once per size and values
 
     Raises
@@ -116,7 +122,10 @@ def evaluate_models(
     -----
     UserWarning : a photo is skipped, because it cannot be read or is too small
     """
-    loaded_models = [Model.open(m, device=device, threads=threads, engine=engine) for m in models]
+    open_model = partial(
+        Model.open, device=device, threads=threads, engine=engine, precision=precision
+    )
+    loaded_models = [open_model(model) for model in models]
     cards = [model.card for model in loaded_models]
     settings = [dict(params or {})]
     if sliders:
@@ -131,7 +140,7 @@ def evaluate_models(
         pairs.plan_pairs(spec, values, files, short_sides=tuple(sizes), max_size=max_size)
         for spec, values in tasks
     ]
-    plans = [_large_enough(plan, str(photos or operator)) for plan in plans]
+    plans = [large_enough(plan, str(photos or operator)) for plan in plans]
     progress.start("computing pairs", sum(map(len, plans)))
     compute_pairs([job for plan in plans for job in plan], progress=progress)
     names = _row_names(models, cards)
@@ -143,8 +152,8 @@ def evaluate_models(
             report = evaluate(lambda rgb, _: rgb, group, progress)
             scores = [ModelScore("unedited", report)]
             scores += [
-                _score_model(name, card, edit, group, progress)
-                for name, card, edit in zip(names, cards, edits, strict=True)
+                _score_model(name, model, edit, group, progress)
+                for name, model, edit in zip(names, loaded_models, edits, strict=True)
             ]
             if setting is settings[0] and not reference.pairs:
                 scores.append(_score_operator(reference, group))
@@ -200,7 +209,7 @@ def slider_settings(card: Card, params: Mapping[str, Value]) -> list[dict[str, V
     ]
 
 
-def _large_enough(jobs: Sequence[PairSpec], source: str) -> list[PairSpec]:
+def large_enough(jobs: Sequence[PairSpec], source: str) -> list[PairSpec]:
     """Drop photos that are too small for SSIM."""
     for job in jobs:
         if min(job.size) < MIN_SSIM_SIDE:
@@ -255,7 +264,7 @@ def _group_by_size(
 
 
 def _score_model(
-    name: str, card: Card, edit: NetworkEdit, group: Sequence[Pair], progress: Progress
+    name: str, model: Model, edit: NetworkEdit, group: Sequence[Pair], progress: Progress
 ) -> ModelScore:
     timer = _Timer(lambda rgb, _: edit.run(rgb), group[0])
     report = evaluate(timer, group, progress)
@@ -263,9 +272,11 @@ def _score_model(
         name,
         report,
         timer.seconds_per_megapixel,
-        card.macs_per_pixel,
-        card.parameter_count,
+        model.card.macs_per_pixel,
+        model.card.parameter_count,
         edit.guide,
+        model.engine,
+        model.precision,
     )
 
 

@@ -12,6 +12,7 @@ from burnish.editing.annotate import GLYPH_HEIGHT, render_text
 from burnish.editing.combined_edit import mix_pixels
 from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.editing.options import OutputOptions
+from burnish.editing.photo import for_photo
 from burnish.editing.plan import output_path
 from burnish.errors import UsageError
 from burnish.files import is_folder
@@ -27,7 +28,7 @@ from burnish.operators.user_defined import (
 from burnish.params import STRENGTH, Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
-from burnish.runtime.engines import DEFAULT_ENGINE
+from burnish.runtime.engines import AUTO
 from burnish.runtime.model import Model
 from burnish.types import Pixels
 from burnish.video.formats import has_video_extension
@@ -47,6 +48,7 @@ class Comparison:
     psnr, identity_psnr : PSNR of the network's output and of the photo against the operator's
         output, in dB
     guide : the source of a guided network's first level: "operator" or "network"
+    engine, precision : the library that ran the network, and its arithmetic
     """
 
     before: Pixels
@@ -57,6 +59,8 @@ class Comparison:
     psnr: float
     identity_psnr: float
     guide: str | None = None
+    engine: str | None = None
+    precision: str | None = None
 
     def record(self) -> dict[str, float | str | None]:
         """Return the measurements, for JSON."""
@@ -67,6 +71,8 @@ class Comparison:
             "identity_psnr": round(self.identity_psnr, 3),
             "megapixels": round(self.before.shape[0] * self.before.shape[1] / 1e6, 4),
             "guide": self.guide,
+            "engine": self.engine,
+            "precision": self.precision,
         }
 
 
@@ -80,7 +86,8 @@ def compare_photo(
     guide: str | None = None,
     device: str = "auto",
     threads: int | None = None,
-    engine: str = DEFAULT_ENGINE,
+    engine: str = AUTO,
+    precision: str = AUTO,
     params: Mapping[str, Value] | None = None,
     strength: Value = 1,
     progress: Progress = SILENT,
@@ -91,7 +98,7 @@ def compare_photo(
     ----------
     target : the output file [default: PHOTO.MODEL.compare.png next to the photo]
     reference : the operator to compare with, if the card names one that is not bundled
-    guide : see `burnish.apply`
+    guide, engine, precision : see `burnish.apply`
     params : values of the model's sliders, by name or keyword
     strength : share of both results in their mixtures with the photo
     progress : receives two tasks: the operator and the network
@@ -111,7 +118,9 @@ def compare_photo(
         raise UsageError(str(photo), "this is a video", "compare on one of its frames")
     if is_folder(photo):
         raise UsageError(str(photo), "this is a folder, not a photo", "name a photo in it")
-    loaded_model = Model.open(model, device=device, threads=threads, engine=engine)
+    loaded_model = Model.open(
+        model, device=device, threads=threads, engine=engine, precision=precision
+    )
     network = NetworkEdit(loaded_model, params or {}, guide)
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"
     output_path(photo, loaded_model.card.name, OutputOptions(target, overwrite=overwrite))
@@ -128,9 +137,11 @@ def compare_photo(
     def with_strength(run: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
         return run if share == 1 else lambda pixels: mix_pixels(pixels, run(pixels), share)
 
-    slow, fast = with_strength(operator), with_strength(network.run)
-    comparison = compare(Photo.open(photo).pixels, slow, fast, progress)
-    comparison = replace(comparison, guide=network.guide)
+    opened = Photo.open(photo)
+    edit = for_photo(network, opened.metadata)
+    comparison = compare(opened.pixels, with_strength(operator), with_strength(edit.run), progress)
+    [step] = edit.history
+    comparison = replace(comparison, guide=step.guide, engine=step.engine, precision=step.precision)
     fast_caption = f"network: {comparison.fast_seconds:.2f} s, {comparison.psnr:.1f} dB"
     sheet = side_by_side(
         [

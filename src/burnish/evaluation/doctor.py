@@ -24,11 +24,14 @@ from burnish.errors import MissingLibraryError
 from burnish.evaluation.compare import side_by_side
 from burnish.evaluation.operator_speed import OperatorSpeed, measure_speeds
 from burnish.files import check_absent
+from burnish.modelfile.reader import read_card
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
+from burnish.runtime.engine_choice import engine_times, installed_engines, runnable_precisions
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
-from burnish.runtime.model_registry import model_names
+from burnish.runtime.model_registry import find_model, model_names
+from burnish.runtime.session import error_text, load_engine
 from burnish.types import Pixels
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "coffee.jpg"
@@ -82,7 +85,7 @@ class Check:
 
 
 def installation_info() -> dict[str, Any]:
-    """Return versions, engines and models. The version of a missing package is None."""
+    """Return versions, engines and models. What is not installed is None."""
     return {
         "burnish": burnish.__version__,
         "python": platform.python_version(),
@@ -91,14 +94,43 @@ def installation_info() -> dict[str, Any]:
         "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
         "packages": {name: _version(name) for name in _PACKAGES},
         "optional": {name: _version(name) for name in _OPTIONAL},
-        "engine": f"ONNX Runtime ({', '.join(onnxruntime.get_available_providers())})",
+        "engines": {name: _engine_text(name) for name in ENGINES},
+        "providers": onnxruntime.get_available_providers(),
         "models": model_names(),
     }
 
 
-def default_device() -> str:
-    """Return the device that models run on by default (`--device auto`)."""
-    return Model.open(model_names()[0]).device
+def _engine_text(engine: str) -> str | None:
+    """Return the precisions of an engine on this machine; None if it is not installed."""
+    try:
+        return " ".join(load_engine(engine).precisions())
+    except MissingLibraryError:
+        return None
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"does not load: {error_text(error)}"
+
+
+def defaults() -> dict[str, Any]:
+    """Return what `--device auto`, `--engine auto` and `--precision auto` choose, and why.
+
+    The choice is that for the first bundled network.
+    """
+    name = model_names()[0]
+    model = Model.open(name)
+    quick = model.for_bits(8)
+    chosen = {
+        "8-bit outputs": f"{quick.engine} {quick.precision}",
+        "others": f"{model.engine} {model.precision}",
+    }
+    times = engine_times(model.file) if model.device == "cpu" else {}
+    return {
+        "device": model.device,
+        "default": chosen,
+        "speed": {
+            f"{choice.engine} {choice.precision}": f"{seconds:.3f} CPU s/Mpx"
+            for choice, seconds in times.items()
+        },
+    }
 
 
 def self_test(progress: Progress = SILENT) -> list[Check]:
@@ -126,6 +158,7 @@ class Timing:
 
     model: str
     engine: str
+    precision: str
     device: str
     threads: int | None
     median: float
@@ -142,17 +175,16 @@ def bench_image() -> Pixels:
 
 
 def time_models(threads: int | None = None) -> Iterator[Timing]:
-    """Time all bundled models on all installed engines, on `bench_image`."""
+    """Time all bundled models on all installed engines in all precisions, on `bench_image`."""
     pixels = bench_image()
     for name in model_names():
-        for engine in ENGINES:
-            try:
-                model = Model.open(name, threads=threads, engine=engine)
-            except MissingLibraryError:
-                continue
-            seconds = [_seconds(model, pixels) for _ in range(1 + BENCH_RUNS)][1:]
-            median = float(np.median(seconds))
-            yield Timing(name, engine, model.device, threads, median, min(seconds), max(seconds))
+        card = read_card(find_model(name))
+        for engine in installed_engines():
+            for precision in runnable_precisions(card, engine):
+                model = Model.open(name, threads=threads, engine=engine, precision=precision)
+                seconds = [_seconds(model, pixels) for _ in range(1 + BENCH_RUNS)][1:]
+                spread = float(np.median(seconds)), min(seconds), max(seconds)
+                yield Timing(name, engine, precision, model.device, threads, *spread)
 
 
 def time_operators() -> Iterator[OperatorSpeed]:
@@ -182,6 +214,10 @@ def _check_writing() -> str:
 
 def _check_tiles(name: str) -> str:
     model = Model.open(name)
+    quick = model.for_bits(8)
+    models = [model]
+    if (quick.engine, quick.precision) != (model.engine, model.precision):
+        models.append(quick)
     width = 4 * (model.card.halo + model.card.size_multiple)
     pixels = _tile_to_width(Photo.open(SAMPLE).pixels, width)
     size = pixels.shape[:2]
@@ -190,7 +226,8 @@ def _check_tiles(name: str) -> str:
     if operator is not None:
         first_level = model.first_level(*size)
         guides.append(operator.compute(lambda part: pixels[part.slices], size, first_level))
-    return next(filter(None, (_compare_tiles(model, pixels, guide) for guide in guides)), "")
+    pairs = [(model, guide) for model in models for guide in guides]
+    return next(filter(None, (_compare_tiles(model, pixels, guide) for model, guide in pairs)), "")
 
 
 def _compare_tiles(model: Model, pixels: Pixels, guide: Pixels | None) -> str:

@@ -222,7 +222,7 @@ class Measurement(StrictModel):
         description="the first level's result of a guided network: the operator's output, or that"
         " of the start network",
     )
-    precision: Precision = "fp32"
+    precision: Precision = Field(default="fp32", description="arithmetic of the network")
     params: dict[Slug, float] = Field(
         default={}, max_length=16, description="values of sliders that are not at their defaults"
     )
@@ -352,7 +352,7 @@ class Card(BaseCard):
         " of a convolution or a sum, by the tensor's name in the graph; one pair for the whole"
         " tensor, or one for each channel; without ranges, the network runs in float32 only",
     )
-    metrics: tuple[Measurement, ...] = Field(max_length=32)
+    metrics: tuple[Measurement, ...] = Field(max_length=64)
     training: dict[str, JsonValue] = Field(
         max_length=64, description="settings, photos, steps and seconds, as the trainer wrote them"
     )

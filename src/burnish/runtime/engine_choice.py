@@ -100,6 +100,17 @@ def installed_engines() -> list[str]:
     return [name for name in ENGINES if find_spec(name) is not None]
 
 
+def runnable_precisions(card: Card, engine: str) -> list[Precision]:
+    """Return the precisions that an engine has on this machine and a model can run in.
+
+    Raises
+    ------
+    MissingLibraryError : the engine is not installed
+    """
+    precisions = load_engine(engine).precisions()
+    return [name for name in precisions if name != "int8" or card.ranges]
+
+
 def allowed_precisions(card: Card) -> list[Precision]:
     """Return the precisions in which a model keeps its fidelity, as its card has measured it.
 
@@ -180,8 +191,7 @@ def measure(file: ModelFile) -> Times:
     seconds: dict[EngineChoice, float] = {}
     for engine in installed_engines():
         try:
-            names = load_engine(engine).precisions()
-            for precision in names if card.ranges else [one for one in names if one != "int8"]:
+            for precision in runnable_precisions(card, engine):
                 network = TiledNetwork(file, "cpu", 1, engine, precision)
                 run: Callable[[], object] = partial(
                     network.run,
@@ -244,7 +254,7 @@ def _read(key: str) -> bool:
 def _write(key: str) -> None:
     """Add times to the file in the cache folder; a folder that cannot be written is left alone."""
     record: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError):
         record = dict(json.loads(_file().read_bytes()))
     engines: dict[str, dict[str, float]] = {}
     for choice, seconds in _times[key].items():

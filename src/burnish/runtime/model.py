@@ -32,7 +32,8 @@ class Model:
 
     Attributes
     ----------
-    card : the model's description
+    file : the checked model file
+    card : its description
     sha256 : of the model file, hexadecimal
     device : "cpu" or "cuda:N"
     engine : "onnxruntime" or "openvino"
@@ -58,7 +59,7 @@ class Model:
         check_options(device, threads, engine, precision)
         self.card = file.card
         self.sha256 = file.sha256
-        self._file = file
+        self.file = file
         self._options = device, threads, engine
         self.chooses_precision = precision == AUTO
         self._chosen: dict[EngineChoice, Self] = {}
@@ -116,9 +117,9 @@ class Model:
         if not self.chooses_precision:
             return self
         device, threads, engine = self._options
-        choice = choose(self._file, device, engine, AUTO, bits)
+        choice = choose(self.file, device, engine, AUTO, bits)
         if choice not in self._chosen:
-            chosen = type(self)(self._file, device, threads, choice.engine, choice.precision)
+            chosen = type(self)(self.file, device, threads, choice.engine, choice.precision)
             self._chosen[choice] = chosen
         return self._chosen[choice]
 

@@ -319,4 +319,5 @@ def measurement(result: ValidationResult) -> Measurement:
         cast_worst=round(report.worst.cast, 2),
         grain_mean=None if report.mean.grain is None else round(report.mean.grain, 2),
         guide=result.guide,
+        precision=result.precision,
     )

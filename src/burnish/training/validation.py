@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from burnish.errors import ModelError
 from burnish.metrics import mse, psnr
-from burnish.modelfile.card import Card, GuideSource
+from burnish.modelfile.card import Card, GuideSource, Precision
 from burnish.networks.network import Network
 from burnish.operators.operator import Operator
 from burnish.params import Value
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
+from burnish.runtime import engine_choice
 from burnish.runtime.cascade import level_sizes, operator_output
 from burnish.runtime.model import Model
 from burnish.runtime.resize import area_resize
@@ -41,16 +44,21 @@ LOG_LINES = 200
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """The scores of a set of photos, their description, and the source of the first guide."""
+    """The scores of a set of photos, and how they were computed.
+
+    `photos` describes the photos, and `guide` is the source of the first guide.
+    """
 
     photos: str
     report: Report
     guide: GuideSource | None = None
+    precision: Precision = "fp32"
 
     @property
     def label(self) -> str:
-        """The photos and the guide, which tell the scores of a model apart."""
-        return f"{self.photos}, guide: {self.guide}" if self.guide else self.photos
+        """The photos, the guide and the precision, which tell the scores of a model apart."""
+        label = f"{self.photos}, guide: {self.guide}" if self.guide else self.photos
+        return label if self.precision == "fp32" else f"{label}, {self.precision}"
 
 
 def validate(
@@ -62,6 +70,7 @@ def validate(
 ) -> tuple[ValidationResult, ...]:
     """Score a model on the groups of `split_by_size`, once for each guide that it can have.
 
+    After float32, the other precisions of this machine are scored, on photos at their largest size.
     With the operator as guide, photos are left out that have a first level only: their result is
     the operator's own.
 
@@ -70,21 +79,38 @@ def validate(
     source : the folder of the photos
     progress : receives one task, and is advanced after every pair
     """
-    groups = [
-        (guide, suffix, pairs)
+    models = {"fp32": model, **_other_precisions(model)}
+    runs = [
+        (precision, guide, suffix, pairs)
+        for precision in models
         for guide, candidates in _pairs_by_guide(model.card, operator, validation_pairs)
-        for suffix, pairs in split_by_size(candidates)
-        if pairs
+        for index, (suffix, pairs) in enumerate(split_by_size(candidates))
+        if pairs and (precision == "fp32" or index == 0 or suffix)
     ]
-    progress.start("validating", sum(len(pairs) for _, _, pairs in groups))
+    progress.start("validating", sum(len(pairs) for *_, pairs in runs))
     return tuple(
         ValidationResult(
             describe_photos(pairs, source) + suffix,
-            evaluate(partial(_apply, model, operator, guide), pairs, progress),
+            evaluate(partial(_apply, models[precision], operator, guide), pairs, progress),
             guide,
+            precision,
         )
-        for guide, suffix, pairs in groups
+        for precision, guide, suffix, pairs in runs
     )
+
+
+def _other_precisions(model: Model) -> dict[Precision, Model]:
+    """Return the model in the other precisions of this machine.
+
+    ONNX Runtime rounds more in int8 than OpenVINO, so that the score holds for both.
+    """
+    models: dict[Precision, Model] = {}
+    for engine in engine_choice.installed_engines():
+        for precision in engine_choice.runnable_precisions(model.card, engine):
+            if precision != "fp32" and precision not in models:
+                with suppress(ModelError):  # the engine cannot run the network
+                    models[precision] = Model(model.file, "cpu", None, engine, precision)
+    return models
 
 
 def _pairs_by_guide(
