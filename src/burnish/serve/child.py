@@ -194,7 +194,7 @@ class Worker:
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, self._limits, self._threads)
         self._process = context.Process(target=work, args=arguments, daemon=True)
-        with _interrupts_blocked():
+        with _signals_blocked():
             self._process.start()
         theirs.close()
         self._is_ready = False
@@ -303,14 +303,19 @@ def ending() -> ServiceError:
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block Ctrl-C in processes that are started in the block, on systems that can."""
+def _signals_blocked() -> Iterator[None]:
+    """Block Ctrl-C and SIGTERM in processes that are started in the block, on systems that can.
+
+    Both reach all processes of a terminal or of a system service, and the photo that is being
+    edited is to be finished.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     # It starts with the first process, and unblocks the signals.
     resource_tracker.ensure_running()
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    blocked = {signal.SIGINT, signal.SIGTERM}
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         yield
     finally:

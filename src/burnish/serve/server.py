@@ -62,7 +62,10 @@ def serve(
         worker = Worker(limits, threads)
         server = create_server(worker, options, limits, hosts=hosts, token=token)
         print(f"burnish serves at http://{name}:{port}; Ctrl-C ends it", flush=True)
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            worker.stop()
 
 
 def create_server(
@@ -105,8 +108,16 @@ def create_server(
     logger = logging.getLogger("uvicorn.error")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.WARNING)
+    logger.addFilter(_is_wanted)
     server = uvicorn.Server(config)
     return server
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Return whether to print a line of the server."""
+    # A second Ctrl-C cancels everything, and web sockets are refused without further words.
+    text = f"{record.getMessage()} {record.exc_info}"
+    return "CancelledError" not in text and "WebSocket" not in text
 
 
 def loopback_hosts(port: int, name: str) -> frozenset[str]:
