@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from burnish.compression import pipeline
 from burnish.compression.latency import LatencyTable
 from burnish.compression.measure import Bench, Figures
 from burnish.compression.request import validate_request
@@ -64,7 +65,9 @@ def times_by_multiply_adds(monkeypatch):
     """Times depend on the network alone, whatever else the machine does."""
 
     def seconds(self, model):
-        return tuple(m.card.macs_per_pixel / 1e6 for m in (model, self.original))
+        factors = {"fp32": 1.0, "int8": 0.45}
+        models = model, self.original
+        return tuple(factors[m.precision] * m.card.macs_per_pixel / 1e6 for m in models)
 
     def measure(self, narrow, wide, kernel, dilation):
         return narrow * wide * kernel**2 / 1e3
@@ -86,7 +89,7 @@ def compress(burnish, model, operator, photo_folder, tmp_path):
 
 
 def test_command_writes_a_faster_network_with_its_record(compress, model, tmp_path, make_image):
-    code, out, err = compress("--speed", "2x")
+    code, out, err = compress("--speed", "2x", "--no-int8")
     assert code == 0, err
     rows = [line.split()[0] for line in out.splitlines() if "x" in line]
     assert {"original", "prune", "distil", "from"} <= set(rows)
@@ -105,14 +108,26 @@ def test_command_writes_a_faster_network_with_its_record(compress, model, tmp_pa
     assert abs(outputs[0] - outputs[1]).mean() < 0.02
     # It resumes: nothing is computed again, and the result is the same.
     first = (tmp_path / "out.onnx").read_bytes()
-    code, _, err = compress("--speed", "2x", "--overwrite")
+    code, _, err = compress("--speed", "2x", "--no-int8", "--overwrite")
     assert code == 0, err
     assert (tmp_path / "out.onnx").read_bytes() == first
-    code, _, err = compress("--speed", "3x", "--overwrite")
+    code, _, err = compress("--speed", "3x", "--no-int8", "--overwrite")
     assert (code, "another compression, with a different speed" in err) == (2, True)
     # A compressed model is not compressed again.
     code, _, err = compress_again(tmp_path)
     assert (code, "compressed already" in err) == (2, True)
+
+
+def test_network_for_integers_is_kept_if_it_reaches_the_speed_alone(compress, tmp_path):
+    code, out, err = compress("--speed", "2x", "--no-compare-scratch")
+    assert code == 0, err
+    assert "run it with --precision int8" in out
+    card = read_card(tmp_path / "out.onnx")
+    assert card.ranges
+    record = card.training["compression"]
+    assert record["precision"] == "int8"
+    names = [(step["name"], step["kept"]) for step in record["steps"]]
+    assert names == [("original", True), ("int8 alone", False), ("int8", True)]
 
 
 def compress_again(folder):
@@ -121,20 +136,22 @@ def compress_again(folder):
     return error.value.exit_code, "", str(error.value)
 
 
-def test_steps_are_undone_if_they_cost_too_much(compress, tmp_path):
-    code, out, err = compress("--loss", "0.000001dB", "--no-compare-scratch", "--json")
+def test_steps_are_undone_if_they_cost_too_much(compress, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "SPEEDS", (2.0,))
+    code, out, err = compress("--loss", "0.000001dB", "--no-int8", "--no-compare-scratch", "--json")
     steps = json.loads(out)["steps"]
-    undone = [step for step in steps if not step["kept"]]
-    if code == 0:  # the tiny network lost nothing at first
-        assert steps[0]["psnr"] - [s for s in steps if s["kept"]][-1]["psnr"] <= 1e-3
-    else:
-        assert undone
-        assert "out of reach" in err
-        assert not (tmp_path / "out.onnx").exists()
+    assert [(step["name"], step["kept"]) for step in steps] == [
+        ("original", True),
+        ("prune to 2x", False),
+        ("distil", False),
+    ]
+    assert steps[2]["reason"].endswith("more than 1e-06")
+    assert (code, "out of reach" in err) == (1, True)
+    assert not (tmp_path / "out.onnx").exists()
 
 
 def test_target_out_of_reach_is_reported_and_written_only_on_request(compress, tmp_path):
-    arguments = ("--speed", "500x", "--no-compare-scratch")
+    arguments = ("--speed", "500x", "--no-int8", "--no-compare-scratch")
     code, out, err = compress(*arguments)
     assert code == 1
     assert "times as fast, not 500 times" in err

@@ -12,12 +12,13 @@ from burnish.cli.evaluation import ModelCommand
 from burnish.cli.operator_options import operator_params
 from burnish.cli.options import OperatorOrModel, expand, option
 from burnish.cli.train import TrainingProgress
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, UsageError
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from burnish.compression.request import CompressionRequest
     from burnish.compression.steps import Step
 
 app = typer.Typer(rich_markup_mode=None)
@@ -59,6 +60,12 @@ class CompressOptions:
         "The operator that the network imitates, such as python:file.py:function. "
         "[default: the one that the model's card names, if it is bundled]",
     )
+    int8: bool | None = option(
+        None,
+        "Only train the network for 8-bit integers and keep its size, or leave this step out. "
+        "[default: one of the steps]",
+        "--int8/--no-int8",
+    )
     time: str | None = option(None, "Training time, such as 1h30m. [default: 10m]")
     steps: int | None = option(None, "Number of training steps, instead of a time.", min=1)
     compare_scratch: bool = option(
@@ -93,11 +100,16 @@ def compress(
     from burnish.compression.pipeline import run_compression
     from burnish.compression.request import validate_request
 
-    request = validate_request(model, params=operator_params(context), **vars(options))
+    arguments = vars(options) | {"int8": options.int8 is not False}
+    request = validate_request(model, params=operator_params(context), **arguments)
+    if options.int8:
+        _quantise(request, json_output=json_output)
+        return
     with TrainingProgress() as progress:
         result = run_compression(request, progress)
     if json_output:
         record = {"path": result.path and str(result.path), "problem": result.problem}
+        record["precision"] = result.precision
         typer.echo(json.dumps(record | {"steps": [s.record() for s in result.steps]}, indent=2))
     else:
         print_table(result.steps)
@@ -105,7 +117,27 @@ def compress(
         remedy = "ask for less, train longer with --time, or write the nearest with --nearest"
         raise BurnishError(request.target, f"out of reach: {result.problem}", remedy)
     if not json_output:
-        typer.echo(f"{result.path}")
+        note = "; run it with --precision int8" if result.precision == "int8" else ""
+        typer.echo(f"{result.path}{note}")
+
+
+def _quantise(request: "CompressionRequest", *, json_output: bool) -> None:
+    """Train a network for 8-bit integers, and print its scores."""
+    from burnish.compression.quantise import quantise
+
+    if request.speed is not None:
+        remedy = "leave one of them out"
+        raise UsageError("--int8", "it cannot be combined with --speed", remedy)
+    with TrainingProgress() as progress:
+        card = quantise(request, progress)
+    if json_output:
+        scores = [row.model_dump(mode="json") for row in card.metrics]
+        typer.echo(json.dumps({"path": str(request.output), "scores": scores}, indent=2))
+        return
+    for row in card.metrics:
+        guide = f", guide: {row.guide}" if row.guide else ""
+        typer.echo(f"{row.precision}  {row.psnr_mean:.2f} dB  {row.photos}{guide}")
+    typer.echo(f"{request.output}")
 
 
 def print_table(steps: "Sequence[Step]") -> None:

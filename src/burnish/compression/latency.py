@@ -133,7 +133,7 @@ def _chain(narrow: int, wide: int, kernel: int, dilation: int, pairs: int) -> Mo
         if not is_last:
             name = f"x{index}"
             nodes.append(helper.make_node("LeakyRelu", [conv_output], [name], alpha=0.1))
-    shape = ["batch", COLOURS, "height", "width"]
+    shape: list[str | int | None] = ["batch", COLOURS, "height", "width"]
     graph = helper.make_graph(
         nodes,
         "layers",

@@ -4,14 +4,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from burnish.compression.latency import cpu_seconds
 from burnish.errors import UsageError
 from burnish.metrics import mse, psnr
-from burnish.modelfile.card import Card, Guide
+from burnish.modelfile.card import Card, Guide, Precision
 from burnish.operators.operator import Operator
 from burnish.params import Value
 from burnish.runtime.cascade import level_sizes, operator_output
@@ -85,19 +84,15 @@ class Bench:
         before = self.pairs[0].read()[0]
         self._image = np.ascontiguousarray(resize(before, TIMED_SIZE))
 
-    def open(self, path: Path, **options: Any) -> Model:
+    def open(self, path: Path, precision: Precision = "fp32") -> Model:
         """Return a model on the engine, on one thread."""
-        options = {"precision": "fp32"} | options
-        return Model.open(path, device="cpu", threads=1, engine=self.engine, **options)
+        return Model.open(path, device="cpu", threads=1, engine=self.engine, precision=precision)
 
-    def measure(self, path: Path, *, is_original: bool = False, **options: Any) -> Figures:
-        """Measure a model file.
-
-        Parameters
-        ----------
-        options : further arguments of `Model.open`
-        """
-        model = self.open(path, **options)
+    def measure(
+        self, path: Path, *, is_original: bool = False, precision: Precision = "fp32"
+    ) -> Figures:
+        """Measure a model file."""
+        model = self.open(path, precision)
         own, original = self.seconds(model)
         scores = np.mean([self._score(model, pair) for pair in self.pairs], axis=0)
         megapixels = TIMED_SIZE[0] * TIMED_SIZE[1] / 1e6

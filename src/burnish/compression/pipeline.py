@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from burnish.compression.distil import DistillationTrainer
 from burnish.compression.latency import LatencyTable
 from burnish.compression.measure import Bench
 from burnish.compression.prune import describe, prune
+from burnish.compression.quantise import RangeList, calibrate, completed, train_int8
 from burnish.compression.request import LR_FACTOR, RECORD, CompressionRequest
 from burnish.compression.scratch import with_random_weights
 from burnish.compression.steps import (
+    MIN_GAIN,
     SPEED_TOLERANCE,
     CompressionResult,
     Step,
@@ -22,6 +25,7 @@ from burnish.compression.steps import (
 )
 from burnish.compression.structure import Edit, channel_groups
 from burnish.compression.workspace import Candidate, Workspace
+from burnish.errors import PrecisionError
 from burnish.export.onnx_export import write_card
 from burnish.files import atomic_write
 from burnish.modelfile.card import Card
@@ -32,15 +36,17 @@ from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pipeline import make_sampler, measurement
-from burnish.training.sampler import Batch, CropSampler
+from burnish.training.sampler import CropSampler
 from burnish.training.start_network import write_start_outputs
 from burnish.training.validation import describe_photos, validate
 
 # Batches that the importance of channels is computed on, and that layers are fitted to.
-BATCHES = 8
+BATCHES = 6
 # Without a target of speed, networks are pruned to these speeds, one after the other, until the
 # loss is too large.
 SPEEDS = (1.4, 2.0, 3.0)
+# The share of the time that trains the network for 8-bit integers, at the end.
+INT8_SHARE = 0.3
 # How often a network is pruned, if the table predicts its speed badly, and the largest ratio of its
 # speed to the goal.
 ATTEMPTS = 3
@@ -91,21 +97,81 @@ class Pipeline:
     def run(self) -> CompressionResult:
         """Run the steps, and write the result if it reaches the target."""
         request = self.request
-        goals = SPEEDS if request.speed is None else (request.speed,)
+        best = self._compressed(int8=request.int8)
+        if self._problem(best) and request.int8 and request.speed is not None:
+            # 8-bit integers were to bring a part of the speed.
+            self.steps = [self.steps[0], *map(_undone, self.steps[1:])]
+            best = self._compressed(int8=False)
+        if request.compare_scratch and best.edits:
+            best = self._from_scratch(best)
+        problem = self._problem(best)
+        if best is self.original or (problem and not request.nearest):
+            return CompressionResult(None, self.steps, problem, best.precision)
+        return CompressionResult(self._write(best), self.steps, problem, best.precision)
+
+    def _problem(self, best: Candidate) -> str:
+        request = self.request
+        return unreached(self.original.figures, best.figures, request.speed, request.loss)
+
+    def _compressed(self, *, int8: bool) -> Candidate:
+        """Return the network after all steps that are kept, or the nearest to the target."""
+        gain = self._int8_gain() if int8 else 1.0
+        share = 1 - INT8_SHARE if gain > MIN_GAIN else 1.0
+        speed = self.request.speed
+        goals = SPEEDS if speed is None else (speed / gain,) if speed > gain * MIN_GAIN else ()
         best = nearest = self.original
         for goal in goals:
-            nearest, allowed = self._faster(best, goal, 1 / len(goals))
+            nearest, allowed = self._faster(best, goal, share / len(goals))
             if not allowed:
                 break
             best = nearest
-        if request.speed is not None or best is self.original:
+        if speed is not None or (best is self.original and gain <= MIN_GAIN):
             best = nearest
-        if request.compare_scratch and best.edits:
-            best = self._from_scratch(best)
-        problem = unreached(self.original.figures, best.figures, request.speed, request.loss)
-        if best is self.original or (problem and not request.nearest):
-            return CompressionResult(None, self.steps, problem)
-        return CompressionResult(self._write(best), self.steps, problem)
+        return self._int8(best) if gain > MIN_GAIN else best
+
+    def _int8_gain(self) -> float:
+        """Return how many times as fast the original network is in 8-bit integers, untrained."""
+        batches = [self.sampler.batch_at(index) for index in range(BATCHES)]
+        try:
+            untrained = self.workspace.int8(
+                "int8-untrained",
+                self.original,
+                lambda: (
+                    copy.deepcopy(self.original.network),
+                    calibrate(self.original.network, batches).to_card(),
+                ),
+            )
+        except PrecisionError as error:
+            self.callbacks.message(f"8-bit integers are left out: {error.problem}")
+            return 1.0
+        problem = slower(self.original.figures, untrained.figures)
+        reason = problem or "only for comparison"
+        self.steps.append(
+            Step("int8 alone", "without training", untrained.figures, kept=False, reason=reason)
+        )
+        return 1.0 if problem else untrained.figures.speed
+
+    def _int8(self, before: Candidate) -> Candidate:
+        """Train a network for 8-bit integers; return it, or the one before if that is better."""
+
+        def compute() -> tuple[Network, RangeList]:
+            self.callbacks.message("Training for 8-bit integers begins.")
+            return train_int8(
+                self._config(INT8_SHARE),
+                before.network,
+                self.sampler,
+                self._folder(name),
+                self.data.fingerprint,
+                self.callbacks,
+            )
+
+        name = " ".join(map(str, ["int8", *_widths(before.network)]))
+        after = self.workspace.int8(name, before, compute)
+        problem = slower(before.figures, after.figures)
+        problem = problem or too_costly(self.original.figures, after.figures, self.request.loss)
+        text = self._training_text(INT8_SHARE)
+        self.steps.append(Step("int8", text, after.figures, not problem, problem))
+        return before if problem else after
 
     def _faster(self, before: Candidate, speed: float, share: float) -> tuple[Candidate, bool]:
         """Prune a network to a speed, and distil what is left for a share of the time.
@@ -117,10 +183,12 @@ class Pipeline:
         pruned = self._pruned(before, speed)
         problem = slower(before.figures, pruned.figures)
         text = describe(pruned.edits, self.original.network, pruned.network)
-        self.steps.append(Step(f"prune to {speed:g}x", text, pruned.figures, not problem, problem))
+        self.steps.append(
+            Step(f"prune to {speed:.3g}x", text, pruned.figures, not problem, problem)
+        )
         if problem:
             return before, False
-        name = f"distil-{speed:g}x"
+        name = f"distil-{speed:.3g}x"
         distilled = self.workspace.candidate(
             name, lambda: (self._train(name, pruned, share), pruned.edits)
         )
@@ -144,9 +212,8 @@ class Pipeline:
         predicted = speed
         for attempt in range(ATTEMPTS):
             time = self.table.network(self.original.network) / predicted
-            pruned = self.workspace.candidate(
-                f"prune-{speed:g}x-{attempt}", lambda time=time: self._prune(before, time)
-            )
+            compute = partial(self._prune, before, time)
+            pruned = self.workspace.candidate(f"prune-{speed:.3g}x-{attempt}", compute)
             candidates.append(pruned)
             ratio = pruned.figures.speed / speed
             if 1 <= ratio <= MAX_EXCESS or pruned.edits == before.edits:
@@ -158,7 +225,7 @@ class Pipeline:
         return max(candidates, key=lambda candidate: candidate.figures.speed)
 
     def _prune(self, before: Candidate, time: float) -> tuple[Network, tuple[Edit, ...]]:
-        batches = [_complete(self.sampler.batch_at(index)) for index in range(BATCHES)]
+        batches = [completed(self.sampler.batch_at(index)) for index in range(BATCHES)]
         batches = [batch for batch in batches if len(batch.before)]
         network, edits = prune(before.network, self.table, time, batches, self.callbacks)
         self.table.save()
@@ -181,7 +248,7 @@ class Pipeline:
     def _from_scratch(self, best: Candidate) -> Candidate:
         """Train a network of the same shape from random weights; return the better of both.
 
-        Pruning pays only if this network is worse (Liu et al. 2019,
+        It is trained in float32 only. Pruning pays only if it is worse (Liu et al. 2019,
         https://doi.org/10.48550/arXiv.1810.05270).
         """
         name = "scratch " + " ".join(map(str, _widths(best.network)))
@@ -196,7 +263,7 @@ class Pipeline:
             return trainer.ema_network(), best.edits
 
         scratch = self.workspace.candidate(name, compute)
-        better = scratch.figures.psnr > best.figures.psnr
+        better = best.precision == "fp32" and scratch.figures.psnr > best.figures.psnr
         reason = "better than the pruned network" if better else "only for comparison"
         text = f"the same shape, {self._training_text(1.0)}"
         self.steps.append(Step("from scratch", text, scratch.figures, better, reason))
@@ -260,19 +327,17 @@ class Pipeline:
             "model": f"{request.file.card.name} {request.file.sha256[:12]}",
             "target": request.target,
             "engine": request.engine,
+            "precision": best.precision,
             "photos": describe_photos(self.workspace.bench.pairs, source),
             "channels": _widths(best.network),
             "steps": [step.record() for step in self.steps],
         }
 
 
+def _undone(step: Step) -> Step:
+    reason = step.reason or "the target was not reached with it"
+    return replace(step, kept=False, reason=reason)
+
+
 def _widths(network: Network) -> list[int]:
     return [group.width for group in channel_groups(network)]
-
-
-def _complete(batch: Batch) -> Batch:
-    """Return the crops of a batch whose guides are known."""
-    missing = {crop.index for crop in batch.small_crops}
-    chosen = [index for index in range(len(batch.before)) if index not in missing]
-    context = tuple(t[chosen] if len(t) == len(batch.before) else t for t in batch.context)
-    return Batch(batch.before[chosen], batch.after[chosen], context)

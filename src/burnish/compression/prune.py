@@ -26,6 +26,8 @@ from burnish.training.sampler import Batch
 WIDTH_STEP = 8
 # A removal that saves less than this fraction of the time is not worth its loss.
 MIN_SAVING = 0.01
+# Batches that the change without a whole layer is measured on.
+LAYER_BATCHES = 2
 # The smallest mean squared change that costs are told apart by.
 _MIN_COST = 1e-12
 
@@ -126,7 +128,7 @@ def _removals(network: Network, table: LatencyTable, batches: Sequence[Batch]) -
 def _cost_without(network: Network, layer: nn.Conv2d, batches: Sequence[Batch]) -> float:
     shorter = copy.deepcopy(network)
     apply_edits(shorter, [{"remove": layer_name(network, layer)}])
-    return mean_squared_change(shorter, network, batches)
+    return mean_squared_change(shorter, network, batches[:LAYER_BATCHES])
 
 
 def _narrower(width: int) -> list[int]:

@@ -58,6 +58,7 @@ class CompressionRequest:
     speed: float | None
     loss: float | None
     engine: str
+    int8: bool
     nearest: bool
     compare_scratch: bool
     overwrite: bool
@@ -71,8 +72,9 @@ class CompressionRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the steps depend on, as values that JSON can hold."""
-        record = {"model": self.file.sha256, "engine": self.engine, "config": self.config.to_json()}
-        record |= {"speed": self.speed, "loss": self.loss}
+        record: dict[str, Any] = {"model": self.file.sha256, "engine": self.engine}
+        record["config"] = self.config.to_json()
+        record |= {"speed": self.speed, "loss": self.loss, "int8": self.int8}
         record |= {"photos": str(self.photos), "validation": str(self.validation)}
         values: dict[str, Any] = json.loads(json.dumps(record))
         return values
@@ -92,6 +94,7 @@ def validate_request(
     engine: str = DEFAULT_ENGINE,
     time: str | None = None,
     steps: int | None = None,
+    int8: bool = True,
     nearest: bool = False,
     compare_scratch: bool = True,
     overwrite: bool = False,
@@ -114,6 +117,7 @@ def validate_request(
     engine : the engine to become faster on
     time : of the training, such as "10m" [default: 10m]
     steps : the number of training steps, in place of a time
+    int8 : also train the network for 8-bit integers
     nearest : write the nearest result if the target is out of reach
     compare_scratch : also train a network of the same shape from random weights, for as long
 
@@ -164,6 +168,7 @@ def validate_request(
         speed=speed_value,
         loss=loss_value,
         engine=engine,
+        int8=int8,
         nearest=nearest,
         compare_scratch=compare_scratch,
         overwrite=overwrite,

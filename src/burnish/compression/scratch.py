@@ -39,10 +39,9 @@ def _initialise(module: nn.Module) -> None:
         _zero(module.coefficients.weight)
         nn.init.normal_(module.basis.weight, std=module.init_std)
     elif isinstance(module, CAN):
-        for layer in module.layers:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.dirac_(layer.weight)
-                _zero(layer.bias)
+        for hidden in module.hidden_layers:
+            nn.init.dirac_(hidden.weight)
+            _zero(hidden.bias)
         nn.init.xavier_uniform_(module.to_rgb.weight)
         _zero(module.to_rgb.bias)
 

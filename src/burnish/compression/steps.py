@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.compression.measure import Figures
+from burnish.modelfile.card import Precision
 
 # A step that makes a network less than this many times as fast is undone: times vary that much.
 MIN_GAIN = 1.03
@@ -47,11 +48,13 @@ class CompressionResult:
     Attributes
     ----------
     problem : why the target was not reached; empty if it was
+    precision : in which the result was measured
     """
 
     path: Path | None
     steps: Sequence[Step]
     problem: str = ""
+    precision: Precision = "fp32"
 
 
 def slower(before: Figures, after: Figures) -> str:

@@ -99,7 +99,8 @@ def _layer_lists(network: Network) -> list[nn.ModuleList]:
 
 def layer_name(network: Network, layer: nn.Module) -> str:
     """Return the name of a layer in a network."""
-    return next(name for name, module in network.named_modules() if module is layer)
+    (found,) = (name for name, module in network.named_modules() if module is layer)
+    return str(found)
 
 
 def group_name(network: Network, group: ChannelGroup) -> str:

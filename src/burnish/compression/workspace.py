@@ -6,7 +6,7 @@ Each is computed once, so that an interrupted compression resumes.
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 import torch
 
 from burnish.compression.measure import Bench, Figures
+from burnish.compression.quantise import RangeList, write_ranges
 from burnish.compression.request import CompressionRequest
 from burnish.compression.structure import Edit, apply_edits
 from burnish.errors import ModelError, UsageError
 from burnish.export.onnx_export import check_outputs, export
 from burnish.export.weights import round_weights_to_fp16
 from burnish.files import atomic_write, make_folder
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import Card, Precision
 from burnish.networks.network import Network
 from burnish.training.pipeline import network_fields
 from burnish.training.request import slugify
@@ -33,6 +34,7 @@ class Candidate:
 
     Attributes
     ----------
+    network : in float32, also of a candidate for 8-bit integers
     edits : the removals that lead from the original network to this one
     file : its model file
     """
@@ -41,6 +43,7 @@ class Candidate:
     edits: tuple[Edit, ...]
     file: Path
     figures: Figures
+    precision: Precision = "fp32"
 
 
 class Workspace:
@@ -90,9 +93,31 @@ class Workspace:
             export(network, self.draft_card(network), file, start=self.start)
         return Candidate(network, edits, file, self._measure(name, file))
 
+    def int8(
+        self, name: str, before: Candidate, compute: Callable[[], tuple[Network, RangeList]]
+    ) -> Candidate:
+        """Return a network for 8-bit integers, its model file and its measurements.
+
+        Parameters
+        ----------
+        before : the network that it is made from
+        compute : returns the network, and the ranges of its features
+        """
+        file = self.folder / f"{name}.onnx"
+        if not file.exists():
+            network, ranges = compute()
+            network = round_weights_to_fp16(network)
+            draft = self.folder / f"{name}-draft.onnx"
+            export(network, self.draft_card(network), draft, start=self.start, overwrite=True)
+            write_ranges(draft, ranges)
+            draft.replace(file)
+        figures = self._measure(name, file, precision="int8")
+        return replace(before, file=file, figures=figures, precision="int8")
+
     def draft_card(self, network: Network) -> Card:
         """Return the card of a changed network, without scores."""
         changes: dict[str, Any] = {"name": slugify(self.request.output.stem), "metrics": ()}
+        changes["ranges"] = {}
         changes["network"] = f"{self.card.network}-compressed"
         return self.card.model_copy(update=changes | network_fields(network))
 
@@ -120,9 +145,10 @@ class Workspace:
             raise ModelError(str(path), problem, "remove it to compute it again") from error
         return network.eval(), tuple(saved["edits"])
 
-    def _measure(self, name: str, file: Path) -> Figures:
+    def _measure(self, name: str, file: Path, precision: Precision = "fp32") -> Figures:
         if name not in self._figures:
-            figures = self.bench.measure(file, is_original=name == "original")
+            is_original = name == "original"
+            figures = self.bench.measure(file, is_original=is_original, precision=precision)
             self._figures[name] = asdict(figures)
             _write_json(self._figures_path, self._figures)
         return Figures(**self._figures[name])
