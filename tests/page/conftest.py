@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,25 +97,26 @@ class Tab:
         return target
 
 
-def open_tab(chromium, address, **options):
-    """Yield a tab in a new profile, and check at its end that nothing went wrong."""
-    size = {"width": 1280, "height": 820}
-    context = chromium.new_context(**{"viewport": size, "accept_downloads": True} | options)
-    tab = Tab(context, address).load()
-    yield tab
-    context.close()
-    assert tab.problems == []
-    elsewhere = [url for url in tab.requests if not url.startswith((address, "blob:", "data:"))]
-    assert elsewhere == []
+@pytest.fixture(scope="session")
+def open_tab(chromium, address):
+    """Return a context manager of a tab, which checks at its end that nothing went wrong."""
 
+    @contextmanager
+    def open_tab(**options):
+        size = {"width": 1280, "height": 820}
+        context = chromium.new_context(**{"viewport": size, "accept_downloads": True} | options)
+        tab = Tab(context, address).load()
+        yield tab
+        context.close()
+        assert tab.problems == []
+        elsewhere = [url for url in tab.requests if not url.startswith((address, "blob:", "data:"))]
+        assert elsewhere == []
 
-@pytest.fixture
-def tab(chromium, address):
-    """Return a new tab."""
-    yield from open_tab(chromium, address)
+    return open_tab
 
 
 @pytest.fixture(scope="module")
-def shared_tab(chromium, address):
+def shared_tab(open_tab):
     """Return a tab that the tests of a module share, since loading it takes seconds."""
-    yield from open_tab(chromium, address)
+    with open_tab() as tab:
+        yield tab

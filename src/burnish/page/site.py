@@ -29,9 +29,9 @@ _NOTICES = PAGE / "NOTICES.md"
 
 # Operator -> the wish that it grants, in the order of the page.
 WISHES = {
+    "multiscale-tone": "More contrast",
     "local-laplacian": "More detail",
     "l0-smoothing": "Smooth",
-    "multiscale-tone": "More contrast",
     "dark-channel-dehazing": "Less haze",
     "photographic-style": "Black and white",
     "pencil-drawing": "Pencil",
@@ -58,6 +58,8 @@ HEADERS = {
 _CSP = "Content-Security-Policy"
 # Files at the top, whose names stay.
 _ENTRY_FILES = ("index.html", "service_worker.js", "manifest.webmanifest", "icon.svg")
+# Endings of files that are not needed at the first visit.
+_LATER = (".onnx", ".md", "LICENSE", "sample.jpg")
 # Files with less than this many bytes are not worth compressing.
 _MIN_COMPRESSED_BYTES = 512
 
@@ -216,9 +218,7 @@ def _write_detector(folder: Path) -> dict[str, Any]:
 def _write_entries(folder: Path, app: str) -> None:
     """Write the files whose names stay. They name the folder of the page's own files."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    later = sorted(
-        name for name in names if name.startswith("models/") or name.endswith((".md", "LICENSE"))
-    )
+    later = sorted(name for name in names if name.endswith(_LATER))
     first = ["./", *_ENTRY_FILES, *sorted({*names} - {*later})]
     values = {
         "APP_FOLDER": app,

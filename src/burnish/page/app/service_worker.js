@@ -1,6 +1,7 @@
 /**
  * Keeps the page for use offline, and isolates it from other sites on any host: libvips and shared
- * memory need that. Python fills in the lists below when it writes the site.
+ * memory need that. Python fills in the lists below when it writes the site. A new version waits
+ * until all tabs of the old one are closed, since they still load files of theirs.
  */
 
 const {first, later} = /* FILES */;
@@ -13,11 +14,10 @@ addEventListener('install', (event) => event.waitUntil((async () => {
   // Files of hashed names come from the browser's cache if they are there.
   await Promise.all(first.map(async (name) => {
     const isEntry = !name.includes('/') || name === './';
-    const response = await caches.match(name) ?? await fetch(name, {cache: isEntry ? 'no-cache' : 'default'});
+    const response = isEntry ? await fetch(name, {cache: 'no-cache'}) : await caches.match(name) ?? await fetch(name);
     if (!response.ok) throw new Error(`${name}: ${response.status}`);
     await cache.put(name, response);
   }));
-  await skipWaiting();
 })()));
 
 addEventListener('activate', (event) => event.waitUntil((async () => {

@@ -14,8 +14,8 @@ import {isIsolated, isolate, offerOffline} from './offline.js';
 const PREVIEW_PIXELS = 1_000_000;
 const MAX_DETAIL_PIXELS = 2_000_000;
 const MAX_RESULTS = 6;
-/** The first look at a photo, which is milder than the operator's default. */
-const START = {operator: 'local-laplacian', values: {detail: 2}};
+/** The first look at a photo: an operator of one small network, with values that are mild. */
+const START = {operator: 'multiscale-tone', values: {fine: 0.8, medium: 0.6, coarse: 0.4}};
 const base = new URL('../', import.meta.url);
 const byId = (id) => document.getElementById(id);
 
