@@ -5,6 +5,7 @@ python docs/generate.py
 A test compares the committed pages with the output of this script.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from results_page import NOTE, machine, results, results_page
 
 from burnish.cli.app import app
 from burnish.editing.batch import outcome_schema
-from burnish.modelfile.card import card_schema
+from burnish.modelfile.card import Card
 from burnish.operators.registry import OPERATORS
 
 DOCS = Path(__file__).parent
@@ -68,7 +69,7 @@ def pages() -> dict[Path, str]:
         DOCS / "operators.md": operators_page(),
         DOCS / "results.md": results_page(),
         DOCS / "cli.md": cli_page(),
-        DOCS / "card.schema.json": card_schema(),
+        DOCS / "card.schema.json": json.dumps(Card.model_json_schema(), indent=2) + "\n",
         DOCS / "apply.schema.json": outcome_schema(),
     }
 

@@ -4,7 +4,6 @@ A file may come from a stranger. Every field is bounded, and text holds no contr
 could steer a terminal.
 """
 
-import json
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import (
@@ -29,14 +28,8 @@ COORDS = "coords"
 OUTPUT = "result"
 START = "start"
 
-# Multiply-adds of a bilinear sample, which weighs four values.
-GRID_SAMPLE_MACS = 4
-
 MAX_CARD_BYTES = 64 * 1024
 MAX_PARAMS = 16
-# The largest number of tensors with ranges, and of channels that have ranges of their own.
-MAX_RANGES = 256
-MAX_CHANNELS = 1024
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
@@ -49,8 +42,8 @@ Difference = Annotated[float, Field(ge=0, le=1000)]
 Range = tuple[Annotated[float, Field(ge=-1e6, le=0)], Annotated[float, Field(ge=0, le=1e6)]]
 # Tensor of the graph -> its range, or one for each of its channels.
 Ranges = Annotated[
-    dict[Text, Annotated[tuple[Range, ...], Field(min_length=1, max_length=MAX_CHANNELS)]],
-    Field(max_length=MAX_RANGES),
+    dict[Text, Annotated[tuple[Range, ...], Field(min_length=1, max_length=1024)]],
+    Field(max_length=256),
 ]
 # The source of the first level's result of a guided network.
 GuideSource = Literal["operator", "network"]
@@ -84,8 +77,7 @@ class BaseCard(StrictModel):
         ------
         ModelError : the text is too long or not JSON, or a field is missing, unknown or invalid
         """
-        size = len(text.encode())
-        if size > MAX_CARD_BYTES:
+        if (size := len(text.encode())) > MAX_CARD_BYTES:
             reject(filename, f"its card has {size} bytes, more than {MAX_CARD_BYTES}")
         try:
             return cls.model_validate_json(text, strict=True)
@@ -190,10 +182,7 @@ class FixedParam(StrictModel):
 
 
 class Measurement(StrictModel):
-    """Similarity of the network's output to its operator's, on photos it was not trained on.
-
-    ``identity_psnr_mean`` is the score of the unchanged photo, as a baseline.
-    """
+    """Similarity of the network's output to its operator's, on photos it was not trained on."""
 
     photos: Text = Field(description="a description of the photos")
     count: int = Field(ge=1)
@@ -203,7 +192,7 @@ class Measurement(StrictModel):
     psnr_worst: Decibel
     ssim_mean: Similarity
     ssim_worst: Similarity
-    identity_psnr_mean: Decibel
+    identity_psnr_mean: Decibel = Field(description="the score of the unchanged photo")
     cast_mean: Difference | None = Field(
         default=None,
         description="mean over the photos of the 99th percentile of the colour difference CIEDE2000"
@@ -394,11 +383,6 @@ class Card(BaseCard):
 def _check_coords(coords: bool, thumbnail_size: int) -> None:
     if coords and not thumbnail_size:
         raise ValueError("coords need a thumbnail, and there is none")
-
-
-def card_schema() -> str:
-    """Return the JSON schema of a card, the content of docs/card.schema.json."""
-    return json.dumps(Card.model_json_schema(), indent=2) + "\n"
 
 
 def first_error(error: ValidationError) -> str:

@@ -13,7 +13,7 @@ from random import Random
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from burnish.modelfile.card import COORDS, GRID_SAMPLE_MACS, GUIDE, INPUT, OUTPUT, reject
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, reject
 from burnish.modelfile.graph_rules import SAMPLE_OP, WEIGHT_OPS, context_tensor_names
 from burnish.modelfile.onnx_file import graph_inputs
 
@@ -22,6 +22,8 @@ Shapes = dict[str, tuple[int, ...]]
 
 # Shape inference needs the values of constants such as pads and scales. Larger ones are weights.
 _MAX_SHAPE_NUMEL = 1024
+# Multiply-adds of a bilinear sample, which weighs four values.
+GRID_SAMPLE_MACS = 4
 # Runtimes let these overwrite an input that is not needed any more.
 _NAMES = "Add Clip Div Elu HardSigmoid HardSwish Identity LeakyRelu Mul PRelu Relu Sigmoid Sub Tanh"
 _IN_PLACE_OPS = frozenset(_NAMES.split())

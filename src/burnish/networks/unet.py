@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from burnish.modelfile.card import GRID_SAMPLE_MACS
+from burnish.modelfile.graph_costs import GRID_SAMPLE_MACS
 from burnish.networks.conditioning import ParamConditioning, ThumbnailEncoder
 from burnish.networks.network import COLOURS, Network
 from burnish.params import Param
