@@ -256,6 +256,6 @@ def _compress(path: Path) -> None:
     if len(data) < _MIN_COMPRESSED_BYTES or path.suffix in (".jpg", ".png"):
         return
     # The highest quality takes a minute for ONNX Runtime, and saves 3 % of it.
-    quality = 11 if len(data) < 2**20 else 9
+    quality = 11 if len(data) < 2**18 else 9
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(data, 9, mtime=0))
     path.with_name(f"{path.name}.br").write_bytes(brotli.compress(data, quality=quality))
