@@ -19,15 +19,13 @@ from burnish.errors import BurnishError
 from burnish.modelfile.card import Card
 from burnish.serve.api import describe_operators, find_card, media_type, openapi, read_cards
 from burnish.serve.child import Result, Worker, ending
-from burnish.serve.errors import ServiceError
+from burnish.serve.errors import ServiceError, status_of
 from burnish.serve.guard import Guard, error_response
 from burnish.serve.limits import Limits
 from burnish.serve.query import Job, QueryOption, read_query
 
 # Size of the parts in which a result is sent, in bytes.
 _PART = 2**18
-# Larger bodies are not read after they were refused; the connection is closed instead.
-_MAX_IGNORED_BYTES = 2**30
 _RETRY_SECONDS = 5
 
 
@@ -72,7 +70,7 @@ class ApplyEndpoint:
             if self.waiting >= self._limits.queue:
                 raise _busy(self.waiting)
         except BurnishError as error:
-            await error_response(error, _error_headers(error, request))(scope, receive, send)
+            await _error_response(error)(scope, receive, send)
             return
         self.waiting += 1
         try:
@@ -81,7 +79,7 @@ class ApplyEndpoint:
                     job.operator, await self._edit(request, job, length)
                 )
             except BurnishError as error:
-                response = error_response(error, _error_headers(error, request))
+                response = _error_response(error)
             async with asyncio.timeout(self._limits.transfer_seconds):
                 await response(scope, receive, send)
         except (ClientDisconnect, TimeoutError):
@@ -158,17 +156,13 @@ def _busy(waiting: int) -> ServiceError:
     return ServiceError(status, "service", problem, "send it again later")
 
 
-def _error_headers(error: BurnishError, request: Request) -> dict[str, str] | None:
-    """Return the headers of the answer to a request that ends with an error."""
-    status = error.status if isinstance(error, ServiceError) else None
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return {"Retry-After": f"{_RETRY_SECONDS}"}
-    length = request.headers.get("content-length", "0")
-    if status == HTTPStatus.REQUEST_TIMEOUT or int(length) > _MAX_IGNORED_BYTES:
-        return {"Connection": "close"}
-    # The server reads and forgets the body. A client that sends a file before it reads the answer
-    # would otherwise see a broken connection.
-    return None
+def _error_response(error: BurnishError) -> Response:
+    """Return the answer to a request that ends with an error."""
+    headers = {
+        HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": f"{_RETRY_SECONDS}"},
+        HTTPStatus.REQUEST_TIMEOUT: {"Connection": "close"},
+    }
+    return error_response(error, headers.get(status_of(error)))
 
 
 def _photo_response(operator: str, result: Result) -> Response:

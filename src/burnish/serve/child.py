@@ -57,7 +57,7 @@ class Result:
 
 def work(pipe: Connection, limits: Limits, threads: int | None) -> None:
     """Edit the photos that arrive, one by one, until the other end of the pipe is closed."""
-    # Imported here, so that the process blocks Ctrl-C before it loads large libraries.
+    # Imported here, because the process that talks to clients needs none of it.
     import burnish.editing.photo
     import burnish.editing.region_edit  # noqa: F401
 

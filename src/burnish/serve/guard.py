@@ -20,6 +20,8 @@ _MIN_TOKEN_LENGTH = 20
 # Largest size of the headers and of the query. The server's own limit holds only for headers that
 # arrive in parts.
 MAX_HEADER_BYTES = 2**14
+# Larger bodies are not read after they were refused; the connection is closed instead.
+_MAX_IGNORED_BYTES = 2**30
 _NEW_TOKEN = "write a new one: (umask 077; openssl rand -hex 32 > FILE)"
 
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
@@ -69,6 +71,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
+                if _is_endless(Headers(scope=scope)):
+                    headers["Connection"] = "close"
                 method = scope["method"] if scope["method"] in _METHODS else "(unknown method)"
                 path = scope["path"] if scope["path"] in self._paths else "(unknown path)"
                 _print_line(f"{method} {path} {message['status']}", start)
@@ -109,6 +113,16 @@ class Guard:
         # The time of the comparison must not depend on the number of equal characters.
         same = secrets.compare_digest(token.strip().encode(), str(self._token).encode())
         return same and scheme.lower() == "bearer"
+
+
+def _is_endless(headers: Headers) -> bool:
+    """Return whether a body that is refused would be long to read.
+
+    The server reads and forgets a body that is refused. Otherwise, a client that sends its file
+    before it reads the answer would see a broken connection.
+    """
+    length = headers.get("content-length", "0")
+    return "transfer-encoding" in headers or int(length) > _MAX_IGNORED_BYTES
 
 
 def _print_line(text: str, start: float) -> None:

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def _limit(default: float, help: str) -> Any:
-    low = 1 if isinstance(default, int) else 0.001
+def _limit(default: int, help: str, low: float = 0.001) -> Any:
     metadata = {"help": help, "min": low, "max": 1_000_000, "panel": "Limits"}
     return field(default=default, metadata=metadata)
 
@@ -17,14 +16,14 @@ class Limits:
     Each field has its description and default in its metadata.
     """
 
-    megabytes: float = _limit(64.0, "Largest file that is received, in MB.")
-    megapixels: float = _limit(50.0, "Largest photo, by its header.")
-    queue: int = _limit(8, "Requests at a time; further ones are told to come again.")
-    seconds: float = _limit(120.0, "Longest time to edit one photo.")
-    transfer_seconds: float = _limit(60.0, "Longest time to receive a file or to send a result.")
-    memory: float = _limit(4096.0, "Largest memory of the process that edits, in MiB.")
-    jobs: int = _limit(500, "Photos after which that process is replaced by a new one.")
-    connections: int = _limit(64, "Open connections.")
+    megabytes: float = _limit(64, "Largest file that is received, in MB.")
+    megapixels: float = _limit(50, "Largest photo, by its header.")
+    queue: int = _limit(8, "Requests at a time; further ones are told to come again.", low=1)
+    seconds: float = _limit(120, "Longest time to edit one photo.")
+    transfer_seconds: float = _limit(60, "Longest time to receive a file or to send a result.")
+    memory: float = _limit(4096, "Largest memory of the process that edits, in MiB.")
+    jobs: int = _limit(500, "Photos after which that process is replaced by a new one.", low=1)
+    connections: int = _limit(64, "Open connections.", low=1)
 
     @property
     def bytes(self) -> int:
