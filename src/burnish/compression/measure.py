@@ -128,8 +128,9 @@ class Bench:
             return None
         if self._guide_milliseconds is None:
             if self.operator.pairs:
-                with_start = lambda: self.original(self._image)  # noqa: E731
-                whole, rest = cpu_seconds([with_start, self._run(self.original)], 2)
+                whole, rest = cpu_seconds(
+                    [lambda: self.original(self._image), self._run(self.original)], 2
+                )
                 seconds = whole - rest
             else:
                 self._operator_output(self._image, self.values)  # compiles and loads

@@ -15,8 +15,9 @@ from burnish.training.sampler import Batch
 
 # Positions of each batch that the equations of a layer are made for.
 POSITIONS = 4096
-# Ridge, relative to the mean square of the inputs. It keeps kernels small where inputs agree.
-RIDGE = 1e-5
+# Ridge, relative to the mean square of the inputs. It keeps kernels near their old values where
+# inputs are alike: large weights of opposite sign would amplify what rounding leaves.
+RIDGE = 1e-3
 
 
 @torch.no_grad()
@@ -52,13 +53,16 @@ def reconstruct(
             layer.bias.copy_(bias)
 
 
-def least_squares(columns: Tensor, targets: Tensor, layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
+def least_squares(
+    columns: Tensor, targets: Tensor, layer: nn.Conv2d, ridge: float = RIDGE
+) -> tuple[Tensor, Tensor]:
     """Return the kernel and bias that map patches to targets best, near those of the layer.
 
     Parameters
     ----------
     columns : (positions, inputs of a kernel), from `patches`
     targets : (positions, output channels)
+    ridge : see `RIDGE`
     """
     ones = torch.ones(len(columns), 1, dtype=torch.float64)
     matrix = torch.cat([columns.double(), ones], dim=1)
@@ -66,10 +70,8 @@ def least_squares(columns: Tensor, targets: Tensor, layer: nn.Conv2d) -> tuple[T
     current = torch.cat([layer.weight.flatten(1), bias[:, None]], dim=1).double()
     residual = targets.double() - matrix @ current.T
     gram = matrix.T @ matrix
-    ridge = RIDGE * gram.diagonal().mean()
-    change = torch.linalg.solve(
-        gram + ridge * torch.eye(len(gram), dtype=torch.float64), matrix.T @ residual
-    )
+    penalty = ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    change = torch.linalg.solve(gram + penalty, matrix.T @ residual)
     fitted = (current + change.T).float()
     return fitted[:, :-1].reshape(layer.weight.shape), fitted[:, -1]
 

@@ -83,12 +83,12 @@ class CompressionRequest:
 def validate_request(
     model: str | Path,
     *,
-    photos: Path | None = None,
-    validation: Path | None = None,
+    photos: str | Path | None = None,
+    validation: str | Path | None = None,
     operator: str | None = None,
     params: Mapping[str, Value] | None = None,
-    output: Path | None = None,
-    run_dir: Path | None = None,
+    output: str | Path | None = None,
+    run_dir: str | Path | None = None,
     speed: float | str | None = None,
     loss: float | str | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -131,7 +131,7 @@ def validate_request(
     path = find_model(model)
     file = read_model(path)
     card = file.card
-    target = output or Path(f"{card.name}-compressed.onnx")
+    target = Path(output or f"{card.name}-compressed.onnx")
     if target.suffix.lower() != ".onnx":
         raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
     if RECORD in card.training:
@@ -150,8 +150,9 @@ def validate_request(
         raise UsageError("--steps", "it cannot be combined with --time", "leave out one")
     spec = _operator_spec(card, operator)
     source = find_operator(spec)
-    if photos is None and not source.pairs:
-        raise UsageError("--photos", "a folder of photos is required", "give one")
+    if (photos is None) != bool(source.pairs):
+        problem = "a folder of photos is required" if photos is None else "pairs: has its own"
+        raise UsageError("--photos", problem, "give one" if photos is None else "leave it out")
     Model.open(path, device="cpu", threads=1, engine=engine)  # a missing engine fails here
     config = _config(card, spec, source, params or {}, time, steps)
     check_absent(target, overwrite=overwrite)
@@ -161,10 +162,10 @@ def validate_request(
         file=file,
         config=config,
         operator=source,
-        photos=photos,
-        validation=validation,
+        photos=None if photos is None else Path(photos),
+        validation=None if validation is None else Path(validation),
         output=target,
-        run_dir=run_dir or Path("runs", slugify(target.stem)),
+        run_dir=Path(run_dir or Path("runs", slugify(target.stem))),
         speed=speed_value,
         loss=loss_value,
         engine=engine,
@@ -219,16 +220,7 @@ def _config(
     values: dict[str, Value] = {param.name: param.value for param in card.params}
     values |= {p.name: p.value for p in card.fixed_params if p.sha256 is None and p.value}
     values |= _files(card, params)
-    options: dict[str, Any] = dict(NETWORKS[card.network].train_defaults)
-    settings = card.training.get("settings")
-    if isinstance(settings, dict):
-        options |= {name: settings[name] for name in _KEPT_SETTINGS if name in settings}
-    defaults = {field.name: field.default for field in fields(TrainConfig)}
-    for name, value in options.items():  # a card from elsewhere may hold anything
-        if isinstance(value, list):
-            options[name] = tuple(value)
-        elif not isinstance(value, str | int | float) or isinstance(value, bool):
-            options[name] = defaults[name]
+    options = dict(NETWORKS[card.network].train_defaults) | _kept_settings(card)
     names = {param.name for param in source.params if isinstance(param, Param)}
     config = TrainConfig(
         operator=spec,
@@ -247,6 +239,22 @@ def _config(
     if card.guide is not None:
         config = replace(config, guide_size=card.guide.size, guide_ratio=card.guide.max_ratio)
     return replace(config, max_lr=config.max_lr * LR_FACTOR)
+
+
+def _kept_settings(card: Card) -> dict[str, Any]:
+    """Return the settings on a card that suit its network; one from elsewhere may hold anything."""
+    settings = card.training.get("settings")
+    if not isinstance(settings, dict):
+        return {}
+    kept: dict[str, Any] = {}
+    for name, default in ((f.name, f.default) for f in fields(TrainConfig)):
+        value: Any = settings.get(name)
+        if isinstance(value, list) and all(isinstance(side, int) for side in value):
+            value = tuple(value)
+        kind = (int, float) if isinstance(default, float) else type(default)
+        if name in _KEPT_SETTINGS and isinstance(value, kind):
+            kept[name] = value
+    return kept
 
 
 def _files(card: Card, params: Mapping[str, Value]) -> dict[str, Value]:
