@@ -187,6 +187,12 @@ def test_precision_that_no_engine_has_raises(with_rows, use_times) -> None:
     assert caught.value.exit_code == 3
 
 
+def test_engines_that_cannot_run_a_model_report_it(with_rows, use_times) -> None:
+    """The first one is chosen, and its session raises the error."""
+    use_times({})
+    assert choose(with_rows(*QUICK), bits=8) == ORT
+
+
 def test_precision_on_a_gpu_raises(with_rows) -> None:
     with pytest.raises(PrecisionError, match="on cuda:1, networks run in fp32 only"):
         choose(with_rows(*QUICK), "cuda:1", precision="bf16")

@@ -104,6 +104,15 @@ def test_model_with_wrong_thumbnail_raises(make_image, thumbnail):
         Model.open(THUMBNAIL_OPERATOR)(pixels, thumbnail=thumbnail)
 
 
+@pytest.mark.parametrize(("pix_fmt", "bits"), [("yuv420p", 8), ("yuv420p10le", 10)])
+def test_edit_follows_the_depth_of_the_video(make_video, tmp_path, function_edit, pix_fmt, bits):
+    calls, edit = [], function_edit()
+    edit.for_output = lambda bits, *, video=False: calls.append((bits, video)) or edit
+    video = make_video("a.mkv", frames=2, codec="ffv1", format=pix_fmt)
+    edit_video(edit, video, tmp_path / "b.mkv")
+    assert calls == [(bits, True)]
+
+
 def test_edit_video_uses_one_session(make_video, tmp_path):
     edit = load_edit(THUMBNAIL_OPERATOR, {})
     before = set(_sessions)

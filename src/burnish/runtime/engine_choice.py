@@ -90,9 +90,9 @@ def choose(
     if best is None or best.precision not in load_engine(best.engine).precisions():
         # The measurement may be that of another machine with this name.
         best = _quickest(engines, precisions, engine_times(file, again=True))
-    if best is None:
+    if best is None and precision != AUTO:
         raise precision_error(precision, "no engine here has such arithmetic")
-    return best
+    return best or EngineChoice(engines[0], "fp32")  # which reports why it cannot run the model
 
 
 def installed_engines() -> list[str]:
@@ -204,7 +204,7 @@ def measure(file: ModelFile) -> Times:
                 )
                 run()  # libraries compile kernels in their first run
                 networks[EngineChoice(engine, precision)] = run
-        except (BurnishError, ImportError, MemoryError, OSError):
+        except (BurnishError, ImportError, MemoryError, OSError, RuntimeError):
             continue
     for _ in range(_RUNS):
         for choice, run in networks.items():
