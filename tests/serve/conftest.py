@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
-
 from burnish.cli.serve import query_options
 from burnish.photo import Photo
 from burnish.serve.child import Worker
