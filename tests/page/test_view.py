@@ -221,5 +221,5 @@ def test_object_is_chosen_from_a_list(open_page, tmp_path):
     page.locator('input[name="tool"][value="object"]').check(force=True)
     open_page.state("objects found")
     page.locator("#objects button", has_text="person").first.click()
-    weights = page.evaluate("Array.from(burnish.tools.mask(1))")
+    weights = page.evaluate("Array.from(burnish.tools.mask(burnish.photo.image))")
     assert 0.1 < np.mean(weights) < 0.9

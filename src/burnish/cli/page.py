@@ -7,17 +7,16 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from burnish.cli.options import BurnishCommand
 from burnish.errors import OutputError, UsageError
 from burnish.files import exists
 
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=BurnishCommand)
 def page(
-    port: Annotated[
-        int, Option(min=0, max=65535, metavar="NUMBER", help="Port. [default: any that is free]")
-    ] = 0,
+    port: Annotated[int, Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 0,
     browser: Annotated[
         bool, Option("--browser/--no-browser", help="Open the page in the browser. [default: yes]")
     ] = True,
@@ -31,7 +30,7 @@ def page(
     The page runs the networks itself: no photo leaves the browser. It is served on this machine
     alone, until Ctrl-C. Its two libraries are loaded once, by npm.
     """
-    from burnish.page.site import cached_site, write_site
+    from burnish.page.site import cached_site, site_folder, write_site
 
     if export is not None:
         if port or not browser:
@@ -43,6 +42,8 @@ def page(
         size = sum((export / file).stat().st_size for file in files) / 2**20
         typer.echo(f"{export}: {len(files)} files, {size:.1f} MiB")
         return
+    if not site_folder().is_dir():
+        typer.echo("preparing the page, which takes a while once", err=True)
     _serve(cached_site(), port, browser=browser)
 
 

@@ -124,18 +124,22 @@ def write_site(folder: Path, *, compress: bool) -> list[Path]:
     return [path.relative_to(folder) for path in files]
 
 
+def site_folder() -> Path:
+    """Return the folder in the cache for the site of this version of burnish."""
+    digest = sha256(_folder_hash(PAGE, "*.py").encode() + _folder_hash(APP).encode())
+    for name in _operators():
+        digest.update(find_model(name).read_bytes())
+    return cache_root() / "page" / f"site-{digest.hexdigest()[:12]}"
+
+
 def cached_site() -> Path:
-    """Return the folder of the site, which is written again after a change of burnish.
+    """Return the folder of the site, which is written if it is not in the cache.
 
     Raises
     ------
     MissingLibraryError, OutputError : as in `write_site`
     """
-    models = [find_model(name) for name in _operators()]
-    digest = sha256(_folder_hash(PAGE, "*.py").encode() + _folder_hash(APP).encode())
-    for file in models:
-        digest.update(file.read_bytes())
-    folder = cache_root() / "page" / f"site-{digest.hexdigest()[:12]}"
+    folder = site_folder()
     if not folder.is_dir():
         make_folder(folder.parent)
         with TemporaryDirectory(dir=folder.parent) as temporary:

@@ -20,7 +20,7 @@ import {TileGrid, planTiles} from './tiles.js';
  * @typedef {{operator: string, values: Record<string, number>}} Settings
  */
 
-const MAX_TILE_PIXELS = 1_600_000;
+const MAX_TILE_PIXELS = 1_500_000;
 const SMALL_TILE_PIXELS = 1_000_000;
 
 export class Engine {

@@ -8,9 +8,12 @@ import {areaResizeRows, bilinearPlanes} from './resize.js';
 import {answerTasks} from './tasks.js';
 
 let ort, srgbProfile;
-/** Network's address -> session. A session holds little more than its weights. */
+/**
+ * Network's address -> session. Without an arena of its own, a session holds little more than its
+ * weights between two runs.
+ */
 const sessions = new Map();
-const MAX_SESSIONS = 4;
+const SESSION = {executionProviders: ['wasm'], enableMemPattern: false, enableCpuMemArena: false};
 /** The access to the photo that was used last. */
 let lastAccess = null;
 
@@ -47,13 +50,7 @@ const tasks = {
   /** Create the session of a network from the bytes of its file. */
   async open({key, graph}) {
     if (sessions.has(key)) return;
-    if (sessions.size >= MAX_SESSIONS) {
-      const [oldest, session] = sessions.entries().next().value;
-      sessions.delete(oldest);
-      await session.release();
-    }
-    const options = {executionProviders: ['wasm'], enableMemPattern: false};
-    sessions.set(key, await ort.InferenceSession.create(new Uint8Array(graph), options));
+    sessions.set(key, await ort.InferenceSession.create(new Uint8Array(graph), SESSION));
   },
 
   /** Write some rows of an image resized by area. */

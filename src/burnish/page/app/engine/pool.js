@@ -69,7 +69,6 @@ export class Pool {
       })();
       opening.catch(() => this.opened.delete(url));
       this.opened.set(url, opening);
-      if (this.opened.size > 4) this.opened.delete(this.opened.keys().next().value);
     }
     return this.opened.get(url);
   }

@@ -235,7 +235,7 @@ class Page {
     try {
       const after = await this.previewResult(settings, running.signal);
       if (running.signal.aborted || photo !== this.photo) return;
-      const {pixels, height, width} = preview, mask = this.tools.mask(width / photo.image.width);
+      const {pixels, height, width} = preview, mask = this.tools.mask(preview);
       this.pair.draw('after', mix(new Float32Array(pixels), after, settings.strength, mask), height, width);
       performance.measure('preview', {start});
       const percent = Math.round(100 * ratio);
@@ -290,7 +290,7 @@ class Page {
       if (!isCurrent()) return;
       const after = this.isOff(settings) ? before : new Float32Array(await engine.run(image, settings, {part}));
       if (!isCurrent()) return;
-      const mask = this.tools.mask(1);
+      const mask = this.tools.mask(image);
       show(before, mix(before, after, settings.strength, mask && cut(mask, image.width, part)));
     } catch (error) {
       if (error.name !== 'AbortError') say(error.message, true);
@@ -309,7 +309,7 @@ class Page {
     try {
       await this.previewing;
       this.photos.prepare();
-      const mask = this.tools.mask(1), edit = {strength: settings.strength, mask: mask?.buffer ?? null};
+      const mask = this.tools.mask(photo.image), edit = {strength: settings.strength, mask: mask?.buffer ?? null};
       const isUnchanged = this.isOff(settings) || (mask && !mask.some((weight) => weight));
       const codes = isUnchanged ? photo.image.codes.buffer
         : await engine.run(photo.image, settings, {edit, onTile: (done) => { progress.value = 0.9 * done; }});
@@ -328,7 +328,7 @@ class Page {
   }
 
   async saveMask() {
-    const {photo, tools} = this, {height, width} = photo.image, selection = tools.select(1);
+    const {photo, tools} = this, {height, width} = photo.image, selection = tools.select(photo.image);
     const mask = new Float32Array(new SharedArrayBuffer(4 * height * width));
     mask.set(selection.pixels);
     const file = await this.photos.encodeMask(mask, height, width);

@@ -163,8 +163,7 @@ export class RegionTools {
 
   /** Return whether an object's mask covers a point of the photo. */
   covers(index, [x, y]) {
-    const object = this.objects[index], selection = this.blank(512 / Math.max(this.image.width, this.image.height));
-    const {scale} = selection;
+    const object = this.objects[index], selection = this.blank(this.reducedSize(512)), {scale} = selection;
     pasteMask(object.mask, object.box.map((edge) => edge * scale), selection);
     object.area = selection.pixels.reduce((sum, value) => sum + value, 0);
     return selection.pixels[Math.floor(y * scale) * selection.width + Math.floor(x * scale)] === 1;
@@ -191,15 +190,19 @@ export class RegionTools {
     [...list.children].forEach((button, i) => button.setAttribute('aria-pressed', String(objects.includes(i))));
   }
 
-  blank(scale) {
-    const {width, height} = this.image, size = (side) => Math.max(1, Math.round(side * scale));
-    const selection = {height: size(height), width: size(width), scale};
-    return {...selection, pixels: new Uint8Array(selection.height * selection.width)};
+  /** Return the height and width of a copy of the photo whose longer side is at most `side`. */
+  reducedSize(side) {
+    const {width, height} = this.image, scale = Math.min(1, side / Math.max(width, height));
+    return {height: Math.max(1, Math.round(height * scale)), width: Math.max(1, Math.round(width * scale))};
   }
 
-  /** Return the selected pixels of the photo, reduced by a scale. */
-  select(scale) {
-    const selection = this.blank(scale), {kind, box, objects, strokes} = this.region;
+  blank({height, width}) {
+    return {height, width, scale: width / this.image.width, pixels: new Uint8Array(height * width)};
+  }
+
+  /** Return the selected pixels of a copy of the photo. */
+  select(size) {
+    const selection = this.blank(size), {kind, box, objects, strokes} = this.region, {scale} = selection;
     if (kind === 'box' && box) fillBox(box, scale, selection);
     if (kind === 'object') {
       for (const i of objects) {
@@ -212,18 +215,19 @@ export class RegionTools {
   }
 
   /**
-   * Return the weights of the region, (height, width) in shared memory; null for the whole photo.
-   * @param {number} scale of the image that is edited
+   * Return the weights of the region in a copy of the photo, in shared memory; null for the whole
+   * photo.
+   * @param {{height: number, width: number}} size
    */
-  mask(scale) {
-    const {region} = this;
+  mask(size) {
+    const {region} = this, key = size.width;
     if (region.kind === 'whole') return null;
-    const cached = this.cache.get(scale);
+    const cached = this.cache.get(key);
     if (cached?.region === region) return cached.weights;
-    const selection = this.select(scale);
+    const selection = this.select(size), {scale} = selection;
     const weights = new Float32Array(new SharedArrayBuffer(4 * selection.pixels.length));
     featherInto(weights, selection, scale === 1 ? region.feather : Math.round(region.feather * scale), region.invert);
-    this.cache.set(scale, {region, weights});
+    this.cache.set(key, {region, weights});
     return weights;
   }
 
@@ -232,7 +236,7 @@ export class RegionTools {
     const {drawing} = this.pair.canvases;
     drawing.hidden = !isShown || !this.image;
     if (drawing.hidden) return;
-    const scale = Math.min(1, 700 / Math.max(this.image.width, this.image.height)), {pixels, height, width} = this.select(scale);
+    const {pixels, height, width} = this.select(this.reducedSize(700));
     const image = new ImageData(width, height);
     for (let i = 0; i < pixels.length; i++) if (pixels[i]) image.data.set([20, 170, 150, 190], 4 * i);
     [drawing.width, drawing.height] = [width, height];
