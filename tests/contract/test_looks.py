@@ -27,7 +27,7 @@ GRADIENTS = [((0.1, 0.1, 0.1), (0.9, 0.9, 0.9)), ((0.3, 0.5, 0.8), (0.7, 0.8, 0.
 BOUNDS = {
     "dark-channel-dehazing": (1.5, 6, None),
     "local-laplacian": (2.5, 3, 6),
-    "multiscale-tone": (2, 2, 8),
+    "multiscale-tone": (1.5, 2, 8),
     "nonlocal-dehazing": (6, 4, None),
     "pencil-drawing": (4, 5, None),
     "photographic-style": (2.5, 3, None),
