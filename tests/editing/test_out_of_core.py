@@ -24,6 +24,7 @@ from burnish.editing.photo import (
     apply_to_file,
     edit_out_of_core,
     edit_photo,
+    for_photo,
     needs_out_of_core,
     scratch_bytes,
 )
@@ -67,7 +68,7 @@ class SmallTiles(NetworkEdit):
     """Applies a network in the smallest possible tiles."""
 
     def __init__(self, name):
-        super().__init__(Model.open(name, threads=1), {}, guide="network")
+        super().__init__(Model.open(name, threads=1, precision="fp32"), {}, guide="network")
 
     def _process_tiles(self, read, write, size, on_progress=None):
         memory = self._model.min_memory(*size)
@@ -155,7 +156,9 @@ CASES = {
 
 def check_same_file(edit, source, suffix, tmp_path, write=DEFAULT_OPTIONS):
     """Check that an edit on disk writes the same file as one in memory; return it."""
-    expected = edit_photo(edit, Photo.open(source)).save(
+    photo = Photo.open(source)
+    edit_in_memory = for_photo(edit, photo.metadata, suffix, write.depth)
+    expected = edit_photo(edit_in_memory, photo).save(
         tmp_path / f"memory{suffix}", **write.for_photos
     )
     target = tmp_path / f"disk{suffix}"
