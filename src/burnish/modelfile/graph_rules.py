@@ -18,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, START, Card, reject
+from burnish.modelfile.card import (
+    COORDS,
+    GUIDE,
+    INPUT,
+    OUTPUT,
+    START,
+    Card,
+    Ranges,
+    reject,
+)
 from burnish.modelfile.onnx_file import graph_inputs
 
 # The largest kernel size, dilation, pad and so on.
@@ -151,6 +160,19 @@ def check_ops(graph: GraphProto, filename: str) -> None:
                 _check_image_op(node, context, filename)
             _check_constant_inputs(node, constants, filename)
         (image_tensors if from_image else context).update(filter(None, node.output))
+
+
+def check_ranges(graph: GraphProto, ranges: Ranges, filename: str) -> None:
+    """Check that the tensors with ranges are in a graph.
+
+    Raises
+    ------
+    ModelError : one of them is not
+    """
+    names = {name for node in graph.node for name in node.output}
+    for name in ranges:
+        if name not in names:
+            reject(filename, f"its card has a range of {name[:80]!r}, which is not in its graph")
 
 
 def context_tensor_names(graph: GraphProto) -> set[str]:

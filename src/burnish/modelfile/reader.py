@@ -85,10 +85,11 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
 def _check_network(model: "ModelProto", card: Card, filename: str) -> None:
     """Check the operators of a network, and its costs and its halo against the card."""
     from burnish.modelfile.graph_costs import graph_costs
-    from burnish.modelfile.graph_rules import check_ops
+    from burnish.modelfile.graph_rules import check_ops, check_ranges
     from burnish.modelfile.receptive_field import receptive_field
 
     check_ops(model.graph, filename)
+    check_ranges(model.graph, card.ranges, filename)
     costs = graph_costs(model, card.size_multiple, filename)
     radius = receptive_field(model, card.size_multiple, card.halo, filename)
     for field, graph_value in (

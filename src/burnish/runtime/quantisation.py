@@ -7,7 +7,7 @@ convolution, so that the nodes are inserted anew for each. The image, the guide,
 computes from its gains and offsets stay float32.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,51 @@ def subtract_guide(model: ModelProto) -> None:
         graph.node.insert(position, helper.make_node("Sub", [image, guide], [difference]))
 
 
+def rounded_tensors(model: ModelProto) -> list[str]:
+    """Return the tensors of a graph with a folded context that need ranges, in order.
+
+    These are the outputs of convolutions and the sums of features, up to the gains and offsets.
+    """
+    names, features = [], {INPUT, GUIDE}
+    result = model.graph.output[0].name
+    producers = {name: node for node in model.graph.node for name in node.output}
+    outputs = set()
+    for node in model.graph.node:
+        known = [name in features for name in node.input[: 2 if node.op_type == "Add" else 1]]
+        is_sum = node.op_type == "Add" and (
+            (all(known) and not any(_source(name, producers) for name in node.input))
+            or not outputs.isdisjoint(node.input)
+        )
+        output = node.output[0]
+        if (is_sum or (node.op_type == "Conv" and all(known))) and output != result:
+            names.append(output)
+            outputs.add(output)
+            features.add(output)
+        elif node.op_type in ("LeakyRelu", "Concat", *_LAYOUT_OPS) and all(known):
+            features.add(output)
+    return names
+
+
+def _behind_leaky_relu(node: NodeProto, bounds: Float) -> Float:
+    """Return the bounds of the output of a LeakyRelu, which has one range."""
+    slope = np.float32(attributes(node).get("alpha", 0.01))
+    return np.array([[slope * bounds[0].min()], [bounds[1].max()]], np.float32)
+
+
+def _operand_count(node: NodeProto) -> int:
+    """Return the number of inputs that are features."""
+    return {"Add": 2, "Concat": len(node.input)}.get(node.op_type, 1)
+
+
+def _copy(node: NodeProto, inputs: Iterable[str], output: str) -> NodeProto:
+    """Return a node with the same attributes, and other inputs and another output."""
+    copied = NodeProto()
+    copied.CopyFrom(node)
+    copied.name = output
+    copied.input[:], copied.output[:] = inputs, [output]
+    return copied
+
+
 def _source(name: str, producers: Mapping[str, NodeProto]) -> str | None:
     """Return the image or the guide if a tensor consists of its pixels, else None."""
     if name in (INPUT, GUIDE):
@@ -153,6 +198,8 @@ class _Quantiser:
     def run(self) -> None:
         """Replace the nodes of the graph."""
         graph = self._graph
+        if self._rounds_all:
+            self._split_convolutions()
         producers = {name: node for node in graph.node for name in node.output}
         for node in list(graph.node):
             bounds = self._output_bounds(node)
@@ -161,7 +208,7 @@ class _Quantiser:
             if self._is_integer(node):
                 if node.op_type == "Conv":
                     self._round_kernel(node)
-                for index in range(2 if node.op_type == "Add" else 1):
+                for index in range(_operand_count(node)):
                     node.input[index] = self._round(node.input[index])
                 self._nodes.append(node)
                 if self._rounds_all and bounds is not None:
@@ -179,9 +226,57 @@ class _Quantiser:
         del graph.initializer[:]
         graph.initializer.extend(tensors)
 
+    def _split_convolutions(self) -> None:
+        """Split convolutions whose channels have several ranges, if a LeakyRelu follows.
+
+        Each part has one range, and so has the joined output of the LeakyRelus.
+        """
+        graph = self._graph
+        readers = {name: node for node in graph.node for name in node.input}
+        for conv in [node for node in graph.node if node.op_type == "Conv"]:
+            name, bounds = conv.output[0], self._ranges.get(conv.output[0])
+            leaky = readers.get(name)
+            if bounds is None or leaky is None or leaky.op_type != "LeakyRelu":
+                continue
+            count = bounds.shape[1]
+            if count == 1 or conv.input[1] not in self._constants:
+                continue
+            weights = [
+                np.split(self._constants[weight], self._group_count(name, conv))
+                for weight in conv.input[1:]
+            ]
+            output = leaky.output[0]
+            self._ranges[output] = _behind_leaky_relu(leaky, bounds)
+            nodes = []
+            for index in range(count):
+                part = f"{name}.{index}"
+                inputs = [f"{part}.weight{number}" for number in range(len(weights))]
+                for weight, arrays in zip(inputs, weights, strict=True):
+                    self._constants[weight] = arrays[index]
+                self._ranges[part] = bounds[:, index : index + 1]
+                self._ranges[f"{output}.{index}"] = self._ranges[output]
+                nodes += [_copy(conv, [conv.input[0], *inputs], part)]
+                nodes += [_copy(leaky, [part], f"{output}.{index}")]
+            parts = [f"{output}.{index}" for index in range(count)]
+            nodes.append(helper.make_node("Concat", parts, [output], axis=1))
+            del self._ranges[name]
+            position = list(graph.node).index(conv)
+            graph.node.remove(conv)
+            graph.node.remove(leaky)
+            for node in reversed(nodes):
+                graph.node.insert(position, node)
+
+    def _group_count(self, name: str, conv: NodeProto) -> int:
+        """Return the number of ranges of a convolution's output, a divisor of its channels."""
+        count, channels = self._ranges[name].shape[1], len(self._constants[conv.input[1]])
+        if channels % count:
+            problem = f"{name} has {channels} channels, and {count} ranges"
+            raise ModelError("ranges", problem, "get the file from its author again")
+        return count
+
     def _is_integer(self, node: NodeProto) -> bool:
         """Return whether an operator runs on integers."""
-        names = node.input[: 2 if node.op_type == "Add" else 1]
+        names = node.input[: _operand_count(node)]
         bounds = [self._bounds.get(name) for name in names]
         if any(part is None or part.shape[1] > 1 for part in bounds):
             return False
@@ -190,17 +285,17 @@ class _Quantiser:
         if not self._rounds_all or node.output[0] not in self._bounds:
             return False
         is_feature = any(name in self._rounded for name in names)
-        return is_feature and node.op_type in ("Add", "LeakyRelu", "MaxPool", "Resize")
+        return is_feature and node.op_type in ("Add", "Concat", "LeakyRelu", "MaxPool", "Resize")
 
     def _output_bounds(self, node: NodeProto) -> Float | None:
         """Return the bounds of a node's first output; None if they are not known."""
-        if node.op_type in ("Add", "Conv"):
+        if node.op_type in ("Add", "Conv") or node.output[0] in self._ranges:
             return self._ranges.get(node.output[0])
         bounds = [self._bounds.get(name) for name in node.input]
         if bounds[0] is None:
             return None
         if node.op_type == "LeakyRelu":
-            return bounds[0] * np.array([[attributes(node).get("alpha", 0.01)], [1]], np.float32)
+            return _behind_leaky_relu(node, bounds[0])
         if node.op_type == "Concat":
             is_same = all(np.array_equal(part, bounds[0]) for part in bounds[1:])
             return bounds[0] if is_same else None
@@ -236,9 +331,8 @@ class _Quantiser:
         bounds = self._bounds.get(name)
         if self._rounds_all and bounds is not None and bounds.shape[1] > 1:
             # The output has one scale, so that those of the channels become part of the kernel.
-            if bounds.shape[1] != channels:
-                problem = f"{name} has {channels} channels, and {bounds.shape[1]} ranges"
-                raise ModelError("ranges", problem, "get the file from its author again")
+            groups = self._group_count(name, node)
+            bounds = self._bounds[name] = bounds.repeat(channels // groups, axis=1)
             scale, zero = feature_grid(*bounds)
             kernel = kernel / scale[:, None, None, None]
             bias = bias / scale + (zero.astype(np.float32) - _MIDDLE)

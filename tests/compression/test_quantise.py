@@ -1,0 +1,104 @@
+"""Training for 8-bit integers: PyTorch rounds like the graph, and training lowers the error."""
+
+import copy
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from burnish.compression.fake_quantisation import FakeQuantisation, FeatureRanges
+from burnish.compression.quantise import calibrate, train_int8
+from burnish.modelfile.reader import read_model
+from burnish.networks.unet import UNet
+from burnish.runtime.onnx_runtime import fold_constants
+from burnish.runtime.quantisation import quantise_graph, rounded_tensors
+from burnish.runtime.session import bind_constants
+from burnish.training.config import TrainConfig
+from burnish.training.sampler import Batch
+
+
+def random_inputs(network, rows, columns):
+    """Return an image for a network, and its other inputs, by name."""
+    generator = np.random.default_rng(0)
+    image, guide = generator.random((2, 1, 3, 8 * rows, 8 * columns), dtype=np.float32)
+    inputs = {
+        "guide": guide,
+        "params": np.array([0.05, 3], np.float32).reshape(1, 2, 1, 1),
+        "thumbnail": generator.random((1, 3, 64, 64), dtype=np.float32),
+        "coords": 2 * generator.random((1, rows, columns, 2), dtype=np.float32) - 1,
+    }
+    return {"image": image} | {name: inputs[name] for name in network.context_inputs}
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["guided", "start"])
+def test_torch_rounds_like_the_graph(guided_model, guided_networks, part):
+    file, network = read_model(guided_model), guided_networks[part]
+    file = file.start if part else file
+    inputs = random_inputs(network, 6, 5)
+    tensors = [torch.from_numpy(value) for value in inputs.values()]
+    bounds = {}
+
+    def keep(index, features, slope):
+        per_tensor = features.new_tensor([[features.min().clamp_max(0)], [features.max()]])
+        bounds[index] = per_tensor
+
+    with FakeQuantisation(network, on_features=keep) as quantisation, torch.no_grad():
+        exact = network(*tensors).numpy()
+    quantisation.close()
+    ranges = FeatureRanges([bounds[index] for index in range(len(bounds))])
+    with FakeQuantisation(network, ranges) as quantisation, torch.no_grad():
+        rounded = network(*tensors).numpy()
+    quantisation.close()
+
+    context = {name: inputs[name] for name in ("params", "thumbnail") if name in inputs}
+    graph = bind_constants(file.graph, context)
+    names = rounded_tensors(fold_constants(graph))
+    named = dict(zip(names, ranges.to_card(), strict=True))
+    model = quantise_graph(graph, named, "onnxruntime")
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    expected = session.run(None, {n: v for n, v in inputs.items() if n not in context})[0]
+    error, difference = np.abs(rounded - exact).mean(), np.abs(rounded - expected).mean()
+    assert error > 1e-4
+    # Sums in another order end in another step now and then, and so do the layers that follow.
+    assert difference < 0.6 * error
+    assert np.mean(np.abs(rounded - expected) < 1e-5) > 0.2
+
+
+class Crops:
+    """A sampler without files: an operator that darkens smooth noise."""
+
+    sliders = ()
+
+    def batch_at(self, step, *, off_default=False):
+        before = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(step))
+        return Batch(before, 0.7 * before, (0.7 * before + 0.01,))
+
+
+def test_training_lowers_the_error_of_int8(tmp_path, one_thread):
+    torch.manual_seed(0)
+    network = UNet(widths=(8, 8), down=(0, 1), up=(0,), guided=True).eval()
+    torch.nn.init.normal_(network.tail.weight, std=0.1)
+    crops = Crops()
+    ranges = calibrate(network, [crops.batch_at(step) for step in range(4)])
+    config = TrainConfig(
+        operator="l0-smoothing", network="fast", steps=60, max_lr=3e-3, freeze_norm_at=0.0
+    )
+    untouched = copy.deepcopy(network.state_dict())
+    trained, trained_ranges = train_int8(config, network, crops, tmp_path)
+    after = FeatureRanges([torch.tensor(pairs).T for pairs in trained_ranges])
+    errors = [int8_error(*arguments, crops) for arguments in ((network, ranges), (trained, after))]
+    assert errors[1] < 0.5 * errors[0]
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, untouched[name])
+
+
+@torch.no_grad()
+def int8_error(network, ranges, crops):
+    batch = crops.batch_at(1000)
+    with FakeQuantisation(network, ranges) as quantisation:
+        output = network(batch.before, *batch.context)
+    quantisation.close()
+    return (output - batch.after).square().mean()
