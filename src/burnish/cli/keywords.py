@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,8 +44,8 @@ _COLUMNS = {
 }
 
 
-@keywords.command(cls=BurnishCommand)
-def learn(
+@keywords.command("learn", cls=BurnishCommand)
+def train(
     library: Library,
     output: Annotated[Path, Option("-o", "--output", help="The model's file, .onnx.")],
     min_photos: Annotated[
@@ -75,13 +76,12 @@ def learn(
 
     try:
         from burnish.keywords.training.fit import FitConfig
-        from burnish.keywords.training.learn import LearnRequest
-        from burnish.keywords.training.learn import learn as learn_model
+        from burnish.keywords.training.run import KeywordRequest, train_keywords
     except ModuleNotFoundError as error:
         raise missing_library(error, "keywords").with_context("keywords learn") from error
     check_absent(output, overwrite=overwrite)
     with ConsoleProgress() as progress:
-        request = LearnRequest(
+        request = KeywordRequest(
             read_library(library, recursive=recursive, progress=progress),
             output,
             name=", ".join(map(str, library)),
@@ -93,12 +93,12 @@ def learn(
             licence=licence,
             overwrite=overwrite,
         )
-        learnt = learn_model(request, progress)
-    for failure in learnt.failed:
+        trained = train_keywords(request, progress)
+    for failure in trained.failed:
         print(f"burnish: {failure}", file=sys.stderr)
-    typer.echo(learnt.card.model_dump_json(indent=2) if json_output else _table(learnt.card))
-    print(f"burnish: {output} suggests {len(learnt.card.labels)} keywords", file=sys.stderr)
-    if learnt.failed:
+    typer.echo(trained.card.model_dump_json(indent=2) if json_output else _table(trained.card))
+    print(f"burnish: {output} suggests {len(trained.card.labels)} keywords", file=sys.stderr)
+    if trained.failed:
         raise typer.Exit(BurnishError.exit_code)
 
 
@@ -133,11 +133,19 @@ def suggest(
     ],
     model: Annotated[
         Path | None,
-        Option(help="A model of `burnish keywords learn`. [default: the classes of the detector]"),
+        Option(help="A model of `burnish keywords learn`. [default: a detector's classes]"),
     ] = None,
     detector: Annotated[
         str | None,
         Option(help="Also suggest the classes of this detector: a name or an .onnx file."),
+    ] = None,
+    library: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="FOLDER",
+            help="Also learn from titles, captions and file names of these photos, now; may be "
+            "repeated. Needs the extra 'keywords'.",
+        ),
     ] = None,
     write: Annotated[
         bool, Option("--write", help="Add the suggestions to XMP and IPTC, marked as suggested.")
@@ -161,6 +169,7 @@ def suggest(
     of the file; a raw, HEIC, AVIF or GIF photo gets an .xmp file beside it.
     """
     from burnish.cli.progress import ConsoleProgress
+    from burnish.detection.detector_file import default_name
     from burnish.editing.inputs import find_inputs
     from burnish.keywords.sheet import THUMBNAIL_SIDE, write_sheet
     from burnish.keywords.suggest import Choice
@@ -173,19 +182,20 @@ def suggest(
         check_absent(sheet, overwrite=overwrite)
     inputs = find_inputs(photos, recursive=recursive)
     files = [file.path for file in inputs.files if not has_video_extension(file.path)]
+    if model is None and library is None:
+        detector = detector or default_name()
     suggesters = _open_suggesters(model, detector, device, threads)
     failed = list(inputs.unreadable)
+    words = _train_on_words(library, files, recursive=recursive) if library else {}
     done: list[PhotoSuggestions] = []
-    side = THUMBNAIL_SIDE if sheet else 0
+    choice, side = Choice(min_confidence, top), THUMBNAIL_SIDE if sheet else 0
     with ConsoleProgress(plain=False) as progress:
         progress.start("suggesting keywords", len(files))
         for error in failed:
             progress.message(f"burnish: {error}")
         for file in files:
             try:
-                result = suggest_for(
-                    file, suggesters, Choice(min_confidence, top), thumbnail_side=side
-                )
+                result = suggest_for(file, suggesters, choice, words.get(file), thumbnail_side=side)
                 done.append(_written(result) if write else result)
                 progress.echo(_row(done[-1], json_output=json_output))
             except BurnishError as error:
@@ -206,9 +216,36 @@ def _open_suggesters(
     suggesters: list[Suggester] = []
     if model is not None:
         suggesters.append(KeywordModel(model, device=device, threads=threads))
-    if detector is not None or model is None:
+    if detector is not None:
         suggesters.append(DetectedClasses(detector, device=device, threads=threads))
     return suggesters
+
+
+def _train_on_words(
+    library: list[Path], files: list[Path], *, recursive: bool
+) -> dict[Path, dict[str, float]]:
+    """Return the probabilities of keywords for photos, trained from the words of a library."""
+    from burnish.keywords.library import Library as PhotoLibrary
+    from burnish.keywords.library import LibraryPhoto, read_library
+    from burnish.photo.keywords import read_texts
+
+    try:
+        from burnish.keywords.training.words import probabilities_from_words
+    except ModuleNotFoundError as error:
+        raise missing_library(error, "keywords").with_context("--library") from error
+    read: PhotoLibrary = read_library(library, recursive=recursive)
+    photos = []
+    for file in files:
+        with suppress(BurnishError):  # the file is reported when it is opened
+            photos.append(LibraryPhoto(file, read_texts(file)))
+    where = f"--library {', '.join(map(str, library))}"
+    probabilities, result = probabilities_from_words(read, photos, where)
+    print(
+        f"burnish: words are read by {result.classifier}, the best by validation "
+        f"({result.validation_score:.1f} % mAP)",
+        file=sys.stderr,
+    )
+    return probabilities
 
 
 def _written(photo: "PhotoSuggestions") -> "PhotoSuggestions":

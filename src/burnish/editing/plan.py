@@ -7,7 +7,6 @@ from pathlib import Path
 
 from burnish.editing.inputs import InputFile, count_edits, find_inputs
 from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, check_template
-from burnish.editing.where import choose_inputs
 from burnish.errors import (
     BurnishError,
     OutputError,
@@ -113,7 +112,11 @@ def plan(
     with as_usage_error():
         extensions = _extensions(options, file, is_video=is_video)
     inputs = find_inputs(paths, recursive=options.recursive, output=folder)
-    inputs, left_out = choose_inputs(inputs, options.where)
+    left_out = 0
+    if options.where:
+        from burnish.editing.where import choose_inputs
+
+        inputs, left_out = choose_inputs(inputs, options.where)
     _check_inputs(inputs.files, options)
 
     def target_path(source: InputFile) -> Path:

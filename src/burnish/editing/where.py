@@ -49,8 +49,6 @@ def choose_inputs(inputs: Inputs, conditions: Sequence[str]) -> tuple[Inputs, in
     from burnish.photo.keywords import keyword_key, read_texts
 
     wanted = [Condition.parse(text) for text in conditions]
-    if not wanted:
-        return inputs, 0
     keys = {keyword_key(condition.keyword) for condition in wanted}
     chosen: list[InputFile] = []
     unreadable = list(inputs.unreadable)

@@ -23,7 +23,7 @@ OPSETS = range(16, 22)
 # The operators of EfficientNet-Lite0 and of the heads. None of them reads a file, loops or nests.
 _OPS = """
     Add AveragePool Cast Clip Concat Constant ConstantOfShape Conv Div Equal Erf Expand Flatten
-    Gather Gemm GlobalAveragePool GlobalMaxPool Identity LayerNormalization MatMul MaxPool Mul Pad
+    Gather Gemm Identity LayerNormalization MatMul Mod Mul Pad
     Pow ReduceMax ReduceMean ReduceSum Relu Reshape Shape Slice Softmax Split Sqrt Squeeze Sub
     Transpose Unsqueeze Where
 """
@@ -71,7 +71,7 @@ class KeywordCard(BaseCard):
     photo_counts: tuple[int, ...] = Field(
         max_length=MAX_LABELS, description="number of photos with each label"
     )
-    image_size: int = Field(ge=32, le=1024, description="side of the square input, px")
+    image_size: int = Field(ge=16, le=1024, description="side of the square input, px")
     head: Slug
     calibration: Calibration = Calibration()
     metrics: tuple[HeadMetrics, ...] = Field(max_length=16)

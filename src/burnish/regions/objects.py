@@ -13,6 +13,7 @@ from burnish.detection.instances import MASK_THRESHOLD, Instances, mask_crop
 from burnish.detection.objects_file import ObjectsFile
 from burnish.errors import ModelError, PhotoError, UsageError, did_you_mean, warn
 from burnish.files import digest
+from burnish.photo.keywords import keyword_key
 from burnish.regions.options import Box, Point, RegionOptions
 from burnish.types import Pixels
 
@@ -104,7 +105,7 @@ def recorded_detector(name: str, sha256: str | None) -> DetectorSource:
 
 
 def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
-    """Check that a detector knows class names.
+    """Check that a detector knows class names. Case does not matter, as for keywords.
 
     Raises
     ------
@@ -116,8 +117,9 @@ def check_classes(names: Iterable[str], available: Sequence[str]) -> None:
     Traceback (most recent call last):
     burnish.errors.UsageError: persom: the detector does not know this class; did you mean person?
     """
+    keys = set(map(keyword_key, available))
     for name in names:
-        if name in available:
+        if keyword_key(name) in keys:
             continue
         names_text = ", ".join(available[:20]) + (", ..." if len(available) > 20 else "")
         raise UsageError(
@@ -143,10 +145,11 @@ def select_objects(
     """
     for number in options.numbers:
         _check_number(options, instances, number, source_name)
+    keys = set(map(keyword_key, options.classes))
     selected = [
         index
         for index in range(len(instances))
-        if (not options.classes or instances.labels[index] in options.classes)
+        if (not keys or keyword_key(instances.labels[index]) in keys)
         and float(instances.scores[index]) >= options.value("min_score")
         and (not options.numbers or index + 1 in options.numbers)
     ]
@@ -208,10 +211,11 @@ def find_missed(options: RegionOptions, instances: Instances) -> Missed:
     """
     pairs = zip(instances.labels, map(float, instances.scores), strict=True)
     min_score = options.value("min_score")
+    keys = set(map(keyword_key, options.classes))
     return tuple(
         (label, score)
         for label, score in pairs
-        if _LEAST_SCORE <= score < min_score and (not options.classes or label in options.classes)
+        if _LEAST_SCORE <= score < min_score and (not keys or keyword_key(label) in keys)
     )
 
 

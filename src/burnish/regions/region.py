@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from burnish.detection.instances import Instances
 from burnish.detection.tracker import TrackerState, update_tracks
 from burnish.errors import UsageError
+from burnish.photo.keywords import keyword_key
 from burnish.regions.masks import MaskFile, binary_mask, soften_edges
 from burnish.regions.objects import (
     Missed,
@@ -209,11 +210,12 @@ class VideoRegion:
                 if any(np.array_equal(track.box, box) for box in boxes)
             )
         else:
+            keys = set(map(keyword_key, options.classes))
             candidates = [
                 index
                 for index in range(len(instances))
                 if float(instances.scores[index]) >= _HYSTERESIS * min_score
-                and (not options.classes or instances.labels[index] in options.classes)
+                and (not keys or keyword_key(instances.labels[index]) in keys)
             ]
             self.tracks = update_tracks(self.tracks, instances.select(candidates), min_score)
         tracked = self.tracks.instances(instances.size)

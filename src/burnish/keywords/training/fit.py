@@ -17,7 +17,8 @@ from burnish.keywords.training.heads import HEADS, Builder
 from burnish.progress import SILENT, Progress
 from burnish.types import BoolMask
 
-_LEARNING_RATE, _WEIGHT_DECAY, _BATCH = 1e-3, 1e-2, 64
+# A head may have a learning rate of its own.
+_LEARNING_RATE, _WEIGHT_DECAY, _BATCH = 3e-3, 1e-2, 64
 # Heads are evaluated after every so many steps; the best number of steps is chosen by validation.
 _EVALUATE_EVERY, _MAX_STEPS = 25, 300
 # Shares of the photos with keywords that a head is validated and tested on.
@@ -102,8 +103,9 @@ def train_head(
             build(truth[rows], features.pooled.shape[1], features.tokens.shape[2]),
             _tensor(features.pooled[rows]),
         )
+        learning_rate = getattr(head.head, "learning_rate", _LEARNING_RATE)
         optimiser = torch.optim.AdamW(
-            head.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY
+            head.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY
         )
         for step, batch in enumerate(_batches(rows, steps, seed), 1):
             head.train()
@@ -149,41 +151,63 @@ def compare_heads(
     progress.start("comparing heads", config.seeds * len(config.heads))
     results = []
     for seed in range(config.seeds):
+        rows = split(len(truth), seed)
         for name, build in config.heads.items():
-            results.append(_evaluate(name, build, features, truth, seed, config))
+            results.append(
+                evaluate_head(name, build, features, truth, rows, seed, config.max_steps)
+            )
             progress.advance()
     return results
 
 
-def _evaluate(
+def evaluate_head(
     name: str,
     build: Builder,
     features: Features,
     truth: BoolMask,
+    rows: tuple[Rows, Rows, Rows],
     seed: int,
-    config: FitConfig,
+    max_steps: int = _MAX_STEPS,
 ) -> HeadResult:
-    train, validation, test = split(len(truth), seed)
-    best: dict[str, Any] = {"ap": -1.0}
+    """Train a head, and return it after the number of steps with the smallest validation loss.
+
+    Average precision would not do: it may be perfect long before the probabilities are right.
+
+    Parameters
+    ----------
+    rows : the photos to train, to validate and to test on
+    """
+    train, validation, test = rows
+    best: dict[str, Any] = {"loss": np.inf}
 
     def keep_best(step: int, head: nn.Module) -> None:
         logits = predict(head, features, validation)
-        ap = measure(truth[validation], sigmoid(logits)).mean_ap
-        if ap > best["ap"]:
-            best.update(ap=ap, step=step, validation=logits, test=predict(head, features, test))
+        loss = cross_entropy(truth[validation], logits)
+        if loss < best["loss"]:
+            best.update(loss=loss, step=step, validation=logits, test=predict(head, features, test))
 
-    train_head(build, features, truth, train, config.max_steps, seed, keep_best)
+    train_head(build, features, truth, train, max_steps, seed, keep_best)
     slope, offset = fit_calibration(truth[validation], best["validation"])
-    probabilities = sigmoid(slope * best["test"] + offset)
     return HeadResult(
         name,
         seed,
         best["step"],
-        best["ap"],
-        measure(truth[test], probabilities),
+        measure(truth[validation], sigmoid(best["validation"])).mean_ap,
+        measure(truth[test], sigmoid(slope * best["test"] + offset)),
         np.concatenate([truth[validation], truth[test]]),
         np.concatenate([best["validation"], best["test"]]),
     )
+
+
+def cross_entropy(truth: BoolMask, logits: Numbers) -> float:
+    """Return the mean binary cross-entropy.
+
+    Examples
+    --------
+    >>> round(cross_entropy(np.array([True, False]), np.array([0.0, -9.0])), 3)
+    0.347
+    """
+    return float(np.logaddexp(0, np.where(truth, -logits, logits)).mean())
 
 
 def fit_calibration(truth: BoolMask, logits: Numbers) -> tuple[float, float]:

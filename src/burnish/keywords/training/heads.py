@@ -77,6 +77,9 @@ class QueryHead(nn.Module):
     the queries are fixed random vectors, and attention among the queries is left out.
     """
 
+    # Attention diverges with that of the other heads.
+    learning_rate = 1e-3
+
     def __init__(self, truth: BoolMask, pooled_size: int, token_size: int) -> None:
         super().__init__()
         labels = truth.shape[1]

@@ -1,4 +1,4 @@
-"""Learn a keyword model from a library: features, comparison of heads, final fit, and its file."""
+"""Train a keyword model on a library: features, comparison of heads, final fit, and its file."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -44,8 +44,8 @@ _TESTED = ("mean_ap", "cf1", "of1", "top3_cf1", "top3_of1", "calibration_error")
 
 
 @dataclass(frozen=True)
-class LearnRequest:
-    """What to learn, and the file to write.
+class KeywordRequest:
+    """A library, and the file to write.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class LearnRequest:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class TrainedKeywords:
     """The file that was written, its card, and an error for each photo that was left out."""
 
     path: Path
@@ -91,10 +91,10 @@ class KeywordNetwork(nn.Module):
         return logits
 
 
-def learn(
-    request: LearnRequest, progress: Progress = SILENT, backbone: nn.Module | None = None
-) -> Learnt:
-    """Learn a keyword model, and write its file.
+def train_keywords(
+    request: KeywordRequest, progress: Progress = SILENT, backbone: nn.Module | None = None
+) -> TrainedKeywords:
+    """Train a keyword model, and write its file.
 
     Parameters
     ----------
@@ -131,10 +131,10 @@ def learn(
     card = _card(request, labels, results, best, len(truth))
     network = KeywordNetwork(backbone, features.components, head)
     _write(network, card, request)
-    return Learnt(request.output, card, (*request.library.failed, *failed))
+    return TrainedKeywords(request.output, card, (*request.library.failed, *failed))
 
 
-def labelled_photos(request: LearnRequest) -> tuple[list[LibraryPhoto], Labels]:
+def labelled_photos(request: KeywordRequest) -> tuple[list[LibraryPhoto], Labels]:
     """Return the photos with keywords, and their labels; raises as `choose_labels`."""
     photos = list(request.library.photos)
     labels = choose_labels(_keywords(photos, request), request.min_photos, request.name)
@@ -152,7 +152,7 @@ def labelled_photos(request: LearnRequest) -> tuple[list[LibraryPhoto], Labels]:
     return [photos[row] for row in rows], Labels(names, truth[rows])
 
 
-def _keywords(photos: Sequence[LibraryPhoto], request: LearnRequest) -> list[tuple[str, ...]]:
+def _keywords(photos: Sequence[LibraryPhoto], request: KeywordRequest) -> list[tuple[str, ...]]:
     return [photo.confirmed(suggested=request.include_suggested) for photo in photos]
 
 
@@ -185,7 +185,7 @@ def extract_features(
 
 
 def _card(
-    request: LearnRequest, labels: Labels, results: Sequence[HeadResult], best: str, photos: int
+    request: KeywordRequest, labels: Labels, results: Sequence[HeadResult], best: str, photos: int
 ) -> KeywordCard:
     chosen = [result for result in results if result.head == best]
     truth = np.concatenate([result.truth for result in chosen])
@@ -239,7 +239,7 @@ def _measured(values: Sequence[float]) -> Measured:
     )
 
 
-def _write(network: KeywordNetwork, card: KeywordCard, request: LearnRequest) -> None:
+def _write(network: KeywordNetwork, card: KeywordCard, request: KeywordRequest) -> None:
     """Export a network, compare it with torch on random images, and write its file."""
     size = request.image_size
     filename = str(request.output)
