@@ -1,15 +1,18 @@
 """Start networks: which models fit a training, and their outputs for smaller copies."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
 from burnish.errors import UsageError
-from burnish.export.onnx_export import write_card
+from burnish.export.onnx_export import check_outputs, write_card
 from burnish.modelfile.card import PARAMS
 from burnish.modelfile.reader import read_model
 from burnish.networks.network import Network
+from burnish.operators.registry import OPERATORS
 from burnish.params import Param
 from burnish.runtime.model_registry import find_model
 from burnish.training.config import TrainConfig
@@ -114,3 +117,14 @@ def test_start_outputs_are_the_networks_at_the_values_for_the_copies(
     for small, value in ((pair.smaller, 4.0), (pair.smaller.smaller, 3.0)):
         codes = np.load(start_file(tmp_path / "start", small))
         np.testing.assert_allclose(codes / FULL_SCALE, small.read()[0] * value / 10, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["l0-smoothing", "pencil-drawing", "tv-l1-can24.onnx"])
+def test_loaded_network_computes_the_same_as_its_file(name):
+    """Among them are a guided network without a gain for its guide, a grey one and a CAN."""
+    root = Path(__file__).parents[2]
+    is_bundled = not name.endswith(".onnx")
+    file = read_model(find_model(name) if is_bundled else root / "benchmarks" / "models" / name)
+    for part in filter(None, (file, file.start)):
+        check_outputs(load_network(part, grey=OPERATORS[file.card.operator].grey), part)
+        assert part.card.parameter_count > 0
