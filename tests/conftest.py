@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 
@@ -40,10 +41,22 @@ def pytest_pyfunc_call(pyfuncitem):
     return result
 
 
+@pytest.fixture(scope="session")
+def engine_speed():
+    """The times of bundled networks, so that commands in other processes measure nothing."""
+    from burnish.modelfile.reader import read_card
+    from burnish.runtime.engine_choice import times_key
+    from burnish.runtime.model_registry import find_model, model_names
+
+    keys = [times_key(read_card(find_model(name))) for name in model_names()]
+    return json.dumps({key: {"onnxruntime": {"fp32": 1}} for key in keys})
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
+def cache(tmp_path_factory, monkeypatch, engine_speed):
     """A cache folder for each test."""
     folder = tmp_path_factory.mktemp("cache")
+    (folder / "engine-speed.json").write_text(engine_speed)
     monkeypatch.setenv("BURNISH_CACHE", str(folder))
     return folder
 

@@ -12,7 +12,13 @@ from burnish.errors import PrecisionError, UsageError
 from burnish.modelfile.card import Measurement
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.runtime import engine_choice
-from burnish.runtime.engine_choice import EngineChoice, allowed_precisions, choose, engine_times
+from burnish.runtime.engine_choice import (
+    EngineChoice,
+    allowed_precisions,
+    choose,
+    engine_times,
+    times_key,
+)
 from burnish.runtime.engines import usable_threads
 from burnish.runtime.model import Model
 from burnish.runtime.session import load_engine
@@ -138,7 +144,7 @@ def test_times_are_measured_once_and_kept(with_rows, use_times, cache: Path) -> 
     engine_choice._times.clear()  # as in another process
     assert choose(file, bits=8) == OV16
     assert len(measured) == 1
-    [times] = json.loads((cache / "engine-speed.json").read_text()).values()
+    times = json.loads((cache / "engine-speed.json").read_text())[times_key(file.card)]
     assert times == {"onnxruntime": {"fp32": 1}, "openvino": {"bf16": 0.5}}
 
 

@@ -168,14 +168,18 @@ def engine_times(file: ModelFile, *, again: bool = False) -> Times:
     ----------
     again : whether to measure in any case
     """
-    card = file.card
-    kind = f"{card.network}, {card.macs_per_pixel} multiply-adds{', int8' * bool(card.ranges)}"
-    key = f"{_machine()}: {kind}"
+    key = times_key(file.card)
     with _lock:
         if again or (key not in _times and not _read(key)):
             _times[key] = measure(file)
             _write(key)
         return _times[key]
+
+
+def times_key(card: Card) -> str:
+    """Return the key of the times of a network: machine, versions of engines and architecture."""
+    kind = f"{card.network}, {card.macs_per_pixel} multiply-adds{', int8' * bool(card.ranges)}"
+    return f"{_machine()}: {kind}"
 
 
 def measure(file: ModelFile) -> Times:
