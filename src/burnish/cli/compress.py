@@ -171,7 +171,5 @@ def _table(steps: "Sequence[Step]") -> "Table":
         cells += [f"{figures.speed:.2f}x", f"{figures.megabytes:.2f}"]
         cells += [f"{figures.macs_per_pixel:,d}", f"{figures.psnr:.2f}"]
         cells.append("" if figures.original_psnr is None else f"{figures.original_psnr:.2f}")
-        verdict = "" if step.kept else "undone: " if step.name != "from scratch" else ""
-        notes = [step.description, verdict + step.reason]
-        table.add_row(*cells, "; ".join(note for note in notes if note))
+        table.add_row(*cells, step.remark)
     return table

@@ -15,6 +15,7 @@ from burnish.compression.quantise import RangeList, calibrate, completed, train_
 from burnish.compression.request import LR_FACTOR, RECORD, CompressionRequest
 from burnish.compression.scratch import with_random_weights
 from burnish.compression.steps import (
+    COMPARISON,
     MIN_GAIN,
     SPEED_TOLERANCE,
     CompressionResult,
@@ -36,7 +37,7 @@ from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pipeline import make_sampler, measurement
-from burnish.training.sampler import CropSampler
+from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import write_start_outputs
 from burnish.training.validation import describe_photos, validate
 
@@ -131,7 +132,7 @@ class Pipeline:
 
     def _int8_gain(self) -> float:
         """Return how many times as fast the original network is in 8-bit integers, untrained."""
-        batches = [self.sampler.batch_at(index) for index in range(BATCHES)]
+        batches = self._batches()
         try:
             untrained = self.workspace.int8(
                 "int8-untrained",
@@ -145,14 +146,17 @@ class Pipeline:
             self.callbacks.message(f"8-bit integers are left out: {error.problem}")
             return 1.0
         problem = slower(self.original.figures, untrained.figures)
-        reason = problem or "only for comparison"
+        reason = problem or COMPARISON
         self.steps.append(
             Step("int8 alone", "without training", untrained.figures, kept=False, reason=reason)
         )
         return 1.0 if problem else untrained.figures.speed
 
     def _int8(self, before: Candidate) -> Candidate:
-        """Train a network for 8-bit integers; return it, or the one before if that is better."""
+        """Train a network for 8-bit integers; return it, or the one before if that is better.
+
+        The original network is never better, so that the nearest result is returned.
+        """
 
         def compute() -> tuple[Network, RangeList]:
             self.callbacks.message("Training for 8-bit integers begins.")
@@ -167,11 +171,11 @@ class Pipeline:
 
         name = " ".join(map(str, ["int8", *_widths(before.network)]))
         after = self.workspace.int8(name, before, compute)
-        problem = slower(before.figures, after.figures)
+        problem = slow = slower(before.figures, after.figures)
         problem = problem or too_costly(self.original.figures, after.figures, self.request.loss)
         text = self._training_text(INT8_SHARE)
         self.steps.append(Step("int8", text, after.figures, not problem, problem))
-        return before if problem else after
+        return before if slow or (problem and before is not self.original) else after
 
     def _faster(self, before: Candidate, speed: float, share: float) -> tuple[Candidate, bool]:
         """Prune a network to a speed, and distil what is left for a share of the time.
@@ -225,11 +229,14 @@ class Pipeline:
         return max(candidates, key=lambda candidate: candidate.figures.speed)
 
     def _prune(self, before: Candidate, time: float) -> tuple[Network, tuple[Edit, ...]]:
-        batches = [completed(self.sampler.batch_at(index)) for index in range(BATCHES)]
-        batches = [batch for batch in batches if len(batch.before)]
-        network, edits = prune(before.network, self.table, time, batches, self.callbacks)
+        network, edits = prune(before.network, self.table, time, self._batches(), self.callbacks)
         self.table.save()
         return network, (*before.edits, *edits)
+
+    def _batches(self) -> list[Batch]:
+        """Return crops at the sliders' default values."""
+        batches = [completed(self.sampler.batch_at(index)) for index in range(BATCHES)]
+        return [batch for batch in batches if len(batch.before)]
 
     def _train(self, name: str, student: Candidate, share: float) -> Network:
         """Distil the original network into a smaller one for a share of the time."""
@@ -264,7 +271,7 @@ class Pipeline:
 
         scratch = self.workspace.candidate(name, compute)
         better = best.precision == "fp32" and scratch.figures.psnr > best.figures.psnr
-        reason = "better than the pruned network" if better else "only for comparison"
+        reason = "better than the pruned network" if better else COMPARISON
         text = f"the same shape, {self._training_text(1.0)}"
         self.steps.append(Step("from scratch", text, scratch.figures, better, reason))
         return scratch if better else best

@@ -12,6 +12,8 @@ from burnish.modelfile.card import Precision
 MIN_GAIN = 1.03
 # A result that is slower than the target by less than this fraction reaches it.
 SPEED_TOLERANCE = 0.02
+# Why a network is measured that is no step towards the result.
+COMPARISON = "only for comparison"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class Step:
     figures: Figures
     kept: bool = True
     reason: str = ""
+
+    @property
+    def remark(self) -> str:
+        """The description, and whether and why the step was undone."""
+        is_undone = not self.kept and self.reason != COMPARISON
+        notes = [self.description, f"undone: {self.reason}" if is_undone else self.reason]
+        return "; ".join(note for note in notes if note)
 
     def record(self) -> dict[str, Any]:
         """Return the step for JSON and for a card, with rounded measurements."""
