@@ -99,6 +99,8 @@ def test_stream_gives_the_same_bytes_as_a_file(burnish_stream, photo_folder, tmp
     apply = ("apply", "l0-smoothing")
     code, out, _ = burnish_stream((photo_folder / "1.png").read_bytes(), *apply, "-", "-o", target)
     assert (code, out) == (0, b"")
+    burnish_stream(b"", *apply, photo_folder / "1.png", "-o", tmp_path / "file.png", "--quiet")
+    assert target.read_bytes() == (tmp_path / "file.png").read_bytes()
     code, out, _ = burnish_stream(b"", *apply, photo_folder / "1.png", "-o", "-")
     assert (code, out) == (0, target.read_bytes())
 

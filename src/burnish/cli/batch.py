@@ -213,7 +213,7 @@ def _run_stream(
 ) -> None:
     """Edit one photo from a file or standard input to a file or standard output."""
     from burnish.cli.progress import ConsoleProgress
-    from burnish.editing.photo import edit_photo
+    from burnish.editing.photo import edit_photo, for_photo
     from burnish.editing.plan import check_stream, output_path
     from burnish.photo import Photo
 
@@ -239,6 +239,8 @@ def _run_stream(
         reserved = [*options.reserved, *([_STANDARD_INPUT] if source == STREAM else [])]
         target = output_path(source, edit.name, replace(options, reserved=reserved))
     photo = Photo.open(sys.stdin.buffer.read() if source == STREAM else source)
+    format = target.suffix if target else options.format
+    edit = for_photo(edit, photo.metadata, format, options.depth, str(target or "-o"))
     with ConsoleProgress(plain=False, hidden=batch.quiet) as progress:
         progress.start(edit.name)
         edited = edit_photo(edit, photo, source=None if source == STREAM else source)
