@@ -65,8 +65,11 @@ def fetch_libraries(target: Path) -> None:
             shutil.copy(modules / file, complete)
         for file in NOTICES:
             shutil.copy(modules / file, complete / file.replace("/", "."))
-        if not target.exists():
+        try:
             complete.rename(target)
+        except OSError:
+            if not _is_complete(target):  # by another process, which was faster
+                raise
 
 
 def _run_npm(folder: Path) -> None:

@@ -27,8 +27,8 @@ from burnish.runtime.model_registry import find_model, model_names
 APP = PAGE / "app"
 _NOTICES = PAGE / "NOTICES.md"
 
-# Operator -> the wish that it grants, in the order of the page.
-WISHES = {
+# Operator -> its use, in the order of the page.
+USES = {
     "multiscale-tone": "More contrast",
     "local-laplacian": "More detail",
     "l0-smoothing": "Smooth",
@@ -145,15 +145,18 @@ def cached_site() -> Path:
         with TemporaryDirectory(dir=folder.parent) as temporary:
             written = Path(temporary, "site")
             write_site(written, compress=False)
-            if not folder.is_dir():  # unless another process was faster
+            try:
                 written.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # from another process, which was faster
+                    raise
     return folder
 
 
 def _operators() -> Iterator[str]:
     bundled = set(model_names())
-    yield from (name for name in WISHES if name in bundled)
-    yield from sorted(bundled & OPERATORS.keys() - WISHES.keys())
+    yield from (name for name in USES if name in bundled)
+    yield from sorted(bundled & OPERATORS.keys() - USES.keys())
 
 
 def _write_operator(name: str, folder: Path) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def _write_operator(name: str, folder: Path) -> dict[str, Any]:
     return {
         **_describe_network(card),
         "title": operator.title,
-        "wish": WISHES.get(name, operator.title),
+        "use": USES.get(name, operator.title),
         "summary": operator.summary,
         "keywords": operator.keywords,
         "sha256": file.sha256,

@@ -1,28 +1,35 @@
 /** Masks of regions, as in `burnish/regions/masks.py` and `burnish/detection/instances.py`. */
 
 /**
- * Stretch a mask over its box by bilinear interpolation, and add the pixels of at least one half to
- * a selection.
+ * Stretch a mask over its box by bilinear interpolation, and pass each pixel's value to a function.
  * @param {{pixels: Float32Array, height: number, width: number}} mask
  * @param {number[]} box left, top, right, bottom, px
- * @param {{pixels: Uint8Array, height: number, width: number}} selection
+ * @param {{height: number, width: number}} image
+ * @param {(x: number, y: number, value: number) => void} set
  */
-export function pasteMask(mask, box, selection) {
+export function stretchMask(mask, box, image, set) {
   const {height, width} = mask, [left, right] = grownEdges(box[0], box[2], width);
   const [top, bottom] = grownEdges(box[1], box[3], height);
   const columns = taps(width + 2, right - left), rows = taps(height + 2, bottom - top);
   // The mask is padded by one value of zeros.
   const value = (y, x) =>
     (y < 1 || x < 1 || y > height || x > width ? 0 : mask.pixels[(y - 1) * width + x - 1]);
-  for (let y = Math.max(top, 0); y < Math.min(bottom, selection.height); y++) {
+  for (let y = Math.max(top, 0); y < Math.min(bottom, image.height); y++) {
     const [y0, y1, wy] = rows[y - top];
-    for (let x = Math.max(left, 0); x < Math.min(right, selection.width); x++) {
+    for (let x = Math.max(left, 0); x < Math.min(right, image.width); x++) {
       const [x0, x1, wx] = columns[x - left];
       const upper = value(y0, x0) * (1 - wx) + value(y0, x1) * wx;
       const lower = value(y1, x0) * (1 - wx) + value(y1, x1) * wx;
-      if (upper * (1 - wy) + lower * wy >= 0.5) selection.pixels[y * selection.width + x] = 1;
+      set(x, y, upper * (1 - wy) + lower * wy);
     }
   }
+}
+
+/** Add the pixels of at least one half in a stretched mask to a selection. */
+export function pasteMask(mask, box, selection) {
+  stretchMask(mask, box, selection, (x, y, value) => {
+    if (value >= 0.5) selection.pixels[y * selection.width + x] = 1;
+  });
 }
 
 /** Return the whole pixels of a box that grows as its mask does by one value on each side. */

@@ -176,7 +176,7 @@ class Page {
     document.body.classList.remove('empty');
     byId('welcome').hidden = true;
     byId('save').disabled = false;
-    this.tools.setPhoto(image);
+    this.tools.setPhoto(image, preview);
     this.pair.setPhoto(image);
     const {pixels, height, width} = preview;
     this.pair.draw('before', new Float32Array(pixels), height, width);

@@ -30,11 +30,11 @@ export class Panel {
     this.store = store;
     this.sliders = document.getElementById('sliders');
     const choices = document.querySelector('#operators .choices');
-    for (const [name, {wish, summary}] of Object.entries(cards.operators)) {
+    for (const [name, {use, summary}] of Object.entries(cards.operators)) {
       const input = element('input', {type: 'radio', name: 'operator', value: name});
       input.addEventListener('change', () => store.change({operator: name, values: {}}));
       const picture = element('img', {alt: '', src: new URL(`pictures/${name}.jpg`, base).href, width: 160, height: 120});
-      choices.append(element('label', {className: 'choice', title: summary}, input, picture, element('span', {textContent: wish})));
+      choices.append(element('label', {className: 'choice', title: summary}, input, picture, element('span', {textContent: use})));
     }
     store.addEventListener('change', () => this.update());
     this.update();

@@ -2,6 +2,7 @@
 
 import {TaskWorker, load} from '../engine/pool.js';
 import {featherInto, fillBox, paintStroke, pasteMask} from '../engine/masks.js';
+import {refineObject} from '../engine/refine.js';
 import {WHOLE} from './store.js';
 
 const MIN_SCORE = 0.3;
@@ -30,9 +31,10 @@ export class RegionTools {
     return this.store.settings.region;
   }
 
-  /** Forget the objects of another photo. */
-  setPhoto(image) {
+  /** Forget the objects of another photo. The preview is its small copy. */
+  setPhoto(image, preview) {
     this.image = image;
+    this.preview = preview;
     this.objects = null;
     this.finding = null;
     this.cache.clear();
@@ -144,11 +146,16 @@ export class RegionTools {
     pixels ??= await engine.pixels(image, {top: 0, left: 0, bottom: size[0], right: size[1]});
     const objects = await this.worker.call('find', {pixels, height: size[0], width: size[1], calibration: detector.calibration});
     if (image !== this.image) return;
-    this.objects = objects.filter(({score}) => score >= MIN_SCORE).map((object) => ({
-      ...object,
-      name: detector.classes[object.label],
-      box: object.box.map((edge, i) => edge * (i % 2 ? image.height : image.width)),
-    }));
+    const {preview} = this, guide = {...preview, pixels: new Float32Array(preview.pixels)};
+    this.objects = objects.filter(({score}) => score >= MIN_SCORE).map((object) => {
+      const box = object.box.map((edge, i) => edge * (i % 2 ? preview.height : preview.width));
+      const refined = refineObject({...object, box}, guide);
+      return {
+        ...refined,
+        name: detector.classes[object.label],
+        box: refined.box.map((edge, i) => edge * (i % 2 ? image.height / preview.height : image.width / preview.width)),
+      };
+    });
     say(this.objects.length ? `${this.objects.length} objects found.` : 'No object found. Use the brush or a box.');
     this.update();
   }
@@ -231,14 +238,18 @@ export class RegionTools {
     return weights;
   }
 
-  /** Tint the selection in the photo. */
+  /** Outline the selection in the photo. */
   showSelection(isShown) {
     const {drawing} = this.pair.canvases;
     drawing.hidden = !isShown || !this.image;
     if (drawing.hidden) return;
     const {pixels, height, width} = this.select(this.reducedSize(700));
     const image = new ImageData(width, height);
-    for (let i = 0; i < pixels.length; i++) if (pixels[i]) image.data.set([20, 170, 150, 190], 4 * i);
+    for (let i = 0; i < pixels.length; i++) {
+      if (!pixels[i]) continue;
+      const x = i % width, isEdge = !(x > 0 && x < width - 1 && pixels[i - 1] && pixels[i + 1] && pixels[i - width] && pixels[i + width]);
+      image.data.set([40, 225, 200, isEdge ? 255 : 45], 4 * i);
+    }
     [drawing.width, drawing.height] = [width, height];
     drawing.getContext('2d').putImageData(image, 0, 0);
     this.pair.place();
