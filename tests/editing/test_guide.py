@@ -272,4 +272,4 @@ def test_compare_names_the_guide(burnish, photo_folder, dehazing_model):
     code, out, _ = burnish(*arguments, "--json")
     assert (code, json.loads(out)["guide"]) == (0, "network")
     code, out, _ = burnish(*arguments, "--overwrite")
-    assert (code, out.splitlines()[1].endswith(", guide: network")) == (0, True)
+    assert (code, out.splitlines()[1].endswith(", guide: network, onnxruntime fp32")) == (0, True)
