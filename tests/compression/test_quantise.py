@@ -7,8 +7,10 @@ import onnxruntime
 import pytest
 import torch
 
-from burnish.compression.fake_quantisation import FakeQuantisation, FeatureRanges
-from burnish.compression.quantise import calibrate, train_int8
+from burnish.compression import quantise
+from burnish.compression.fake_quantisation import FakeQuantisation, FeatureRanges, round_kernel
+from burnish.compression.kernel_rounding import round_kernels, rounded
+from burnish.compression.quantise import calibrate
 from burnish.modelfile.reader import read_model
 from burnish.networks.unet import UNet
 from burnish.runtime.onnx_runtime import fold_constants
@@ -68,28 +70,40 @@ def test_torch_rounds_like_the_graph(guided_model, guided_networks, part):
 
 
 class Crops:
-    """A sampler without files: an operator that darkens smooth noise."""
+    """A sampler without files, whose operator is a network."""
 
     sliders = ()
 
+    def __init__(self, network):
+        self.network = network
+
+    @torch.no_grad()
     def batch_at(self, step, *, off_default=False):
         before = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(step))
-        return Batch(before, 0.7 * before, (0.7 * before + 0.01,))
+        guide = 0.7 * before + 0.01
+        return Batch(before, self.network(before, guide), (guide,))
 
 
-def test_training_lowers_the_error_of_int8(tmp_path, one_thread):
+@pytest.fixture
+def network():
     torch.manual_seed(0)
     network = UNet(widths=(8, 8), down=(0, 1), up=(0,), guided=True).eval()
     torch.nn.init.normal_(network.tail.weight, std=0.1)
-    crops = Crops()
-    ranges = calibrate(network, [crops.batch_at(step) for step in range(4)])
-    config = TrainConfig(
-        operator="l0-smoothing", network="fast", steps=60, max_lr=3e-3, freeze_norm_at=0.0
-    )
+    return network
+
+
+def test_training_lowers_the_error_of_int8(network, tmp_path, monkeypatch, one_thread):
+    """From ranges that are far too wide."""
+    crops = Crops(copy.deepcopy(network))
+    fitting = calibrate(network, [crops.batch_at(step) for step in range(4)])
+    wide = FeatureRanges([8 * fitting[index] for index in range(len(fitting))])
+    monkeypatch.setattr(quantise, "calibrate", lambda network, batches: copy.deepcopy(wide))
+    monkeypatch.setattr(quantise, "MAX_LR", 5e-4)
+    config = TrainConfig(operator="l0-smoothing", network="fast", steps=60, freeze_norm_at=0.0)
     untouched = copy.deepcopy(network.state_dict())
-    trained, trained_ranges = train_int8(config, network, crops, tmp_path)
+    trained, trained_ranges = quantise.train_int8(config, network, crops, tmp_path)
     after = FeatureRanges([torch.tensor(pairs).T for pairs in trained_ranges])
-    errors = [int8_error(*arguments, crops) for arguments in ((network, ranges), (trained, after))]
+    errors = [int8_error(*arguments, crops) for arguments in ((network, wide), (trained, after))]
     assert errors[1] < 0.5 * errors[0]
     for name, value in network.state_dict().items():
         assert torch.equal(value, untouched[name])
@@ -102,3 +116,34 @@ def int8_error(network, ranges, crops):
         output = network(batch.before, *batch.context)
     quantisation.close()
     return (output - batch.after).square().mean()
+
+
+def test_rounded_kernels_are_on_the_steps_of_the_graph(network):
+    """Rounding to the nearest step keeps them, gains as the graph combines them."""
+    crops = Crops(copy.deepcopy(network))
+    before = copy.deepcopy(network)
+    round_kernels(network, [crops.batch_at(step) for step in range(4)])
+    for name, layer in network.named_modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            kernel, original = (n.get_submodule(name).weight for n in (network, before))
+            if name == "tail":
+                kernel, original = (
+                    torch.cat([k[:24], k[:12] + k[24:]]) for k in (kernel, original)
+                )
+            torch.testing.assert_close(round_kernel(kernel), kernel, atol=1e-6, rtol=1e-4)
+            step = original.abs().amax((1, 2, 3), keepdim=True) / 127
+            assert ((kernel - original).abs() < 8 * step).all()
+
+
+def test_rounding_by_the_effect_beats_rounding_each_weight():
+    """On inputs that are alike, errors cancel out."""
+    random = torch.Generator().manual_seed(0)
+    shared = torch.rand(400, 1, generator=random, dtype=torch.float64)
+    inputs = shared + 0.05 * torch.rand(400, 24, generator=random, dtype=torch.float64)
+    kernel = torch.randn(5, 24, generator=random, dtype=torch.float64)
+    by_effect = rounded(kernel, inputs.T @ inputs / len(inputs))
+    scale = kernel.abs().amax(1, keepdim=True) / 127
+    nearest = (kernel / scale).round() * scale
+    errors = [((k - kernel) @ inputs.T).square().mean() for k in (by_effect, nearest)]
+    assert errors[0] < 0.2 * errors[1]
+    torch.testing.assert_close((by_effect / scale).round() * scale, by_effect)

@@ -50,7 +50,8 @@ class FeatureRanges(nn.Module):
 
     def __getitem__(self, index: int) -> Tensor:
         """Return the bounds of a tensor."""
-        return self.get_buffer(f"first_{index}") * (_RATE * self.changes[index]).exp()
+        bounds: Tensor = self.get_buffer(f"first_{index}") * (_RATE * self.changes[index]).exp()
+        return bounds
 
     def to_card(self) -> list[tuple[tuple[float, float], ...]]:
         """Return the ranges as a card has them, see `burnish.modelfile.card.Ranges`."""

@@ -6,6 +6,7 @@ that the layer gets. Neighbouring pixels are so alike that their errors cancel o
 """
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +29,10 @@ def round_kernels(network: Network, batches: Iterable[Batch]) -> None:
 
     The gains of a guided network are rounded as `subtract_guide` of the graph combines them.
     """
-    moments: dict[nn.Module, Tensor] = {}
+    moments: dict[nn.Conv2d, Tensor] = {}
 
-    def observe(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def observe(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        layer = cast(nn.Conv2d, module)
         columns = patches(layer, inputs[0])[::_STRIDE]
         moment = (columns.T @ columns).double()
         moments[layer] = moments[layer] + moment if layer in moments else moment

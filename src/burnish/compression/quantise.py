@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,8 @@ from burnish.modelfile.reader import ModelFile, read_model
 from burnish.networks.network import Network
 from burnish.networks.unet import UNetBackbone
 from burnish.runtime.model import Model
-from burnish.runtime.quantisation import fold_constants, rounded_tensors
+from burnish.runtime.onnx_runtime import fold_constants
+from burnish.runtime.quantisation import rounded_tensors
 from burnish.runtime.session import bind_constants, context_tensors
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
@@ -47,7 +48,7 @@ _SAMPLES = 4096
 _SLIDER_INTERVAL = 3
 # Of this many steps, one is in float32.
 _EXACT_INTERVAL = 4
-# The rounded network needs small changes. Larger rates would undo its training.
+# Biases of a trained network need small changes.
 MAX_LR = 3e-5
 # The groups of channels of the first layer that have ranges of their own.
 HEAD_GROUPS = 2
@@ -77,7 +78,7 @@ def quantise(request: CompressionRequest, callbacks: TrainCallbacks | None = Non
     """
     callbacks = callbacks or TrainCallbacks()
     file, run_dir = request.file, request.run_dir
-    config = replace(request.config, optimiser="adamw", max_lr=MAX_LR)
+    config = request.config
     make_folder(run_dir)
     data = prepare_data(config, request.photos, request.validation, callbacks)
     network = load_network(file, grey=config.grey, option=str(request.model))
@@ -118,15 +119,10 @@ def _train(
     callbacks: TrainCallbacks,
     start_outputs: Path | None = None,
 ) -> tuple[Network, RangeList]:
-    """Train a network; return it as it is exported, and its ranges."""
+    """Train a network on the photos; see `train_int8`."""
     make_folder(run_dir)
     sampler = make_sampler(config, data, network, start_outputs)
-    trained, ranges = train_int8(config, network, sampler, run_dir, data.fingerprint, callbacks)
-    stored = round_weights_to_fp16(trained)
-    if isinstance(stored, UNetBackbone) and isinstance(trained, UNetBackbone):
-        # Its gains nearly cancel, and their sum has to stay within half a step.
-        stored.tail.load_state_dict(trained.tail.state_dict())
-    return stored, ranges
+    return train_int8(config, network, sampler, run_dir, data.fingerprint, callbacks)
 
 
 def write_ranges(path: Path, ranges: RangeList, start_ranges: RangeList | None = None) -> None:
@@ -185,9 +181,17 @@ class QuantisationTrainer(DistillationTrainer):
             return super().losses(batch)
 
     def begin_step(self, progress: float) -> float:
-        """Train all weights; see `Trainer`."""
-        self.network.train().set_norm_mode("frozen")
-        self.network.requires_grad_(True)
+        """Train the ranges and the biases of the image's layers; see `Trainer`.
+
+        The kernels stay as `round_kernels` left them. Steps that are small enough for their
+        rounding change less than the noise of the gradients.
+        """
+        self.network.train().set_norm_mode("frozen").requires_grad_(False)
+        self.network.get_submodule("ranges").requires_grad_(True)
+        for group in channel_groups(self.network):
+            for layer in (*group.producers, *group.consumers):
+                if layer.bias is not None:
+                    layer.bias.requires_grad_(True)
         return progress
 
 
@@ -204,16 +208,19 @@ def train_int8(
     Parameters
     ----------
     network : in float32; it is not changed
-    config, sampler, run_dir, data : see `QuantisationTrainer`
+    config : its optimiser and its learning rate are replaced
+    sampler, run_dir, data : see `QuantisationTrainer`
 
     Returns
     -------
-    The trained network, and the ranges of its features
+    The trained network as it is exported, and the ranges of its features
     """
     callbacks = callbacks or TrainCallbacks()
+    config = replace(config, optimiser="adamw", max_lr=MAX_LR)
     teacher = copy.deepcopy(network).requires_grad_(False)
     student = copy.deepcopy(network).requires_grad_(True)
     batches = [completed(_batch(sampler, step)) for step in range(_BATCHES)]
+    batches = [batch for batch in batches if len(batch.before)]
     sort_channels(student, batches)
     round_kernels(student, batches)
     ranges = calibrate(student, batches)
@@ -221,9 +228,13 @@ def train_int8(
     trainer.run(callbacks.on_step)
     trainer.quantisation.close()
     trained = trainer.ema_network()
-    trained_ranges = trained.ranges
+    trained_ranges = cast(FeatureRanges, trained.ranges)
     del trained.ranges
-    return trained, trained_ranges.to_card()
+    stored = round_weights_to_fp16(trained)
+    if isinstance(stored, UNetBackbone) and isinstance(trained, UNetBackbone):
+        # Its gains nearly cancel, and their sum has to stay within half a step.
+        stored.tail.load_state_dict(trained.tail.state_dict())
+    return stored, trained_ranges.to_card()
 
 
 @torch.no_grad()

@@ -101,12 +101,11 @@ class Workspace:
         Parameters
         ----------
         before : the network that it is made from
-        compute : returns the network, and the ranges of its features
+        compute : returns the network as it is exported, and the ranges of its features
         """
         file = self.folder / f"{name}.onnx"
         if not file.exists():
             network, ranges = compute()
-            network = round_weights_to_fp16(network)
             draft = self.folder / f"{name}-draft.onnx"
             export(network, self.draft_card(network), draft, start=self.start, overwrite=True)
             write_ranges(draft, ranges)

@@ -64,7 +64,8 @@ def feature_grid(low: Float, high: Float) -> tuple[Float, NDArray[np.uint8]]:
 def kernel_scale(kernel: Float) -> Float:
     """Return the scale of each output channel of a kernel, (out, in, h, w) -> (out,)."""
     largest = np.abs(kernel).reshape(len(kernel), -1).max(1)
-    return np.maximum(largest / np.float32(KERNEL_MAX), np.finfo(np.float32).tiny)
+    scale: Float = np.maximum(largest / np.float32(KERNEL_MAX), np.finfo(np.float32).tiny)
+    return scale
 
 
 def subtract_guide(model: ModelProto) -> None:
@@ -122,7 +123,7 @@ def rounded_tensors(model: ModelProto) -> list[str]:
     names, features = [], {INPUT, GUIDE}
     result = model.graph.output[0].name
     producers = {name: node for node in model.graph.node for name in node.output}
-    outputs = set()
+    outputs: set[str] = set()
     for node in model.graph.node:
         known = [name in features for name in node.input[: 2 if node.op_type == "Add" else 1]]
         is_sum = node.op_type == "Add" and (
@@ -268,7 +269,8 @@ class _Quantiser:
 
     def _group_count(self, name: str, conv: NodeProto) -> int:
         """Return the number of ranges of a convolution's output, a divisor of its channels."""
-        count, channels = self._ranges[name].shape[1], len(self._constants[conv.input[1]])
+        count = int(self._ranges[name].shape[1])
+        channels = len(self._constants[conv.input[1]])
         if channels % count:
             problem = f"{name} has {channels} channels, and {count} ranges"
             raise ModelError("ranges", problem, "get the file from its author again")
@@ -297,7 +299,7 @@ class _Quantiser:
         if node.op_type == "LeakyRelu":
             return _behind_leaky_relu(node, bounds[0])
         if node.op_type == "Concat":
-            is_same = all(np.array_equal(part, bounds[0]) for part in bounds[1:])
+            is_same = all(p is not None and np.array_equal(p, bounds[0]) for p in bounds[1:])
             return bounds[0] if is_same else None
         return bounds[0] if node.op_type in _LAYOUT_OPS else None
 
@@ -308,15 +310,14 @@ class _Quantiser:
             is_single = len(scale) == 1
             if is_single:
                 grid = self._add(f"{name}.scale", scale[0]), self._add(f"{name}.zero", zero[0])
-                output_grid, axis = grid, {}
+                output_grid = grid
             else:  # see `_round_kernel`
                 grid = self._add(f"{name}.one", np.float32(1)), self._add(f"{name}.middle", _MIDDLE)
                 output_grid = self._add(f"{name}.scale", scale), self._add(f"{name}.zero", zero)
-                axis = {"axis": 1}
             integers, floats = f"{name}.uint8", f"{name}.rounded"
             self._nodes += [
                 helper.make_node("QuantizeLinear", [name, *grid], [integers]),
-                helper.make_node("DequantizeLinear", [integers, *output_grid], [floats], **axis),
+                helper.make_node("DequantizeLinear", [integers, *output_grid], [floats], axis=1),
             ]
             self._rounded[name] = floats
         return self._rounded[name]
