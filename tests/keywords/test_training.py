@@ -30,11 +30,18 @@ def train_colours(library_folder, tiny_backbone, tmp_path_factory):
 
     def run(folder=library_folder, **options):
         output = tmp_path_factory.mktemp("models") / "colours.onnx"
-        config = FitConfig(seeds=2, max_steps=100)
+        config = FitConfig(seeds=2, max_steps=300)
         request = KeywordRequest(read_library([folder]), output, config=config, image_size=16)
         return train_keywords(replace(request, **options), backbone=tiny_backbone)
 
     return run
+
+
+def brief():
+    """Return the options of a training that is too short to be good."""
+    from burnish.keywords.training.fit import FitConfig
+
+    return {"config": FitConfig(seeds=1, max_steps=5)}
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +68,9 @@ def test_model_finds_colours_in_new_photos(trained, write_photo, tmp_path):
     model = KeywordModel(trained.path, device="cpu")
     truth, scores = [], []
     for seed in range(12):
-        present = [name for index, name in enumerate(model.labels) if seed >> index & 1]
+        # One label or two, as most photos of the library have.
+        chosen = 1 + seed % 6
+        present = [name for index, name in enumerate(model.labels) if chosen >> index & 1]
         photo = Photo.open(write_photo(tmp_path / f"{seed}.jpg", present, seed=500 + seed))
         probabilities = model.probabilities(photo.pixels)
         truth.append([name in present for name in model.labels])
@@ -90,7 +99,7 @@ def test_damaged_photo_is_left_out_and_named(train_colours, library_folder, tmp_
     content = (tmp_path / "photo00.jpg").read_bytes()
     (tmp_path / "photo00.jpg").write_bytes(content[: len(content) * 2 // 3])
     (tmp_path / "photo01.jpg").write_bytes(b"no photo")
-    trained = train_colours(tmp_path)
+    trained = train_colours(tmp_path, **brief())
     assert trained.card.training["photos"] == 38
     assert len(trained.failed) == 2
 
@@ -99,8 +108,8 @@ def test_suggested_keywords_are_not_learnt_from(train_colours, library_folder, t
     for file in library_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
         add_keywords(tmp_path / file.name, [f"guess {int(file.stem[-1]) % 2}"])
-    assert train_colours(tmp_path).card.labels == ("Rot", "vert", "青い")
-    labels = train_colours(tmp_path, include_suggested=True).card.labels
+    assert train_colours(tmp_path, **brief()).card.labels == ("Rot", "vert", "青い")
+    labels = train_colours(tmp_path, include_suggested=True, **brief()).card.labels
     assert labels == ("guess 0", "guess 1", "Rot", "vert", "青い")
 
 
@@ -148,7 +157,9 @@ def test_classes_of_the_detector_are_keywords(burnish, tmp_path):
     path = tmp_path / "photo.jpg"
     Image.fromarray(data.astronaut()).save(path)
     assert DetectedClasses("light").labels == ("person",)
-    code, out, _ = burnish("keywords", "suggest", path, "--detector", "light", "--json", "--write")
+    code, out, _ = burnish(
+        "keywords", "suggest", path, "--min-confidence", "0.2", "--json", "--write"
+    )
     assert code == 0
     assert json.loads(out)["written"] == ["person"]
     code, out, _ = burnish("regions", "list", path, "--detector", "light", "--only", "PERSON")

@@ -53,7 +53,8 @@ def train(
     ] = 3,
     seeds: Annotated[int, Option(min=1, max=50, help="Random splits to compare the heads on.")] = 5,
     include_suggested: Annotated[
-        bool, Option(help="Learn from keywords that burnish suggested, too.")
+        bool,
+        Option("--include-suggested", help="Learn from keywords that burnish suggested, too."),
     ] = False,
     weights: Annotated[
         Path | None,
@@ -81,8 +82,11 @@ def train(
         raise missing_library(error, "keywords").with_context("keywords learn") from error
     check_absent(output, overwrite=overwrite)
     with ConsoleProgress() as progress:
+        photos = read_library(library, recursive=recursive, progress=progress)
+        if photos.failed and not photos.photos:
+            raise photos.failed[0]
         request = KeywordRequest(
-            read_library(library, recursive=recursive, progress=progress),
+            photos,
             output,
             name=", ".join(map(str, library)),
             min_photos=min_photos,
@@ -182,8 +186,12 @@ def suggest(
         check_absent(sheet, overwrite=overwrite)
     inputs = find_inputs(photos, recursive=recursive)
     files = [file.path for file in inputs.files if not has_video_extension(file.path)]
-    if model is None and library is None:
-        detector = detector or default_name()
+    if model is None and library is None and detector is None:
+        detector = default_name()
+        print(
+            f"burnish: without --model, the classes of the detector {detector} are suggested",
+            file=sys.stderr,
+        )
     suggesters = _open_suggesters(model, detector, device, threads)
     failed = list(inputs.unreadable)
     words = _train_on_words(library, files, recursive=recursive) if library else {}

@@ -20,6 +20,7 @@ from burnish.photo.jpeg_metadata import (
     MAX_XMP_BYTES,
     MULTI_PICTURE_NAME,
     PHOTOSHOP_NAME,
+    START_OF_SCAN,
     XMP_NAME,
     jpeg_segments,
     read_jpeg,
@@ -35,7 +36,6 @@ from burnish.photo.xmp_keywords import read_keywords
 
 # The names of the formats whose files can be changed.
 FORMATS_IN_PLACE = ("jpeg", "png", "tiff", "webp")
-_START_OF_SCAN = 0xDA
 _MP_ENTRIES, _MP_ENTRY_BYTES, _MP_OFFSET = 0xB002, 16, 8
 _BYTE, _UNDEFINED = 1, 7
 _VP8X_XMP, _VP8X_ALPHA = 4, 16
@@ -81,7 +81,7 @@ def _jpeg(data: bytes, changes: Changes) -> Iterator[_Edit]:
     packets, extensions, resources = [], [], []
     multi_picture = None
     for marker, content in jpeg_segments(data):
-        if marker == _START_OF_SCAN:
+        if marker == START_OF_SCAN:
             break
         kind, head = bytes([marker]), data[content.start : content.start + 40]
         segment = slice(content.start - 4, content.stop)

@@ -27,7 +27,8 @@ from burnish.photo.xmp import (
 )
 
 APP0, APP1, APP2, APP13, APP14, COM = b"\xe0", b"\xe1", b"\xe2", b"\xed", b"\xee", b"\xfe"
-_EOI, _SOS, _SOI = 0xD9, 0xDA, 0xD8
+START_OF_SCAN = 0xDA
+_EOI, _SOI = 0xD9, 0xD8
 # Markers with a segment that may come between and behind the scans.
 _BETWEEN_SCANS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD}
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
@@ -152,7 +153,7 @@ def read_jpeg_exif(jpeg: Bytes) -> bytes | None:
     for marker, content in jpeg_segments(jpeg):
         if marker == APP1[0] and jpeg[content][:5] == _EXIF:
             return bytes(jpeg[content][6:])
-        if marker == _SOS:
+        if marker == START_OF_SCAN:
             break
     return None
 
@@ -188,7 +189,7 @@ def jpeg_segments(jpeg: Bytes) -> Iterator[tuple[int, slice]]:
         if size >= 2 and position + size <= len(jpeg):
             yield marker, slice(position + 2, position + size)
             position += size
-        in_scans = in_scans or marker == _SOS
+        in_scans = in_scans or marker == START_OF_SCAN
 
 
 def _next_marker(jpeg: Bytes, position: int) -> tuple[int, int] | None:

@@ -105,19 +105,18 @@ def weights_file() -> Path:
 
 
 def to_onnx(network: nn.Module, outputs: list[str], size: int) -> bytes:
-    """Return a network of an image as ONNX, for any number of images of this size."""
+    """Return a network of an image as ONNX, for one image of this size."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # torch recommends another exporter, and traces of fixed sizes are intended here.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
-            (torch.zeros(2, 3, size, size),),
+            (torch.zeros(1, 3, size, size),),
             buffer,  # type: ignore[arg-type]
             opset_version=OPSET,
             input_names=["image"],
             output_names=outputs,
-            dynamic_axes={name: {0: "photos"} for name in ("image", *outputs)},
             dynamo=False,
         )
     return buffer.getvalue()

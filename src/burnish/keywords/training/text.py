@@ -4,6 +4,7 @@ All of them are trained on the same texts with the same loop. TextGCN is transdu
 classify are nodes of its graph while it is trained.
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,10 +37,10 @@ class Corpus:
     Parameters
     ----------
     features : (texts, words), TF-IDF with rows of length 1
-    graph : (texts + words, texts + words), see `text_graph`
+    graph : (texts + words, texts + words), see `text_graph`; a sparse tensor
     """
 
-    features: Tensor
+    features: sparse.csr_matrix
     graph: Tensor
 
     @classmethod
@@ -49,7 +50,8 @@ class Corpus:
         weights = tf_idf(counts)
         lengths = np.sqrt(np.asarray(weights.multiply(weights).sum(axis=1)).ravel())
         scaled = sparse.diags(1 / np.maximum(lengths, 1e-12)) @ weights
-        return cls(_sparse_tensor(scaled), _sparse_tensor(text_graph(texts, counts, words)))
+        graph = text_graph(texts, counts, words)
+        return cls(sparse.csr_matrix(scaled), _sparse_tensor(graph))
 
 
 class LogisticRegression(nn.Module):
@@ -61,9 +63,9 @@ class LogisticRegression(nn.Module):
         self.weight = nn.Parameter(torch.zeros(corpus.features.shape[1], truth.shape[1]))
         self.bias = nn.Parameter(prior_logits(truth))
 
-    def forward(self) -> Tensor:
-        """Return the logits of all texts."""
-        logits: Tensor = self.features @ self.weight + self.bias
+    def forward(self, rows: Rows) -> Tensor:
+        """Return the logits of some texts."""
+        logits: Tensor = _sparse_tensor(self.features[rows]) @ self.weight + self.bias
         return logits
 
 
@@ -79,9 +81,10 @@ class WideMLP(nn.Module):
         self.last = nn.Linear(_WIDE, truth.shape[1])
         self.last.bias = nn.Parameter(prior_logits(truth))
 
-    def forward(self) -> Tensor:
-        """Return the logits of all texts."""
-        hidden = functional.relu(self.features @ self.weight + self.hidden_bias)
+    def forward(self, rows: Rows) -> Tensor:
+        """Return the logits of some texts."""
+        features = _sparse_tensor(self.features[rows])
+        hidden = functional.relu(features @ self.weight + self.hidden_bias)
         logits: Tensor = self.last(functional.dropout(hidden, _DROPOUT, self.training))
         return logits
 
@@ -95,17 +98,16 @@ class TextGCN(nn.Module):
     def __init__(self, corpus: Corpus, truth: BoolMask, width: int) -> None:
         super().__init__()
         self.graph = corpus.graph
-        self.texts = corpus.features.shape[0]
         self.vectors = nn.Parameter(torch.empty(len(corpus.graph), width))
         nn.init.xavier_uniform_(self.vectors)
         self.second = GraphConvolution(width, truth.shape[1])
         self.bias = nn.Parameter(prior_logits(truth))
 
-    def forward(self) -> Tensor:
-        """Return the logits of all texts."""
+    def forward(self, rows: Rows) -> Tensor:
+        """Return the logits of some texts."""
         hidden = functional.relu(self.graph @ self.vectors)
         hidden = functional.dropout(hidden, _DROPOUT, self.training)
-        logits: Tensor = self.second(self.graph, hidden)[: self.texts] + self.bias
+        logits: Tensor = self.second(self.graph, hidden)[torch.from_numpy(rows)] + self.bias
         return logits
 
 
@@ -173,9 +175,8 @@ def train_classifier(
         network = build(corpus, truth[train], width)
         optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, weight_decay=decay)
         target = torch.from_numpy(truth[train].astype(np.float32))
-        rows = torch.from_numpy(train)
         for epoch in range(1, max_epochs + 1):
-            logits = network.train()()[rows]
+            logits = network.train()(train)
             if single_label:
                 loss = functional.cross_entropy(logits, target)
             else:
@@ -185,15 +186,22 @@ def train_classifier(
             optimiser.step()
             if epoch % _EVALUATE_EVERY:
                 continue
-            with torch.no_grad():
-                outputs = network.eval()().numpy().astype(np.float64)
-            score = _score(truth[validation], outputs[validation], single_label=single_label)
+            outputs = _logits(network, validation)
+            score = _score(truth[validation], outputs, single_label=single_label)
             if score > best["score"]:
-                best.update(score=score, epoch=epoch, logits=outputs)
+                best.update(score=score, epoch=epoch, weights=copy.deepcopy(network.state_dict()))
             elif epoch - best["epoch"] >= _PATIENCE * _EVALUATE_EVERY:
                 break
-    calibration = fit_calibration(truth[validation], best["logits"][validation])
-    return TextResult(name, best["epoch"], best["score"][0], best["logits"], calibration)
+    network.load_state_dict(best["weights"])
+    logits_of_all = _logits(network, np.arange(len(truth)))
+    calibration = fit_calibration(truth[validation], logits_of_all[validation])
+    return TextResult(name, best["epoch"], best["score"][0], logits_of_all, calibration)
+
+
+def _logits(network: nn.Module, rows: Rows) -> Numbers:
+    with torch.no_grad():
+        logits: Numbers = network.eval()(rows).numpy().astype(np.float64)
+    return logits
 
 
 def _score(truth: BoolMask, logits: Numbers, *, single_label: bool) -> tuple[float, float]:
