@@ -220,7 +220,7 @@ class Pipeline:
             pruned = self.workspace.candidate(f"prune-{speed:.3g}x-{attempt}", compute)
             candidates.append(pruned)
             ratio = pruned.figures.speed / speed
-            if 1 <= ratio <= MAX_EXCESS or pruned.edits == before.edits:
+            if 1 - SPEED_TOLERANCE <= ratio <= MAX_EXCESS or pruned.edits == before.edits:
                 break
             predicted /= ratio
         enough = [c for c in candidates if c.figures.speed >= speed * (1 - SPEED_TOLERANCE)]
