@@ -11,6 +11,7 @@ import {parseProfile} from './colour.js';
 import {describesPhoto, exifOrientation, hasExifResolution, resetOrientation} from './exif.js';
 import {readJpeg, writeJpeg} from './jpeg.js';
 import {isAnimated, readPng, writePng} from './png.js';
+import {repairJpeg} from './repair.js';
 import {isLossless, unknownChunks, writeWebp} from './webp.js';
 
 const QUALITY = 95;
@@ -48,6 +49,44 @@ function sniff(bytes) {
     throw new PhotoError('this is an SVG drawing, not a photo', 'export it as PNG first');
   }
   throw new PhotoError('this is not a photo that the page reads', 'choose a JPEG, PNG, TIFF or WebP file');
+}
+
+const load = (bytes, format, failOn) =>
+  vips.Image[`${format}loadBuffer`](bytes, {access: 'sequential', fail_on: failOn});
+const damaged = (error) => new PhotoError(`the file is damaged (${reason(error)})`, 'get the original again');
+
+/** Return the codes of a file as they are stored. */
+function decode(bytes, format, failOn) {
+  let image;
+  try {
+    image = load(bytes, format, failOn);
+    return image.writeToMemory();
+  } catch (error) {
+    throw damaged(error);
+  } finally {
+    image?.delete();
+  }
+}
+
+/**
+ * Decode a JPEG. The decoder only warns where a part of the image is missing; it warns as well of
+ * errors that do not affect the image, which are repaired.
+ */
+function decodeJpeg(bytes, isComplete) {
+  let problem = new PhotoError('the file is cut off: its end is missing', 'get the original again');
+  try {
+    if (isComplete) return decode(bytes, 'jpeg', 'warning');
+  } catch (error) {
+    problem = error;
+  }
+  const repaired = repairJpeg(bytes);
+  if (!repaired) throw problem;
+  try {
+    return decode(repaired, 'jpeg', 'warning');
+  } catch (error) {
+    if (error.message.includes('extraneous bytes before marker')) return decode(repaired, 'jpeg', 'truncated');
+    throw problem;
+  }
 }
 
 const field = (image, name) => (image.getTypeof(name) ? image.getBlob(name).slice() : null);
@@ -108,19 +147,19 @@ const tasks = {
   async start({libraries, srgb}) {
     srgbProfile = srgb;
     const {default: Vips} = await import(`${libraries}vips-es6.js`);
-    vips = await Vips({dynamicLibraries: [], locateFile: (file) => libraries + file});
+    // Errors are reported by exceptions, too.
+    vips = await Vips({dynamicLibraries: [], locateFile: (file) => libraries + file, printErr() {}});
     vips.concurrency(1);
   },
 
   /** Decode a photo into codes that stand upright, and read its metadata. */
   async open({bytes: buffer, maxPixels}) {
     const bytes = new Uint8Array(buffer), format = sniff(bytes);
-    const failOn = format === 'jpeg' ? 'warning' : 'error';
     let image;
     try {
-      image = vips.Image[`${format}loadBuffer`](bytes, {access: 'sequential', fail_on: failOn});
+      image = load(bytes, format, 'none');
     } catch (error) {
-      throw new PhotoError(`the file is damaged (${reason(error)})`, 'get the original again');
+      throw damaged(error);
     }
     if (image.width * image.height > maxPixels) {
       const size = `${image.width} x ${image.height} pixels`;
@@ -142,15 +181,7 @@ const tasks = {
     } else if (blocks.colours) {
       warnings.push(`the file declares colours other than sRGB (by ${blocks.colours}) but has no profile; they are taken as sRGB`);
     }
-    if (format === 'jpeg' && !blocks.complete) {
-      throw new PhotoError('the file is cut off: its end is missing', 'get the original again');
-    }
-    let stored;
-    try {
-      stored = image.writeToMemory();
-    } catch (error) {
-      throw new PhotoError(`the file is damaged (${reason(error)})`, 'get the original again');
-    }
+    const stored = format === 'jpeg' ? decodeJpeg(bytes, blocks.complete) : decode(bytes, format, 'error');
     const {bands} = image, depth = image.format === 'ushort' ? 16 : 8;
     const [width, height] = orientation >= 5 ? [image.height, image.width] : [image.width, image.height];
     const shared = new SharedArrayBuffer((width * height * bands * depth) / 8);
