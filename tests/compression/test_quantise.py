@@ -96,7 +96,7 @@ def test_training_lowers_the_error_of_int8(network, tmp_path, monkeypatch, one_t
     """From ranges that are far too wide."""
     crops = Crops(copy.deepcopy(network))
     fitting = calibrate(network, [crops.batch_at(step) for step in range(4)])
-    wide = FeatureRanges([8 * fitting[index] for index in range(len(fitting))])
+    wide = FeatureRanges([8 * fitting[index].detach() for index in range(len(fitting))])
     monkeypatch.setattr(quantise, "calibrate", lambda network, batches: copy.deepcopy(wide))
     monkeypatch.setattr(quantise, "MAX_LR", 5e-4)
     config = TrainConfig(operator="l0-smoothing", network="fast", steps=60, freeze_norm_at=0.0)
