@@ -18,7 +18,7 @@ from burnish.networks.network import Network
 from burnish.runtime.quantisation import KERNEL_MAX, STEPS
 
 _LEAST_RANGE = 1e-6
-# Ranges are trained so many times as fast as kernels, since they need no precision.
+# Ranges are trained so many times as fast as biases, since they need no precision.
 _RATE = 100.0
 
 OnFeatures = Callable[[int, Tensor, float], None]
@@ -63,7 +63,7 @@ class FeatureRanges(nn.Module):
 
 @dataclass(frozen=True)
 class _Features:
-    """What is known of a tensor of features.
+    """Facts about a tensor of features.
 
     Attributes
     ----------

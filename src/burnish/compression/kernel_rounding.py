@@ -17,9 +17,9 @@ from burnish.networks.network import Network
 from burnish.runtime.quantisation import KERNEL_MAX
 from burnish.training.sampler import Batch
 
-# Of the mean second moment, for inputs that are never used.
+# A share of the mean second moment, which is added for inputs that are never used.
 _DAMPING = 1e-3
-# Of so many positions, one is used.
+# The moments are computed at one in so many positions.
 _STRIDE = 7
 
 

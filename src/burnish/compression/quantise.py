@@ -1,8 +1,9 @@
-"""Training of a network for 8-bit integers: ranges of its features, and weights that suit them.
+"""Training of a network for 8-bit integers: rounded kernels, ranges of its features, and biases.
 
-The network rounds its kernels and features while it is trained (Jacob et al. 2018,
-https://doi.org/10.1109/CVPR.2018.00286), on the operator's pairs and on the results of the network
-in float32. Its file remains one in float32, with the ranges on the card.
+Kernels are rounded by `burnish.compression.kernel_rounding`. Then the network is trained while its
+features are rounded (Jacob et al. 2018, https://doi.org/10.1109/CVPR.2018.00286), on the operator's
+pairs and on the results of the network in float32. Its file remains one in float32, with the ranges
+on the card.
 """
 
 import copy
@@ -44,9 +45,9 @@ from burnish.training.validation import validate
 # Batches that the first ranges are computed on, and the values of a tensor that are kept of each.
 _BATCHES = 24
 _SAMPLES = 4096
-# Of this many batches, one has values of the sliders that are not the defaults.
+# One batch in this many has values of the sliders that are not the defaults.
 _SLIDER_INTERVAL = 3
-# Of this many steps, one is in float32.
+# One step in this many is in float32.
 _EXACT_INTERVAL = 4
 # Biases of a trained network need small changes.
 MAX_LR = 3e-5
