@@ -29,7 +29,7 @@ BOUNDS = {
     "local-laplacian": (2.5, 3, 6),
     "multiscale-tone": (1.5, 2, 8),
     "nonlocal-dehazing": (6, 4, None),
-    "pencil-drawing": (4, 5, None),
+    "pencil-drawing": (4.5, 3, None),
     "photographic-style": (2.5, 3, None),
 }
 DEFAULT_BOUNDS = (1, 2, 6)
