@@ -2,7 +2,9 @@
 
 import functools
 import re
+import shutil
 import threading
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -54,24 +56,64 @@ class PlainHost(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.browser
-def test_any_host_isolates_the_page_which_then_works_without_it(chromium, site, tmp_path):
-    handler = functools.partial(PlainHost, directory=str(site))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+@contextmanager
+def plain_host(folder):
+    """Serve a folder as a plain host does, and yield the server's address."""
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(PlainHost, directory=str(folder))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.browser
+def test_new_version_replaces_the_old_one_when_its_tabs_are_closed(chromium, site, tmp_path):
+    copy = shutil.copytree(site, tmp_path / "site")
+    context = chromium.new_context()
+    script = "document.querySelector('script').getAttribute('src')"
+    with plain_host(copy) as address:
+        page = context.new_page()
+        page.goto(address)
+        page.locator(".choice").first.wait_for(timeout=60_000)
+        old = page.evaluate(script).partition("/")[0]
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        (copy / old).rename(copy / "app-new")
+        for name in ("index.html", "service_worker.js"):
+            (copy / name).write_text((copy / name).read_text().replace(old, "app-new"))
+        page.evaluate(
+            """navigator.serviceWorker.ready.then(async (registration) => {
+                await registration.update();
+                while (!registration.waiting) await new Promise((r) => setTimeout(r, 50));
+            })"""
+        )
+        page.reload()
+        page.locator(".choice").first.wait_for(timeout=60_000)
+        assert page.evaluate(script).startswith(old)  # all of the old version is still there
+        page.close()
+        page = context.new_page()
+        page.goto(address)
+        page.locator(".choice").first.wait_for(timeout=60_000)
+        assert page.evaluate(script).startswith("app-new/")
+    context.close()
+
+
+@pytest.mark.browser
+def test_any_host_isolates_the_page_which_then_works_without_it(chromium, site):
     context = chromium.new_context(accept_downloads=True)
     page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
-    page.locator(".choice").first.wait_for(timeout=60_000)
-    assert page.evaluate("crossOriginIsolated")
-    page.set_input_files("#file", str(SAMPLE))
-    page.wait_for_selector("#state:has-text('result')", timeout=60_000)
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-
-    server.shutdown()
-    server.server_close()
+    with plain_host(site) as address:
+        page.goto(address)
+        page.locator(".choice").first.wait_for(timeout=60_000)
+        assert page.evaluate("crossOriginIsolated")
+        page.set_input_files("#file", str(SAMPLE))
+        page.wait_for_selector("#state:has-text('result')", timeout=60_000)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     context.set_offline(True)
     page.reload()
     page.locator(".choice").first.wait_for(timeout=60_000)
