@@ -174,6 +174,18 @@ def test_run_raises_if_the_function_fails_or_returns_no_image(function, problem)
         Operator("own", "own", function).run(GREY)
 
 
+def test_large_overshoot_in_a_small_area_is_clipped():
+    def sharpen(rgb):
+        result = rgb.copy()
+        result[0, 0] = -9.2
+        return result
+
+    output = Operator("own", "own", sharpen).run(GREY)
+    assert output[0, 0].max() == 0
+    np.testing.assert_array_equal(output[1:], GREY[1:])
+
+
+
 def test_run_clips_the_output_and_protects_the_input():
     def triple_in_place(rgb):
         rgb *= 3

@@ -23,8 +23,9 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 # only one on some systems, crashes with two callers.
 _RUN_LOCK = threading.Lock()
 
-# Values a little beyond [0, 1] are clipped, because sharpening and stretching overshoot. Values
-# beyond this are on another scale, such as 0 to 255.
+# Values beyond [0, 1] are clipped, because sharpening and stretching overshoot, in places by far
+# (local Laplacian detail to -9). An image with larger values than this, and with a mean outside of
+# [-1, 1], is on another scale, such as 0 to 255.
 _MAX_OVERSHOOT = 8
 
 # Channel permutation: f of an image with reordered channels is f of the image, reordered alike.
@@ -247,7 +248,7 @@ class Operator:
         elif not np.isfinite(output).all():
             problem = "it returns NaN or infinity"
             remedy = "look for a division by zero, or a root or logarithm of values at or below it"
-        elif max(output.max(), -output.min()) > _MAX_OVERSHOOT:
+        elif max(output.max(), -output.min()) > _MAX_OVERSHOOT and abs(output.mean()) > 1:
             problem = f"it returns values from {output.min():g} to {output.max():g}, not in [0, 1]"
             remedy = "divide the result by its largest possible value, such as 255"
         else:
