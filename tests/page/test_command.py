@@ -1,5 +1,6 @@
 """`burnish page`: its server, its site, and one line if the libraries cannot be loaded."""
 
+import sys
 import threading
 from urllib.request import Request, urlopen
 
@@ -36,6 +37,14 @@ def test_export_replaces_no_folder(burnish, tmp_path):
     assert code == 1
     assert "it exists already" in error
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_export_without_brotli_writes_nothing(burnish, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    code, _, error = burnish("page", "--export", tmp_path / "site")
+    assert code == 3
+    assert "brotli" in error
+    assert not (tmp_path / "site").exists()
 
 
 def test_server_sends_the_headers_and_lists_no_folder(tmp_path):

@@ -7,8 +7,9 @@ the manifest name them.
 import gzip
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -95,8 +96,10 @@ def write_site(folder: Path, *, compress: bool) -> list[Path]:
     ModuleNotFoundError : brotli is not installed
     OutputError : the folder cannot be created
     """
-    make_folder(folder)
+    # Nothing is written if a library is missing.
+    brotli = import_module("brotli") if compress else None
     libraries = find_libraries()
+    make_folder(folder)
     name = f"libraries-{_folder_hash(libraries)}"
     shutil.copytree(libraries, folder / name)
     staged = folder / "app"
@@ -118,9 +121,9 @@ def write_site(folder: Path, *, compress: bool) -> list[Path]:
     shutil.copy(_NOTICES, folder / "NOTICES.md")
     _write_entries(folder, app.name)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    if compress:
+    if brotli is not None:
         for path in files:
-            _compress(path)
+            _compress(path, brotli.compress)
     return [path.relative_to(folder) for path in files]
 
 
@@ -255,14 +258,12 @@ def _folder_hash(folder: Path, pattern: str = "**/*") -> str:
     return digest.hexdigest()[:12]
 
 
-def _compress(path: Path) -> None:
+def _compress(path: Path, brotli_compress: Callable[..., bytes]) -> None:
     """Write a file compressed, too, unless that saves little."""
-    import brotli
-
     data = path.read_bytes()
     if len(data) < _MIN_COMPRESSED_BYTES or path.suffix in (".jpg", ".png"):
         return
     # The highest quality takes a minute for ONNX Runtime, and saves 3 % of it.
     quality = 11 if len(data) < 2**18 else 9
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(data, 9, mtime=0))
-    path.with_name(f"{path.name}.br").write_bytes(brotli.compress(data, quality=quality))
+    path.with_name(f"{path.name}.br").write_bytes(brotli_compress(data, quality=quality))
