@@ -27,7 +27,7 @@ RECORD = "compression"
 DEFAULT_LOSS = 0.1
 DEFAULT_TIME = "10m"
 # Distillation begins near the original weights, and with a lower learning rate than training.
-LR_FACTOR = 0.25
+LR_FACTOR = 0.05
 # Settings of a card that say how its network was trained. The others follow from the card itself.
 _KEPT_SETTINGS = (
     *("slider_samples", "slider_fraction", "synthetic_fraction", "varied_fraction"),
