@@ -7,7 +7,7 @@ from burnish.editing.inputs import InputFile, Inputs
 from burnish.errors import BurnishError, UsageError, did_you_mean
 from burnish.video.formats import has_video_extension
 
-# What a condition begins with.
+# The beginning of a condition.
 KEYWORD = "keyword:"
 
 

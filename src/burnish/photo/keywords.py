@@ -26,7 +26,7 @@ _DAMAGED = (ValueError, IndexError, struct.error, StopIteration)
 
 @dataclass(frozen=True)
 class PhotoTexts:
-    """What the metadata of a photo say in words.
+    """The words in the metadata of a photo.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ from burnish.types import BoolMask
 
 # A head may have a learning rate of its own.
 _LEARNING_RATE, _WEIGHT_DECAY, _BATCH = 3e-3, 1e-2, 64
+_PREDICTION_BATCH = 1024
 # Heads are evaluated after every so many steps; the best number of steps is chosen by validation.
 _EVALUATE_EVERY, _MAX_STEPS = 25, 300
 # Shares of the photos with keywords that a head is validated and tested on.
@@ -29,7 +30,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How heads are trained and compared.
+    """Settings of the training and comparison of heads.
 
     Parameters
     ----------
@@ -124,8 +125,8 @@ def predict(head: nn.Module, features: Features, rows: Rows) -> Numbers:
     """Return the logits of some photos, (photos, labels)."""
     parts = []
     with torch.no_grad():
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
+        for start in range(0, len(rows), _PREDICTION_BATCH):
+            batch = rows[start : start + _PREDICTION_BATCH]
             logits = head(_tensor(features.pooled[batch]), _tensor(features.tokens[batch]))
             parts.append(logits.numpy().astype(np.float64))
     return np.concatenate(parts)
