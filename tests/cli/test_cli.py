@@ -243,7 +243,9 @@ def test_doctor_passes_its_self_test(burnish, two_models):
     record = json.loads(out)
     assert "CPUExecutionProvider" in record["providers"]
     assert "fp32" in record["engines"]["onnxruntime"].split()
-    assert record["default"] == {"8-bit outputs": "onnxruntime fp32", "others": "onnxruntime fp32"}
+    default = record["default"]
+    assert default["16-bit outputs and floats"] == "onnxruntime fp32"
+    assert default["8-bit outputs"].startswith("onnxruntime fp32 for dark-channel-dehazing, ")
     assert record["device"] == "cpu" or record["device"].startswith("cuda")
     assert record["packages"]["onnxruntime"]
     assert len(record["self_test"]) == 1 + len(two_models)

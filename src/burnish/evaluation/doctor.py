@@ -24,10 +24,15 @@ from burnish.errors import MissingLibraryError
 from burnish.evaluation.compare import side_by_side
 from burnish.evaluation.operator_speed import OperatorSpeed, measure_speeds
 from burnish.files import check_absent
-from burnish.modelfile.reader import read_card
+from burnish.modelfile.reader import read_card, read_model
 from burnish.photo import Photo
 from burnish.progress import SILENT, Progress
-from burnish.runtime.engine_choice import engine_times, installed_engines, runnable_precisions
+from burnish.runtime.engine_choice import (
+    choose,
+    engine_times,
+    installed_engines,
+    runnable_precisions,
+)
 from burnish.runtime.engines import ENGINES
 from burnish.runtime.model import Model
 from burnish.runtime.model_registry import find_model, model_names
@@ -113,14 +118,19 @@ def _engine_text(engine: str) -> str | None:
 def defaults() -> dict[str, Any]:
     """Return what `--device auto`, `--engine auto` and `--precision auto` choose, and why.
 
-    The choice is that for the first bundled network.
+    The device, the choice for 16-bit outputs and the times are those of the first bundled network.
     """
-    name = model_names()[0]
-    model = Model.open(name)
-    quick = model.for_bits(8)
+    names = model_names()
+    model = Model.open(names[0])
+    models_by_choice: dict[str, list[str]] = {}
+    for name in names:
+        choice = choose(read_model(find_model(name)), bits=8)
+        models_by_choice.setdefault(f"{choice.engine} {choice.precision}", []).append(name)
     chosen = {
-        "8-bit outputs": f"{quick.engine} {quick.precision}",
-        "others": f"{model.engine} {model.precision}",
+        "16-bit outputs and floats": f"{model.engine} {model.precision}",
+        "8-bit outputs": "; ".join(
+            f"{choice} for {', '.join(models)}" for choice, models in models_by_choice.items()
+        ),
     }
     times = engine_times(model.file) if model.device == "cpu" else {}
     return {
