@@ -185,7 +185,6 @@ def test_large_overshoot_in_a_small_area_is_clipped():
     np.testing.assert_array_equal(output[1:], GREY[1:])
 
 
-
 def test_run_clips_the_output_and_protects_the_input():
     def triple_in_place(rgb):
         rgb *= 3
