@@ -30,7 +30,7 @@ def test_speeds_are_remembered_until_the_version_changes(cache, monkeypatch):
     save_speeds(SPEEDS)
     save_speeds(SPEEDS)
     assert list(read_speeds().values()) == SPEEDS
-    [file] = cache.iterdir()
+    file = cache / "operator-speed.json"
     for content in ("", "[]", '{"burnish": 1}', file.read_text().replace("seconds", "minutes")):
         text = file.read_text()
         file.write_text(content)

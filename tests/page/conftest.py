@@ -76,6 +76,8 @@ class Tab:
         return self.page.inner_text("#state")
 
     def open(self, *photos, text="result"):
+        # The state of the photo before must not be taken for that of the new one.
+        self.page.evaluate("document.getElementById('state').textContent = ''")
         self.page.set_input_files("#file", [str(photo) for photo in photos])
         return self.state(text)
 

@@ -22,7 +22,9 @@ def page(
     ] = True,
     export: Annotated[
         Path | None,
-        Option(metavar="DIR", help="Write the page as a static site into a new folder, and end."),
+        Option(
+            metavar="FOLDER", help="Write the page as a static site into a new folder, and end."
+        ),
     ] = None,
 ) -> None:
     """Edit photos in the browser, on this machine or as a static site.
