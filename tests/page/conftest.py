@@ -83,13 +83,14 @@ class Tab:
 
     def command(self, text):
         """Set the page by a command, as by pasting it."""
-        self.page.evaluate(
+        note = self.page.evaluate(
             """text => { document.getElementById('command').open = true;
                const field = document.getElementById('command-text'); field.value = text;
-               field.dispatchEvent(new Event('input')); }""",
+               field.dispatchEvent(new Event('input'));
+               return document.getElementById('command-note').textContent; }""",
             text,
         )
-        assert self.page.inner_text("#command-note") == "The page shows this command."
+        assert note == "The page shows this command."
 
     def save(self, folder: Path) -> Path:
         with self.page.expect_download() as download:
