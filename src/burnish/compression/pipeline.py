@@ -11,7 +11,7 @@ from burnish.compression.distil import DistillationTrainer
 from burnish.compression.latency import LatencyTable
 from burnish.compression.measure import Bench
 from burnish.compression.prune import describe, prune
-from burnish.compression.quantise import RangeList, calibrate, completed, train_int8
+from burnish.compression.quantise import RangeList, calibrate, complete_crops, train_int8
 from burnish.compression.request import LR_FACTOR, RECORD, CompressionRequest
 from burnish.compression.scratch import with_random_weights
 from burnish.compression.steps import (
@@ -28,18 +28,17 @@ from burnish.compression.structure import Edit, channel_groups
 from burnish.compression.workspace import Candidate, Workspace
 from burnish.errors import PrecisionError
 from burnish.export.onnx_export import write_card
-from burnish.files import atomic_write
 from burnish.modelfile.card import Card
+from burnish.modelfile.reader import read_card
 from burnish.networks.network import Network
-from burnish.runtime.model import Model
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer
-from burnish.training.pipeline import make_sampler, measurement
+from burnish.training.pipeline import make_sampler, validate_and_write
 from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import write_start_outputs
-from burnish.training.validation import describe_photos, validate
+from burnish.training.validation import describe_photos
 
 # Batches that the importance of channels is computed on, and that layers are fitted to.
 BATCHES = 6
@@ -235,8 +234,7 @@ class Pipeline:
 
     def _batches(self) -> list[Batch]:
         """Return crops at the sliders' default values."""
-        batches = [completed(self.sampler.batch_at(index)) for index in range(BATCHES)]
-        return [batch for batch in batches if len(batch.before)]
+        return complete_crops(map(self.sampler.batch_at, range(BATCHES)))
 
     def _train(self, name: str, student: Candidate, share: float) -> Network:
         """Distil the original network into a smaller one for a share of the time."""
@@ -305,37 +303,34 @@ class Pipeline:
 
     def _write(self, best: Candidate) -> Path:
         """Write the result with its scores and the record of the compression on its card."""
-        request, source = self.request, self.request.validation or self.request.photos
+        request = self.request
         draft = request.run_dir / "result.onnx"
         draft.write_bytes(best.file.read_bytes())
-        model = Model.open(draft)
-        validation = validate(
-            model,
-            request.operator,
-            self.data.validation,
-            source or request.config.operator,
-            self.callbacks,
-        )
-        changes = model.card.model_dump() | {
-            "metrics": tuple(map(measurement, validation)),
+        changes = read_card(draft).model_dump() | {
             "training": {**request.file.card.training, RECORD: self._record(best)},
             "burnish_version": burnish.__version__,
         }
         write_card(draft, Card.build(**changes))
-        with atomic_write(request.output, overwrite=request.overwrite) as file:
-            file.write(draft.read_bytes())
+        validate_and_write(
+            draft,
+            request.operator,
+            self.data.validation,
+            request.source,
+            request.output,
+            overwrite=request.overwrite,
+            progress=self.callbacks,
+        )
         return request.output
 
     def _record(self, best: Candidate) -> dict[str, Any]:
         """Return what was done, for the card."""
         request = self.request
-        source = request.validation or request.photos or request.config.operator
         return {
             "model": f"{request.file.card.name} {request.file.sha256[:12]}",
             "target": request.target,
             "engine": request.engine,
             "precision": best.precision,
-            "photos": describe_photos(self.workspace.bench.pairs, source),
+            "photos": describe_photos(self.workspace.bench.pairs, request.source),
             "channels": _widths(best.network),
             "steps": [step.record() for step in self.steps],
         }

@@ -25,22 +25,20 @@ from burnish.compression.request import CompressionRequest
 from burnish.compression.structure import channel_groups, keep_channels
 from burnish.export.onnx_export import check_outputs, export, write_card
 from burnish.export.weights import round_weights_to_fp16
-from burnish.files import atomic_write, make_folder
+from burnish.files import make_folder
 from burnish.modelfile.card import Card, Range, Ranges
-from burnish.modelfile.reader import ModelFile, read_model
+from burnish.modelfile.reader import ModelFile, read_card, read_model
 from burnish.networks.network import Network
 from burnish.networks.unet import UNetBackbone
-from burnish.runtime.model import Model
 from burnish.runtime.onnx_runtime import fold_constants
 from burnish.runtime.quantisation import rounded_tensors
 from burnish.runtime.session import bind_constants, context_tensors
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
-from burnish.training.pipeline import make_sampler, measurement, network_fields
+from burnish.training.pipeline import make_sampler, network_fields, validate_and_write
 from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import load_network, write_start_outputs
-from burnish.training.validation import validate
 
 # Batches that the first ranges are computed on, and the values of a tensor that are kept of each.
 _BATCHES = 24
@@ -78,8 +76,7 @@ def quantise(request: CompressionRequest, callbacks: TrainCallbacks | None = Non
     OperatorError : the operator fails
     """
     callbacks = callbacks or TrainCallbacks()
-    file, run_dir = request.file, request.run_dir
-    config = request.config
+    file, run_dir, config = request.file, request.run_dir, request.config
     make_folder(run_dir)
     data = prepare_data(config, request.photos, request.validation, callbacks)
     network = load_network(file, grey=config.grey, option=str(request.model))
@@ -102,14 +99,16 @@ def quantise(request: CompressionRequest, callbacks: TrainCallbacks | None = Non
         card = file.card.model_copy(update={"metrics": (), **network_fields(network)})
         export(network, card, draft, start=start)
         write_ranges(draft, ranges, start_ranges)
-        source = request.validation or request.photos or config.operator
-        model = Model.open(draft)
-        results = validate(model, request.operator, data.validation, source, callbacks)
-        card = model.card.model_copy(update={"metrics": tuple(map(measurement, results))})
-        write_card(draft, card)
-        with atomic_write(request.output, overwrite=request.overwrite) as output:
-            output.write(draft.read_bytes())
-    return card
+        validate_and_write(
+            draft,
+            request.operator,
+            data.validation,
+            request.source,
+            request.output,
+            overwrite=request.overwrite,
+            progress=callbacks,
+        )
+    return read_card(request.output)
 
 
 def _train(
@@ -220,8 +219,7 @@ def train_int8(
     config = replace(config, optimiser="adamw", max_lr=MAX_LR)
     teacher = copy.deepcopy(network).requires_grad_(False)
     student = copy.deepcopy(network).requires_grad_(True)
-    batches = [completed(_batch(sampler, step)) for step in range(_BATCHES)]
-    batches = [batch for batch in batches if len(batch.before)]
+    batches = complete_crops(_batch(sampler, step) for step in range(_BATCHES))
     sort_channels(student, batches)
     round_kernels(student, batches)
     ranges = calibrate(student, batches)
@@ -317,15 +315,15 @@ def _batch(sampler: CropSampler, step: int) -> Batch:
     return sampler.batch_at(step, off_default=off_default)
 
 
-def completed(batch: Batch) -> Batch:
-    """Return the crops of a batch whose guides are known."""
-    missing = {crop.index for crop in batch.small_crops}
-    chosen = [index for index in range(len(batch.before)) if index not in missing]
-    context = tuple(t[chosen] if len(t) == len(batch.before) else t for t in batch.context)
-    return replace(
-        batch,
-        before=batch.before[chosen],
-        after=batch.after[chosen],
-        context=context,
-        small_crops=(),
-    )
+def complete_crops(batches: Iterable[Batch]) -> list[Batch]:
+    """Return batches with only the crops whose guides are known, without those that have none."""
+    complete = []
+    for batch in batches:
+        missing = {crop.index for crop in batch.small_crops}
+        chosen = [index for index in range(len(batch.before)) if index not in missing]
+        if not chosen:
+            continue
+        context = tuple(t[chosen] if len(t) == len(batch.before) else t for t in batch.context)
+        before, after = batch.before[chosen], batch.after[chosen]
+        complete.append(replace(batch, before=before, after=after, context=context, small_crops=()))
+    return complete

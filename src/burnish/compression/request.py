@@ -64,6 +64,11 @@ class CompressionRequest:
     overwrite: bool
 
     @property
+    def source(self) -> str | Path:
+        """The folder of the held-out photos, or the pairs that the operator consists of."""
+        return self.validation or self.photos or self.config.operator
+
+    @property
     def target(self) -> str:
         """The target as it would be given on the command line."""
         speed = f"--speed {self.speed:g}x" if self.speed is not None else ""

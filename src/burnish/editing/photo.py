@@ -31,7 +31,7 @@ from burnish.files import (
 )
 from burnish.params import Value
 from burnish.photo import Photo, header
-from burnish.photo.formats import FORMATS, result_format, writable_format
+from burnish.photo.formats import output_format, writable_format
 from burnish.photo.metadata import SourceMetadata
 from burnish.photo.write import DTYPES, bits_per_channel, check_format, to_codes, write_image
 from burnish.progress import Progress
@@ -257,8 +257,7 @@ def for_photo(
     ------
     PhotoError : burnish does not write the format
     """
-    default = result_format(FORMATS[metadata.format])
-    target = writable_format(format, where) if format else default
+    target = output_format(metadata.format, format, where)
     return edit.for_output(bits_per_channel(metadata, target, depth))
 
 

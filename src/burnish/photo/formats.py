@@ -158,6 +158,21 @@ def writable_format(name: str, where: str) -> Format:
     return format
 
 
+def output_format(source: str, name: str | None, where: str = "format") -> Format:
+    """Return the format for the result of a photo.
+
+    Parameters
+    ----------
+    source : name of the photo's format
+    name : as for `writable_format` [default: see `result_format`]
+
+    Raises
+    ------
+    PhotoError : as in `writable_format`
+    """
+    return writable_format(name, where) if name else result_format(FORMATS[source])
+
+
 def check_writable(target: Path, depth: int | None = None) -> None:
     """Check that an output can be written, before any work is done for it.
 

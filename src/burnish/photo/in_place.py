@@ -23,6 +23,7 @@ from burnish.photo.jpeg_metadata import (
     START_OF_SCAN,
     XMP_NAME,
     jpeg_segments,
+    pack_segments,
     read_jpeg,
     xmp_segments,
 )
@@ -124,7 +125,7 @@ def _jpeg_xmp(
         segments = xmp_segments(new, extension)
     else:
         segments = [(APP1, XMP_NAME + new)]
-    yield place.start, place.stop, b"".join(_segment(*segment) for segment in segments)
+    yield place.start, place.stop, pack_segments(segments)
 
 
 def _jpeg_iptc(
@@ -139,12 +140,8 @@ def _jpeg_iptc(
     size = MAX_SEGMENT - len(PHOTOSHOP_NAME)
     parts = [photoshop[start : start + size] for start in range(0, len(photoshop), size)]
     place, *rest = resources or [slice(position, position)]
-    yield place.start, place.stop, b"".join(_segment(APP13, PHOTOSHOP_NAME + p) for p in parts)
+    yield place.start, place.stop, pack_segments((APP13, PHOTOSHOP_NAME + p) for p in parts)
     yield from ((segment.start, segment.stop, b"") for segment in rest)
-
-
-def _segment(kind: bytes, content: bytes) -> bytes:
-    return b"\xff" + kind + struct.pack(">H", len(content) + 2) + content
 
 
 def _move_pictures(data: bytes, index: slice, growth: int) -> Iterator[_Edit]:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from burnish.photo.container import Bytes
@@ -267,10 +267,14 @@ def pack_metadata(metadata: SourceMetadata, channels: int) -> tuple[bytes, list[
     segments += [part for part in native if part not in jfif and _fits_encoding(part, channels)]
     if metadata.profile:
         segments += _profile_segments(metadata.profile)
-    packed = (
+    return pack_segments(segments), dropped
+
+
+def pack_segments(segments: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return segments, each a marker and a content, as the bytes of a file."""
+    return b"".join(
         b"\xff" + kind + struct.pack(">H", len(content) + 2) + content for kind, content in segments
     )
-    return b"".join(packed), dropped
 
 
 def replace_head(head: bytes, segments: bytes) -> tuple[int, bytes]:

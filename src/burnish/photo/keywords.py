@@ -134,8 +134,7 @@ def add_keywords(path: Path, keywords: Sequence[str]) -> tuple[str, ...]:
     -----
     UserWarning : a keyword is in XMP only, since IPTC cannot hold it
     """
-    present = set(map(keyword_key, read_texts(path).keywords))
-    new = tuple(word for word in distinct_keywords(keywords) if keyword_key(word) not in present)
+    new = tuple(_missing(distinct_keywords(keywords), read_texts(path).keywords))
     if not new:
         return ()
     # A link stays one: the file that it points to is changed.
@@ -172,17 +171,21 @@ def _with_keywords(data: bytes, name: str, keywords: Sequence[str]) -> tuple[byt
 
     def change_xmp(packet: bytes | None) -> bytes:
         # A keyword may be in IPTC only, or in another packet, so it can be here already.
-        present = set(map(keyword_key, xmp_keywords.read_keywords(packet)))
-        missing = [word for word in keywords if keyword_key(word) not in present]
+        missing = _missing(keywords, xmp_keywords.read_keywords(packet))
         return xmp_keywords.mark_suggested(xmp_keywords.add_keywords(packet, missing), keywords)
 
     def change_iptc(records: bytes) -> bytes:
-        present = set(map(keyword_key, iptc.read_texts(records, iptc.KEYWORDS)))
-        missing = [word for word in keywords if keyword_key(word) not in present]
+        missing = _missing(keywords, iptc.read_texts(records, iptc.KEYWORDS))
         records, refused[:] = iptc.add_keywords(records, missing)
         return records
 
     return change_blocks(data, name, Changes(change_xmp, change_iptc)), refused
+
+
+def _missing(keywords: Iterable[str], present: Iterable[str]) -> list[str]:
+    """Return the keywords that are not among those present."""
+    keys = set(map(keyword_key, present))
+    return [word for word in keywords if keyword_key(word) not in keys]
 
 
 def find_sidecar(path: Path) -> Path | None:

@@ -94,7 +94,15 @@ def create_inference_session(
 
 
 def fold_constants(model: ModelProto) -> ModelProto:
-    """Return a graph with what does not depend on the image computed, and folded into kernels.
+    """Return a graph as `write_folded` writes it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "graph.onnx")
+        write_folded(model, path)
+        return onnx.load(path)
+
+
+def write_folded(model: ModelProto, path: Path) -> None:
+    """Write a graph with what does not depend on the image computed, and folded into kernels.
 
     ONNX Runtime does this whenever it loads a graph.
     """
@@ -103,11 +111,8 @@ def fold_constants(model: ModelProto) -> ModelProto:
     options.intra_op_num_threads = 1
     # Higher levels insert operators of ONNX Runtime's own.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "graph.onnx")
-        options.optimized_model_filepath = str(path)
-        InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(path)
+    options.optimized_model_filepath = str(path)
+    InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def has_cuda() -> bool:

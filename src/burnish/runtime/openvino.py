@@ -6,14 +6,13 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-import onnx
 from onnx import ModelProto
 
 from burnish.errors import DeviceError
 from burnish.modelfile.card import COORDS, GUIDE, INPUT, Precision
 from burnish.runtime.engines import PRECISIONS, usable_threads
 from burnish.runtime.graph_optimisations import strip_depth_to_space, strip_space_to_depth
-from burnish.runtime.onnx_runtime import fold_constants
+from burnish.runtime.onnx_runtime import write_folded
 from burnish.runtime.session import Array, Session, engine_error, precision_error
 
 # Largest number of rows or columns of an input. With more, sizes in bytes overflow 63 bits.
@@ -96,7 +95,7 @@ def _with_bounded_sizes(model: ModelProto, block: int) -> Any:
     }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        onnx.save(fold_constants(model), path)
+        write_folded(model, path)
         frontend = FrontEndManager().load_by_framework("onnx")
         input_model = frontend.load(str(path))
         for place in input_model.get_inputs():

@@ -108,7 +108,7 @@ def _edit(
     from burnish.editing.photo import edit_photo, for_photo
     from burnish.editing.region_edit import MaskedEdit
     from burnish.photo import Photo
-    from burnish.photo.formats import FORMATS, result_format, writable_format
+    from burnish.photo.formats import output_format
     from burnish.regions.region import open_region
 
     _check_size(data, limits)
@@ -121,9 +121,7 @@ def _edit(
     name = job.output.get("format")
     edit = for_photo(edit, photo.metadata, name, job.output.get("depth"))
     content = edit_photo(edit, photo).encode(**job.output)
-    format = (
-        writable_format(name, "format") if name else result_format(FORMATS[photo.metadata.format])
-    )
+    format = output_format(photo.metadata.format, name)
     history = [record.model_dump(mode="json") for record in edit.history]
     return {
         "format": format.name,

@@ -27,15 +27,17 @@ from burnish.modelfile.card import (
 )
 from burnish.modelfile.onnx_file import named_weights
 from burnish.networks.network import Network
+from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
+from burnish.progress import SILENT, Progress
 from burnish.runtime.model import Model
 from burnish.training import TrainCallbacks, distributed
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.log import TrainingLog
 from burnish.training.network_trainer import NetworkTrainer, build_network, init_from
-from burnish.training.pairs import cache_folder
+from burnish.training.pairs import Pair, cache_folder
 from burnish.training.request import TrainingRequest, slugify
 from burnish.training.sampler import CropSampler
 from burnish.training.start_network import load_network, write_start_outputs
@@ -78,12 +80,42 @@ def train_and_export(
         draft = export(network, card, Path(folder, request.output.name), start=start)
         source = request.validation or request.photos or config.operator
         operator = find_operator(config.operator)
-        validation = validate(Model.open(draft), operator, data.validation, source, callbacks)
-        write_card(draft, card.model_copy(update={"metrics": tuple(map(measurement, validation))}))
-        with atomic_write(request.output, overwrite=request.overwrite) as file:
-            file.write(draft.read_bytes())
+        pairs, output = data.validation, request.output
+        validation = validate_and_write(
+            draft, operator, pairs, source, output, overwrite=request.overwrite, progress=callbacks
+        )
     _warn_without_gain(request.output, validation)
     return TrainedModel(request.output, validation)
+
+
+def validate_and_write(
+    draft: Path,
+    operator: Operator,
+    pairs: Sequence[Pair],
+    source: str | Path,
+    output: Path,
+    *,
+    overwrite: bool,
+    progress: Progress = SILENT,
+) -> tuple[ValidationResult, ...]:
+    """Score a model file, write the scores to its card, and write it as the output.
+
+    Parameters
+    ----------
+    draft : the model file; its card gets the scores, too
+    operator, pairs, source, progress : see `validate`
+
+    Raises
+    ------
+    OutputError : the output exists and `overwrite` is not set, or cannot be written
+    """
+    model = Model.open(draft)
+    validation = validate(model, operator, pairs, source, progress)
+    metrics = tuple(map(measurement, validation))
+    write_card(draft, model.card.model_copy(update={"metrics": metrics}))
+    with atomic_write(output, overwrite=overwrite) as file:
+        file.write(draft.read_bytes())
+    return validation
 
 
 def _warn_without_gain(output: Path, validation: Sequence[ValidationResult]) -> None:
