@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,10 +77,19 @@ class Tab:
         return self.page.inner_text("#state")
 
     def open(self, *photos, text="result"):
-        # The state of the photo before must not be taken for that of the new one.
+        """Open photos, and wait until the state of the page contains a text."""
+        opened = self._count_opened()
         self.page.evaluate("document.getElementById('state').textContent = ''")
         self.page.set_input_files("#file", [str(photo) for photo in photos])
+        if text == "result":  # an unfinished preview of the photo before may show it, too
+            end = time.monotonic() + 60
+            while self._count_opened() == opened:
+                assert time.monotonic() < end, self.page.inner_text("#state")
+                self.page.wait_for_timeout(20)
         return self.state(text)
+
+    def _count_opened(self):
+        return self.page.evaluate("performance.getEntriesByName('opened').length")
 
     def command(self, text):
         """Set the page by a command, as by pasting it."""
