@@ -23,8 +23,19 @@ ARGUMENTS = [
     {"widths": (2, 3, 9), "down": (0, 2, 0), "up": (0, 1), "factor": 1},
     {"widths": (40, 7), "down": (2, 0), "up": (0,), "factor": 4},
     {"widths": (16, 64), "down": (0, 1), "up": (2,)},
+    {
+        "widths": (8, 4),
+        "down": (1, 1),
+        "up": (1,),
+        "kinds": ("separable", "dilated"),
+        "activation": "relu",
+        "gain": False,
+    },
 ]
-CONTEXTS = [(("lambda",), False), ((), True), (("lambda", "kappa"), True), ((), False), ((), True)]
+CONTEXTS = [
+    *[(("lambda",), False), ((), True), (("lambda", "kappa"), True), ((), False), ((), True)],
+    (("lambda",), True),
+]
 
 
 @pytest.mark.parametrize(

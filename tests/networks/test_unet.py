@@ -30,6 +30,11 @@ def unet_arguments(draw):
         "up": tuple(draw(counts) for _ in range(levels - 1)),
         "factor": draw(st.sampled_from([1, 2, 4])),
         "grey": draw(st.booleans()),
+        "gain": draw(st.booleans()),
+        "kinds": tuple(
+            draw(st.sampled_from(["plain", "separable", "dilated"])) for _ in range(levels)
+        ),
+        "activation": draw(st.sampled_from(["leaky", "relu"])),
     }
 
 

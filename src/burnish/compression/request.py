@@ -11,7 +11,7 @@ from burnish.errors import UsageError
 from burnish.files import check_absent, digest, make_folder
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.networks.registry import NETWORKS
+from burnish.networks.registry import NETWORKS, NetworkSpec, network_spec
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import card_operator_name, find_operator
@@ -142,7 +142,8 @@ def validate_request(
     if RECORD in card.training:
         remedy = "give the model that it was made from"
         raise UsageError(str(model), "this model is compressed already", remedy)
-    if card.network not in NETWORKS:
+    network = network_spec(card.network)
+    if network is None or not _is_supported(network):
         problem = f"the layers of its network {card.network} are unknown"
         raise UsageError(str(model), problem, f"give a model of {', '.join(NETWORKS)}")
     speed_value = None if speed is None else parse_number("--speed", speed, "x")
@@ -213,6 +214,13 @@ def _operator_spec(card: Card, operator: str | None) -> str:
     return card.operator
 
 
+def _is_supported(network: NetworkSpec) -> bool:
+    """Return whether the steps know the layers of a network: plain ones with leaky ReLU."""
+    arguments = network.arguments
+    kinds = set(arguments.get("kinds", ()))
+    return kinds <= {"plain"} and arguments.get("activation", "leaky") == "leaky"
+
+
 def _config(
     card: Card,
     spec: str,
@@ -225,7 +233,8 @@ def _config(
     values: dict[str, Value] = {param.name: param.value for param in card.params}
     values |= {p.name: p.value for p in card.fixed_params if p.sha256 is None and p.value}
     values |= _files(card, params)
-    options = dict(NETWORKS[card.network].train_defaults) | _kept_settings(card)
+    network = network_spec(card.network)
+    options = dict(network.train_defaults if network else {}) | _kept_settings(card)
     names = {param.name for param in source.params if isinstance(param, Param)}
     config = TrainConfig(
         operator=spec,

@@ -1,6 +1,13 @@
-"""The networks by name. Importing this module does not import PyTorch."""
+"""The networks by name. Importing this module does not import PyTorch.
 
-from collections.abc import Sequence
+The U-Nets that a search finds have no entry in `NETWORKS`: their names say what they are. In
+``unet2-32.32.48.64-0122-022-ppsd-relu-offset``, the parts are the side of a cell, the widths, the
+numbers of layers down and up, the kinds of layers by level (plain, separable or dilated), the
+activation and the form of the output. The last three are left out where they are the default ones.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -55,6 +62,62 @@ NETWORKS = {
 }
 DEFAULT_NETWORK = "fast"
 
+_KINDS = {"p": "plain", "s": "separable", "d": "dilated"}
+_UNET_NAME = re.compile(
+    r"unet([24])-(\d{1,3}(?:\.\d{1,3}){1,4})-(\d{2,5})-(\d{1,4})(?:-([psd]{2,5}))?(-relu)?(-offset)?"
+)
+
+
+def network_spec(name: str) -> NetworkSpec | None:
+    """Return the network of this name; None if there is none.
+
+    Examples
+    --------
+    >>> network_spec("unet4-16.32-12-1-sp-relu").arguments
+    {'factor': 4, 'widths': (16, 32), 'down': (1, 2), 'up': (1,), 'kinds': ('separable', 'plain'), \
+'activation': 'relu', 'gain': True}
+    """
+    if name in NETWORKS:
+        return NETWORKS[name]
+    match = _UNET_NAME.fullmatch(name)
+    if match is None:
+        return None
+    cell, widths, down, up, letters, relu, offset = match.groups()
+    levels = widths.count(".") + 1
+    kinds = letters or "p" * levels
+    if not len(down) == len(kinds) == levels == len(up) + 1 or "0" in widths.split("."):
+        return None
+    return _unet(
+        "U-Net of a search",
+        factor=int(cell),
+        widths=tuple(map(int, widths.split("."))),
+        down=tuple(map(int, down)),
+        up=tuple(map(int, up)),
+        kinds=tuple(_KINDS[letter] for letter in kinds),
+        activation="relu" if relu else "leaky",
+        gain=not offset,
+    )
+
+
+def unet_name(arguments: Mapping[str, Any]) -> str:
+    """Return the name of a U-Net with these arguments; `network_spec` does the reverse.
+
+    Examples
+    --------
+    >>> unet_name(network_spec("unet4-16.32-12-1-sp-relu").arguments)
+    'unet4-16.32-12-1-sp-relu'
+    """
+    widths, down, up = (".".join(map(str, arguments["widths"])), arguments["down"], arguments["up"])
+    parts = [f"unet{arguments['factor']}", widths, "".join(map(str, down)), "".join(map(str, up))]
+    kinds = arguments.get("kinds", ())
+    if set(kinds) - {"plain"}:
+        parts.append("".join(kind[0] for kind in kinds))
+    if arguments.get("activation", "leaky") == "relu":
+        parts.append("relu")
+    if not arguments.get("gain", True):
+        parts.append("offset")
+    return "-".join(parts)
+
 
 def build(
     name: str,
@@ -68,7 +131,7 @@ def build(
 
     Parameters
     ----------
-    name : a key of `NETWORKS`
+    name : a name that `network_spec` knows
     sliders : parameters whose values are inputs
     global_context : a thumbnail of the whole image is an input
     grey : the output is grey, if the network supports that
@@ -84,7 +147,9 @@ def build(
     >>> build("can24").halo
     128
     """
-    spec = NETWORKS[name]
+    spec = network_spec(name)
+    if spec is None:
+        raise KeyError(name)
     arguments = dict(spec.arguments)
     if spec.is_unet:
         arguments |= {

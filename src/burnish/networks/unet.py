@@ -19,7 +19,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from math import ceil
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +32,13 @@ from burnish.params import Param
 from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 
 # With plain ReLU, whole levels died in long trainings.
-_leaky_relu = partial(F.leaky_relu, negative_slope=0.1)
+_ACTIVATIONS = {"leaky": partial(F.leaky_relu, negative_slope=0.1), "relu": F.relu}
 
 # Side of the cells of the thumbnail's U-Net, px.
 _CONTEXT_CELL = 2
+
+LayerKind = Literal["plain", "separable", "dilated"]
+Activation = Literal["leaky", "relu"]
 
 _Conv = Callable[[nn.Conv2d, Tensor], Tensor]
 
@@ -57,7 +60,7 @@ class ModulatedConv2d(nn.Conv2d):
         changes = [change[:2] for change in (param_change, thumbnail_change) if change is not None]
         delta = param_change[2] if param_change is not None else None
         kernel = self.weight if delta is None else self.weight + delta
-        y = F.conv2d(x, kernel, self.bias, self.stride, self.padding)
+        y = F.conv2d(x, kernel, self.bias, self.stride, self.padding, self.dilation, self.groups)
         if not changes:
             return y
         gains, shifts = zip(*changes, strict=True)
@@ -79,6 +82,10 @@ class UNetBackbone(Network):
     up : their number in the decoder, for each level but the deepest
     sliders : parameters whose values are inputs
     global_context : a thumbnail of the whole image is an input
+    kinds : the kind of these convolutions at each level [default: all plain]. A separable one is a
+        depthwise 3x3 convolution and a 1x1 convolution, each with an activation (Howard et al.
+        2017, https://doi.org/10.48550/arXiv.1704.04861). A dilated one reads every other cell
+    activation : follows each convolution but the last
     """
 
     def __init__(
@@ -91,25 +98,29 @@ class UNetBackbone(Network):
         up: Sequence[int],
         sliders: Sequence[Param] = (),
         global_context: bool = False,
+        kinds: Sequence[LayerKind] = (),
+        activation: Activation = "leaky",
     ) -> None:
         super().__init__()
-        self.head = _conv3x3(in_channels, widths[0])
+        kinds = kinds or ["plain"] * len(widths)
+        self.head = _conv(in_channels, widths[0])
         self.down = nn.ModuleList(
-            nn.ModuleList(_conv3x3(width, width) for _ in range(count))
-            for width, count in zip(widths, down, strict=True)
+            _layers(width, kind, count)
+            for width, kind, count in zip(widths, kinds, down, strict=True)
         )
         self.downsample = nn.ModuleList(
-            _conv3x3(fine, coarse, stride=2) for fine, coarse in pairwise(widths)
+            _conv(fine, coarse, stride=2) for fine, coarse in pairwise(widths)
         )
         self.upsample = nn.ModuleList(
             nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(
-            nn.ModuleList(_conv3x3(width, width) for _ in range(count))
-            for width, count in zip(widths[:-1], up, strict=True)
+            _layers(width, kind, count)
+            for width, kind, count in zip(widths[:-1], kinds[:-1], up, strict=True)
         )
-        self.tail = _conv3x3(widths[0], out_channels)
+        self.tail = _conv(widths[0], out_channels)
         nn.init.zeros_(self.tail.weight)
+        self.activate = _ACTIVATIONS[activation]
         self.cell = cell
         self.widths = tuple(widths)
         self.num_sliders = len(sliders)
@@ -178,16 +189,16 @@ class UNetBackbone(Network):
                 x = conv(cast(nn.Conv2d, self.downsample[level - 1]), x)
             if sample_context and level == len(self.widths) - 1:
                 x = x + sample_context()
-            x = _leaky_relu(x)
+            x = self.activate(x)
             for layer in layers:
-                x = _leaky_relu(conv(layer, x))
+                x = self.activate(conv(layer, x))
             skips.append(x)
         skips.pop()
         for level, layers in reversed(list(enumerate(_levels(self.up)))):
             x = F.interpolate(self.upsample[level](x), scale_factor=2.0, mode="nearest")
-            x = _leaky_relu(x + skips.pop())
+            x = self.activate(x + skips.pop())
             for layer in layers:
-                x = _leaky_relu(conv(layer, x))
+                x = self.activate(conv(layer, x))
         return conv(self.tail, x)
 
     def source_cells(self, pixel: int) -> tuple[int, int]:
@@ -253,9 +264,9 @@ class UNetBackbone(Network):
         """Return the first and last input cell that a range of output cells depends on."""
         first, last = first - 1, last + 1  # the tail
         for layers in _levels(self.up):
-            first, last = (first - len(layers)) // 2, (last + len(layers)) // 2
+            first, last = (first - _reach(layers)) // 2, (last + _reach(layers)) // 2
         for level, layers in reversed(list(enumerate(_levels(self.down)))):
-            first, last = first - len(layers), last + len(layers)
+            first, last = first - _reach(layers), last + _reach(layers)
             if level:  # downsample
                 first, last = 2 * first - 1, 2 * last + 1
         return first - 1, last + 1  # the head
@@ -283,6 +294,8 @@ class UNet(UNetBackbone):
     guided : see `Network`
     grey : each output pixel is grey, the mean of its three colours
     guide_gain : a guided network has a gain for the guide, too. The first ones had none
+    gain : without it, the network computes an offset only
+    kinds, activation : see `UNetBackbone`
 
     Shape: see `Network`
 
@@ -306,20 +319,27 @@ class UNet(UNetBackbone):
         guided: bool = False,
         grey: bool = False,
         guide_gain: bool = True,
+        gain: bool = True,
+        kinds: Sequence[LayerKind] = (),
+        activation: Activation = "leaky",
     ) -> None:
         block_channels = COLOURS * factor**2
+        guide_gain = guided and guide_gain and gain
         super().__init__(
             block_channels * (1 + guided),
-            block_channels * (2 + (guided and guide_gain)),
+            block_channels * (1 + gain + guide_gain),
             factor,
             widths,
             down,
             up,
             sliders,
             global_context,
+            kinds,
+            activation,
         )
         self.guided = guided
-        self.guide_gain = guided and guide_gain
+        self.gain = gain
+        self.guide_gain = guide_gain
         self.grey = grey
         # The kernel that averages the colours of each pixel in a block. After depth to space it
         # would need fewer multiply-adds, but more time, because of the full resolution.
@@ -327,18 +347,18 @@ class UNet(UNetBackbone):
         self.register_buffer("mean", mean[:, :, None, None], persistent=False)
 
     def forward(self, image: Tensor, *context: Tensor) -> Tensor:
-        blocks = F.pixel_unshuffle(image, self.cell)
+        x = output = blocks = F.pixel_unshuffle(image, self.cell)
+        images = [blocks]
         if self.guided:
-            guide = F.pixel_unshuffle(context[0], self.cell)
-            cells = self.forward_cells(torch.cat([blocks, guide], dim=1), *context[1:])
-            gain, offset, *guide_gain = cells.chunk(2 + self.guide_gain, dim=1)
-            output = guide + blocks * gain
-            for factor in guide_gain:
-                output = output + guide * factor
-            output = output + offset
-        else:
-            gain, offset = self.forward_cells(blocks, *context).chunk(2, dim=1)
-            output = blocks + blocks * gain + offset
+            output = F.pixel_unshuffle(context[0], self.cell)
+            images, context = [blocks, output], context[1:]
+            x = torch.cat(images, dim=1)
+        offset = self.forward_cells(x, *context)
+        if self.gain:
+            *gains, offset = offset.chunk(2 + self.guide_gain, dim=1)
+            for source, gain in zip(images, gains, strict=False):
+                output = output + source * gain
+        output = output + offset
         if self.grey:
             output = F.conv2d(output, self.mean)
         return F.pixel_shuffle(output, self.cell)
@@ -351,6 +371,9 @@ class UNet(UNetBackbone):
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         # The blocks are kept during the convolutions, and for the split into gains and offset.
         blocks, outputs = COLOURS * (1 + self.guided), COLOURS * (2 + self.guide_gain)
+        if not self.gain:  # only the image that the offset is added to is kept
+            joined = 2 * blocks if self.guided else 0
+            return ceil(max(Fraction(joined), COLOURS + self.peak_activations()))
         return ceil(blocks + max(self.peak_activations(), Fraction(2 * outputs)))
 
 
@@ -358,8 +381,33 @@ def _levels(levels: nn.ModuleList) -> list[list[nn.Conv2d]]:
     return [list(cast(Iterable[nn.Conv2d], layers)) for layers in levels]
 
 
-def _conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
-    layer = ModulatedConv2d(in_channels, out_channels, 3, stride, padding=1)
+def _reach(layers: Iterable[nn.Conv2d]) -> int:
+    """Return the distance in cells of the farthest input that layers depend on."""
+    return sum(int(layer.padding[0]) for layer in layers)
+
+
+def _layers(width: int, kind: LayerKind, count: int) -> nn.ModuleList:
+    layers = []
+    for _ in range(count):
+        if kind == "separable":
+            layers += [_conv(width, width, groups=width), _conv(width, width, kernel=1)]
+        else:
+            layers.append(_conv(width, width, dilation=2 if kind == "dilated" else 1))
+    return nn.ModuleList(layers)
+
+
+def _conv(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+) -> nn.Conv2d:
+    padding = dilation * (kernel // 2)
+    layer = ModulatedConv2d(
+        in_channels, out_channels, kernel, stride, padding, dilation=dilation, groups=groups
+    )
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

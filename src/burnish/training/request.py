@@ -17,7 +17,7 @@ from burnish.files import check_absent, make_folder
 from burnish.modelfile.card import MAX_PARAMS
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, NetworkSpec
+from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, NetworkSpec, network_spec
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
@@ -159,10 +159,11 @@ def validate_request(
 
 
 def _find_network(name: str) -> NetworkSpec:
-    if name not in NETWORKS:
+    spec = network_spec(name)
+    if spec is None:
         remedy = f"choose one of {', '.join(NETWORKS)}"
         raise UsageError("--network", f"there is no network {name!r}", remedy)
-    return NETWORKS[name]
+    return spec
 
 
 def _check_tensorboard(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.networks.can import CAN
 from burnish.networks.network import Network
-from burnish.networks.registry import NETWORKS, build
+from burnish.networks.registry import build, network_spec
 from burnish.params import Param, slider_values
 from burnish.progress import SILENT, Progress
 from burnish.training.config import TrainConfig
@@ -35,7 +35,7 @@ def read_start_model(path: Path, config: TrainConfig) -> ModelFile:
     file = read_model(path)
     file = file.start or file
     card = file.card
-    spec = NETWORKS.get(card.network)
+    spec = network_spec(card.network)
     is_other = bool(config.start_fraction) and card.network != config.network
     if card.guide is not None or spec is None or not spec.is_unet or is_other:
         problem = "it needs a guide itself" if card.guide else f"its network is {card.network}"
