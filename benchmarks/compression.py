@@ -1,21 +1,41 @@
-"""PSNR and time of compressed networks: each step, and the whole pipeline, at several speeds.
+"""PSNR and time of compressed networks: each step alone, and the whole pipeline.
 
-python benchmarks/compression.py tv-l1 --photos photos/ --validation others/ --steps 300
+    python benchmarks/compression.py tv-l1 --photos photos/ --validation others/ --steps 300
+
+For each model and engine: bfloat16, where the processor has it; 8-bit integers without and with
+training; pruning to twice the speed, distillation, and a network of that shape from scratch; and
+the whole pipeline to three times the speed. Runs that JSON has already are not repeated, and an
+interrupted one resumes in its folder.
 """
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 from measure import environment, write
 
 from burnish.cli.compress import print_table
 from burnish.cli.train import TrainingProgress
+from burnish.compression.measure import Bench
 from burnish.compression.pipeline import run_compression
-from burnish.compression.request import validate_request
+from burnish.compression.request import CompressionRequest, validate_request
+from burnish.compression.steps import Step
+from burnish.errors import PrecisionError
+from burnish.training.data import prepare_data
 
 RESULTS = Path(__file__).parent / "results"
-# Step -> marker of the picture.
-MARKERS = {"original": "*", "prune": "v", "distil": "o", "int8": "s", "from scratch": "x"}
+PICTURE = Path(__file__).parents[1] / "docs/images/compression.png"
+# Run -> options of the compression. The first speed is reached by integers alone.
+RUNS: dict[str, dict[str, Any]] = {
+    "int8": {"speed": 1.3, "compare_scratch": False},
+    "prune": {"speed": 2, "int8": False},
+    "pipeline": {"speed": 3, "compare_scratch": False},
+}
+BFLOAT16 = "bfloat16"
+# Beginning of a step's name -> marker of the picture.
+MARKERS = {"original": "*", BFLOAT16: "D", "prune": "v", "distil": "o", "int8": "s", "from": "x"}
+COLUMNS = 5
 
 
 def main() -> None:
@@ -23,50 +43,64 @@ def main() -> None:
     parser.add_argument("models", nargs="+", help="names or files of models")
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--validation", type=Path)
-    parser.add_argument("--speeds", nargs="+", default=["1.5x", "2x", "3x"])
     parser.add_argument("--engines", nargs="+", default=["onnxruntime", "openvino"])
     parser.add_argument("--steps", type=int, default=300, help="training steps of each pipeline")
     parser.add_argument("--run-dir", type=Path, default=Path("runs/compression"))
     parser.add_argument("--json", type=Path, default=RESULTS / "compression.json")
-    parser.add_argument("--picture", type=Path, default=RESULTS / "compression.png")
+    parser.add_argument("--picture", type=Path, default=PICTURE)
     options = parser.parse_args()
 
-    results = {"environment": environment(), "steps": options.steps, "rows": []}
-    for model in options.models:
-        for engine in options.engines:
-            for speed in options.speeds:
-                rows = measure(options, model, engine, speed)
-                results["rows"] += rows
+    results: dict[str, Any] = {"environment": environment(), "steps": options.steps, "rows": []}
+    if options.json.exists():
+        results["rows"] = json.loads(options.json.read_text())["rows"]
+    for engine in options.engines:
+        for model in options.models:
+            name = Path(model).stem
+            for run in (*RUNS, BFLOAT16):
+                key = {"model": name, "engine": engine, "run": run}
+                if any(key.items() <= row.items() for row in results["rows"]):
+                    continue
+                folder = options.run_dir / f"{name}-{engine}-{run}"
+                request = validate_request(
+                    model,
+                    photos=options.photos,
+                    validation=options.validation,
+                    output=folder / "result.onnx",
+                    run_dir=folder / "run",
+                    steps=options.steps,
+                    engine=engine,
+                    nearest=True,
+                    overwrite=True,
+                    **RUNS.get(run, {}),
+                )
+                print(name, engine, run, flush=True)
+                steps = in_bfloat16(request) if run == BFLOAT16 else compressed(request)
+                results["rows"] += [key | step.record() for step in steps]
                 write(options.json, results)
-                draw(results["rows"], options.picture)
+            draw(results["rows"], options.picture)
 
 
-def measure(
-    options: argparse.Namespace, model: str, engine: str, speed: str
-) -> list[dict[str, object]]:
-    """Run the pipeline; return a row for each step."""
-    folder = options.run_dir / f"{Path(model).stem}-{engine}-{speed}"
-    request = validate_request(
-        model,
-        photos=options.photos,
-        validation=options.validation,
-        output=folder / "result.onnx",
-        run_dir=folder / "run",
-        speed=speed,
-        steps=options.steps,
-        engine=engine,
-        nearest=True,
-        overwrite=True,
-    )
+def compressed(request: CompressionRequest) -> list[Step]:
+    """Run the pipeline."""
     with TrainingProgress() as progress:
         result = run_compression(request, progress)
-    print(f"{model}, {engine}, {speed}")
     print_table(result.steps)
-    common = {"model": Path(model).stem, "engine": engine, "goal": speed}
-    return [common | step.record() for step in result.steps]
+    return list(result.steps)
 
 
-def draw(rows: list[dict[str, object]], path: Path) -> None:
+def in_bfloat16(request: CompressionRequest) -> list[Step]:
+    """Measure the original network in bfloat16, if the engine has it."""
+    config = request.config
+    pairs = prepare_data(config, request.photos, request.validation).validation
+    bench = Bench(request.model, pairs, request.operator, config.params, request.engine)
+    try:
+        figures = bench.measure(request.model, precision="bf16")
+    except PrecisionError:
+        return []
+    return [Step(BFLOAT16, "the original network", figures)]
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw PSNR against milliseconds, one panel for each model and a colour for each engine."""
     import matplotlib
 
@@ -75,10 +109,10 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
 
     models = list(dict.fromkeys(row["model"] for row in rows))
     engines = list(dict.fromkeys(row["engine"] for row in rows))
-    figure, panels = pyplot.subplots(
-        1, len(models), figsize=(5 * len(models), 4), squeeze=False, layout="constrained"
-    )
-    for panel, model in zip(panels[0], models, strict=True):
+    columns, lines = min(COLUMNS, len(models)), -(-len(models) // COLUMNS)
+    size = 3.2 * columns, 3 * lines
+    figure, panels = pyplot.subplots(lines, columns, figsize=size, squeeze=False)
+    for panel, model in zip(panels.flat, models, strict=False):
         for colour, engine in enumerate(engines):
             chosen = [r for r in rows if (r["model"], r["engine"]) == (model, engine)]
             for step, marker in MARKERS.items():
@@ -88,14 +122,24 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
                     [r["psnr"] for r in points],
                     marker=marker,
                     color=f"C{colour}",
-                    label=f"{step}, {engine}",
+                    label=f"{'from scratch' if step == 'from' else step}, {engine}",
                 )
             front = pareto_front([(r["milliseconds"], r["psnr"]) for r in chosen])
-            panel.step(*zip(*front, strict=True), where="post", color=f"C{colour}", alpha=0.4)
-        panel.set(title=model, xlabel="ms a megapixel, one thread", ylabel="PSNR to operator, dB")
-    panels[0][0].legend(fontsize="x-small")
+            if front:
+                panel.step(*zip(*front, strict=True), where="post", color=f"C{colour}", alpha=0.4)
+        panel.set_title(model, fontsize="small")
+        panel.tick_params(labelsize="x-small")
+    for panel in panels.flat[len(models) :]:
+        panel.axis("off")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.supxlabel("CPU time for a megapixel on one thread, ms", fontsize="small")
+    figure.supylabel("PSNR to the operator, dB", fontsize="small")
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
+    figure.legend(
+        handles, labels, loc="lower center", ncols=len(MARKERS), fontsize="x-small", frameon=False
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=100)
     pyplot.close(figure)
 
 

@@ -349,6 +349,7 @@ for _edit in EDITS.values():
 for _command in (
     region_training.train,
     region_training.evaluate,
+    region_training.compress,
     region_training.get,
     region_training.export,
     region_training.synthesize,

@@ -31,12 +31,13 @@ MAX_FILE_BYTES = 400 * 2**20
 MAX_NODES = 10_000
 OPSETS = range(16, 22)
 
-# The operators of an exported Mask R-CNN. None of them reads a file, loops or nests a graph.
+# The operators of an exported Mask R-CNN, and those that round it to 8-bit integers. None of them
+# reads a file, loops or nests a graph.
 _OPS = """
-    Add And Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Equal Exp Expand
-    Flatten Floor Gather Gemm Greater GreaterOrEqual Identity Log Max MaxPool Min Mod Mul Neg
-    NonMaxSuppression NonZero Pad Range ReduceMean ReduceMin Relu Reshape Resize RoiAlign
-    ScatterElements Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tile TopK Transpose
+    Add And Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose DequantizeLinear Div Equal
+    Exp Expand Flatten Floor Gather Gemm Greater GreaterOrEqual Identity Log Max MaxPool Min Mod Mul
+    Neg NonMaxSuppression NonZero Pad QuantizeLinear Range ReduceMean ReduceMin Relu Reshape Resize
+    RoiAlign ScatterElements Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tile TopK Transpose
     Unsqueeze Where
 """
 
