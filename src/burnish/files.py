@@ -11,7 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from burnish import storage
 from burnish.errors import OutputError, reason, write_error
+from burnish.storage import RemotePath
 
 # Prefix and suffix of temporary files, and the age in seconds after which one counts as abandoned.
 _PREFIX, _SUFFIX = ".burnish-", ".part"
@@ -26,17 +28,31 @@ def is_folder(path: str | Path) -> bool:
     `Path.is_dir` raises an error for a name that is too long, and in a folder that may not be
     entered. So do `Path.is_file` and `Path.exists`.
     """
+    if isinstance(path, RemotePath):
+        return storage.is_folder(path)
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_file(path: str | Path) -> bool:
     """Return whether a path is a file; False if that cannot be found out."""
+    if isinstance(path, RemotePath):
+        return storage.is_object(path)
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def exists(path: str | Path) -> bool:
     """Return whether something is at a path; False if that cannot be found out."""
+    if isinstance(path, RemotePath):
+        return storage.is_object(path)
     return os.path.exists(path)  # noqa: PTH110
+
+
+def existing(paths: Iterable[Path]) -> set[Path]:
+    """Return those paths at which something is, even a dangling link."""
+    paths = list(paths)
+    remote = [path for path in paths if isinstance(path, RemotePath)]
+    found = {path for path in paths if not storage.is_remote(path) and os.path.lexists(path)}
+    return found | storage.existing(remote)
 
 
 def check_absent(target: Path, *, overwrite: bool) -> None:
@@ -47,7 +63,7 @@ def check_absent(target: Path, *, overwrite: bool) -> None:
     OutputError : the target exists, even as a dangling link, and `overwrite` is not set; or it is
         a folder, a device or a pipe; or `check_place` fails
     """
-    if not os.path.lexists(target):
+    if not existing([target]):
         check_place(target)
         return
     if is_folder(target):
@@ -79,6 +95,9 @@ def check_place(target: Path) -> None:
     ------
     OutputError : the name is too long for the disk, or the folder is not writable
     """
+    if isinstance(target, RemotePath):
+        storage.check_place(target)
+        return
     folder = _existing_folder(target.parent)
     name_limit, path_limit = _DEFAULT_LIMITS
     if hasattr(os, "pathconf"):

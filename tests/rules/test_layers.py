@@ -10,6 +10,8 @@ STAGES = (
     "types",
     "progress",
     "prefetch",
+    "storage",
+    "cluster",
     "process_pool",
     "params",
     "files",
@@ -22,6 +24,7 @@ STAGES = (
     "export",
     "training",
     "compression",
+    "search",
     "datasets",
     "detection",
     "regions",
@@ -34,7 +37,10 @@ STAGES = (
     "cli",
 )
 # Applying a model needs no torch: only these stages import it.
-TORCH = {"networks", "export", "training", "compression", "detection/training", "keywords/training"}
+TORCH = {
+    *("networks", "export", "training", "compression", "search"),
+    *("detection/training", "keywords/training"),
+}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 

@@ -20,6 +20,7 @@ from burnish.errors import (
     missing_library,
     read_error,
 )
+from burnish.storage import original_names
 
 # Command -> the module in burnish.cli whose `app` has it.
 _MODULES = {
@@ -179,7 +180,7 @@ def _root(
 
 def _print_warning(message: Warning | str, *details: Any, **more: Any) -> None:
     """Print a warning in one line, without its place in the code."""
-    print(f"burnish: warning: {message}", file=sys.stderr)
+    print(f"burnish: warning: {original_names(str(message))}", file=sys.stderr)
 
 
 def main() -> None:

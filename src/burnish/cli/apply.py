@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -41,6 +42,11 @@ from burnish.operators.registry import OPERATORS
 from burnish.params import STRENGTH, AnyParam
 from burnish.regions.options import RegionOptions
 from burnish.runtime.engines import AUTO
+
+if TYPE_CHECKING:
+    from burnish.editing.edit import Edit
+    from burnish.editing.history import EditRecord
+    from burnish.editing.region_edit import MaskWriter
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -100,34 +106,54 @@ def apply(
     accepts, and with --slow those of the operator itself. If several of the operators have a
     parameter, the option names the operator, too: --tv-l1.lambda.
     """
-    from burnish.editing.combined_edit import load_edits, mix
-
     params = operator_params(context)
     _check_photos(operator, photos)
-    edit = load_edits(
-        operator,
-        params,
+    has_region = region != RegionOptions() or save_mask is not None
+    if has_region:
+        from burnish.cli.regions import check_videos, print_detector
+
+        check_videos(photos, region, save_mask)
+        if region.selects_objects:
+            print_detector(region, quiet=batch.quiet)
+    load = partial(
+        _load_edit,
+        operator=operator,
+        params=params,
+        region=region if has_region else None,
+        masks=mask_writer(save_mask, photos, batch),
+        strength=strength,
+        device=device,
         slow=slow,
         guide=guide,
-        device=device,
-        threads=threads,
         engine=engine,
         precision=precision,
     )
-    if region != RegionOptions() or save_mask is not None:
-        from burnish.cli.regions import check_videos, print_detector
+    paths = collect_paths(split_operators(operator), params, region, save_mask)
+    run(load, photos, batch, threads, paths)
+
+
+def _load_edit(
+    threads: int | None,
+    *,
+    operator: str,
+    params: dict[str, Any],
+    region: RegionOptions | None,
+    masks: "MaskWriter | None",
+    strength: float | None,
+    device: str,
+    **options: Any,
+) -> "Edit":
+    """Return the edit of `burnish apply`; `options` are further arguments of `load_edits`."""
+    from burnish.editing.combined_edit import load_edits, mix
+
+    edit = load_edits(operator, params, device=device, threads=threads, **options)
+    if region is not None:
         from burnish.editing.region_edit import MaskedEdit
         from burnish.regions.region import open_region
 
-        check_videos(photos, region, save_mask)
         opened_region = open_region(region, device=device, threads=threads)
-        if opened_region.object_source is not None:
-            print_detector(region, quiet=batch.quiet)
-        edit = MaskedEdit(edit, opened_region, mask_writer(save_mask, photos, batch))
-    if strength is not None:
-        edit = mix(edit, strength)
-    names = split_operators(operator)
-    run(edit, photos, batch, collect_paths(names, params, region, save_mask))
+        edit = MaskedEdit(edit, opened_region, masks)
+    return edit if strength is None else mix(edit, strength)
 
 
 def _check_photos(operator: str, photos: list[Path]) -> None:
@@ -231,26 +257,42 @@ def replay(
     replaces its recorded value; `burnish replay EDITED --help` lists them.
     """
     from burnish.editing.history import read_history
-    from burnish.editing.replay import replay as load_replay
 
     params = operator_params(context)
-    options = RegionOptions(detector=detector, objects=objects)
-    source = None
-    if options.selects_objects:
-        from burnish.regions.objects import open_object_source
-
-        source = open_object_source(options, device=device, threads=threads)
-    edit = load_replay(
-        read_history(edited),
-        params,
+    load = partial(
+        _load_replay,
+        history=read_history(edited),
+        params=params,
+        region=RegionOptions(detector=detector, objects=objects),
+        device=device,
         models=model or (),
-        object_source=source,
         mask=mask,
         strength=strength,
         guide=guide,
-        device=device,
-        threads=threads,
         engine=engine,
         precision=precision,
     )
-    run(edit, photos, batch, collect_paths(edited, model, params, detector, objects, mask))
+    paths = collect_paths(edited, model, params, detector, objects, mask)
+    run(load, photos, batch, threads, paths)
+
+
+def _load_replay(
+    threads: int | None,
+    *,
+    history: "Sequence[EditRecord]",
+    params: dict[str, Any],
+    region: RegionOptions,
+    device: str,
+    **options: Any,
+) -> "Edit":
+    """Return the edit of `burnish replay`; `options` are further arguments of `replay`."""
+    from burnish.editing.replay import replay as load_replay
+
+    source = None
+    if region.selects_objects:
+        from burnish.regions.objects import open_object_source
+
+        source = open_object_source(region, device=device, threads=threads)
+    return load_replay(
+        history, params, object_source=source, device=device, threads=threads, **options
+    )

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,11 @@ import typer
 from typer import Option
 
 from burnish.cli.options import option
+from burnish.cluster import connect
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error
 from burnish.files import check_absent, check_place, is_folder
+from burnish.storage import as_path, is_remote
 from burnish.video.formats import EncodingOptions
 
 if TYPE_CHECKING:
@@ -86,6 +88,13 @@ class BatchOptions:
         None,
         "Video quality; lower is better. [default: 18 for h264, 20 for hevc, 24 for av1 and vp9]",
     )
+    ray: str | None = _option(
+        None,
+        "Edit on a Ray cluster: auto, HOST:6379, ray://HOST:10001, or local for one on this "
+        "machine. --threads is the CPUs of a worker, of which as many start as fit. [default: edit "
+        "in this process]",
+        metavar="ADDRESS",
+    )
     json_output: bool = _option(False, "Print one JSON object per file on stdout.", "--json")
     quiet: bool = _option(False, "Print errors only.", "-q", "--quiet")
 
@@ -102,6 +111,9 @@ def mask_writer(
     """
     if save_mask is None:
         return None
+    if batch.ray or any(map(is_remote, photos)) or is_remote(as_path(save_mask)):
+        problem = "masks are written on this machine only"
+        raise UsageError(f"--save-mask {save_mask}", problem, "leave out --ray, and name files")
     from burnish.editing.inputs import MASK_SUFFIX, find_inputs
     from burnish.editing.region_edit import MaskWriter
     from burnish.photo.formats import check_writable
@@ -147,24 +159,32 @@ def collect_paths(*values: object) -> tuple[Path, ...]:
 
 
 def run(
-    edit: "Edit", photos: list[Path], batch: BatchOptions, reserved: Sequence[Path] = ()
+    load: "Callable[[int | None], Edit]",
+    photos: list[Path],
+    batch: BatchOptions,
+    threads: int | None = None,
+    reserved: Sequence[Path] = (),
 ) -> None:
     """Edit photos and folders, or standard input to standard output, and set the exit code.
 
     Parameters
     ----------
+    load : returns the edit for a number of CPU threads. With --ray, it is called on other machines,
+        too, so it is a partial of a function at the top level of a module
+    threads : the value of --threads
     reserved : other files that the command reads or writes; no output may replace them
 
     Raises
     ------
     BurnishError : the plan is not possible, see `burnish.editing.plan.plan`; nothing is written
     """
-    from burnish.cli.progress import ConsoleProgress, graceful_interrupt
-    from burnish.editing.batch import dry_run, run_batch
     from burnish.editing.options import OutputOptions
     from burnish.editing.photo import scratch_bytes
     from burnish.editing.plan import plan as plan_outputs
 
+    if batch.ray:
+        threads = threads or 1
+    edit = load(threads)
     shared = vars(batch).keys() & OutputOptions.__dataclass_fields__.keys()
     options = OutputOptions(
         **{name: getattr(batch, name) for name in shared},
@@ -181,17 +201,45 @@ def run(
         lambda photo: scratch_bytes(edit, photo, options.depth),
         allow_existing=batch.dry_run,
     )
+    _run_plan(edit, plan, options, batch, partial(load, threads), threads)
+
+
+def _run_plan(
+    edit: "Edit",
+    plan: "Plan",
+    options: "OutputOptions",
+    batch: BatchOptions,
+    load: "Callable[[], Edit]",
+    threads: int | None,
+) -> None:
+    """Edit the files of a plan, print their outcomes, and set the exit code."""
+    from burnish.cli.progress import ConsoleProgress, graceful_interrupt
+    from burnish.editing.batch import dry_run, run_batch
+    from burnish.editing.cluster_batch import run_on_cluster
+
     counts = Counter[str]()
     megapixels = 0.0
     start = time.perf_counter()
+    count = None if batch.ray else len(plan.files)
     with (
+        connect(None if batch.dry_run else batch.ray),
         graceful_interrupt() as is_interrupted,
-        ConsoleProgress(len(plan.files), plain=False, hidden=batch.quiet) as progress,
+        ConsoleProgress(count, plain=False, hidden=batch.quiet) as progress,
     ):
         for error in plan.unreadable:
             progress.message(f"burnish: {error}")
         if batch.dry_run:
             outcomes = dry_run(edit, plan.files, options)
+        elif batch.ray:
+            outcomes = run_on_cluster(
+                edit,
+                load,
+                plan.files,
+                options,
+                threads=threads or 1,
+                progress=progress,
+                should_stop=is_interrupted,
+            )
         else:
             outcomes = run_batch(edit, plan.files, options, progress, is_interrupted)
         for outcome in outcomes:
@@ -218,12 +266,15 @@ def _run_stream(
     from burnish.photo import Photo
 
     to_stream = options.output == str(STREAM)
+    output = [as_path(options.output)] if options.output else []
     conflicts = {
         "standard input or output needs exactly one photo": len(photos) != 1,
         "-o is missing": not options.output,
         "--where does not work with standard input or output": bool(batch.where),
         "--dry-run does not work with standard input or output": batch.dry_run,
         "--json does not work with standard input or output": batch.json_output,
+        "--ray does not work with standard input or output": bool(batch.ray),
+        "it does not work with object storage": any(map(is_remote, [*photos, *output])),
     }
     for conflict, present in conflicts.items():
         if present:

@@ -16,14 +16,22 @@ from burnish.errors import UsageError, join_or
 from burnish.params import STRENGTH, AnyParam, ColourParam, FileParam, Param
 from burnish.runtime.engines import AUTO, ENGINES, PRECISIONS
 from burnish.runtime.model_registry import model_names
+from burnish.storage import as_path
+
+
+def _as_paths(photos: Sequence[Path]) -> list[Path]:
+    return [as_path(photo) for photo in photos]
+
 
 # `readable=False`: each file is opened later, so that an unreadable one does not stop the others.
 Photos = Annotated[
     list[Path],
     Argument(
         metavar="PHOTO...",
-        help="Photos, videos, and folders of them; - for a photo on standard input.",
+        help="Photos, videos, and folders of them, also in object storage (s3://, gs://, az://); "
+        "- for a photo on standard input.",
         readable=False,
+        callback=_as_paths,
     ),
 ]
 JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]

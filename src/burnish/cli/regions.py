@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields, make_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,13 +28,14 @@ from burnish.cli.options import (
 )
 from burnish.errors import BurnishError, UsageError, as_usage_error, join_or
 from burnish.files import check_absent, check_not_input, is_folder
-from burnish.params import STRENGTH
+from burnish.params import STRENGTH, Value
 from burnish.regions.options import RegionOptions, photos_only
 from burnish.regions.registry import EDITS, RegionEdit
 from burnish.video.formats import has_video_extension
 
 if TYPE_CHECKING:
     from burnish.editing.detections import PhotoDetections
+    from burnish.editing.edit import Edit
 
 app = typer.Typer(rich_markup_mode=None)
 regions = typer.Typer(
@@ -258,33 +260,51 @@ def make_command(edit: RegionEdit) -> Callable[..., None]:
         region: region_options,  # type: ignore[valid-type]
         save_mask: SaveMask = None,
     ) -> None:
-        from burnish.editing.region_edit import edit_region
-        from burnish.regions.region import open_region
-
         values = {param.name: getattr(params, param.argument_name) for param in edit.params}
         edit.resolve_params(values)  # raises errors before the detector is opened
         check_videos(photos, region, save_mask, edit)
         if not edit.function:
             _check_transparency(batch)
-        strength = getattr(params, "strength", None)
-        opened = open_region(region, defaults=edit.region_defaults, device=device, threads=threads)
-        if opened.object_source is not None:
+        # Without any region, an edit has default objects.
+        options: RegionOptions = region
+        if options.selects_objects or (options.mask is None and options.box is None):
             print_detector(region, quiet=batch.quiet)
-        editor = edit_region(
-            edit,
-            values,
-            opened,
-            mask_writer(save_mask, photos, batch),
+        strength = getattr(params, "strength", None)
+        load = partial(
+            _load_edit,
+            name=edit.name,
+            values=values,
+            region=region,
+            device=device,
+            mask_writer=mask_writer(save_mask, photos, batch),
             strength=1 if strength is None else strength,
             strip_metadata=False if getattr(params, "keep_metadata", False) else None,
         )
         output_format = batch.format or _default_format(edit, photos, batch.output)
         paths = collect_paths(values, region, save_mask)
-        run(editor, photos, replace(batch, format=output_format), paths)
+        run(load, photos, replace(batch, format=output_format), threads, paths)
 
     command.__name__ = edit.name
     command.__doc__ = f"{edit.about}."
     return expand(command)
+
+
+def _load_edit(
+    threads: int | None,
+    *,
+    name: str,
+    values: Mapping[str, Value],
+    region: RegionOptions,
+    device: str,
+    **options: Any,
+) -> "Edit":
+    """Return the edit of a region; `options` are further arguments of `edit_region`."""
+    from burnish.editing.region_edit import edit_region
+    from burnish.regions.region import open_region
+
+    edit = EDITS[name]
+    opened = open_region(region, defaults=edit.region_defaults, device=device, threads=threads)
+    return edit_region(edit, values, opened, **options)
 
 
 def check_videos(

@@ -19,10 +19,11 @@ from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
 from burnish.editing.photo import edit_out_of_core, edit_photo, for_photo, needs_out_of_core
 from burnish.editing.plan import PlannedFile
 from burnish.errors import BurnishError, read_error, reason
-from burnish.files import check_absent, make_folder, remove_stale_partials
+from burnish.files import check_absent, exists, make_folder, remove_stale_partials
 from burnish.photo import Photo
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
+from burnish.storage import RemotePath, Scratch, is_remote, original_names, put
 from burnish.types import OnProgress
 
 Status = Literal["planned", "done", "skipped", "failed", "interrupted"]
@@ -35,7 +36,8 @@ class Outcome(BaseModel):
     ----------
     input, output : paths; output is null if no file was written
     status : "planned" in a dry run; "skipped" if the output exists and must be kept
-    reason : why it was skipped or failed, or where an interrupted video will resume
+    reason : why it was skipped or failed, where an interrupted video will resume, or that the
+        output of a lost worker was found
     changed : false for a photo whose region was empty, such as one without the selected objects,
         or whose edit was switched off by its parameters; null for videos, and for photos that were
         edited on disk
@@ -100,9 +102,10 @@ def run_batch(
     ------
     OutputError : an output folder cannot be created
     """
-    batch = _Batch(edit, write, progress, should_stop)
+    batch = Batch(edit, write, progress, should_stop)
     for folder in dict.fromkeys(file.target.parent for file in files):
-        remove_stale_partials(folder)
+        if not is_remote(folder):
+            remove_stale_partials(folder)
     with (
         closing(prefetch(map(batch.read, files))) as reader,
         BackgroundWorker[Outcome]() as writer,
@@ -135,7 +138,7 @@ def dry_run(
     """
     for file in files:
         if file.skip:
-            yield _skipped(edit, file)
+            yield skipped(edit, file)
             continue
         try:
             _check_readable(file.source)
@@ -148,6 +151,10 @@ def dry_run(
 
 def _check_readable(path: Path) -> None:
     try:
+        if is_remote(path):
+            if not exists(path):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return
         path.stat()
         if not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -168,10 +175,18 @@ def _outcome(edit: Edit, file: PlannedFile, status: Status, **fields: Any) -> Ou
     )
 
 
-def _skipped(edit: Edit, file: PlannedFile) -> Outcome:
+def skipped(edit: Edit, file: PlannedFile) -> Outcome:
+    """Return the outcome of a file whose output exists."""
     return _outcome(edit, file, "skipped", reason="the output exists")
 
 
+def failed(edit: Edit, file: PlannedFile, problem: str) -> Outcome:
+    """Return the outcome of a file that failed for a reason outside of it."""
+    return _outcome(edit, file, "failed", reason=f"{file.source}: {problem}")
+
+
+# Reason of an outcome without times and size.
+_EARLIER_ATTEMPT = "the output was written just before its worker was lost"
 # Errors of one file, which do not end the run for the others.
 _FILE_ERRORS = (BurnishError, MemoryError, OSError)
 
@@ -181,7 +196,7 @@ def _failure(file: PlannedFile, error: Exception) -> str:
         return f"{file.source}: too large for the memory of this machine"
     if isinstance(error, OSError):
         return f"{file.source}: the system reports: {reason(error)}"
-    return str(error)
+    return original_names(str(error))
 
 
 @dataclass
@@ -191,7 +206,10 @@ class _PhotoWork:
     Parameters
     ----------
     edit : the edit; once the photo is read, in the precision for its depth
+    scratch : local copies, if the photo or its output lies in object storage
+    source, target : the local files that are read and written
     photo : the photo, unless it is edited on disk
+    is_written : an earlier attempt has written the output. Later stages then do nothing
     size : width and height, in pixels; None until the photo is edited
     failure : why a stage failed; None if none failed. Later stages then do nothing
     seconds : the time that the finished stages took
@@ -199,7 +217,11 @@ class _PhotoWork:
 
     file: PlannedFile
     edit: Edit
+    scratch: Scratch
+    source: Path
+    target: Path
     photo: Photo | None = None
+    is_written: bool = False
     size: tuple[int, int] | None = None
     changed: bool | None = None
     failure: str | None = None
@@ -218,47 +240,68 @@ class _PhotoWork:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """The stages of a run. None of them raises errors of a single file."""
 
     edit: Edit
     options: WriteOptions
-    progress: Progress
-    should_stop: Callable[[], bool]
+    progress: Progress = SILENT
+    should_stop: Callable[[], bool] = lambda: False
+
+    def _has_output(self, file: PlannedFile) -> bool:
+        """Return whether an earlier attempt has written the output: the plan found none."""
+        return file.is_retry and not self.options.overwrite and exists(file.target)
 
     def read(self, file: PlannedFile) -> _PhotoWork:
-        work = _PhotoWork(file, self.edit)
-        if not file.skip and not file.is_video:
-            with work.stage():
+        """Read a photo, unless it is edited on disk."""
+        work = _PhotoWork(file, self.edit, Scratch(), file.source, file.target)
+        if file.skip or file.is_video:
+            return work
+        with work.stage():
+            if self._has_output(file):
+                work.is_written = True
+                return work
+            if not is_remote(file.target):  # object storage itself refuses to replace an object
                 check_absent(file.target, overwrite=self.options.overwrite)
-                if not needs_out_of_core(self.edit, file.source):
-                    work.photo = Photo.open(file.source)
+            work.source = work.scratch.fetch(file.source)
+            work.target = work.scratch.local(file.target)
+            if not needs_out_of_core(self.edit, work.source):
+                work.photo = Photo.open(work.source)
         return work
 
     def edit_photo(self, work: _PhotoWork) -> None:
-        file, photo = work.file, work.photo
-        if file.skip or work.failure:
+        """Edit a photo that was read; one that is edited on disk is also written."""
+        photo, target = work.photo, work.target
+        if work.file.skip or work.failure or work.is_written:
             return
         on_progress = _fractions(self.progress)
         with work.stage():
             if photo is None:
                 work.size, work.edit = edit_out_of_core(
-                    self.edit, file.source, file.target, self.options, on_progress
+                    self.edit, work.source, target, self.options, on_progress
                 )
             else:
-                target, depth = file.target, self.options.depth
-                work.edit = for_photo(self.edit, photo.metadata, target.suffix, depth, str(target))
-                work.photo = edit_photo(work.edit, photo, file.source, on_progress)
+                depth, where = self.options.depth, str(work.file.target)
+                work.edit = for_photo(self.edit, photo.metadata, target.suffix, depth, where)
+                work.photo = edit_photo(work.edit, photo, work.source, on_progress)
                 work.size, work.changed = photo.size, work.photo.pixels is not photo.pixels
 
     def write(self, work: _PhotoWork) -> Outcome:
+        """Write an edited photo, and return its outcome."""
         file = work.file
         if file.skip:
-            return _skipped(self.edit, file)
-        if work.photo is not None:
-            with work.stage():
-                make_folder(file.target.parent)
-                work.photo.save(file.target, **self.options.for_photos)
+            return skipped(self.edit, file)
+        with work.scratch:
+            if work.photo is not None:
+                with work.stage():
+                    make_folder(work.target.parent)
+                    work.photo.save(work.target, **self.options.for_photos)
+            if not work.failure and not work.is_written and isinstance(file.target, RemotePath):
+                with work.stage():
+                    put(work.target, file.target, overwrite=self.options.overwrite)
+        # The lost worker may have been slow, and not dead.
+        if work.is_written or (work.failure and self._has_output(file)):
+            return _outcome(self.edit, file, "done", reason=_EARLIER_ATTEMPT)
         if work.failure or work.size is None:
             return _outcome(work.edit, file, "failed", reason=work.failure)
         width, height = work.size
@@ -274,23 +317,29 @@ class _Batch:
     def edit_video(self, file: PlannedFile) -> Outcome:
         """Read, edit and write a video, which uses threads of its own."""
         if file.skip:
-            return _skipped(self.edit, file)
+            return skipped(self.edit, file)
+        if self._has_output(file):
+            return _outcome(self.edit, file, "done", reason=_EARLIER_ATTEMPT)
         from burnish.editing.video_file import edit_video
 
         start = time.perf_counter()
         try:
-            video = edit_video(
-                self.edit,
-                file.source,
-                file.target,
-                self.options,
-                progress=self.progress,
-                should_stop=self.should_stop,
-            )
+            with Scratch() as scratch:
+                target = scratch.local(file.target)
+                video = edit_video(
+                    self.edit,
+                    scratch.fetch(file.source),
+                    target,
+                    self.options,
+                    progress=self.progress,
+                    should_stop=self.should_stop,
+                )
+                if video.finished and isinstance(file.target, RemotePath):
+                    put(target, file.target, overwrite=self.options.overwrite)
         except _FILE_ERRORS as error:
             return _outcome(self.edit, file, "failed", reason=_failure(file, error))
         hint = f"{video.frames} frames ({video.seconds:.1f} s) are kept; the same command resumes"
-        if not video.frames:
+        if not video.frames or is_remote(file.target):
             hint = "no frames are kept yet; the same command starts again"
         return _outcome(
             video.edit,

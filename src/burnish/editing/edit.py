@@ -81,7 +81,9 @@ class Edit:
         self, photo: Photo, source: Path | None = None, on_progress: OnProgress | None = None
     ) -> Photo:
         """Edit a photo and perhaps its transparency or metadata; `source` is its file."""
-        return photo.with_pixels(self.run(photo.pixels, on_progress))
+        pixels = self.run(photo.pixels, on_progress)
+        pixels.setflags(write=False)  # A photo copies arrays that can be written to.
+        return photo.with_pixels(pixels)
 
     def frame_edit(self, samples: SampleFrames) -> FrameEdit:
         """Return the function for the frames of one video, which is called on them in order.

@@ -14,6 +14,7 @@ from burnish.photo.formats import (
     has_raw_extension,
     replaced_format,
 )
+from burnish.storage import RemotePath, Scratch, list_objects
 from burnish.video.formats import can_edit_videos, has_video_extension
 
 # End of the names that `--save-mask FOLDER` gives to masks, behind the photo's name.
@@ -92,18 +93,28 @@ def _nothing_found(paths: Sequence[Path], inputs: Inputs, *, recursive: bool) ->
     if inputs.unreadable:
         return inputs.unreadable[0]
     names = ", ".join(map(str, paths))
-    has_subfolders = any(is_folder(child) for path in paths for child in path.iterdir())
-    search = has_subfolders and not recursive
+    search = not recursive and any(map(_has_subfolders, paths))
     remedy = "add --recursive to search subfolders" if search else "name another folder"
     count = inputs.ignored
     problem = f"none of the {count} files is a photo" if count else "there are no photos"
     return UsageError(names, problem, remedy)
 
 
+def _has_subfolders(folder: Path) -> bool:
+    if isinstance(folder, RemotePath):
+        return any(path.parent != folder for path in list_objects(folder, recursive=True))
+    return any(map(is_folder, folder.iterdir()))
+
+
 def _walk(
     folder: Path, unreadable: list[BurnishError], *, recursive: bool, output: Path | None
 ) -> Iterator[Path]:
     """Yield the files of a folder in the order of names."""
+    if isinstance(folder, RemotePath):
+        for file in list_objects(folder, recursive=recursive):
+            if output not in file.parents or output == folder:
+                yield file
+        return
 
     def add_error(error: OSError) -> None:
         unreadable.append(read_error(error.filename, error, UsageError))
@@ -186,6 +197,7 @@ def _is_result(file: Path, original: Path) -> bool:
 def count_edits(path: Path) -> int:
     """Return the number of edits in the history of a photo or video; 0 if it cannot be read."""
     try:
-        return len(read_history(path))
+        with Scratch() as scratch:
+            return len(read_history(scratch.fetch(path)))
     except BurnishError:
         return 0

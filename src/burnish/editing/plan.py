@@ -16,7 +16,14 @@ from burnish.errors import (
     missing_library,
     warn,
 )
-from burnish.files import check_absent, check_disk_space, check_place, is_file, is_folder
+from burnish.files import (
+    check_absent,
+    check_disk_space,
+    check_place,
+    existing,
+    is_file,
+    is_folder,
+)
 from burnish.photo.formats import (
     can_develop_raw,
     check_depth,
@@ -27,6 +34,7 @@ from burnish.photo.formats import (
     result_format,
     writable_format,
 )
+from burnish.storage import as_path, is_remote
 from burnish.video.formats import (
     SAME_AS_SOURCE,
     can_edit_videos,
@@ -41,11 +49,18 @@ Targets = Sequence[tuple[InputFile, Path]]
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A photo or video and its output file. `skip` is set if the output exists and is kept."""
+    """A photo or video and its output file.
+
+    Parameters
+    ----------
+    skip : the output exists and is kept
+    is_retry : an earlier attempt ended with its worker, and may have written the output
+    """
 
     source: Path
     target: Path
     skip: bool = False
+    is_retry: bool = False
 
     @property
     def is_video(self) -> bool:
@@ -132,12 +147,15 @@ def plan(
         if has_video_extension(source.path) and not source.from_folder:
             container = writable_container(target.suffix, str(target))
             check_encoding_options(options.encoding, container, str(target))
+    present: set[Path] = set()
+    if not options.overwrite and (options.skip_existing or not allow_existing):
+        present = existing(target for _, target in remaining)
     files = tuple(
-        PlannedFile(source.path, target, skip=options.skip_existing and os.path.lexists(target))
+        PlannedFile(source.path, target, skip=options.skip_existing and target in present)
         for source, target in remaining
     )
-    if not options.overwrite and not allow_existing:
-        _check_absent(files)
+    if not allow_existing:
+        _check_absent(files, present)
     for file_to_write in files:
         if not file_to_write.skip:
             check_place(file_to_write.target)
@@ -176,7 +194,7 @@ def _split_output(output: str | Path | None, *, several: bool) -> tuple[Path | N
     """Return `output` as a folder or as the file for the only input."""
     if output is None:
         return None, None
-    path = Path(output)
+    path = as_path(output)
     means_folder = str(output).endswith(("/", os.sep)) or not path.suffix or is_folder(path)
     if several and (is_file(path) or not means_folder):
         problem = "several inputs need an output folder, and this is a file name"
@@ -279,8 +297,9 @@ def _check_collisions(targets: Targets, reserved: Iterable[Path]) -> None:
     reserved_files = {_file_identity(path): path for path in reserved}
     source_of: dict[str, Path] = {}
     for source, target in targets:
-        # Some file systems treat A.jpg and a.jpg as the same file.
-        key = _absolute(target).casefold()
+        # Some file systems treat A.jpg and a.jpg as the same file, and object storage never does.
+        key = _absolute(target)
+        key = key if is_remote(target) else key.casefold()
         identity = _file_identity(target)
         if key in source_of:
             problem = f"its output {target} is also that of {source_of[key]}"
@@ -307,23 +326,27 @@ def _file_identity(path: Path) -> tuple[int, int] | str:
     return stat.st_dev, stat.st_ino
 
 
-def _check_absent(files: Sequence[PlannedFile]) -> None:
-    """Check that no output exists, apart from those to skip."""
-    existing = [file.target for file in files if not file.skip and os.path.lexists(file.target)]
-    if len(existing) == 1 == len(files):
-        check_absent(existing[0], overwrite=False)
-    if existing:
-        where = f"{existing[0]} and others" if len(existing) > 1 else f"{existing[0]}"
-        problem = f"{len(existing)} of {len(files)} outputs exist"
+def _check_absent(files: Sequence[PlannedFile], present: set[Path]) -> None:
+    """Check that no output is present, apart from those to skip."""
+    in_the_way = [file.target for file in files if not file.skip and file.target in present]
+    if len(in_the_way) == 1 == len(files):
+        check_absent(in_the_way[0], overwrite=False)
+    if in_the_way:
+        where = f"{in_the_way[0]} and others" if len(in_the_way) > 1 else f"{in_the_way[0]}"
+        problem = f"{len(in_the_way)} of {len(files)} outputs exist"
         remedy = "use --skip-existing to do the rest, --overwrite to replace them, or another -o"
         raise OutputError(where, problem, remedy)
 
 
 def _check_disk_space(files: Iterable[PlannedFile], scratch_bytes: Callable[[Path], int]) -> None:
-    """Check the free disk space, and assume that an output is as large as its input."""
+    """Check the free disk space, and assume that an output is as large as its input.
+
+    Object storage has no limit, and its photos are copied one by one, when they are edited.
+    """
     needed: dict[int, tuple[Path, int, int]] = {}
     for file in files:
-        if file.skip or not is_file(file.source):
+        is_local = not is_remote(file.source) and not is_remote(file.target)
+        if file.skip or not is_local or not is_file(file.source):
             continue
         folder = next(p for p in file.target.absolute().parents if is_folder(p))
         _, output_bytes, work_bytes = needed.get(folder.stat().st_dev, (folder, 0, 0))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from burnish.editing.inputs import InputFile, Inputs
 from burnish.errors import BurnishError, UsageError, did_you_mean
+from burnish.storage import Scratch
 from burnish.video.formats import has_video_extension
 
 # The beginning of a condition.
@@ -57,9 +58,11 @@ def choose_inputs(inputs: Inputs, conditions: Sequence[str]) -> tuple[Inputs, in
         if has_video_extension(file.path):
             continue
         try:
-            keywords = {keyword_key(word): word for word in read_texts(file.path).keywords}
+            with Scratch() as scratch:
+                texts = read_texts(scratch.fetch(file.path))
+            keywords = {keyword_key(word): word for word in texts.keywords}
         except BurnishError as error:
-            unreadable.append(error)
+            unreadable.append(error.with_context(str(file.path)))
             continue
         present |= keywords
         if keys <= keywords.keys():
