@@ -29,6 +29,10 @@ _MAX_BIAS = np.float32(2**30)
 # Their output has the range of their input.
 _LAYOUT_OPS = frozenset(["DepthToSpace", "Gather", "Identity", "MaxPool", "Resize", "SpaceToDepth"])
 
+_ACTIVATIONS = ("LeakyRelu", "Relu")
+# Besides convolutions, these run on integers.
+_INTEGER_OPS = frozenset([*_ACTIVATIONS, "Add", "Concat", "MaxPool", "Resize"])
+
 
 def quantise_graph(model: ModelProto, ranges: Ranges, engine: str) -> ModelProto:
     """Return a graph that an engine runs in int8, with the context folded into its kernels.
@@ -135,14 +139,14 @@ def rounded_tensors(model: ModelProto) -> list[str]:
             names.append(output)
             outputs.add(output)
             features.add(output)
-        elif node.op_type in ("LeakyRelu", "Concat", *_LAYOUT_OPS) and all(known):
+        elif node.op_type in (*_ACTIVATIONS, "Concat", *_LAYOUT_OPS) and all(known):
             features.add(output)
     return names
 
 
-def _behind_leaky_relu(node: NodeProto, bounds: Float) -> Float:
-    """Return the bounds of the output of a LeakyRelu, which has one range."""
-    slope = np.float32(attributes(node).get("alpha", 0.01))
+def _behind_activation(node: NodeProto, bounds: Float) -> Float:
+    """Return the bounds of the output of an activation, which has one range."""
+    slope = np.float32(0 if node.op_type == "Relu" else attributes(node).get("alpha", 0.01))
     return np.array([[slope * bounds[0].min()], [bounds[1].max()]], np.float32)
 
 
@@ -228,16 +232,16 @@ class _Quantiser:
         graph.initializer.extend(tensors)
 
     def _split_convolutions(self) -> None:
-        """Split convolutions whose channels have several ranges, if a LeakyRelu follows.
+        """Split convolutions whose channels have several ranges, if an activation follows.
 
-        Each part has one range, and so has the joined output of the LeakyRelus.
+        Each part has one range, and so has the joined output of the activations.
         """
         graph = self._graph
         readers = {name: node for node in graph.node for name in node.input}
         for conv in [node for node in graph.node if node.op_type == "Conv"]:
             name, bounds = conv.output[0], self._ranges.get(conv.output[0])
-            leaky = readers.get(name)
-            if bounds is None or leaky is None or leaky.op_type != "LeakyRelu":
+            activation = readers.get(name)
+            if bounds is None or activation is None or activation.op_type not in _ACTIVATIONS:
                 continue
             count = bounds.shape[1]
             if count == 1 or conv.input[1] not in self._constants:
@@ -246,8 +250,8 @@ class _Quantiser:
                 np.split(self._constants[weight], self._group_count(name, conv))
                 for weight in conv.input[1:]
             ]
-            output = leaky.output[0]
-            self._ranges[output] = _behind_leaky_relu(leaky, bounds)
+            output = activation.output[0]
+            self._ranges[output] = _behind_activation(activation, bounds)
             nodes = []
             for index in range(count):
                 part = f"{name}.{index}"
@@ -257,13 +261,13 @@ class _Quantiser:
                 self._ranges[part] = bounds[:, index : index + 1]
                 self._ranges[f"{output}.{index}"] = self._ranges[output]
                 nodes += [_copy(conv, [conv.input[0], *inputs], part)]
-                nodes += [_copy(leaky, [part], f"{output}.{index}")]
+                nodes += [_copy(activation, [part], f"{output}.{index}")]
             parts = [f"{output}.{index}" for index in range(count)]
             nodes.append(helper.make_node("Concat", parts, [output], axis=1))
             del self._ranges[name]
             position = list(graph.node).index(conv)
             graph.node.remove(conv)
-            graph.node.remove(leaky)
+            graph.node.remove(activation)
             for node in reversed(nodes):
                 graph.node.insert(position, node)
 
@@ -287,7 +291,7 @@ class _Quantiser:
         if not self._rounds_all or node.output[0] not in self._bounds:
             return False
         is_feature = any(name in self._rounded for name in names)
-        return is_feature and node.op_type in ("Add", "Concat", "LeakyRelu", "MaxPool", "Resize")
+        return is_feature and node.op_type in _INTEGER_OPS
 
     def _output_bounds(self, node: NodeProto) -> Float | None:
         """Return the bounds of a node's first output; None if they are not known."""
@@ -296,8 +300,8 @@ class _Quantiser:
         bounds = [self._bounds.get(name) for name in node.input]
         if bounds[0] is None:
             return None
-        if node.op_type == "LeakyRelu":
-            return _behind_leaky_relu(node, bounds[0])
+        if node.op_type in _ACTIVATIONS:
+            return _behind_activation(node, bounds[0])
         if node.op_type == "Concat":
             is_same = all(p is not None and np.array_equal(p, bounds[0]) for p in bounds[1:])
             return bounds[0] if is_same else None

@@ -1,0 +1,136 @@
+"""Predictors: layers against brute force, invariance to the order of nodes, and overfitting."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torch_geometric")
+
+from torch_geometric.data import Batch, Data  # noqa: E402
+
+from burnish.search.graph import bytes_moved, operations  # noqa: E402
+from burnish.search.predictors import PREDICTORS, create, graph_networks  # noqa: E402
+from burnish.search.predictors.capsules import NodeAttention, route, squash  # noqa: E402
+from burnish.search.space import Candidate, random_candidate  # noqa: E402
+
+ENCODERS = [
+    graph_networks.GraphConvolutions,
+    graph_networks.RelationalAttention,
+    graph_networks.Capsules,
+]
+
+
+def candidates(count):
+    random = np.random.default_rng(3)
+    return [random_candidate(random) for _ in range(count)]
+
+
+def test_routing_equals_its_definition():
+    """Node by node and capsule by capsule, as in the paper's algorithm."""
+    generator = torch.Generator().manual_seed(0)
+    votes = torch.randn(5, 2, 3, 4, generator=generator)
+    batch = torch.tensor([0, 0, 1, 1, 1])
+    expected = []
+    for graph in range(2):
+        own = votes[batch == graph].flatten(0, 1)
+        logits = torch.zeros(len(own), 3)
+        for iteration in range(3):
+            sums = torch.zeros(3, 4)
+            for i, vote in enumerate(own):
+                weights = logits[i].exp() / logits[i].exp().sum()
+                for j in range(3):
+                    sums[j] += weights[j] * vote[j]
+            lengths = sums.norm(dim=1, keepdim=True)
+            result = sums / lengths * lengths**2 / (1 + lengths**2)
+            if iteration < 2:
+                for i, vote in enumerate(own):
+                    for j in range(3):
+                        logits[i, j] += vote[j] @ result[j]
+        expected.append(result)
+    torch.testing.assert_close(route(votes, batch, 2, 3), torch.stack(expected))
+
+
+def test_capsules_are_shorter_than_one_and_keep_their_direction():
+    capsules = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    short = squash(capsules)
+    torch.testing.assert_close(short[0], capsules[0] / 5 * 25 / 26)
+    assert short[1].tolist() == [0, 0]
+
+
+def test_attention_sums_to_one_over_each_graph():
+    attention = NodeAttention(3, 4)
+    x = torch.ones(6, 3, 4)
+    batch = torch.tensor([0, 0, 0, 0, 1, 1])
+    scaled = attention(x, batch)[..., 0].detach()
+    torch.testing.assert_close(scaled[:4].sum(0), torch.ones(3))
+    torch.testing.assert_close(scaled[4:].sum(0), torch.ones(3))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_the_order_of_nodes_changes_nothing(encoder):
+    torch.manual_seed(0)
+    network = encoder()
+    first, second = map(graph_networks.to_data, candidates(2))
+    order = torch.randperm(first.num_nodes)
+    position = torch.empty_like(order)
+    position[order] = torch.arange(len(order))
+    shuffled = Data(
+        x=first.x[order], edge_index=position[first.edge_index], edge_type=first.edge_type
+    )
+    with torch.no_grad():
+        plain, mixed = (
+            network(Batch.from_data_list([graph, second])) for graph in (first, shuffled)
+        )
+    torch.testing.assert_close(plain, mixed, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(plain[0], plain[1])
+
+
+def test_relations_matter():
+    torch.manual_seed(0)
+    network = graph_networks.RelationalAttention()
+    graph = graph_networks.to_data(candidates(1)[0])
+    other = graph.clone()
+    other.edge_type = (graph.edge_type + 1) % 6
+    with torch.no_grad():
+        results = [network(Batch.from_data_list([g])) for g in (graph, other)]
+    assert not torch.allclose(*results)
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_predictors_overfit_ten_graphs(name):
+    own = candidates(10)
+    targets = np.log([[bytes_moved(operations(c)), c.build().halo] for c in own])
+    if name not in ("macs", "layers"):  # these can only learn costs
+        targets[:, 0] = np.random.default_rng(0).permutation(10)
+    predictor = create(name)
+    predictor.fit(own, targets)
+    predicted = predictor.predict(own)
+    order = [np.argsort(values[:, 0]) for values in (predicted, targets)]
+    agreement = np.corrcoef(*map(np.argsort, order))[0, 1]
+    assert predicted.shape == (10, 2)
+    assert agreement > (0.5 if name == "macs" else 0.85)
+
+
+def test_the_table_of_layers_finds_their_times():
+    """Networks whose time is a sum over layers are predicted, also those it has not seen."""
+
+    def time(candidate):
+        return sum(op.macs * 1e-3 + op.values * 1e-2 for op in operations(candidate))
+
+    own = candidates(150)
+    predictor = create("layers")
+    predictor.fit(own[:120], np.log([[time(c)] for c in own[:120]]))
+    predicted = np.exp(predictor.predict(own[120:]))[:, 0]
+    errors = np.abs(predicted / [time(c) for c in own[120:]] - 1)
+    assert np.median(errors) < 0.05
+
+
+def test_equal_seeds_give_equal_predictions():
+    own = candidates(6)
+    targets = np.arange(6.0)[:, None]
+    results = []
+    for _ in range(2):
+        predictor = create("gcn", seed=4)
+        predictor.fit(own, targets)
+        results.append(predictor.predict([Candidate("unet2-16.16-11-1")]))
+    assert np.array_equal(*results)
