@@ -16,7 +16,9 @@ from burnish.runtime.session import Infer, Session, get_session
 def run(infer: Infer, block_sizes: tuple[int, int] = (1, 1)) -> np.ndarray:
     """Run a session of an engine on 4 x 8 white pixels."""
     out = np.full((4, 8, 3), np.nan, np.float32)
-    Session("blur", "cpu", block_sizes, infer).run(np.ones((4, 8, 3), np.float32), (4, 8), out)
+    session = Session("blur", "cpu", block_sizes, infer)
+    white = session.pack(np.ones((4, 8, 3), np.float32), (4, 8))
+    session.run({"image": white}, (4, 8), out)
     return out
 
 
@@ -112,8 +114,9 @@ def test_engine_error_is_one_line_and_nothing_is_printed(
     write_model: WriteModel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     session = get_session(read_model(write_model()), "cpu", 1)
+    inputs = {"image": np.zeros((1, 2, 4, 5), np.float32)}
     with pytest.raises(ModelError, match="5 x 4 px") as caught:
-        session.run(np.zeros((4, 5, 2), np.float32), (4, 5), np.empty((4, 5, 3), np.float32))
+        session.run(inputs, (4, 5), np.empty((4, 5, 3), np.float32))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
@@ -130,8 +133,9 @@ def test_model_that_onnx_runtime_rejects_raises_model_error(
     )
     onnx.save(model, path)
     pixels, out = np.zeros((8, 8, 3), np.float32), np.empty((8, 8, 3), np.float32)
+    session = get_session(read_model(path), "cpu", 1)
     with pytest.raises(ModelError) as caught:
-        get_session(read_model(path), "cpu", 1).run(pixels, (8, 8), out)
+        session.run({"image": session.pack(pixels, (8, 8))}, (8, 8), out)
     assert caught.value.where == "blur"
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

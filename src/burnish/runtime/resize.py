@@ -58,7 +58,7 @@ def area_resize_rows(
             outputs, weights = _overlaps(height, size[0], start, stop)
             first = outputs.start - strip.start
             pixels = read_rows(start, stop).reshape(stop - start, -1)
-            sums = weights @ pixels
+            sums = _weighted_sums(weights, pixels)
             rows[first : first + len(sums)] += sums
             largest = max(largest, pixels.max())
         output[strip] = _resize_columns(rows, width, size[1])
@@ -90,11 +90,34 @@ def _resize_columns(rows: Pixels, width: int, size: int) -> Pixels:
         stop = min(start + _GROUP, width)
         outputs, weights = _overlaps(width, size, start, stop)
         strip = by_column[start:stop].reshape(stop - start, -1)
-        columns[outputs] += (weights @ strip).reshape(-1, len(rows), 3)
+        columns[outputs] += _weighted_sums(weights, strip).reshape(-1, len(rows), 3)
     return columns.transpose(1, 0, 2)
 
 
-def bilinear_region(pixels: Pixels, rectangle: Rectangle, size: tuple[int, int]) -> Pixels:
+def _weighted_sums(weights: Pixels, rows: Pixels) -> Pixels:
+    """Return `weights` @ `rows`, for the weights that `_overlaps` returns.
+
+    Most of them are zero, and those between the first and the last of an output pixel are equal.
+    The library of the matrix product would also keep all cores busy.
+    """
+    sums = np.zeros((len(weights), rows.shape[1]), np.float32)
+    for output, pixel_weights in zip(sums, weights, strict=True):
+        index = np.flatnonzero(pixel_weights)
+        if not len(index):
+            continue
+        first, last = index[0], index[-1]
+        if last > first + 1:
+            np.add.reduce(rows[first + 1 : last], out=output)
+            output *= pixel_weights[first + 1]
+        output += pixel_weights[first] * rows[first]
+        if last > first:
+            output += pixel_weights[last] * rows[last]
+    return sums
+
+
+def bilinear_region(
+    pixels: Pixels, rectangle: Rectangle, size: tuple[int, int], out: Pixels | None = None
+) -> Pixels:
     """Return a rectangle of an image enlarged bilinearly to a height and width.
 
     Pixels lie at the centres of their squares, as in `torch.nn.functional.interpolate` with
@@ -105,6 +128,7 @@ def bilinear_region(pixels: Pixels, rectangle: Rectangle, size: tuple[int, int])
     pixels : the small image, (h, w, 3)
     rectangle : of the enlarged image
     size : height and width of the enlarged image, px
+    out : memory for the result, as many values [default: new memory]
 
     Examples
     --------
@@ -116,18 +140,20 @@ def bilinear_region(pixels: Pixels, rectangle: Rectangle, size: tuple[int, int])
     columns, column_weights = bilinear_taps(
         pixels.shape[1], size[1], rectangle.left, rectangle.right
     )
-    first = rows[0].min()
+    first, channels = rows[0].min(), pixels.shape[2]
     source = pixels[first : rows[1].max() + 1]
-    near, far = (source[:, index] for index in columns)
-    wide = near + (far - near) * column_weights[:, None]
-    output = np.empty((*rectangle.size, pixels.shape[2]), np.float32)
-    for start in range(0, len(output), _GROUP):  # in groups that fit into the processor's cache
-        group = slice(start, start + _GROUP)
-        near, far = (wide[index[group] - first] for index in rows)
-        far -= near
-        far *= row_weights[group, None, None]
-        np.add(near, far, out=output[group])
-    return output
+    # Each row of the image enlarged to the width, and then the difference to the one below.
+    near, wide = (source.take(index, axis=1).reshape(len(source), -1) for index in columns)
+    wide -= near
+    wide *= np.repeat(column_weights, channels)
+    wide += near
+    below = np.diff(wide, axis=0, append=wide[-1:])
+    shape = len(row_weights), wide.shape[1]
+    output = np.empty(shape, np.float32) if out is None else out.reshape(shape)
+    for row, index, weight in zip(output, rows[0] - first, row_weights, strict=True):
+        np.multiply(below[index], weight, out=row)
+        row += wide[index]
+    return output.reshape(*rectangle.size, channels)
 
 
 def source_range(length: int, size: int, start: int, stop: int) -> tuple[int, int]:

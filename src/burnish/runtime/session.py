@@ -10,6 +10,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import ModelError, PrecisionError, missing_library
-from burnish.modelfile.card import COORDS, GUIDE, INPUT, PARAMS, THUMBNAIL, Card, Precision
+from burnish.modelfile.card import PARAMS, THUMBNAIL, Card, Precision
 from burnish.modelfile.reader import ModelFile
 from burnish.params import Value, resolve_params
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES, check_options
@@ -109,35 +110,42 @@ class Session:
     block_sizes: tuple[int, int]
     _infer: Infer
 
+    def pack(self, pixels: Pixels, size: tuple[int, int], out: Array | None = None) -> Array:
+        """Return the graph's input for the pixels of a tile; see `burnish.runtime.tiles.pack`.
+
+        Raises
+        ------
+        MemoryError : there is too little memory
+        ModelError : the size is not a multiple of the blocks
+        """
+        with self._errors(size):
+            return pack(pixels, size, self.block_sizes[0], out)
+
     def run(
         self,
-        pixels: Pixels,
+        inputs: Mapping[str, Array],
         size: tuple[int, int],
         out: Pixels,
         core_offset: tuple[int, int] = (0, 0),
-        coords: Array | None = None,
-        guide: Pixels | None = None,
-        context: Context | None = None,
     ) -> None:
         """Run the model on a tile, and write a part of its output.
 
         Parameters
         ----------
-        pixels : (rows, columns, 3), the part of the tile inside the image; see `pack`
+        inputs : by name: the image and, for a model that takes one, the guide, both from `pack`;
+            for a model that takes them, `coords`, (1, rows of blocks, columns of blocks, 2); and
+            the context, unless it is bound to the graph
         size : height and width of the tile, px; multiples of the model's `size_multiple`
         out : (height, width, 3), receives a part of the output
         core_offset : row and column of the output where that part begins, multiples of
             `size_multiple`
-        coords : (1, rows of blocks, columns of blocks, 2), for a model that takes them
-        guide : as `pixels`, for a model that takes one
-        context : the context, unless it is bound to the graph
 
         Raises
         ------
         MemoryError : the device is out of memory
         ModelError : the engine failed for another reason
         """
-        input_block, output_block = self.block_sizes
+        output_block = self.block_sizes[1]
         packed_size = tuple(side // output_block for side in size)
 
         def write_output(planes: Array) -> None:
@@ -145,13 +153,14 @@ class Session:
                 raise ValueError(f"the output has the shape {planes.shape}")
             unpack(planes, output_block, out, *core_offset)
 
-        try:
-            inputs = {INPUT: pack(pixels, size, input_block), **(context or {})}
-            if coords is not None:
-                inputs[COORDS] = coords
-            if guide is not None:
-                inputs[GUIDE] = pack(guide, size, input_block)
+        with self._errors(size):
             self._infer(inputs, write_output)
+
+    @contextmanager
+    def _errors(self, size: tuple[int, int]) -> Iterator[None]:
+        """Raise the errors that `run` states for a tile's size."""
+        try:
+            yield
         except Exception as error:  # The exceptions of engines share no base class.
             problem = f"the model fails at {size[1]} x {size[0]} px"
             remedy = "get the file from its author again, or choose another --engine"

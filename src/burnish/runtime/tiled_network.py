@@ -1,6 +1,6 @@
 """Run one network on an image in tiles, whose outputs together equal that for the whole image."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Self
@@ -8,21 +8,22 @@ from typing import Self
 import numpy as np
 
 from burnish.errors import ModelError, OutputError, UsageError
-from burnish.modelfile.card import Precision
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, Precision
 from burnish.modelfile.reader import ModelFile
 from burnish.params import Value
-from burnish.runtime.session import Context, Session, context_tensors, get_session
+from burnish.prefetch import prefetch
+from burnish.runtime.session import Array, Context, Session, context_tensors, get_session
 from burnish.runtime.tiles import Tile, TileGrid, plan_tiles
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 
-# A pixel of a tile needs its activations as float32, its input and its output. ONNX Runtime needs
-# more for activations, since it rounds channels up to blocks of 16. CAN24 (48 activations) on 4
-# megapixels peaked at 66 values per pixel on a CPU with AVX-512, a factor of 1.38. Two U-Nets had
-# 1.2 and 1.4. If memory runs out nevertheless, tiles are halved.
+# A pixel of a tile needs its activations as float32, its input, that of the next tile, and its
+# output. ONNX Runtime needs more for activations, since it rounds channels up to blocks of 16.
+# CAN24 (48 activations) on 4 megapixels peaked at 66 values per pixel on a CPU with AVX-512, a
+# factor of 1.38. Two U-Nets had 1.2 and 1.4. If memory runs out nevertheless, tiles are halved.
 _ACTIVATION_OVERHEAD = 1.4
-_IO_VALUES = 2 * 3
-# A guide is enlarged, and then packed.
-_GUIDE_VALUES = 2 * 3
+_IO_VALUES = 3 * 3
+# A guide is enlarged, and then packed; and so is that of the next tile.
+_GUIDE_VALUES = 3 * 3
 # For images with more pixels, the context is bound to the graph. A new session takes 9 ms and saves
 # time: on one core 3 ms at 256 x 256 px, 6 at 384 x 384 and 12 at 512 x 512
 # (benchmarks/slider_values.py).
@@ -105,6 +106,7 @@ class TiledNetwork:
         self.card = file.card
         self._file = file
         self._session_options = (device, threads, engine, precision)
+        self._threads = threads
         # The kernels of a graph in int8 are rounded after the context is folded into them.
         self._always_binds = precision == "int8"
 
@@ -181,11 +183,15 @@ class TiledNetwork:
         max_pixels = memory // self.bytes_per_pixel
         finished_rows, any_nonzero = 0, False
         while finished_rows < grid.padded_height:
+            tiles = plan_tiles(grid, max_pixels, finished_rows)
+            inputs = self._read_tiles(session, image, grid, tiles, coarse)
+            if len(tiles) > 1 and self._threads != 1:
+                inputs = prefetch(inputs)
             try:
-                for tile in plan_tiles(grid, max_pixels, finished_rows):
+                for tile, tensors in zip(tiles, inputs, strict=True):
                     core = grid.clip(tile.core)
                     output = image.allocate(core)
-                    self._run_tile(session, context, image, grid, tile, coarse, output)
+                    self._run_tile(session, tile, {**tensors, **context}, output)
                     image.write(core, output)
                     any_nonzero = any_nonzero or bool(output.any())
                     if tile.core.right == grid.padded_width:
@@ -199,34 +205,48 @@ class TiledNetwork:
                 # Halving a limit above the image's size would give the same tile again.
                 max_pixels = min(max_pixels, grid.padded_height * grid.padded_width) // 2
                 max_pixels = max(max_pixels, grid.min_pixels)
+            finally:
+                inputs.close()
         return any_nonzero
 
     def _grid(self, size: tuple[int, int]) -> TileGrid:
         return TileGrid(*size, self.card.halo, self.card.size_multiple)
 
-    def _run_tile(
+    def _read_tiles(
         self,
         session: Session,
-        context: Context,
         image: ImageAccess,
         grid: TileGrid,
-        tile: Tile,
+        tiles: Sequence[Tile],
         coarse: Pixels | None,
-        out: Pixels,
+    ) -> Generator[dict[str, Array]]:
+        """Yield the inputs of each tile. They are valid until the next but one is read."""
+        # While the network runs on one tile, the inputs of the next are read. Memory is used again,
+        # since fresh pages from the system would add half of the time.
+        largest = 3 * max(tile.padded.area for tile in tiles)
+        image_buffers = np.empty((2, largest), np.float32)
+        guide_buffers = np.empty((3, largest if coarse is not None else 0), np.float32)
+        for index, tile in enumerate(tiles):
+            source, size, inputs = grid.clip(tile.padded), tile.padded.size, {}
+            inputs[INPUT] = session.pack(image.read(source), size, image_buffers[index % 2])
+            if coarse is not None:
+                from burnish.runtime.resize import bilinear_region
+
+                enlarged = guide_buffers[2, : 3 * source.area]
+                guide = bilinear_region(coarse, source, image.size, enlarged)
+                inputs[GUIDE] = session.pack(guide, size, guide_buffers[index % 2])
+            if self.card.coords:
+                from burnish.runtime.thumbnail import normalised_coords
+
+                coords = normalised_coords(tile.padded, image.size, grid.size_multiple)
+                inputs[COORDS] = coords[np.newaxis]
+            yield inputs
+
+    def _run_tile(
+        self, session: Session, tile: Tile, inputs: Mapping[str, Array], out: Pixels
     ) -> None:
         """Write the output for a tile's core to `out`, clipped to [0, 1]."""
-        source = grid.clip(tile.padded)
-        pixels = image.read(source)
-        coords = guide = None
-        if self.card.coords:
-            from burnish.runtime.thumbnail import normalised_coords
-
-            coords = normalised_coords(tile.padded, image.size, grid.size_multiple)[np.newaxis]
-        if coarse is not None:
-            from burnish.runtime.resize import bilinear_region
-
-            guide = bilinear_region(coarse, source, image.size)
-        session.run(pixels, tile.padded.size, out, tile.core_offset, coords, guide, context)
+        session.run(inputs, tile.padded.size, out, tile.core_offset)
         if not np.isfinite(out).all():
             rows = f"rows {tile.core.top} to {tile.core.bottom}"
             problem = f"the output has NaN or infinite values in {rows}"

@@ -10,11 +10,16 @@ column.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from burnish.types import Pixels, Rectangle
+
+# Rows of blocks that are packed or unpacked at a time. They fit into the processor's cache, from
+# which each channel takes its share of the pixels.
+_STRIP = 16
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,12 @@ def plan_tiles(grid: TileGrid, max_pixels: int, top: int = 0) -> list[Tile]:
     return [Tile(core, _with_halo(grid, core)) for core in cores]
 
 
-def pack(pixels: Pixels, size: tuple[int, int], block: int = 1) -> NDArray[np.float32]:
+def pack(
+    pixels: Pixels,
+    size: tuple[int, int],
+    block: int = 1,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Convert pixels to planes, padded at the bottom and the right with the last row and column.
 
     One copy takes a fraction of the time of separate transposes, pads and rearrangements.
@@ -113,6 +123,7 @@ def pack(pixels: Pixels, size: tuple[int, int], block: int = 1) -> NDArray[np.fl
     pixels : (rows, columns, 3), rows and columns at most `size`
     size : height and width after padding, px; multiples of `block`
     block : side of the blocks whose pixels become channels, px
+    out : memory for the result, at least as many values [default: new memory]
 
     Returns
     -------
@@ -126,16 +137,20 @@ def pack(pixels: Pixels, size: tuple[int, int], block: int = 1) -> NDArray[np.fl
           dtype=float32)
     """
     height, width = size
-    channels = pixels.shape[2] * block**2
-    planes = np.empty((1, channels, height // block, width // block), np.float32)
-    for channel, plane in enumerate(planes[0]):  # three times as fast as one assignment
-        colour, row, column = _position(channel, block)
-        source = pixels[row::block, column::block, colour]
-        rows, columns = source.shape
-        plane[:rows, :columns] = source
-        plane[:rows, columns:] = pixels[row::block, -1:, colour]
-        plane[rows:, :columns] = pixels[-1:, column::block, colour]
-        plane[rows:, columns:] = pixels[-1, -1, colour]
+    shape = 1, pixels.shape[2] * block**2, height // block, width // block
+    planes = (np.empty(prod(shape), np.float32) if out is None else out[: prod(shape)]).reshape(
+        shape
+    )
+    for top in range(0, height // block, _STRIP):
+        strip = pixels[top * block : (top + _STRIP) * block]
+        for channel, plane in enumerate(planes[0, :, top : top + _STRIP]):
+            colour, row, column = _position(channel, block)
+            source = strip[row::block, column::block, colour]
+            rows, columns = source.shape
+            plane[:rows, :columns] = source
+            plane[:rows, columns:] = strip[row::block, -1:, colour]
+            plane[rows:, :columns] = pixels[-1:, column::block, colour]
+            plane[rows:, columns:] = pixels[-1, -1, colour]
     return planes
 
 
@@ -160,10 +175,12 @@ def unpack(
            [2., 3.]], dtype=float32)
     """
     part = planes[0, :, top // block :, left // block :]
-    for channel, plane in enumerate(part):
-        colour, row, column = _position(channel, block)
-        target = out[row::block, column::block, colour]
-        target[...] = plane[: target.shape[0], : target.shape[1]]
+    for start in range(0, -(-len(out) // block), _STRIP):
+        strip = out[start * block : (start + _STRIP) * block]
+        for channel, plane in enumerate(part[:, start : start + _STRIP]):
+            colour, row, column = _position(channel, block)
+            target = strip[row::block, column::block, colour]
+            target[...] = plane[: target.shape[0], : target.shape[1]]
 
 
 def _position(channel: int, block: int) -> tuple[int, int, int]:
