@@ -355,9 +355,9 @@ class UNet(UNetBackbone):
             x = torch.cat(images, dim=1)
         offset = self.forward_cells(x, *context)
         if self.gain:
-            *gains, offset = offset.chunk(2 + self.guide_gain, dim=1)
-            for source, gain in zip(images, gains, strict=False):
-                output = output + source * gain
+            gain, offset, *guide_gain = offset.chunk(2 + self.guide_gain, dim=1)
+            for source, factor in zip(images, [gain, *guide_gain], strict=False):
+                output = output + source * factor
         output = output + offset
         if self.grey:
             output = F.conv2d(output, self.mean)
