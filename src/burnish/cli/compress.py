@@ -12,6 +12,7 @@ from burnish.cli.evaluation import ModelCommand
 from burnish.cli.operator_options import operator_params
 from burnish.cli.options import OperatorOrModel, expand, option
 from burnish.cli.train import TrainingProgress
+from burnish.compression.request import RESULT
 from burnish.errors import BurnishError, UsageError
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
 
@@ -68,6 +69,12 @@ class CompressOptions:
     )
     time: str | None = option(None, "Training time, such as 1h30m. [default: 10m]")
     steps: int | None = option(None, "Number of training steps, instead of a time.", min=1)
+    taught: tuple[str, ...] = option(
+        (RESULT,),
+        "What the original network teaches the pruned one, beside the operator: result, features, "
+        "affinities (of features, pair by pair); may be repeated. [default: result]",
+        "--teach",
+    )
     compare_scratch: bool = option(
         True,
         "Also train a network of the same shape from random weights for as long. The better one is "

@@ -8,6 +8,7 @@ from typing import Any
 
 import burnish
 from burnish.compression.distil import DistillationTrainer
+from burnish.compression.features import counterparts
 from burnish.compression.latency import LatencyTable
 from burnish.compression.measure import Bench
 from burnish.compression.prune import describe, prune
@@ -246,6 +247,8 @@ class Pipeline:
             self.sampler,
             self._folder(name),
             self.data.fingerprint,
+            taught=self.request.taught,
+            counterparts=counterparts(self.original.network, student.edits),
         )
         trainer.run(self.callbacks.on_step)
         return trainer.ema_network()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from burnish.training.request import slugify
 RECORD = "compression"
 DEFAULT_LOSS = 0.1
 DEFAULT_TIME = "10m"
+# What the original network can teach, beside the operator.
+RESULT = "result"
+TAUGHT = (RESULT, "features", "affinities")
 # Distillation begins near the original weights, and with a lower learning rate than training.
 LR_FACTOR = 0.05
 # Settings of a card that say how its network was trained. The others follow from the card itself.
@@ -58,6 +61,7 @@ class CompressionRequest:
     speed: float | None
     loss: float | None
     engine: str
+    taught: tuple[str, ...]
     int8: bool
     nearest: bool
     compare_scratch: bool
@@ -81,6 +85,7 @@ class CompressionRequest:
         record["config"] = self.config.to_json()
         record |= {"speed": self.speed, "loss": self.loss, "int8": self.int8}
         record |= {"photos": str(self.photos), "validation": str(self.validation)}
+        record["taught"] = self.taught
         values: dict[str, Any] = json.loads(json.dumps(record))
         return values
 
@@ -99,6 +104,7 @@ def validate_request(
     engine: str = DEFAULT_ENGINE,
     time: str | None = None,
     steps: int | None = None,
+    taught: Sequence[str] = (RESULT,),
     int8: bool = True,
     nearest: bool = False,
     compare_scratch: bool = True,
@@ -122,6 +128,8 @@ def validate_request(
     engine : the engine to become faster on
     time : of the training, such as "10m" [default: 10m]
     steps : the number of training steps, in place of a time
+    taught : what the pruned network learns from the original one, of `TAUGHT`, beside what it
+        learns from the operator; may be empty
     int8 : also train the network for 8-bit integers
     nearest : write the nearest result if the target is out of reach
     compare_scratch : also train a network of the same shape from random weights, for as long
@@ -146,6 +154,9 @@ def validate_request(
     if network is None or not _is_supported(network):
         problem = f"the layers of its network {card.network} are unknown"
         raise UsageError(str(model), problem, f"give a model of {', '.join(NETWORKS)}")
+    if unknown := sorted({*taught} - {*TAUGHT}):
+        problem = f"{unknown[0]!r} is nothing that a network teaches"
+        raise UsageError("--teach", problem, f"choose among {', '.join(TAUGHT)}")
     speed_value = None if speed is None else parse_number("--speed", speed, "x")
     loss_value = None if loss is None else parse_number("--loss", loss, "dB")
     if speed_value is not None and speed_value <= 1:
@@ -175,6 +186,7 @@ def validate_request(
         speed=speed_value,
         loss=loss_value,
         engine=engine,
+        taught=tuple(taught),
         int8=int8,
         nearest=nearest,
         compare_scratch=compare_scratch,
