@@ -1,5 +1,7 @@
 """`RawTiff` behaves like an array, and is a valid TIFF for libvips and tifffile."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import pyvips
@@ -42,6 +44,18 @@ def test_rectangles_equal_those_of_array(tmp_path_factory, data, height, width, 
             tiff.write(rectangle, expected[rectangle.slices])
             other = data.draw(rectangles(height, width))
             np.testing.assert_array_equal(tiff.read(other), expected[other.slices])
+
+
+def test_two_threads_read_what_is_there(tmp_path):
+    values = noise((400, 40, 3), np.uint8)
+    with temporary_file(tmp_path) as file:
+        tiff = RawTiff(file, 400, 40, 3, np.dtype(np.uint8))
+        tiff.write(Rectangle(0, 400, 0, 40), values)
+        left, right = Rectangle(0, 400, 0, 20), Rectangle(0, 400, 20, 40)
+        rectangles = [left, right] * 10
+        with ThreadPoolExecutor(2) as threads:
+            for rectangle, part in zip(rectangles, threads.map(tiff.read, rectangles), strict=True):
+                np.testing.assert_array_equal(part, values[rectangle.slices])
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])

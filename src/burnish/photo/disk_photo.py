@@ -3,9 +3,10 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import byteorder
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -42,7 +43,7 @@ _FILE_FIELDS = {"n-pages", "resolution-unit", "orientation", "bits-per-sample", 
 
 @dataclass(frozen=True, eq=False)
 class RawTiff:
-    """An image in a file, uncompressed, row after row.
+    """An image in a file, uncompressed, row after row. Threads may read and write it together.
 
     `image` completes the file to a TIFF, which libvips reads in pieces. A file without a header
     would be mapped into memory whole. This class does not map the file either (as
@@ -62,6 +63,7 @@ class RawTiff:
     width: int
     bands: int
     dtype: np.dtype[Any]
+    _position: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -78,8 +80,10 @@ class RawTiff:
         values = np.empty((*rectangle.size, self.bands), self.dtype)
         try:
             for rows, offset in self._contiguous_runs(rectangle):
-                self.file.seek(offset)
-                if self.file.readinto(values[rows].data.cast("B")) != values[rows].nbytes:  # type: ignore[attr-defined]
+                with self._position:
+                    self.file.seek(offset)
+                    count = self.file.readinto(values[rows].data.cast("B"))  # type: ignore[attr-defined]
+                if count != values[rows].nbytes:
                     raise OSError("cut short by another program")
         except OSError as error:
             raise read_error(self.file.name, error, OutputError) from error
@@ -95,8 +99,9 @@ class RawTiff:
         values = np.ascontiguousarray(values, self.dtype)
         try:
             for rows, offset in self._contiguous_runs(rectangle):
-                self.file.seek(offset)
-                self.file.write(values[rows].data)
+                with self._position:
+                    self.file.seek(offset)
+                    self.file.write(values[rows].data)
         except OSError as error:
             raise write_error(self.file.name, error) from error
 

@@ -219,7 +219,8 @@ class Model:
         Parameters
         ----------
         read_region : returns a rectangle of the image, (rows, columns, 3) float32 in [0, 1].
-            Rectangles overlap and may be read several times
+            Rectangles overlap and may be read several times. Another thread calls it, also while
+            `write_region` runs
         write_region : receives a rectangle of the output. Together they cover the image. If memory
             runs out, some pixels are written again as part of smaller rectangles
         size : height and width of the image, px
