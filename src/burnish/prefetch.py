@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
@@ -34,6 +35,39 @@ def prefetch(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
             if item is end:
                 return
             yield item
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def parallel_map(
+    function: Callable[[T], Result], items: Iterable[T], workers: int
+) -> Generator[Result, None, None]:
+    """Yield the results of a function for each item, in order, from several threads.
+
+    An exception is raised where its result would have been yielded. Closing the generator waits
+    for the calls that are running, and drops their results.
+
+    Parameters
+    ----------
+    workers : the number of threads; with one, this thread calls the function
+
+    Examples
+    --------
+    >>> list(parallel_map(len, ["a", "bb", "ccc"], workers=2))
+    [1, 2, 3]
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    executor = ThreadPoolExecutor(workers, "parallel")
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         executor.shutdown(cancel_futures=True)
 

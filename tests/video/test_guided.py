@@ -18,7 +18,7 @@ from burnish.video.probe import probe
 def test_video_is_edited_and_recorded_with_its_guide(
     burnish, make_video, read_video, guided_model, tmp_path, arguments, guide
 ):
-    video, target = make_video("a.mkv", codec="ffv1", frames=3), tmp_path / "b.mkv"
+    video, target = make_video("a.mkv", codec="ffv1", frames=7), tmp_path / "b.mkv"
     code, out, _ = burnish("apply", guided_model, video, "-o", target, "--json", *arguments)
     assert (code, json.loads(out)["history"][0]["guide"]) == (0, guide)
     assert read_history(target)[0].guide == guide

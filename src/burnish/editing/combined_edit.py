@@ -81,6 +81,11 @@ class ChainedEdit(Edit):
 
         return edit_frame
 
+    def for_frames(self) -> tuple[Edit, int]:
+        """Return the edits for as many frames as all of them can edit at the same time."""
+        edits, counts = zip(*(edit.for_frames() for edit in self._edits), strict=True)
+        return (self, 1) if min(counts) == 1 else (ChainedEdit(edits), min(counts))
+
     def end_video(self, source: Path) -> None:
         """Check all edits."""
         for edit in self._edits:
@@ -158,6 +163,11 @@ class MixedEdit(Edit):
         return lambda pixels, index, seconds: mix_pixels(
             pixels, edit_frame(pixels, index, seconds), self._strength
         )
+
+    def for_frames(self) -> tuple[Edit, int]:
+        """Return the mixture for as many frames as the other edit can edit at the same time."""
+        edit, count = self._edit.for_frames()
+        return MixedEdit(edit, self._strength), count
 
     def end_video(self, source: Path) -> None:
         """Check the other edit after all frames of a video."""

@@ -94,6 +94,13 @@ class Edit:
         """
         return lambda pixels, index, seconds: self.run(pixels)
 
+    def for_frames(self) -> tuple["Edit", int]:
+        """Return the edit for frames that threads edit at the same time, and their number.
+
+        Its results are the same. It is not called for a stateful edit.
+        """
+        return self, 1
+
     def end_video(self, source: Path) -> None:
         """Check the edit after all frames of a video; called after the last call of `frame_edit`.
 
@@ -185,6 +192,13 @@ class NetworkEdit(Edit):
         thumbnails = [area_resize(pixels, (size, size)).astype(np.float64) for pixels in samples()]
         mean = np.mean(thumbnails, axis=0).astype(np.float32)
         return lambda pixels, index, seconds: self._model(pixels, self._sliders, thumbnail=mean)
+
+    def for_frames(self) -> tuple[Edit, int]:
+        """Return the edit for several frames, unless an operator with threads of its own runs."""
+        if self._operator is not None:
+            return self, 1
+        model, count = self._model.for_frames()
+        return NetworkEdit(model, self._params, self._chosen_guide), count
 
     def for_output(self, bits: int | None, *, video: bool = False) -> Edit:
         """Return the edit in the precision for a depth.

@@ -16,11 +16,12 @@ from burnish.editing.history import tags_with_history
 from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
 from burnish.errors import BurnishError, VideoError, warn
 from burnish.files import atomic_path, check_absent, make_folder
-from burnish.prefetch import BackgroundWorker, prefetch
+from burnish.prefetch import BackgroundWorker, parallel_map, prefetch
 from burnish.progress import SILENT, Progress
+from burnish.types import Pixels
 from burnish.video import encode
 from burnish.video.cut_off import is_cut_off
-from burnish.video.decode import decode_frames, sample_frames
+from burnish.video.decode import DecodedFrame, decode_frames, sample_frames
 from burnish.video.encode import Encoding, SegmentEncoder, choose_encoding
 from burnish.video.formats import writable_container
 from burnish.video.mux import check_passthrough, mux
@@ -33,6 +34,8 @@ _FINGERPRINT_BYTES = 2**20
 _DURATION_TOLERANCE = 1.0
 # Frames that wait between decoding and editing, and between editing and encoding.
 _QUEUE_SIZE = 2
+# Number of a frame, the frame as it was decoded, and its edited pixels.
+_EditedFrame = tuple[int, DecodedFrame, Pixels]
 
 
 @dataclass(frozen=True)
@@ -142,19 +145,27 @@ def _encode_segments(
     progress.advance(finished_frames)
     # A stateful edit must see the finished frames again.
     first_frame = 0 if edit.stateful else finished_frames
+    edit, workers = (edit, 1) if edit.stateful else edit.for_frames()
     edit_frame = edit.frame_edit(lambda: sample_frames(video))
+
+    def edit_numbered(numbered: tuple[int, tuple[DecodedFrame, Pixels]]) -> _EditedFrame:
+        index, (frame, pixels) = numbered
+        return index, frame, edit_frame(pixels, index, float(frame.pts * video.time_base))
+
     segments = SegmentEncoder(video, encoding, store)
     start = time.perf_counter()
     try:
         with (
             closing(prefetch(decode_frames(video, first_frame, on_cut), _QUEUE_SIZE)) as frames,
+            closing(
+                parallel_map(edit_numbered, enumerate(frames, first_frame), workers)
+            ) as edited_frames,
             BackgroundWorker[None](_QUEUE_SIZE) as encoder,
         ):
-            for index, (frame, pixels) in enumerate(frames, first_frame):
+            for index, frame, edited in edited_frames:
                 if should_stop():
                     encoder.drain()
                     return False
-                edited = edit_frame(pixels, index, float(frame.pts * video.time_base))
                 if index < finished_frames:
                     continue
                 encoder.submit(partial(segments.add, frame, edited))

@@ -46,11 +46,17 @@ def check_options(
             raise UsageError(option, problem, "leave it out for auto")
 
 
-def usable_threads(threads: int) -> int:
+def usable_threads(threads: int | None = None) -> int:
     """Return a number of threads, but at most the number of cores that this process may use.
 
     Engines take many times as long if their threads wait for each other's cores.
+
+    Parameters
+    ----------
+    threads : [default: one for each core]
     """
     if hasattr(os, "sched_getaffinity"):  # not on Windows and macOS
-        return min(threads, len(os.sched_getaffinity(0)))
-    return min(threads, os.cpu_count() or 1)
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return cores if threads is None else min(threads, cores)

@@ -14,7 +14,7 @@ from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value, resolve_params, slider_values
 from burnish.runtime.cascade import level_ratios, level_sizes
 from burnish.runtime.engine_choice import EngineChoice, choose
-from burnish.runtime.engines import AUTO, check_options
+from burnish.runtime.engines import AUTO, DEFAULT_ENGINE, check_options, usable_threads
 from burnish.runtime.model_registry import find_model
 from burnish.runtime.tiled_network import (
     ImageAccess,
@@ -25,6 +25,9 @@ from burnish.runtime.tiled_network import (
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 
 DEFAULT_MEMORY = 2**30
+# The frames of a video that are processed at the same time, if each has all threads: the network
+# runs on one, while the other is prepared.
+_FRAMES_IN_FLIGHT = 2
 
 
 class Model:
@@ -122,6 +125,18 @@ class Model:
             chosen = type(self)(self.file, device, threads, choice.engine, choice.precision)
             self._chosen[choice] = chosen
         return self._chosen[choice]
+
+    def for_frames(self) -> tuple[Self, int]:
+        """Return the model for images that threads process at the same time, and their number.
+
+        ONNX Runtime's threads wait for one another in each layer, and for the code between the
+        levels of a cascade. So each image has one thread.
+        """
+        if self.engine != DEFAULT_ENGINE or self.device != "cpu":
+            return self, _FRAMES_IN_FLIGHT
+        count = usable_threads(self._options[1])
+        model = type(self)(self.file, "cpu", 1, self.engine, self.precision)
+        return model, count
 
     def __call__(
         self,
