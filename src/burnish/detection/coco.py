@@ -26,7 +26,7 @@ from pydantic import (
 
 from burnish.errors import PhotoError, UsageError, read_error
 from burnish.files import is_file
-from burnish.modelfile.card import Text, first_error
+from burnish.modelfile.base_card import Text, first_error
 from burnish.photo import Photo
 from burnish.types import BoolMask
 

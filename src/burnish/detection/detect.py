@@ -21,7 +21,7 @@ from burnish.detection.detector_file import (
 )
 from burnish.detection.instances import Instances
 from burnish.errors import ModelError, UsageError
-from burnish.modelfile.card import reject
+from burnish.modelfile.base_card import reject
 from burnish.runtime import engines
 from burnish.runtime.onnx_runtime import create_inference_session
 from burnish.runtime.session import SessionCache

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from burnish.errors import ModelError
 from burnish.files import cache_root
-from burnish.modelfile.card import BaseCard, Slug, StrictModel, Text, reject
+from burnish.modelfile.base_card import BaseCard, Slug, StrictModel, Text, reject
 from burnish.runtime import model_registry
 
 # The folder of the bundled detectors, and the name of the one that is used by default.

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 from burnish.detection.detector_file import Calibration
 from burnish.errors import ModelError
 from burnish.files import is_file
-from burnish.modelfile.card import BaseCard, Slug, StrictModel, Text, reject
+from burnish.modelfile.base_card import BaseCard, Slug, StrictModel, Text, reject
 
 INPUT, OUTPUT = "image", "logits"
 MAX_LABELS = 1000

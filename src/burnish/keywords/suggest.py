@@ -10,7 +10,7 @@ import numpy as np
 from burnish.detection.detect import MaskRCNN, resize
 from burnish.keywords import keyword_file
 from burnish.keywords.keyword_file import INPUT
-from burnish.modelfile.card import reject
+from burnish.modelfile.base_card import reject
 from burnish.photo import Photo
 from burnish.photo.keywords import keyword_key, read_texts
 from burnish.runtime import engines

@@ -4,19 +4,11 @@ A file may come from a stranger. Every field is bounded, and text holds no contr
 could steer a terminal.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from burnish.errors import ModelError
+from burnish.modelfile.base_card import PRINTABLE, BaseCard, Slug, StrictModel, Text
 from burnish.params import Param
 
 # Names of the graph's inputs and of its outputs.
@@ -28,13 +20,8 @@ COORDS = "coords"
 OUTPUT = "result"
 START = "start"
 
-MAX_CARD_BYTES = 64 * 1024
 MAX_PARAMS = 16
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_PRINTABLE)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Decibel = Annotated[float, Field(ge=0, le=200)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
 Difference = Annotated[float, Field(ge=0, le=1000)]
@@ -47,63 +34,13 @@ Ranges = Annotated[
 ]
 # The source of the first level's result of a guided network.
 GuideSource = Literal["operator", "network"]
+# The capacities of a nested network, from the smallest to the largest. A file without others has
+# the standard one.
+Quality = Literal["preview", "standard", "best"]
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
+STANDARD: Quality = "standard"
 # The arithmetic of a network: float32, bfloat16 or 8-bit integers.
 Precision = Literal["fp32", "bf16", "int8"]
-
-
-def reject(filename: str, problem: str, cause: Exception | None = None) -> NoReturn:
-    """Raise the ModelError for a file that breaks a rule."""
-    remedy = "get the file from its author again, or export it again with burnish"
-    raise ModelError(filename, problem, remedy) from cause
-
-
-class StrictModel(BaseModel):
-    """A pydantic model that is immutable and takes no unknown field and no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class BaseCard(StrictModel):
-    """Base of the cards of models and of detectors."""
-
-    # The key of the card in the metadata of an ONNX file.
-    metadata_key: ClassVar[str]
-
-    @classmethod
-    def parse(cls, text: str, filename: str) -> Self:
-        """Read a card from its JSON text. Types are strict: "1" is not a number.
-
-        Raises
-        ------
-        ModelError : the text is too long or not JSON, or a field is missing, unknown or invalid
-        """
-        if (size := len(text.encode())) > MAX_CARD_BYTES:
-            reject(filename, f"its card has {size} bytes, more than {MAX_CARD_BYTES}")
-        try:
-            return cls.model_validate_json(text, strict=True)
-        except ValidationError as error:
-            reject(filename, f"its card is not valid: {first_error(error)}", error)
-
-    @classmethod
-    def build(cls, **fields: Any) -> Self:
-        """Make a card from its fields.
-
-        Raises
-        ------
-        ModelError : a field is missing, unknown or invalid
-
-        Examples
-        --------
-        >>> Card.build(name="My Model")
-        Traceback (most recent call last):
-        burnish.errors.ModelError: card of My Model: name = My Model (String should match pattern \
-'^[a-z0-9][a-z0-9._-]{0,63}$'); correct the field
-        """
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            name = _abbreviated(fields.get("name", "a model"))
-            raise ModelError(f"card of {name}", first_error(error), "correct the field") from error
 
 
 class Paper(StrictModel):
@@ -132,7 +69,7 @@ class CardParam(StrictModel):
     high: float
     default: float
     scale: Literal["linear", "log"] = "linear"
-    unit: Annotated[str, StringConstraints(max_length=20, pattern=_PRINTABLE)] = ""
+    unit: Annotated[str, StringConstraints(max_length=20, pattern=PRINTABLE)] = ""
     integer: bool = False
     off: float | None = Field(
         default=None,
@@ -217,12 +154,8 @@ class Measurement(StrictModel):
     )
 
 
-class StartNetwork(StrictModel):
-    """The network that computes the first, small result of a cascade from the small photo.
-
-    It is a part of the same graph, with the output `start`. It has the graph's inputs but `guide`.
-    The fields mean the same as those of `Card`.
-    """
+class NetworkFields(StrictModel):
+    """The fields of a further network in the graph. They mean the same as those of `Card`."""
 
     network: Slug
     halo: int = Field(ge=0, le=4096)
@@ -232,17 +165,25 @@ class StartNetwork(StrictModel):
     macs_per_pixel: int = Field(ge=0, le=10**8)
     peak_activations_per_pixel: int = Field(ge=1, le=4096)
     parameter_count: int = Field(ge=0, le=10**9)
-    ranges: Ranges = {}
-    full_size: bool = Field(
-        default=False,
-        description="whether this network, if there is no guide, computes the result at the photo's"
-        " own size, without a cascade",
-    )
+    ranges: Ranges = Field(default={})
 
     @model_validator(mode="after")
     def _coords_need_thumbnail(self) -> Self:
         _check_coords(self.coords, self.thumbnail_size)
         return self
+
+
+class StartNetwork(NetworkFields):
+    """The network that computes the first, small result of a cascade from the small photo.
+
+    It is a part of the same graph, with the output `start`. It has the graph's inputs but `guide`.
+    """
+
+    full_size: bool = Field(
+        default=False,
+        description="whether this network, if there is no guide, computes the result at the photo's"
+        " own size, without a cascade",
+    )
 
 
 class Guide(StrictModel):
@@ -271,6 +212,22 @@ class Guide(StrictModel):
         if self.halved and self.max_ratio < 2:
             raise ValueError("with halved, max_ratio is at least 2")
         return self
+
+
+class Capacity(NetworkFields):
+    """A smaller or a larger network for the same operator, which shares kernels with the others.
+
+    It is a part of the same graph, with its quality as the name of the output, and has the inputs
+    of the output `result`.
+    """
+
+    quality: Literal["preview", "best"]
+    start: StartNetwork | None = Field(
+        default=None,
+        description="the start network of this quality, with the output `preview_start` or"
+        " `best_start`; null for that of the file",
+    )
+    metrics: tuple[Measurement, ...] = Field(default=(), max_length=64)
 
 
 class Card(BaseCard):
@@ -341,6 +298,11 @@ class Card(BaseCard):
         " of a convolution or a sum, by the tensor's name in the graph; one pair for the whole"
         " tensor, or one for each channel; without ranges, the network runs in float32 only",
     )
+    capacities: tuple[Capacity, ...] = Field(
+        default=(),
+        max_length=2,
+        description="networks of other qualities; the card's own fields describe the standard one",
+    )
     metrics: tuple[Measurement, ...] = Field(max_length=64)
     training: dict[str, JsonValue] = Field(
         max_length=64, description="settings, photos, steps and seconds, as the trainer wrote them"
@@ -354,6 +316,41 @@ class Card(BaseCard):
             raise ValueError("only the start network of a guided network has a thumbnail")
         _check_coords(self.coords, self.thumbnail_size)
         return self
+
+    @model_validator(mode="after")
+    def _capacities_take_the_same_inputs(self) -> Self:
+        own_start = self.guide.start if self.guide else None
+        qualities = [capacity.quality for capacity in self.capacities]
+        if qualities != [quality for quality in QUALITIES if quality in qualities]:
+            raise ValueError("capacities are given once each, the smallest first")
+        for capacity in self.capacities:
+            pairs = [(capacity, self)] + ([(capacity.start, own_start)] if capacity.start else [])
+            for network, standard in pairs:
+                if standard is None:
+                    raise ValueError(
+                        f"{capacity.quality} has a start network, and standard has none"
+                    )
+                for field in ("thumbnail_size", "coords"):
+                    if getattr(network, field) != getattr(standard, field):
+                        raise ValueError(f"the {field} of {capacity.quality} is another one")
+        return self
+
+    @property
+    def qualities(self) -> list[Quality]:
+        """The qualities that the file has, the lowest first."""
+        names = {STANDARD, *(capacity.quality for capacity in self.capacities)}
+        return [quality for quality in QUALITIES if quality in names]
+
+    def at_quality(self, quality: Quality) -> "Card":
+        """Return the card of one of `qualities` as a model of its own."""
+        if quality == STANDARD:
+            return self.model_copy(update={"capacities": ()})
+        (capacity,) = (one for one in self.capacities if one.quality == quality)
+        changes = {name: getattr(capacity, name) for name in NetworkFields.model_fields}
+        changes |= {"capacities": (), "metrics": capacity.metrics}
+        if self.guide and capacity.start:
+            changes["guide"] = self.guide.model_copy(update={"start": capacity.start})
+        return self.model_copy(update=changes)
 
     @property
     def start_card(self) -> "Card | None":
@@ -383,16 +380,3 @@ class Card(BaseCard):
 def _check_coords(coords: bool, thumbnail_size: int) -> None:
     if coords and not thumbnail_size:
         raise ValueError("coords need a thumbnail, and there is none")
-
-
-def first_error(error: ValidationError) -> str:
-    """Return the first invalid field of a card, its value and the reason, on one line."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "the card"
-    return f"{field} = {_abbreviated(first['input'])} ({_abbreviated(first['msg'])})"
-
-
-def _abbreviated(value: object) -> str:
-    # repr() escapes control characters in a stranger's text.
-    text = value if isinstance(value, str) and value.isprintable() else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -13,7 +13,8 @@ from random import Random
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, reject
+from burnish.modelfile.base_card import reject
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT
 from burnish.modelfile.graph_rules import SAMPLE_OP, WEIGHT_OPS, context_tensor_names
 from burnish.modelfile.onnx_file import graph_inputs
 

@@ -18,16 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from burnish.modelfile.card import (
-    COORDS,
-    GUIDE,
-    INPUT,
-    OUTPUT,
-    START,
-    Card,
-    Ranges,
-    reject,
-)
+from burnish.modelfile.base_card import reject
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, START, Card, Ranges
 from burnish.modelfile.onnx_file import graph_inputs
 
 # The largest kernel size, dilation, pad and so on.

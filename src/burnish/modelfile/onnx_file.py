@@ -16,7 +16,8 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, nu
 
 from burnish.errors import ModelError, read_error
 from burnish.files import exists, is_file
-from burnish.modelfile.card import OUTPUT, START, BaseCard, reject
+from burnish.modelfile.base_card import BaseCard, reject
+from burnish.modelfile.card import OUTPUT, START
 
 MAX_NODE_EDGES = 128
 # The names of the start network's weights begin with it.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.errors import ModelError, read_error
-from burnish.modelfile.card import OUTPUT, START, Card, reject
+from burnish.modelfile.base_card import reject
+from burnish.modelfile.card import OUTPUT, START, Card
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-from burnish.modelfile.card import GUIDE, INPUT, OUTPUT, reject
+from burnish.modelfile.base_card import reject
+from burnish.modelfile.card import GUIDE, INPUT, OUTPUT
 from burnish.modelfile.graph_costs import Shapes, tensor_shapes
 from burnish.modelfile.graph_rules import (
     MULTI_INPUT_OPS,

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from burnish.networks.network import COLOURS, Network, NormMode
+from burnish.networks.separable import SeparableConv2d, weight_count
 
 NEGATIVE_SLOPE = 0.2
 EPS = 1e-3
@@ -109,13 +110,17 @@ class CAN(Network):
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        return sum(layer.weight.numel() for layer in (*self.hidden_layers, self.to_rgb))
+        return sum(map(weight_count, (*self.hidden_layers, self.to_rgb)))
 
     @property
     def peak_activations_per_pixel(self) -> int:  # type: ignore[override]
         # A layer's input and its output. The image is not counted.
-        inputs = [0, *(len(layer.weight) for layer in self.hidden_layers)]
-        return max(map(sum, pairwise([*inputs, COLOURS])))
+        channels = [0]
+        for layer in self.hidden_layers:
+            if isinstance(layer, SeparableConv2d):
+                channels.append(layer.in_channels)
+            channels.append(len(layer.weight))
+        return max(map(sum, pairwise([*channels, COLOURS])))
 
     def set_norm_mode(self, mode: NormMode) -> Self:
         for layer in self.norm_convs:

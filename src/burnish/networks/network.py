@@ -14,8 +14,8 @@ NormMode = Literal["instance", "batch", "frozen"]
 
 COLOURS = 3
 
-# Name prefix of the conditioning parameters. They have no effect at the sliders' defaults.
-CONDITIONING_PREFIX = "conditioning."
+# Part of the names of the conditioning parameters. They have no effect at the sliders' defaults.
+CONDITIONING = "conditioning."
 
 
 class Network(nn.Module):
@@ -54,7 +54,7 @@ class Network(nn.Module):
     def set_trainable(self, *, sliders: bool) -> None:
         """Make either the conditioning parameters trainable or all others."""
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name.startswith(CONDITIONING_PREFIX) == sliders)
+            parameter.requires_grad_((CONDITIONING in name) == sliders)
 
     @property
     def context_inputs(self) -> list[str]:

@@ -16,6 +16,7 @@ from burnish.errors import UsageError
 from burnish.params import Param
 
 if TYPE_CHECKING:
+    from burnish.modelfile.card import Quality
     from burnish.networks.network import Network
 
 
@@ -43,6 +44,13 @@ def _unet(description: str, **arguments: Any) -> NetworkSpec:
 
 
 NETWORKS = {
+    "preview": _unet(
+        "narrow U-Net for previews and videos, 1 k multiply-adds per pixel",
+        widths=(16, 16, 16, 32),
+        down=(0, 1, 1, 1),
+        up=(1, 1, 1),
+        edge_kernel=1,
+    ),
     "fast": _unet(
         "U-Net at half resolution and below, 7 k multiply-adds per pixel",
         widths=(32, 32, 48, 64),
@@ -61,6 +69,9 @@ NETWORKS = {
     "can32": NetworkSpec("Chen et al.'s CAN32, 75 k multiply-adds per pixel", "can:can32"),
 }
 DEFAULT_NETWORK = "fast"
+# Networks of all qualities in one, which share kernels: quality -> network.
+NESTED: "dict[Quality, str]" = {"preview": "preview", "standard": "fast", "best": "best"}
+NESTED_NETWORK = "nested"
 
 _KINDS = {"p": "plain", "s": "separable", "d": "dilated"}
 _UNET_NAME = re.compile(
@@ -79,6 +90,10 @@ def network_spec(name: str) -> NetworkSpec | None:
     """
     if name in NETWORKS:
         return NETWORKS[name]
+    if name == NESTED_NETWORK:
+        defaults = NETWORKS[DEFAULT_NETWORK].train_defaults
+        description = "networks of all qualities, which share kernels"
+        return NetworkSpec(description, "nested:nest", {"networks": NESTED}, True, defaults)
     match = _UNET_NAME.fullmatch(name)
     if match is None:
         return None

@@ -14,7 +14,7 @@ A photo is larger than the receptive field. For global context, a second, small 
 thumbnail of the whole photo, and its features are sampled at the position of each deepest cell.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -27,7 +27,9 @@ from torch import Tensor, nn
 
 from burnish.modelfile.graph_costs import GRID_SAMPLE_MACS
 from burnish.networks.conditioning import ParamConditioning, ThumbnailEncoder
+from burnish.networks.layers import LayerKind, layers_by_level, make_conv, make_layers, reach
 from burnish.networks.network import COLOURS, Network
+from burnish.networks.separable import SeparableConv2d, weight_count
 from burnish.params import Param
 from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 
@@ -37,34 +39,9 @@ _ACTIVATIONS = {"leaky": partial(F.leaky_relu, negative_slope=0.1), "relu": F.re
 # Side of the cells of the thumbnail's U-Net, px.
 _CONTEXT_CELL = 2
 
-LayerKind = Literal["plain", "separable", "dilated"]
 Activation = Literal["leaky", "relu"]
 
 _Conv = Callable[[nn.Conv2d, Tensor], Tensor]
-
-
-class ModulatedConv2d(nn.Conv2d):
-    """A convolution that takes changes of its kernel, and a gain and a shift of each channel.
-
-    Shape: (N, in_channels, H, W), then `param_change`: gain, shift and kernel to add, see
-    `ParamConditioning`, and `thumbnail_change`: gain and shift to add, see `ThumbnailEncoder` ->
-    (N, out_channels, H, W)
-    """
-
-    def forward(
-        self,
-        x: Tensor,
-        param_change: tuple[Tensor, Tensor, Tensor | None] | None = None,
-        thumbnail_change: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        changes = [change[:2] for change in (param_change, thumbnail_change) if change is not None]
-        delta = param_change[2] if param_change is not None else None
-        kernel = self.weight if delta is None else self.weight + delta
-        y = F.conv2d(x, kernel, self.bias, self.stride, self.padding, self.dilation, self.groups)
-        if not changes:
-            return y
-        gains, shifts = zip(*changes, strict=True)
-        return y * (1 + sum(gains)) + sum(shifts)
 
 
 class UNetBackbone(Network):
@@ -86,6 +63,8 @@ class UNetBackbone(Network):
         depthwise 3x3 convolution and a 1x1 convolution, each with an activation (Howard et al.
         2017, https://doi.org/10.48550/arXiv.1704.04861). A dilated one reads every other cell
     activation : follows each convolution but the last
+    edge_kernel : side of the kernels of the first and the last convolution, which have the most
+        positions, 1 or 3
     """
 
     def __init__(
@@ -100,25 +79,26 @@ class UNetBackbone(Network):
         global_context: bool = False,
         kinds: Sequence[LayerKind] = (),
         activation: Activation = "leaky",
+        edge_kernel: int = 3,
     ) -> None:
         super().__init__()
         kinds = kinds or ["plain"] * len(widths)
-        self.head = _conv(in_channels, widths[0])
+        self.head = make_conv(in_channels, widths[0], edge_kernel)
         self.down = nn.ModuleList(
-            _layers(width, kind, count)
+            make_layers(width, kind, count)
             for width, kind, count in zip(widths, kinds, down, strict=True)
         )
         self.downsample = nn.ModuleList(
-            _conv(fine, coarse, stride=2) for fine, coarse in pairwise(widths)
+            make_conv(fine, coarse, stride=2) for fine, coarse in pairwise(widths)
         )
         self.upsample = nn.ModuleList(
             nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(
-            _layers(width, kind, count)
+            make_layers(width, kind, count)
             for width, kind, count in zip(widths[:-1], kinds[:-1], up, strict=True)
         )
-        self.tail = _conv(widths[0], out_channels)
+        self.tail = make_conv(widths[0], out_channels, edge_kernel)
         nn.init.zeros_(self.tail.weight)
         self.activate = _ACTIVATIONS[activation]
         self.cell = cell
@@ -126,7 +106,11 @@ class UNetBackbone(Network):
         self.num_sliders = len(sliders)
         self.thumbnail_size = THUMBNAIL_SIZE if global_context else 0
         # Sliders modulate both lists of layers, the thumbnail only the first one.
-        self.conv_layers = [conv for conv, _ in self.conv_levels() if conv.kernel_size == (3, 3)]
+        self.conv_layers = [
+            conv
+            for conv, _ in self.conv_levels()
+            if conv.kernel_size == (3, 3) or conv in (self.head, self.tail)
+        ]
         self.context_layers: list[nn.Conv2d] = []
         if global_context:
             # This U-Net is small, because its weights add to the size of the model file.
@@ -184,7 +168,7 @@ class UNetBackbone(Network):
         """
         x = conv(self.head, x)
         skips = []
-        for level, layers in enumerate(_levels(self.down)):
+        for level, layers in enumerate(layers_by_level(self.down)):
             if level:
                 x = conv(cast(nn.Conv2d, self.downsample[level - 1]), x)
             if sample_context and level == len(self.widths) - 1:
@@ -194,7 +178,7 @@ class UNetBackbone(Network):
                 x = self.activate(conv(layer, x))
             skips.append(x)
         skips.pop()
-        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+        for level, layers in reversed(list(enumerate(layers_by_level(self.up)))):
             x = F.interpolate(self.upsample[level](x), scale_factor=2.0, mode="nearest")
             x = self.activate(x + skips.pop())
             for layer in layers:
@@ -219,7 +203,7 @@ class UNetBackbone(Network):
 
     @property
     def macs_per_pixel(self) -> int:  # type: ignore[override]
-        macs = [self.per_pixel(conv.weight.numel(), level) for conv, level in self.conv_levels()]
+        macs = [self.per_pixel(weight_count(conv), level) for conv, level in self.conv_levels()]
         if self.thumbnail_size:
             channels = self.global_context.tail.out_channels
             macs.append(GRID_SAMPLE_MACS * self.per_pixel(channels, len(self.widths) - 1))
@@ -235,12 +219,15 @@ class UNetBackbone(Network):
         skips: list[Fraction] = []
 
         def run(layer: nn.Conv2d, level: int) -> Fraction:
-            y = self.per_pixel(layer.out_channels, level)
-            peaks.append(sum(skips) + x + y)
+            source, y = x, self.per_pixel(layer.out_channels, level)
+            if isinstance(layer, SeparableConv2d):
+                source = self.per_pixel(layer.in_channels, level)
+                peaks.append(sum(skips) + x + source)
+            peaks.append(sum(skips) + source + y)
             return y
 
         x = run(self.head, 0)
-        for level, layers in enumerate(_levels(self.down)):
+        for level, layers in enumerate(layers_by_level(self.down)):
             if level:
                 skips.append(x)
                 x = Fraction(0)  # it is among the skips
@@ -249,7 +236,7 @@ class UNetBackbone(Network):
                 peaks.append(sum(skips) + 2 * x)
             for layer in layers:
                 x = run(layer, level)
-        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+        for level, layers in reversed(list(enumerate(layers_by_level(self.up)))):
             x = run(cast(nn.Conv2d, self.upsample[level]), level + 1)
             enlarged = 4 * x
             peaks.append(sum(skips) + x + enlarged)
@@ -262,23 +249,23 @@ class UNetBackbone(Network):
 
     def _input_cells(self, first: int, last: int) -> tuple[int, int]:
         """Return the first and last input cell that a range of output cells depends on."""
-        first, last = first - 1, last + 1  # the tail
-        for layers in _levels(self.up):
-            first, last = (first - _reach(layers)) // 2, (last + _reach(layers)) // 2
-        for level, layers in reversed(list(enumerate(_levels(self.down)))):
-            first, last = first - _reach(layers), last + _reach(layers)
+        first, last = first - reach([self.tail]), last + reach([self.tail])
+        for layers in layers_by_level(self.up):
+            first, last = (first - reach(layers)) // 2, (last + reach(layers)) // 2
+        for level, layers in reversed(list(enumerate(layers_by_level(self.down)))):
+            first, last = first - reach(layers), last + reach(layers)
             if level:  # downsample
                 first, last = 2 * first - 1, 2 * last + 1
-        return first - 1, last + 1  # the head
+        return first - reach([self.head]), last + reach([self.head])
 
     def conv_levels(self) -> list[tuple[nn.Conv2d, int]]:
         """Return every convolution with its level, in the order in which they run."""
         conv_levels = [(self.head, 0)]
-        for level, layers in enumerate(_levels(self.down)):
+        for level, layers in enumerate(layers_by_level(self.down)):
             if level:
                 conv_levels.append((cast(nn.Conv2d, self.downsample[level - 1]), level))
             conv_levels += [(layer, level) for layer in layers]
-        for level, layers in reversed(list(enumerate(_levels(self.up)))):
+        for level, layers in reversed(list(enumerate(layers_by_level(self.up)))):
             conv_levels.append((cast(nn.Conv2d, self.upsample[level]), level + 1))
             conv_levels += [(layer, level) for layer in layers]
         return [*conv_levels, (self.tail, 0)]
@@ -295,7 +282,7 @@ class UNet(UNetBackbone):
     grey : each output pixel is grey, the mean of its three colours
     guide_gain : a guided network has a gain for the guide, too. The first ones had none
     gain : without it, the network computes an offset only
-    kinds, activation : see `UNetBackbone`
+    kinds, activation, edge_kernel : see `UNetBackbone`
 
     Shape: see `Network`
 
@@ -322,6 +309,7 @@ class UNet(UNetBackbone):
         gain: bool = True,
         kinds: Sequence[LayerKind] = (),
         activation: Activation = "leaky",
+        edge_kernel: int = 3,
     ) -> None:
         block_channels = COLOURS * factor**2
         guide_gain = guided and guide_gain and gain
@@ -336,6 +324,7 @@ class UNet(UNetBackbone):
             global_context,
             kinds,
             activation,
+            edge_kernel,
         )
         self.guided = guided
         self.gain = gain
@@ -375,39 +364,3 @@ class UNet(UNetBackbone):
             joined = 2 * blocks if self.guided else 0
             return ceil(max(Fraction(joined), COLOURS + self.peak_activations()))
         return ceil(blocks + max(self.peak_activations(), Fraction(2 * outputs)))
-
-
-def _levels(levels: nn.ModuleList) -> list[list[nn.Conv2d]]:
-    return [list(cast(Iterable[nn.Conv2d], layers)) for layers in levels]
-
-
-def _reach(layers: Iterable[nn.Conv2d]) -> int:
-    """Return the distance in cells of the farthest input that layers depend on."""
-    return sum(int(layer.padding[0]) for layer in layers)
-
-
-def _layers(width: int, kind: LayerKind, count: int) -> nn.ModuleList:
-    layers = []
-    for _ in range(count):
-        if kind == "separable":
-            layers += [_conv(width, width, groups=width), _conv(width, width, kernel=1)]
-        else:
-            layers.append(_conv(width, width, dilation=2 if kind == "dilated" else 1))
-    return nn.ModuleList(layers)
-
-
-def _conv(
-    in_channels: int,
-    out_channels: int,
-    kernel: int = 3,
-    stride: int = 1,
-    dilation: int = 1,
-    groups: int = 1,
-) -> nn.Conv2d:
-    padding = dilation * (kernel // 2)
-    layer = ModulatedConv2d(
-        in_channels, out_channels, kernel, stride, padding, dilation=dilation, groups=groups
-    )
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer

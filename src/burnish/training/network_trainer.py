@@ -1,6 +1,6 @@
 """The trainer of image-to-image networks, and the network that it starts from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from burnish.errors import UsageError
 from burnish.networks.conditioning import KernelDelta
-from burnish.networks.network import CONDITIONING_PREFIX, Network, NormMode
+from burnish.networks.network import CONDITIONING, Network, NormMode
 from burnish.networks.registry import build
 from burnish.params import slider_values
 from burnish.training.config import TrainConfig
@@ -21,7 +21,7 @@ from burnish.training.sampler import Batch, CropSampler, to_nchw, to_params
 from burnish.training.trainer import Trainer
 
 # The modules of sliders and of the thumbnail, which a model of the same network may lack.
-_OPTIONAL_PREFIXES = (CONDITIONING_PREFIX, "thumbnail_encoder.", "global_context.")
+_OPTIONAL_PREFIXES = (CONDITIONING, "thumbnail_encoder.", "global_context.")
 
 
 class NetworkTrainer(Trainer[Network, Batch]):
@@ -64,26 +64,32 @@ class NetworkTrainer(Trainer[Network, Batch]):
         batch = self.completed(batch)
         return {"mse": F.mse_loss(self.network(batch.before, *batch.context), batch.after)}
 
-    def completed(self, batch: Batch) -> Batch:
-        """Return a batch on the device, with all guides and in memory format channels last."""
+    def completed(self, batch: Batch, run: Callable[..., Tensor] | None = None) -> Batch:
+        """Return a batch on the device, with all guides and in memory format channels last.
+
+        Parameters
+        ----------
+        run : computes the guides [default: the network]
+        """
         batch = batch.to(self.device)
         if batch.small_crops:
-            self._fill_guides(batch)
+            batch = self._with_guides(batch, run or self.network)
         return replace(batch, before=batch.before.to(memory_format=torch.channels_last))
 
     @torch.no_grad()
-    def _fill_guides(self, batch: Batch) -> None:
-        """Run the network on the small crops of a batch, and write the guides that they yield."""
-        guides = batch.context[0]
+    def _with_guides(self, batch: Batch, run: Callable[..., Tensor]) -> Batch:
+        """Run a network on the small crops of a batch, and add the guides that they yield."""
+        guides = batch.context[0].clone()
         for crop in batch.small_crops:
             before, guide = to_nchw([crop.before]), to_nchw([crop.guide])
             # The values of sliders depend on the size of the copy, and differ from crop to crop.
             values = tuple(slider_values(self.sampler.sliders, crop.values, crop.k).values())
             inputs = [before.to(memory_format=torch.channels_last), guide]
             inputs += [to_params(values)] if values else []
-            output = self.network(*(tensor.to(self.device) for tensor in inputs))
+            output = run(*(tensor.to(self.device) for tensor in inputs))
             own_guide = crop.to_guide(output[0].permute(1, 2, 0).cpu().numpy())
             guides[crop.index] = to_nchw([own_guide])[0].to(self.device)
+        return replace(batch, context=(guides, *batch.context[1:]))
 
     def begin_step(self, progress: float) -> float:
         """Set the mode of the normalisers and the trainable weights; see `Trainer`."""

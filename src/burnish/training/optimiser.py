@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from burnish.networks.network import CONDITIONING_PREFIX, Network
+from burnish.networks.network import CONDITIONING, Network
 
 # With Muon, and for the sliders, AdamW has this fraction of the learning rate.
 ADAMW_LR_SCALE = 0.6
@@ -35,7 +35,7 @@ def build_optimisers(
     weight_decay : see `torch.optim.AdamW`. With Muon, it applies to the kernels only
     """
     named = dict(network.named_parameters())
-    sliders = [named.pop(key) for key in list(named) if key.startswith(CONDITIONING_PREFIX)]
+    sliders = [named.pop(key) for key in list(named) if CONDITIONING in key]
     optimisers: list[torch.optim.Optimizer] = []
     lr_scale = 1.0
     if name == "muon":
@@ -56,7 +56,8 @@ def _kernel_names(network: Network) -> list[str]:
         f"{name}.weight"
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d)
-        and not name.startswith((CONDITIONING_PREFIX, "thumbnail_encoder."))
+        and CONDITIONING not in name
+        and "thumbnail_encoder." not in name
     ]
 
 
