@@ -7,14 +7,16 @@ when a worker is lost, and end the run over a photo that ends every worker that 
 import importlib
 import os
 import socket
+import sys
 import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from threading import get_ident
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from threading import current_thread, get_ident
+from typing import IO, Any, Generic, TypeVar, cast
 
 import burnish
 from burnish.errors import ClusterError, missing_library, warn
@@ -76,11 +78,28 @@ def connect(address: str | None) -> Iterator[None]:
     except Exception as error:
         raise _no_cluster(address, error) from error
     _connected = True
-    try:
-        yield
-    finally:
-        _connected = False
-        ray.shutdown()
+    with redirect_stdout(cast("IO[str]", _WithoutRay(sys.stdout))):
+        try:
+            yield
+        finally:
+            _connected = False
+            ray.shutdown()
+
+
+class _WithoutRay:
+    """A text stream without the lines about lost nodes that a thread of Ray prints on stdout."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, unless the thread is one of Ray."""
+        if current_thread().name.startswith("ray_"):
+            return len(text)
+        return self._stream.write(text)
 
 
 def _check_answer(address: str) -> None:
@@ -138,6 +157,8 @@ def run_tasks(
     function : a function at the top level of a module, or a partial of one
     initializer : called before each task
 
+    Functions and jobs that name files need a disk that all machines share.
+
     Raises
     ------
     BurnishError : raised by the function
@@ -145,7 +166,7 @@ def run_tasks(
     """
     ray = _load_ray()
     task = ray.remote(num_cpus=1, max_retries=MAX_ATTEMPTS - 1)(_run_task)
-    shared = ray.put((function, initializer))
+    shared = ray.put((function, initializer, Path.cwd()))
     waiting = deque(jobs)
     running: list[Any] = []
     while waiting or running:
@@ -164,7 +185,9 @@ def run_tasks(
 
 def _run_task(version: str, shared: Any, job: Any) -> tuple[Any, list[str]]:
     _check_version(version)
-    function, initializer = shared
+    function, initializer, folder = shared
+    if folder.is_dir():
+        os.chdir(folder)
     if initializer is not None:
         initializer()
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""Run a function on many inputs in parallel processes."""
+"""Run a function on many inputs in parallel processes, of this machine or of a cluster."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from burnish.cluster import is_connected, run_tasks
 from burnish.errors import OperatorError
 
 T = TypeVar("T")
@@ -20,8 +21,9 @@ def map_unordered(
 ) -> Iterator[R]:
     """Yield `function(item)` for each item, in the order in which they finish.
 
-    With one item or one process, the calling process runs the function itself. If an exception is
-    raised or the generator is closed, running calls are finished and the others are dropped.
+    While `burnish.cluster.connect` is open, the items are tasks of the cluster. With one item or
+    one process, the calling process runs the function itself. If an exception is raised or the
+    generator is closed, running calls are finished and the others are dropped.
 
     Parameters
     ----------
@@ -31,12 +33,16 @@ def map_unordered(
     Raises
     ------
     OperatorError : a process was killed
+    ClusterError : as in `burnish.cluster.run_tasks`
 
     Examples
     --------
     >>> list(map_unordered(abs, [-1, 2], processes=1))
     [1, 2]
     """
+    if is_connected():
+        yield from run_tasks(function, items, initializer)
+        return
     if processes == 1 or len(items) < 2:
         yield from map(function, items)
         return

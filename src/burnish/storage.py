@@ -133,7 +133,7 @@ def list_objects(folder: RemotePath, *, recursive: bool) -> list[RemotePath]:
     # Some tools store an empty object "folder/" for a folder.
     names = [key.removeprefix(f"{folder.key}/") for key in keys if not key.endswith("/")]
     for name in names:
-        if str(PurePosixPath(name)) != name:
+        if str(PurePosixPath(name)) != name or name.startswith("/"):
             problem = f"the object {name} has a name that is not a path"
             raise UsageError(str(folder), problem, "rename it, or choose a folder without it")
     return [folder / name for name in sorted(names, key=_walk_order)]

@@ -1,18 +1,13 @@
 """A cluster of two nodes on this machine: lost workers, errors, and photos as on one machine."""
 
-import json
 import os
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from burnish.cluster import MAX_ATTEMPTS, WorkerPool, connect, is_connected, run_tasks
-from burnish.errors import ClusterError, ModelError, PhotoError
+from burnish.cluster import MAX_ATTEMPTS, WorkerPool, connect, is_connected
 
 ray = pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from burnish.cli.options import option
+from burnish.cli.options import RAY_ADDRESSES, option
 from burnish.cluster import connect
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error
@@ -90,9 +90,8 @@ class BatchOptions:
     )
     ray: str | None = _option(
         None,
-        "Edit on a Ray cluster: auto, HOST:6379, ray://HOST:10001, or local for one on this "
-        "machine. --threads is the CPUs of a worker, of which as many start as fit. [default: edit "
-        "in this process]",
+        f"Edit on a Ray cluster: {RAY_ADDRESSES}. --threads is the CPUs of a worker, of which as "
+        "many start as fit. [default: edit on this machine]",
         metavar="ADDRESS",
     )
     json_output: bool = _option(False, "Print one JSON object per file on stdout.", "--json")

@@ -24,10 +24,12 @@ from burnish.cli.options import (
     OperatorOrModel,
     Overwrite,
     Precision,
+    Ray,
     Strength,
     Threads,
     complete_operator,
 )
+from burnish.cluster import connect
 from burnish.errors import DeviceError
 from burnish.runtime.engines import AUTO
 
@@ -152,6 +154,7 @@ def evaluate(
     threads: Threads = None,
     engine: Engine = AUTO,
     precision: Precision = AUTO,
+    ray: Ray = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Evaluate networks on a folder of photos: PSNR, SSIM, cast, grain, multiply-adds and time.
@@ -166,7 +169,7 @@ def evaluate(
     from burnish.cli.progress import ConsoleProgress
     from burnish.evaluation.benchmark import evaluate_models
 
-    with ConsoleProgress() as progress:
+    with connect(ray), ConsoleProgress() as progress:
         tables = evaluate_models(
             models,
             photos,

@@ -36,6 +36,16 @@ Photos = Annotated[
 ]
 JsonOutput = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
+# The addresses that --ray takes, for its help.
+RAY_ADDRESSES = "auto, HOST:6379, ray://HOST:10001, or local for one on this machine"
+Ray = Annotated[
+    str | None,
+    Option(
+        metavar="ADDRESS",
+        help=f"Compute on a Ray cluster: {RAY_ADDRESSES}. The photos, models and BURNISH_CACHE are "
+        "on a disk that all its machines share. [default: compute on this machine]",
+    ),
+]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:N; a named device must be available.")]
 Threads = Annotated[
     int | None, Option(min=1, help="CPU threads, at most one per core. [default: one per core]")

@@ -1,5 +1,6 @@
 """`burnish train`: train a network on an operator or on pairs of photos."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Annotated
 import typer
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
-from burnish.cli.options import expand, option
+from burnish.cli.options import Ray, expand, option
 from burnish.cli.progress import ConsoleProgress
+from burnish.cluster import connect
 from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
 from burnish.training import StepInfo, TrainCallbacks
 from burnish.training.config import TrainConfig
@@ -179,12 +181,14 @@ def train(
         ),
     ],
     options: TrainOptions,
+    ray: Ray = None,
 ) -> None:
     """Train a network on an operator. An interrupted training resumes.
 
     `burnish train OPERATOR --help` also lists the parameters of that operator.
 
-    Several processes: torchrun --nproc-per-node N -m burnish train ...
+    Several processes: torchrun --nproc-per-node N -m burnish train ... A Ray cluster computes the
+    pairs for the training, but does not train.
     """
     from burnish.runtime.model_registry import find_model
     from burnish.training.pipeline import train_and_export
@@ -196,7 +200,8 @@ def train(
         "short_sides": options.short_sides or None,
     }
     request = validate_request(operator, params=operator_params(context), **values)
-    with TrainingProgress() as progress:
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun
+    with connect(ray if is_first else None), TrainingProgress() as progress:
         model = train_and_export(request, progress)
     if model is None:  # only the first of several processes has the model
         return

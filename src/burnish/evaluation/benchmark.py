@@ -1,17 +1,15 @@
 """Evaluation of networks against their operator on a folder of photos: errors and times."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from burnish.editing.edit import NetworkEdit, operator_params
 from burnish.errors import UsageError, warn
 from burnish.evaluation.compare import chosen_params, reference_operator
+from burnish.evaluation.network_scores import NetworkSource, Timer, score_network
 from burnish.metrics import MIN_SSIM_SIDE
 from burnish.modelfile.card import Card
 from burnish.operators.operator import Operator
@@ -21,10 +19,9 @@ from burnish.progress import SILENT, Progress
 from burnish.runtime.engines import AUTO
 from burnish.runtime.model import Model
 from burnish.training import pairs
-from burnish.training.evaluation import ImageFunction, Report, evaluate
+from burnish.training.evaluation import Report, evaluate
 from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import Pair, PairSpec
-from burnish.types import Pixels
 
 # Default of the longer side, in pixels, to which photos are reduced. No photo is larger.
 MAX_SIZE = 10**6
@@ -32,8 +29,6 @@ MAX_SIZE = 10**6
 TIMED_PHOTOS = 3
 # The values at which sliders are evaluated, as fractions of their range.
 SLIDER_FRACTIONS = (0, 1 / 3, 2 / 3, 1)
-# Side, in pixels, of the corner of a photo that is processed before timing, as a warm-up.
-WARMUP_SIDE = 64
 _SIZE_REMEDY = "give larger photos, or a larger --max-size"
 
 
@@ -147,13 +142,17 @@ def evaluate_models(
     benchmarks = []
     for setting, plan in zip(settings, plans, strict=True):
         edits = [NetworkEdit(model, setting, guide=guide) for model in loaded_models]
+        values = tuple(sorted(setting.items()))
+        sources = [
+            NetworkSource(str(model), values, guide, device, engine, precision) for model in models
+        ]
         for short_side, group in _group_by_size(pairs.load_pairs(plan), sizes).items():
             progress.start("evaluating", len(group) * (1 + len(edits)))
             report = evaluate(lambda rgb, _: rgb, group, progress)
             scores = [ModelScore("unedited", report)]
             scores += [
-                _score_model(name, model, edit, group, progress)
-                for name, model, edit in zip(names, loaded_models, edits, strict=True)
+                _score_model(*entry, group, progress)
+                for entry in zip(names, loaded_models, edits, sources, strict=True)
             ]
             if setting is settings[0] and not reference.pairs:
                 scores.append(_score_operator(reference, group))
@@ -264,14 +263,18 @@ def _group_by_size(
 
 
 def _score_model(
-    name: str, model: Model, edit: NetworkEdit, group: Sequence[Pair], progress: Progress
+    name: str,
+    model: Model,
+    edit: NetworkEdit,
+    source: NetworkSource,
+    group: Sequence[Pair],
+    progress: Progress,
 ) -> ModelScore:
-    timer = _Timer(lambda rgb, _: edit.run(rgb), group[0])
-    report = evaluate(timer, group, progress)
+    report, seconds_per_megapixel = score_network(source, edit, group, progress)
     return ModelScore(
         name,
         report,
-        timer.seconds_per_megapixel,
+        seconds_per_megapixel,
         model.card.macs_per_pixel,
         model.card.parameter_count,
         edit.guide,
@@ -281,30 +284,7 @@ def _score_model(
 
 
 def _score_operator(operator: Operator, group: Sequence[Pair]) -> ModelScore:
-    timer = _Timer(lambda rgb, values: operator.run(rgb, **values), group[0])
+    timer = Timer(lambda rgb, values: operator.run(rgb, **values), group[0])
     for pair in group[:TIMED_PHOTOS]:
         timer(pair.read()[0], pair.values)
     return ModelScore("operator", None, timer.seconds_per_megapixel)
-
-
-class _Timer:
-    """Measures the time of an image function, after a warm-up on a corner of a photo."""
-
-    def __init__(self, run: ImageFunction, first: Pair) -> None:
-        corner = first.read(slice(0, WARMUP_SIDE), slice(0, WARMUP_SIDE))[0]
-        run(np.ascontiguousarray(corner), first.values)
-        self._run = run
-        self._seconds = 0.0
-        self._pixels = 0
-
-    def __call__(self, rgb: Pixels, values: Mapping[str, Value]) -> Pixels:
-        start = time.perf_counter()
-        output = self._run(rgb, values)
-        self._seconds += time.perf_counter() - start
-        self._pixels += rgb.shape[0] * rgb.shape[1]
-        return output
-
-    @property
-    def seconds_per_megapixel(self) -> float:
-        """The mean time so far."""
-        return self._seconds / self._pixels * 1e6

@@ -45,12 +45,23 @@ def evaluate(apply: ImageFunction, pairs: Sequence[Pair], progress: Progress = S
     apply : its output is clipped to [0, 1]
     progress : advanced after every pair
     """
-    scores, identity_psnrs = [], []
+    scores = []
     for pair in pairs:
-        before, after = pair.read()
-        scores.append(score(np.clip(apply(before, pair.values), 0, 1), after))
-        identity_psnrs.append(psnr(mse(before, after)))
+        scores.append(score_pair(apply, pair))
         progress.advance()
+    return summarise(pairs, scores)
+
+
+def score_pair(apply: ImageFunction, pair: Pair) -> tuple[Score, float]:
+    """Return the score of a function on a pair, and the PSNR of the unchanged photo."""
+    before, after = pair.read()
+    output = np.clip(apply(before, pair.values), 0, 1)
+    return score(output, after), psnr(mse(before, after))
+
+
+def summarise(pairs: Sequence[Pair], pair_scores: Sequence[tuple[Score, float]]) -> Report:
+    """Return the report on pairs from the results of `score_pair`, in the order of the pairs."""
+    scores, identity_psnrs = zip(*pair_scores, strict=True)
     grains = [s.grain for s in scores if s.grain is not None]
     worst = min(range(len(scores)), key=lambda index: scores[index].psnr)
     return Report(

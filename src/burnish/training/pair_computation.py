@@ -1,12 +1,15 @@
 """Compute training pairs in parallel, and the smaller copies of those that get guides."""
 
 import os
+import time
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from burnish.errors import OperatorError, PhotoError, warn
+from burnish.cluster import is_connected
+from burnish.errors import ClusterError, OperatorError, PhotoError, warn
 from burnish.files import make_folder
 from burnish.operators import cpu_count
 from burnish.operators.user_defined import find_operator
@@ -31,6 +34,8 @@ GUIDE_LEVELS = 2
 # octaves, and the least side of a copy, px.
 GUIDE_RATIOS = (1.15, 4.5)
 MIN_GUIDE_SIDE = 24
+# Seconds after which a network drive shows the files of other machines.
+_DRIVE_SECONDS = 60.0
 
 
 def compute_pairs(
@@ -47,6 +52,7 @@ def compute_pairs(
     ------
     PhotoError : none of the photos can be read, or the photos of a pair differ in size
     OperatorError : the operator failed. Finished pairs stay in the cache
+    ClusterError : the machines of a cluster do not share the disk of the cache
 
     Warns
     -----
@@ -66,7 +72,25 @@ def compute_pairs(
             reported.add(problem)
             warn(f"left out: {problem}")
         progress.advance()
+    if is_connected() and not reported:
+        _wait_for([*missing])
     return load_pairs(specs)
+
+
+def _wait_for(files: Sequence[Path]) -> None:
+    """Wait for files of other machines, which a network drive may show with a delay.
+
+    Raises
+    ------
+    ClusterError : they do not appear
+    """
+    deadline = time.monotonic() + _DRIVE_SECONDS
+    while not all(file.exists() for file in files):
+        if time.monotonic() > deadline:
+            problem = "pairs were computed on machines that do not share this folder"
+            remedy = "set BURNISH_CACHE to a folder on a disk that all share"
+            raise ClusterError(str(files[0].parent), problem, remedy)
+        time.sleep(1)
 
 
 def _limit_threads() -> None:  # there is one process for each core
