@@ -76,8 +76,9 @@ def times_by_multiply_adds(monkeypatch):
         models = model, self.original
         return tuple(factors[m.precision] * m.card.macs_per_pixel / 1e6 for m in models)
 
-    def measure(self, narrow, wide, kernel, dilation):
-        return narrow * wide * kernel**2 / 1e3
+    def measure(self, narrow, wide, kernel, dilation, separable):
+        weights = narrow * (kernel**2 + wide) if separable else narrow * wide * kernel**2
+        return weights / 1e3
 
     monkeypatch.setattr(Bench, "seconds", seconds)
     monkeypatch.setattr(LatencyTable, "_measure", measure)

@@ -10,11 +10,12 @@ from torch import nn
 
 from burnish.compression.importance import channel_importance, mean_squared_change
 from burnish.compression.latency import LatencyTable, cpu_seconds, image_layers
-from burnish.compression.prune import prune
+from burnish.compression.prune import describe, prune
 from burnish.compression.reconstruction import least_squares, patches, reconstruct
 from burnish.compression.structure import apply_edits, channel_groups, keep_channels
 from burnish.export.weights import fold
 from burnish.networks.can import CAN
+from burnish.networks.separable import decompose
 from burnish.training.sampler import Batch
 
 
@@ -24,8 +25,8 @@ class StepTable(LatencyTable):
     def __init__(self):
         super().__init__("none")
 
-    def _measure(self, narrow, wide, kernel, dilation):
-        return -(-narrow // 8) * -(-wide // 8) * kernel**2
+    def _measure(self, narrow, wide, kernel, dilation, separable):
+        return -(-narrow // 8) * -(-wide // 8) * (1 if separable else kernel**2)
 
 
 @pytest.fixture
@@ -128,6 +129,31 @@ def test_unimportant_channels_go_first(network, batches):
     assert edits == [{"keep": {"layers.1": list(range(1, 16, 2))}}]
 
 
+def test_layers_become_separable_where_that_changes_least(network, batches):
+    """The kernel of one layer is separable already."""
+    layer = network.layers[1]
+    with torch.no_grad():
+        filters, mixture = decompose(layer.weight)
+        layer.weight.copy_(mixture * filters[:, 0])
+    time = StepTable().network(network) - 1
+    pruned, edits = prune(network, StepTable(), time, batches, separable=True)
+    assert edits == [{"separate": "layers.1"}]
+    assert mean_squared_change(pruned, network, batches) < 1e-8
+    assert describe(edits, network, pruned) == "0 of 48 channels removed, 1 layer separable"
+    _, edits = prune(network, StepTable(), time, batches)
+    assert not any("separate" in edit for edit in edits)
+
+
+def test_mixture_of_a_separable_layer_is_fitted(network, batches):
+    """Least squares on what the filters give comes nearer than the singular vectors."""
+    changed = copy.deepcopy(network)
+    apply_edits(changed, [{"separate": "layers.1"}])
+    before = mean_squared_change(changed, network, batches)
+    layers = [(changed.layers[1], network.layers[1], range(16))]
+    reconstruct(changed, network, layers, batches)
+    assert mean_squared_change(changed, network, batches) < 0.9 * before
+
+
 def test_table_measures_each_kind_of_layer_once(tmp_path):
     path = tmp_path / "latency.json"
     table = LatencyTable("onnxruntime", path)
@@ -137,6 +163,7 @@ def test_table_measures_each_kind_of_layer_once(tmp_path):
     assert table.milliseconds(layer, 16, 8) == time
     table.save()
     assert list(json.loads(path.read_text())) == ["3x3 dilation 2, 8 and 16"]
+    assert table.milliseconds(layer, 8, 16, separable=True) != time
     assert LatencyTable("onnxruntime", path).milliseconds(layer, 8, 16) == time
 
 

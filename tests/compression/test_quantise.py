@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -10,7 +11,10 @@ import torch
 from burnish.compression import quantise
 from burnish.compression.fake_quantisation import FakeQuantisation, FeatureRanges, round_kernel
 from burnish.compression.kernel_rounding import round_kernels, rounded
-from burnish.compression.quantise import calibrate
+from burnish.compression.quantise import calibrate, write_ranges
+from burnish.compression.structure import separable_layers, separate_layer
+from burnish.export.onnx_export import export
+from burnish.modelfile.card import Guide
 from burnish.modelfile.reader import read_model
 from burnish.networks.unet import UNet
 from burnish.runtime.onnx_runtime import fold_constants
@@ -82,6 +86,37 @@ class Crops:
         before = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(step))
         guide = 0.7 * before + 0.01
         return Batch(before, self.network(before, guide), (guide,))
+
+
+def test_separable_layers_round_like_their_graph(make_card, tmp_path):
+    torch.manual_seed(1)
+    network = UNet(widths=(8, 8), down=(0, 1), up=(1,), guided=True).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.normal_(layer.weight, std=0.15)
+            torch.nn.init.normal_(layer.bias, std=0.1)
+    for layer in separable_layers(network):
+        separate_layer(network, layer)
+    crops = Crops(copy.deepcopy(network))
+    ranges = calibrate(network, [crops.batch_at(step) for step in range(2)])
+    card = make_card(network, guide=Guide(size=16, max_ratio=2))
+    path = export(network, card, tmp_path / "separable.onnx")
+    write_ranges(path, ranges.to_card())
+    file, inputs = read_model(path), random_inputs(network, 6, 5)
+    tensors = [torch.from_numpy(value) for value in inputs.values()]
+    network.requires_grad_(False)
+    exact = network(*tensors).numpy()
+    with FakeQuantisation(network, ranges) as quantisation, torch.no_grad():
+        rounded = network(*tensors).numpy()
+    quantisation.close()
+    model = quantise_graph(onnx.load_model_from_string(file.graph), file.card.ranges, "onnxruntime")
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    error, difference = (
+        np.abs(rounded - other).mean() for other in (exact, session.run(None, inputs)[0])
+    )
+    assert difference < 0.6 * error
 
 
 @pytest.fixture

@@ -69,6 +69,11 @@ class CompressOptions:
     )
     time: str | None = option(None, "Training time, such as 1h30m. [default: 10m]")
     steps: int | None = option(None, "Number of training steps, instead of a time.", min=1)
+    separable: bool = option(
+        False,
+        "Let layers also become separable: a filter for each channel and a mixture of channels.",
+        "--separable/--no-separable",
+    )
     taught: tuple[str, ...] = option(
         (RESULT,),
         "What the original network teaches the pruned one, beside the operator: result, features, "

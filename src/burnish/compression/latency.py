@@ -21,6 +21,7 @@ from burnish.files import atomic_write
 from burnish.modelfile.card import INPUT, OUTPUT
 from burnish.networks.can import CAN
 from burnish.networks.network import COLOURS, Network
+from burnish.networks.separable import SeparableConv2d
 from burnish.networks.unet import UNetBackbone
 from burnish.runtime.engines import ENGINES
 
@@ -64,13 +65,22 @@ class LatencyTable:
         if path is not None and path.exists():
             self._times = json.loads(path.read_text())
 
-    def milliseconds(self, layer: nn.Conv2d, inputs: int, outputs: int) -> float:
-        """Return the time of a layer with so many channels for a million positions."""
+    def milliseconds(
+        self, layer: nn.Conv2d, inputs: int, outputs: int, *, separable: bool = False
+    ) -> float:
+        """Return the time of a layer with so many channels for a million positions.
+
+        Parameters
+        ----------
+        separable : as if the layer were separable; see `SeparableConv2d`
+        """
         kernel, dilation = layer.kernel_size[0], layer.dilation[0]
+        separable = separable or isinstance(layer, SeparableConv2d)
         narrow, wide = sorted((inputs, outputs))
         key = f"{kernel}x{kernel} dilation {dilation}, {narrow} and {wide}"
+        key += ", separable" if separable else ""
         if key not in self._times:
-            self._times[key] = self._measure(narrow, wide, kernel, dilation)
+            self._times[key] = self._measure(narrow, wide, kernel, dilation, separable)
         return self._times[key]
 
     def network(self, network: Network) -> float:
@@ -86,12 +96,14 @@ class LatencyTable:
             with atomic_write(self.path, overwrite=True) as file:
                 file.write(json.dumps(self._times, indent=1).encode())
 
-    def _measure(self, narrow: int, wide: int, kernel: int, dilation: int) -> float:
+    def _measure(
+        self, narrow: int, wide: int, kernel: int, dilation: int, separable: bool
+    ) -> float:
         image = np.random.default_rng(0).random((1, COLOURS, SIDE, SIDE), dtype=np.float32)
         create_session = import_module(ENGINES[self.engine]).create_session
         runs = []
         for pairs in _PAIRS:
-            model = _chain(narrow, wide, kernel, dilation, pairs)
+            model = _chain(narrow, wide, kernel, dilation, separable, pairs)
             session = create_session(model, "a layer", "cpu", 1)
             runs.append(lambda s=session: s._infer({INPUT: image}, lambda output: None))
         short, long = cpu_seconds(runs, ROUNDS)
@@ -110,29 +122,43 @@ def image_layers(network: Network) -> Iterator[tuple[nn.Conv2d, Fraction]]:
             yield conv, network.per_pixel(1, level)
 
 
-def _chain(narrow: int, wide: int, kernel: int, dilation: int, pairs: int) -> ModelProto:
+def _chain(
+    narrow: int, wide: int, kernel: int, dilation: int, separable: bool, pairs: int
+) -> ModelProto:
     """Return a graph that widens the image's channels and runs pairs of layers."""
-    random = np.random.default_rng(0)
     widths = [COLOURS, *[narrow, wide] * pairs, narrow, COLOURS]
     nodes: list[NodeProto] = []
     weights: list[TensorProto] = []
-    name = INPUT
-    for index, (before, after) in enumerate(pairwise(widths)):
-        is_end = index in (0, len(widths) - 2)
-        side, step = (1, 1) if is_end else (kernel, dilation)
+
+    def add_conv(
+        source: str, target: str, channels: tuple[int, int], side: int, step: int, group: int = 1
+    ) -> None:
+        before, after = channels[0] // group, channels[1]
+        random = np.random.default_rng(0)
         array = random.normal(0, (before * side**2) ** -0.5, (after, before, side, side))
-        weights.append(numpy_helper.from_array(array.astype(np.float32), f"kernel{index}"))
-        weights.append(numpy_helper.from_array(np.zeros(after, np.float32), f"bias{index}"))
-        is_last = index == len(widths) - 2
-        conv_output = OUTPUT if is_last else f"conv{index}"
-        inputs = [name, f"kernel{index}", f"bias{index}"]
-        pads = [side // 2 * step] * 4
+        weights.append(numpy_helper.from_array(array.astype(np.float32), f"{target}.kernel"))
+        weights.append(numpy_helper.from_array(np.zeros(after, np.float32), f"{target}.bias"))
+        inputs = [source, f"{target}.kernel", f"{target}.bias"]
+        pads, dilations = [side // 2 * step] * 4, [step, step]
         nodes.append(
-            helper.make_node("Conv", inputs, [conv_output], pads=pads, dilations=[step, step])
+            helper.make_node("Conv", inputs, [target], pads=pads, dilations=dilations, group=group)
         )
+
+    name = INPUT
+    for index, channels in enumerate(pairwise(widths)):
+        is_last = index == len(widths) - 2
+        output = OUTPUT if is_last else f"conv{index}"
+        if is_last or index == 0:
+            add_conv(name, output, channels, 1, 1)
+        elif separable:
+            filters = channels[0], channels[0]
+            add_conv(name, f"filters{index}", filters, kernel, dilation, group=channels[0])
+            add_conv(f"filters{index}", output, channels, 1, 1)
+        else:
+            add_conv(name, output, channels, kernel, dilation)
         if not is_last:
             name = f"x{index}"
-            nodes.append(helper.make_node("LeakyRelu", [conv_output], [name], alpha=0.1))
+            nodes.append(helper.make_node("LeakyRelu", [output], [name], alpha=0.1))
     shape: list[str | int | None] = ["batch", COLOURS, "height", "width"]
     graph = helper.make_graph(
         nodes,

@@ -32,6 +32,7 @@ from burnish.export.onnx_export import write_card
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import read_card
 from burnish.networks.network import Network
+from burnish.networks.separable import SeparableConv2d
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
@@ -169,7 +170,7 @@ class Pipeline:
                 self.callbacks,
             )
 
-        name = " ".join(map(str, ["int8", *_widths(before.network)]))
+        name = f"int8 {_shape(before.network)}"
         after = self.workspace.int8(name, before, compute)
         problem = slow = slower(before.figures, after.figures)
         problem = problem or too_costly(self.original.figures, after.figures, self.request.loss)
@@ -229,7 +230,14 @@ class Pipeline:
         return max(candidates, key=lambda candidate: candidate.figures.speed)
 
     def _prune(self, before: Candidate, time: float) -> tuple[Network, tuple[Edit, ...]]:
-        network, edits = prune(before.network, self.table, time, self._batches(), self.callbacks)
+        network, edits = prune(
+            before.network,
+            self.table,
+            time,
+            self._batches(),
+            self.callbacks,
+            separable=self.request.separable,
+        )
         self.table.save()
         return network, (*before.edits, *edits)
 
@@ -259,7 +267,7 @@ class Pipeline:
         It is trained in float32 only. Pruning pays only if it is worse (Liu et al. 2019,
         https://doi.org/10.48550/arXiv.1810.05270).
         """
-        name = "scratch " + " ".join(map(str, _widths(best.network)))
+        name = f"scratch {_shape(best.network)}"
         config = replace(self._config(1.0), max_lr=self.request.config.max_lr / LR_FACTOR)
 
         def compute() -> tuple[Network, tuple[Edit, ...]]:
@@ -346,3 +354,11 @@ def _undone(step: Step) -> Step:
 
 def _widths(network: Network) -> list[int]:
     return [group.width for group in channel_groups(network)]
+
+
+def _shape(network: Network) -> str:
+    """Return the numbers of channels, marked where the layer that reads them is separable."""
+    return " ".join(
+        f"{group.width}{'s' * sum(isinstance(c, SeparableConv2d) for c in group.consumers)}"
+        for group in channel_groups(network)
+    )

@@ -1,4 +1,7 @@
-"""Structured pruning: channels and layers are removed until the predicted time is short enough."""
+"""Structured pruning: channels and layers are removed until the predicted time is short enough.
+
+Layers may also become separable. That, too, is a removal of weights that saves time.
+"""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -17,6 +20,7 @@ from burnish.compression.structure import (
     group_name,
     layer_name,
     removable_layers,
+    separable_layers,
 )
 from burnish.networks.network import Network
 from burnish.progress import SILENT, Progress
@@ -59,6 +63,8 @@ def prune(
     time: float,
     batches: Sequence[Batch],
     progress: Progress = SILENT,
+    *,
+    separable: bool = False,
 ) -> tuple[Network, list[Edit]]:
     """Return a copy of a network without some channels and layers, and the edits that made it.
 
@@ -72,6 +78,7 @@ def prune(
         there is nothing left to remove
     batches : at the sliders' default values
     progress : receives one task
+    separable : layers may also become separable; see `SeparableConv2d`
     """
     progress.start("pruning", 100)
     network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -79,7 +86,7 @@ def prune(
     edits: list[Edit] = []
     done = 0.0
     while (needed := table.network(network) - time) > 0:
-        removals = list(_removals(network, table, batches))
+        removals = list(_removals(network, table, batches, separable))
         if not removals:
             break
         best = max(removals, key=lambda removal: removal.ratio(needed))
@@ -87,6 +94,8 @@ def prune(
         consumers = [network.get_submodule(name) for name in best.consumers]
         originals = [before.get_submodule(name) for name in best.consumers]
         apply_edits(network, [best.edit])
+        if "separate" in best.edit:  # the layer itself is replaced
+            consumers = [network.get_submodule(name) for name in best.consumers]
         layers = [
             (_as_conv(after), _as_conv(original), range(_as_conv(original).out_channels))
             for after, original in zip(consumers, originals, strict=True)
@@ -99,7 +108,9 @@ def prune(
     return network.requires_grad_(True), edits
 
 
-def _removals(network: Network, table: LatencyTable, batches: Sequence[Batch]) -> Iterator[Removal]:
+def _removals(
+    network: Network, table: LatencyTable, batches: Sequence[Batch], separable: bool
+) -> Iterator[Removal]:
     groups = channel_groups(network)
     time = table.network(network)
     least = MIN_SAVING * time
@@ -117,18 +128,21 @@ def _removals(network: Network, table: LatencyTable, batches: Sequence[Batch]) -
         consumers = _names(network, group.consumers)
         saving = _time_of_layer(network, table, layer)
         if saving >= least:
-            yield Removal(
-                {"remove": layer_name(network, layer)},
-                consumers,
-                saving,
-                _cost_without(network, layer, batches),
-            )
+            edit = {"remove": layer_name(network, layer)}
+            yield Removal(edit, consumers, saving, _cost(edit, network, batches))
+    for layer in separable_layers(network) if separable else ():
+        saving = _time_of_layer(network, table, layer)
+        saving -= _time_of_layer(network, table, layer, separable=True)
+        if saving >= least:
+            name = layer_name(network, layer)
+            edit = {"separate": name}
+            yield Removal(edit, (name,), saving, _cost(edit, network, batches))
 
 
-def _cost_without(network: Network, layer: nn.Conv2d, batches: Sequence[Batch]) -> float:
-    shorter = copy.deepcopy(network)
-    apply_edits(shorter, [{"remove": layer_name(network, layer)}])
-    return mean_squared_change(shorter, network, batches[:LAYER_BATCHES])
+def _cost(edit: Edit, network: Network, batches: Sequence[Batch]) -> float:
+    """Return the change of the result by an edit of a whole layer."""
+    changed = apply_edits(copy.deepcopy(network), [edit])
+    return mean_squared_change(changed, network, batches[:LAYER_BATCHES])
 
 
 def _narrower(width: int) -> list[int]:
@@ -146,9 +160,12 @@ def _time_at_width(network: Network, table: LatencyTable, group: ChannelGroup, w
     return total
 
 
-def _time_of_layer(network: Network, table: LatencyTable, layer: nn.Conv2d) -> float:
+def _time_of_layer(
+    network: Network, table: LatencyTable, layer: nn.Conv2d, *, separable: bool = False
+) -> float:
+    channels = layer.in_channels, layer.out_channels
     return sum(
-        table.milliseconds(layer, layer.in_channels, layer.out_channels) * float(positions)
+        table.milliseconds(layer, *channels, separable=separable) * float(positions)
         for other, positions in image_layers(network)
         if other is layer
     )
@@ -184,4 +201,6 @@ def describe(edits: Sequence[Edit], original: Network, pruned: Network) -> str:
     texts = [f"{channels[0] - channels[1]} of {channels[0]} channels removed"]
     if removed:
         texts.append(f"{len(removed)} layer{'s' if len(removed) > 1 else ''} removed")
+    if separable := sum("separate" in edit for edit in edits):
+        texts.append(f"{separable} layer{'s' if separable > 1 else ''} separable")
     return ", ".join(texts)

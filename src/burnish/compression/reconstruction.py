@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from burnish.networks.network import Network
+from burnish.networks.separable import SeparableConv2d
 from burnish.training.sampler import Batch
 
 # Positions of each batch that the equations of a layer are made for.
@@ -41,7 +42,7 @@ def reconstruct(
         for index, batch in enumerate(batches):
             ours = _input_of(pruned, layer, batch)
             theirs = _input_of(original, original_layer, batch)
-            target = _convolve(original_layer, theirs)[:, list(kept)]
+            target = original_layer(theirs)[:, list(kept)]
             columns, rows = patches(layer, ours), target.flatten(2).transpose(1, 2).flatten(0, 1)
             generator = torch.Generator().manual_seed(index)
             chosen = torch.randperm(len(rows), generator=generator)[:POSITIONS]
@@ -78,13 +79,12 @@ def least_squares(
 
 def patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """Return the inputs of a layer's kernel at each position, (positions, inputs of a kernel)."""
+    if isinstance(layer, SeparableConv2d):  # its kernel reads what its filters give
+        filtered: Tensor = layer.depthwise(x)
+        return filtered.flatten(2).transpose(1, 2).flatten(0, 1)
     kernel, padding = tuple(layer.kernel_size), tuple(int(p) for p in layer.padding)
     columns = F.unfold(x, kernel, tuple(layer.dilation), padding, tuple(layer.stride))
     return columns.transpose(1, 2).flatten(0, 1)
-
-
-def _convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    return F.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
 
 
 class _LayerReachedError(Exception):

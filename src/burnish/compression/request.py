@@ -61,6 +61,7 @@ class CompressionRequest:
     speed: float | None
     loss: float | None
     engine: str
+    separable: bool
     taught: tuple[str, ...]
     int8: bool
     nearest: bool
@@ -85,7 +86,7 @@ class CompressionRequest:
         record["config"] = self.config.to_json()
         record |= {"speed": self.speed, "loss": self.loss, "int8": self.int8}
         record |= {"photos": str(self.photos), "validation": str(self.validation)}
-        record["taught"] = self.taught
+        record |= {"taught": self.taught, "separable": self.separable}
         values: dict[str, Any] = json.loads(json.dumps(record))
         return values
 
@@ -104,6 +105,7 @@ def validate_request(
     engine: str = DEFAULT_ENGINE,
     time: str | None = None,
     steps: int | None = None,
+    separable: bool = False,
     taught: Sequence[str] = (RESULT,),
     int8: bool = True,
     nearest: bool = False,
@@ -128,6 +130,7 @@ def validate_request(
     engine : the engine to become faster on
     time : of the training, such as "10m" [default: 10m]
     steps : the number of training steps, in place of a time
+    separable : layers may become separable, beside the removal of channels and of whole layers
     taught : what the pruned network learns from the original one, of `TAUGHT`, beside what it
         learns from the operator; may be empty
     int8 : also train the network for 8-bit integers
@@ -186,6 +189,7 @@ def validate_request(
         speed=speed_value,
         loss=loss_value,
         engine=engine,
+        separable=separable,
         taught=tuple(taught),
         int8=int8,
         nearest=nearest,

@@ -1,7 +1,7 @@
-"""Channels and layers of a network that can be removed, and their removal.
+"""Channels and layers of a network that can be removed, and layers that can become separable.
 
-A network stays the same function as one with the removed channels set to zero. The layers that
-compute sliders' and thumbnail's changes lose the same channels.
+With channels removed, a network stays the same function as one with these channels set to zero. The
+layers that compute sliders' and thumbnail's changes lose the same channels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from burnish.networks.can import CAN
 from burnish.networks.conditioning import KernelDelta, ParamConditioning, ThumbnailEncoder
 from burnish.networks.network import Network
+from burnish.networks.separable import SeparableConv2d
 from burnish.networks.unet import UNetBackbone
 
-# A change of a network as values that JSON can hold: {"keep": {group: channels}} or
-# {"remove": layer}.
+# A change of a network as values that JSON can hold: {"keep": {group: channels}},
+# {"remove": layer} or {"separate": layer}.
 Edit = Mapping[str, Any]
 
 
@@ -114,6 +115,8 @@ def apply_edits(network: Network, edits: Sequence[Edit]) -> Network:
     for edit in edits:
         if "remove" in edit:
             remove_layer(network, cast(nn.Conv2d, network.get_submodule(edit["remove"])))
+        elif "separate" in edit:
+            separate_layer(network, cast(nn.Conv2d, network.get_submodule(edit["separate"])))
         else:
             groups = {group_name(network, group): group for group in channel_groups(network)}
             for name, kept in edit["keep"].items():
@@ -136,6 +139,8 @@ def keep_channels(network: Network, group: ChannelGroup, kept: Sequence[int]) ->
     for layer in group.consumers:
         layer.weight = nn.Parameter(layer.weight[:, index].clone())
         layer.in_channels = len(index)
+        if isinstance(layer, SeparableConv2d):
+            layer.keep_inputs(index)
         _keep_in_delta(network, layer, 1, index)
 
 
@@ -152,6 +157,39 @@ def remove_layer(network: Network, layer: nn.Conv2d) -> None:
             modules.extend(rest)
     if isinstance(network, UNetBackbone):
         network.conv_layers = [other for other in network.conv_layers if other is not layer]
+
+
+def separable_layers(network: Network) -> list[nn.Conv2d]:
+    """Return the layers that can become separable: 3x3 convolutions, but not the last one."""
+    groups = channel_groups(network)
+    consumers = {layer for group in groups for layer in group.consumers}
+    first = groups[0].producers
+    return [
+        layer
+        for group in groups
+        for layer in group.producers
+        if (layer in consumers or layer in first)
+        and layer.kernel_size != (1, 1)
+        and not isinstance(layer, SeparableConv2d)
+    ]
+
+
+@torch.no_grad()
+def separate_layer(network: Network, layer: nn.Conv2d) -> None:
+    """Replace one of `separable_layers` by a separable one, in place."""
+    separable = SeparableConv2d(layer)
+    delta = kernel_delta(network, layer)
+    if delta is not None:
+        rank = delta.basis.in_channels
+        bases = separable.project(delta.basis.weight.reshape(*delta.kernel_shape, rank))
+        delta.kernel_shape = tuple(bases.shape[:-1])
+        delta.basis.weight = nn.Parameter(bases.reshape(-1, rank, 1, 1).clone())
+        delta.basis.out_channels = len(delta.basis.weight)
+    network.set_submodule(layer_name(network, layer), separable)
+    if isinstance(network, UNetBackbone):
+        network.conv_layers = [
+            separable if other is layer else other for other in network.conv_layers
+        ]
 
 
 @dataclass(frozen=True)
