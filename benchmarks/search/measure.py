@@ -115,8 +115,8 @@ def main() -> None:
             add_costs(table, candidate)
     runs = {name: trials(name, arguments) for name in OPERATORS if arguments.only != "costs"}
     for operator, trial in runs.items():
-        guides = [f"{trial.guide_psnr(ratio):.2f}" for ratio in GUIDE_RATIOS if ratio]
-        print(operator, f"identity {trial.identity_psnr():.2f}, guides", *guides, flush=True)
+        scores = f"identity {trial.identity_psnr():.2f}, first level {trial.guide_psnr():.2f}"
+        print(operator, scores, flush=True)
     for candidate in queue[number::parts]:
         for operator, trial in runs.items():
             if (operator, arguments.steps) not in _psnr(table, candidate):

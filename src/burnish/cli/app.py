@@ -30,6 +30,7 @@ _MODULES = {
     "evaluate": "evaluation",
     "train": "train",
     "compress": "compress",
+    "search": "search",
     "cache": "cache",
     "cube": "operators",
     "demo": "evaluation",

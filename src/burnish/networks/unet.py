@@ -34,7 +34,10 @@ from burnish.params import Param
 from burnish.runtime.thumbnail import THUMBNAIL_SIZE
 
 # With plain ReLU, whole levels died in long trainings.
-_ACTIVATIONS = {"leaky": partial(F.leaky_relu, negative_slope=0.1), "relu": F.relu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "leaky": partial(F.leaky_relu, negative_slope=0.1),
+    "relu": F.relu,
+}
 
 # Side of the cells of the thumbnail's U-Net, px.
 _CONTEXT_CELL = 2

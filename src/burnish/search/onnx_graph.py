@@ -1,6 +1,7 @@
 """The graph of a candidate in ONNX, with random weights, for measurements of its speed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -121,6 +122,6 @@ class _Writer:
         self.weights.append(numpy_helper.from_array(value, name))
         return name
 
-    def _node(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def _node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output

@@ -135,7 +135,9 @@ def _level(choose: Choose, index: int) -> tuple[int, int, int, str]:
 def random_candidate(random: np.random.Generator) -> Candidate:
     """Return a random candidate of at most `MAX_MACS`."""
     while True:
-        candidate = Candidate.draw(lambda name, options: options[random.integers(len(options))])
+        candidate = Candidate.draw(
+            lambda name, options: options[int(random.integers(len(options)))]
+        )
         if is_allowed(candidate):
             return candidate
 
@@ -146,7 +148,7 @@ def mutated(candidate: Candidate, random: np.random.Generator) -> Candidate:
 
     def choose(name: str, options: Sequence[Any]) -> Any:
         if random.random() < _MUTATION_RATE or old[name] not in options:
-            return options[random.integers(len(options))]
+            return options[int(random.integers(len(options)))]
         return old[name]
 
     while True:

@@ -1,16 +1,20 @@
 """The time of candidates on the engines of this machine, measured with random weights."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
 
 from burnish.compression.latency import cpu_seconds
 from burnish.modelfile.card import GUIDE, INPUT, Guide, Ranges
+from burnish.operators.operator import Operator
+from burnish.params import Value
 from burnish.runtime.cascade import level_sizes
 from burnish.runtime.engine_choice import EngineChoice
 from burnish.runtime.onnx_runtime import fold_constants
 from burnish.runtime.quantisation import quantise_graph, rounded_tensors
+from burnish.runtime.resize import area_resize
 from burnish.runtime.session import load_engine
 from burnish.search.onnx_graph import to_onnx
 from burnish.search.space import Candidate
@@ -73,6 +77,26 @@ def total_milliseconds(candidate: Candidate, network: float, operator: float) ->
     operator : the operator's time for the first level, per megapixel of the photo
     """
     return network * cascade_share(candidate) + (operator if candidate.guide_ratio else 0.0)
+
+
+def operator_milliseconds(operator: Operator, values: Mapping[str, Value], photo: Pixels) -> float:
+    """Return the operator's CPU time for the first level, per megapixel of `PHOTO`.
+
+    Parameters
+    ----------
+    photo : any photo; a copy of it is the first level
+    """
+    if operator.pairs:  # the start network takes its place, which runs on few pixels
+        return 0.0
+    size = first_level()
+    copy = area_resize(photo, size)
+    measured = operator.measure(photo, **values)
+    seconds = []
+    for _ in range(2):  # the first run compiles and loads
+        begin = sum(os.times()[:4])  # with the processes of operators that are commands
+        operator.run_small(copy, size[0] / PHOTO[0], measured, **values)
+        seconds.append(sum(os.times()[:4]) - begin)
+    return 1e3 * seconds[-1] / (prod(PHOTO) / 1e6)
 
 
 def _run(candidate: Candidate, choice: EngineChoice) -> Callable[[], object]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import UsageError
+from burnish.files import atomic_write
 from burnish.search.space import Candidate
 
 VERSION = 1
@@ -40,6 +41,11 @@ class Table:
     path : ``.jsonl``, or ``.jsonl.gz`` to read only
     about : written to the first line of a new file
 
+    Attributes
+    ----------
+    rows : by the candidates' labels
+    seconds : of all trainings
+
     Raises
     ------
     UsageError : the file is not a table, or that of another version
@@ -48,6 +54,7 @@ class Table:
     def __init__(self, path: Path, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
+        self.seconds: list[float] = []
         if about is not None and not path.exists():
             self._append({"version": VERSION, **about})
         lines = _lines(path)
@@ -62,6 +69,7 @@ class Table:
             )
         for line in lines:
             self._add(line)
+        self._remove_incomplete_line()
 
     def add_costs(
         self, candidate: Candidate, milliseconds: Mapping[str, float], **costs: Any
@@ -76,6 +84,16 @@ class Table:
         values = {"operator": operator, "steps": steps, "psnr": psnr, "seconds": seconds}
         self._record({"candidate": candidate.label, **values})
 
+    def _remove_incomplete_line(self) -> None:
+        """Cut off the line that a killed run left, before others are appended to it."""
+        if self.path.suffix == ".gz":
+            return
+        data = self.path.read_bytes()
+        complete = data[: data.rfind(b"\n") + 1]
+        if complete != data:
+            with atomic_write(self.path, overwrite=True) as file:
+                file.write(complete)
+
     def _record(self, line: dict[str, Any]) -> None:
         self._append(line)
         self._add(line)
@@ -89,6 +107,7 @@ class Table:
         row = self.rows.setdefault(candidate.label, Row(candidate))
         if "psnr" in line:
             row.psnr[line["operator"], line["steps"]] = line["psnr"]
+            self.seconds.append(line["seconds"])
         else:
             row.milliseconds |= line["milliseconds"]
 

@@ -1,6 +1,5 @@
 """Short trainings, after which candidates are compared."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +9,11 @@ import torch
 
 from burnish.metrics import mse, psnr
 from burnish.operators.user_defined import find_operator
-from burnish.runtime.cascade import operator_output
-from burnish.search.space import GUIDE_RATIOS, Candidate
+from burnish.runtime.resize import area_resize, bilinear_region
+from burnish.search.space import Candidate
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData
-from burnish.training.guides import Enlargement
-from burnish.training.network_trainer import NetworkTrainer
+from burnish.training.network_trainer import NetworkTrainer, build_network
 from burnish.training.pairs import Pair, scaled_size
 from burnish.training.pipeline import make_sampler
 from burnish.training.validation import ImageNetwork
@@ -23,15 +21,23 @@ from burnish.types import Pixels, Rectangle
 
 # Photos that a candidate is scored on.
 PHOTOS = 8
+# A guided candidate begins with the operator's output for a copy that is smaller by this factor.
+# It is the same for each ratio of levels, so that what candidates are given is the same.
+FIRST_LEVEL = 4.0
 
 
 @dataclass(frozen=True)
 class _Photo:
-    """A held-out photo before and after the operator, and its guide for each ratio."""
+    """A held-out photo before and after the operator, and the operator's output for a copy.
 
-    before: Pixels
+    Attributes
+    ----------
+    copies : the photo before the operator, by the size of the photo divided by that of the copy
+    """
+
+    copies: dict[float, Pixels]
     after: Pixels
-    guides: dict[float, Pixels]
+    first_level: Pixels
 
 
 class Trials:
@@ -52,9 +58,12 @@ class Trials:
     def psnr(self, candidate: Candidate) -> float:
         """Return the mean PSNR of a candidate on the held-out photos after its training, in dB."""
         guided = candidate.guide_ratio is not None
-        config = replace(self.config, network=candidate.network, guided=guided)
+        # Candidates see no thumbnail, so that all are trained alike.
+        config = replace(
+            self.config, network=candidate.network, guided=guided, global_context=False
+        )
         torch.manual_seed(config.seed)
-        network = candidate.build()
+        network = build_network(config)
         sampler = make_sampler(config, self.data, network)
         with TemporaryDirectory(prefix="burnish-") as folder:
             trainer = NetworkTrainer(config, network, sampler, Path(folder))
@@ -64,38 +73,48 @@ class Trials:
 
     def identity_psnr(self) -> float:
         """Return the mean PSNR of the unedited photos, in dB."""
-        return float(np.mean([psnr(mse(photo.before, photo.after)) for photo in self._photos]))
+        return float(np.mean([psnr(mse(photo.copies[1], photo.after)) for photo in self._photos]))
 
-    def guide_psnr(self, ratio: float) -> float:
-        """Return the mean PSNR of the guides themselves, in dB."""
-        photos = self._photos
-        return float(np.mean([psnr(mse(photo.guides[ratio], photo.after)) for photo in photos]))
+    def guide_psnr(self) -> float:
+        """Return the mean PSNR of the operator's output for the first level, enlarged, in dB."""
+        return float(
+            np.mean(
+                [
+                    psnr(mse(_enlarged(photo.first_level, photo.after), photo.after))
+                    for photo in self._photos
+                ]
+            )
+        )
 
     def _photo(self, pair: Pair) -> _Photo:
-        before, after = pair.read()
-        ratios: Sequence[float] = [ratio for ratio in GUIDE_RATIOS if ratio]
-        return _Photo(before, after, {ratio: self._guide(pair, ratio) for ratio in ratios})
-
-    def _guide(self, pair: Pair, ratio: float) -> Pixels:
-        """Return the operator's output for a smaller copy, enlarged."""
         operator = find_operator(self.config.operator)
         before, after = pair.read()
-        size = pair.size
-        small_size = scaled_size(size, 1 / ratio)
+        sizes = {ratio: scaled_size(pair.size, 1 / ratio) for ratio in (1, 2, FIRST_LEVEL)}
+        copies = {ratio: area_resize(before, size) for ratio, size in sizes.items()}
         if operator.pairs:
-            from burnish.runtime.resize import area_resize
-
-            small = area_resize(after, small_size)
+            first_level = area_resize(after, sizes[FIRST_LEVEL])
         else:
-            small = operator_output(
-                operator, pair.values, lambda part: before[part.slices], size, small_size
+            measured = operator.measure(before, **pair.values)
+            first_level = operator.run_small(
+                copies[FIRST_LEVEL], 1 / FIRST_LEVEL, measured, **pair.values
             )
-        whole = Rectangle(0, size[0], 0, size[1])
-        all_of_small = Rectangle(0, small_size[0], 0, small_size[1])
-        return Enlargement(whole, size, small_size)(small, all_of_small)
+        return _Photo(copies, after, first_level)
 
     @staticmethod
     def _score(apply: ImageNetwork, photo: _Photo, candidate: Candidate) -> float:
-        guide = photo.guides[candidate.guide_ratio] if candidate.guide_ratio else None
-        output = apply(photo.before, {}, guide=guide)
+        """Return the PSNR of a photo, whose guide goes through all levels of the cascade."""
+        if candidate.guide_ratio is None:
+            output = apply(photo.copies[1], {})
+        else:
+            output, ratio = photo.first_level, FIRST_LEVEL
+            while ratio > 1:
+                ratio /= candidate.guide_ratio
+                before = photo.copies[ratio]
+                output = apply(before, {}, guide=_enlarged(output, before)).clip(0, 1)
         return psnr(mse(output.clip(0, 1), photo.after))
+
+
+def _enlarged(pixels: Pixels, image: Pixels) -> Pixels:
+    """Return an image at the size of another one."""
+    height, width = image.shape[:2]
+    return bilinear_region(pixels, Rectangle(0, height, 0, width), (height, width))

@@ -40,7 +40,8 @@ class NodeAttention(nn.Module):
 
     def forward(self, x: Tensor, batch: Tensor) -> Tensor:
         attention = softmax(self.score(x.flatten(1)), batch)
-        return x * attention[..., None]
+        scaled: Tensor = x * attention[..., None]
+        return scaled
 
 
 class GraphCapsules(nn.Module):

@@ -6,6 +6,8 @@ relation head compares two candidates in place of scoring each. The relational a
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,6 +32,7 @@ WEIGHT_DECAY = 1e-3
 REFERENCES = 64
 
 
+@cache
 def to_data(candidate: Candidate) -> Data:
     """Return the graph of a candidate with its features. Edges lead both ways."""
     graph = operations(candidate)
@@ -122,7 +125,8 @@ class Capsules(nn.Module):
             layers.append(torch.tanh(conv(layers[-1], graphs.edge_index)))
         x = torch.cat(layers, dim=1).view(len(graphs.x), -1, self.size)
         x = self.attention(x, graphs.batch)
-        return self.graph_capsules(x, graphs.batch, graphs.num_graphs).flatten(1)
+        capsules: Tensor = self.graph_capsules(x, graphs.batch, graphs.num_graphs)
+        return capsules.flatten(1)
 
 
 def _pooled(x: Tensor, graphs: Batch) -> Tensor:
@@ -151,7 +155,8 @@ class _Trained:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             encoder = self.encoder()
-            self.network = nn.ModuleList([encoder, self.head(encoder.out_features, y.shape[1])])
+            features = cast(int, encoder.out_features)
+            self.network = nn.ModuleList([encoder, self.head(features, y.shape[1])])
             self._train(graphs, y)
 
     def _train(self, graphs: list[Data], y: Tensor) -> None:
@@ -169,7 +174,7 @@ class _Trained:
             batch = Batch.from_data_list([graphs[i] for i in index.tolist()])
             loss = self.loss(self.network[0](batch), y[index])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         self.network.eval()
@@ -191,7 +196,8 @@ class _Trained:
     @torch.no_grad()
     def predict(self, candidates: Sequence[Candidate]) -> Values:
         """Return the numbers of candidates."""
-        return self.network[1](self.embed(candidates)).double().numpy() * self.std + self.mean
+        scaled: Values = self.network[1](self.embed(candidates)).double().numpy()
+        return scaled * self.std + self.mean
 
 
 class GraphRegressor(_Trained):

@@ -1,7 +1,8 @@
 """Predictors without a graph network, which graph networks have to beat."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ _HIDDEN = (64, 64)
 _LEAST = 1e-6
 
 
+@cache
 def flat_features(candidate: Candidate) -> NDArray[np.float64]:
     """Return the choices of a candidate and sums over its operations, as one vector."""
     choices = candidate.choices
@@ -29,13 +31,18 @@ def flat_features(candidate: Candidate) -> NDArray[np.float64]:
     kinds = [choices[f"kind {index}"] for index in range(5)]
     letters = [float(kind == name) for kind in kinds for name in ("separable", "dilated")]
     graph = operations(candidate)
-    macs, counts = Counter[str](), Counter[str]()
+    macs = dict.fromkeys(KINDS, 0.0)
     for operation in graph:
         macs[operation.kind] += operation.macs
-        counts[operation.kind] += 1
+    counts = Counter(operation.kind for operation in graph)
     sums = [np.log1p(macs[kind]) for kind in KINDS] + [float(counts[kind]) for kind in KINDS]
     network = candidate.build()
-    totals = [macs.total(), bytes_moved(graph), network.halo, network.peak_activations_per_pixel]
+    totals = [
+        sum(macs.values()),
+        bytes_moved(graph),
+        network.halo,
+        network.peak_activations_per_pixel,
+    ]
     totals.append(sum(parameter.numel() for parameter in network.parameters()))
     relu = float(choices["activation"] == "relu")
     return np.array([*numbers, relu, *letters, *sums, *map(np.log, totals)])
@@ -102,7 +109,7 @@ class LayerTable:
 
 def _layers(candidate: Candidate) -> dict[tuple[object, ...], float]:
     """Return the positions of each kind of layer."""
-    counts: dict[tuple[object, ...], float] = Counter()
+    counts: dict[tuple[object, ...], float] = defaultdict(float)
     for op in operations(candidate):
         key = (op.kind, op.channels_in, op.channels_out, op.activated)
         counts[key] += float(op.positions)
@@ -146,5 +153,7 @@ class Mlp(_Flat):
     """A network of dense layers."""
 
     def __init__(self, seed: int = 0) -> None:
-        network = MLPRegressor(hidden_layer_sizes=_HIDDEN, alpha=1e-2, max_iter=400, random_state=seed)
+        network = MLPRegressor(
+            hidden_layer_sizes=_HIDDEN, alpha=1e-2, max_iter=400, random_state=seed
+        )
         super().__init__(make_pipeline(StandardScaler(), network))

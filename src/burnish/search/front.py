@@ -1,0 +1,70 @@
+"""The front: candidates that no other one beats in both time and fidelity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from burnish.search.space import Candidate
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate with its measurements.
+
+    Attributes
+    ----------
+    milliseconds : for a megapixel, with the cascade and the operator's part of it
+    psnr : after a short training
+    """
+
+    candidate: Candidate
+    milliseconds: float
+    psnr: float
+
+
+def front(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that no other one beats, the quickest first.
+
+    Examples
+    --------
+    >>> trials = [Trial(Candidate(name), *numbers) for name, numbers in
+    ...           {"a": (10, 30), "b": (20, 29), "c": (30, 31)}.items()]
+    >>> [trial.candidate.network for trial in front(trials)]
+    ['a', 'c']
+    """
+    best: list[Trial] = []
+    for trial in sorted(trials, key=lambda trial: (trial.milliseconds, -trial.psnr)):
+        if not best or trial.psnr > best[-1].psnr:
+            best.append(trial)
+    return best
+
+
+def best_at(trials: Sequence[Trial], milliseconds: float) -> float:
+    """Return the best PSNR of the trials that are as quick; -inf if there is none."""
+    psnrs = [trial.psnr for trial in trials if trial.milliseconds <= milliseconds]
+    return max(psnrs, default=float("-inf"))
+
+
+def draw(trials: Sequence[Trial], reference: Trial, target: float | None, path: Path) -> None:
+    """Write a picture of all trials and their front."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"font.size": 9}):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        others = [trial for trial in trials if trial.candidate != reference.candidate]
+        axes.plot(*_points(others), ".", color="0.6", label="candidates")
+        axes.step(*_points(front(trials)), "o-", where="post", color="C0", label="front")
+        axes.plot(*_points([reference]), "D", color="C1", label="fast")
+        if target is not None:
+            axes.axvline(target, color="0.3", linestyle=":", label="target")
+        axes.set_xscale("log")
+        axes.set_xlabel("CPU time for a megapixel, ms")
+        axes.set_ylabel("PSNR after a short training, dB")
+        axes.legend()
+        figure.savefig(path, dpi=120)
+
+
+def _points(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
+    return [trial.milliseconds for trial in trials], [trial.psnr for trial in trials]

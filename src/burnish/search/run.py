@@ -1,0 +1,258 @@
+"""The search: propose, screen, measure, train for a while, and train the best to the end."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from burnish.errors import UsageError
+from burnish.export.onnx_export import write_card
+from burnish.files import atomic_write, make_folder
+from burnish.modelfile.reader import read_card
+from burnish.operators.user_defined import find_operator
+from burnish.runtime.engine_choice import EngineChoice
+from burnish.search.front import Trial, draw, front
+from burnish.search.proposals import Proposer
+from burnish.search.request import REFERENCE, SearchRequest
+from burnish.search.space import Candidate
+from burnish.search.speed import milliseconds, operator_milliseconds, total_milliseconds
+from burnish.search.table import Table
+from burnish.search.trial import Trials
+from burnish.training import TrainCallbacks
+from burnish.training.data import prepare_data
+from burnish.training.pipeline import train_and_export
+from burnish.training.request import slugify
+from burnish.types import Pixels
+
+# The part of the budget for the final trainings.
+FINAL_SHARE = 0.5
+# A picture is drawn after so many trials.
+PICTURE_INTERVAL = 10
+# The key of the record of a search in a card's `training`.
+RECORD = "search"
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A network that was trained to the end.
+
+    Attributes
+    ----------
+    trial : its time, and its PSNR after the short training
+    psnr : of the model file on the validation photos
+    """
+
+    trial: Trial
+    path: Path
+    psnr: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """All trials and the networks that were trained to the end, the winner first.
+
+    Attributes
+    ----------
+    path : the model file
+    reference : `fast` after the short training
+    compared : `fast`, trained to the end; None if it was not
+    target : the time in ms that the winner had to reach, or None
+    """
+
+    path: Path
+    trials: Sequence[Trial]
+    finalists: Sequence[Finalist]
+    reference: Trial
+    compared: Finalist | None
+    target: float | None
+
+
+def run_search(request: SearchRequest, callbacks: TrainCallbacks | None = None) -> SearchResult:
+    """Search for a network as requested, and write it as a model file.
+
+    Raises
+    ------
+    UsageError : there are too few photos, the folder holds another search, or no candidate reaches
+        the target
+    """
+    callbacks = callbacks or TrainCallbacks()
+    make_folder(request.training.run_dir)
+    request.check_folder()
+    return _Search(request, callbacks).run()
+
+
+class _Search:
+    """The state of a search."""
+
+    def __init__(self, request: SearchRequest, callbacks: TrainCallbacks) -> None:
+        self.request, self.callbacks = request, callbacks
+        self.folder = request.training.run_dir
+        config = request.trial_config
+        training = request.training
+        data = prepare_data(config, training.photos, training.validation, callbacks)
+        self.bench = Trials(config, data)
+        operator = find_operator(config.operator)
+        self.operator_time = self._operator_time(
+            operator, config.params, data.validation[0].read()[0]
+        )
+        self.table = Table(self.folder / "trials.jsonl", {"operator": config.operator_name})
+        self.seconds = sum(self.table.seconds)
+        self.choice = EngineChoice(request.engine, "fp32")
+        callbacks.start("searching")
+        self.reference = self._trial(REFERENCE)
+        self.target = request.latency
+        if request.speed is not None:
+            self.target = self.reference.milliseconds / request.speed
+
+    def run(self) -> SearchResult:
+        """Run trials until their time is up, and train the best candidates to the end."""
+        request = self.request
+        trials = self._known_trials()
+        seed = request.training.config.seed
+        proposer = Proposer(request.sampler, request.predictor, seed, self.target, trials)
+        prior = self._prior()
+        limit = request.budget * (1 - FINAL_SHARE)
+        while self.seconds < limit or len(trials) < 2:
+            candidate, asked = proposer.propose(trials, prior)
+            trial = self._trial(candidate)
+            proposer.tell(asked, trial)
+            trials.append(trial)
+            self._report(trials, limit)
+        draw(trials, self.reference, self.target, self.folder / "front.png")
+        return self._finish(trials)
+
+    def _trial(self, candidate: Candidate) -> Trial:
+        """Return the measurements of a candidate, which are taken unless the table has them."""
+        name = f"{self.choice.engine} {self.choice.precision}"
+        key = (self.request.trial_config.operator_name, self.request.trial_steps)
+        row = self.table.rows.get(candidate.label)
+        if row is None or name not in row.milliseconds:
+            ((own,),) = milliseconds([candidate], [self.choice])
+            self.table.add_costs(candidate, {name: own})
+        if key not in self.table.rows[candidate.label].psnr:
+            start = time.perf_counter()
+            psnr = self.bench.psnr(candidate)
+            seconds = time.perf_counter() - start
+            self.seconds += seconds
+            self.table.add_psnr(candidate, *key, psnr, seconds)
+        row = self.table.rows[candidate.label]
+        total = total_milliseconds(candidate, row.milliseconds[name], self.operator_time)
+        return Trial(candidate, total, row.psnr[key])
+
+    def _known_trials(self) -> list[Trial]:
+        """Return the trials of an interrupted search, and that of `fast`."""
+        return [self._trial(row.candidate) for row in list(self.table.rows.values())]
+
+    def _prior(self) -> list[list[Trial]]:
+        """Return the trials of other operators in the table that the user gave."""
+        groups: dict[tuple[str, int], list[Trial]] = {}
+        for row in self.request.prior.rows.values() if self.request.prior else ():
+            for key, psnr in row.psnr.items():
+                groups.setdefault(key, []).append(Trial(row.candidate, 0.0, psnr))
+        return [*groups.values()]
+
+    def _operator_time(self, operator: Any, values: Mapping[str, Any], photo: Pixels) -> float:
+        """Return the operator's time for the first level, measured once for a search."""
+        path = self.folder / "operator.json"
+        if not path.exists():
+            measured = operator_milliseconds(operator, values, photo)
+            with atomic_write(path, overwrite=True) as file:
+                file.write(json.dumps({"milliseconds": measured}).encode())
+        return float(json.loads(path.read_text())["milliseconds"])
+
+    def _report(self, trials: Sequence[Trial], limit: float) -> None:
+        """Show the last trial, and the state of the search."""
+        trial = trials[-1]
+        mark = "  front" if trial in front(trials) else ""
+        self.callbacks.message(
+            f"{len(trials):4d}  {trial.milliseconds:7.1f} ms/MP  {trial.psnr:6.2f} dB  "
+            f"{trial.candidate.label}{mark}"
+        )
+        self.callbacks.note(f"{len(trials)} trials, {min(1.0, self.seconds / limit):.0%}")
+        if len(trials) % PICTURE_INTERVAL == 0:
+            draw(trials, self.reference, self.target, self.folder / "front.png")
+
+    def _finish(self, trials: Sequence[Trial]) -> SearchResult:
+        """Train the best candidates to the end, and write the best of them."""
+        request = self.request
+        chosen = self._finalists(trials)
+        candidates = [REFERENCE] * request.compare + [trial.candidate for trial in chosen]
+        budget = request.budget * FINAL_SHARE / len(candidates)
+        compared = self._final(self.reference, budget) if request.compare else None
+        finalists = [self._final(trial, budget) for trial in chosen]
+        finalists.sort(key=lambda finalist: -finalist.psnr)
+        best = finalists[0]
+        path = self._write(best, self._record(trials, best, compared))
+        return SearchResult(path, trials, finalists, self.reference, compared, self.target)
+
+    def _write(self, best: Finalist, record: Mapping[str, Any]) -> Path:
+        """Write the winner with the record of the search on its card."""
+        draft = self.folder / "result.onnx"
+        draft.write_bytes(best.path.read_bytes())
+        card = read_card(draft)
+        write_card(draft, card.model_copy(update={"training": {**card.training, RECORD: record}}))
+        output = self.request.training.output
+        with atomic_write(output, overwrite=self.request.training.overwrite) as file:
+            file.write(draft.read_bytes())
+        return output
+
+    def _finalists(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return the best candidates of the front that reach the target."""
+        candidates = [trial for trial in front(trials) if trial.candidate != REFERENCE]
+        if self.target is not None:
+            target = self.target
+            candidates = [trial for trial in candidates if trial.milliseconds <= target]
+        if not candidates:
+            quickest = min(trial.milliseconds for trial in trials)
+            raise UsageError(
+                "--latency" if self.request.speed is None else "--speed",
+                f"no candidate takes at most {self.target or 0:.1f} ms/MP; the quickest takes "
+                f"{quickest:.1f}",
+                "ask for less, or search longer",
+            )
+        return sorted(candidates, key=lambda trial: -trial.psnr)[: self.request.finalists]
+
+    def _final(self, trial: Trial, budget: float) -> Finalist:
+        """Train a candidate to the end, unless an interrupted search has done so."""
+        candidate, training = trial.candidate, self.request.training
+        name = slugify(candidate.label)
+        folder = self.folder / name
+        path = folder / f"{training.output.stem}.onnx"
+        if not path.exists():
+            make_folder(folder)
+            self.callbacks.message(f"The training of {candidate.label} begins.")
+            guided = candidate.guide_ratio is not None
+            config = replace(
+                training.config,
+                network=candidate.network,
+                guided=guided,
+                guide_ratio=candidate.guide_ratio or training.config.guide_ratio,
+                budget=budget,
+            )
+            train_and_export(
+                replace(training, config=config, run_dir=folder, output=path), self.callbacks
+            )
+        rows = [row for row in read_card(path).metrics if row.guide != "network"]
+        return Finalist(trial, path, (rows or read_card(path).metrics)[0].psnr_mean)
+
+    def _record(
+        self, trials: Sequence[Trial], best: Finalist, compared: Finalist | None
+    ) -> dict[str, Any]:
+        """Return what was done, for the card."""
+        request = self.request
+        return {
+            "engine": request.engine,
+            "target_milliseconds": self.target and round(self.target, 2),
+            "sampler": request.sampler,
+            "predictor": request.predictor,
+            "trials": len(trials),
+            "trial_steps": request.trial_steps,
+            "milliseconds": round(best.trial.milliseconds, 2),
+            "guide_ratio": best.trial.candidate.guide_ratio,
+            "trial_psnr": round(best.trial.psnr, 2),
+            "fast_milliseconds": round(self.reference.milliseconds, 2),
+            "fast_trial_psnr": round(self.reference.psnr, 2),
+            "fast_psnr": None if compared is None else compared.psnr,
+        }
