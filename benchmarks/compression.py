@@ -10,6 +10,7 @@ interrupted one resumes in its folder.
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,31 +54,29 @@ def main() -> None:
     results: dict[str, Any] = {"environment": environment(), "steps": options.steps, "rows": []}
     if options.json.exists():
         results["rows"] = json.loads(options.json.read_text())["rows"]
-    for engine in options.engines:
-        for model in options.models:
-            name = Path(model).stem
-            for run in (*RUNS, BFLOAT16):
-                key = {"model": name, "engine": engine, "run": run}
-                if any(key.items() <= row.items() for row in results["rows"]):
-                    continue
-                folder = options.run_dir / f"{name}-{engine}-{run}"
-                request = validate_request(
-                    model,
-                    photos=options.photos,
-                    validation=options.validation,
-                    output=folder / "result.onnx",
-                    run_dir=folder / "run",
-                    steps=options.steps,
-                    engine=engine,
-                    nearest=True,
-                    overwrite=True,
-                    **RUNS.get(run, {}),
-                )
-                print(name, engine, run, flush=True)
-                steps = in_bfloat16(request) if run == BFLOAT16 else compressed(request)
-                results["rows"] += [key | step.record() for step in steps]
-                write(options.json, results)
-            draw(results["rows"], options.picture)
+    # One run of all models comes after the other, so that an early picture has all of them.
+    for run, model, engine in product((BFLOAT16, *RUNS), options.models, options.engines):
+        key = {"model": Path(model).stem, "engine": engine, "run": run}
+        if any(key.items() <= row.items() for row in results["rows"]):
+            continue
+        print(*key.values(), flush=True)
+        folder = options.run_dir / "-".join(key.values())
+        request = validate_request(
+            model,
+            photos=options.photos,
+            validation=options.validation,
+            output=folder / "result.onnx",
+            run_dir=folder / "run",
+            steps=options.steps,
+            engine=engine,
+            nearest=True,
+            overwrite=True,
+            **RUNS.get(run, {}),
+        )
+        steps = in_bfloat16(request) if run == BFLOAT16 else compressed(request)
+        results["rows"] += [key | step.record() for step in steps]
+        write(options.json, results)
+        draw(results["rows"], options.picture)
 
 
 def compressed(request: CompressionRequest) -> list[Step]:
@@ -89,15 +88,16 @@ def compressed(request: CompressionRequest) -> list[Step]:
 
 
 def in_bfloat16(request: CompressionRequest) -> list[Step]:
-    """Measure the original network in bfloat16, if the engine has it."""
+    """Measure the original network, and the same in bfloat16, if the engine has it."""
     config = request.config
     pairs = prepare_data(config, request.photos, request.validation).validation
     bench = Bench(request.model, pairs, request.operator, config.params, request.engine)
+    steps = [Step("original", "", bench.measure(request.model, is_original=True))]
     try:
-        figures = bench.measure(request.model, precision="bf16")
-    except PrecisionError:
-        return []
-    return [Step(BFLOAT16, "the original network", figures)]
+        steps.append(Step(BFLOAT16, "", bench.measure(request.model, precision="bf16")))
+    except PrecisionError as error:
+        print(error)
+    return steps
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
