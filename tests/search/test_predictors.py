@@ -96,8 +96,10 @@ def test_relations_matter():
     assert not torch.allclose(*results)
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
-def test_predictors_overfit_ten_graphs(name):
+@pytest.mark.parametrize("name", sorted(PREDICTORS.keys() - {"rgat-within"}))
+def test_predictors_overfit_ten_graphs(name, monkeypatch):
+    if name == "rgat":  # its steps take four times as long, and it needs fewer
+        monkeypatch.setattr(graph_networks, "MIN_STEPS", 60)
     own = candidates(10)
     targets = np.log([[bytes_moved(operations(c)), c.build().halo] for c in own])
     if name not in ("macs", "layers"):  # these can only learn costs
@@ -125,7 +127,8 @@ def test_the_table_of_layers_finds_their_times():
     assert np.median(errors) < 0.05
 
 
-def test_equal_seeds_give_equal_predictions():
+def test_equal_seeds_give_equal_predictions(monkeypatch):
+    monkeypatch.setattr(graph_networks, "MIN_STEPS", 20)
     own = candidates(6)
     targets = np.arange(6.0)[:, None]
     results = []
