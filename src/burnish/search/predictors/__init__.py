@@ -1,8 +1,9 @@
 """Predictors of the cost and the fidelity of candidates, from graphs or from flat features."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,7 @@ PREDICTORS = {
 def create(name: str, seed: int = 0) -> Predictor:
     """Return a new predictor by its name."""
     module, class_name = PREDICTORS[name].split(":")
-    factory: Callable[..., Any] = getattr(
-        import_module(f"burnish.search.predictors.{module}"), class_name
-    )
-    predictor: Predictor = factory(seed)
+    with warnings.catch_warnings(action="ignore"):  # PyTorch Geometric uses what PyTorch gives up
+        found = import_module(f"burnish.search.predictors.{module}")
+    predictor: Predictor = getattr(found, class_name)(seed)
     return predictor
