@@ -39,6 +39,8 @@ SETTINGS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "error",
+    # As the process without Ray: by default, workers give way to all other processes.
+    "RAY_worker_niceness": "0",
 }
 # Seconds between two readings of the processes' CPU time.
 INTERVAL = 0.5

@@ -6,7 +6,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from burnish.cluster import is_connected, run_tasks
+from burnish.cluster.connection import is_connected
+from burnish.cluster.tasks import run_tasks
 from burnish.errors import OperatorError
 
 T = TypeVar("T")
@@ -21,8 +22,8 @@ def map_unordered(
 ) -> Iterator[R]:
     """Yield `function(item)` for each item, in the order in which they finish.
 
-    While `burnish.cluster.connect` is open, the items are tasks of the cluster. With one item or
-    one process, the calling process runs the function itself. If an exception is raised or the
+    While this process is connected to a cluster, the items are tasks of the cluster. With one item
+    or one process, the calling process runs the function itself. If an exception is raised or the
     generator is closed, running calls are finished and the others are dropped.
 
     Parameters
@@ -33,7 +34,7 @@ def map_unordered(
     Raises
     ------
     OperatorError : a process was killed
-    ClusterError : as in `burnish.cluster.run_tasks`
+    ClusterError : as in `burnish.cluster.tasks.run_tasks`
 
     Examples
     --------

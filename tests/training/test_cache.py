@@ -1,4 +1,4 @@
-"""`burnish cache`: the cached pairs, and their removal."""
+"""`burnish cache`: the cached files, and their removal."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 
 from burnish.errors import UsageError
-from burnish.training.cache import cached_pairs, clear_pairs
+from burnish.training.cache import cache_entries, clear_cache
 from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import cache_folder, find_photos, plan_pairs
 
@@ -26,38 +26,44 @@ def pairs(photo_folder, tmp_path):
     old = cache_folder() / "python-glow"
     for path in old.iterdir():
         os.utime(path, (0, 0))
+    features = cache_folder().parent / "keywords" / "0123456789abcdef" / "ab" / f"{'0' * 32}.npz"
+    features.parent.mkdir(parents=True)
+    features.write_bytes(b"features")
     return cache_folder()
 
 
 def test_list_has_files_and_sizes_of_each_operator(burnish, pairs):
     listed = json.loads(burnish("cache", "list", "--json")[1])
     files = {entry["name"]: entry["files"] for entry in listed}
-    assert files == {"python-glow": 2, "images": 1, "l0-smoothing": 2}
+    assert files == {"python-glow": 2, "images": 1, "l0-smoothing": 2, "keywords": 1}
     for entry in listed:
         folder = pairs / entry["name"]
-        assert entry["name"] == "images" or entry["size"] == sum(
+        assert entry["name"] in ("images", "keywords") or entry["size"] == sum(
             path.stat().st_size for path in folder.glob("*.npy")
         )
     code, text, _ = burnish("cache")
-    assert (code, text.count("\n")) == (0, 4)
+    assert (code, text.count("\n")) == (0, 5)
     assert "1970-01-01" in text.splitlines()[0]
-    assert text.splitlines()[-1].endswith(f"of pairs in {pairs}")
+    assert text.splitlines()[-1].endswith(f"MB in {pairs.parent}")
 
 
 def test_clear_removes_the_files_of_one_operator_or_of_all(burnish, pairs):
     code, text, _ = burnish("cache", "clear", "python-glow")
     assert (code, text.splitlines()[-1]) == (0, "0.1 MB freed")
-    assert [entry.name for entry in cached_pairs()] == ["l0-smoothing", "images"]
+    assert [entry.name for entry in cache_entries()] == ["l0-smoothing", "images", "keywords"]
+    assert burnish("cache", "clear", "keywords")[1].startswith("keywords")
+    assert not (pairs.parent / "keywords").exists()
+    assert [entry.name for entry in cache_entries()] == ["l0-smoothing", "images"]
     assert burnish("cache", "clear")[0] == 0
     left = [path.name for path in sorted(pairs.rglob("*")) if path.is_file()]
     assert left == ["notes.txt", "mine.png"]
-    assert burnish("cache")[1] == f"0.0 MB of pairs in {pairs}\n"
+    assert burnish("cache")[1] == f"0.0 MB in {pairs.parent}\n"
 
 
 def test_clear_of_an_unknown_operator_raises(pairs):
     with pytest.raises(UsageError, match="did you mean l0-smoothing"):
-        clear_pairs("l0-smoothin")
-    assert len(cached_pairs()) == 3
+        clear_cache("l0-smoothin")
+    assert len(cache_entries()) == 4
 
 
 def test_empty_cache_is_listed_and_cleared(burnish):

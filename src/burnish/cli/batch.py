@@ -4,19 +4,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from typer import Option
 
 from burnish.cli.options import RAY_ADDRESSES, option
-from burnish.cluster import connect
 from burnish.editing.options import DEFAULT_NAME
-from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error
+from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error, join_or
 from burnish.files import check_absent, check_place, is_folder
+from burnish.modelfile.card import QUALITIES, STANDARD
 from burnish.storage import as_path, is_remote
 from burnish.video.formats import EncodingOptions
 
@@ -43,6 +44,33 @@ STREAM = Path("-")
 _STANDARD_INPUT = Path("/dev/stdin")
 
 _option = partial(option, panel="Output")
+
+
+class Qualities(NamedTuple):
+    """The two values that --quality may have: of compressed files, and of a network."""
+
+    file: int | None = None
+    network: str | None = None
+
+
+def parse_qualities(texts: Sequence[str]) -> Qualities:
+    """Return the values of --quality, of which a number is that of files.
+
+    Raises
+    ------
+    UsageError : a value is neither of both, or is given twice
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        kind = "network" if text in QUALITIES else "file"
+        if kind == "file" and not (text.isdecimal() and 1 <= int(text) <= 100):
+            expected = f"1 to 100, or {join_or(QUALITIES)}"
+            raise UsageError("--quality", f"expected {expected}, got {text!r}", "leave it out")
+        if kind in values:
+            problem = f"{values[kind]} and {text} exclude each other"
+            raise UsageError("--quality", problem, "leave out one")
+        values[kind] = text if kind == "network" else int(text)
+    return Qualities(**values)
 
 
 @dataclass(frozen=True)
@@ -74,8 +102,12 @@ class BatchOptions:
     overwrite: bool = _option(False, "Replace existing outputs.")
     skip_existing: bool = _option(False, "Skip inputs whose output exists.")
     dry_run: bool = _option(False, "Print the planned outputs, and write nothing.")
-    quality: int | None = _option(
-        None, "Quality of JPEG, WebP and AVIF. [default: 95]", min=1, max=100
+    qualities: tuple[str, ...] = _option(
+        (),
+        "Quality of JPEG, WebP and AVIF, 1 to 100; or which network of a model file with several: "
+        f"{join_or(QUALITIES)}. May be given once for each. [default: 95 and {STANDARD}]",
+        "--quality",
+        metavar="NUMBER or NAME",
     )
     depth: int | None = _option(
         None, "Bits per channel of photos: 8, 16 or 32. [default: same as the input]"
@@ -163,6 +195,8 @@ def run(
     batch: BatchOptions,
     threads: int | None = None,
     reserved: Sequence[Path] = (),
+    *,
+    has_network: bool = False,
 ) -> None:
     """Edit photos and folders, or standard input to standard output, and set the exit code.
 
@@ -172,6 +206,7 @@ def run(
         too, so it is a partial of a function at the top level of a module
     threads : the value of --threads
     reserved : other files that the command reads or writes; no output may replace them
+    has_network : whether --quality may name a network
 
     Raises
     ------
@@ -181,12 +216,16 @@ def run(
     from burnish.editing.photo import scratch_bytes
     from burnish.editing.plan import plan as plan_outputs
 
+    quality, network = parse_qualities(batch.qualities)
+    if network is not None and not has_network:
+        problem = "this command runs no network with several qualities"
+        raise UsageError(f"--quality {network}", problem, "give 1 to 100")
     if batch.ray:
         threads = threads or 1
     edit = load(threads)
     shared = vars(batch).keys() & OutputOptions.__dataclass_fields__.keys()
     options = OutputOptions(
-        **{name: getattr(batch, name) for name in shared},
+        **{name: getattr(batch, name) for name in shared} | {"quality": quality},
         encoding=EncodingOptions(batch.codec, batch.crf),
         reserved=reserved,
     )
@@ -214,22 +253,29 @@ def _run_plan(
     """Edit the files of a plan, print their outcomes, and set the exit code."""
     from burnish.cli.progress import ConsoleProgress, graceful_interrupt
     from burnish.editing.batch import dry_run, run_batch
-    from burnish.editing.cluster_batch import run_on_cluster
 
     counts = Counter[str]()
     megapixels = 0.0
     start = time.perf_counter()
-    count = None if batch.ray else len(plan.files)
+    on_cluster = batch.ray is not None and not batch.dry_run
     with (
-        connect(None if batch.dry_run else batch.ray),
         graceful_interrupt() as is_interrupted,
-        ConsoleProgress(count, plain=False, hidden=batch.quiet) as progress,
+        ConsoleProgress(
+            None if on_cluster else len(plan.files), plain=False, hidden=batch.quiet
+        ) as progress,
+        ExitStack() as stack,
     ):
         for error in plan.unreadable:
             progress.message(f"burnish: {error}")
         if batch.dry_run:
             outcomes = dry_run(edit, plan.files, options)
-        elif batch.ray:
+        elif batch.ray is None:
+            outcomes = run_batch(edit, plan.files, options, progress, is_interrupted)
+        else:
+            from burnish.cluster.connection import connect
+            from burnish.editing.cluster_batch import run_on_cluster
+
+            stack.enter_context(connect(batch.ray))
             outcomes = run_on_cluster(
                 edit,
                 load,
@@ -239,8 +285,6 @@ def _run_plan(
                 progress=progress,
                 should_stop=is_interrupted,
             )
-        else:
-            outcomes = run_batch(edit, plan.files, options, progress, is_interrupted)
         for outcome in outcomes:
             megapixels += outcome.megapixels or 0
             counts[outcome.status] += 1
@@ -327,8 +371,12 @@ def _summary(counts: Counter[str], plan: "Plan", speed: float) -> str:
 
 
 def _arithmetic(outcome: "Outcome") -> str:
-    """Return the engines and precisions of the networks that were used."""
-    used = [f"{record.engine} {record.precision}" for record in outcome.history if record.engine]
+    """Return the engines, precisions and qualities of the networks that were used."""
+    used = [
+        f"{record.engine} {record.precision}{f' {record.quality}' if record.quality else ''}"
+        for record in outcome.history
+        if record.engine
+    ]
     return f" ({' and '.join(dict.fromkeys(used))})" if used else ""
 
 

@@ -1,4 +1,4 @@
-"""`burnish cache`: list and remove the pairs that trainings have computed."""
+"""`burnish cache`: list and remove what trainings have computed."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ cache = typer.Typer(
     no_args_is_help=False,
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="List the pairs that trainings have computed, or remove them.",
+    help="List the pairs and features that trainings have computed, or remove them.",
 )
 app.add_typer(cache, name="cache")
 
@@ -23,41 +23,42 @@ app.add_typer(cache, name="cache")
 @cache.callback()
 def _list_by_default(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        list_pairs()
+        list_files()
 
 
 @cache.command("list", cls=BurnishCommand)
-def list_pairs(json_output: JsonOutput = False) -> None:
-    """List the cached pairs of each operator: files, size, and the date of the newest file.
+def list_files(json_output: JsonOutput = False) -> None:
+    """List the pairs of each operator, and the features of photos for keywords.
 
-    The folder is BURNISH_CACHE, or ~/.cache/burnish.
+    Each has its number of files, their size, and the date of the newest one. The folder is
+    BURNISH_CACHE, or ~/.cache/burnish.
     """
-    from burnish.training.cache import cached_pairs
-    from burnish.training.pairs import cache_folder
+    from burnish.files import cache_root
+    from burnish.training.cache import cache_entries
 
-    entries = cached_pairs()
+    entries = cache_entries()
     if json_output:
         typer.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
         return
     _print_table(entries)
     size = sum(entry.size for entry in entries)
-    typer.echo(f"{size_text(size)} of pairs in {cache_folder()}")
+    typer.echo(f"{size_text(size)} in {cache_root()}")
 
 
 @cache.command("clear", cls=BurnishCommand)
 def clear(
-    operator: Annotated[
+    name: Annotated[
         str | None,
         Argument(help="A name in the list of `burnish cache`. [default: all of them]"),
     ] = None,
 ) -> None:
-    """Remove cached pairs. A training computes those that it needs again.
+    """Remove cached files. A training computes those that it needs again.
 
-    Do not remove the pairs of a training that is running.
+    Do not remove the files of a training that is running.
     """
-    from burnish.training.cache import clear_pairs
+    from burnish.training.cache import clear_cache
 
-    removed = clear_pairs(operator)
+    removed = clear_cache(name)
     _print_table(removed)
     typer.echo(f"{size_text(sum(entry.size for entry in removed))} freed")
 

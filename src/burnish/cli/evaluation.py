@@ -24,12 +24,13 @@ from burnish.cli.options import (
     OperatorOrModel,
     Overwrite,
     Precision,
+    Quality,
     Ray,
     Strength,
     Threads,
     complete_operator,
 )
-from burnish.cluster import connect
+from burnish.cluster.connection import connect
 from burnish.errors import DeviceError
 from burnish.runtime.engines import AUTO
 
@@ -75,6 +76,7 @@ def compare(
     threads: Threads = None,
     engine: Engine = AUTO,
     precision: Precision = AUTO,
+    quality: Quality = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Write a photo beside the operator's and the network's result.
@@ -98,6 +100,7 @@ def compare(
             threads=threads,
             engine=engine,
             precision=precision,
+            quality=quality,
             params=operator_params(context),
             strength=1 if strength is None else strength,
             progress=progress,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from burnish.cluster import WorkerPool
+from burnish.cluster.workers import WorkerPool
 from burnish.editing.batch import Batch, Outcome, failed, skipped
 from burnish.editing.edit import Edit
 from burnish.editing.options import WriteOptions
@@ -87,7 +87,7 @@ def run_on_cluster(
 
     Raises
     ------
-    BurnishError : as in `burnish.cluster.WorkerPool.run`; or a machine does not share the disk
+    BurnishError : as in `WorkerPool.run`; or a machine does not share the disk
     """
     yield from (skipped(edit, file) for file in files if file.skip)
     to_edit = [file for file in files if not file.skip]

@@ -7,7 +7,8 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from burnish.cluster import is_connected, run_tasks
+from burnish.cluster.connection import is_connected
+from burnish.cluster.tasks import run_tasks
 from burnish.editing.edit import NetworkEdit
 from burnish.metrics import Score
 from burnish.params import Value

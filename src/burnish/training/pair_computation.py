@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.cluster import is_connected
+from burnish.cluster.connection import is_connected
 from burnish.errors import ClusterError, OperatorError, PhotoError, warn
 from burnish.files import make_folder
 from burnish.operators import cpu_count

@@ -1,225 +1,29 @@
-"""Work on the machines of a Ray cluster: long-lived workers for photos, and single tasks.
+"""Workers of a cluster that keep a function, such as one with a network in memory."""
 
-This is Ray Core and not Ray Data. Ray Data would run blocks of photos, repeat a block as a whole
-when a worker is lost, and end the run over a photo that ends every worker that opens it.
-"""
-
-import importlib
 import os
-import socket
-import sys
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import current_thread, get_ident
-from typing import IO, Any, Generic, TypeVar, cast
+from threading import get_ident
+from typing import Any, Generic, TypeVar
 
 import burnish
-from burnish.errors import ClusterError, missing_library, warn
+from burnish.cluster.connection import first_sentence, load_ray
+from burnish.cluster.tasks import MAX_ATTEMPTS, check_version, job_error, warn_all
+from burnish.errors import ClusterError
 from burnish.storage import original_names
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-# Starts a cluster on this machine that ends with the command.
-LOCAL = "local"
-# How often a job is given to a worker that is then lost, before the job counts as failed.
-MAX_ATTEMPTS = 3
 # Seconds between two looks at the size of the cluster.
 _RESIZE_SECONDS = 5.0
 # Seconds without any worker after which the user is told.
 _PATIENCE = 30.0
-# Seconds in which the port of a cluster has to answer.
-_ANSWER_SECONDS = 10.0
-_OBJECT_STORE_BYTES = 100 * 2**20
 # Number of workers in a row that end before they have started, after which the run ends.
 _MAX_FAILED_STARTS = 10
-
-_connected = False
-
-
-def is_connected() -> bool:
-    """Return whether this process works with a cluster, see `connect`."""
-    return _connected
-
-
-@contextmanager
-def connect(address: str | None) -> Iterator[None]:
-    """Connect to a Ray cluster while the block runs; without an address, do nothing.
-
-    Parameters
-    ----------
-    address : as in Ray: "auto" for the cluster that this machine is a node of, HOST:6379 from one
-        of its nodes, ray://HOST:10001 from another machine, and "local" for a cluster on this
-        machine that ends with the block
-
-    Raises
-    ------
-    MissingLibraryError : Ray is not installed
-    ClusterError : there is no cluster at the address
-    """
-    global _connected
-    if address is None:
-        yield
-        return
-    ray = _load_ray()
-    settings: dict[str, Any] = {}
-    _check_answer(address)
-    if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        settings = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", **settings)
-    # Ray raises ConnectionError, ValueError, RuntimeError and others.
-    except Exception as error:
-        raise _no_cluster(address, error) from error
-    _connected = True
-    with redirect_stdout(cast("IO[str]", _WithoutRay(sys.stdout))):
-        try:
-            yield
-        finally:
-            _connected = False
-            ray.shutdown()
-
-
-class _WithoutRay:
-    """A text stream without the lines about lost nodes that a thread of Ray prints on stdout."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Write a text, unless the thread is one of Ray."""
-        if current_thread().name.startswith("ray_"):
-            return len(text)
-        return self._stream.write(text)
-
-
-def _check_answer(address: str) -> None:
-    """Check that a port answers: Ray itself tries for minutes.
-
-    Raises
-    ------
-    ClusterError : there is no answer
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return  # a word, or an address that Ray reports
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, error: Exception) -> ClusterError:
-    problem = f"there is no Ray cluster: {_first_sentence(error)}"
-    remedy = "start one with `ray start --head`, or use --ray local"
-    if isinstance(error, ImportError):  # of the client, which is an extra of Ray
-        problem, remedy = _first_sentence(error), "pip install '.[cluster]' in the clone of burnish"
-    return ClusterError(f"--ray {address}", problem, remedy)
-
-
-def _load_ray() -> Any:
-    # Lines that Ray's own processes print beside the command's.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-    # A warning about a future default of Ray.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        return importlib.import_module("ray")
-    except ModuleNotFoundError as error:
-        raise missing_library(error).with_context("--ray") from error
-
-
-def _first_sentence(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].partition(". ")[0].rstrip(".") if lines else type(error).__name__
-
-
-def run_tasks(
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    initializer: Callable[[], None] | None = None,
-) -> Iterator[Result]:
-    """Yield `function(job)` for each job, in the order in which the cluster finishes them.
-
-    Each task has one CPU. Ray repeats the tasks of a lost worker. At most two tasks for each CPU
-    are submitted at a time.
-
-    Parameters
-    ----------
-    function : a function at the top level of a module, or a partial of one
-    initializer : called before each task
-
-    Functions and jobs that name files need a disk that all machines share.
-
-    Raises
-    ------
-    BurnishError : raised by the function
-    ClusterError : a task was lost several times, or a machine lacks burnish or a library
-    """
-    ray = _load_ray()
-    task = ray.remote(num_cpus=1, max_retries=MAX_ATTEMPTS - 1)(_run_task)
-    shared = ray.put((function, initializer, Path.cwd()))
-    waiting = deque(jobs)
-    running: list[Any] = []
-    while waiting or running:
-        limit = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        while waiting and len(running) < limit:
-            running.append(task.remote(burnish.__version__, shared, waiting.popleft()))
-        done, running = ray.wait(running, num_returns=1)
-        for reference in done:
-            try:
-                result, messages = ray.get(reference)
-            except ray.exceptions.RayError as error:
-                raise _job_error(error) from error
-            _warn_all(messages)
-            yield result
-
-
-def _run_task(version: str, shared: Any, job: Any) -> tuple[Any, list[str]]:
-    _check_version(version)
-    function, initializer, folder = shared
-    if folder.is_dir():
-        os.chdir(folder)
-    if initializer is not None:
-        initializer()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        result = function(job)
-    return result, [original_names(str(entry.message)) for entry in caught]
-
-
-def _job_error(error: Any) -> Exception:
-    """Return the error of a job, or one about the cluster if Ray lost it."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, ModuleNotFoundError) and (cause.name or "").startswith("burnish"):
-        problem = "burnish is not installed on a machine of the cluster"
-        return ClusterError("--ray", problem, f"install burnish {burnish.__version__} on all")
-    if isinstance(cause, ModuleNotFoundError):
-        return missing_library(cause).with_context("a machine of the cluster")
-    if isinstance(cause, Exception):
-        return cause
-    problem = f"a task was lost {MAX_ATTEMPTS} times: {_first_sentence(error)}"
-    return ClusterError("--ray", problem, "check the memory of the machines")
-
-
-def _check_version(version: str) -> None:
-    """Check that a machine has the version of burnish that was asked for."""
-    if version != burnish.__version__:
-        problem = f"a machine has burnish {burnish.__version__}, and this one {version}"
-        raise ClusterError("--ray", problem, "install the same version on all")
-
-
-def _warn_all(messages: Iterable[str]) -> None:
-    for message in messages:
-        warn(message)
 
 
 class _Worker:
@@ -232,7 +36,7 @@ class _Worker:
 
     def start(self, version: str, threads: int, make_function: Callable[[], Any]) -> None:
         """Make the function."""
-        _check_version(version)
+        check_version(version)
         os.environ["BURNISH_THREADS"] = str(threads)
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = self._collect
@@ -293,7 +97,7 @@ class WorkerPool(Generic[Job, Result]):
         give_up: Callable[[Job, str], Result],
         on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._ray = _load_ray()
+        self._ray = load_ray()
         self._threads = threads
         self._in_flight = in_flight
         self._retry, self._give_up, self._on_message = retry, give_up, on_message
@@ -401,7 +205,7 @@ class WorkerPool(Generic[Job, Result]):
             value = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             # Jobs report their own errors in their results: this is one of the start, or a bug.
-            raise _job_error(error) from error
+            raise job_error(error) from error
         except self._ray.exceptions.RayError as error:
             self._lose(worker, error)
             return
@@ -412,7 +216,7 @@ class WorkerPool(Generic[Job, Result]):
         worker.jobs.pop(reference)
         worker.is_alone = False
         result, messages = value
-        _warn_all(messages)
+        warn_all(messages)
         self._results.append(result)
 
     def _lose(self, worker: _Handle[Job], error: Exception) -> None:
@@ -421,7 +225,7 @@ class WorkerPool(Generic[Job, Result]):
         self._ray.kill(worker.actor)  # it may be out of reach and not dead
         self._failed_starts += worker.starting is not None
         if self._failed_starts > _MAX_FAILED_STARTS:
-            problem = f"no worker starts: {_first_sentence(error)}"
+            problem = f"no worker starts: {first_sentence(error)}"
             raise ClusterError("--ray", problem, "check the memory of the machines") from error
         for job in worker.jobs.values():
             again = self._retry(job)
