@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from burnish.cli.operator_options import OperatorCommand, operator_params
-from burnish.cli.options import expand, option
+from burnish.cli.options import Ray, expand, option
 from burnish.cli.train import TrainingProgress
+from burnish.cluster.connection import connect
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def search(
         ),
     ],
     options: SearchOptions,
+    ray: Ray = None,
     json_output: bool = typer.Option(False, "--json", help="Print JSON on stdout."),
 ) -> None:
     """Search for a small network for an operator, and train it.
@@ -85,7 +87,7 @@ def search(
     from burnish.search.run import run_search
 
     request = validate_request(operator, params=operator_params(context), **vars(options))
-    with TrainingProgress() as progress:
+    with connect(ray), TrainingProgress() as progress:
         result = run_search(request, progress)
     if json_output:
         typer.echo(json.dumps(_record(result), indent=2))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import burnish
-from burnish.cluster.connection import first_sentence, load_ray
+from burnish.cluster.connection import first_sentence, is_connected, load_ray
 from burnish.errors import ClusterError, missing_library, warn
 from burnish.storage import original_names
 
@@ -17,6 +17,11 @@ Result = TypeVar("Result")
 
 # How often a job is given to a worker that is then lost, before the job counts as failed.
 MAX_ATTEMPTS = 3
+
+
+def task_count() -> int:
+    """Return how many tasks run at the same time: the CPUs of the cluster, or 1 without one."""
+    return max(1, int(load_ray().cluster_resources().get("CPU", 1))) if is_connected() else 1
 
 
 def run_tasks(
@@ -47,7 +52,7 @@ def run_tasks(
     waiting = deque(jobs)
     running: list[Any] = []
     while waiting or running:
-        limit = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        limit = 2 * task_count()
         while waiting and len(running) < limit:
             running.append(task.remote(burnish.__version__, shared, waiting.popleft()))
         done, running = ray.wait(running, num_returns=1)

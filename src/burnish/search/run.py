@@ -4,8 +4,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from burnish.cluster.connection import is_connected
+from burnish.cluster.tasks import run_tasks, task_count
+import numpy as np
 
 from burnish.errors import UsageError
 from burnish.export.onnx_export import write_card
@@ -14,12 +19,13 @@ from burnish.modelfile.reader import read_card
 from burnish.operators.user_defined import find_operator
 from burnish.runtime.engine_choice import EngineChoice
 from burnish.search.front import Trial, draw, front
+from burnish.search.predictors import Values, create
 from burnish.search.proposals import Proposer
 from burnish.search.request import REFERENCE, SearchRequest
-from burnish.search.space import Candidate
+from burnish.search.space import Candidate, random_candidate
 from burnish.search.speed import milliseconds, operator_milliseconds, total_milliseconds
 from burnish.search.table import Table
-from burnish.search.trial import Trials
+from burnish.search.trial import Trials, trial_psnr
 from burnish.training import TrainCallbacks
 from burnish.training.data import prepare_data
 from burnish.training.pipeline import train_and_export
@@ -28,6 +34,8 @@ from burnish.types import Pixels
 
 # The part of the budget for the final trainings.
 FINAL_SHARE = 0.5
+# Networks that are timed at the beginning.
+TIMED = 40
 # A picture is drawn after so many trials.
 PICTURE_INTERVAL = 10
 # The key of the record of a search in a card's `training`.
@@ -100,7 +108,7 @@ class _Search:
         self.table = Table(self.folder / "trials.jsonl", {"operator": config.operator_name})
         self.seconds = sum(self.table.seconds)
         self.choice = EngineChoice(request.engine, "fp32")
-        callbacks.start("searching")
+        callbacks.start("measuring the network fast")
         self.reference = self._trial(REFERENCE)
         self.target = request.latency
         if request.speed is not None:
@@ -111,26 +119,45 @@ class _Search:
         request = self.request
         trials = self._known_trials()
         seed = request.training.config.seed
-        proposer = Proposer(request.sampler, request.predictor, seed, self.target, trials)
+        self._time_some()
+        proposer = Proposer(
+            request.sampler, request.predictor, seed, self.target, self._predict_times, trials
+        )
         prior = self._prior()
         limit = request.budget * (1 - FINAL_SHARE)
         while self.seconds < limit or len(trials) < 2:
-            candidate, asked = proposer.propose(trials, prior)
-            trial = self._trial(candidate)
-            proposer.tell(asked, trial)
-            trials.append(trial)
-            self._report(trials, limit)
+            proposals = [proposer.propose(trials, prior) for _ in range(task_count())]
+            if is_connected():
+                self._train_on_cluster([candidate for candidate, _ in proposals])
+            for candidate, asked in proposals:
+                trial = self._trial(candidate)
+                proposer.tell(asked, trial)
+                trials.append(trial)
+                self._report(trials, limit)
         draw(trials, self.reference, self.target, self.folder / "front.png")
         return self._finish(trials)
 
+    def _train_on_cluster(self, candidates: Sequence[Candidate]) -> None:
+        """Train candidates at the same time, and add their PSNR to the table.
+
+        The seconds in the table are shares of the time that has passed, as without a cluster.
+        """
+        request, training = self.request, self.request.training
+        key = (request.trial_config.operator_name, request.trial_steps)
+        rows = self.table.rows
+        new = [c for c in dict.fromkeys(candidates) if c.label not in rows]
+        task = partial(trial_psnr, request.trial_config, training.photos, training.validation)
+        start = time.perf_counter()
+        for candidate, psnr in run_tasks(task, new):
+            seconds = time.perf_counter() - start
+            start += seconds
+            self.seconds += seconds
+            self.table.add_psnr(candidate, *key, psnr, seconds)
+
     def _trial(self, candidate: Candidate) -> Trial:
         """Return the measurements of a candidate, which are taken unless the table has them."""
-        name = f"{self.choice.engine} {self.choice.precision}"
         key = (self.request.trial_config.operator_name, self.request.trial_steps)
-        row = self.table.rows.get(candidate.label)
-        if row is None or name not in row.milliseconds:
-            ((own,),) = milliseconds([candidate], [self.choice])
-            self.table.add_costs(candidate, {name: own})
+        self._time(candidate)
         if key not in self.table.rows[candidate.label].psnr:
             start = time.perf_counter()
             psnr = self.bench.psnr(candidate)
@@ -138,12 +165,45 @@ class _Search:
             self.seconds += seconds
             self.table.add_psnr(candidate, *key, psnr, seconds)
         row = self.table.rows[candidate.label]
-        total = total_milliseconds(candidate, row.milliseconds[name], self.operator_time)
+        own = row.milliseconds[self._engine_name]
+        total = total_milliseconds(candidate, own, self.operator_time)
         return Trial(candidate, total, row.psnr[key])
 
     def _known_trials(self) -> list[Trial]:
         """Return the trials of an interrupted search, and that of `fast`."""
-        return [self._trial(row.candidate) for row in list(self.table.rows.values())]
+        return [self._trial(row.candidate) for row in self.table.rows.values() if row.psnr]
+
+    @property
+    def _engine_name(self) -> str:
+        return f"{self.choice.engine} {self.choice.precision}"
+
+    def _time(self, candidate: Candidate) -> None:
+        """Measure the time of a candidate, unless the table has it."""
+        row = self.table.rows.get(candidate.label)
+        if row is None or self._engine_name not in row.milliseconds:
+            ((own,),) = milliseconds([candidate], [self.choice])
+            self.table.add_costs(candidate, {self._engine_name: own})
+
+    def _time_some(self) -> None:
+        """Measure the times of random candidates, from which those of others are predicted."""
+        random = np.random.default_rng(self.request.training.config.seed)
+        self.callbacks.start("timing networks", TIMED)
+        for _ in range(TIMED):
+            self._time(random_candidate(random))
+            self.callbacks.advance()
+        self.callbacks.start("searching")
+
+    def _predict_times(self, candidates: Sequence[Candidate]) -> Values:
+        rows = [row for row in self.table.rows.values() if row.milliseconds]
+        predictor = create("layers")
+        own = np.log([[row.milliseconds[self._engine_name]] for row in rows])
+        predictor.fit([row.candidate for row in rows], own)
+        times = np.exp(predictor.predict(candidates))[:, 0]
+        totals = [
+            total_milliseconds(candidate, float(time), self.operator_time)
+            for candidate, time in zip(candidates, times, strict=True)
+        ]
+        return np.array(totals)
 
     def _prior(self) -> list[list[Trial]]:
         """Return the trials of other operators in the table that the user gave."""

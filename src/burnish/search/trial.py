@@ -11,8 +11,9 @@ from burnish.metrics import mse, psnr
 from burnish.operators.user_defined import find_operator
 from burnish.runtime.resize import area_resize, bilinear_region
 from burnish.search.space import Candidate
+from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
-from burnish.training.data import TrainingData
+from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer, build_network
 from burnish.training.pairs import Pair, scaled_size
 from burnish.training.pipeline import make_sampler
@@ -112,6 +113,21 @@ class Trials:
                 before = photo.copies[ratio]
                 output = apply(before, {}, guide=_enlarged(output, before)).clip(0, 1)
         return psnr(mse(output.clip(0, 1), photo.after))
+
+
+# The trials of a task's process, which has the data of one search in memory.
+_trials: dict[str, Trials] = {}
+
+
+def trial_psnr(
+    config: TrainConfig, photos: Path | None, validation: Path | None, candidate: Candidate
+) -> tuple[Candidate, float]:
+    """Return a candidate and its PSNR, as a task of a cluster that shares the cache of pairs."""
+    key = repr((config, photos, validation))
+    if key not in _trials:
+        _trials.clear()
+        _trials[key] = Trials(config, prepare_data(config, photos, validation, TrainCallbacks()))
+    return candidate, _trials[key].psnr(candidate)
 
 
 def _enlarged(pixels: Pixels, image: Pixels) -> Pixels:
