@@ -126,6 +126,17 @@ def test_command_writes_a_faster_network_with_its_record(compress, model, tmp_pa
     assert (code, "compressed already" in err) == (2, True)
 
 
+def test_further_methods_are_steps_of_the_pipeline(compress, tmp_path):
+    methods = ("--separable", "--teach", "features", "--teach", "affinities")
+    code, _, err = compress("--speed", "2x", "--no-int8", "--no-compare-scratch", *methods)
+    assert code == 0, err
+    record = read_card(tmp_path / "out.onnx").training["compression"]
+    names = [step["name"] for step in record["steps"]]
+    assert names == ["original", "prune to 2x", "distil"]
+    code, _, err = compress("--teach", "everything")
+    assert (code, "choose among result, features, affinities" in err) == (2, True)
+
+
 def test_network_for_integers_is_kept_if_it_reaches_the_speed_alone(compress, tmp_path):
     code, out, err = compress("--speed", "2x", "--no-compare-scratch")
     assert code == 0, err
