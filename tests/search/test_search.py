@@ -58,7 +58,7 @@ def test_the_known_best_of_a_toy_space_is_found(toy_space, sampler):
     target = float(np.median([macs(candidate) for candidate in toy_space]))
     quick = [candidate for candidate in toy_space if macs(candidate) <= target]
     best = max(fidelity(candidate) for candidate in quick)
-    proposer = Proposer(sampler, "macs", seed=0, target=target)
+    proposer = Proposer(sampler, "macs", 0, target, lambda own: np.array([macs(c) for c in own]))
     trials = []
     for _ in range(24):
         candidate, asked = proposer.propose(trials)
@@ -181,6 +181,7 @@ def stubbed(monkeypatch):
     monkeypatch.setattr(run, "operator_milliseconds", lambda *arguments: 1.0)
     monkeypatch.setattr(run, "milliseconds", lambda own, _: [[macs(c) / 100] for c in own])
     monkeypatch.setattr(run._Search, "_final", final)
+    monkeypatch.setattr(run, "TIMED", 20)
     # A trial takes some of the budget.
     times = iter(range(10**6))
     monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: next(times)))

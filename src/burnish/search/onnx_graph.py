@@ -111,8 +111,8 @@ class _Writer:
             parts = [f"{name}.part{index}" for index in range(1 + len(images))]
             count = len(parts)
             self.nodes.append(helper.make_node("Split", [tail], parts, axis=1, num_outputs=count))
-            gain, offset, *more = parts
-            for index, (image, gain) in enumerate(zip(images, [gain, *more], strict=True)):
+            first, offset, *more = parts
+            for index, (image, gain) in enumerate(zip(images, [first, *more], strict=True)):
                 product = self._node("Mul", [image, gain], f"{name}.product{index}")
                 base = self._node("Add", [base, product], f"{name}.sum{index}")
         total = self._node("Add", [base, offset], f"{name}.total")

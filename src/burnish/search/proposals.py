@@ -1,7 +1,7 @@
 """Proposals: Optuna draws candidates from the space, and a predictor screens them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from burnish.errors import UsageError
 from burnish.search.front import Trial, best_at
-from burnish.search.predictors import Predictor, create
+from burnish.search.predictors import Predictor, Values, create
 from burnish.search.request import Sampler
 from burnish.search.space import Candidate, is_allowed
 
@@ -33,7 +33,9 @@ class Proposer:
 
     Parameters
     ----------
+    predictor : predicts the PSNR of proposals
     target : the time in ms that candidates should not exceed, or None
+    predict_times : predicts their times in ms
     trials : what is known already. NSGA-II begins a new population, the others learn from them
     """
 
@@ -43,6 +45,7 @@ class Proposer:
         predictor: str,
         seed: int,
         target: float | None,
+        predict_times: Callable[[Sequence[Candidate]], Values],
         trials: Sequence[Trial] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -53,7 +56,7 @@ class Proposer:
         for trial in trials:
             self.study.add_trial(_finished(trial))
         self.sampler, self.predictor = sampler, predictor
-        self.seed, self.target = seed, target
+        self.seed, self.target, self.predict_times = seed, target, predict_times
         self.count = 0
 
     def propose(
@@ -109,11 +112,9 @@ class Proposer:
 
         That is the one farthest beyond the front or, with a target, the best that is quick enough.
         """
-        cost, fidelity = create(self.predictor, self.seed), create(self.predictor, self.seed)
-        own = [trial.candidate for trial in trials]
-        cost.fit(own, np.log([[trial.milliseconds] for trial in trials]))
+        fidelity = create(self.predictor, self.seed)
         _fit_fidelity(fidelity, trials, prior)
-        times = np.exp(cost.predict(candidates))[:, 0]
+        times = self.predict_times(candidates)
         scores = np.array([trial.psnr for trial in trials])
         psnrs = fidelity.predict(candidates)[:, 0] * (scores.std() + 1e-9) + scores.mean()
         gains = []

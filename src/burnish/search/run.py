@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from burnish.cluster.connection import is_connected
-from burnish.cluster.tasks import run_tasks, task_count
 import numpy as np
 
+from burnish.cluster.connection import is_connected
+from burnish.cluster.tasks import run_tasks, task_count
 from burnish.errors import UsageError
 from burnish.export.onnx_export import write_card
 from burnish.files import atomic_write, make_folder
@@ -145,7 +145,11 @@ class _Search:
         request, training = self.request, self.request.training
         key = (request.trial_config.operator_name, request.trial_steps)
         rows = self.table.rows
-        new = [c for c in dict.fromkeys(candidates) if c.label not in rows]
+        new = [
+            candidate
+            for candidate in dict.fromkeys(candidates)
+            if candidate.label not in rows or key not in rows[candidate.label].psnr
+        ]
         task = partial(trial_psnr, request.trial_config, training.photos, training.validation)
         start = time.perf_counter()
         for candidate, psnr in run_tasks(task, new):

@@ -26,7 +26,7 @@ class Predictor(Protocol):
 # Name -> module and class
 PREDICTORS = {
     "macs": "plain:Macs",
-    "layers": "plain:LayerTable",
+    "layers": "plain:LayerTimes",
     "boosting": "plain:Boosting",
     "mlp": "plain:Mlp",
     "gcn": "graph_networks:GraphRegressor",

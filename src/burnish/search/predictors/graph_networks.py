@@ -23,7 +23,7 @@ from burnish.search.space import Candidate
 
 WIDTH = 48
 LAYERS = 3
-EPOCHS = 80
+EPOCHS = 50
 MIN_STEPS = 200
 BATCH = 32
 MAX_LR = 5e-3

@@ -1,6 +1,6 @@
 """Predictors without a graph network, which graph networks have to beat."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
@@ -19,8 +19,10 @@ from burnish.search.predictors import Values
 from burnish.search.space import Candidate
 
 _HIDDEN = (64, 64)
-# The share of multiply-adds that the table of layers starts with, so that none takes no time.
-_LEAST = 1e-6
+# Channels that engines compute at once.
+_BLOCK = 16
+# ms
+_LEAST_TIME = 1e-3
 
 
 @cache
@@ -67,57 +69,43 @@ class Macs:
         return np.log([[sum(op.macs for op in operations(c))] for c in candidates])
 
 
-class LayerTable:
-    """A table of the time of each kind of layer, fitted to the times of whole networks.
+class LayerTimes:
+    """Times of layers that add up to those of whole networks, to which they are fitted.
 
-    The targets are logarithms. A layer that no network had takes time in proportion to its
-    multiply-adds.
+    The time of a layer grows with what it reads and writes, with its multiply-adds, and with what
+    these would be if its channels filled whole blocks. The rates differ for each kind of layer,
+    and none is negative. The targets are logarithms.
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.tables: list[dict[tuple[object, ...], float]] = []
-        self.rates: list[float] = []
+        self.rates = np.zeros((1, 1))
 
     def fit(self, candidates: Sequence[Candidate], targets: Values) -> None:
-        """Fit the table with non-negative times, with relative errors."""
-        layers = [_layers(candidate) for candidate in candidates]
-        keys = sorted({key for counts in layers for key in counts}, key=repr)
-        columns = {key: index for index, key in enumerate(keys)}
-        matrix = np.zeros((len(layers), len(keys) + 1))
-        for row, counts in enumerate(layers):
-            for key, positions in counts.items():
-                matrix[row, columns[key]] = positions
-        matrix[:, -1] = [_macs(candidate) for candidate in candidates]
-        self.tables, self.rates = [], []
-        for target in np.exp(targets).T:
-            *times, rate = nnls(matrix / target[:, None], np.ones(len(target)))[0]
-            self.tables.append(dict(zip(keys, times, strict=True)))
-            self.rates.append(max(rate, _LEAST))
+        """Fit the rates, for small relative errors."""
+        work = np.array([_layer_work(candidate) for candidate in candidates])
+        ones = np.ones(len(work))
+        times = np.exp(targets).T
+        self.rates = np.array([nnls(work / time[:, None], ones)[0] for time in times]).T
 
     def predict(self, candidates: Sequence[Candidate]) -> Values:
         """Return the logarithms of sums of times."""
-        rows = []
-        for candidate in candidates:
-            layers, macs = _layers(candidate), _macs(candidate)
-            sums = [
-                sum(table.get(key, 0.0) * n for key, n in layers.items()) + rate * macs
-                for table, rate in zip(self.tables, self.rates, strict=True)
-            ]
-            rows.append(np.log(sums))
-        return np.array(rows)
+        work = np.array([_layer_work(candidate) for candidate in candidates])
+        return np.log(np.maximum(work @ self.rates, _LEAST_TIME))
 
 
-def _layers(candidate: Candidate) -> dict[tuple[object, ...], float]:
-    """Return the positions of each kind of layer."""
-    counts: dict[tuple[object, ...], float] = defaultdict(float)
+@cache
+def _layer_work(candidate: Candidate) -> Values:
+    """Return the work of all layers of each kind, and that of all layers."""
+    work = np.zeros((len(KINDS) + 1, 4))
     for op in operations(candidate):
-        key = (op.kind, op.channels_in, op.channels_out, op.activated)
-        counts[key] += float(op.positions)
-    return counts
-
-
-def _macs(candidate: Candidate) -> float:
-    return sum(operation.macs for operation in operations(candidate))
+        positions = float(op.positions)
+        inputs, outputs = (-(-c // _BLOCK) * _BLOCK for c in (op.channels_in, op.channels_out))
+        blocks = outputs * (inputs if op.groups == 1 else 1) * op.kernel**2 * positions
+        reads = op.channels_in * positions * op.stride**2
+        own = np.array([op.macs, blocks, reads, op.values])
+        work[KINDS.index(op.kind)] += own
+        work[-1] += own
+    return work.ravel()
 
 
 class _Flat:
