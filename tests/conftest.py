@@ -275,6 +275,45 @@ def guided_model(guided_networks, export_guided):
     return export_guided(*guided_networks)
 
 
+@pytest.fixture(scope="session")
+def nested_networks(random_network):
+    """Guided networks of all qualities, start networks of all but the best, and the sliders."""
+    from burnish.networks.nested import NestedNetwork
+
+    shapes = {
+        "preview": {"widths": (2, 3), "down": (0, 1), "up": (1,), "edge_kernel": 1},
+        "standard": {"widths": (4, 6), "down": (1, 1), "up": (0,)},
+        "best": {"widths": (5, 8), "down": (1, 2), "up": (1,)},
+    }
+    guided = {"guided": True, "global_context": False}
+    networks = {q: random_network(**shape, **guided)[0] for q, shape in shapes.items()}
+    starts = {q: random_network(**shapes[q], seed=1)[0] for q in ("preview", "standard")}
+    return NestedNetwork(networks), NestedNetwork(starts), random_network()[1]
+
+
+@pytest.fixture(scope="session")
+def nested_model(nested_networks, make_card, tmp_path_factory):
+    """The model file of `nested_networks`. From 16 px on, the levels double in size at most."""
+    from burnish.export.onnx_export import export
+    from burnish.modelfile.card import Guide, StartNetwork
+    from burnish.training.network_fields import capacities, network_fields, other_networks
+
+    network, start, sliders = nested_networks
+    standard, standard_start = network.network("standard"), start.network("standard")
+    own = StartNetwork(network="fast", **network_fields(standard_start))
+    card = make_card(
+        standard,
+        sliders,
+        "l0-smoothing",
+        name="nested",
+        guide=Guide(size=16, max_ratio=2, start=own),
+        capacities=capacities(network, start),
+    )
+    path = tmp_path_factory.mktemp("models") / "nested.onnx"
+    others = other_networks(network, start)
+    return export(standard, card, path, start=standard_start, others=others)
+
+
 @pytest.fixture
 def burnish(monkeypatch, capfd):
     """Run the command line in this process; returns exit code, stdout and stderr."""

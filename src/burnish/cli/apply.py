@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
+from burnish.cli.batch import (
+    BatchOptions,
+    SaveMask,
+    collect_paths,
+    mask_writer,
+    parse_qualities,
+    run,
+)
 from burnish.cli.operator_options import (
     PANEL,
     NetworkCommand,
@@ -127,9 +134,10 @@ def apply(
         guide=guide,
         engine=engine,
         precision=precision,
+        quality=parse_qualities(batch.qualities).network,
     )
     paths = collect_paths(split_operators(operator), params, region, save_mask)
-    run(load, photos, batch, threads, paths)
+    run(load, photos, batch, threads, paths, has_network=True)
 
 
 def _load_edit(
@@ -271,9 +279,10 @@ def replay(
         guide=guide,
         engine=engine,
         precision=precision,
+        quality=parse_qualities(batch.qualities).network,
     )
     paths = collect_paths(edited, model, params, detector, objects, mask)
-    run(load, photos, batch, threads, paths)
+    run(load, photos, batch, threads, paths, has_network=True)
 
 
 def _load_replay(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -61,6 +61,12 @@ class CompressOptions:
         "The operator that the network imitates, such as python:file.py:function. "
         "[default: the one that the model's card names, if it is bundled]",
     )
+    nest: tuple[str, ...] = option(
+        (),
+        "Only add a network of another quality, preview or best, that shares the kernels; may be "
+        "repeated.",
+        metavar="NAME",
+    )
     int8: bool | None = option(
         None,
         "Only train the network for 8-bit integers and keep its size, or leave this step out. "
@@ -113,7 +119,11 @@ def compress(
     from burnish.compression.request import validate_request
 
     arguments = vars(options) | {"int8": options.int8 is not False}
+    qualities = arguments.pop("nest")
     request = validate_request(model, params=operator_params(context), **arguments)
+    if qualities:
+        _nest(request, qualities, json_output=json_output)
+        return
     if options.int8:
         _quantise(request, json_output=json_output)
         return
@@ -131,6 +141,28 @@ def compress(
     if not json_output:
         note = "; run it with --precision int8" if result.precision == "int8" else ""
         typer.echo(f"{result.path}{note}")
+
+
+def _nest(request: "CompressionRequest", qualities: Sequence[Any], *, json_output: bool) -> None:
+    """Add networks of other qualities, and print the scores of each."""
+    from burnish.compression.nest import nest
+
+    if request.speed is not None:
+        raise UsageError("--nest", "it cannot be combined with --speed", "leave one of them out")
+    with TrainingProgress() as progress:
+        card = nest(request, qualities, progress)
+    if json_output:
+        rows = {name: card.at_quality(name).model_dump(mode="json") for name in card.qualities}
+        scores = {name: row["metrics"] for name, row in rows.items()}
+        typer.echo(json.dumps({"path": str(request.output), "scores": scores}, indent=2))
+        return
+    for name in card.qualities:
+        own = card.at_quality(name)
+        for row in own.metrics:
+            guide = f", guide: {row.guide}" if row.guide else ""
+            scores_text = f"{row.precision}  {row.psnr_mean:.2f} dB  {row.photos}{guide}"
+            typer.echo(f"{name:<9} {own.macs_per_pixel:>6,d} mult-adds/px  {scores_text}")
+    typer.echo(f"{request.output}; choose with --quality")
 
 
 def _quantise(request: "CompressionRequest", *, json_output: bool) -> None:

@@ -13,12 +13,14 @@ from burnish.cli.options import (
     BurnishCommand,
     JsonOutput,
     Overwrite,
+    Quality,
     complete_model,
     complete_operator,
     param_help,
 )
 from burnish.errors import UsageError, did_you_mean
 from burnish.evaluation.operator_speed import read_speeds
+from burnish.modelfile.card import STANDARD
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS, operators_for
 from burnish.operators.user_defined import find_runnable_operator
@@ -26,7 +28,7 @@ from burnish.params import AnyParam, ChoiceParam, ColourParam, FileParam, Param
 from burnish.runtime.model_registry import model_names
 
 if TYPE_CHECKING:
-    from burnish.modelfile.card import CardParam, Guide, Measurement
+    from burnish.modelfile.card import Capacity, CardParam, Guide, Measurement
 
 _KINDS: dict[type[AnyParam], str]
 _KINDS = {Param: "number", ColourParam: "colour", FileParam: "file", ChoiceParam: "choice"}
@@ -192,6 +194,7 @@ def show_model(
         typer.echo(card.model_dump_json(indent=2))
         return
     values = card.model_dump(mode="json") | {
+        "capacities": [_capacity_line(capacity) for capacity in card.capacities],
         "params": [_param_line(param) for param in card.params],
         "guide": _guide_lines(card.guide),
         "metrics": [_measurement_line(measurement) for measurement in card.metrics],
@@ -231,6 +234,41 @@ def measure_model(
             )
             for row in card.metrics:
                 progress.echo(f"{file}  {_measurement_line(row)}")
+
+
+@models.command("export", cls=BurnishCommand)
+def export_model(
+    name: Annotated[
+        str,
+        Argument(
+            help="Name of a bundled network, or a model file (.onnx).",
+            autocompletion=complete_model,
+        ),
+    ],
+    output: Annotated[Path, Option("-o", "--output", help="The model file to write.")],
+    quality: Quality = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the network of one quality as a model file of its own, for other programs."""
+    from burnish.export.merge import write_quality
+    from burnish.runtime.model_registry import find_model
+
+    card = write_quality(find_model(name), output, quality or STANDARD, overwrite=overwrite)
+    typer.echo(
+        f"{output}  {card.network}, {card.macs_per_pixel / 1000:.1f} k multiply-adds per pixel"
+    )
+
+
+def _capacity_line(capacity: "Capacity") -> str:
+    scores = "".join(
+        f", {row.psnr_mean:.2f} dB{f' (guide: {row.guide})' if row.guide else ''}"
+        for row in capacity.metrics
+        if row.precision == "fp32"
+    )
+    return (
+        f"{capacity.quality}: {capacity.network}, {capacity.macs_per_pixel / 1000:.1f} k"
+        f" multiply-adds per pixel, halo {capacity.halo} px{scores}"
+    )
 
 
 def _param_line(param: "CardParam") -> str:

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from burnish.editing.operator_names import SEPARATOR
 from burnish.errors import UsageError, join_or
+from burnish.modelfile.card import QUALITIES, STANDARD
 from burnish.params import STRENGTH, AnyParam, ColourParam, FileParam, Param
 from burnish.runtime.engines import AUTO, ENGINES, PRECISIONS
 from burnish.runtime.model_registry import model_names
@@ -64,6 +65,15 @@ Precision = Annotated[
         metavar="NAME",
         help=f"Arithmetic of the network: {join_or([AUTO, *PRECISIONS])}; auto is the quickest one "
         "that keeps the quality of an output with 8 bits, and fp32 for others.",
+    ),
+]
+
+Quality = Annotated[
+    str | None,
+    Option(
+        metavar="NAME",
+        help=f"Which network of a model file with several: {join_or(QUALITIES)}. "
+        f"[default: {STANDARD}]",
     ),
 ]
 

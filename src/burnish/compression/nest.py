@@ -1,4 +1,4 @@
-"""Nesting: networks of other qualities are grown inside and around a trained one, and share kernels.
+"""Nesting: networks of other qualities grow inside and around a trained one, and share kernels.
 
 The channels are first sorted by importance, so that the smaller network begins with the most
 important ones. Then all networks are trained together.
@@ -6,32 +6,36 @@ important ones. Then all networks are trained together.
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import torch
 
 from burnish.compression.importance import channel_importance
 from burnish.compression.quantise import complete_crops
-from burnish.compression.request import CompressionRequest
+from burnish.compression.request import LR_FACTOR, CompressionRequest
 from burnish.compression.structure import channel_groups, keep_channels
-from burnish.errors import UsageError
-from burnish.export.onnx_export import check_outputs
+from burnish.errors import UsageError, join_or
+from burnish.export.onnx_export import check_outputs, export
 from burnish.export.weights import round_weights_to_fp16
 from burnish.files import make_folder
-from burnish.modelfile.card import STANDARD, Quality
-from burnish.modelfile.reader import ModelFile
+from burnish.modelfile.card import QUALITIES, STANDARD, Card, Quality
+from burnish.modelfile.reader import ModelFile, read_card
 from burnish.networks.nested import NestedNetwork
 from burnish.networks.registry import NESTED, build
 from burnish.networks.unet import UNet
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
-from burnish.training.data import TrainingData
+from burnish.training.data import TrainingData, prepare_data
 from burnish.training.log import TrainingLog
 from burnish.training.nested_trainer import NestedTrainer
-from burnish.training.pipeline import make_sampler
+from burnish.training.network_fields import capacities, other_networks, standard_network
+from burnish.training.pipeline import make_sampler, validate_and_write
+from burnish.training.request import slugify
 from burnish.training.sampler import Batch
-from burnish.training.start_network import load_network
+from burnish.training.start_network import load_network, write_start_outputs
 from burnish.training.validation import Preview
 
 # Batches that the importance of channels is computed on.
@@ -52,8 +56,94 @@ def sort_by_importance(network: UNet, batches: Sequence[Batch]) -> None:
         keep_channels(network, group, importance.argsort(descending=True).tolist())
 
 
+def nest(
+    request: CompressionRequest,
+    qualities: Sequence[Quality],
+    callbacks: TrainCallbacks | None = None,
+) -> Card:
+    """Grow networks of other qualities inside and around those of a model file, and write them.
+
+    A start network is nested first.
+
+    Parameters
+    ----------
+    qualities : "preview", "best" or both
+
+    Returns
+    -------
+    The card, with scores of each quality
+
+    Raises
+    ------
+    UsageError : a quality is unknown, the network cannot be nested, or there are too few photos
+    PhotoError : none of the photos can be read
+    OperatorError : the operator fails
+    """
+    callbacks = callbacks or TrainCallbacks()
+    file, run_dir = request.file, request.run_dir
+    for quality in qualities:
+        if quality == STANDARD or quality not in QUALITIES:
+            expected = join_or([name for name in QUALITIES if name != STANDARD])
+            raise UsageError("--nest", f"expected {expected}, got {quality!r}", "choose one")
+    config = replace(request.config, max_lr=request.config.max_lr / LR_FACTOR * NEST_LR_FACTOR)
+    nesting = _Nesting(request, qualities, callbacks)
+    start, start_outputs, full_size = None, None, False
+    if file.start is not None and file.card.guide and file.card.guide.start:
+        callbacks.message("The start network is trained first.")
+        config = replace(config, start_fraction=START_SHARE)
+        full_size = file.card.guide.start.full_size
+        start_config = replace(
+            config.start_config, global_context=bool(file.start.card.thumbnail_size)
+        )
+        if full_size:
+            start_config = replace(
+                start_config,
+                small_copies=False,
+                short_sides=config.short_sides,
+                crop=config.crop,
+                max_size=config.max_size,
+            )
+        start_data = prepare_data(start_config, request.photos, request.validation, callbacks)
+        start = nesting.train(start_config, file.start, run_dir / "start", start_data)
+        config = config.guided_config
+    data = prepare_data(config, request.photos, request.validation, callbacks)
+    if start is not None:
+        start_outputs = run_dir / "start-outputs"
+        pairs = [*data.train, *data.extra]
+        write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
+    network = nesting.train(config, file, run_dir, data, start_outputs)
+    steps = config.steps or f"{config.budget:.0f} s"
+    record = {"model": f"{file.card.name} {file.sha256[:12]}", "steps": steps}
+    with TemporaryDirectory(prefix="burnish-") as folder:
+        draft = Path(folder, request.output.name)
+        changes = {
+            "name": slugify(request.output.stem),
+            "ranges": {},
+            "metrics": (),
+            "capacities": capacities(network, start, full_size=full_size),
+            "training": {**file.card.training, "nesting": record},
+        }
+        export(
+            standard_network(network),
+            file.card.model_copy(update=changes),
+            draft,
+            start=start and standard_network(start),
+            others=other_networks(network, start),
+        )
+        validate_and_write(
+            draft,
+            request.operator,
+            data.validation,
+            request.source,
+            request.output,
+            overwrite=request.overwrite,
+            progress=callbacks,
+        )
+    return read_card(request.output)
+
+
 @dataclass(frozen=True)
-class _Nest:
+class _Nesting:
     """What the trainings of the networks and of the start networks share."""
 
     request: CompressionRequest
@@ -82,7 +172,7 @@ class _Nest:
         log = TrainingLog(run_dir, trainer.step)
         trainer.run(Preview(trainer, data.validation, log, self.callbacks))
         log.close()
-        return round_weights_to_fp16(trainer.ema_network())
+        return round_weights_to_fp16(cast(NestedNetwork, trainer.ema_network()))
 
     def _grown(self, config: TrainConfig, base: UNet) -> NestedNetwork:
         """Return networks of all qualities that begin with the weights of one."""

@@ -36,7 +36,8 @@ from burnish.runtime.session import bind_constants, context_tensors
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
-from burnish.training.pipeline import make_sampler, network_fields, validate_and_write
+from burnish.training.network_fields import network_fields
+from burnish.training.pipeline import make_sampler, validate_and_write
 from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import load_network, write_start_outputs
 

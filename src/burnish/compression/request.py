@@ -153,6 +153,9 @@ def validate_request(
     if RECORD in card.training:
         remedy = "give the model that it was made from"
         raise UsageError(str(model), "this model is compressed already", remedy)
+    if card.capacities:
+        remedy = f"write one of its networks first: burnish models export {model} -o FILE"
+        raise UsageError(str(model), "it has networks of several qualities", remedy)
     network = network_spec(card.network)
     if network is None or not _is_supported(network):
         problem = f"the layers of its network {card.network} are unknown"

@@ -23,7 +23,7 @@ from burnish.export.weights import round_weights_to_fp16
 from burnish.files import atomic_write, make_folder
 from burnish.modelfile.card import Card, Precision
 from burnish.networks.network import Network
-from burnish.training.pipeline import network_fields
+from burnish.training.network_fields import network_fields
 from burnish.training.request import slugify
 from burnish.training.start_network import load_network
 

@@ -230,6 +230,7 @@ def load_edits(
     threads: int | None = None,
     engine: str = AUTO,
     precision: str = AUTO,
+    quality: str | None = None,
 ) -> Edit:
     """Load one or several operators as one edit; see `burnish.editing.edit.load_edit`.
 
@@ -238,6 +239,7 @@ def load_edits(
     operators : names or model files; a text may hold several, separated by commas
     params : parameter values; see `burnish.editing.operator_names.distribute_params`
     guide : for the operators whose networks are guided
+    quality : for the operators whose model files have a network of this quality
 
     Raises
     ------
@@ -246,6 +248,7 @@ def load_edits(
     """
     names = split_operators(operators)
     guided = [name for name in names if guide is not None and not slow and _is_guided(name)]
+    scalable = [name for name in names if quality and not slow and _has_quality(name, quality)]
     edits = []
     for name, values in zip(names, distribute_params(names, params, slow=slow), strict=True):
         try:
@@ -258,6 +261,7 @@ def load_edits(
                 threads=threads,
                 engine=engine,
                 precision=precision,
+                quality=quality if name in scalable or not scalable else None,
             )
         except UsageError as error:
             own = {param.name for param in find_params(str(name))} if len(names) > 1 else ()
@@ -270,3 +274,7 @@ def load_edits(
 
 def _is_guided(name: str | Path) -> bool:
     return not is_user_defined(str(name)) and read_card(find_model(name)).guide is not None
+
+
+def _has_quality(name: str | Path, quality: str) -> bool:
+    return not is_user_defined(str(name)) and quality in read_card(find_model(name)).qualities

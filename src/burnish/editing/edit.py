@@ -11,7 +11,7 @@ from burnish.editing.history import EditRecord, record_edit
 from burnish.editing.operator_names import unknown_operator
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.files import digest, is_file
-from burnish.modelfile.card import Card, FixedParam, GuideSource
+from burnish.modelfile.card import STANDARD, Card, FixedParam, GuideSource
 from burnish.operators import is_user_defined
 from burnish.operators.registry import OPERATORS
 from burnish.params import AnyParam, Value, is_off, resolve_params
@@ -163,6 +163,8 @@ class NetworkEdit(Edit):
         if model.card.guide is not None:
             self.guide = "network" if self._operator is None else "operator"
         fields: dict[str, Any] = {"model": model.sha256, "guide": self.guide}
+        if model.file.others:
+            fields["quality"] = model.quality
         if not model.chooses_precision:
             fields |= {"engine": model.engine, "precision": model.precision}
         record = record_edit(model.card.name, values, **fields)
@@ -299,6 +301,7 @@ def load_edit(
     threads: int | None = None,
     engine: str = AUTO,
     precision: str = AUTO,
+    quality: str | None = None,
 ) -> Edit:
     """Load the network of an operator, or with `slow` the reference operator.
 
@@ -307,6 +310,7 @@ def load_edit(
     name_or_path : an operator's name, the path of a model file, or with `slow` a user's operator
     params : parameter values by name or keyword; None means the default
     guide : "operator" or "network"; see `NetworkEdit`
+    quality : "preview", "standard" or "best"; see `Model.open` [default: standard]
 
     Raises
     ------
@@ -327,6 +331,8 @@ def load_edit(
             raise DeviceError(f"--device {device}", problem, "leave it out")
         if guide is not None:
             raise UsageError("guide", "an operator itself takes no guide", "leave it out")
+        if quality is not None:
+            raise UsageError("quality", "an operator itself has no qualities", "leave it out")
         from burnish.operators.user_defined import find_runnable_operator
 
         return OperatorEdit(find_runnable_operator(str(name_or_path)), params)
@@ -337,7 +343,12 @@ def load_edit(
         remedy = f"add --slow to run the operator, or {train}" if photos else train
         raise UsageError(str(name_or_path), "a user-defined operator has no network", remedy)
     model = Model.open(
-        name_or_path, device=device, threads=threads, engine=engine, precision=precision
+        name_or_path,
+        device=device,
+        threads=threads,
+        engine=engine,
+        precision=precision,
+        quality=quality or STANDARD,
     )
     return NetworkEdit(model, params, guide)
 

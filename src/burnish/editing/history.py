@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import burnish
 from burnish.errors import PhotoError, VideoError, warn
-from burnish.modelfile.card import GuideSource, Precision
+from burnish.modelfile.card import GuideSource, Precision, Quality
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import header
 from burnish.photo.blocks import get_field
@@ -50,6 +50,7 @@ class EditRecord(BaseModel):
     guide : the source of a guided network's first level; None for other edits
     engine, precision : the library that ran the network, and its arithmetic; None for other edits,
         and before a photo is read whose depth decides
+    quality : which network of a file with several; None for other edits
     version : version of burnish
     region : the region that was edited; None for the whole image
     strength : share of the result in the mixture with the photo; 1 for the result alone
@@ -68,6 +69,7 @@ class EditRecord(BaseModel):
     guide: GuideSource | None = None
     engine: str | None = None
     precision: Precision | None = None
+    quality: Quality | None = None
     version: str = burnish.__version__
     region: RegionRecord | None = None
     strength: float = Field(default=1, ge=0, le=1)

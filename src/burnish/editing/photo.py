@@ -61,6 +61,7 @@ def apply(
     threads: int | None = None,
     engine: str = AUTO,
     precision: str = AUTO,
+    quality: str | None = None,
     codec: str | None = None,
     crf: int | None = None,
     only: "RegionLike | None" = None,
@@ -88,6 +89,8 @@ def apply(
     engine : "onnxruntime", "openvino", or "auto" for the quicker one
     precision : arithmetic of the network: "fp32", "bf16", "int8", or "auto" for the quickest one
         that keeps the quality of an output with 8 bits a channel; other outputs have fp32
+    quality : which network of a model file with several: "preview", "standard" or "best"
+        [default: "standard"]
     codec, crf : encoding of a video [default: that of the input]
     only : edit a region only: classes of objects such as "person", a mask of shape (H, W), bool
         or floats in [0, 1], or `burnish.regions.options.RegionOptions`
@@ -130,9 +133,12 @@ def apply(
             threads=threads,
             engine=engine,
             precision=precision,
+            quality=quality,
         )
     elif guide is not None:
         raise UsageError("guide", f"the edit {operator} takes no guide", "leave it out")
+    elif quality is not None:
+        raise UsageError("quality", f"the edit {operator} has no qualities", "leave it out")
     if region_edit is not None or only is not None or exclude is not None:
         from burnish.editing.region_edit import MaskedEdit, edit_region
         from burnish.regions.region import open_region

@@ -40,6 +40,7 @@ def replay(
     threads: int | None = None,
     engine: str = AUTO,
     precision: str | None = None,
+    quality: str | None = None,
 ) -> Edit:
     """Return the edit that applies all steps of a history in order.
 
@@ -52,6 +53,8 @@ def replay(
     strength : the strength to use instead of the recorded ones
     guide : the guide to use instead of the recorded ones, in every step with a guided network
     precision : the precision to use instead of the recorded ones
+    quality : the quality to use instead of the recorded ones, in every step with a network that has
+        several
 
     Raises
     ------
@@ -81,6 +84,8 @@ def replay(
     guides = [_guide(step, target, guide) for step, target in zip(history, targets, strict=True)]
     if guide is not None and not any(guides):
         raise UsageError("guide", "no edit in the history takes a guide", "leave it out")
+    if quality is not None and not any(step.quality for step in history):
+        raise UsageError("quality", "no network in the history has several", "leave it out")
     values = _distribute_values(overrides, history, targets)
     load = partial(load_edit, device=device, threads=threads, engine=engine)
     edits: list[Edit] = []
@@ -96,6 +101,7 @@ def replay(
                 edits.append(edit_region(target, step_params, region, strength=step.strength))
             else:
                 options = {"slow": step.slow, "guide": step_guide}
+                options["quality"] = _quality(step, quality)
                 edits.append(_load(step, load, target, step_params, precision, options))
     joint_edits = [
         edits[first]
@@ -225,6 +231,11 @@ def _guide(step: EditRecord, target: Target, wanted: str | None) -> str | None:
     if guide is None or not isinstance(target, Path) or read_card(target).guide is None:
         return None
     return guide
+
+
+def _quality(step: EditRecord, wanted: str | None) -> str | None:
+    """Return the quality of a network with several: the wanted one, or the recorded one."""
+    return wanted if wanted is not None and step.quality is not None else step.quality
 
 
 def _distribute_values(

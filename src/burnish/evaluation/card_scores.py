@@ -1,12 +1,13 @@
 """Scores of a network in each precision that this machine has, on its card."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from burnish.editing.edit import operator_params
 from burnish.evaluation.benchmark import MAX_SIZE, large_enough
 from burnish.evaluation.compare import reference_operator
 from burnish.export.onnx_export import write_card
-from burnish.modelfile.card import Card, Measurement
+from burnish.modelfile.card import STANDARD, Card, Measurement, Quality
 from burnish.operators.user_defined import find_operator
 from burnish.progress import SILENT, Progress
 from burnish.runtime.model import Model
@@ -24,7 +25,7 @@ def measure_card(
     max_size: int = MAX_SIZE,
     progress: Progress = SILENT,
 ) -> Card:
-    """Score a network on photos in each precision of this machine; add the scores to its file.
+    """Score the networks of a file in each precision of this machine; add the scores to the file.
 
     They replace scores in float32 of the same photos, and all scores in other precisions.
 
@@ -59,11 +60,22 @@ def measure_card(
     plan = large_enough(plan, str(photos))
     progress.start("computing pairs", len(plan))
     compute_pairs(plan, progress=progress)
-    results = validate(model, reference, pairs.load_pairs(plan), photos, progress)
-    rows = [measurement(result) for result in results]
-    new = {_key(row) for row in rows}
-    kept = [row for row in card.metrics if row.precision == "fp32" and _key(row) not in new]
-    card = card.model_copy(update={"metrics": (*kept, *rows)})
+    loaded_pairs = pairs.load_pairs(plan)
+
+    def scores(quality: Quality, old: Sequence[Measurement]) -> tuple[Measurement, ...]:
+        network = Model.open(path, quality=quality)
+        results = validate(network, reference, loaded_pairs, photos, progress)
+        rows = [measurement(result) for result in results]
+        new = {_key(row) for row in rows}
+        kept = [row for row in old if row.precision == "fp32" and _key(row) not in new]
+        return (*kept, *rows)
+
+    others = [
+        other.model_copy(update={"metrics": scores(other.quality, other.metrics)})
+        for other in card.capacities
+    ]
+    changes = {"metrics": scores(STANDARD, card.metrics), "capacities": tuple(others)}
+    card = card.model_copy(update=changes)
     write_card(path, card)
     return card
 

@@ -17,7 +17,7 @@ from burnish.editing.plan import output_path
 from burnish.errors import UsageError
 from burnish.files import is_folder
 from burnish.metrics import mse, psnr
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import STANDARD, Card
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import (
@@ -88,6 +88,7 @@ def compare_photo(
     threads: int | None = None,
     engine: str = AUTO,
     precision: str = AUTO,
+    quality: str | None = None,
     params: Mapping[str, Value] | None = None,
     strength: Value = 1,
     progress: Progress = SILENT,
@@ -98,7 +99,7 @@ def compare_photo(
     ----------
     target : the output file [default: PHOTO.MODEL.compare.png next to the photo]
     reference : the operator to compare with, if the card names one that is not bundled
-    guide, engine, precision : see `burnish.apply`
+    guide, engine, precision, quality : see `burnish.apply`
     params : values of the model's sliders, by name or keyword
     strength : share of both results in their mixtures with the photo
     progress : receives two tasks: the operator and the network
@@ -119,7 +120,12 @@ def compare_photo(
     if is_folder(photo):
         raise UsageError(str(photo), "this is a folder, not a photo", "name a photo in it")
     loaded_model = Model.open(
-        model, device=device, threads=threads, engine=engine, precision=precision
+        model,
+        device=device,
+        threads=threads,
+        engine=engine,
+        precision=precision,
+        quality=quality or STANDARD,
     )
     network = NetworkEdit(loaded_model, params or {}, guide)
     target = target or photo.parent / f"{photo.stem}.{loaded_model.card.name}.compare.png"

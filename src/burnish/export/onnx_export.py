@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,20 @@ from torch import nn
 from torch.export import Dim
 
 from burnish.errors import ModelError, OutputError
+from burnish.export.merge import merge
 from burnish.files import atomic_write, check_absent
-from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, PARAMS, START, Card
+from burnish.modelfile.card import (
+    COORDS,
+    GUIDE,
+    INPUT,
+    OUTPUT,
+    PARAMS,
+    START,
+    Card,
+    quality_outputs,
+)
 from burnish.modelfile.graph_costs import graph_costs
-from burnish.modelfile.onnx_file import START_PREFIX, downcast_weights, embed_card, load_onnx
+from burnish.modelfile.onnx_file import downcast_weights, embed_card, load_onnx
 from burnish.modelfile.reader import ModelFile, parse_model
 from burnish.modelfile.receptive_field import receptive_field
 
@@ -42,6 +52,7 @@ def export(
     path: str | Path,
     *,
     start: nn.Module | None = None,
+    others: Mapping[str, nn.Module] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a network and its card as a model file.
@@ -55,6 +66,7 @@ def export(
         normalisation. Its further inputs are those on the card. It is not changed
     path : ends with ``.onnx``
     start : the start network, if the card has one; not changed either
+    others : networks of other qualities and their start networks, by the names of their outputs
 
     Raises
     ------
@@ -68,16 +80,21 @@ def export(
     if (start is None) != (card.start_card is None):
         problem = "the start network is missing" if start is None else "it has no start network"
         raise ModelError(f"card of {card.name}", problem, "state the network that is exported")
-    network = _frozen(network)
-    model = _to_onnx(network, card)
-    if start is not None and card.start_card is not None:
-        start = _frozen(start)
-        _add_start(model, _to_onnx(start, card.start_card))
-    data = embed_card(model, card)
+    given = {OUTPUT: network, **({START: start} if start is not None else {}), **(others or {})}
+    if given.keys() != card.outputs.keys():
+        problem = f"it has the outputs {', '.join(card.outputs)}, not {', '.join(given)}"
+        raise ModelError(f"card of {card.name}", problem, "state the networks that are exported")
+    networks = {output: _frozen(given[output]) for output in card.outputs}
+    models = {name: _to_onnx(networks[name], part) for name, part in card.outputs.items()}
+    names = [quality_outputs(quality) for quality in card.qualities]
+    groups = [[name for name in group if name in models] for group in zip(*names, strict=True)]
+    data = embed_card(merge(models, groups), card)
     checked = parse_model(data, target.name)
-    _check_network(network, checked, target.name)
-    if start is not None and checked.start is not None:
-        _check_network(start, checked.start, target.name)
+    for quality in card.qualities:
+        own = checked.at_quality(quality)
+        for output, part in zip(quality_outputs(quality), (own, own.start), strict=True):
+            if part is not None and output in networks:
+                _check_network(networks[output], part, target.name)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target
@@ -133,27 +150,6 @@ def _to_onnx(network: nn.Module, card: Card) -> ModelProto:
     _strip_metadata(model)
     downcast_weights(model)
     return model
-
-
-def _add_start(model: ModelProto, start: ModelProto) -> None:
-    """Add the start network to a model, in place. They share inputs, and nothing else."""
-    shared_names = {value.name for value in start.graph.input} | {""}  # "" is an omitted input.
-
-    def rename(name: str) -> str:
-        return name if name in shared_names else START if name == OUTPUT else START_PREFIX + name
-
-    for node in start.graph.node:
-        node.name = rename(node.name)
-        node.input[:] = [rename(name) for name in node.input]
-        node.output[:] = [rename(name) for name in node.output]
-    for value in (*start.graph.initializer, *start.graph.output):
-        value.name = rename(value.name)
-    model_inputs = [value.name for value in model.graph.input]
-    inputs = [value for value in start.graph.input if value.name not in model_inputs]
-    model.graph.input.extend(inputs)
-    model.graph.output.extend(start.graph.output)
-    model.graph.initializer.extend(start.graph.initializer)
-    model.graph.node.extend(start.graph.node)
 
 
 def _pixel_unshuffle(image: Any, downscale_factor: int) -> Any:

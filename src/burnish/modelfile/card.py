@@ -1,8 +1,4 @@
-"""The model card: a model's description, as JSON text in the metadata of its file.
-
-A file may come from a stranger. Every field is bounded, and text holds no control characters that
-could steer a terminal.
-"""
+"""The model card: a model's description, as JSON text in the metadata of its file."""
 
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
@@ -34,8 +30,7 @@ Ranges = Annotated[
 ]
 # The source of the first level's result of a guided network.
 GuideSource = Literal["operator", "network"]
-# The capacities of a nested network, from the smallest to the largest. A file without others has
-# the standard one.
+# The networks that a file may have, from the smallest to the largest; standard is in every file.
 Quality = Literal["preview", "standard", "best"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 STANDARD: Quality = "standard"
@@ -362,6 +357,18 @@ class Card(BaseCard):
         return self.model_copy(update=changes | fields)
 
     @property
+    def outputs(self) -> "dict[str, Card]":
+        """The outputs of the graph, and for each the card of its network as a model of its own."""
+        own_starts = {STANDARD, *(one.quality for one in self.capacities if one.start)}
+        outputs = {}
+        for quality in (STANDARD, *(one.quality for one in self.capacities)):
+            name, start = quality_outputs(quality)
+            card = outputs[name] = self.at_quality(quality)
+            if card.start_card and quality in own_starts:
+                outputs[start] = card.start_card
+        return outputs
+
+    @property
     def sliders(self) -> tuple[CardParam, ...]:
         """The parameters whose values the graph takes, in order."""
         return tuple(param for param in self.params if param.slider)
@@ -375,6 +382,17 @@ class Card(BaseCard):
         if self.thumbnail_size:
             shapes[THUMBNAIL] = (3, self.thumbnail_size, self.thumbnail_size)
         return shapes
+
+
+def quality_outputs(quality: str) -> tuple[str, str]:
+    """Return the names of the outputs of the network of a quality, and of its start network.
+
+    Examples
+    --------
+    >>> quality_outputs("standard"), quality_outputs("preview")
+    (('result', 'start'), ('preview', 'preview_start'))
+    """
+    return (OUTPUT, START) if quality == STANDARD else (quality, f"{quality}_{START}")
 
 
 def _check_coords(coords: bool, thumbnail_size: int) -> None:

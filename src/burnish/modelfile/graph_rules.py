@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from burnish.modelfile.base_card import reject
-from burnish.modelfile.card import COORDS, GUIDE, INPUT, OUTPUT, START, Card, Ranges
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, Card, Ranges
 from burnish.modelfile.onnx_file import graph_inputs
 
 # The largest kernel size, dilation, pad and so on.
@@ -97,11 +97,11 @@ def check_io(graph: GraphProto, card: Card, filename: str) -> None:
     ------
     ModelError : one of them differs from the card, or from docs/model-file.md
     """
-    inputs = input_shapes(card)
-    outputs: dict[str, _Shape] = {OUTPUT: _IMAGE_SHAPE}
-    if card.start_card:
-        inputs |= input_shapes(card.start_card)
-        outputs[START] = _IMAGE_SHAPE
+    inputs: dict[str, _Shape] = {}
+    outputs: dict[str, _Shape] = {}
+    for output, network_card in card.outputs.items():
+        inputs |= input_shapes(network_card)
+        outputs[output] = _IMAGE_SHAPE
     for kind, values, shapes in (
         ("inputs", graph_inputs(graph), inputs),
         ("outputs", list(graph.output), outputs),

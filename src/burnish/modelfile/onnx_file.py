@@ -4,6 +4,7 @@ A file may come from a stranger. The checks keep it from reading other files, fr
 running code of its own.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,15 +18,16 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, nu
 from burnish.errors import ModelError, read_error
 from burnish.files import exists, is_file
 from burnish.modelfile.base_card import BaseCard, reject
-from burnish.modelfile.card import OUTPUT, START
+from burnish.modelfile.card import OUTPUT, QUALITIES, START
 
 MAX_NODE_EDGES = 128
-# The names of the start network's weights begin with it.
-START_PREFIX = f"{START}."
 # Smaller tensors do not save enough for a node of their own.
 _MIN_DOWNCAST_NUMEL = 256
 # Suffix of a stored tensor's name -> its type, the smallest type first.
 _DOWNCAST_DTYPES: dict[str, DTypeLike] = {".byte": np.int8, ".half": np.float16}
+
+# The names of the weights of further networks in a graph begin with that of their output.
+_PREFIX = re.compile(rf"^((({'|'.join(QUALITIES)})_)?{START}|{'|'.join(QUALITIES)})\.")
 
 AnyCard = TypeVar("AnyCard", bound=BaseCard)
 
@@ -155,7 +157,8 @@ def output_graph(
 
     Raises
     ------
-    ModelError : the output depends on another input, or on another output
+    ModelError : the output depends on another input, or on another output, or cuts weights in a way
+        that is not allowed
     """
     graph = model.graph
     names, nodes = {output}, []
@@ -175,7 +178,36 @@ def output_graph(
     part.graph.output[0].name = OUTPUT
     for node in part.graph.node:
         node.output[:] = [OUTPUT if name == output else name for name in node.output]
+    _cut_weights(part.graph, filename)
     return part
+
+
+def _cut_weights(graph: GraphProto, filename: str) -> None:
+    """Replace each Slice of a weight by the slice itself, in place."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    slices = [node for node in graph.node if node.op_type == "Slice" and node.input[0] in weights]
+    cut: set[str] = set()
+    for node in slices:
+        source, *positions = node.input
+        if source in cut or not all(name in weights for name in positions):
+            reject(filename, "a Slice cuts the same weight again, or by computed numbers")
+        cut.add(source)  # so that a small file cannot become a large one
+        starts, ends, axes, *steps = (numpy_helper.to_array(weights[name]) for name in positions)
+        if steps or not len(starts) == len(ends) == len(axes) == len({*axes.tolist()}):
+            reject(filename, "a Slice of a weight needs starts, ends and axes, and no steps")
+        array = numpy_helper.to_array(weights[source])
+        index = [slice(None)] * array.ndim
+        for axis, start, end in zip(axes.tolist(), starts.tolist(), ends.tolist(), strict=True):
+            if not (0 <= axis < array.ndim and 0 <= start < end <= array.shape[axis]):
+                reject(filename, f"a Slice lies outside the weight {source[:80]!r}")
+            index[axis] = slice(start, end)
+        tensor = numpy_helper.from_array(np.ascontiguousarray(array[tuple(index)]), node.output[0])
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
@@ -205,7 +237,7 @@ def named_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
             name = name.removesuffix(suffix)
         elif not np.issubdtype(array.dtype, np.floating):
             continue
-        weights[name.removeprefix(START_PREFIX)] = array.astype(np.float32)
+        weights[_PREFIX.sub("", name)] = array.astype(np.float32)
     return weights
 
 

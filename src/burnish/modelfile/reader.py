@@ -1,14 +1,22 @@
 """Read a model file, and check it before anything in it is run."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from burnish.errors import ModelError, read_error
+from burnish.errors import ModelError, UsageError, join_and, join_or, read_error
 from burnish.modelfile.base_card import reject
-from burnish.modelfile.card import OUTPUT, START, Card
+from burnish.modelfile.card import (
+    OUTPUT,
+    QUALITIES,
+    STANDARD,
+    START,
+    Card,
+    Quality,
+    quality_outputs,
+)
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -32,12 +40,32 @@ class ModelFile:
     graph : an ONNX model with the inputs that the card states and the output `result`
     sha256 : digest of the file, hexadecimal
     start : the start network, as a model of its own; its digest is that of its graph
+    others : the networks of other qualities, likewise, each with its start network
     """
 
     card: Card
     graph: bytes
     sha256: str
     start: "ModelFile | None" = None
+    others: "Mapping[Quality, ModelFile]" = field(default_factory=dict)
+
+    def at_quality(self, quality: str = STANDARD) -> "ModelFile":
+        """Return the network of a quality.
+
+        Raises
+        ------
+        UsageError : the file has none of this quality
+        """
+        if quality == STANDARD:
+            return self
+        if quality not in QUALITIES:
+            remedy = "leave it out for standard"
+            raise UsageError("quality", f"expected {join_or(QUALITIES)}, got {quality!r}", remedy)
+        if quality not in self.others:
+            has = join_and(self.card.qualities)
+            problem = f"model {self.card.name} has no network of quality {quality}, only {has}"
+            raise UsageError("quality", problem, "leave it out, or choose another model")
+        return self.others[quality]
 
 
 def read_model(path: str | Path) -> ModelFile:
@@ -66,21 +94,30 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
 
     model = load_onnx(data, filename)
     card = read_card(model, Card, filename)
-    check_graph(model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=MAX_NODES)
+    outputs = card.outputs
+    max_nodes = MAX_NODES * len(outputs)
+    check_graph(model, filename, allowed_ops=ALLOWED_OPS, opsets=OPSETS, max_nodes=max_nodes)
     check_io(model.graph, card, filename)
-    digest, start_card = sha256(data).hexdigest(), card.start_card
-    if start_card is None:
+    digest = sha256(data).hexdigest()
+    if len(outputs) == 1:
         _check_network(model, card, filename)
         return ModelFile(card, data, digest)
-    result_model = output_graph(model, OUTPUT, input_shapes(card), filename)
-    _check_network(result_model, card, filename)
-    start_model = output_graph(model, START, input_shapes(start_card), filename)
-    _check_network(start_model, start_card, f"{filename}, output {START}")
-    graph, start_graph = (
-        part.SerializeToString(deterministic=True) for part in (result_model, start_model)
-    )
-    start = ModelFile(start_card, start_graph, sha256(start_graph).hexdigest())
-    return ModelFile(card, graph, digest, start)
+    files = {}
+    for output, network_card in outputs.items():
+        part = output_graph(model, output, input_shapes(network_card), filename)
+        _check_network(
+            part, network_card, filename if output == OUTPUT else f"{filename}, output {output}"
+        )
+        graph = part.SerializeToString(deterministic=True)
+        files[output] = ModelFile(network_card, graph, sha256(graph).hexdigest())
+    start = files.get(START)
+    others = {
+        quality: replace(files[name], start=files.get(own_start, start))
+        for quality in card.qualities
+        for name, own_start in [quality_outputs(quality)]
+        if quality != STANDARD
+    }
+    return ModelFile(card, files[OUTPUT].graph, digest, start, others)
 
 
 def _check_network(model: "ModelProto", card: Card, filename: str) -> None:
@@ -93,13 +130,13 @@ def _check_network(model: "ModelProto", card: Card, filename: str) -> None:
     check_ranges(model.graph, card.ranges, filename)
     costs = graph_costs(model, card.size_multiple, filename)
     radius = receptive_field(model, card.size_multiple, card.halo, filename)
-    for field, graph_value in (
+    for name, graph_value in (
         ("peak_activations_per_pixel", costs.peak_activations_per_pixel),
         ("halo", radius),
     ):
-        card_value = getattr(card, field)
+        card_value = getattr(card, name)
         if graph_value > card_value:
-            reject(filename, f"its card states {field} {card_value}, its graph needs {graph_value}")
+            reject(filename, f"its card states {name} {card_value}, its graph needs {graph_value}")
 
 
 def read_card(path: Path) -> Card:

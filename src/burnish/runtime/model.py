@@ -10,6 +10,7 @@ import numpy as np
 
 from burnish.errors import ModelError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
+from burnish.modelfile.card import STANDARD
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value, resolve_params, slider_values
 from burnish.runtime.cascade import level_ratios, level_sizes
@@ -41,6 +42,7 @@ class Model:
     device : "cpu" or "cuda:N"
     engine : "onnxruntime" or "openvino"
     precision : "fp32", "bf16" or "int8"
+    quality : "preview", "standard" or "best"
     chooses_precision : whether `for_bits` may return a model of another precision
 
     Examples
@@ -58,11 +60,13 @@ class Model:
         threads: int | None = None,
         engine: str = AUTO,
         precision: str = AUTO,
+        quality: str = STANDARD,
     ) -> None:
         check_options(device, threads, engine, precision)
-        self.card = file.card
         self.sha256 = file.sha256
-        self.file = file
+        self.file, self.quality = file, quality
+        file = file.at_quality(quality)
+        self.card = file.card
         self._options = device, threads, engine
         self.chooses_precision = precision == AUTO
         self._chosen: dict[EngineChoice, Self] = {}
@@ -86,6 +90,7 @@ class Model:
         threads: int | None = None,
         engine: str = AUTO,
         precision: str = AUTO,
+        quality: str = STANDARD,
     ) -> Self:
         """Open a model by its name or file. The contents of unchanged files are cached.
 
@@ -98,18 +103,20 @@ class Model:
         engine : "onnxruntime", "openvino", or "auto" for the quicker one
         precision : "fp32", "bf16", "int8", or "auto". Calls return floats, so that "auto" is fp32
             for them; see `for_bits`
+        quality : "preview", "standard" or "best": which network of a file with several
 
         Raises
         ------
         ModelError : there is no such model, its file is not valid, or the engine rejects it
         DeviceError : the device or the precision is not available
         MissingLibraryError : the engine is not installed
-        UsageError : `device`, `threads`, `engine` or `precision` has an invalid value
+        UsageError : `device`, `threads`, `engine` or `precision` has an invalid value, or the file
+            has no network of this quality
         """
         path = find_model(name_or_path).resolve()
         stat = path.stat()
         file = _read_cached(path, stat.st_mtime_ns, stat.st_size)
-        return cls(file, device, threads, engine, precision)
+        return cls(file, device, threads, engine, precision, quality)
 
     def for_bits(self, bits: int) -> Self:
         """Return the model for results that are stored with so many bits a channel.
@@ -120,10 +127,10 @@ class Model:
         if not self.chooses_precision:
             return self
         device, threads, engine = self._options
-        choice = choose(self.file, device, engine, AUTO, bits)
+        choice = choose(self.file.at_quality(self.quality), device, engine, AUTO, bits)
         if choice not in self._chosen:
-            chosen = type(self)(self.file, device, threads, choice.engine, choice.precision)
-            self._chosen[choice] = chosen
+            options = device, threads, choice.engine, choice.precision, self.quality
+            self._chosen[choice] = type(self)(self.file, *options)
         return self._chosen[choice]
 
     def for_frames(self) -> tuple[Self, int]:
@@ -135,7 +142,7 @@ class Model:
         if self.engine != DEFAULT_ENGINE or self.device != "cpu":
             return self, _FRAMES_IN_FLIGHT
         count = usable_threads(self._options[1])
-        model = type(self)(self.file, "cpu", 1, self.engine, self.precision)
+        model = type(self)(self.file, "cpu", 1, self.engine, self.precision, self.quality)
         return model, count
 
     def __call__(

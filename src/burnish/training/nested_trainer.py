@@ -27,7 +27,7 @@ class NestedTrainer(NetworkTrainer):
     network : a `NestedNetwork`
     """
 
-    network: NestedNetwork  # type: ignore[assignment]
+    network: NestedNetwork
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss of each quality."""

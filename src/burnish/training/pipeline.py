@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
@@ -17,6 +16,7 @@ from burnish.export.onnx_export import export, write_card
 from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.files import atomic_write, digest, make_folder
 from burnish.modelfile.card import (
+    STANDARD,
     Card,
     CardParam,
     FixedParam,
@@ -26,7 +26,9 @@ from burnish.modelfile.card import (
     StartNetwork,
 )
 from burnish.modelfile.onnx_file import named_weights
+from burnish.networks.nested import NestedNetwork
 from burnish.networks.network import Network
+from burnish.networks.registry import NESTED, NESTED_NETWORK
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
@@ -36,6 +38,13 @@ from burnish.training import TrainCallbacks, distributed
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.log import TrainingLog
+from burnish.training.nested_trainer import NestedTrainer
+from burnish.training.network_fields import (
+    capacities,
+    network_fields,
+    other_networks,
+    standard_network,
+)
 from burnish.training.network_trainer import NetworkTrainer, build_network, init_from
 from burnish.training.pairs import Pair, cache_folder
 from burnish.training.request import TrainingRequest, slugify
@@ -77,7 +86,13 @@ def train_and_export(
     start = start and start.cpu()
     card = _card(request, trainer, data, network, start)
     with TemporaryDirectory(prefix="burnish-") as folder:
-        draft = export(network, card, Path(folder, request.output.name), start=start)
+        draft = export(
+            standard_network(network),
+            card,
+            Path(folder, request.output.name),
+            start=start and standard_network(start),
+            others=other_networks(network, start),
+        )
         source = request.validation or request.photos or config.operator
         operator = find_operator(config.operator)
         pairs, output = data.validation, request.output
@@ -112,7 +127,13 @@ def validate_and_write(
     model = Model.open(draft)
     validation = validate(model, operator, pairs, source, progress)
     metrics = tuple(map(measurement, validation))
-    write_card(draft, model.card.model_copy(update={"metrics": metrics}))
+    others = []
+    for capacity in model.card.capacities:
+        other = Model.open(draft, quality=capacity.quality)
+        rows = tuple(map(measurement, validate(other, operator, pairs, source, progress)))
+        others.append(capacity.model_copy(update={"metrics": rows}))
+    changes = {"metrics": metrics, "capacities": tuple(others)}
+    write_card(draft, model.card.model_copy(update=changes))
     with atomic_write(output, overwrite=overwrite) as file:
         file.write(draft.read_bytes())
     return validation
@@ -173,7 +194,8 @@ def train_network(
     sampler = make_sampler(config, data, network, start_outputs, rank)
     make_folder(run_dir)
     data_id = f"{data.fingerprint} {world_size}"
-    trainer = NetworkTrainer(config, network, sampler, run_dir, data_id, request.device)
+    trainer_type = NestedTrainer if isinstance(network, NestedNetwork) else NetworkTrainer
+    trainer = trainer_type(config, network, sampler, run_dir, data_id, request.device)
     if rank > 0:
         trainer.run()
         return None
@@ -254,9 +276,10 @@ def _card(
             for param in operator.params
             if isinstance(param, ColourParam | FileParam)
         ),
-        network=config.network,
-        **network_fields(network),
+        network=_standard_name(config.network),
+        **network_fields(standard_network(network)),
         guide=_guide(request, start),
+        capacities=capacities(network, start, full_size=config.start_full_size),
         metrics=(),
         training={
             "photos": describe_photos(large, request.photos or config.operator),
@@ -280,11 +303,12 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         return None
     start_network = None
     if start is not None:
-        name = config.network
+        name = _standard_name(config.network)
         if model is not None and not config.start_fraction:
             name = model.card.network
         full_size = config.start_full_size
-        start_network = StartNetwork(network=name, full_size=full_size, **network_fields(start))
+        fields = network_fields(standard_network(start))
+        start_network = StartNetwork(network=name, full_size=full_size, **fields)
     return Guide(
         size=config.guide_size,
         max_ratio=config.guide_ratio,
@@ -293,17 +317,9 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
     )
 
 
-def network_fields(network: Network) -> dict[str, Any]:
-    """Return the fields that `Card` and `StartNetwork` share."""
-    return {
-        "halo": network.halo,
-        "size_multiple": network.size_multiple,
-        "macs_per_pixel": network.macs_per_pixel,
-        "peak_activations_per_pixel": network.peak_activations_per_pixel,
-        "parameter_count": sum(parameter.numel() for parameter in network.parameters()),
-        "thumbnail_size": network.thumbnail_size,
-        "coords": bool(network.thumbnail_size),
-    }
+def _standard_name(network: str) -> str:
+    """Return the network that a card names: of several qualities, the standard one."""
+    return NESTED[STANDARD] if network == NESTED_NETWORK else network
 
 
 def _card_params(config: TrainConfig) -> tuple[CardParam, ...]:

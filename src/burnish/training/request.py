@@ -17,7 +17,13 @@ from burnish.files import check_absent, make_folder
 from burnish.modelfile.card import MAX_PARAMS
 from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS, NetworkSpec, network_spec
+from burnish.networks.registry import (
+    DEFAULT_NETWORK,
+    NESTED_NETWORK,
+    NETWORKS,
+    NetworkSpec,
+    network_spec,
+)
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import Param, Value
@@ -120,6 +126,10 @@ def validate_request(
     _check_model_file(target, licence)
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
+    if network == NESTED_NETWORK and init_from:
+        problem = "networks of several qualities begin with random weights"
+        remedy = "add networks to a trained one with `burnish compress MODEL --nest preview`"
+        raise UsageError("--init-from", problem, remedy)
     base_model = read_model(init_from) if init_from else None
     options = {name: value for name, value in options.items() if value is not None}
     if source.octaves:
@@ -161,7 +171,7 @@ def validate_request(
 def _find_network(name: str) -> NetworkSpec:
     spec = network_spec(name)
     if spec is None:
-        remedy = f"choose one of {', '.join(NETWORKS)}"
+        remedy = f"choose one of {', '.join([*NETWORKS, NESTED_NETWORK])}"
         raise UsageError("--network", f"there is no network {name!r}", remedy)
     return spec
 

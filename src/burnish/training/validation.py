@@ -109,7 +109,8 @@ def _other_precisions(model: Model) -> dict[Precision, Model]:
         for precision in engine_choice.runnable_precisions(model.card, engine):
             if precision != "fp32" and precision not in models:
                 with suppress(ModelError):  # the engine cannot run the network
-                    models[precision] = Model(model.file, "cpu", None, engine, precision)
+                    options = "cpu", None, engine, precision, model.quality
+                    models[precision] = Model(model.file, *options)
     return models
 
 
