@@ -1,7 +1,7 @@
 """A candidate as a graph of operations, from which its cost and its fidelity are predicted.
 
-The same graph with random weights is what its speed is measured on: it equals the graph of an
-export, which takes seconds, up to the values of the weights. Activations are part of the operation
+Its speed is measured on the same graph with random weights. That graph equals the one of an export,
+which takes seconds, up to the values of the weights. Activations are part of the operation
 before them.
 """
 

@@ -29,14 +29,14 @@ _SLOW_LOSS = 1e3
 
 
 class Proposer:
-    """Proposes candidates, and learns from what they reach.
+    """Proposes candidates, and learns from their results.
 
     Parameters
     ----------
     predictor : predicts the PSNR of proposals
     target : the time in ms that candidates should not exceed, or None
     predict_times : predicts their times in ms
-    trials : what is known already. NSGA-II begins a new population, the others learn from them
+    trials : known results. NSGA-II begins a new population, the others learn from them
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Proposer:
 
         Parameters
         ----------
-        trials : what is known
+        trials : all results
         prior : trials of other operators; their PSNR is comparable within each only
         """
         self.count += 1
@@ -99,7 +99,7 @@ class Proposer:
         return asked[chosen]
 
     def tell(self, trial: optuna.Trial, result: Trial) -> None:
-        """Tell Optuna what a candidate has reached."""
+        """Report the result of a candidate to Optuna."""
         self.study.tell(trial, [result.milliseconds, result.psnr])
 
     def _best(

@@ -71,7 +71,7 @@ class SearchRequest:
         return replace(self.training.config, steps=self.trial_steps, **_TRIAL)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the measurements depend on, as values that JSON can hold."""
+        """Return all that the measurements depend on, as values that JSON can hold."""
         record = {name: getattr(self, name) for name in ("engine", "sampler", "predictor")}
         record["config"] = self.trial_config.to_json()
         record["photos"] = [str(self.training.photos), str(self.training.validation)]

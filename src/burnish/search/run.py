@@ -304,7 +304,7 @@ class _Search:
     def _record(
         self, trials: Sequence[Trial], best: Finalist, compared: Finalist | None
     ) -> dict[str, Any]:
-        """Return what was done, for the card."""
+        """Return a record of the search for the card."""
         request = self.request
         return {
             "engine": request.engine,

@@ -1,4 +1,4 @@
-"""The table of truth: what was measured of candidates, one JSON object a line.
+"""The table of truth: measurements of candidates, one JSON object a line.
 
 The first line describes the table. Each further line has a candidate, and either its costs or the
 PSNR after a training for an operator, so that a table grows line by line.

@@ -181,7 +181,7 @@ class _Trained:
 
     @torch.no_grad()
     def embed(self, candidates: Sequence[Candidate]) -> Tensor:
-        """Return what the head gets, (candidates, out_features)."""
+        """Return the input of the head, (candidates, out_features)."""
         embedding: Tensor = self.network[0](Batch.from_data_list([*map(to_data, candidates)]))
         return embedding
 

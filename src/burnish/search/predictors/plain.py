@@ -72,9 +72,9 @@ class Macs:
 class LayerTimes:
     """Times of layers that add up to those of whole networks, to which they are fitted.
 
-    The time of a layer grows with what it reads and writes, with its multiply-adds, and with what
-    these would be if its channels filled whole blocks. The rates differ for each kind of layer,
-    and none is negative. The targets are logarithms.
+    The time of a layer grows with the values that it reads and writes, with its multiply-adds, and
+    with the multiply-adds of channels that are rounded up to whole blocks. The rates differ for
+    each kind of layer, and none is negative. The targets are logarithms.
     """
 
     def __init__(self, seed: int = 0) -> None:
