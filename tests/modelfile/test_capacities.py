@@ -30,7 +30,6 @@ def test_each_quality_has_the_weights_of_its_own_network(nested_model, nested_ne
                 np.testing.assert_array_equal(weights[name], parameter.detach().numpy())
             assert part.card.halo == expected.halo
             assert part.card.macs_per_pixel == expected.macs_per_pixel
-            assert not part.card.capacities
 
 
 def test_shared_kernels_are_stored_once(nested_model):
