@@ -159,8 +159,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 a file failed, 2 wrong usage, 3 a model, device or library "
-    "is not available, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a file failed, 2 wrong usage, 3 a model, device, library, "
+    "cluster or storage is not available, 130 interrupted.",
 )
 
 

@@ -111,8 +111,6 @@ def load_ray() -> Any:
     ------
     MissingLibraryError : it is not installed
     """
-    # Lines that Ray's own processes print beside the command's.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     # A warning about a future default of Ray.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:

@@ -188,6 +188,8 @@ class WorkerPool(Generic[Job, Result]):
         owners = {reference: worker for worker in self._workers for reference in worker.jobs}
         owners |= {worker.starting: worker for worker in self._workers if worker.starting}
         done, _ = self._ray.wait(list(owners), num_returns=1, timeout=1.0)
+        if done:  # all that have ended, so that many workers cost one call
+            done, _ = self._ray.wait(list(owners), num_returns=len(owners), timeout=0)
         for reference in done:
             if owners[reference] in self._workers:  # not lost with the one before
                 self._handle(owners[reference], reference)
