@@ -15,6 +15,8 @@ from burnish.cluster.workers import WorkerPool
 from burnish.errors import ClusterError, ModelError, PhotoError, warn
 from burnish.process_pool import map_unordered
 
+# A node that Ray has given up, see `patiently`, is a process that nobody waits for.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 ray = pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
 
 
