@@ -26,7 +26,7 @@ from burnish.training.request import slugify
 RECORD = "compression"
 DEFAULT_LOSS = 0.1
 DEFAULT_TIME = "10m"
-# What the original network can teach, beside the operator.
+# The original network can teach these, beside the operator.
 RESULT = "result"
 TAUGHT = (RESULT, "features", "affinities")
 # Distillation begins near the original weights, and with a lower learning rate than training.
@@ -150,16 +150,7 @@ def validate_request(
     target = Path(output or f"{card.name}-compressed.onnx")
     if target.suffix.lower() != ".onnx":
         raise UsageError("-o", f"{target} does not end in .onnx", "rename it")
-    if RECORD in card.training:
-        remedy = "give the model that it was made from"
-        raise UsageError(str(model), "this model is compressed already", remedy)
-    if card.capacities:
-        remedy = f"write one of its networks first: burnish models export {model} -o FILE"
-        raise UsageError(str(model), "it has networks of several qualities", remedy)
-    network = network_spec(card.network)
-    if network is None or not _is_supported(network):
-        problem = f"the layers of its network {card.network} are unknown"
-        raise UsageError(str(model), problem, f"give a model of {', '.join(NETWORKS)}")
+    _check_card(model, card)
     if unknown := sorted({*taught} - {*TAUGHT}):
         problem = f"{unknown[0]!r} is nothing that a network teaches"
         raise UsageError("--teach", problem, f"choose among {', '.join(TAUGHT)}")
@@ -217,6 +208,20 @@ def parse_number(option: str, text: float | str, unit: str) -> float:
     if match is None or float(match[1]) <= 0:
         raise UsageError(option, f"{text!r} is not a number above 0", f"write it as 2{unit}")
     return float(match[1])
+
+
+def _check_card(model: str | Path, card: Card) -> None:
+    """Check that the network of a model can be compressed."""
+    if RECORD in card.training:
+        remedy = "give the model that it was made from"
+        raise UsageError(str(model), "this model is compressed already", remedy)
+    if card.capacities:
+        remedy = f"write one of its networks first: burnish models export {model} -o FILE"
+        raise UsageError(str(model), "it has networks of several qualities", remedy)
+    network = network_spec(card.network)
+    if network is None or not _is_supported(network):
+        problem = f"the layers of its network {card.network} are unknown"
+        raise UsageError(str(model), problem, f"give a model of {', '.join(NETWORKS)}")
 
 
 def _operator_spec(card: Card, operator: str | None) -> str:
