@@ -2,7 +2,9 @@
 
 import gzip
 import json
+from functools import partial
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,6 +115,18 @@ def test_table_grows_line_by_line_and_survives_a_kill(tmp_path):
         assert row.candidate == candidate
         assert row.milliseconds == {"onnxruntime fp32": 3.0}
         assert row.psnr == {("x", 300): 31.5}
+
+
+def test_committed_table_is_of_the_space():
+    table = Table(Path(__file__).parents[2] / "benchmarks/search/table.jsonl.gz")
+    timed = [row.candidate for row in table.rows.values() if len(row.milliseconds) == 3]
+    assert len(timed) >= 600
+    assert all(Candidate.draw(partial(_pick, c.choices)) == c for c in timed[:40])
+
+
+def _pick(choices, name, options):
+    assert choices[name] in options
+    return choices[name]
 
 
 def test_incomplete_line_is_replaced(tmp_path):

@@ -22,6 +22,8 @@ from burnish.search.predictors.capsules import GraphCapsules, NodeAttention
 from burnish.search.space import Candidate
 
 WIDTH = 48
+# Its layers take many times as long as others of the same width.
+RELATIONAL_WIDTH = 24
 LAYERS = 3
 EPOCHS = 50
 MIN_STEPS = 200
@@ -88,13 +90,15 @@ class RelationalAttention(nn.Module):
     scope : "within-relation" or "across-relation"
     """
 
-    out_features = 2 * WIDTH
+    out_features = 2 * RELATIONAL_WIDTH
 
     def __init__(self, scope: str = "across-relation") -> None:
         super().__init__()
-        self.first = nn.Linear(NUM_FEATURES, WIDTH)
+        self.first = nn.Linear(NUM_FEATURES, RELATIONAL_WIDTH)
         self.convs = nn.ModuleList(
-            RGATConv(WIDTH, WIDTH, 2 * len(RELATIONS), attention_mechanism=scope)
+            RGATConv(
+                RELATIONAL_WIDTH, RELATIONAL_WIDTH, 2 * len(RELATIONS), attention_mechanism=scope
+            )
             for _ in range(LAYERS)
         )
 
