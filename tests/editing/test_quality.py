@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import burnish as package
-from burnish.cli.batch import Qualities, parse_qualities
+from burnish.cli.options import Qualities, parse_qualities
 from burnish.editing.history import read_history
 from burnish.errors import UsageError
 from burnish.runtime.model import Model

@@ -14,7 +14,6 @@ from burnish.cli.batch import (
     SaveMask,
     collect_paths,
     mask_writer,
-    parse_qualities,
     run,
 )
 from burnish.cli.operator_options import (
@@ -37,6 +36,7 @@ from burnish.cli.options import (
     Threads,
     expand,
     param_help,
+    parse_qualities,
 )
 from burnish.editing.operator_names import (
     SEPARATOR,

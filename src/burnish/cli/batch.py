@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Option
 
-from burnish.cli.options import RAY_ADDRESSES, option
+from burnish.cli.options import RAY_ADDRESSES, option, parse_qualities
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error, join_or
 from burnish.files import check_absent, check_place, is_folder
@@ -44,33 +44,6 @@ STREAM = Path("-")
 _STANDARD_INPUT = Path("/dev/stdin")
 
 _option = partial(option, panel="Output")
-
-
-class Qualities(NamedTuple):
-    """The two values that --quality may have: of compressed files, and of a network."""
-
-    file: int | None = None
-    network: str | None = None
-
-
-def parse_qualities(texts: Sequence[str]) -> Qualities:
-    """Return the values of --quality, of which a number is that of files.
-
-    Raises
-    ------
-    UsageError : a value is neither of both, or is given twice
-    """
-    values: dict[str, Any] = {}
-    for text in texts:
-        kind = "network" if text in QUALITIES else "file"
-        if kind == "file" and not (text.isdecimal() and 1 <= int(text) <= 100):
-            expected = f"1 to 100, or {join_or(QUALITIES)}"
-            raise UsageError("--quality", f"expected {expected}, got {text!r}", "leave it out")
-        if kind in values:
-            problem = f"{values[kind]} and {text} exclude each other"
-            raise UsageError("--quality", problem, "leave out one")
-        values[kind] = text if kind == "network" else int(text)
-    return Qualities(**values)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from typer import Argument, Option
 from typer.core import TyperCommand
@@ -76,6 +76,34 @@ Quality = Annotated[
         f"[default: {STANDARD}]",
     ),
 ]
+
+
+class Qualities(NamedTuple):
+    """The two values that --quality may have: of compressed files, and of a network."""
+
+    file: int | None = None
+    network: str | None = None
+
+
+def parse_qualities(texts: Sequence[str]) -> Qualities:
+    """Return the values of --quality, of which a number is that of files.
+
+    Raises
+    ------
+    UsageError : a value is neither of both, or is given twice
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        kind = "network" if text in QUALITIES else "file"
+        if kind == "file" and not (text.isdecimal() and 1 <= int(text) <= 100):
+            expected = f"1 to 100, or {join_or(QUALITIES)}"
+            raise UsageError("--quality", f"expected {expected}, got {text!r}", "leave it out")
+        if kind in values:
+            problem = f"{values[kind]} and {text} exclude each other"
+            raise UsageError("--quality", problem, "leave out one")
+        values[kind] = text if kind == "network" else int(text)
+    return Qualities(**values)
+
 
 STRENGTH_HELP = "Share of the result in the mixture with the photo, 0 to 1. [default: 1]"
 Strength = Annotated[

@@ -81,28 +81,15 @@ def nest(
     """
     callbacks = callbacks or TrainCallbacks()
     file, run_dir = request.file, request.run_dir
-    for quality in qualities:
-        if quality == STANDARD or quality not in QUALITIES:
-            expected = join_or([name for name in QUALITIES if name != STANDARD])
-            raise UsageError("--nest", f"expected {expected}, got {quality!r}", "choose one")
+    _check_qualities(qualities)
     config = replace(request.config, max_lr=request.config.max_lr / LR_FACTOR * NEST_LR_FACTOR)
     nesting = _Nesting(request, qualities, callbacks)
-    start, start_outputs, full_size = None, None, False
-    if file.start is not None and file.card.guide and file.card.guide.start:
+    start, start_outputs = None, None
+    full_size = bool(file.card.guide and file.card.guide.start and file.card.guide.start.full_size)
+    if file.start is not None:
         callbacks.message("The start network is trained first.")
         config = replace(config, start_fraction=START_SHARE)
-        full_size = file.card.guide.start.full_size
-        start_config = replace(
-            config.start_config, global_context=bool(file.start.card.thumbnail_size)
-        )
-        if full_size:
-            start_config = replace(
-                start_config,
-                small_copies=False,
-                short_sides=config.short_sides,
-                crop=config.crop,
-                max_size=config.max_size,
-            )
+        start_config = _start_config(config, file.start, full_size=full_size)
         start_data = prepare_data(start_config, request.photos, request.validation, callbacks)
         start = nesting.train(start_config, file.start, run_dir / "start", start_data)
         config = config.guided_config
@@ -140,6 +127,27 @@ def nest(
             progress=callbacks,
         )
     return read_card(request.output)
+
+
+def _check_qualities(qualities: Sequence[str]) -> None:
+    for quality in qualities:
+        if quality == STANDARD or quality not in QUALITIES:
+            expected = join_or([name for name in QUALITIES if name != STANDARD])
+            raise UsageError("--nest", f"expected {expected}, got {quality!r}", "choose one")
+
+
+def _start_config(config: TrainConfig, start: ModelFile, *, full_size: bool) -> TrainConfig:
+    """Return the configuration of the training of start networks, on the photos that they see."""
+    small = replace(config.start_config, global_context=bool(start.card.thumbnail_size))
+    if not full_size:
+        return small
+    return replace(
+        small,
+        small_copies=False,
+        short_sides=config.short_sides,
+        crop=config.crop,
+        max_size=config.max_size,
+    )
 
 
 @dataclass(frozen=True)

@@ -126,10 +126,6 @@ def validate_request(
     _check_model_file(target, licence)
     if steps is None and budget is None:
         budget = DEFAULT_BUDGET
-    if network == NESTED_NETWORK and init_from:
-        problem = "networks of several qualities begin with random weights"
-        remedy = "add networks to a trained one with `burnish compress MODEL --nest preview`"
-        raise UsageError("--init-from", problem, remedy)
     base_model = read_model(init_from) if init_from else None
     options = {name: value for name, value in options.items() if value is not None}
     if source.octaves:
@@ -241,6 +237,10 @@ def _check_network(
         raise UsageError("--crop", problem, f"choose {config.crop + -config.crop % multiple}")
     if base_model is None:
         return None
+    if config.network == NESTED_NETWORK:
+        problem = "networks of several qualities begin with random weights"
+        remedy = "add networks to a trained one with `burnish compress MODEL --nest preview`"
+        raise UsageError("--init-from", problem, remedy)
     weights = named_weights(base_model.graph)
     copy_weights(network, weights, base_model.card.name)
     return weights
