@@ -152,7 +152,7 @@ def _start_config(config: TrainConfig, start: ModelFile, *, full_size: bool) -> 
 
 @dataclass(frozen=True)
 class _Nesting:
-    """What the trainings of the networks and of the start networks share."""
+    """Trains the networks of all qualities, and the start networks, of a request."""
 
     request: CompressionRequest
     qualities: Sequence[Quality]

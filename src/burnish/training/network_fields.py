@@ -1,4 +1,4 @@
-"""What cards state about networks: their sizes and costs, and the networks of other qualities."""
+"""The fields of cards about networks: sizes and costs, and the networks of other qualities."""
 
 from collections.abc import Iterator
 from typing import Any
