@@ -31,7 +31,7 @@ from measure import environment, timed, write
 from score_helpers import guides_of, network_function, summary
 from train_helpers import pairs_of
 
-from burnish.editing.edit import operator_params
+from burnish.editing.card_params import operator_params
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import read_model
 from burnish.operators.operator import Operator

@@ -22,7 +22,7 @@ from measure import environment, write
 from torch import Tensor, nn
 from train_helpers import make_config
 
-from burnish.editing.edit import operator_params
+from burnish.editing.card_params import operator_params
 from burnish.metrics import psnr
 from burnish.modelfile.card import GUIDE, INPUT, PARAMS
 from burnish.modelfile.reader import read_model
@@ -41,6 +41,9 @@ from burnish.training.validation import ImageNetwork
 from burnish.types import Pixels, Rectangle
 
 NAMES = list(PAPER_OPERATORS)
+# Scale of the kernels of each operator. AdamW moves each weight by the learning rate of a gain,
+# which is much for a kernel.
+KERNEL_SCALE = 0.05
 SWITCHES = [Param(name, "is the operator", default=0, low=0, high=1) for name in NAMES]
 
 
@@ -58,21 +61,24 @@ class OperatorConditioning(nn.Module):
     def __init__(self, layers: Sequence[nn.Conv2d], own: Sequence[nn.Conv2d]) -> None:
         super().__init__()
         count = len(NAMES)
-        shapes = [(count, 1, layer.out_channels, 1, 1) for layer in layers]
-        self.gains = nn.ParameterList(torch.zeros(shape) for shape in shapes)
-        self.shifts = nn.ParameterList(torch.zeros(shape) for shape in shapes)
-        self.kernels = nn.ParameterList(torch.zeros(count, *layer.weight.shape) for layer in own)
-        self.own_index = [own.index(layer) if layer in own else None for layer in layers]
+        self.gains = nn.ParameterList(torch.zeros(count, layer.out_channels) for layer in layers)
+        self.shifts = nn.ParameterList(torch.zeros(count, layer.out_channels) for layer in layers)
+        self.kernels = nn.ParameterList(torch.zeros(count, layer.weight.numel()) for layer in own)
+        self.kernel_shapes = {layers.index(layer): layer.weight.shape for layer in own}
 
     def forward(self, switches: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-        def choose(weights: Tensor) -> Tensor:
-            chosen: Tensor = torch.tensordot(switches.flatten(), weights, 1)
-            return chosen
-
-        kernels = [choose(kernel) for kernel in self.kernels]
+        weights = switches.view(1, -1)
+        kernels: dict[int, Tensor] = {
+            index: KERNEL_SCALE * (weights @ kernel).view(shape)
+            for (index, shape), kernel in zip(self.kernel_shapes.items(), self.kernels, strict=True)
+        }
         return [
-            (choose(gain), choose(shift), None if index is None else kernels[index])
-            for gain, shift, index in zip(self.gains, self.shifts, self.own_index, strict=True)
+            (
+                (weights @ gain).view(1, -1, 1, 1),
+                (weights @ shift).view(1, -1, 1, 1),
+                kernels.get(index),
+            )
+            for index, (gain, shift) in enumerate(zip(self.gains, self.shifts, strict=True))
         ]
 
 

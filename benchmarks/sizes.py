@@ -16,7 +16,7 @@ from typing import Any
 from measure import environment, write
 from score_helpers import GUIDE_LABELS, guides_of, network_function, print_summary, summary
 
-from burnish.editing.edit import operator_params
+from burnish.editing.card_params import operator_params
 from burnish.operators.paper import PAPER_OPERATORS
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo

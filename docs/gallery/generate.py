@@ -15,7 +15,8 @@ import numpy as np
 import skimage.data
 
 from burnish.editing.annotate import GLYPH_HEIGHT, render_text
-from burnish.editing.edit import NetworkEdit, operator_params
+from burnish.editing.card_params import operator_params
+from burnish.editing.edit import NetworkEdit
 from burnish.evaluation.compare import side_by_side
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS

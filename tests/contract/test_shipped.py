@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.editing.edit import load_edit, operator_params
+from burnish.editing.card_params import operator_params
+from burnish.editing.edit import load_edit
 from burnish.evaluation.compare import compare, reference_function
 from burnish.evaluation.doctor import SAMPLE
 from burnish.metrics import mse

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import burnish
-from burnish.editing.edit import slider_params
+from burnish.editing.card_params import slider_params
 from burnish.errors import UsageError
 from burnish.evaluation.compare import reference_function
 from burnish.modelfile.card import Card, FixedParam

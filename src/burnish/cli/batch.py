@@ -17,7 +17,7 @@ from burnish.cli.options import RAY_ADDRESSES, option, parse_qualities
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error, join_or
 from burnish.files import check_absent, check_place, is_folder
-from burnish.modelfile.card import QUALITIES, STANDARD
+from burnish.modelfile.quality import QUALITIES, STANDARD
 from burnish.storage import as_path, is_remote
 from burnish.video.formats import EncodingOptions
 

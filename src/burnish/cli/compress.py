@@ -12,7 +12,6 @@ from burnish.cli.evaluation import ModelCommand
 from burnish.cli.operator_options import operator_params
 from burnish.cli.options import OperatorOrModel, expand, option
 from burnish.cli.train import TrainingProgress
-from burnish.compression.request import RESULT
 from burnish.errors import BurnishError, UsageError
 from burnish.runtime.engines import DEFAULT_ENGINE, ENGINES
 
@@ -81,7 +80,7 @@ class CompressOptions:
         "--separable/--no-separable",
     )
     taught: tuple[str, ...] = option(
-        (RESULT,),
+        ("result",),
         "What the original network teaches the pruned one, beside the operator: result, features, "
         "affinities (of features, pair by pair); may be repeated. [default: result]",
         "--teach",

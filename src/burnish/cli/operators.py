@@ -20,7 +20,7 @@ from burnish.cli.options import (
 )
 from burnish.errors import UsageError, did_you_mean
 from burnish.evaluation.operator_speed import read_speeds
-from burnish.modelfile.card import STANDARD
+from burnish.modelfile.quality import STANDARD
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS, operators_for
 from burnish.operators.user_defined import find_runnable_operator

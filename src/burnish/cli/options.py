@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from burnish.editing.operator_names import SEPARATOR
 from burnish.errors import UsageError, join_or
-from burnish.modelfile.card import QUALITIES, STANDARD
+from burnish.modelfile.quality import QUALITIES, STANDARD
 from burnish.params import STRENGTH, AnyParam, ColourParam, FileParam, Param
 from burnish.runtime.engines import AUTO, ENGINES, PRECISIONS
 from burnish.runtime.model_registry import model_names

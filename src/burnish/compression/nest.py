@@ -21,7 +21,8 @@ from burnish.errors import UsageError, join_or
 from burnish.export.onnx_export import check_outputs, export
 from burnish.export.weights import round_weights_to_fp16
 from burnish.files import make_folder
-from burnish.modelfile.card import QUALITIES, STANDARD, Card, Quality
+from burnish.modelfile.card import Card
+from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
 from burnish.modelfile.reader import ModelFile, read_card
 from burnish.networks.nested import NestedNetwork
 from burnish.networks.registry import NESTED, build

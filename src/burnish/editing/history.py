@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 import burnish
 from burnish.errors import PhotoError, VideoError, warn
-from burnish.modelfile.card import GuideSource, Precision, Quality
+from burnish.modelfile.card import GuideSource, Precision
+from burnish.modelfile.quality import Quality
 from burnish.params import AnyParam, FileParam, Value
 from burnish.photo import header
 from burnish.photo.blocks import get_field

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from burnish.editing.edit import NetworkEdit, operator_params
+from burnish.editing.card_params import operator_params
+from burnish.editing.edit import NetworkEdit
 from burnish.errors import UsageError, warn
 from burnish.evaluation.compare import chosen_params, reference_operator
 from burnish.evaluation.network_scores import NetworkSource, Timer, score_network

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from burnish.editing.edit import operator_params
+from burnish.editing.card_params import operator_params
 from burnish.evaluation.benchmark import MAX_SIZE, large_enough
 from burnish.evaluation.compare import reference_operator
 from burnish.export.onnx_export import write_card
-from burnish.modelfile.card import STANDARD, Card, Measurement, Quality
+from burnish.modelfile.card import Card, Measurement
+from burnish.modelfile.quality import STANDARD, Quality
 from burnish.operators.user_defined import find_operator
 from burnish.progress import SILENT, Progress
 from burnish.runtime.model import Model

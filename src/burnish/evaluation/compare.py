@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from burnish.editing.annotate import GLYPH_HEIGHT, render_text
+from burnish.editing.card_params import operator_params
 from burnish.editing.combined_edit import mix_pixels
-from burnish.editing.edit import NetworkEdit, operator_params
+from burnish.editing.edit import NetworkEdit
 from burnish.editing.options import OutputOptions
 from burnish.editing.photo import for_photo
 from burnish.editing.plan import output_path
 from burnish.errors import UsageError
 from burnish.files import is_folder
 from burnish.metrics import mse, psnr
-from burnish.modelfile.card import STANDARD, Card
+from burnish.modelfile.card import Card
+from burnish.modelfile.quality import STANDARD
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import (

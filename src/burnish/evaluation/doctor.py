@@ -16,7 +16,8 @@ import onnxruntime
 import pyvips
 
 import burnish
-from burnish.editing.edit import load_edit, operator_params
+from burnish.editing.card_params import operator_params
+from burnish.editing.edit import load_edit
 from burnish.editing.guide import load_guide
 from burnish.editing.options import WriteOptions
 from burnish.editing.photo import apply_to_file

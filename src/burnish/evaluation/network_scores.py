@@ -24,7 +24,7 @@ WARMUP_SIDE = 64
 
 @dataclass(frozen=True)
 class NetworkSource:
-    """What a machine of a cluster needs to apply a network.
+    """A network and its settings, from which a machine of a cluster opens it.
 
     Parameters
     ----------

@@ -1,10 +1,11 @@
 """The model card: a model's description, as JSON text in the metadata of its file."""
 
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from burnish.modelfile.base_card import PRINTABLE, BaseCard, Slug, StrictModel, Text
+from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
 from burnish.params import Param
 
 # Names of the graph's inputs and of its outputs.
@@ -30,10 +31,6 @@ Ranges = Annotated[
 ]
 # The source of the first level's result of a guided network.
 GuideSource = Literal["operator", "network"]
-# The networks that a file may have, from the smallest to the largest; standard is in every file.
-Quality = Literal["preview", "standard", "best"]
-QUALITIES: tuple[Quality, ...] = get_args(Quality)
-STANDARD: Quality = "standard"
 # The arithmetic of a network: float32, bfloat16 or 8-bit integers.
 Precision = Literal["fp32", "bf16", "int8"]
 

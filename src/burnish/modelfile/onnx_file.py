@@ -18,7 +18,8 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, nu
 from burnish.errors import ModelError, read_error
 from burnish.files import exists, is_file
 from burnish.modelfile.base_card import BaseCard, reject
-from burnish.modelfile.card import OUTPUT, QUALITIES, START
+from burnish.modelfile.card import OUTPUT, START
+from burnish.modelfile.quality import QUALITIES
 
 MAX_NODE_EDGES = 128
 # Smaller tensors do not save enough for a node of their own.

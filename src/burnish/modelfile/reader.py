@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 
 from burnish.errors import ModelError, UsageError, join_and, join_or, read_error
 from burnish.modelfile.base_card import reject
-from burnish.modelfile.card import (
-    OUTPUT,
-    QUALITIES,
-    STANDARD,
-    START,
-    Card,
-    Quality,
-    quality_outputs,
-)
+from burnish.modelfile.card import OUTPUT, START, Card, quality_outputs
+from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from burnish.modelfile.card import QUALITIES, STANDARD, Quality
+from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
 from burnish.networks.conditioning import KernelDelta, ParamConditioning, ThumbnailEncoder
 from burnish.networks.network import Network
 from burnish.networks.unet import UNet, UNetBackbone

@@ -16,7 +16,7 @@ from burnish.errors import UsageError
 from burnish.params import Param
 
 if TYPE_CHECKING:
-    from burnish.modelfile.card import Quality
+    from burnish.modelfile.quality import Quality
     from burnish.networks.network import Network
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from math import log2
 from typing import TYPE_CHECKING, Any
 
-from burnish.modelfile.card import Guide
-from burnish.params import Value
+from burnish.modelfile.card import Card, Guide
+from burnish.params import Value, resolve_params, slider_values
 from burnish.types import Pixels, ReadRegion
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ def level_sizes(size: tuple[int, int], guide: Guide) -> list[tuple[int, int]]:
     """
     height, width = size
     return [(_scale(height, k), _scale(width, k)) for k in level_ratios(size, guide)]
+
+
+def params_at_size(card: Card, params: Mapping[str, Value], k: float) -> Mapping[str, Value]:
+    """Return the values of a model's sliders for a copy of the image that is k times as large."""
+    sliders = [param.as_param() for param in card.sliders]
+    return slider_values(sliders, resolve_params(sliders, params, card.name), k)
 
 
 def operator_output(

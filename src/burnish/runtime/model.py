@@ -10,10 +10,10 @@ import numpy as np
 
 from burnish.errors import ModelError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
-from burnish.modelfile.card import STANDARD
+from burnish.modelfile.quality import STANDARD
 from burnish.modelfile.reader import ModelFile, read_model
-from burnish.params import Value, resolve_params, slider_values
-from burnish.runtime.cascade import level_ratios, level_sizes
+from burnish.params import Value
+from burnish.runtime.cascade import level_ratios, level_sizes, params_at_size
 from burnish.runtime.engine_choice import EngineChoice, choose
 from burnish.runtime.engines import AUTO, DEFAULT_ENGINE, check_options, usable_threads
 from burnish.runtime.model_registry import find_model
@@ -21,6 +21,7 @@ from burnish.runtime.tiled_network import (
     ImageAccess,
     TiledNetwork,
     check_pixels,
+    checked_thumbnail,
     output_error,
 )
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
@@ -346,12 +347,12 @@ class Model:
                 if on_progress is not None:
                     on_progress((before + fraction * area) / total)
 
-            values = self._params_at_size(params, k)
+            values = params if k == 1 else params_at_size(self.card, params, k)
             return network.run(level, values, memory, report, thumbnail=thumbnail, coarse=coarse)
 
         try:
             if guide is None:
-                thumbnail = self._thumbnail(image, thumbnail)
+                thumbnail = checked_thumbnail(image, self.thumbnail_size, thumbnail)
             coarse = guide
             for network, size, k in steps[:-1]:
                 output = np.empty((*size, 3), np.float32)
@@ -369,14 +370,6 @@ class Model:
         if not any_nonzero:
             self._check_black(image)
 
-    def _params_at_size(self, params: Mapping[str, Value], k: float) -> Mapping[str, Value]:
-        """Return the sliders' values for a copy of the image that is k times as large."""
-        if k == 1:
-            return params
-        sliders = [param.as_param() for param in self.card.sliders]
-        values = resolve_params(sliders, params, self.card.name)
-        return slider_values(sliders, values, k)
-
     def _check_guide(self, guide: Pixels | None, size: tuple[int, int]) -> None:
         """Check that the first level's result is given, or that the model can compute it."""
         if guide is None:
@@ -389,19 +382,6 @@ class Model:
         if guide.shape[:2] != first_level:
             problem = f"expected the size {first_level} of `first_level`, got {guide.shape[:2]}"
             raise UsageError("guide", problem, "run the operator on a copy of that size")
-
-    def _thumbnail(self, image: ImageAccess, thumbnail: Pixels | None) -> Pixels | None:
-        """Return the thumbnail of a model that takes one: that of the caller, or of the image."""
-        side = self.thumbnail_size
-        if not side:
-            return None
-        if thumbnail is None:
-            return image.resized((side, side))
-        if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
-            problem = f"its shape is {thumbnail.shape} and its type {thumbnail.dtype}"
-            remedy = f"make it with burnish.runtime.resize.area_resize(pixels, ({side}, {side}))"
-            raise UsageError("thumbnail", problem, remedy)
-        return thumbnail
 
     def _check_black(self, image: ImageAccess) -> None:
         """Raise OutputError for a black output, unless the image is black as well."""

@@ -276,6 +276,28 @@ def check_pixels(name: str, pixels: Pixels) -> None:
     raise UsageError(name, f"expected H x W x 3 float32 in [0, 1], got {got}", remedy)
 
 
+def checked_thumbnail(image: ImageAccess, side: int, thumbnail: Pixels | None) -> Pixels | None:
+    """Return the thumbnail for a model: the given one, or that of the image.
+
+    Parameters
+    ----------
+    side : of the thumbnail, px; 0 for a model that takes none
+
+    Raises
+    ------
+    UsageError : the given one has another shape or type
+    """
+    if not side:
+        return None
+    if thumbnail is None:
+        return image.resized((side, side))
+    if thumbnail.shape != (side, side, 3) or thumbnail.dtype != np.float32:
+        problem = f"its shape is {thumbnail.shape} and its type {thumbnail.dtype}"
+        remedy = f"make it with burnish.runtime.resize.area_resize(pixels, ({side}, {side}))"
+        raise UsageError("thumbnail", problem, remedy)
+    return thumbnail
+
+
 def output_error(name: str, problem: str, device: str) -> OutputError:
     """Return the error to raise for an output that no network should give."""
     remedy = "run it on the cpu, and report the model if that does not help"

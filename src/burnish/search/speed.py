@@ -54,7 +54,7 @@ def cascade_share(candidate: Candidate) -> float:
     Examples
     --------
     >>> cascade_share(Candidate("fast")), round(cascade_share(Candidate("fast", 2.0)), 3)
-    (1.0, 1.303)
+    (1.0, 1.402)
     """
     if candidate.guide_ratio is None:
         return 1.0

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from burnish.modelfile.card import STANDARD, Capacity, Quality, StartNetwork, quality_outputs
+from burnish.modelfile.card import Capacity, StartNetwork, quality_outputs
+from burnish.modelfile.quality import STANDARD, Quality
 from burnish.networks.nested import NestedNetwork
 from burnish.networks.network import Network
 from burnish.networks.registry import NESTED

@@ -16,7 +16,6 @@ from burnish.export.onnx_export import export, write_card
 from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.files import atomic_write, digest, make_folder
 from burnish.modelfile.card import (
-    STANDARD,
     Card,
     CardParam,
     FixedParam,
@@ -26,6 +25,7 @@ from burnish.modelfile.card import (
     StartNetwork,
 )
 from burnish.modelfile.onnx_file import named_weights
+from burnish.modelfile.quality import STANDARD
 from burnish.networks.nested import NestedNetwork
 from burnish.networks.network import Network
 from burnish.networks.registry import NESTED, NESTED_NETWORK
