@@ -64,8 +64,8 @@ main()
         (["regions", "train"], "--coco is missing"),
         (["apply", "l0-smoothing", "x.jpg", "--overwrit"], "did you mean --overwrite?"),
         (["apply", "l0-smoothing", "x.jpg", "-o"], "-o: a value is missing"),
-        (["apply", "l0-smoothing", "x.jpg", "--quality", "0"], "--quality: expected a whole "
-         "number, 1 to 100, got 0; choose a value in the range"),
+        (["apply", "l0-smoothing", "x.jpg", "--quality", "0"], "--quality: expected 1 to 100, "
+         "or preview, standard or best, got '0'"),
         (["apply", "l0-smoothing", "x.jpg", "--threads", "two"], "a whole number, 1 or more, got "
          "two"),
         (["apply", "l0-smoothing", "x.jpg", "--lambda", "x"], "--lambda: expected a number, got x"),
