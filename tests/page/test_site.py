@@ -15,7 +15,7 @@ from burnish.evaluation.doctor import SAMPLE
 from burnish.page.site import APP, headers
 
 MAX_OWN_BYTES = 180_000
-MAX_FIRST_VISIT_BYTES = 5_500_000
+MAX_FIRST_VISIT_BYTES = 6_000_000
 
 
 def first_visit(site):
