@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.editing.edit import NetworkEdit, load_edit
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import COORDS, GUIDE, INPUT, Card
 from burnish.modelfile.reader import ModelFile, read_card
 from burnish.runtime.model_registry import find_model, model_names
 from burnish.runtime.resize import area_resize
@@ -55,13 +55,15 @@ def run_tiled() -> RunTiled:
         session = get_session(file, "cpu", 1, context=context)
         tiles = plan_tiles(grid, max(max_pixels, grid.min_pixels))
         for tile in tiles:
-            coords = None
+            packed = session.pack(pixels[grid.clip(tile.padded).slices], tile.padded.size)
+            inputs = {INPUT: packed}
+            if file.card.guide:
+                inputs[GUIDE] = packed
             if file.card.coords:
-                coords = normalised_coords(tile.padded, size, grid.size_multiple)[np.newaxis]
+                coords = normalised_coords(tile.padded, size, grid.size_multiple)
+                inputs[COORDS] = coords[np.newaxis]
             out = output[grid.clip(tile.core).slices]
-            source = pixels[grid.clip(tile.padded).slices]
-            guide = source if file.card.guide else None
-            session.run(source, tile.padded.size, out, tile.core_offset, coords, guide)
+            session.run(inputs, tile.padded.size, out, tile.core_offset)
         return output.clip(0, 1), len(tiles)
 
     return run

@@ -164,7 +164,7 @@ def test_halo_is_the_largest_distance_at_which_a_pixel_has_an_effect(file: Model
 
     def run(pixels: np.ndarray) -> np.ndarray:
         out = np.empty((side, side, 3), np.float32)
-        session.run(pixels, (side, side), out)
+        session.run({"image": session.pack(pixels, (side, side))}, (side, side), out)
         return out
 
     before = run(pixels)

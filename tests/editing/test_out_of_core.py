@@ -376,10 +376,13 @@ def test_edit_out_of_core_after_memory_error_continues_with_smaller_tiles(
         def __init__(self, session):
             self.session, self.max_pixels = session, None
 
-        def run(self, pixels, size, *others):
+        def pack(self, *arguments):
+            return self.session.pack(*arguments)
+
+        def run(self, inputs, size, *others):
             if len(written) >= 2 and size[0] * size[1] > 400 * 400:
                 raise MemoryError
-            self.session.run(pixels, size, *others)
+            self.session.run(inputs, size, *others)
 
     model._network.session = lambda *arguments: LimitedSession(create_session(*arguments))
 
