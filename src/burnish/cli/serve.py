@@ -29,7 +29,6 @@ _GROUPS: "dict[str, Group]" = {
     "engine": "edit",
     "precision": "edit",
     "format": "output",
-    "quality": "output",
     "depth": "output",
 }
 
@@ -101,3 +100,6 @@ def query_options() -> "Iterator[QueryOption]":
             high=high,
             convert=partial(parse_field, field) if field else lambda value: value,
         )
+    # On the command line, this option may also name a network of a file with several.
+    description = "Quality of JPEG, WebP and AVIF. [default: 95]"
+    yield QueryOption("quality", "quality", int, description, "output", 1, 100)
