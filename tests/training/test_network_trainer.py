@@ -172,8 +172,8 @@ def test_own_results_become_guides_with_sliders_at_the_size_of_the_copy(make_gui
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
     checked = 0
     for step in range(8):
-        (batch,), (filled,) = trainer.batches(step, 1), trainer.batches(step, 1)
-        trainer.losses(filled)
+        (batch,) = trainer.batches(step, 1)
+        filled = trainer.completed(batch)
         indices = {crop.index for crop in batch.small_crops}
         for crop in batch.small_crops:
             sigma = batch.context[1] * 24 / 32
