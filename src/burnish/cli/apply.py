@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from burnish.cli.batch import (
-    BatchOptions,
-    SaveMask,
-    collect_paths,
-    mask_writer,
-    run,
-)
+from burnish.cli.batch import BatchOptions, SaveMask, collect_paths, mask_writer, run
 from burnish.cli.operator_options import (
     PANEL,
     NetworkCommand,

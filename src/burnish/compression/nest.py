@@ -23,7 +23,7 @@ from burnish.export.weights import round_weights_to_fp16
 from burnish.files import make_folder
 from burnish.modelfile.card import Card
 from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
-from burnish.modelfile.reader import ModelFile, read_card
+from burnish.modelfile.reader import ModelFile
 from burnish.networks.nested import NestedNetwork
 from burnish.networks.registry import NESTED, build
 from burnish.networks.unet import UNet
@@ -33,7 +33,7 @@ from burnish.training.data import TrainingData, prepare_data
 from burnish.training.log import TrainingLog
 from burnish.training.nested_trainer import NestedTrainer
 from burnish.training.network_fields import capacities, other_networks, standard_network
-from burnish.training.pipeline import make_sampler, validate_and_write
+from burnish.training.pipeline import make_sampler
 from burnish.training.request import slugify
 from burnish.training.sampler import Batch
 from burnish.training.start_network import load_network, write_start_outputs
@@ -118,16 +118,7 @@ def nest(
             start=start and standard_network(start),
             others=other_networks(network, start),
         )
-        validate_and_write(
-            draft,
-            request.operator,
-            data.validation,
-            request.source,
-            request.output,
-            overwrite=request.overwrite,
-            progress=callbacks,
-        )
-    return read_card(request.output)
+        return request.write_validated(draft, data.validation, callbacks)
 
 
 def _check_qualities(qualities: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer
-from burnish.training.pipeline import make_sampler, validate_and_write
+from burnish.training.pipeline import make_sampler
 from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import write_start_outputs
 from burnish.training.validation import describe_photos
@@ -322,15 +322,7 @@ class Pipeline:
             "burnish_version": burnish.__version__,
         }
         write_card(draft, Card.build(**changes))
-        validate_and_write(
-            draft,
-            request.operator,
-            self.data.validation,
-            request.source,
-            request.output,
-            overwrite=request.overwrite,
-            progress=self.callbacks,
-        )
+        request.write_validated(draft, self.data.validation, self.callbacks)
         return request.output
 
     def _record(self, best: Candidate) -> dict[str, Any]:

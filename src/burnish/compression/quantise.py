@@ -27,7 +27,7 @@ from burnish.export.onnx_export import check_outputs, export, write_card
 from burnish.export.weights import round_weights_to_fp16
 from burnish.files import make_folder
 from burnish.modelfile.card import Card, Range, Ranges
-from burnish.modelfile.reader import ModelFile, read_card, read_model
+from burnish.modelfile.reader import ModelFile, read_model
 from burnish.networks.network import Network
 from burnish.networks.unet import UNetBackbone
 from burnish.runtime.onnx_runtime import fold_constants
@@ -37,7 +37,7 @@ from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_fields import network_fields
-from burnish.training.pipeline import make_sampler, validate_and_write
+from burnish.training.pipeline import make_sampler
 from burnish.training.sampler import Batch, CropSampler
 from burnish.training.start_network import load_network, write_start_outputs
 
@@ -100,16 +100,7 @@ def quantise(request: CompressionRequest, callbacks: TrainCallbacks | None = Non
         card = file.card.model_copy(update={"metrics": (), **network_fields(network)})
         export(network, card, draft, start=start)
         write_ranges(draft, ranges, start_ranges)
-        validate_and_write(
-            draft,
-            request.operator,
-            data.validation,
-            request.source,
-            request.output,
-            overwrite=request.overwrite,
-            progress=callbacks,
-        )
-    return read_card(request.output)
+        return request.write_validated(draft, data.validation, callbacks)
 
 
 def _train(

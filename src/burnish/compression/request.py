@@ -10,16 +10,19 @@ from typing import Any
 from burnish.errors import UsageError
 from burnish.files import check_absent, digest, make_folder
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import ModelFile, read_model
+from burnish.modelfile.reader import ModelFile, read_card, read_model
 from burnish.networks.registry import NETWORKS, NetworkSpec, network_spec
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import card_operator_name, find_operator
 from burnish.params import Param, Value
+from burnish.progress import Progress
 from burnish.runtime.engines import DEFAULT_ENGINE
 from burnish.runtime.model import Model
 from burnish.runtime.model_registry import find_model
 from burnish.training.config import TrainConfig, parse_budget
+from burnish.training.pairs import Pair
+from burnish.training.pipeline import validate_and_write
 from burnish.training.request import slugify
 
 # The key of the record of a compression in a card's `training`.
@@ -79,6 +82,22 @@ class CompressionRequest:
         speed = f"--speed {self.speed:g}x" if self.speed is not None else ""
         loss = f"--loss {self.loss:g}dB" if self.loss is not None else ""
         return f"{speed} {loss}".strip()
+
+    def write_validated(self, draft: Path, pairs: Sequence[Pair], progress: Progress) -> Card:
+        """Write a model file as the output, with its scores on its card, and return the card.
+
+        See `burnish.training.pipeline.validate_and_write`.
+        """
+        validate_and_write(
+            draft,
+            self.operator,
+            pairs,
+            self.source,
+            self.output,
+            overwrite=self.overwrite,
+            progress=progress,
+        )
+        return read_card(self.output)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the steps depend on, as values that JSON can hold."""

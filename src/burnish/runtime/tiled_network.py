@@ -222,7 +222,7 @@ class TiledNetwork:
     ) -> Generator[dict[str, Array]]:
         """Yield the inputs of each tile. They are valid until the next but one is read."""
         # While the network runs on one tile, the inputs of the next are read. Memory is used again,
-        # since fresh pages from the system would add half of the time.
+        # since fresh pages from the system take time.
         largest = 3 * max(tile.padded.area for tile in tiles)
         image_buffers = np.empty((2, largest), np.float32)
         guide_buffers = np.empty((3, largest if coarse is not None else 0), np.float32)

@@ -138,9 +138,9 @@ def pack(
     """
     height, width = size
     shape = 1, pixels.shape[2] * block**2, height // block, width // block
-    planes = (np.empty(prod(shape), np.float32) if out is None else out[: prod(shape)]).reshape(
-        shape
-    )
+    if out is None:
+        out = np.empty(prod(shape), np.float32)
+    planes = out[: prod(shape)].reshape(shape)
     for top in range(0, height // block, _STRIP):
         strip = pixels[top * block : (top + _STRIP) * block]
         for channel, plane in enumerate(planes[0, :, top : top + _STRIP]):
