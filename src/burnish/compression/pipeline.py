@@ -210,19 +210,22 @@ class Pipeline:
     def _pruned(self, before: Candidate, speed: float) -> Candidate:
         """Return a network that is pruned to a speed.
 
-        It is pruned again if its speed turns out to be another one than the table predicts. Of
-        those that are fast enough, the slowest is returned, and else the fastest.
+        It is pruned again if its speed turns out to be another one than the table predicts: further
+        if it is too slow, and from the beginning if it is too fast. Of those that are fast enough,
+        the slowest is returned, and else the fastest.
         """
         candidates: list[Candidate] = []
-        predicted = speed
+        begin, predicted = before, speed
         for attempt in range(ATTEMPTS):
             time = self.table.network(self.original.network) / predicted
-            compute = partial(self._prune, before, time)
+            compute = partial(self._prune, begin, time)
             pruned = self.workspace.candidate(f"prune-{speed:.3g}x-{attempt}", compute)
             candidates.append(pruned)
             ratio = pruned.figures.speed / speed
-            if 1 - SPEED_TOLERANCE <= ratio <= MAX_EXCESS or pruned.edits == before.edits:
+            if 1 - SPEED_TOLERANCE <= ratio <= MAX_EXCESS or pruned.edits == begin.edits:
                 break
+            if ratio < 1:
+                begin = pruned
             predicted /= ratio
         enough = [c for c in candidates if c.figures.speed >= speed * (1 - SPEED_TOLERANCE)]
         if enough:
