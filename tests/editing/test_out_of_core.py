@@ -1,4 +1,4 @@
-"""Photos that are edited on disk: the output files equal those of edits in memory."""
+"""Photos that are edited as codes, on disk and in memory: the output equals that of floats."""
 
 import io
 import os
@@ -32,8 +32,8 @@ from burnish.editing.plan import PlannedFile, plan
 from burnish.editing.replay import replay
 from burnish.errors import BurnishError, ModelError, OutputError, PhotoError
 from burnish.files import remove_stale_partials
-from burnish.photo import Photo, colour, disk_photo, header
-from burnish.photo.disk_photo import RawTiff
+from burnish.photo import Photo, colour, header, stored_photo
+from burnish.photo.stored_photo import RawTiff
 from burnish.runtime.model import Model
 from burnish.types import Rectangle
 
@@ -44,8 +44,8 @@ P3 = pyvips.Operation.call("profile_load", "p3")
 def low_thresholds(monkeypatch):
     """Every photo is edited on disk, and decoded in several strips."""
     monkeypatch.setattr(header, "STREAMING_THRESHOLD", 0)
-    monkeypatch.setattr(disk_photo, "_STRIP_BYTES", 50_000)
-    monkeypatch.setattr(disk_photo, "_SIDEWAYS_STRIP_BYTES", 90_000)
+    monkeypatch.setattr(stored_photo, "_STRIP_BYTES", 50_000)
+    monkeypatch.setattr(stored_photo, "_SIDEWAYS_STRIP_BYTES", 90_000)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ CASES = {
 
 
 def check_same_file(edit, source, suffix, tmp_path, write=DEFAULT_OPTIONS):
-    """Check that an edit on disk writes the same file as one in memory; return it."""
+    """Check that edits of codes on disk and in memory write the same file as one of floats."""
     photo = Photo.open(source)
     edit_in_memory = for_photo(edit, photo.metadata, suffix, write.depth)
     expected = edit_photo(edit_in_memory, photo).save(
@@ -165,6 +165,10 @@ def check_same_file(edit, source, suffix, tmp_path, write=DEFAULT_OPTIONS):
     assert needs_out_of_core(edit, source)
     apply_to_file(edit, source, target, write)
     assert target.read_bytes() == expected.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("burnish.editing.photo.needs_out_of_core", lambda edit, source: False)
+        apply_to_file(edit, source, tmp_path / f"codes{suffix}", write)
+    assert (tmp_path / f"codes{suffix}").read_bytes() == expected.read_bytes()
     assert sorted(tmp_path.glob(".burnish-*")) == []
     return target
 
@@ -315,7 +319,7 @@ def test_edit_out_of_core_of_damaged_photo_gives_the_error_of_memory(format, mak
 
 
 def test_edit_out_of_core_checks_the_format_before_decoding(make_codes, tmp_path, monkeypatch):
-    monkeypatch.setattr(disk_photo, "decode_to_disk", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("burnish.editing.photo.decode_to_disk", lambda *_: pytest.fail("decoded"))
     data = pil_bytes(make_codes(np.uint8, 4), "png")
     assert "transparency" in str(edit_error(data, tmp_path, target="out.jpg"))
     data = vips_bytes(np.zeros((1, 65_501, 3), np.uint8), "tiff")

@@ -16,7 +16,7 @@ from burnish.errors import PhotoError
 from burnish.files import temporary_file
 from burnish.photo import Photo, header
 from burnish.photo.colour import parse_lut_profile
-from burnish.photo.disk_photo import RawTiff
+from burnish.photo.stored_photo import RawTiff
 
 OPEN_FILES = Path("/proc/self/fd")
 FORMATS = ["jpeg", "png", "tiff", "webp", "avif", "gif"]

@@ -12,8 +12,8 @@ from PIL import Image
 
 from burnish.errors import PhotoError
 from burnish.photo import Photo
-from burnish.photo.disk_photo import decode_to_disk
 from burnish.photo.jpeg_repair import has_end, repair_jpeg
+from burnish.photo.stored_photo import decode_to_disk
 from burnish.types import Rectangle
 
 EOI = b"\xff\xd9"

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from burnish.errors import PhotoError
 from burnish.photo import Photo
-from burnish.photo.disk_photo import decode_to_disk
 from burnish.photo.header import MAX_PIXELS
+from burnish.photo.stored_photo import decode_to_disk
 from burnish.types import Rectangle
 
 

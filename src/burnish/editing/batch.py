@@ -16,11 +16,17 @@ from pydantic import BaseModel, ConfigDict
 from burnish.editing.edit import Edit
 from burnish.editing.history import EditRecord
 from burnish.editing.options import DEFAULT_OPTIONS, WriteOptions
-from burnish.editing.photo import edit_out_of_core, edit_photo, for_photo, needs_out_of_core
+from burnish.editing.photo import (
+    edit_for_target,
+    edit_out_of_core,
+    needs_out_of_core,
+    open_for_edit,
+)
 from burnish.editing.plan import PlannedFile
 from burnish.errors import BurnishError, read_error, reason
 from burnish.files import check_absent, exists, make_folder, remove_stale_partials
 from burnish.photo import Photo
+from burnish.photo.stored_photo import StoredPhoto
 from burnish.prefetch import BackgroundWorker, prefetch
 from burnish.progress import SILENT, Progress
 from burnish.storage import RemotePath, Scratch, is_remote, original_names, put
@@ -220,7 +226,7 @@ class _PhotoWork:
     scratch: Scratch
     source: Path
     target: Path
-    photo: Photo | None = None
+    photo: Photo | StoredPhoto | None = None
     is_written: bool = False
     size: tuple[int, int] | None = None
     changed: bool | None = None
@@ -266,7 +272,7 @@ class Batch:
             work.source = work.scratch.fetch(file.source)
             work.target = work.scratch.local(file.target)
             if not needs_out_of_core(self.edit, work.source):
-                work.photo = Photo.open(work.source)
+                work.photo = open_for_edit(self.edit, work.source)
         return work
 
     def edit_photo(self, work: _PhotoWork) -> None:
@@ -281,10 +287,14 @@ class Batch:
                     self.edit, work.source, target, self.options, on_progress
                 )
             else:
-                depth, where = self.options.depth, str(work.file.target)
-                work.edit = for_photo(self.edit, photo.metadata, target.suffix, depth, where)
-                work.photo = edit_photo(work.edit, photo, work.source, on_progress)
-                work.size, work.changed = photo.size, work.photo.pixels is not photo.pixels
+                work.photo, work.edit = edit_for_target(
+                    self.edit, photo, work.source, target, self.options, on_progress
+                )
+                work.size = photo.size
+                if isinstance(photo, Photo) and isinstance(work.photo, Photo):
+                    work.changed = work.photo.pixels is not photo.pixels
+                else:
+                    work.changed = not work.edit.is_off
 
     def write(self, work: _PhotoWork) -> Outcome:
         """Write an edited photo, and return its outcome."""

@@ -39,6 +39,7 @@ class ChainedEdit(Edit):
         super().__init__(name, edits[0].device, history)
         self._edits = edits
         self.stateful = any(edit.stateful for edit in edits)
+        self.is_off = all(edit.is_off for edit in edits)
         # Only the output of the last stage can be mixed with the photo.
         if all(edit.tiled_stages and edit.tiled_share == 1 for edit in edits):
             self.tiled_stages = [stage for edit in edits for stage in edit.tiled_stages]
@@ -136,6 +137,7 @@ class MixedEdit(Edit):
         super().__init__(edit.name, edit.device, history)
         self._edit, self._strength = edit, strength
         self.stateful = edit.stateful and strength > 0
+        self.is_off = edit.is_off or strength == 0
         if edit.tiled_stages and strength == 0:
             self.tiled_stages = (copy_tiles,)
         elif edit.tiled_share == 1:

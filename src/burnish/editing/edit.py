@@ -59,11 +59,13 @@ class Edit:
         whole image
     tiled_share : share of the output of `tiled_stages` in the mixture with the photo
     stateful : whether the result for a video frame depends on earlier frames
+    is_off : whether the parameters switch the edit off, so that it changes nothing
     """
 
     tiled_stages: Sequence[TiledStage] = ()
     tiled_share: float = 1
     stateful: bool = False
+    is_off: bool = False
 
     def __init__(self, name: str, device: str = "cpu", history: Sequence[EditRecord] = ()) -> None:
         self.name = name
@@ -153,7 +155,7 @@ class NetworkEdit(Edit):
         self._sliders = slider_params(model.card, params)
         self._chosen_guide = guide
         values = operator_params(model.card, params)
-        self._is_off = is_off(card_params(model.card), values)
+        self.is_off = is_off(card_params(model.card), values)
         self._operator: OperatorGuide | None = None
         if guide is not None or model.card.guide is not None:
             from burnish.editing.guide import load_guide
@@ -173,7 +175,7 @@ class NetworkEdit(Edit):
 
     def run(self, pixels: Pixels, on_progress: OnProgress | None = None) -> Pixels:
         """Apply the network to an image."""
-        if self._is_off:
+        if self.is_off:
             return pixels
         return self._run_model(pixels, on_progress=on_progress)
 
@@ -183,7 +185,7 @@ class NetworkEdit(Edit):
         That is the mean thumbnail, or what the operator that guides the network measures.
         """
         size = self._model.thumbnail_size
-        if self._is_off or (self._operator is None and not size):
+        if self.is_off or (self._operator is None and not size):
             return super().frame_edit(samples)
         if self._operator is not None:
             measured = self._operator.measure_video(samples)
@@ -245,7 +247,7 @@ class NetworkEdit(Edit):
         size: tuple[int, int],
         on_progress: OnProgress | None,
     ) -> None:
-        if self._is_off:
+        if self.is_off:
             copy_tiles(read, write, size, on_progress)
             return
         guide = self._first_level(read, size)

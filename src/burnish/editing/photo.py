@@ -1,12 +1,12 @@
 """Edit one photo or video: a path, bytes, a PIL image or an array. The output is of the same kind.
 
-Photos that are too large for memory are edited from file to file. They are decoded into a temporary
-file next to the output. Networks read their tiles from it and write the output's codes to a second
-file, which is then encoded. The output equals that of an edit in memory, byte for byte.
+Edits that work on tiles read them from a photo's codes, and write the output's codes. A photo that
+is too large for memory is decoded into a temporary file next to the output, and the output's codes
+go to a second one. The output is the same, byte for byte.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from burnish.editing.options import DEFAULT_OPTIONS, OutputOptions, WriteOptions
 from burnish.editing.plan import output_path
 from burnish.errors import BurnishError, UsageError
 from burnish.files import (
-    atomic_write,
     check_absent,
     check_disk_space,
     is_file,
@@ -33,7 +32,15 @@ from burnish.params import Value
 from burnish.photo import Photo, header
 from burnish.photo.formats import output_format, writable_format
 from burnish.photo.metadata import SourceMetadata
-from burnish.photo.write import DTYPES, bits_per_channel, check_format, to_codes, write_image
+from burnish.photo.stored_photo import (
+    MemoryImage,
+    NewImage,
+    RawTiff,
+    StoredPhoto,
+    decode_to_disk,
+    new_memory_image,
+)
+from burnish.photo.write import DTYPES, bits_per_channel, check_format, to_codes
 from burnish.progress import Progress
 from burnish.runtime.engines import AUTO
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle
@@ -42,7 +49,6 @@ from burnish.video.formats import EncodingOptions, has_video_extension
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from burnish.photo.disk_photo import DiskPhoto, RawTiff
     from burnish.regions.region import RegionLike
 
     ImageLike = TypeVar("ImageLike", bound=str | Path | bytes | Image | NDArray[Any])
@@ -193,9 +199,8 @@ def apply_to_file(
     if needs_out_of_core(edit, source):
         edit_out_of_core(edit, source, target, write, on_progress)
         return
-    photo = Photo.open(source)
-    edit = for_photo(edit, photo.metadata, target.suffix, write.depth, str(target))
-    edited = edit_photo(edit, photo, source, on_progress)
+    photo = open_for_edit(edit, source)
+    edited, _ = edit_for_target(edit, photo, source, target, write, on_progress)
     make_folder(target.parent)
     edited.save(target, **write.for_photos)
 
@@ -278,6 +283,45 @@ def edit_photo(
     )
 
 
+def open_for_edit(edit: Edit, source: Path) -> Photo | StoredPhoto:
+    """Read a photo into memory, as codes if the edit works on tiles and their conversion is cheap.
+
+    Raises
+    ------
+    PhotoError : as in `Photo.open`
+    """
+    if not edit.tiled_stages:
+        return Photo.open(source)
+    photo = StoredPhoto.open(source)
+    return photo if photo.is_srgb else photo.to_photo()
+
+
+def edit_for_target(
+    edit: Edit,
+    photo: Photo | StoredPhoto,
+    source: Path,
+    target: Path,
+    write: WriteOptions = DEFAULT_OPTIONS,
+    on_progress: OnProgress | None = None,
+) -> tuple[Photo | StoredPhoto, Edit]:
+    """Edit a photo in memory for an output file, which is not written.
+
+    Returns
+    -------
+    The edited photo, and the edit in the precision for its depth
+
+    Raises
+    ------
+    BurnishError : as in `apply_to_file`
+    """
+    target_format = output_format(photo.metadata.format, target.suffix, str(target))
+    bits = bits_per_channel(photo.metadata, target_format, write.depth)
+    edit = edit.for_output(bits)
+    if isinstance(photo, Photo):
+        return edit_photo(edit, photo, source, on_progress), edit
+    return _run_stages(edit, photo, source, bits, new_memory_image, on_progress), edit
+
+
 def edit_out_of_core(
     edit: Edit,
     source: Path,
@@ -295,8 +339,6 @@ def edit_out_of_core(
     ------
     BurnishError : as in `apply_to_file`
     """
-    from burnish.photo.disk_photo import decode_to_disk
-
     check_absent(target, overwrite=write.overwrite)
     file_format = writable_format(target.suffix, str(target))
     with header.open_header(source) as photo_header:
@@ -305,23 +347,28 @@ def edit_out_of_core(
     needed_bytes = scratch_bytes(edit, source, write.depth)
     check_disk_space(target.parent, needed_bytes, f"the temporary files of {source}")
     make_folder(target.parent)
-    with decode_to_disk(source, target.parent) as photo:
+    with decode_to_disk(source, target.parent) as photo, ExitStack() as files:
+
+        def new_image(height: int, width: int, bands: int, dtype: np.dtype[Any]) -> RawTiff:
+            file = files.enter_context(temporary_file(target.parent))
+            return RawTiff(file, height, width, bands, dtype)
+
         bits = bits_per_channel(photo.metadata, file_format, write.depth)
         edit = edit.for_output(bits)
-        with _run_stages(edit, photo, bits, target.parent, on_progress) as output:
-            metadata = metadata_with_history(photo.metadata, edit.history, str(source))
-            with atomic_write(target, overwrite=write.overwrite) as file:
-                write_image(output.image(), metadata, file_format, file, write.quality, str(target))
+        edited = _run_stages(edit, photo, source, bits, new_image, on_progress)
+        edited.save(target, **write.for_photos)
     return size, edit
 
 
-@contextmanager
 def _run_stages(
-    edit: Edit, photo: "DiskPhoto", bits: int, folder: Path, on_progress: OnProgress | None
-) -> "Iterator[RawTiff]":
-    """Run an edit's stages; yield the output's codes, which exist while the block runs."""
-    from burnish.photo.disk_photo import RawTiff
-
+    edit: Edit,
+    photo: StoredPhoto,
+    source: Path,
+    bits: int,
+    new_image: NewImage,
+    on_progress: OnProgress | None,
+) -> StoredPhoto:
+    """Run an edit's stages, and return the photo with the output's codes and the history."""
     size = photo.codes.height, photo.codes.width
     count = len(edit.tiled_stages)
     read: ReadRegion = photo.read_pixels
@@ -330,7 +377,7 @@ def _run_stages(
         if on_progress is not None:
             on_progress((index + fraction) / count)
 
-    def write_codes(output: RawTiff, rectangle: Rectangle, pixels: Pixels) -> None:
+    def write_codes(output: RawTiff | MemoryImage, rectangle: Rectangle, pixels: Pixels) -> None:
         if edit.tiled_share == 1:
             output.write(rectangle, photo.to_codes(rectangle, pixels, bits))
             return
@@ -338,14 +385,13 @@ def _run_stages(
         mixed = mix_photos(before, before.with_pixels(pixels), edit.tiled_share)
         output.write(rectangle, to_codes(mixed.pixels, mixed.alpha, mixed.metadata, bits))
 
-    with ExitStack() as files:
-        for index, stage in enumerate(edit.tiled_stages):
-            last = index == count - 1
-            # As in memory, values between two networks are not rounded.
-            bands, dtype = (photo.codes.bands, DTYPES[bits]) if last else (3, np.float32)
-            file = files.enter_context(temporary_file(folder))
-            output = RawTiff(file, *size, bands, np.dtype(dtype))
-            write = partial(write_codes, output) if last else output.write
-            stage(read, write, size, partial(report, index))
-            read = output.read
-        yield output
+    for index, stage in enumerate(edit.tiled_stages):
+        last = index == count - 1
+        # Values between two networks are not rounded.
+        bands, dtype = (photo.codes.bands, DTYPES[bits]) if last else (3, np.float32)
+        output = new_image(*size, bands, np.dtype(dtype))
+        write = partial(write_codes, output) if last else output.write
+        stage(read, write, size, partial(report, index))
+        read = output.read
+    metadata = metadata_with_history(photo.metadata, edit.history, str(source))
+    return replace(photo, codes=output, metadata=metadata)

@@ -22,7 +22,7 @@ from burnish.photo.tiff_tags import is_camera_raw, parse_header
 # Default limit: 1 gigapixel, 12 GB as float32. A file of a few kilobytes can declare far more
 # pixels than fit into memory.
 MAX_PIXELS = 1_000_000_000
-# Photos with more pixels are edited on disk if the edit works on tiles; see `disk_photo`.
+# Photos with more pixels are edited on disk if the edit works on tiles; see `stored_photo`.
 STREAMING_THRESHOLD = 50_000_000
 
 # libvips' band format -> bits a channel and NumPy type.

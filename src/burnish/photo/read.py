@@ -50,17 +50,22 @@ def read(
     ------
     PhotoError : not an image, a damaged one, or one that burnish does not accept
     """
+    return convert_codes(*read_codes(source, max_pixels))
+
+
+def read_codes(
+    source: str | Path | bytes, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[Any], SourceMetadata]:
+    """Read the stored codes of an image file, and its metadata without `out_of_gamut`.
+
+    The codes are upright, H x W x bands, alpha last; for the rest, see `read`.
+    """
     header = open_image(*read_bytes(source), max_pixels)
     codes = decode(header, _read_codes)
     if codes.dtype.kind == "f":
         check_float_range(float(codes.min()), float(codes.max()), header.where)
     metadata = read_metadata(header)
-    upright = apply_orientation(codes, exif_orientation(header.image))
-    pixels, alpha, out_of_gamut = to_srgb_float(upright, metadata.profile)
-    for array in (pixels, alpha):
-        if array is not None:
-            array.flags.writeable = False
-    return pixels, alpha, replace(metadata, out_of_gamut=out_of_gamut)
+    return apply_orientation(codes, exif_orientation(header.image)), metadata
 
 
 def _read_codes(image: pyvips.Image) -> NDArray[Any]:
@@ -135,6 +140,17 @@ def read_metadata(header: ImageHeader) -> SourceMetadata:
         lossless=format.name == "webp" and _is_lossless(data),
         **vars(blocks),
     )
+
+
+def convert_codes(
+    codes: NDArray[Any], metadata: SourceMetadata
+) -> tuple[Pixels, Pixels | None, SourceMetadata]:
+    """Return what `read` does, for the codes of an image or of a part of it."""
+    pixels, alpha, out_of_gamut = to_srgb_float(codes, metadata.profile)
+    for array in (pixels, alpha):
+        if array is not None:
+            array.flags.writeable = False
+    return pixels, alpha, replace(metadata, out_of_gamut=out_of_gamut)
 
 
 def to_srgb_float(

@@ -26,7 +26,7 @@ from burnish.runtime.tiled_network import (
 )
 from burnish.types import OnProgress, Pixels, ReadRegion, Rectangle, WriteRegion
 
-DEFAULT_MEMORY = 2**30
+DEFAULT_MEMORY = 640 * 2**20
 # The frames of a video that are processed at the same time, if each has all threads: the network
 # runs on one, while the other is prepared.
 _FRAMES_IN_FLIGHT = 2

@@ -1,7 +1,11 @@
-"""Photos too large for memory: temporary files of which rectangles are read and written."""
+"""Photos as the codes that their files store, of which rectangles are converted when needed.
+
+The codes of a large photo are in a temporary file. Those of others are in memory, where they take
+a quarter of the space of floats.
+"""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +18,9 @@ import pyvips
 from numpy.typing import NDArray
 
 from burnish.errors import OutputError, read_error, write_error
-from burnish.files import temporary_file
+from burnish.files import atomic_write, check_absent, temporary_file
+from burnish.photo.colour import is_srgb
+from burnish.photo.formats import writable_format
 from burnish.photo.header import (
     SAMPLE_TYPES,
     decode,
@@ -23,9 +29,16 @@ from burnish.photo.header import (
 )
 from burnish.photo.metadata import SourceMetadata
 from burnish.photo.photo import Photo
-from burnish.photo.read import apply_orientation, check_float_range, read_metadata, to_srgb_float
+from burnish.photo.read import (
+    apply_orientation,
+    check_float_range,
+    convert_codes,
+    read_codes,
+    read_metadata,
+    to_srgb_float,
+)
 from burnish.photo.tiff_tags import Entry, TiffLayout, pack_ifd
-from burnish.photo.write import to_codes
+from burnish.photo.write import check_format, to_codes, write_image
 from burnish.types import Pixels, Rectangle
 
 # Bytes decoded at a time; libvips keeps several times as much. If the image is stored sideways,
@@ -170,17 +183,81 @@ def _entry(tag: int, kind: int, *values: int) -> Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class DiskPhoto:
-    """A photo on disk. Each part of it equals the same part of the `Photo` in memory.
+class MemoryImage:
+    """An image in memory, with the methods of `RawTiff`.
 
     Parameters
     ----------
-    codes : the stored codes, upright, alpha last
+    values : H x W x bands, contiguous
+    """
+
+    values: NDArray[Any]
+
+    @property
+    def height(self) -> int:
+        """In px."""
+        return int(self.values.shape[0])
+
+    @property
+    def width(self) -> int:
+        """In px."""
+        return int(self.values.shape[1])
+
+    @property
+    def bands(self) -> int:
+        """Values a pixel."""
+        return int(self.values.shape[2])
+
+    def read(self, rectangle: Rectangle) -> NDArray[Any]:
+        """Return a rectangle, (rows, columns, bands)."""
+        return self.values[rectangle.slices]
+
+    def write(self, rectangle: Rectangle, values: NDArray[Any]) -> None:
+        """Write a rectangle, (rows, columns, bands)."""
+        self.values[rectangle.slices] = values
+
+    def image(self) -> pyvips.Image:
+        """Return the image for libvips."""
+        return pyvips.Image.new_from_array(self.values)
+
+
+# Creates an image of a height and width in px, a number of bands and a type.
+NewImage = Callable[[int, int, int, np.dtype[Any]], RawTiff | MemoryImage]
+
+
+def new_memory_image(height: int, width: int, bands: int, dtype: np.dtype[Any]) -> MemoryImage:
+    """Return an image in memory, whose values are undefined."""
+    return MemoryImage(np.empty((height, width, bands), dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPhoto:
+    """A photo as stored codes. Each part of it equals the same part of the `Photo`.
+
+    Parameters
+    ----------
+    codes : upright, alpha last
     metadata : without `out_of_gamut`, which is computed for each part
     """
 
-    codes: RawTiff
+    codes: RawTiff | MemoryImage
     metadata: SourceMetadata
+
+    @classmethod
+    def open(cls, source: Path) -> "StoredPhoto":
+        """Read an image file into memory; the errors and warnings are those of `Photo.open`."""
+        codes, metadata = read_codes(source)
+        return cls(MemoryImage(np.ascontiguousarray(codes)), metadata)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.codes.width, self.codes.height
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether the codes are those of sRGB, so that their conversion costs little."""
+        return self.metadata.profile is None or is_srgb(self.metadata.profile)
 
     def read_pixels(self, rectangle: Rectangle) -> Pixels:
         """Return a rectangle, (rows, columns, 3), RGB, sRGB-encoded, in [0, 1]."""
@@ -188,18 +265,39 @@ class DiskPhoto:
 
     def read_part(self, rectangle: Rectangle) -> Photo:
         """Return a rectangle as a photo."""
-        codes = self.codes.read(rectangle)
-        pixels, alpha, out_of_gamut = to_srgb_float(codes, self.metadata.profile)
-        return Photo(pixels, alpha, replace(self.metadata, out_of_gamut=out_of_gamut))
+        return Photo(*convert_codes(self.codes.read(rectangle), self.metadata))
+
+    def to_photo(self) -> Photo:
+        """Return the whole photo."""
+        return self.read_part(Rectangle(0, self.codes.height, 0, self.codes.width))
 
     def to_codes(self, rectangle: Rectangle, pixels: Pixels, bits: int) -> NDArray[Any]:
         """Return the codes to store for new pixels of a rectangle, with the photo's alpha."""
+        if self.is_srgb and self.codes.bands in (1, 3):
+            return to_codes(pixels, None, self.metadata, bits)
         _, alpha, out_of_gamut = to_srgb_float(self.codes.read(rectangle), self.metadata.profile)
         return to_codes(pixels, alpha, replace(self.metadata, out_of_gamut=out_of_gamut), bits)
 
+    def save(self, path: Path, *, quality: int | None, depth: int | None, overwrite: bool) -> None:
+        """Write the photo to a file atomically.
+
+        Parameters
+        ----------
+        depth : that of the codes, if the user chose it; for messages
+
+        Raises
+        ------
+        OutputError, PhotoError, UsageError : as in `Photo.save`
+        """
+        check_absent(path, overwrite=overwrite)
+        target, where = writable_format(path.suffix, str(path)), str(path)
+        check_format(self.size, target, quality, depth, where, alpha=self.codes.bands in (2, 4))
+        with atomic_write(path, overwrite=overwrite) as file:
+            write_image(self.codes.image(), self.metadata, target, file, quality, where)
+
 
 @contextmanager
-def decode_to_disk(source: Path, folder: Path) -> Iterator[DiskPhoto]:
+def decode_to_disk(source: Path, folder: Path) -> Iterator[StoredPhoto]:
     """Decode a photo into a temporary file in `folder`, which is removed when the block ends.
 
     Raises
@@ -217,7 +315,7 @@ def decode_to_disk(source: Path, folder: Path) -> Iterator[DiskPhoto]:
             if dtype.kind == "f":
                 check_float_range(low, high, header.where)
             metadata = read_metadata(header)
-        yield DiskPhoto(codes, metadata)
+        yield StoredPhoto(codes, metadata)
 
 
 def _write_codes(image: pyvips.Image, orientation: int, target: RawTiff) -> tuple[float, float]:

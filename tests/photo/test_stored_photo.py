@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from burnish.errors import OutputError
 from burnish.files import temporary_file
-from burnish.photo.disk_photo import RawTiff
+from burnish.photo.stored_photo import RawTiff
 from burnish.types import Rectangle
 
 KINDS = [np.uint8, np.uint16, np.float32]
