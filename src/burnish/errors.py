@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-# Exit code of a command that Ctrl-C stopped: 128 plus the number of the signal.
+# Exit codes of a command that Ctrl-C or SIGTERM stopped: 128 plus the number of the signal.
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class BurnishError(Exception):

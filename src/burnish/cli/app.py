@@ -1,5 +1,7 @@
 """The command line: its commands, and how a command ends with an error."""
 
+import atexit
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typer.core import TyperGroup
 import burnish
 from burnish.errors import (
     INTERRUPTED,
+    TERMINATED,
     BurnishError,
     UsageError,
     did_you_mean,
@@ -92,6 +95,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
 
+# Exit code -> the event. Typer returns the first after Ctrl-C, and `burnish.cluster` the second.
+_SIGNALS: dict[object, str] = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 # Click's own UsageError, which Typer does not export under this name.
 _ClickUsageError: Any = typer.BadParameter.__base__
 
@@ -200,6 +205,8 @@ def main() -> None:
         print(f"burnish: {read_error(error.filename, error)}", file=sys.stderr)
         sys.exit(BurnishError.exit_code)
     except SystemExit as error:
-        if error.code == INTERRUPTED:  # Typer turns Ctrl-C into this exit code
-            print("burnish: interrupted", file=sys.stderr)
+        if error.code in _SIGNALS:
+            print(f"burnish: {_SIGNALS[error.code]}", file=sys.stderr)
+            # A further Ctrl-C would print where it meets the functions at exit.
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         raise

@@ -30,7 +30,11 @@ class SearchOptions:
         None, "Folder of validation photos. [default: one in ten photos]", metavar="FOLDER"
     )
     output: Path | None = option(None, "The model file. [default: OPERATOR.onnx]", "-o", "--output")
-    budget: str = option("2h", "Time for the whole search, such as 1h30m.")
+    budget: str = option(
+        "2h",
+        "Time for timing and training networks, such as 1h30m. Computing the pairs and validating "
+        "come on top.",
+    )
     engine: str = option(DEFAULT_ENGINE, f"Library to be fast on: {' or '.join(ENGINES)}.")
     latency: str | None = option(
         None,
@@ -80,7 +84,7 @@ def search(
 ) -> None:
     """Search for a small network for an operator, and train it.
 
-    Half of the time goes to short trainings of many networks, which a predictor chooses, and half
+    Half of the budget goes to short trainings of many networks, which a predictor chooses, and half
     to the final training of the best. An interrupted search resumes.
     """
     from burnish.search.request import validate_request

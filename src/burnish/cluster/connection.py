@@ -2,14 +2,16 @@
 
 import importlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from threading import current_thread
-from typing import IO, Any, cast
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from tempfile import TemporaryDirectory
+from threading import Event, current_thread
+from typing import IO, Any, NoReturn, cast
 
-from burnish.errors import ClusterError, missing_library
+from burnish.errors import TERMINATED, ClusterError, missing_library
 
 # Starts a cluster on this machine that ends with the command.
 LOCAL = "local"
@@ -29,6 +31,8 @@ def is_connected() -> bool:
 def connect(address: str | None) -> Iterator[None]:
     """Connect to a Ray cluster while the block runs; without an address, do nothing.
 
+    SIGTERM ends the block as Ctrl-C does, and the command with the exit code `TERMINATED`.
+
     Parameters
     ----------
     address : as in Ray: "auto" for the cluster that this machine is a node of, HOST:6379 from one
@@ -45,23 +49,59 @@ def connect(address: str | None) -> Iterator[None]:
         yield
         return
     ray = load_ray()
-    settings: dict[str, Any] = {}
     _check_answer(address)
-    if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        settings = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", **settings)
-    # Ray raises ConnectionError, ValueError, RuntimeError and others.
-    except Exception as error:
-        raise _no_cluster(address, error) from error
-    _connected = True
-    with redirect_stdout(cast("IO[str]", _WithoutRay(sys.stdout))):
+    with ExitStack() as stack:
+        settings: dict[str, Any] = {}
+        if address == LOCAL:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            os.environ.setdefault("RAY_worker_niceness", "0")
+            settings = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+            settings["_temp_dir"] = stack.enter_context(ray_folder())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.getsignal(number))
+        stack.callback(ray.shutdown)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="error", **settings)
+        except SystemExit:  # of the handler that Ray has until it is started
+            sys.exit(TERMINATED)
+        # Ray raises ConnectionError, ValueError, RuntimeError and others.
+        except Exception as error:
+            raise _no_cluster(address, error) from error
+        # In place of the handler of Ray, which prints stacks and aborts.
+        terminated = _interrupt_on_termination()
+        # A further Ctrl-C does not interrupt the end of the connection.
+        stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        stack.enter_context(redirect_stdout(cast("IO[str]", _WithoutRay(sys.stdout))))
+        _connected = True
         try:
             yield
+        except KeyboardInterrupt:
+            if terminated.is_set():
+                sys.exit(TERMINATED)
+            raise
         finally:
             _connected = False
-            ray.shutdown()
+
+
+def _interrupt_on_termination() -> Event:
+    """Let SIGTERM raise KeyboardInterrupt, and return an event that is set then.
+
+    It raises no SystemExit, which would count as an error of the operator that is running.
+    """
+    terminated = Event()
+
+    def on_signal(number: int, frame: object) -> NoReturn:
+        terminated.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, on_signal)
+    return terminated
+
+
+def ray_folder() -> TemporaryDirectory[str]:
+    """Return a folder for the logs and sockets of a cluster. The paths of sockets must be short."""
+    place = "/tmp" if os.name == "posix" else None
+    return TemporaryDirectory(prefix="burnish-ray-", dir=place, ignore_cleanup_errors=True)
 
 
 class _WithoutRay:
@@ -99,6 +139,8 @@ def _check_answer(address: str) -> None:
 def _no_cluster(address: str, error: Exception) -> ClusterError:
     problem = f"there is no Ray cluster: {first_sentence(error)}"
     remedy = "start one with `ray start --head`, or use --ray local"
+    if address == LOCAL:
+        remedy = "repeat the command when the machine is less busy"
     if isinstance(error, ImportError):  # of the client, which is an extra of Ray
         problem, remedy = first_sentence(error), "pip install '.[cluster]' in the clone of burnish"
     return ClusterError(f"--ray {address}", problem, remedy)

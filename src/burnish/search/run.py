@@ -24,7 +24,7 @@ from burnish.search.proposals import Proposer
 from burnish.search.request import REFERENCE, SearchRequest
 from burnish.search.space import Candidate, random_candidate
 from burnish.search.speed import milliseconds, operator_milliseconds, total_milliseconds
-from burnish.search.table import Table
+from burnish.search.table import Row, Table
 from burnish.search.trial import Trials, trial_psnr
 from burnish.training import TrainCallbacks
 from burnish.training.data import prepare_data
@@ -34,7 +34,7 @@ from burnish.types import Pixels
 
 # The part of the budget for the final trainings.
 FINAL_SHARE = 0.5
-# Networks that are timed at the beginning.
+# Networks from whose times those of others are predicted.
 TIMED = 40
 # A picture is drawn after so many trials.
 PICTURE_INTERVAL = 10
@@ -106,7 +106,7 @@ class _Search:
             operator, config.params, data.validation[0].read()[0]
         )
         self.table = Table(self.folder / "trials.jsonl", {"operator": config.operator_name})
-        self.seconds = sum(self.table.seconds)
+        self._last_measurement = time.perf_counter()
         self.choice = EngineChoice(request.engine, "fp32")
         callbacks.start("measuring the network fast")
         self.reference = self._trial(REFERENCE)
@@ -117,15 +117,20 @@ class _Search:
     def run(self) -> SearchResult:
         """Run trials until their time is up, and train the best candidates to the end."""
         request = self.request
+        limit = request.budget * (1 - FINAL_SHARE)
+        self.callbacks.message(
+            f"Timing and short trainings take {limit / 60:.3g} min, and the final trainings "
+            f"{(request.budget - limit) / 60:.3g} min. Computing the pairs and validating come on "
+            "top."
+        )
+        self.callbacks.start("searching")
         trials = self._known_trials()
         seed = request.training.config.seed
-        self._time_some()
         proposer = Proposer(
             request.sampler, request.predictor, seed, self.target, self._predict_times, trials
         )
         prior = self._prior()
-        limit = request.budget * (1 - FINAL_SHARE)
-        while self.seconds < limit or len(trials) < 2:
+        while self.table.seconds < limit or len(trials) < 2:
             proposals = [proposer.propose(trials, prior) for _ in range(task_count())]
             if is_connected():
                 self._train_on_cluster([candidate for candidate, _ in proposals])
@@ -138,10 +143,7 @@ class _Search:
         return self._finish(trials)
 
     def _train_on_cluster(self, candidates: Sequence[Candidate]) -> None:
-        """Train candidates at the same time, and add their PSNR to the table.
-
-        The seconds in the table are shares of the time that has passed, as without a cluster.
-        """
+        """Train candidates at the same time, and add their PSNR to the table."""
         request, training = self.request, self.request.training
         key = (request.trial_config.operator_name, request.trial_steps)
         rows = self.table.rows
@@ -151,23 +153,15 @@ class _Search:
             if candidate.label not in rows or key not in rows[candidate.label].psnr
         ]
         task = partial(trial_psnr, request.trial_config, training.photos, training.validation)
-        start = time.perf_counter()
         for candidate, psnr in run_tasks(task, new):
-            seconds = time.perf_counter() - start
-            start += seconds
-            self.seconds += seconds
-            self.table.add_psnr(candidate, *key, psnr, seconds)
+            self.table.add_psnr(candidate, *key, psnr, self._elapsed())
 
     def _trial(self, candidate: Candidate) -> Trial:
         """Return the measurements of a candidate, which are taken unless the table has them."""
         key = (self.request.trial_config.operator_name, self.request.trial_steps)
         self._time(candidate)
         if key not in self.table.rows[candidate.label].psnr:
-            start = time.perf_counter()
-            psnr = self.bench.psnr(candidate)
-            seconds = time.perf_counter() - start
-            self.seconds += seconds
-            self.table.add_psnr(candidate, *key, psnr, seconds)
+            self.table.add_psnr(candidate, *key, self.bench.psnr(candidate), self._elapsed())
         row = self.table.rows[candidate.label]
         own = row.milliseconds[self._engine_name]
         total = total_milliseconds(candidate, own, self.operator_time)
@@ -186,19 +180,24 @@ class _Search:
         row = self.table.rows.get(candidate.label)
         if row is None or self._engine_name not in row.milliseconds:
             ((own,),) = milliseconds([candidate], [self.choice])
-            self.table.add_costs(candidate, {self._engine_name: own})
+            self.table.add_costs(candidate, {self._engine_name: own}, seconds=self._elapsed())
 
-    def _time_some(self) -> None:
-        """Measure the times of random candidates, from which those of others are predicted."""
+    def _elapsed(self) -> float:
+        """Return the seconds since the last measurement, in this run of the search."""
+        start, self._last_measurement = self._last_measurement, time.perf_counter()
+        return self._last_measurement - start
+
+    def _timed_rows(self) -> list[Row]:
+        """Return the candidates with a time. Before the first prediction there are few of them."""
         random = np.random.default_rng(self.request.training.config.seed)
-        self.callbacks.start("timing networks", TIMED)
-        for _ in range(TIMED):
+        while True:
+            rows = [row for row in self.table.rows.values() if row.milliseconds]
+            if len(rows) >= TIMED:
+                return rows
             self._time(random_candidate(random))
-            self.callbacks.advance()
-        self.callbacks.start("searching")
 
     def _predict_times(self, candidates: Sequence[Candidate]) -> Values:
-        rows = [row for row in self.table.rows.values() if row.milliseconds]
+        rows = self._timed_rows()
         predictor = create("layers")
         own = np.log([[row.milliseconds[self._engine_name]] for row in rows])
         predictor.fit([row.candidate for row in rows], own)
@@ -234,7 +233,7 @@ class _Search:
             f"{len(trials):4d}  {trial.milliseconds:7.1f} ms/MP  {trial.psnr:6.2f} dB  "
             f"{trial.candidate.label}{mark}"
         )
-        self.callbacks.note(f"{len(trials)} trials, {min(1.0, self.seconds / limit):.0%}")
+        self.callbacks.note(f"{len(trials)} trials, {min(1.0, self.table.seconds / limit):.0%}")
         if len(trials) % PICTURE_INTERVAL == 0:
             draw(trials, self.reference, self.target, self.folder / "front.png")
 
@@ -265,6 +264,9 @@ class _Search:
     def _finalists(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return the best candidates of the front that reach the target."""
         candidates = [trial for trial in front(trials) if trial.candidate != REFERENCE]
+        if self.target is None and not candidates:
+            problem = f"none of {len(trials) - 1} candidates is quicker or better than fast"
+            raise UsageError("--budget", problem, "repeat the command with a longer budget")
         if self.target is not None:
             target = self.target
             candidates = [trial for trial in candidates if trial.milliseconds <= target]
@@ -272,7 +274,7 @@ class _Search:
             quickest = min(trial.milliseconds for trial in trials)
             raise UsageError(
                 "--latency" if self.request.speed is None else "--speed",
-                f"no candidate takes at most {self.target or 0:.1f} ms/MP; the quickest takes "
+                f"no candidate takes at most {self.target:.1f} ms/MP; the quickest takes "
                 f"{quickest:.1f}",
                 "ask for less, or search longer",
             )

@@ -44,7 +44,7 @@ class Table:
     Attributes
     ----------
     rows : by the candidates' labels
-    seconds : of all trainings
+    seconds : that all measurements took
 
     Raises
     ------
@@ -54,7 +54,7 @@ class Table:
     def __init__(self, path: Path, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
-        self.seconds: list[float] = []
+        self.seconds = 0.0
         if about is not None and not path.exists():
             self._append({"version": VERSION, **about})
         lines = _lines(path)
@@ -107,9 +107,9 @@ class Table:
         row = self.rows.setdefault(candidate.label, Row(candidate))
         if "psnr" in line:
             row.psnr[line["operator"], line["steps"]] = line["psnr"]
-            self.seconds.append(line["seconds"])
         else:
             row.milliseconds |= line["milliseconds"]
+        self.seconds += line.get("seconds", 0.0)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
