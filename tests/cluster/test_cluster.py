@@ -1,7 +1,8 @@
-"""A cluster of two nodes on this machine: lost workers, errors, and photos as on one machine."""
+"""A cluster on this machine: lost workers, errors, and photos as on one machine."""
 
 import json
 import os
+import signal
 import sys
 import time
 import warnings
@@ -9,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from burnish.cluster.connection import connect, is_connected
+from burnish.cluster.connection import connect, is_connected, ray_folder
 from burnish.cluster.tasks import MAX_ATTEMPTS, run_tasks
 from burnish.cluster.workers import WorkerPool
 from burnish.errors import ClusterError, ModelError, PhotoError, warn
@@ -22,7 +23,7 @@ ray = pytest.importorskip("ray", reason="the extra 'cluster' is not installed")
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory, engine_speed):
-    """A cluster with a CPU on each of two nodes; yields its address and a function to add a node.
+    """A cluster of one node with two CPUs; yields it and a function to add a node with one.
 
     The nodes inherit the environment, so that their workers measure no engines.
     """
@@ -32,16 +33,17 @@ def nodes(tmp_path_factory, engine_speed):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     cache = tmp_path_factory.mktemp("nodes")
     (cache / "engine-speed.json").write_text(engine_speed)
-    with pytest.MonkeyPatch.context() as environment:
+    with pytest.MonkeyPatch.context() as environment, ray_folder() as folder:
         environment.setenv("BURNISH_CACHE", str(cache))
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("RAY_BACKEND_LOG_LEVEL", "error")
-        size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        environment.setenv("RAY_worker_niceness", "0")
+        settings = {"object_store_memory": 80 * 2**20, "include_log_monitor": False}
+        settings |= {"include_dashboard": False, "no_monitor": True, "temp_dir": folder}
         cluster = Cluster()
-        add_node = partial(patiently, cluster.add_node, **size)
+        add_node = partial(patiently, cluster.add_node, num_cpus=1, **settings)
         try:
-            add_node(include_dashboard=False)
-            add_node()
+            add_node(num_cpus=2)
             yield cluster, add_node
         finally:
             cluster.shutdown()
@@ -101,7 +103,7 @@ def test_job_that_ends_workers_fails_alone(address):
 
 def sleeps():
     def run(job):
-        time.sleep(0.2)
+        time.sleep(0.05)
         return job, ray.get_runtime_context().get_node_id()
 
     return run
@@ -110,18 +112,23 @@ def sleeps():
 def test_jobs_of_a_lost_node_go_to_others(nodes):
     cluster, add_node = nodes
     lost = add_node()
-    finished = []
+    started, finished, is_lost = [], [], False
+
+    def jobs():
+        while not is_lost:
+            started.append(len(started))
+            yield started[-1]
+
     with connect(cluster.address):
         pool = WorkerPool(
             sleeps, threads=1, in_flight=2, retry=lambda job: job, give_up=lambda *job: job
         )
-        for job, node in pool.run(range(20)):
+        for job, node in pool.run(jobs()):
             finished.append(job)
-            if lost is not None and node == lost.node_id:
+            if node == lost.node_id and not is_lost:
+                is_lost = True
                 cluster.remove_node(lost, allow_graceful=False)
-                lost = None
-    assert lost is None
-    assert sorted(finished) == list(range(20))
+    assert sorted(finished) == started
 
 
 def cannot_start():
@@ -133,8 +140,24 @@ def test_error_at_the_start_of_a_worker_ends_the_run(address):
         with pytest.raises(ModelError, match=r"my\.onnx: cannot be read; copy it"):
             run_pool(cannot_start, [1])
         too_large = WorkerPool(cannot_start, threads=3, in_flight=1, retry=abs, give_up=abs)
-        with pytest.raises(ClusterError, match="needs 3 CPUs, and the largest machine has 1"):
+        with pytest.raises(ClusterError, match="needs 3 CPUs, and the largest machine has 2"):
             next(too_large.run([1]))
+
+
+def test_termination_closes_the_connection(address):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def be_terminated():
+        with connect(address):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+    with pytest.raises(SystemExit) as end:
+        be_terminated()
+    assert end.value.code == 143
+    assert not is_connected()
+    assert not ray.is_initialized()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def halve(number):
@@ -156,9 +179,9 @@ def test_tasks(address):
     assert messages >= {f"{number} halved" for number in (2, 4, 6, 8)}
 
 
-def test_photos_equal_those_of_one_machine(address, burnish, photo_folder, tmp_path):
+def test_photos_equal_those_of_one_machine(address, burnish, photo_folder, write_model, tmp_path):
     (photo_folder / "broken.png").write_bytes(b"no photo")
-    command = ["apply", "l0-smoothing", photo_folder, "--json", "--engine", "onnxruntime"]
+    command = ["apply", write_model(), photo_folder, "--json", "--engine", "onnxruntime"]
     code, expected, errors = burnish(*command, "-o", tmp_path / "one")
     cluster_code, records, cluster_errors = burnish(
         *command, "-o", tmp_path / "many", "--ray", address
