@@ -9,7 +9,7 @@ from burnish.modelfile.card import Guide
 from burnish.modelfile.graph_costs import graph_costs
 from burnish.modelfile.reader import read_model
 from burnish.search import space
-from burnish.search.graph import operations
+from burnish.search.graph import operations, peak_values, receptive_radius
 from burnish.search.onnx_graph import to_onnx
 from burnish.search.space import Candidate, mutated, random_candidate
 
@@ -21,13 +21,18 @@ def candidates(count):
 
 @pytest.mark.parametrize("candidate", candidates(12), ids=lambda candidate: candidate.label)
 def test_costs_of_the_graph_equal_those_of_the_network(candidate):
-    network = candidate.build()
-    macs = sum(operation.macs for operation in operations(candidate))
+    network, graph = candidate.build(), operations(candidate)
+    macs = sum(operation.macs for operation in graph)
     assert int(np.ceil(macs)) == network.macs_per_pixel <= space.MAX_MACS
     costs = graph_costs(to_onnx(candidate), network.size_multiple, "candidate.onnx")
     assert costs.macs_per_pixel == network.macs_per_pixel
     assert costs.peak_activations_per_pixel == network.peak_activations_per_pixel
     assert network.size_multiple <= space.MAX_SIZE_MULTIPLE
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    assert sum(operation.parameters for operation in graph) == weights
+    assert 0 <= network.halo - receptive_radius(graph) < network.size_multiple
+    # They differ in how many copies of the image and the guide are kept.
+    assert abs(peak_values(graph) - network.peak_activations_per_pixel) <= 12
 
 
 @pytest.mark.parametrize("label", ["unet4-8.16-11-1-sd-relu guide 2", "unet2-8.8-11-0-offset"])

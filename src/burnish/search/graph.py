@@ -65,6 +65,12 @@ class Operation:
         return float(weights * self.positions)
 
     @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        inputs = self.channels_in // self.groups * self.kernel**2
+        return self.channels_out * (inputs + 1) if self.kernel else 0
+
+    @property
     def values(self) -> float:
         """Numbers in the output for a pixel of the image."""
         return float(self.channels_out * self.positions)
@@ -83,6 +89,29 @@ def bytes_moved(graph: Sequence[Operation]) -> float:
     """
     values = sum(op.values + sum(graph[index].values for index, _ in op.inputs) for op in graph)
     return _FLOAT_BYTES * values
+
+
+def receptive_radius(graph: Sequence[Operation]) -> float:
+    """Return the radius of the receptive field in pixels.
+
+    The halo is larger by less than the size multiple, because cells keep to a grid.
+    """
+    return sum(
+        op.kernel // 2 * op.dilation / float(op.positions * op.stride**2) ** 0.5 for op in graph
+    )
+
+
+def peak_values(graph: Sequence[Operation]) -> float:
+    """Return the most numbers in memory at once for a pixel, with no operation in place."""
+    last_use = {source: index for index, op in enumerate(graph) for source, _ in op.inputs}
+    return max(
+        sum(
+            op.values
+            for source, op in enumerate(graph[: index + 1])
+            if last_use.get(source, index) >= index
+        )
+        for index in range(len(graph))
+    )
 
 
 class _Builder:

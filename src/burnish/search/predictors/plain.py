@@ -14,7 +14,13 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from burnish.search.graph import KINDS, bytes_moved, operations
+from burnish.search.graph import (
+    KINDS,
+    bytes_moved,
+    operations,
+    peak_values,
+    receptive_radius,
+)
 from burnish.search.predictors import Values
 from burnish.search.space import Candidate
 
@@ -38,14 +44,13 @@ def flat_features(candidate: Candidate) -> NDArray[np.float64]:
         macs[operation.kind] += operation.macs
     counts = Counter(operation.kind for operation in graph)
     sums = [np.log1p(macs[kind]) for kind in KINDS] + [float(counts[kind]) for kind in KINDS]
-    network = candidate.build()
     totals = [
         sum(macs.values()),
         bytes_moved(graph),
-        network.halo,
-        network.peak_activations_per_pixel,
+        receptive_radius(graph),
+        peak_values(graph),
+        sum(operation.parameters for operation in graph),
     ]
-    totals.append(sum(parameter.numel() for parameter in network.parameters()))
     relu = float(choices["activation"] == "relu")
     return np.array([*numbers, relu, *letters, *sums, *map(np.log, totals)])
 
