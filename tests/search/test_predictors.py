@@ -1,11 +1,14 @@
 """Predictors: layers against brute force, invariance to the order of nodes, and overfitting."""
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
 
+import networkx as nx  # noqa: E402
 from torch_geometric.data import Batch, Data  # noqa: E402
 
 from burnish.search.graph import bytes_moved, operations  # noqa: E402
@@ -111,6 +114,47 @@ def test_predictors_overfit_ten_graphs(name, monkeypatch):
     agreement = np.corrcoef(*map(np.argsort, order))[0, 1]
     assert predicted.shape == (10, 2)
     assert agreement > (0.5 if name == "macs" else 0.85)
+
+
+def atlas():
+    """Return the connected graphs of 5 to 7 nodes by their degrees, and their diameters.
+
+    Left out are degrees that decide whether the diameter is at most 2.
+    """
+    groups = defaultdict(list)
+    for graph in nx.graph_atlas_g():
+        if graph.order() >= 5 and nx.is_connected(graph):
+            degrees = tuple(sorted(degree for _, degree in graph.degree))
+            groups[degrees].append((graph, nx.diameter(graph)))
+    return [group for group in groups.values() if len({size <= 2 for _, size in group}) == 2]
+
+
+def atlas_data(graph):
+    """Return a graph for the capsule network, which is given the degree of each node."""
+    x = torch.zeros(graph.order(), graph_networks.NUM_FEATURES)
+    x[range(len(x)), [degree for _, degree in graph.degree]] = 1
+    edges = torch.tensor(nx.to_numpy_array(graph)).nonzero().T
+    return Data(x=x, edge_index=edges, num_nodes=len(x))
+
+
+def test_capsules_recognise_graphs_of_small_diameter(monkeypatch):
+    """Degrees alone leave a third of these graphs wrong, even if all answers are known."""
+    monkeypatch.setattr(graph_networks, "to_data", atlas_data)
+    monkeypatch.setattr(graph_networks, "EPOCHS", 30)
+    groups = atlas()
+    graphs, diameters = zip(*(pair for group in groups for pair in group), strict=True)
+    small = np.array(diameters) <= 2
+    order = np.random.default_rng(0).permutation(len(graphs))
+    known, new = np.split(order, [3 * len(order) // 4])
+    predictor = create("capsgnn")
+    predictor.fit([graphs[i] for i in known], small[known, None].astype(float))
+    recognised = predictor.predict([graphs[i] for i in new])[:, 0] > 0.5
+    majority = max(small[new].mean(), 1 - small[new].mean())
+    counts = [(sum(size <= 2 for _, size in group), len(group)) for group in groups]
+    by_degrees = sum(max(count, total - count) for count, total in counts)
+    assert len(graphs) == 276
+    assert majority < by_degrees / len(graphs) < 0.68
+    assert (recognised == small[new]).mean() > 0.85
 
 
 def test_times_of_layers_are_found():
