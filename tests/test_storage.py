@@ -1,9 +1,11 @@
 """Object storage, with a server of S3 on this machine; a folder on the disk is the oracle."""
 
+import errno
 import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,36 @@ def test_copies_are_named_as_objects_and_removed(bucket, tree):
         assert original_names(message) == f"{bucket}/x/a.png: is broken; see {bucket}/x/b"
         assert scratch.local(tree) == tree
     assert not copy.exists()
+
+
+def test_copies_of_a_killed_process_are_removed_after_a_week(bucket, tree, tmp_path, monkeypatch):
+    put(tree / "a.png", bucket / "a.png", overwrite=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, days in (("burnish-objects-new", 6), ("burnish-objects-old", 8), ("other", 8)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "copy.png").touch()
+        past = time.time() - days * 24 * 3600
+        os.utime(tmp_path / name, (past, past))
+    with Scratch() as scratch:
+        scratch.fetch(bucket / "a.png")
+    left = {folder.name for folder in tmp_path.iterdir()}
+    assert left == {"burnish-objects-new", "other", tree.name}
+
+
+def test_folders_whose_objects_alone_may_be_read(bucket, tree, monkeypatch):
+    put(tree / "a.png", bucket / "in" / "a.png", overwrite=False)
+    files = storage._filesystem("s3")
+
+    def denied(key):
+        raise PermissionError(errno.EACCES, "Forbidden")
+
+    check_place(bucket / "x")  # the bucket is asked for once
+    monkeypatch.setattr(files, "info", denied)
+    monkeypatch.setattr(storage, "_filesystem", lambda scheme: files)
+    assert is_folder(bucket / "in")
+    assert not is_folder(bucket / "out")
+    with pytest.raises(StorageError, match="access is denied: forbidden"):
+        is_folder(bucket / "in" / "a.png")
 
 
 def test_missing_buckets_and_objects(server, bucket):

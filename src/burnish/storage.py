@@ -7,9 +7,10 @@ in one request, which object storage makes visible as a whole or not at all.
 import re
 import shutil
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,8 @@ MAX_KEY_BYTES = 1024
 # From this number of outputs in a folder on, one listing replaces a request for each.
 _MIN_LISTED = 4
 _SCRATCH_PREFIX = "burnish-objects-"
+# Copies that a killed process left are removed after this time, which no edit takes.
+_STALE_SECONDS = 7 * 24 * 3600.0
 
 if TYPE_CHECKING:
     _LocalPath = Path
@@ -192,11 +195,16 @@ def check_bucket(bucket: RemotePath) -> None:
 def _kind(path: RemotePath) -> str | None:
     """Return "file", "directory", or None if there is nothing of this name."""
     check_bucket(path.bucket)
-    with _reported(path, PhotoError):
+    files = _filesystem(path.scheme)
+    with _reported(path, PhotoError), suppress(FileNotFoundError):
         try:
-            return str(_filesystem(path.scheme).info(path.key)["type"])
-        except FileNotFoundError:
-            return None
+            return str(files.info(path.key)["type"])
+        except PermissionError:
+            # Credentials for the objects in a folder allow its listing and not this request.
+            if all(name == path.key for name in files.ls(path.key, detail=False)):
+                raise
+            return "directory"
+    return None
 
 
 def put(local: Path, target: RemotePath, *, overwrite: bool) -> None:
@@ -238,6 +246,7 @@ class Scratch:
         if not isinstance(path, RemotePath):
             return path
         if self._folder is None:
+            _remove_stale_copies()
             self._folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX))
         file = self._folder.joinpath(path.scheme, *path.parts[1:])
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -255,6 +264,13 @@ class Scratch:
             with _reported(source, PhotoError):
                 _filesystem(source.scheme).get_file(source.key, str(local))
         return local
+
+
+def _remove_stale_copies() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(folder)
 
 
 def original_names(message: str) -> str:
@@ -295,7 +311,7 @@ def _reported(path: RemotePath, missing: type[BurnishError]) -> Iterator[None]:
             raise UsageError(where, problem, "check the address") from error
         raise missing(where, "there is no such object", "check the address") from error
     except PermissionError as error:
-        problem = f"access is denied: {reason(error)}"
+        problem = f"access is denied: {reason(error).rstrip('.')}"
         raise StorageError(where, problem, "check the credentials") from error
     # The libraries' own exceptions, such as those for missing credentials, have no common class.
     except Exception as error:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from threading import Event, current_thread
 from typing import IO, Any, NoReturn, cast
 
-from burnish.errors import TERMINATED, ClusterError, missing_library
+from burnish.errors import TERMINATED, ClusterError, missing_library, reason
 
 # Starts a cluster on this machine that ends with the command.
 LOCAL = "local"
@@ -133,12 +133,12 @@ def _check_answer(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise _no_cluster(address, error) from error
+        raise _no_cluster(address, Exception(reason(error))) from error
 
 
 def _no_cluster(address: str, error: Exception) -> ClusterError:
     problem = f"there is no Ray cluster: {first_sentence(error)}"
-    remedy = "start one with `ray start --head`, or use --ray local"
+    remedy = "start one with `ray start --head`, check its token, or use --ray local"
     if address == LOCAL:
         remedy = "repeat the command when the machine is less busy"
     if isinstance(error, ImportError):  # of the client, which is an extra of Ray
