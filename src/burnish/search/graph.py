@@ -8,6 +8,7 @@ before them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import sqrt
 from typing import Literal, get_args
 
 from burnish.networks.network import COLOURS
@@ -96,9 +97,7 @@ def receptive_radius(graph: Sequence[Operation]) -> float:
 
     The halo is larger by less than the size multiple, because cells keep to a grid.
     """
-    return sum(
-        op.kernel // 2 * op.dilation / float(op.positions * op.stride**2) ** 0.5 for op in graph
-    )
+    return sum(op.kernel // 2 * op.dilation / sqrt(op.positions * op.stride**2) for op in graph)
 
 
 def peak_values(graph: Sequence[Operation]) -> float:

@@ -97,6 +97,12 @@ class _Search:
     def __init__(self, request: SearchRequest, callbacks: TrainCallbacks) -> None:
         self.request, self.callbacks = request, callbacks
         self.folder = request.training.run_dir
+        self.trial_seconds = request.budget * (1 - FINAL_SHARE)
+        callbacks.message(
+            f"Timing and short trainings take {self.trial_seconds / 60:.3g} min, and the final "
+            f"trainings {request.budget * FINAL_SHARE / 60:.3g} min. Computing the pairs and "
+            "validating come on top."
+        )
         config = request.trial_config
         training = request.training
         data = prepare_data(config, training.photos, training.validation, callbacks)
@@ -117,12 +123,6 @@ class _Search:
     def run(self) -> SearchResult:
         """Run trials until their time is up, and train the best candidates to the end."""
         request = self.request
-        limit = request.budget * (1 - FINAL_SHARE)
-        self.callbacks.message(
-            f"Timing and short trainings take {limit / 60:.3g} min, and the final trainings "
-            f"{(request.budget - limit) / 60:.3g} min. Computing the pairs and validating come on "
-            "top."
-        )
         self.callbacks.start("searching")
         trials = self._known_trials()
         seed = request.training.config.seed
@@ -130,7 +130,7 @@ class _Search:
             request.sampler, request.predictor, seed, self.target, self._predict_times, trials
         )
         prior = self._prior()
-        while self.table.seconds < limit or len(trials) < 2:
+        while self.table.seconds < self.trial_seconds or len(trials) < 2:
             proposals = [proposer.propose(trials, prior) for _ in range(task_count())]
             if is_connected():
                 self._train_on_cluster([candidate for candidate, _ in proposals])
@@ -138,7 +138,7 @@ class _Search:
                 trial = self._trial(candidate)
                 proposer.tell(asked, trial)
                 trials.append(trial)
-                self._report(trials, limit)
+                self._report(trials)
         draw(trials, self.reference, self.target, self.folder / "front.png")
         return self._finish(trials)
 
@@ -225,7 +225,7 @@ class _Search:
                 file.write(json.dumps({"milliseconds": measured}).encode())
         return float(json.loads(path.read_text())["milliseconds"])
 
-    def _report(self, trials: Sequence[Trial], limit: float) -> None:
+    def _report(self, trials: Sequence[Trial]) -> None:
         """Show the last trial, and the state of the search."""
         trial = trials[-1]
         mark = "  front" if trial in front(trials) else ""
@@ -233,7 +233,8 @@ class _Search:
             f"{len(trials):4d}  {trial.milliseconds:7.1f} ms/MP  {trial.psnr:6.2f} dB  "
             f"{trial.candidate.label}{mark}"
         )
-        self.callbacks.note(f"{len(trials)} trials, {min(1.0, self.table.seconds / limit):.0%}")
+        share = min(1.0, self.table.seconds / self.trial_seconds)
+        self.callbacks.note(f"{len(trials)} trials, {share:.0%}")
         if len(trials) % PICTURE_INTERVAL == 0:
             draw(trials, self.reference, self.target, self.folder / "front.png")
 
