@@ -84,7 +84,7 @@ def connect(address: str | None) -> Iterator[None]:
 
 
 def _interrupt_on_termination() -> Event:
-    """Let SIGTERM raise KeyboardInterrupt, and return an event that is set then.
+    """Make SIGTERM raise KeyboardInterrupt, and return an event that is set then.
 
     It raises no SystemExit, which would count as an error of the operator that is running.
     """
