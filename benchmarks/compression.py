@@ -5,8 +5,8 @@
 For each model: bfloat16, where the engine has it; 8-bit integers without and with training; and the
 whole pipeline, which prunes and distils to 1.4, 2 and 3 times the speed, and then trains the last
 network for 8-bit integers, beside a network of that shape from scratch. Networks are pruned by the
-times of the first engine, and measured on all engines. Models that JSON has already are left out,
-and an interrupted run resumes in its folder.
+times of the first engine, and measured on all engines. Runs that JSON has already are not repeated,
+and an interrupted one resumes in its folder.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,18 @@ from burnish.compression.workspace import Workspace
 from burnish.errors import PrecisionError
 from burnish.modelfile.card import Precision
 from burnish.training.data import prepare_data
+from burnish.training.pairs import Pair, find_photos
 
 RESULTS = Path(__file__).parent / "results"
 PICTURE = Path(__file__).parents[1] / "docs/images/compression.png"
-# Run -> options of the compression. Integers alone reach the speed of the first one, and the loss
-# of the second one is no limit.
-INT8 = "int8"
+# Run -> options of the compression. Nothing is compressed in the first run; integers alone reach
+# the speed of the second one, and the loss of the third one is no limit.
+BFLOAT16 = "bfloat16"
 RUNS: dict[str, dict[str, Any]] = {
-    INT8: {"speed": 1.05, "compare_scratch": False},
+    BFLOAT16: {},
+    "int8": {"speed": 1.05, "compare_scratch": False},
     "pipeline": {"loss": 100},
 }
-BFLOAT16 = "bfloat16"
 # Beginning of a step's name -> marker of the picture.
 MARKERS = {"original": "*", BFLOAT16: "D", "prune": "v", "distil": "o", "int8": "s", "from": "x"}
 COLUMNS = 5
@@ -49,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", help="names or files of models")
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--validation", type=Path)
+    parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--engines", nargs="+", default=["onnxruntime", "openvino"])
     parser.add_argument("--steps", type=int, default=180, help="training steps of each pipeline")
     parser.add_argument("--run-dir", type=Path, default=Path("runs/compression"))
@@ -57,68 +59,80 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=PICTURE)
     options = parser.parse_args()
 
-    results: dict[str, Any] = {"environment": environment(), "steps": options.steps, "rows": []}
+    results: dict[str, Any] = {
+        "environment": environment(),
+        "photos": len(find_photos(options.photos)),
+        "held_out": len(find_photos(options.validation)),
+        "steps": options.steps,
+        "rows": [],
+    }
     results["environment"]["packages"] |= {name: version(name) for name in ("openvino", "torch")}
     if options.json.exists():
         results["rows"] = json.loads(options.json.read_text())["rows"]
-    for model in options.models:
-        name = Path(model).stem
-        if any(row["model"] == name for row in results["rows"]):
+    # A run of all models comes after the other, so that an early picture has all of them.
+    for run, model in product(RUNS, options.models):
+        key = {"model": Path(model).stem, "run": run}
+        if any(key.items() <= row.items() for row in results["rows"]):
             continue
-        rows = []
-        for run, goal in RUNS.items():
-            print(name, run, flush=True)
-            folder = options.run_dir / f"{name}-{run}"
-            request = validate_request(
-                model,
-                photos=options.photos,
-                validation=options.validation,
-                output=folder / "result.onnx",
-                run_dir=folder / "run",
-                steps=options.steps,
-                engine=options.engines[0],
-                overwrite=True,
-                **goal,
-            )
-            for engine, step in compress(request, options.engines, with_bfloat16=run == INT8):
-                rows.append({"model": name, "run": run, "engine": engine} | step.record())
-        results["rows"] += rows
+        print(*key.values(), flush=True)
+        folder = options.run_dir / "-".join(key.values())
+        request = validate_request(
+            model,
+            photos=options.photos,
+            validation=options.validation,
+            output=folder / "result.onnx",
+            run_dir=folder / "run",
+            steps=options.steps,
+            engine=options.engines[0],
+            overwrite=True,
+            **RUNS[run],
+        )
+        measured = in_bfloat16 if run == BFLOAT16 else compressed
+        for engine, step in measured(request, options.engines):
+            results["rows"].append(key | {"engine": engine} | step.record())
         write(options.json, results)
-        draw(results["rows"], options.picture)
+    draw(results["rows"], options.picture)
 
 
-def compress(
-    request: CompressionRequest, engines: Sequence[str], *, with_bfloat16: bool
-) -> Iterator[tuple[str, Step]]:
+def in_bfloat16(request: CompressionRequest, engines: Sequence[str]) -> Iterator[tuple[str, Step]]:
+    """Yield the original network, and the same in bfloat16 where an engine has it."""
+    data = prepare_data(request.config, request.photos, request.validation)
+    for engine, bench in benches(request, data.validation, engines).items():
+        yield engine, Step("original", "", bench.measure(request.model, is_original=True))
+        try:
+            yield engine, Step(BFLOAT16, "", bench.measure(request.model, precision="bf16"))
+        except PrecisionError as error:
+            print(error)
+
+
+def compressed(request: CompressionRequest, engines: Sequence[str]) -> Iterator[tuple[str, Step]]:
     """Run the pipeline, and yield its steps as they are measured on each engine."""
     with TrainingProgress() as progress:
         data = prepare_data(request.config, request.photos, request.validation, progress)
-        benches = {
-            engine: Bench(
-                request.model, data.validation, request.operator, request.config.params, engine
-            )
-            for engine in engines
-        }
-        pipeline = Pipeline(request, data, Workspace(request, benches[request.engine]), progress)
+        own, *others = benches(request, data.validation, engines).values()
+        pipeline = Pipeline(request, data, Workspace(request, own), progress)
         pipeline.run()
     print_table(pipeline.steps)
+    original, *steps = pipeline.steps
+    yield from ((own.engine, step) for step in pipeline.steps)
     saved = json.loads((request.run_dir / "figures.json").read_text())
     files = {Figures(**values): request.run_dir / f"{name}.onnx" for name, values in saved.items()}
-    for engine, bench in benches.items():
-        original, *steps = pipeline.steps
-        if engine != request.engine:
-            original = replace(original, figures=bench.measure(request.model, is_original=True))
-            steps = [
-                replace(step, figures=bench.measure(files[step.figures], precision=precision(step)))
-                for step in steps
-            ]
-        yield engine, original
-        if with_bfloat16:
-            try:
-                yield engine, Step(BFLOAT16, "", bench.measure(request.model, precision="bf16"))
-            except PrecisionError as error:
-                print(error)
-        yield from ((engine, step) for step in steps)
+    for bench in others:
+        figures = bench.measure(request.model, is_original=True)
+        yield bench.engine, replace(original, figures=figures)
+        for step in steps:
+            figures = bench.measure(files[step.figures], precision=precision(step))
+            yield bench.engine, replace(step, figures=figures)
+
+
+def benches(
+    request: CompressionRequest, pairs: Sequence[Pair], engines: Sequence[str]
+) -> dict[str, Bench]:
+    """Return what measures networks on each engine."""
+    values = request.config.params
+    return {
+        engine: Bench(request.model, pairs, request.operator, values, engine) for engine in engines
+    }
 
 
 def precision(step: Step) -> Precision:

@@ -64,6 +64,15 @@ def test_command_adds_a_preview(
     assert (code, "expected preview or best, got 'good'" in err) == (2, True)
     code, _, err = burnish("compress", output, "--operator", operator, "--photos", photo_folder)
     assert (code, "networks of several qualities" in err) == (2, True)
+    searched = tmp_path / "searched.onnx"
+    export(
+        network,
+        card.model_copy(update={"network": "unet2-4.6-11-1-relu", "capacities": ()}),
+        searched,
+    )
+    arguments[1:2], arguments[-3] = [searched], tmp_path / "other.onnx"
+    code, _, err = burnish(*arguments, "--nest", "preview")
+    assert (code, "cannot be nested" in err) == (2, True)
 
 
 def test_networks_of_all_qualities_are_trained_from_random_weights(

@@ -121,6 +121,18 @@ def test_removals_follow_the_steps_of_the_table(network, batches):
     assert table.network(everything) < table.network(pruned)
 
 
+def test_network_of_a_search_is_pruned(random_network, batches):
+    layers = {"kinds": ("separable", "dilated"), "activation": "relu", "widths": (16, 16)}
+    network, _ = random_network(names=(), global_context=False, **layers)
+    table = StepTable()
+    time = table.network(network)
+    pruned, edits = prune(network, table, 0.5 * time, batches)
+    assert table.network(pruned) <= 0.5 * time
+    assert edits
+    with torch.no_grad():
+        assert pruned(batches[0].before).isfinite().all()
+
+
 def test_unimportant_channels_go_first(network, batches):
     with torch.no_grad():
         network.layers[2].weight[:, ::2] *= 1e-4  # hardly reads every second channel
@@ -163,7 +175,12 @@ def test_table_measures_each_kind_of_layer_once(tmp_path):
     assert table.milliseconds(layer, 16, 8) == time
     table.save()
     assert list(json.loads(path.read_text())) == ["3x3 dilation 2, 8 and 16"]
-    assert table.milliseconds(layer, 8, 16, separable=True) != time
+    both = table.milliseconds(layer, 8, 16, separable=True)
+    assert both != time
+    depthwise = nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=8)
+    table._times["1x1 dilation 1, 8 and 8"] = 0.0
+    pair = table.milliseconds(nn.Conv2d(8, 8, 3, dilation=2), 8, 8, separable=True)
+    assert table.milliseconds(depthwise, 8, 8) == pair
     assert LatencyTable("onnxruntime", path).milliseconds(layer, 8, 16) == time
 
 

@@ -88,14 +88,19 @@ class Crops:
         return Batch(before, self.network(before, guide), (guide,))
 
 
-def test_separable_layers_round_like_their_graph(make_card, tmp_path):
+SEARCHED = {"kinds": ("separable", "dilated"), "activation": "relu"}
+
+
+@pytest.mark.parametrize("layers", [{}, SEARCHED], ids=["plain", "searched"])
+def test_separable_layers_round_like_their_graph(layers, make_card, tmp_path):
+    """Those that layers are replaced by, and those of a network that a search found."""
     torch.manual_seed(1)
-    network = UNet(widths=(8, 8), down=(0, 1), up=(1,), guided=True).eval()
+    network = UNet(widths=(8, 8), down=(0, 1), up=(1,), guided=True, **layers).eval()
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.normal_(layer.weight, std=0.15)
             torch.nn.init.normal_(layer.bias, std=0.1)
-    for layer in separable_layers(network):
+    for layer in () if layers else separable_layers(network):
         separate_layer(network, layer)
     crops = Crops(copy.deepcopy(network))
     ranges = calibrate(network, [crops.batch_at(step) for step in range(2)])

@@ -24,6 +24,8 @@ from burnish.training.config import TrainConfig
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.sampler import Batch, CropSampler
 
+# Distillation begins near the original weights, and with this fraction of a training's rate.
+LR_FACTOR = 0.05
 # The share of the original network's results in the loss; the rest is the operator's.
 TEACHER_SHARE = 0.5
 # Errors of features are scaled to this share of the loss.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -197,6 +198,9 @@ class FakeQuantisation(TorchFunctionMode):
         low, high = features.bounds
         bounds = torch.stack([negative_slope * low.amin(), high.amax()])[:, None]
         return _mark(round_features(output, bounds), _Features("rounded", bounds))
+
+    def _on_relu(self, func: Callable[..., Tensor], x: Tensor, **kwargs: Any) -> Tensor:
+        return self._on_leaky_relu(F.leaky_relu, x, negative_slope=0.0)
 
     def _on_interpolate(self, func: Callable[..., Tensor], x: Tensor, **kwargs: Any) -> Tensor:
         x = self._rounded(x)

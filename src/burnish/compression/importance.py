@@ -18,6 +18,8 @@ from burnish.compression.structure import ChannelGroup
 from burnish.networks.network import Network
 from burnish.training.sampler import Batch
 
+# Batches that importance is computed on.
+BATCHES = 6
 # Random projections of the result for each batch.
 PROJECTIONS = 2
 

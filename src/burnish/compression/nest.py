@@ -13,9 +13,8 @@ from typing import cast
 
 import torch
 
-from burnish.compression.importance import channel_importance
-from burnish.compression.quantise import complete_crops
-from burnish.compression.request import LR_FACTOR, CompressionRequest
+from burnish.compression.importance import BATCHES, channel_importance
+from burnish.compression.request import CompressionRequest
 from burnish.compression.structure import channel_groups, keep_channels
 from burnish.errors import UsageError, join_or
 from burnish.export.onnx_export import check_outputs, export
@@ -25,7 +24,7 @@ from burnish.modelfile.card import Card
 from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
 from burnish.modelfile.reader import ModelFile
 from burnish.networks.nested import NestedNetwork
-from burnish.networks.registry import NESTED, build
+from burnish.networks.registry import NESTED, build, network_spec
 from burnish.networks.unet import UNet
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
@@ -35,14 +34,12 @@ from burnish.training.nested_trainer import NestedTrainer
 from burnish.training.network_fields import capacities, other_networks, standard_network
 from burnish.training.pipeline import make_sampler
 from burnish.training.request import slugify
-from burnish.training.sampler import Batch
+from burnish.training.sampler import Batch, complete_batches
 from burnish.training.start_network import load_network, write_start_outputs
 from burnish.training.validation import Preview
 
-# Batches that the importance of channels is computed on.
-BATCHES = 6
 # The learning rate of the training, as a fraction of that from random weights.
-NEST_LR_FACTOR = 0.25
+LR_FACTOR = 0.25
 # The share of the training that trains the start networks, at its beginning.
 START_SHARE = 0.3
 
@@ -83,7 +80,7 @@ def nest(
     callbacks = callbacks or TrainCallbacks()
     file, run_dir = request.file, request.run_dir
     _check_qualities(qualities)
-    config = replace(request.config, max_lr=request.config.max_lr / LR_FACTOR * NEST_LR_FACTOR)
+    config = replace(request.config, max_lr=request.config.max_lr * LR_FACTOR)
     nesting = _Nesting(request, qualities, callbacks)
     start, start_outputs = None, None
     full_size = bool(file.card.guide and file.card.guide.start and file.card.guide.start.full_size)
@@ -128,6 +125,19 @@ def _check_qualities(qualities: Sequence[str]) -> None:
             raise UsageError("--nest", f"expected {expected}, got {quality!r}", "choose one")
 
 
+def _form(name: str) -> tuple[object, ...]:
+    """Return what the networks that are nested have in common: levels, layers and outputs."""
+    spec = network_spec(name)
+    arguments = spec.arguments if spec is not None else {}
+    return (
+        len(arguments.get("widths", ())),
+        arguments.get("factor", 2),
+        set(arguments.get("kinds", ())) - {"plain"},
+        arguments.get("activation", "leaky"),
+        arguments.get("gain", True),
+    )
+
+
 def _start_config(config: TrainConfig, start: ModelFile, *, full_size: bool) -> TrainConfig:
     """Return the configuration of the training of start networks, on the photos that they see."""
     small = replace(config.start_config, global_context=bool(start.card.thumbnail_size))
@@ -160,12 +170,13 @@ class _Nesting:
     ) -> NestedNetwork:
         """Return the networks of all qualities, trained, with weights of 16 bits."""
         base = load_network(file, grey=config.grey, option=str(self.request.model))
-        if not isinstance(base, UNet):
+        if not isinstance(base, UNet) or _form(file.card.network) != _form(NESTED[STANDARD]):
             problem = f"its network {file.card.network} cannot be nested"
-            raise UsageError(str(self.request.model), problem, "give a model of a U-Net")
+            remedy = f"give a model of {NESTED[STANDARD]}"
+            raise UsageError(str(self.request.model), problem, remedy)
         check_outputs(base, file)
         sampler = make_sampler(config, data, base, start_outputs)
-        sort_by_importance(base, complete_crops(map(sampler.batch_at, range(BATCHES))))
+        sort_by_importance(base, complete_batches(map(sampler.batch_at, range(BATCHES))))
         network = self._grown(config, base)
         make_folder(run_dir)
         trainer = NestedTrainer(config, network, sampler, run_dir, data.fingerprint)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import burnish
-from burnish.compression.distil import DistillationTrainer
+from burnish.compression.distil import LR_FACTOR, DistillationTrainer
 from burnish.compression.features import counterparts
+from burnish.compression.importance import BATCHES
 from burnish.compression.latency import LatencyTable
 from burnish.compression.measure import Bench
 from burnish.compression.prune import describe, prune
-from burnish.compression.quantise import RangeList, calibrate, complete_crops, train_int8
-from burnish.compression.request import LR_FACTOR, RECORD, CompressionRequest
-from burnish.compression.scratch import with_random_weights
+from burnish.compression.quantise import RangeList, calibrate, train_int8
+from burnish.compression.request import RECORD, CompressionRequest
 from burnish.compression.steps import (
     COMPARISON,
     MIN_GAIN,
@@ -38,12 +38,10 @@ from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pipeline import make_sampler
-from burnish.training.sampler import Batch, CropSampler
+from burnish.training.sampler import Batch, CropSampler, complete_batches
 from burnish.training.start_network import write_start_outputs
 from burnish.training.validation import describe_photos
 
-# Batches that the importance of channels is computed on, and that layers are fitted to.
-BATCHES = 6
 # Without a target of speed, networks are pruned to these speeds, one after the other, until the
 # loss is too large.
 SPEEDS = (1.4, 2.0, 3.0)
@@ -246,7 +244,7 @@ class Pipeline:
 
     def _batches(self) -> list[Batch]:
         """Return crops at the sliders' default values."""
-        return complete_crops(map(self.sampler.batch_at, range(BATCHES)))
+        return complete_batches(map(self.sampler.batch_at, range(BATCHES)))
 
     def _train(self, name: str, student: Candidate, share: float) -> Network:
         """Distil the original network into a smaller one for a share of the time."""
@@ -271,11 +269,11 @@ class Pipeline:
         https://doi.org/10.48550/arXiv.1810.05270).
         """
         name = f"scratch {_shape(best.network)}"
-        config = replace(self._config(1.0), max_lr=self.request.config.max_lr / LR_FACTOR)
+        config = self.request.config
 
         def compute() -> tuple[Network, tuple[Edit, ...]]:
             self.callbacks.message("Training a network of the same shape from scratch begins.")
-            network = with_random_weights(best.network, config.seed)
+            network = best.network.untrained(config.seed)
             folder = self._folder(name)
             trainer = NetworkTrainer(config, network, self.sampler, folder, self.data.fingerprint)
             trainer.run(self.callbacks.on_step)
@@ -299,11 +297,13 @@ class Pipeline:
         return make_sampler(config, self.data, workspace.network, start_outputs)
 
     def _config(self, share: float) -> TrainConfig:
+        """Return the configuration of a distillation for a share of the time."""
         config = self.request.config
         return replace(
             config,
             steps=config.steps and max(1, round(share * config.steps)),
             budget=config.budget and share * config.budget,
+            max_lr=LR_FACTOR * config.max_lr,
         )
 
     def _folder(self, name: str) -> Path:

@@ -124,7 +124,7 @@ def _removals(
                 cost = float(importance[order[width:]].sum())
                 yield Removal({"keep": {name: kept}}, consumers, saving, cost)
     for layer in removable_layers(network):
-        (group,) = (group for group in groups if layer in group.producers)
+        (group,) = (g for g in groups if layer in (*g.producers, *g.depthwise))
         consumers = _names(network, group.consumers)
         saving = _time_of_layer(network, table, layer)
         if saving >= least:
@@ -154,8 +154,8 @@ def _time_at_width(network: Network, table: LatencyTable, group: ChannelGroup, w
     """Return the time of a network's layers if a group had so many channels."""
     total = 0.0
     for layer, positions in image_layers(network):
-        inputs = width if _contains(group.consumers, layer) else layer.in_channels
-        outputs = width if _contains(group.producers, layer) else layer.out_channels
+        inputs = width if layer in (*group.consumers, *group.depthwise) else layer.in_channels
+        outputs = width if layer in (*group.producers, *group.depthwise) else layer.out_channels
         total += table.milliseconds(layer, inputs, outputs) * float(positions)
     return total
 
@@ -169,10 +169,6 @@ def _time_of_layer(
         for other, positions in image_layers(network)
         if other is layer
     )
-
-
-def _contains(layers: Sequence[nn.Conv2d], layer: nn.Conv2d) -> bool:
-    return any(other is layer for other in layers)
 
 
 def _names(network: Network, layers: Sequence[nn.Conv2d]) -> tuple[str, ...]:

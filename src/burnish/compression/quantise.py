@@ -38,7 +38,7 @@ from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.network_fields import network_fields
 from burnish.training.pipeline import make_sampler
-from burnish.training.sampler import Batch, CropSampler
+from burnish.training.sampler import Batch, CropSampler, complete_batches
 from burnish.training.start_network import load_network, write_start_outputs
 
 # Batches that the first ranges are computed on, and the values of a tensor that are kept of each.
@@ -54,7 +54,6 @@ MAX_LR = 3e-5
 HEAD_GROUPS = 2
 # A bound is chosen among these fractions of the lowest and of the highest value.
 _FRACTIONS = (1.0, 0.85, 0.7, 0.55, 0.4, 0.3, 0.2)
-
 
 # The ranges of a network, in the order of `burnish.runtime.quantisation.rounded_tensors`.
 RangeList = list[tuple[Range, ...]]
@@ -211,7 +210,7 @@ def train_int8(
     config = replace(config, optimiser="adamw", max_lr=MAX_LR)
     teacher = copy.deepcopy(network).requires_grad_(False)
     student = copy.deepcopy(network).requires_grad_(True)
-    batches = complete_crops(_batch(sampler, step) for step in range(_BATCHES))
+    batches = complete_batches(_batch(sampler, step) for step in range(_BATCHES))
     sort_channels(student, batches)
     round_kernels(student, batches)
     ranges = calibrate(student, batches)
@@ -305,17 +304,3 @@ def _best_range(values: Tensor, slope: float = 1.0) -> Tensor:
 def _batch(sampler: CropSampler, step: int) -> Batch:
     off_default = bool(sampler.sliders) and step % _SLIDER_INTERVAL == 2
     return sampler.batch_at(step, off_default=off_default)
-
-
-def complete_crops(batches: Iterable[Batch]) -> list[Batch]:
-    """Return batches with only the crops whose guides are known, without those that have none."""
-    complete = []
-    for batch in batches:
-        missing = {crop.index for crop in batch.small_crops}
-        chosen = [index for index in range(len(batch.before)) if index not in missing]
-        if not chosen:
-            continue
-        context = tuple(t[chosen] if len(t) == len(batch.before) else t for t in batch.context)
-        before, after = batch.before[chosen], batch.after[chosen]
-        complete.append(replace(batch, before=before, after=after, context=context, small_crops=()))
-    return complete

@@ -11,7 +11,7 @@ from burnish.errors import UsageError
 from burnish.files import check_absent, digest, make_folder
 from burnish.modelfile.card import Card
 from burnish.modelfile.reader import ModelFile, read_card, read_model
-from burnish.networks.registry import NETWORKS, NetworkSpec, network_spec
+from burnish.networks.registry import NETWORKS, network_spec
 from burnish.operators.operator import Operator
 from burnish.operators.registry import OPERATORS
 from burnish.operators.user_defined import card_operator_name, find_operator
@@ -32,8 +32,6 @@ DEFAULT_TIME = "10m"
 # The original network can teach these, beside the operator.
 RESULT = "result"
 TAUGHT = (RESULT, "features", "affinities")
-# Distillation begins near the original weights, and with a lower learning rate than training.
-LR_FACTOR = 0.05
 # Settings of a card that say how its network was trained. The others follow from the card itself.
 _KEPT_SETTINGS = (
     *("slider_samples", "slider_fraction", "synthetic_fraction", "varied_fraction"),
@@ -48,7 +46,7 @@ class CompressionRequest:
 
     Attributes
     ----------
-    config : of the distillation; its `budget` or `steps` are those of the whole pipeline
+    config : of a training from scratch; its `budget` or `steps` are those of the whole pipeline
     speed : how many times as fast the result has to be; None for as fast as `loss` allows
     loss : the largest loss of PSNR against the operator, in dB; None for any
     """
@@ -237,8 +235,7 @@ def _check_card(model: str | Path, card: Card) -> None:
     if card.capacities:
         remedy = f"write one of its networks first: burnish models export {model} -o FILE"
         raise UsageError(str(model), "it has networks of several qualities", remedy)
-    network = network_spec(card.network)
-    if network is None or not _is_supported(network):
+    if network_spec(card.network) is None:
         problem = f"the layers of its network {card.network} are unknown"
         raise UsageError(str(model), problem, f"give a model of {', '.join(NETWORKS)}")
 
@@ -257,13 +254,6 @@ def _operator_spec(card: Card, operator: str | None) -> str:
     return card.operator
 
 
-def _is_supported(network: NetworkSpec) -> bool:
-    """Return whether the steps know the layers of a network: plain ones with leaky ReLU."""
-    arguments = network.arguments
-    kinds = set(arguments.get("kinds", ()))
-    return kinds <= {"plain"} and arguments.get("activation", "leaky") == "leaky"
-
-
 def _config(
     card: Card,
     spec: str,
@@ -272,7 +262,7 @@ def _config(
     time: str | None,
     steps: int | None,
 ) -> TrainConfig:
-    """Return the configuration of the distillation, like that of the training on the card."""
+    """Return the configuration of a training like that on the card."""
     values: dict[str, Value] = {param.name: param.value for param in card.params}
     values |= {p.name: p.value for p in card.fixed_params if p.sha256 is None and p.value}
     values |= _files(card, params)
@@ -295,7 +285,7 @@ def _config(
     )
     if card.guide is not None:
         config = replace(config, guide_size=card.guide.size, guide_ratio=card.guide.max_ratio)
-    return replace(config, max_lr=config.max_lr * LR_FACTOR)
+    return config
 
 
 def _kept_settings(card: Card) -> dict[str, Any]:

@@ -4,7 +4,7 @@ With channels removed, a network stays the same function as one with these chann
 layers that compute sliders' and thumbnail's changes lose the same channels.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from burnish.networks.can import CAN
 from burnish.networks.conditioning import KernelDelta, ParamConditioning, ThumbnailEncoder
+from burnish.networks.layers import layers_by_level
 from burnish.networks.network import Network
 from burnish.networks.separable import SeparableConv2d
 from burnish.networks.unet import UNetBackbone
@@ -30,11 +31,13 @@ class ChannelGroup:
     Attributes
     ----------
     producers : the layers whose outputs these channels are; several outputs are added up
-    consumers : the layers that read them
+    consumers : the layers that mix them
+    depthwise : the layers between both that filter each channel by itself
     """
 
     producers: tuple[nn.Conv2d, ...]
     consumers: tuple[nn.Conv2d, ...]
+    depthwise: tuple[nn.Conv2d, ...] = ()
 
     @property
     def width(self) -> int:
@@ -58,42 +61,55 @@ def channel_groups(network: Network) -> list[ChannelGroup]:
 def _unet_groups(network: UNetBackbone) -> Iterator[ChannelGroup]:
     producers = [network.head]
     consumers: list[nn.Conv2d] = []
-    skips = []
+    depthwise: list[nn.Conv2d] = []
+    skips: list[tuple[list[nn.Conv2d], list[nn.Conv2d], list[nn.Conv2d]]] = []
 
-    def end_group(consumer: nn.Module) -> ChannelGroup:
+    def end_group(layer: nn.Conv2d) -> ChannelGroup:
         """Return the group that a layer reads, and begin the one that it produces."""
-        nonlocal producers, consumers
-        layer = cast(nn.Conv2d, consumer)
-        group = ChannelGroup(tuple(producers), (*consumers, layer))
-        producers, consumers = [layer], []
+        nonlocal producers, consumers, depthwise
+        group = ChannelGroup(tuple(producers), (*consumers, layer), tuple(depthwise))
+        producers, consumers, depthwise = [layer], [], []
         return group
 
-    for level, layers in enumerate(network.down):
+    def run(layers: Iterable[nn.Conv2d]) -> Iterator[ChannelGroup]:
+        for layer in layers:
+            if is_depthwise(layer):
+                depthwise.append(layer)
+            else:
+                yield end_group(layer)
+
+    down, up = layers_by_level(network.down), layers_by_level(network.up)
+    for level, layers in enumerate(down):
         if level:
             downsample = cast(nn.Conv2d, network.downsample[level - 1])
-            skips.append((producers, [downsample]))
-            producers = [downsample]
-        if network.thumbnail_size and level == len(network.down) - 1:
+            skips.append((producers, [downsample], depthwise))
+            producers, depthwise = [downsample], []
+        if network.thumbnail_size and level == len(down) - 1:
             producers = [*producers, network.global_context.tail]
-        for layer in cast(nn.ModuleList, layers):
-            yield end_group(layer)
-    for level in reversed(range(len(network.up))):
-        yield end_group(network.upsample[level])
-        skip_producers, skip_consumers = skips.pop()
-        producers, consumers = [*skip_producers, *producers], skip_consumers
-        for layer in cast(nn.ModuleList, network.up[level]):
-            yield end_group(layer)
+        yield from run(layers)
+    for level in reversed(range(len(up))):
+        yield end_group(cast(nn.Conv2d, network.upsample[level]))
+        skip_producers, consumers, depthwise = skips.pop()
+        producers = [*skip_producers, *producers]
+        yield from run(up[level])
     yield end_group(network.tail)
+
+
+def is_depthwise(layer: nn.Conv2d) -> bool:
+    """Return whether a layer filters each channel by itself."""
+    return layer.groups > 1
 
 
 def removable_layers(network: Network) -> list[nn.Conv2d]:
     """Return the layers that can be left out: as many channels come in as go out."""
-    lists = [network.layers] if isinstance(network, CAN) else _layer_lists(network)
-    layers = [cast(nn.Conv2d, layer) for modules in lists for layer in modules]
+    layers = [cast(nn.Conv2d, layer) for modules in _layer_lists(network) for layer in modules]
     return [layer for layer in layers if layer.in_channels == layer.out_channels]
 
 
 def _layer_lists(network: Network) -> list[nn.ModuleList]:
+    """Return the lists of layers that layers can be removed from."""
+    if isinstance(network, CAN):
+        return [network.layers]
     backbone = cast(UNetBackbone, network)
     return [cast(nn.ModuleList, layers) for layers in (*backbone.down, *backbone.up)]
 
@@ -128,11 +144,13 @@ def apply_edits(network: Network, edits: Sequence[Edit]) -> Network:
 def keep_channels(network: Network, group: ChannelGroup, kept: Sequence[int]) -> None:
     """Remove all but some channels of a group, in place."""
     index = torch.tensor(kept)
-    for layer in group.producers:
+    for layer in (*group.producers, *group.depthwise):
         layer.weight = nn.Parameter(layer.weight[index].clone())
         if layer.bias is not None:
             layer.bias = nn.Parameter(layer.bias[index].clone())
         layer.out_channels = len(index)
+        if layer in group.depthwise:
+            layer.in_channels = layer.groups = len(index)
         for film in _film_layers(network, layer):
             film.keep(index)
         _keep_in_delta(network, layer, 0, index)
@@ -149,8 +167,7 @@ def remove_layer(network: Network, layer: nn.Conv2d) -> None:
     """Leave out one of `removable_layers`, in place."""
     for film in _film_layers(network, layer):
         film.remove()
-    lists = [network.layers] if isinstance(network, CAN) else _layer_lists(network)
-    for modules in lists:
+    for modules in _layer_lists(network):
         if any(module is layer for module in modules):
             rest = [module for module in modules if module is not layer]
             del modules[:]
@@ -180,11 +197,7 @@ def separate_layer(network: Network, layer: nn.Conv2d) -> None:
     separable = SeparableConv2d(layer)
     delta = kernel_delta(network, layer)
     if delta is not None:
-        rank = delta.basis.in_channels
-        bases = separable.project(delta.basis.weight.reshape(*delta.kernel_shape, rank))
-        delta.kernel_shape = tuple(bases.shape[:-1])
-        delta.basis.weight = nn.Parameter(bases.reshape(-1, rank, 1, 1).clone())
-        delta.basis.out_channels = len(delta.basis.weight)
+        delta.bases = separable.project(delta.bases)
     network.set_submodule(layer_name(network, layer), separable)
     if isinstance(network, UNetBackbone):
         network.conv_layers = [
@@ -251,10 +264,5 @@ def kernel_delta(network: Network, layer: nn.Conv2d) -> KernelDelta | None:
 
 def _keep_in_delta(network: Network, layer: nn.Conv2d, axis: int, index: Tensor) -> None:
     delta = kernel_delta(network, layer)
-    if delta is None:
-        return
-    rank = delta.basis.in_channels
-    bases = delta.basis.weight.reshape(*delta.kernel_shape, rank).index_select(axis, index)
-    delta.kernel_shape = tuple(bases.shape[:-1])
-    delta.basis.weight = nn.Parameter(bases.reshape(-1, rank, 1, 1).clone())
-    delta.basis.out_channels = len(delta.basis.weight)
+    if delta is not None:
+        delta.bases = delta.bases.index_select(axis, index)

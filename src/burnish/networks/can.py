@@ -38,15 +38,20 @@ class AdaptiveNormConv(nn.Module):
         super().__init__()
         self.dilation = dilation
         self.norm_mode: NormMode = "batch"
-        self.weight = nn.Parameter(torch.zeros(out_channels, in_channels, 3, 3))
-        self.w0 = nn.Parameter(torch.ones(()))
-        self.w1 = nn.Parameter(torch.zeros(()))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
+        self.w0 = nn.Parameter(torch.empty(()))
+        self.w1 = nn.Parameter(torch.empty(()))
+        self.bias = nn.Parameter(torch.empty(out_channels))
         # Without momentum, it averages the statistics of all batches.
         self.norm = nn.BatchNorm2d(out_channels, EPS, momentum=None, affine=False)
-        with torch.no_grad():
-            for channel in range(min(in_channels, out_channels)):
-                self.weight[channel, channel, 1, 1] = 1
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Make the layer the identity."""
+        nn.init.dirac_(self.weight)
+        nn.init.ones_(self.w0)
+        for parameter in (self.w1, self.bias):
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.norm_mode == "frozen":
@@ -91,6 +96,14 @@ class CAN(Network):
             for channels, dilation in zip(inputs, dilations, strict=True)
         )
         self.to_rgb = nn.Conv2d(width, COLOURS, 1)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Set the weights of an untrained network: each hidden layer is the identity."""
+        for layer in self.hidden_layers:
+            nn.init.dirac_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         nn.init.xavier_uniform_(self.to_rgb.weight)
         nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
 

@@ -55,12 +55,16 @@ class ParamConditioning(nn.Module):
         self.embedding = nn.Conv2d(EMBED_DIM, EMBED_DIM, 1)
         self.widths = [layer.out_channels for layer in (*layers, *film_only)]
         self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1, bias=False)
-        nn.init.zeros_(self.to_film.weight)
         has_delta = [layer.weight.numel() <= MAX_DELTA_NUMEL for layer in layers]
         self.has_delta = has_delta + [False] * len(film_only)
         self.deltas = nn.ModuleList(
             KernelDelta(layer) for layer, delta in zip(layers, has_delta, strict=True) if delta
         )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the weights of an untrained module, those of its own convolutions aside."""
+        nn.init.zeros_(self.to_film.weight)
 
     def forward(self, values: Tensor) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         embedding = self._embed(values) - self._embed(self.defaults)
@@ -85,15 +89,30 @@ class KernelDelta(nn.Module):
     def __init__(self, layer: nn.Conv2d) -> None:
         super().__init__()
         self.coefficients = nn.Conv2d(EMBED_DIM, DELTA_RANK, 1, bias=False)
-        nn.init.zeros_(self.coefficients.weight)
         self.basis = nn.Conv2d(DELTA_RANK, layer.weight.numel(), 1, bias=False)
         self.init_std = layer.weight[0].numel() ** -0.5
-        nn.init.normal_(self.basis.weight, std=self.init_std)
         self.kernel_shape = tuple(layer.weight.shape)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the weights of an untrained module."""
+        nn.init.zeros_(self.coefficients.weight)
+        nn.init.normal_(self.basis.weight, std=self.init_std)
 
     def forward(self, embedding: Tensor) -> Tensor:
         delta: Tensor = self.basis(self.coefficients(embedding)).reshape(self.kernel_shape)
         return delta
+
+    @property
+    def bases(self) -> Tensor:
+        """The basis kernels, (the shape of the layer's kernel, DELTA_RANK)."""
+        return self.basis.weight.reshape(*self.kernel_shape, DELTA_RANK)
+
+    @bases.setter
+    def bases(self, bases: Tensor) -> None:
+        self.kernel_shape = tuple(bases.shape[:-1])
+        self.basis.weight = nn.Parameter(bases.reshape(-1, DELTA_RANK, 1, 1).detach().clone())
+        self.basis.out_channels = len(self.basis.weight)
 
     @torch.no_grad()
     def rescale(self, factors: Tensor) -> None:
@@ -167,6 +186,10 @@ class ThumbnailEncoder(nn.Module):
         self.fuse = nn.Conv2d(2 * _BINS + 2 * EMBED_DIM, EMBED_DIM, 1)
         self.widths = [layer.out_channels for layer in layers]
         self.to_film = nn.Conv2d(EMBED_DIM, 2 * sum(self.widths), 1)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the weights of an untrained module, those of its own convolutions aside."""
         nn.init.zeros_(self.to_film.weight)
         nn.init.zeros_(self.to_film.bias)  # type: ignore[arg-type]
 

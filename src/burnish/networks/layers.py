@@ -12,10 +12,18 @@ LayerKind = Literal["plain", "separable", "dilated"]
 class ModulatedConv2d(nn.Conv2d):
     """A convolution that takes changes of its kernel, and a gain and a shift of each channel.
 
+    Its random weights are for a rectifier behind it.
+
     Shape: (N, in_channels, H, W), then `param_change`: gain, shift and kernel to add, see
     `ParamConditioning`, and `thumbnail_change`: gain and shift to add, see `ThumbnailEncoder` ->
     (N, out_channels, H, W)
     """
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(
         self,
@@ -66,11 +74,8 @@ def make_conv(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Conv2d:
-    """Return a convolution that keeps the size, with random weights for a rectifier behind it."""
+    """Return a convolution that keeps the size."""
     padding = dilation * (kernel // 2)
-    layer = ModulatedConv2d(
+    return ModulatedConv2d(
         in_channels, out_channels, kernel, stride, padding, dilation=dilation, groups=groups
     )
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer

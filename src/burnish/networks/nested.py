@@ -169,7 +169,7 @@ def _grow_sliders(network: UNetBackbone, base: UNetBackbone) -> None:
     deltas, base_deltas = _deltas(conditioning, names), _deltas(other, base_names)
     for name in deltas.keys() & base_deltas.keys():
         delta, source = deltas[name], base_deltas[name]
-        bases = source.basis.weight.reshape(*source.kernel_shape, -1)
+        bases = source.bases
         if delta.kernel_shape[2:] == (1, 1):
             bases = bases.sum((2, 3), keepdim=True)
         grown = torch.zeros(*delta.kernel_shape, bases.shape[-1])

@@ -1,7 +1,9 @@
 """Network: the base class of all networks, with the properties that a model's card states."""
 
+import copy
 from typing import Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 # The statistics by which normalisers normalise:
@@ -50,6 +52,17 @@ class Network(nn.Module):
     def set_norm_mode(self, mode: NormMode) -> Self:
         """Set the statistics of all normalisers; does nothing for a network without any."""
         return self
+
+    def untrained(self, seed: int) -> Self:
+        """Return a network of the same shape with the random weights of an untrained one."""
+        fresh = copy.deepcopy(self)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            # From the inside to the outside, since a module resets what it overrides.
+            for module in reversed(list(fresh.modules())):
+                if callable(reset := getattr(module, "reset_parameters", None)):
+                    reset()
+        return fresh.requires_grad_(True)
 
     def set_trainable(self, *, sliders: bool) -> None:
         """Make either the conditioning parameters trainable or all others."""

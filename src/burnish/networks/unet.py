@@ -102,7 +102,7 @@ class UNetBackbone(Network):
             for width, kind, count in zip(widths[:-1], kinds[:-1], up, strict=True)
         )
         self.tail = make_conv(widths[0], out_channels, edge_kernel)
-        nn.init.zeros_(self.tail.weight)
+        self.reset_parameters()
         self.activate = _ACTIVATIONS[activation]
         self.cell = cell
         self.widths = tuple(widths)
@@ -129,6 +129,10 @@ class UNetBackbone(Network):
             self.thumbnail_encoder = ThumbnailEncoder(self.conv_layers)
         if sliders:
             self.conditioning = ParamConditioning(sliders, self.conv_layers, self.context_layers)
+
+    def reset_parameters(self) -> None:
+        """Set the weights of an untrained network, those of its layers aside."""
+        nn.init.zeros_(self.tail.weight)
 
     def forward_cells(self, x: Tensor, *context: Tensor) -> Tensor:
         """Run the modulated convolutions, (N, in_channels, h, w) -> (N, out_channels, h, w).

@@ -3,7 +3,7 @@
 A resumed training therefore sees exactly the crops that it would have seen.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -49,6 +49,20 @@ class Batch:
         return replace(
             self, before=self.before.to(device), after=self.after.to(device), context=context
         )
+
+
+def complete_batches(batches: Iterable[Batch]) -> list[Batch]:
+    """Return batches with only the crops whose guides are known, without those that have none."""
+    complete = []
+    for batch in batches:
+        missing = {crop.index for crop in batch.small_crops}
+        chosen = [index for index in range(len(batch.before)) if index not in missing]
+        if not chosen:
+            continue
+        context = tuple(t[chosen] if len(t) == len(batch.before) else t for t in batch.context)
+        before, after = batch.before[chosen], batch.after[chosen]
+        complete.append(replace(batch, before=before, after=after, context=context, small_crops=()))
+    return complete
 
 
 class CropSampler:
