@@ -15,7 +15,14 @@ from burnish import storage
 from burnish.editing.inputs import find_inputs
 from burnish.editing.options import OutputOptions
 from burnish.editing.plan import PlannedFile, plan
-from burnish.errors import MissingLibraryError, OutputError, PhotoError, StorageError, UsageError
+from burnish.errors import (
+    ClusterError,
+    MissingLibraryError,
+    OutputError,
+    PhotoError,
+    StorageError,
+    UsageError,
+)
 from burnish.files import check_absent, check_place, existing, is_folder
 from burnish.photo import Photo
 from burnish.storage import RemotePath, Scratch, as_path, original_names, put
@@ -192,6 +199,17 @@ def test_missing_buckets_and_objects(server, bucket):
         scratch.fetch(bucket / "a.jpg")
     with pytest.raises(OutputError, match="1025 bytes"):
         check_place(bucket / ("a" * 1025))
+
+
+def test_machines_that_do_not_reach_a_bucket(server, function_edit):
+    from burnish.editing.cluster_batch import _RunnerFactory
+    from burnish.editing.options import WriteOptions
+
+    factory = _RunnerFactory(
+        function_edit, WriteOptions(), Path.cwd(), (), {RemotePath("s3://no-such-bucket")}
+    )
+    with pytest.raises(ClusterError, match=r"s3://no-such-bucket on the machine .*: there is no"):
+        factory()
 
 
 def test_keys_that_are_no_paths(bucket):

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,10 +14,10 @@ from burnish.editing.batch import Batch, Outcome, failed, skipped
 from burnish.editing.edit import Edit
 from burnish.editing.options import WriteOptions
 from burnish.editing.plan import PlannedFile
-from burnish.errors import ClusterError
+from burnish.errors import BurnishError, ClusterError
 from burnish.files import exists, is_folder, temporary_file
 from burnish.progress import SILENT, Progress
-from burnish.storage import is_remote
+from burnish.storage import RemotePath, check_bucket, is_remote
 
 # Photos that a worker has at a time: one is read, one edited and one written.
 IN_FLIGHT = 3
@@ -48,12 +48,14 @@ class _RunnerFactory:
     ----------
     folder : the current folder of the command, which relative paths begin at
     probes : files that a machine sees if it shares the disk of the outputs
+    buckets : those of the inputs and outputs, which a machine has to reach
     """
 
     load: Callable[[], Edit]
     write: WriteOptions
     folder: Path
     probes: Sequence[Path]
+    buckets: Collection[RemotePath]
 
     def __call__(self) -> _FileRunner:
         if is_folder(self.folder):
@@ -63,6 +65,13 @@ class _RunnerFactory:
                 problem = f"the machine {platform.node()} does not see this folder"
                 remedy = "use a disk that all machines share, or object storage"
                 raise ClusterError(str(probe.parent), problem, remedy)
+        for bucket in self.buckets:
+            try:
+                check_bucket(bucket)
+            except BurnishError as error:
+                place = f"{bucket} on the machine {platform.node()}"
+                remedy = "set the environment of the storage on every machine before `ray start`"
+                raise ClusterError(place, error.problem, remedy) from error
         return _FileRunner(Batch(self.load(), self.write))
 
 
@@ -97,7 +106,7 @@ def run_on_cluster(
             for folder in _local_folders(to_edit)
         ]
         pool = WorkerPool[PlannedFile, Outcome](
-            _RunnerFactory(load, write, Path.cwd(), probes),
+            _RunnerFactory(load, write, Path.cwd(), probes, _buckets(to_edit)),
             threads=threads,
             in_flight=IN_FLIGHT,
             retry=partial(replace, is_retry=True),
@@ -109,6 +118,12 @@ def run_on_cluster(
             progress.advance()
             progress.note(f"workers: {pool.worker_count}")
             yield outcome
+
+
+def _buckets(files: Sequence[PlannedFile]) -> set[RemotePath]:
+    """Return the buckets of inputs and outputs in object storage."""
+    paths = {path for file in files for path in (file.source, file.target)}
+    return {path.bucket for path in paths if isinstance(path, RemotePath)}
 
 
 def _local_folders(files: Sequence[PlannedFile]) -> set[Path]:
