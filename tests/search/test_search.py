@@ -237,6 +237,16 @@ def test_other_search_in_the_folder_raises(tmp_path, stubbed):
         run_search(request(tmp_path, sampler="random"))
 
 
+def test_a_search_goes_on_until_a_candidate_can_be_chosen(tmp_path, stubbed, monkeypatch):
+    times = iter([50.0, 90.0, 90.0, 90.0])  # of `fast`, and of three that are slower and worse
+    monkeypatch.setattr(run, "milliseconds", lambda own, _: [[next(times, 10.0)]])
+    monkeypatch.setattr(run.Trials, "psnr", lambda self, candidate: float(candidate == REFERENCE))
+    monkeypatch.setattr(run, "FINAL_SHARE", 0.99)
+    result = run_search(request(tmp_path))
+    assert len(result.trials) == 5
+    assert [finalist.trial for finalist in result.finalists] == [result.trials[-1]]
+
+
 def test_unreachable_target_raises(tmp_path, stubbed):
     with pytest.raises(UsageError, match=r"--latency: no candidate takes at most 0\.1 ms/MP"):
         run_search(request(tmp_path, latency="0.1ms/MP"))

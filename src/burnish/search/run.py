@@ -130,7 +130,7 @@ class _Search:
             request.sampler, request.predictor, seed, self.target, self._predict_times, trials
         )
         prior = self._prior()
-        while self.table.seconds < self.trial_seconds or len(trials) < 2:
+        while not self._is_over(trials):
             proposals = [proposer.propose(trials, prior) for _ in range(task_count())]
             if is_connected():
                 self._train_on_cluster([candidate for candidate, _ in proposals])
@@ -141,6 +141,14 @@ class _Search:
                 self._report(trials)
         draw(trials, self.reference, self.target, self.folder / "front.png")
         return self._finish(trials)
+
+    def _is_over(self, trials: Sequence[Trial]) -> bool:
+        """Return whether the time for trials is up, and at least one candidate can be chosen.
+
+        A target may be out of reach. Then one candidate is enough, whatever its time is.
+        """
+        is_enough = len(trials) > 1 if self.target else bool(self._better(trials))
+        return self.table.seconds >= self.trial_seconds and is_enough
 
     def _train_on_cluster(self, candidates: Sequence[Candidate]) -> None:
         """Train candidates at the same time, and add their PSNR to the table."""
@@ -262,12 +270,17 @@ class _Search:
             file.write(draft.read_bytes())
         return output
 
+    @staticmethod
+    def _better(trials: Sequence[Trial]) -> list[Trial]:
+        """Return the candidates of the front, none of which `fast` beats."""
+        return [trial for trial in front(trials) if trial.candidate != REFERENCE]
+
     def _finalists(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return the best candidates of the front that reach the target."""
-        candidates = [trial for trial in front(trials) if trial.candidate != REFERENCE]
+        candidates = self._better(trials)
         if self.target is None and not candidates:
             problem = f"none of {len(trials) - 1} candidates is quicker or better than fast"
-            raise UsageError("--budget", problem, "repeat the command with a longer budget")
+            raise UsageError("the search", problem, "use that network")
         if self.target is not None:
             target = self.target
             candidates = [trial for trial in candidates if trial.milliseconds <= target]
