@@ -123,6 +123,12 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def single_process(monkeypatch):
+    """Compute pairs in the test's own process, because starting others is slow."""
+    monkeypatch.setattr("burnish.training.pair_computation.cpu_count", lambda: 1)
+
+
 def draw_image(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
     """Return an image like a photo: a gradient, a few boxes and a little noise, uint8 RGB."""
     random = np.random.default_rng(seed)
@@ -261,7 +267,7 @@ def export_guided(make_card, tmp_path_factory):
         start_card = make_card(start, sliders)
         names = StartNetwork.model_fields.keys() - {"full_size"}
         fields = {name: getattr(start_card, name) for name in names}
-        guide = Guide(size=16, max_ratio=2, start=StartNetwork(**fields))
+        guide = Guide(size=16, operator_size=40, max_ratio=2, start=StartNetwork(**fields))
         card = make_card(guided, sliders, operator, name="guided", guide=guide)
         path = tmp_path_factory.mktemp("models") / "guided.onnx"
         return export(guided, card, path, start=start)

@@ -15,6 +15,8 @@ from burnish.training.pipeline import train_and_export
 from burnish.training.request import validate_request
 from burnish.training.sampler import Batch
 
+pytestmark = pytest.mark.usefixtures("single_process")
+
 SHAPES = {"tinier": (2, 3), "tiny": (4, 6)}
 
 

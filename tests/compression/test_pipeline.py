@@ -21,6 +21,8 @@ from burnish.networks.registry import NETWORKS, NetworkSpec
 from burnish.params import Param
 from burnish.runtime.model import Model
 
+pytestmark = pytest.mark.usefixtures("single_process")
+
 OPERATOR = """
 def darken(rgb, amount: float = 0.5):
     return rgb * (1 - amount)

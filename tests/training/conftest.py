@@ -5,9 +5,8 @@ from burnish.training.pairs import Pair
 
 
 @pytest.fixture(autouse=True)
-def single_process(monkeypatch):
-    """Compute pairs in the test's own process by default, because starting others is slow."""
-    monkeypatch.setattr("burnish.training.pair_computation.cpu_count", lambda: 1)
+def own_process(single_process):
+    """Every test here computes pairs in its own process, unless it says how many there are."""
 
 
 @pytest.fixture
