@@ -10,6 +10,7 @@ with the same network and the same photos are not measured again.
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from measure import environment, write
 from score_helpers import GUIDE_LABELS, guides_of, network_function, print_summary, summary
 
 from burnish.editing.card_params import operator_params
+from burnish.modelfile.reader import read_model
 from burnish.operators.paper import PAPER_OPERATORS
 from burnish.operators.registry import OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
+from burnish.runtime.model_registry import find_model
 from burnish.training.evaluation import evaluate
 from burnish.training.pair_computation import compute_pairs
 from burnish.training.pairs import PairSpec, find_photos, load_pairs, plan_pairs
@@ -33,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.2, 1, 4, 12])
     parser.add_argument("--operators", nargs="*", default=list(PAPER_OPERATORS))
+    parser.add_argument("--guide-size", type=int, help="another first level, in px")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -42,13 +46,23 @@ def main() -> None:
     results["environment"] = environment()
     photos = find_photos(options.photos)
     for name in options.operators:
-        model = Model.open(name, threads=options.threads)
+        model = open_model(name, options.threads, options.guide_size)
         source = {"sha256": model.sha256, "photos": [path.name for path in photos]}
-        source["megapixels"] = options.megapixels
+        source |= {"megapixels": options.megapixels, "guide_size": options.guide_size}
         if results["sources"].get(name) != source:
             results["sources"][name] = source
             results["operators"][name] = measure(name, model, photos, options.megapixels)
             write(options.json, results)
+
+
+def open_model(name: str, threads: int, guide_size: int | None) -> Model:
+    """Return a bundled model, with another size of the first level if it is given."""
+    file = read_model(find_model(name))
+    if guide_size is not None and file.card.guide is not None:
+        sizes = {"size": guide_size, "operator_size": None}
+        guide = file.card.guide.model_copy(update=sizes)
+        file = replace(file, card=file.card.model_copy(update={"guide": guide}))
+    return Model(file, "cpu", threads)
 
 
 def measure(

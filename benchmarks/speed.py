@@ -1,18 +1,25 @@
-"""Seconds for an image: the operator and the bundled network, measured in one run.
+"""Seconds for a photo: each operator, and its bundled network with each guide, in one run.
 
-python benchmarks/speed.py --megapixels 0.25 1 4 --threads 1 2 --json benchmarks/results/speed.json
+python benchmarks/speed.py --megapixels 4 --repeats 3 --json benchmarks/results/speed.json
+
+The networks have the engine and the precision that `burnish apply` chooses for a photo with 8 bits
+a channel. The time of a network includes that of its guide. Files are neither read nor written.
 """
 
 import argparse
-import dataclasses
 import os
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from measure import environment, timed, write
+from score_helpers import GUIDE_LABELS, guides_of
 
-from burnish.evaluation.compare import reference_function
+from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.evaluation.doctor import SAMPLE
+from burnish.operators.paper import PAPER_OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
 from burnish.training.pairs import resize
@@ -20,40 +27,39 @@ from burnish.training.pairs import resize
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="l0-smoothing")
+    parser.add_argument("--operators", nargs="+", default=list(PAPER_OPERATORS))
     parser.add_argument("--photo", type=Path, default=SAMPLE)
-    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.25, 1, 4])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--megapixels", type=float, default=4)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    results = {"environment": environment(), "rows": []}
-    photo = Photo.open(options.photo).pixels
-    print(f"{'Mpx':>6} {'threads':>7}  {'operator, s':>28}  {'network, s':>28}  ratio")
-    for megapixels in options.megapixels:
-        pixels = resize_to(photo, megapixels)
-        for threads in options.threads:
-            os.environ["BURNISH_THREADS"] = str(threads)
-            model = Model.open(options.model, threads=threads)
-            operator_time = timed(
-                lambda p=pixels, m=model: reference_function(m.card, {})(p), options.repeats
-            )
-            network_time = timed(lambda p=pixels, m=model: m(p), options.repeats)
-            print(
-                f"{pixels.shape[0] * pixels.shape[1] / 1e6:6.2f} {threads:7d}  "
-                f"{operator_time!s:>28}  {network_time!s:>28}  "
-                f"{operator_time.wall / network_time.wall:5.2f}"
-            )
-            results["rows"].append(
-                {
-                    "size": list(pixels.shape[:2]),
-                    "threads": threads,
-                    "operator": dataclasses.asdict(operator_time),
-                    "network": dataclasses.asdict(network_time),
-                }
-            )
-    write(options.json, results)
+    os.environ["BURNISH_THREADS"] = str(options.threads)
+    pixels = resize_to(Photo.open(options.photo).pixels, options.megapixels)
+    results: dict[str, Any] = {
+        "environment": environment(),
+        "megapixels": round(pixels.shape[0] * pixels.shape[1] / 1e6, 2),
+        "threads": options.threads,
+        "operators": {},
+    }
+    for name in options.operators:
+        model = Model.open(name, threads=options.threads).for_bits(8)
+        times = {
+            "operator": timed(partial(load_edit(name, {}, slow=True).run, pixels), options.repeats)
+        }
+        for guide in guides_of(model.card):
+            edit = NetworkEdit(model, {}, guide)
+            times[GUIDE_LABELS[guide]] = timed(partial(edit.run, pixels), options.repeats)
+        for label, timing in times.items():
+            ratio = times["operator"].wall / timing.wall
+            print(f"{name:28} {label:26} {timing!s:32} {ratio:6.1f}x", flush=True)
+        results["operators"][name] = {
+            "engine": model.engine,
+            "precision": model.precision,
+            "times": {label: asdict(timing) for label, timing in times.items()},
+        }
+        write(options.json, results)
 
 
 def resize_to(photo: np.ndarray, megapixels: float) -> np.ndarray:

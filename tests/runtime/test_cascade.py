@@ -25,9 +25,8 @@ from burnish.runtime.thumbnail import normalised_coords
 from burnish.types import Rectangle
 
 PARAMS = {"lambda": 0.05, "kappa": 1.3}
-GUIDE = Guide(size=16, max_ratio=2)
-# One level, two, three, and four.
-SIZES = [(9, 61), (16, 16), (30, 17), (41, 64), (150, 131)]
+# One level, two, three, and four. With the operator, the first level of the last two is larger.
+SIZES = [(9, 61), (16, 16), (30, 17), (41, 64), (150, 131), (61, 55)]
 ENGINES = ["onnxruntime"] + ["openvino"] * (find_spec("openvino") is not None)
 
 
@@ -83,12 +82,18 @@ def run_whole(
     return output.clip(0, 1).numpy().transpose(1, 2, 0)
 
 
+def levels(height: int, width: int, *, operator: bool) -> list[tuple[int, int]]:
+    """Return the sizes of the levels of the guided model."""
+    size = max(16, min(40, 2 * min(height, width) // 5)) if operator else 16
+    return level_sizes((height, width), Guide(size=size, max_ratio=2))
+
+
 def run_cascade(
     network: Network, start: Network, pixels: np.ndarray, guide: np.ndarray | None = None
 ) -> np.ndarray:
     """Run the cascade without burnish's runtime, except for the sizes of levels."""
     thumbnail = area_means(pixels, (64, 64))
-    first, *others = level_sizes(pixels.shape[:2], GUIDE)
+    first, *others = levels(*pixels.shape[:2], operator=guide is not None)
     result = run_whole(start, area_means(pixels, first), thumbnail) if guide is None else guide
     for size in others:
         planes = torch.from_numpy(result.transpose(2, 0, 1)[None].copy())
@@ -106,7 +111,7 @@ def model(guided_model: Path, request) -> Model:
 
 def first_result(height: int, width: int) -> np.ndarray:
     """Return an image of the first level's size."""
-    return 1 - random_image(*level_sizes((height, width), GUIDE)[0])
+    return 1 - random_image(*levels(height, width, operator=True)[0])
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)

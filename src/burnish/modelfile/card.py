@@ -189,6 +189,13 @@ class Guide(StrictModel):
     max_ratio: float = Field(
         ge=1.25, le=16, description="the largest ratio of the sizes of two levels"
     )
+    operator_size: int | None = Field(
+        default=None,
+        ge=16,
+        le=8192,
+        description="px: the shorter side of the first level of a large photo if the operator"
+        " computes it; null for `size`",
+    )
     halved: bool = Field(
         default=False,
         description="whether levels differ by powers of two; the first one is then the smallest"
@@ -200,9 +207,11 @@ class Guide(StrictModel):
     )
 
     @model_validator(mode="after")
-    def _halved_by_two_at_least(self) -> Self:
+    def _consistent_sizes(self) -> Self:
         if self.halved and self.max_ratio < 2:
             raise ValueError("with halved, max_ratio is at least 2")
+        if self.operator_size is not None and self.operator_size < self.size:
+            raise ValueError("operator_size is at least size")
         return self
 
 

@@ -11,6 +11,8 @@ from burnish.types import Pixels, ReadRegion
 if TYPE_CHECKING:
     from burnish.operators.operator import Operator
 
+# The least ratio of a photo's size and the first level's, if the operator computes a large one.
+OPERATOR_RATIO = 2.5
 # Largest copy of a photo on which an operator measures, px.
 MEASURED_PIXELS = 4_000_000
 
@@ -37,6 +39,28 @@ def level_ratios(size: tuple[int, int], guide: Guide) -> list[float]:
     while guide.size * guide.max_ratio**count < short_side:
         count += 1
     return [*((guide.size / short_side) ** (1 - index / count) for index in range(count)), 1.0]
+
+
+def operator_guide(size: tuple[int, int], guide: Guide) -> Guide:
+    """Return the cascade of a photo whose first level the operator computes.
+
+    The first level of a large photo may be larger then. What the operator computes for it is closer
+    to its result for the photo.
+
+    Parameters
+    ----------
+    size : height and width of the photo, px
+
+    Examples
+    --------
+    >>> guide = Guide(size=256, operator_size=512, max_ratio=4.5)
+    >>> [operator_guide((side, 2 * side), guide).size for side in (300, 1000, 3000)]
+    [256, 400, 512]
+    """
+    if guide.operator_size is None:
+        return guide
+    side = min(guide.operator_size, int(min(size) / OPERATOR_RATIO))
+    return guide.model_copy(update={"size": max(guide.size, side)})
 
 
 def level_sizes(size: tuple[int, int], guide: Guide) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.quality import STANDARD
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.params import Value
-from burnish.runtime.cascade import level_ratios, level_sizes, params_at_size
+from burnish.runtime.cascade import level_ratios, level_sizes, operator_guide, params_at_size
 from burnish.runtime.engine_choice import EngineChoice, choose
 from burnish.runtime.engines import AUTO, DEFAULT_ENGINE, check_options, usable_threads
 from burnish.runtime.model_registry import find_model
@@ -298,7 +298,8 @@ class Model:
         if self.card.guide is None:
             problem = f"model {self.card.name} takes no guide"
             raise UsageError("guide", problem, "leave it out")
-        return level_sizes((height, width), self.card.guide)[0]
+        size = height, width
+        return level_sizes(size, operator_guide(size, self.card.guide))[0]
 
     def _steps(
         self, size: tuple[int, int], *, begins: bool
@@ -311,7 +312,7 @@ class Model:
         """
         if self.card.guide is None:
             return [(self._network, size, 1.0)]
-        guide = self.card.guide
+        guide = self.card.guide if begins else operator_guide(size, self.card.guide)
         levels = list(zip(level_sizes(size, guide), level_ratios(size, guide), strict=True))
         steps = [(self._network, *level) for level in levels[1:]]
         if not begins or self._start is None or guide.start is None:

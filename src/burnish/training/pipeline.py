@@ -57,6 +57,9 @@ from burnish.training.validation import (
     validate,
 )
 
+# How many times as large the first level of a large photo is, if the operator computes it.
+OPERATOR_SIZE_FACTOR = 2
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -309,10 +312,12 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         full_size = config.start_full_size
         fields = network_fields(standard_network(start))
         start_network = StartNetwork(network=name, full_size=full_size, **fields)
+    operator = find_operator(config.operator)
     return Guide(
         size=config.guide_size,
+        operator_size=None if operator.pairs else OPERATOR_SIZE_FACTOR * config.guide_size,
         max_ratio=config.guide_ratio,
-        halved=find_operator(config.operator).octaves,
+        halved=operator.octaves,
         start=start_network,
     )
 
