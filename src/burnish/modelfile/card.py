@@ -190,11 +190,7 @@ class Guide(StrictModel):
         ge=1.25, le=16, description="the largest ratio of the sizes of two levels"
     )
     operator_size: int | None = Field(
-        default=None,
-        ge=16,
-        le=8192,
-        description="px: the shorter side of the first level of a large photo if the operator"
-        " computes it; null for `size`",
+        default=None, ge=16, le=8192, description="px: `size` for a large photo and the operator"
     )
     halved: bool = Field(
         default=False,
@@ -207,11 +203,9 @@ class Guide(StrictModel):
     )
 
     @model_validator(mode="after")
-    def _consistent_sizes(self) -> Self:
+    def _halved_by_two_at_least(self) -> Self:
         if self.halved and self.max_ratio < 2:
             raise ValueError("with halved, max_ratio is at least 2")
-        if self.operator_size is not None and self.operator_size < self.size:
-            raise ValueError("operator_size is at least size")
         return self
 
 

@@ -256,7 +256,7 @@ class StoredPhoto:
 
     @property
     def is_srgb(self) -> bool:
-        """Whether the codes are those of sRGB, so that their conversion costs little."""
+        """True if the codes are those of sRGB, so that their conversion costs little."""
         return self.metadata.profile is None or is_srgb(self.metadata.profile)
 
     def read_pixels(self, rectangle: Rectangle) -> Pixels:

@@ -378,9 +378,8 @@ class Model:
                 problem = "it has no start network, which would compute the first level"
                 raise ModelError(self.card.name, problem, "pass the operator's output as guide")
             return
-        first_level = self.first_level(*size)
         check_pixels("guide", guide)
-        if guide.shape[:2] != first_level:
+        if guide.shape[:2] != (first_level := self.first_level(*size)):
             problem = f"expected the size {first_level} of `first_level`, got {guide.shape[:2]}"
             raise UsageError("guide", problem, "run the operator on a copy of that size")
 
