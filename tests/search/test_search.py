@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,9 +16,10 @@ pytest.importorskip("optuna")
 from burnish.errors import MissingLibraryError, UsageError
 from burnish.modelfile.card import Guide
 from burnish.runtime.cascade import level_sizes
-from burnish.search import run, space
+from burnish.search import proposals, run, space
 from burnish.search.front import Trial, draw, front
-from burnish.search.graph import operations
+from burnish.search.graph import bytes_moved, operations
+from burnish.search.morphnet import shrink, widen
 from burnish.search.proposals import Proposer
 from burnish.search.request import REFERENCE, validate_request
 from burnish.search.run import Finalist, run_search
@@ -55,6 +57,74 @@ def toy_space(monkeypatch):
     }
 
 
+@pytest.fixture
+def widths_only(monkeypatch):
+    """A space of three levels whose widths differ; `fast` is the widest network. Returns all."""
+    options = {"CELLS": (2,), "KINDS": ("plain",), "GUIDE_RATIOS": (None,), "UP": (0,)}
+    options |= {"DOWN": (1,), "ACTIVATIONS": ("leaky",), "MIN_LEVELS": 3, "MAX_LEVELS": 3}
+    for name, value in options.items():
+        monkeypatch.setattr(space, name, value)
+    monkeypatch.setattr(proposals, "MAX_LEVELS", 3)
+    monkeypatch.setattr(proposals, "POOL", 8)
+    monkeypatch.setattr(proposals, "REFERENCE", Candidate("unet2-64.64.64-111-00"))
+    every = product(space.WIDTHS, repeat=3)
+    return [Candidate(f"unet2-{'.'.join(map(str, widths))}-111-00") for widths in every]
+
+
+def importance_of_levels(candidate):
+    """A made-up PSNR: deep levels matter more, and networks without a gain are worse."""
+    widths = np.log(candidate.arguments["widths"])
+    return float(widths @ (1, 2, 6)) - (not candidate.arguments["gain"])
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_samplers_of_widths_find_the_known_best(widths_only, seed):
+    """Random choice finds it with two of five seeds, which are not these."""
+    target = macs(proposals.REFERENCE) / 3
+    best = max(importance_of_levels(c) for c in widths_only if macs(c) <= target)
+    found = {}
+    for sampler, count in {"morphnet": 12, "amc": 50, "random": 50}.items():
+        own = Proposer(sampler, "macs", seed, target, lambda own: np.array([*map(macs, own)]))
+        trials = []
+        for _ in range(count):
+            candidate, asked = own.propose(trials)
+            trials.append(Trial(candidate, macs(candidate), importance_of_levels(candidate)))
+            own.tell(asked, trials[-1])
+        found[sampler] = max(trial.psnr for trial in trials if trial.milliseconds <= target)
+    assert found["morphnet"] == found["amc"] == best > found["random"]
+
+
+def test_morphnet_removes_the_widths_that_matter_least(widths_only):
+    parent = Candidate("unet2-32.32.32-111-00")
+    psnrs, times = (
+        lambda own, number=number: np.array([number(candidate) for candidate in own])
+        for number in (importance_of_levels, macs)
+    )
+    narrower = [Candidate(f"unet2-{w}-111-00") for w in ("24.32.32", "32.24.32", "32.32.24")]
+    lost = [
+        (importance_of_levels(parent) - importance_of_levels(c)) / (macs(parent) - macs(c))
+        for c in narrower
+    ]
+    small = shrink(parent, 1, psnrs, times)
+    assert small == narrower[int(np.argmin(lost))]
+    wide = widen(small, 1.5 * macs(parent), times)
+    assert macs(parent) < macs(wide) <= 1.5 * macs(parent)
+
+
+def test_interrupted_searches_go_on_with_what_they_know(toy_space):
+    """A sampler that is given the trials of an earlier one proposes none of them again."""
+    trials = [Trial(c, macs(c), fidelity(c)) for c in sorted(toy_space, key=str)[:20]]
+    for sampler in ("nsga2", "tpe"):
+        own = Proposer(sampler, "macs", 0, None, lambda own: np.array([*map(macs, own)]), trials)
+        assert [t.values for t in own.study.trials] == [list(t.objectives) for t in trials]
+        assert own.propose(trials)[0] not in {trial.candidate for trial in trials}
+
+
+def test_proposals_end_with_the_space(toy_space):
+    trials = [Trial(candidate, 1.0, 1.0) for candidate in toy_space]
+    assert Proposer("random", "macs", 0, None, np.array).propose(trials) is None
+
+
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
 def test_the_known_best_of_a_toy_space_is_found(toy_space, sampler):
     target = float(np.median([macs(candidate) for candidate in toy_space]))
@@ -81,6 +151,25 @@ def test_front_equals_its_definition():
         if not any(o.milliseconds < trial.milliseconds and o.psnr >= trial.psnr for o in trials)
     }
     assert {trial.candidate for trial in front(trials)} == expected
+
+
+def test_front_of_three_objectives_equals_its_definition():
+    numbers = np.random.default_rng(0).random((40, 3))
+    trials = [Trial(Candidate(str(i)), *map(float, row)) for i, row in enumerate(numbers)]
+    costs = numbers * (1, -1, 1)
+    expected = [not ((costs <= own).all(1) & (costs < own).any(1)).any() for own in costs]
+    assert {t.candidate.network for t in front(trials)} == {*map(str, np.flatnonzero(expected))}
+
+
+def test_energy_is_an_objective(tmp_path, stubbed):
+    result = run_search(request(tmp_path, energy=True))
+    for trial in result.trials:
+        candidate = trial.candidate
+        moved = bytes_moved(operations(candidate)) * cascade_share(candidate)
+        assert trial.bytes_moved == pytest.approx(moved)
+    plain = [replace(trial, bytes_moved=None) for trial in result.trials]
+    assert {t.candidate for t in front(plain)} < {t.candidate for t in front(result.trials)}
+    draw(result.trials, result.reference, None, tmp_path / "front.png")
 
 
 def test_picture_of_the_front(tmp_path):

@@ -44,7 +44,10 @@ class SearchOptions:
     speed: str | None = option(
         None, "How many times as fast as the network fast, such as 2x.", metavar="FACTOR"
     )
-    sampler: str = option("nsga2", "Proposes networks: nsga2, tpe or random.")
+    energy: bool = option(
+        False, "Also search for networks that move few bytes, on which their energy depends most."
+    )
+    sampler: str = option("nsga2", "Proposes networks: nsga2, tpe, random, morphnet or amc.")
     predictor: str = option(
         "boosting", "Screens proposals: macs, layers, boosting, mlp, gcn, rgat or capsgnn."
     )
@@ -113,6 +116,7 @@ def _record(result: "SearchResult") -> dict[str, object]:
                 "guide_ratio": trial.candidate.guide_ratio,
                 "milliseconds": round(trial.milliseconds, 2),
                 "trial_psnr": round(trial.psnr, 2),
+                "bytes_moved_per_pixel": trial.bytes_moved,
             }
             for trial in front(result.trials)
         ],
@@ -143,7 +147,9 @@ def print_result(result: "SearchResult") -> None:
     shown += [f.trial for f in trained.values() if f.trial not in shown]
     table = Table(box=box.SIMPLE)
     table.add_column("network")
-    for column in ("guide", "ms/Mpx", "speed", "dB, short", "dB, trained"):
+    has_energy = result.reference.bytes_moved is not None
+    columns = ["guide", "ms/Mpx", "speed", "dB, short", "dB, trained"]
+    for column in [*columns, *(["bytes/px"] if has_energy else [])]:
         table.add_column(column, justify="right")
     for trial in sorted(shown, key=lambda trial: trial.milliseconds):
         candidate = trial.candidate
@@ -156,6 +162,7 @@ def print_result(result: "SearchResult") -> None:
             f"{result.reference.milliseconds / trial.milliseconds:.2f}x",
             f"{trial.psnr:.2f}",
             f"{finalist.psnr:.2f}" if finalist else "",
+            *([] if trial.bytes_moved is None else [f"{trial.bytes_moved:.0f}"]),
         )
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)

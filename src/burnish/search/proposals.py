@@ -1,7 +1,13 @@
-"""Proposals: Optuna draws candidates from the space, and a predictor screens them."""
+"""Proposals: a sampler draws candidates from the space, and a predictor screens them.
+
+The samplers are NSGA-II, TPE and random choice of Optuna, and two that change the widths of `fast`
+only: MorphNet's, and the ratios of AMC (He et al. 2018, https://arxiv.org/abs/1802.03494). AMC
+chooses a ratio of channels for each layer by reinforcement learning. Here TPE chooses one for each
+level, because the layers of a level share their width.
+"""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,15 +15,16 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from burnish.errors import UsageError
-from burnish.search.front import Trial, best_at
-from burnish.search.predictors import Predictor, Values, create
-from burnish.search.request import Sampler
-from burnish.search.space import Candidate, is_allowed
+from burnish.search.front import Trial, best_at, front
+from burnish.search.morphnet import Predict, shrink, widen
+from burnish.search.predictors import Predictor, create
+from burnish.search.request import REFERENCE, Sampler
+from burnish.search.space import MAX_LEVELS, Candidate, is_allowed
+from burnish.search.speed import total_bytes_moved
 
 # Candidates that the predictor chooses one from.
 POOL = 24
-_MAX_ATTEMPTS = 2000
+_MAX_ATTEMPTS = 500
 # With fewer trials than these, there is no predictor yet.
 MIN_TRIALS = 12
 _POPULATION = 16
@@ -26,6 +33,8 @@ _UNSCREENED = 5
 # A candidate that is predicted to be slower than the target by this factor is left out.
 _TOLERANCE = 1.1
 _SLOW_LOSS = 1e3
+# The smallest ratio of channels for AMC.
+_MIN_RATIO = 0.1
 
 
 class Proposer:
@@ -36,7 +45,8 @@ class Proposer:
     predictor : predicts the PSNR of proposals
     target : the time in ms that candidates should not exceed, or None
     predict_times : predicts their times in ms
-    trials : known results. NSGA-II begins a new population, the others learn from them
+    trials : known results, from which the sampler learns
+    energy : the bytes that candidates move are a third objective
     """
 
     def __init__(
@@ -45,104 +55,137 @@ class Proposer:
         predictor: str,
         seed: int,
         target: float | None,
-        predict_times: Callable[[Sequence[Candidate]], Values],
+        predict_times: Predict,
         trials: Sequence[Trial] = (),
+        energy: bool = False,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings(action="ignore"):  # about experimental arguments
             self.study = optuna.create_study(
-                sampler=_sampler(sampler, seed + len(trials)), directions=["minimize", "maximize"]
+                sampler=_sampler(sampler, seed + len(trials)),
+                directions=["minimize"] * (3 if energy else 2),
             )
-        for trial in trials:
-            self.study.add_trial(_finished(trial))
-        self.sampler, self.predictor = sampler, predictor
+        self.sampler, self.predictor, self.energy = sampler, predictor, energy
         self.seed, self.target, self.predict_times = seed, target, predict_times
-        self.count = 0
+        self.random = np.random.default_rng(seed + len(trials))
+        self.proposed: set[Candidate] = set()
+        for trial in trials:
+            self.study.enqueue_trial(self._params(trial.candidate))
+            self.tell(self._ask()[1], trial)
 
     def propose(
         self,
         trials: Sequence[Trial],
         prior: Sequence[Sequence[Trial]] = (),
-    ) -> tuple[Candidate, optuna.Trial]:
+    ) -> tuple[Candidate, optuna.Trial] | None:
         """Return the next candidate, and Optuna's trial, which `tell` gets.
+
+        None is returned if no candidate is found that is new.
 
         Parameters
         ----------
         trials : all results
         prior : trials of other operators; their PSNR is comparable within each only
         """
-        self.count += 1
-        known = {trial.candidate for trial in trials}
-        is_screened = self.sampler != "random" and self.count % _UNSCREENED > 0
-        is_screened = is_screened and len(trials) >= MIN_TRIALS
+        known = self.proposed | {trial.candidate for trial in trials}
+        psnrs = self._psnr_predictor(trials, prior)
         asked: list[tuple[Candidate, optuna.Trial]] = []
-        wanted = POOL if is_screened else 1
+        rejected: list[optuna.Trial] = []
+        wanted = POOL if psnrs and self.sampler != "morphnet" else 1
         for attempt in range(_MAX_ATTEMPTS):
-            trial = self.study.ask()
-            candidate = Candidate.draw(partial(_suggest, trial))
+            if self.sampler == "morphnet":
+                importance = psnrs if attempt < POOL else None
+                self.study.enqueue_trial(self._params(self._morphed(trials, importance)))
+            elif self.sampler == "amc" and attempt > POOL:  # TPE repeats itself
+                ratios = self.random.uniform(_MIN_RATIO, 1.0, MAX_LEVELS)
+                self.study.enqueue_trial({f"width {i}": ratio for i, ratio in enumerate(ratios)})
+            candidate, trial = self._ask()
             if candidate in known or not is_allowed(candidate):
-                self.study.tell(trial, state=TrialState.FAIL)
+                rejected.append(trial)
             else:
                 known.add(candidate)
                 asked.append((candidate, trial))
             if len(asked) == wanted or (asked and attempt > 2 * POOL):
                 break
-        if not asked:
-            remedy = "search for less long"
-            raise UsageError("the search", "no candidate of the space is left", remedy)
-        chosen = 0
-        if is_screened:
-            chosen = self._best([candidate for candidate, _ in asked], trials, prior)
-        for index, (_, trial) in enumerate(asked):
-            if index != chosen:
-                self.study.tell(trial, state=TrialState.FAIL)
-        return asked[chosen]
+        chosen = None
+        if asked:
+            candidates = [candidate for candidate, _ in asked]
+            chosen = asked.pop(self._best(candidates, trials, psnrs) if psnrs else 0)
+            self.proposed.add(chosen[0])
+        for trial in (*rejected, *(trial for _, trial in asked)):
+            self.study.tell(trial, state=TrialState.FAIL)
+        return chosen
 
     def tell(self, trial: optuna.Trial, result: Trial) -> None:
         """Report the result of a candidate to Optuna."""
-        self.study.tell(trial, [result.milliseconds, result.psnr])
+        self.study.tell(trial, result.objectives)
+
+    def _ask(self) -> tuple[Candidate, optuna.Trial]:
+        trial = self.study.ask()
+        return Candidate.draw(partial(self._suggest, trial)), trial
+
+    def _suggest(self, trial: optuna.Trial, name: str, options: Sequence[Any]) -> Any:
+        if self.sampler != "amc":
+            return trial.suggest_categorical(name, list(options))
+        own = REFERENCE.choices[name]
+        if not name.startswith("width"):
+            return own
+        ratio = trial.suggest_float(name, _MIN_RATIO, 1.0)
+        return min(options, key=lambda width: abs(width - ratio * own))
+
+    def _params(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the numbers that Optuna suggests for a candidate."""
+        choices = candidate.choices
+        if self.sampler != "amc":
+            return choices
+        widths = [name for name in choices if name.startswith("width")]
+        return {name: choices[name] / REFERENCE.choices[name] for name in widths}
+
+    def _morphed(self, trials: Sequence[Trial], psnrs: Predict | None) -> Candidate:
+        """Return a candidate of the front after MorphNet's step.
+
+        Without predictions of PSNR, levels are of random importance.
+        """
+        parents = [
+            trial for trial in front(trials) if trial.milliseconds <= (self.target or np.inf)
+        ]
+        parent = REFERENCE
+        if parents:
+            parent = parents[self.random.integers(len(parents))].candidate
+        limit = self.target or self.predict_times([parent])[0]
+        steps = int(self.random.integers(1, 2 * len(parent.arguments["widths"])))
+        importance = psnrs or (lambda candidates: self.random.random(len(candidates)))
+        small = shrink(parent, steps, importance, self.predict_times)
+        return widen(small, limit, self.predict_times)
+
+    def _psnr_predictor(
+        self, trials: Sequence[Trial], prior: Sequence[Sequence[Trial]]
+    ) -> Predict | None:
+        """Return a function that predicts the PSNR of candidates; None if none are screened."""
+        is_due = len(self.proposed) % _UNSCREENED != _UNSCREENED - 1
+        if self.sampler == "random" or not is_due or len(trials) < MIN_TRIALS:
+            return None
+        predictor = create(self.predictor, self.seed)
+        _fit_fidelity(predictor, trials, prior)
+        psnrs = np.array([trial.psnr for trial in trials])
+        return lambda own: predictor.predict(own)[:, 0] * (psnrs.std() + 1e-9) + psnrs.mean()
 
     def _best(
-        self,
-        candidates: Sequence[Candidate],
-        trials: Sequence[Trial],
-        prior: Sequence[Sequence[Trial]],
+        self, candidates: Sequence[Candidate], trials: Sequence[Trial], predict_psnrs: Predict
     ) -> int:
         """Return the index of the candidate that promises most.
 
-        That is the one farthest beyond the front or, with a target, the best that is quick enough.
+        That is the one farthest beyond the front or, with a target, beyond all that reach it.
         """
-        fidelity = create(self.predictor, self.seed)
-        _fit_fidelity(fidelity, trials, prior)
-        times = self.predict_times(candidates)
-        scores = np.array([trial.psnr for trial in trials])
-        psnrs = fidelity.predict(candidates)[:, 0] * (scores.std() + 1e-9) + scores.mean()
+        worst = min(trial.psnr for trial in trials)
         gains = []
-        for psnr, time in zip(psnrs, times, strict=True):
-            if self.target is None:
-                gains.append(psnr - max(best_at(trials, time), scores.min()))
-            else:
-                is_slow = time > self.target * _TOLERANCE
-                gains.append(psnr - _SLOW_LOSS if is_slow else psnr)
+        predictions = (predict_psnrs(candidates), self.predict_times(candidates))
+        for candidate, psnr, time in zip(candidates, *predictions, strict=True):
+            moved = total_bytes_moved(candidate) if self.energy else None
+            gain = psnr - max(best_at(trials, self.target or time, moved), worst)
+            is_slow = self.target is not None and time > self.target * _TOLERANCE
+            gains.append(gain - _SLOW_LOSS if is_slow else gain)
         return int(np.argmax(gains))
-
-
-def _suggest(trial: optuna.Trial, name: str, options: Sequence[Any]) -> Any:
-    return trial.suggest_categorical(name, list(options))
-
-
-def _finished(trial: Trial) -> optuna.trial.FrozenTrial:
-    """Return a trial as Optuna's own."""
-    choices = trial.candidate.choices
-    distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-
-    def choose(name: str, options: Sequence[Any]) -> Any:
-        distributions[name] = optuna.distributions.CategoricalDistribution(list(options))
-        return choices[name]
-
-    Candidate.draw(choose)
-    values = [trial.milliseconds, trial.psnr]
-    return optuna.trial.create_trial(params=choices, distributions=distributions, values=values)
 
 
 def _fit_fidelity(
@@ -160,6 +203,6 @@ def _fit_fidelity(
 def _sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    if name == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True)
+    if name in ("tpe", "amc"):
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=_POPULATION)

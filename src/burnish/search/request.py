@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from burnish.compression.request import parse_number
 from burnish.errors import UsageError, missing_library
@@ -20,8 +20,8 @@ from burnish.training.config import TrainConfig
 from burnish.training.request import TrainingRequest
 from burnish.training.request import validate_request as validate_training
 
-Sampler = Literal["nsga2", "tpe", "random"]
-SAMPLERS: tuple[Sampler, ...] = ("nsga2", "tpe", "random")
+Sampler = Literal["nsga2", "tpe", "random", "morphnet", "amc"]
+SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 DEFAULT_BUDGET = "2h"
 DEFAULT_PREDICTOR = "boosting"
 TRIAL_STEPS = 300
@@ -46,6 +46,7 @@ class SearchRequest:
     training : the request that the final trainings follow; its budget is that of the whole search
     latency : the most CPU time for a megapixel in ms; None for any
     speed : in place of `latency`, how many times as fast as `REFERENCE`; None for any
+    energy : the bytes that a network moves are a third objective
     prior : measurements of other operators that the predictor also learns from
     """
 
@@ -53,6 +54,7 @@ class SearchRequest:
     engine: str
     latency: float | None
     speed: float | None
+    energy: bool
     sampler: Sampler
     predictor: str
     trial_steps: int
@@ -72,7 +74,9 @@ class SearchRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return all that the measurements depend on, as values that JSON can hold."""
-        record = {name: getattr(self, name) for name in ("engine", "sampler", "predictor")}
+        record = {
+            name: getattr(self, name) for name in ("engine", "energy", "sampler", "predictor")
+        }
         record["config"] = self.trial_config.to_json()
         record["photos"] = [str(self.training.photos), str(self.training.validation)]
         values: dict[str, Any] = json.loads(json.dumps(record))
@@ -112,6 +116,7 @@ def validate_request(
     engine: str = DEFAULT_ENGINE,
     latency: str | None = None,
     speed: str | None = None,
+    energy: bool = False,
     sampler: str = SAMPLERS[0],
     predictor: str = DEFAULT_PREDICTOR,
     trial_steps: int = TRIAL_STEPS,
@@ -132,7 +137,8 @@ def validate_request(
     engine : the engine that the network has to be fast on
     latency : the most CPU time for a megapixel, such as "40ms/MP"
     speed : in place of `latency`, how many times as fast as `fast` the network has to be
-    sampler : proposes candidates: nsga2, tpe or random
+    energy : the bytes that a network moves are a third objective
+    sampler : proposes candidates, one of `SAMPLERS`
     predictor : screens proposals, see `burnish.search.predictors.PREDICTORS`
     trial_steps : of the short training of each candidate
     finalists : the number of networks that are trained to the end
@@ -171,6 +177,7 @@ def validate_request(
         engine=engine,
         latency=None if latency is None else parse_number("--latency", latency, "ms/MP"),
         speed=None if speed is None else parse_number("--speed", speed, "x"),
+        energy=energy,
         sampler=next(name for name in SAMPLERS if name == sampler),
         predictor=predictor,
         trial_steps=trial_steps,

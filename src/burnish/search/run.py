@@ -23,7 +23,12 @@ from burnish.search.predictors import Values, create
 from burnish.search.proposals import Proposer
 from burnish.search.request import REFERENCE, SearchRequest
 from burnish.search.space import Candidate, random_candidate
-from burnish.search.speed import milliseconds, operator_milliseconds, total_milliseconds
+from burnish.search.speed import (
+    milliseconds,
+    operator_milliseconds,
+    total_bytes_moved,
+    total_milliseconds,
+)
 from burnish.search.table import Row, Table
 from burnish.search.trial import Trials, trial_psnr
 from burnish.training import TrainCallbacks
@@ -127,11 +132,21 @@ class _Search:
         trials = self._known_trials()
         seed = request.training.config.seed
         proposer = Proposer(
-            request.sampler, request.predictor, seed, self.target, self._predict_times, trials
+            request.sampler,
+            request.predictor,
+            seed,
+            self.target,
+            self._predict_times,
+            trials,
+            request.energy,
         )
         prior = self._prior()
         while not self._is_over(trials):
-            proposals = [proposer.propose(trials, prior) for _ in range(task_count())]
+            found = [proposer.propose(trials, prior) for _ in range(task_count())]
+            proposals = [proposal for proposal in found if proposal]
+            if not proposals:
+                self.callbacks.message("All networks that the sampler can propose were trained.")
+                break
             if is_connected():
                 self._train_on_cluster([candidate for candidate, _ in proposals])
             for candidate, asked in proposals:
@@ -173,7 +188,8 @@ class _Search:
         row = self.table.rows[candidate.label]
         own = row.milliseconds[self._engine_name]
         total = total_milliseconds(candidate, own, self.operator_time)
-        return Trial(candidate, total, row.psnr[key])
+        moved = total_bytes_moved(candidate) if self.request.energy else None
+        return Trial(candidate, total, row.psnr[key], moved)
 
     def _known_trials(self) -> list[Trial]:
         """Return the trials of an interrupted search, and that of `fast`."""
@@ -237,8 +253,9 @@ class _Search:
         """Show the last trial, and the state of the search."""
         trial = trials[-1]
         mark = "  front" if trial in front(trials) else ""
+        energy = "" if trial.bytes_moved is None else f"{trial.bytes_moved:5.0f} B/px  "
         self.callbacks.message(
-            f"{len(trials):4d}  {trial.milliseconds:7.1f} ms/MP  {trial.psnr:6.2f} dB  "
+            f"{len(trials):4d}  {trial.milliseconds:7.1f} ms/MP  {trial.psnr:6.2f} dB  {energy}"
             f"{trial.candidate.label}{mark}"
         )
         share = min(1.0, self.table.seconds / self.trial_seconds)
@@ -331,6 +348,8 @@ class _Search:
             "trial_steps": request.trial_steps,
             "milliseconds": round(best.trial.milliseconds, 2),
             "guide_ratio": best.trial.candidate.guide_ratio,
+            "energy": request.energy,
+            "bytes_moved_per_pixel": best.trial.bytes_moved,
             "trial_psnr": round(best.trial.psnr, 2),
             "fast_milliseconds": round(self.reference.milliseconds, 2),
             "fast_trial_psnr": round(self.reference.psnr, 2),

@@ -16,6 +16,7 @@ from burnish.runtime.onnx_runtime import fold_constants
 from burnish.runtime.quantisation import quantise_graph, rounded_tensors
 from burnish.runtime.resize import area_resize
 from burnish.runtime.session import load_engine
+from burnish.search.graph import bytes_moved, operations
 from burnish.search.onnx_graph import to_onnx
 from burnish.search.space import Candidate
 from burnish.types import Pixels
@@ -77,6 +78,14 @@ def total_milliseconds(candidate: Candidate, network: float, operator: float) ->
     operator : the operator's time for the first level, per megapixel of the photo
     """
     return network * cascade_share(candidate) + (operator if candidate.guide_ratio else 0.0)
+
+
+def total_bytes_moved(candidate: Candidate) -> float:
+    """Return the bytes that a candidate moves for a pixel of `PHOTO`, with its cascade.
+
+    Those of the operator for the first level are not among them.
+    """
+    return bytes_moved(operations(candidate)) * cascade_share(candidate)
 
 
 def operator_milliseconds(operator: Operator, values: Mapping[str, Value], photo: Pixels) -> float:
