@@ -97,11 +97,12 @@ class Pipeline:
     def run(self) -> CompressionResult:
         """Run the steps, and write the result if it reaches the target."""
         request = self.request
-        best = self._compressed(int8=request.int8)
-        if self._problem(best) and request.int8 and request.speed is not None:
+        gain = self._int8_gain() if request.int8 else 1.0
+        best = self._compressed(gain)
+        if self._problem(best) and gain > 1 and request.speed is not None:
             # 8-bit integers were to bring a part of the speed.
             self.steps = [self.steps[0], *map(_undone, self.steps[1:])]
-            best = self._compressed(int8=False)
+            best = self._compressed(1.0)
         if request.compare_scratch and best.edits:
             best = self._from_scratch(best)
         problem = self._problem(best)
@@ -113,10 +114,14 @@ class Pipeline:
         request = self.request
         return unreached(self.original.figures, best.figures, request.speed, request.loss)
 
-    def _compressed(self, *, int8: bool) -> Candidate:
-        """Return the network after all steps that are kept, or the nearest to the target."""
-        gain = self._int8_gain() if int8 else 1.0
-        share = 1 - INT8_SHARE if gain > MIN_GAIN else 1.0
+    def _compressed(self, gain: float) -> Candidate:
+        """Return the network after all steps that are kept, or the nearest to the target.
+
+        Parameters
+        ----------
+        gain : how many times as fast 8-bit integers make a network; 1 to do without them
+        """
+        share = 1 - INT8_SHARE if gain > 1 else 1.0
         speed = self.request.speed
         goals = SPEEDS if speed is None else (speed / gain,) if speed > gain * MIN_GAIN else ()
         best = nearest = self.original
@@ -125,12 +130,15 @@ class Pipeline:
             if not allowed:
                 break
             best = nearest
-        if speed is not None or (best is self.original and gain <= MIN_GAIN):
+        if speed is not None or (best is self.original and gain == 1):
             best = nearest
-        return self._int8(best) if gain > MIN_GAIN else best
+        return self._int8(best) if gain > 1 else best
 
     def _int8_gain(self) -> float:
-        """Return how many times as fast the original network is in 8-bit integers, untrained."""
+        """Return how many times as fast the original network is in 8-bit integers, untrained.
+
+        It is 1 if they do not make it faster.
+        """
         batches = self._batches()
         try:
             untrained = self.workspace.int8(
