@@ -99,6 +99,14 @@ the operator's output for a copy of a random size. The joint network is {least:.
 worse than the bundled ones.
 """
 
+SPEED_INTRODUCTION = """\
+`benchmarks/speed.py` measured the seconds for a photo of {megapixels:g} megapixels in memory, on
+{threads} threads of {machine}: the median of several runs, and in brackets how many times as fast
+as the operator that is. The network has the engine and the precision that `burnish apply` chooses
+for 8 bits a channel, and its time includes that of its guide. The larger the photo, the smaller is
+the share of the guide.
+"""
+
 SLIDERS_INTRODUCTION = """\
 `benchmarks/sliders.py` measured the networks at the ends and at the thirds of each slider, all
 other sliders at their defaults, at {photos}. Cast and grain are as above.
@@ -141,7 +149,8 @@ def results_page() -> str:
         machine=machine(environment),
         onnxruntime=environment["packages"]["onnxruntime"],
     )
-    parts = [NOTE, "# Results\n", mean_table(measured), "## Operator by operator\n", introduction]
+    parts = [NOTE, "# Results\n", mean_table(measured), speed_table()]
+    parts += ["## Operator by operator\n", introduction]
     for name in sorted(measured["operators"], key=list(OPERATORS).index):
         parts.append(f"### {OPERATORS[name].title}\n")
         parts += operator_tables(measured["operators"][name], list(folders))
@@ -241,6 +250,25 @@ def score_cells(scores: Any) -> list[str]:
         f"{scores['ssim']:.3f}",
         *("" if value is None else f"{value:.1f}" for value in visible),
     ]
+
+
+def speed_table() -> str:
+    """Return the seconds that operators and their networks take for a photo."""
+    measured = results("speed")
+    measured["machine"] = machine(measured["environment"])
+    lines = ["## Seconds for a photo\n", SPEED_INTRODUCTION.format_map(measured)]
+    lines.append("| | operator | network, guide: operator | network, guide: network | engine |")
+    lines.append("|---" * 5 + "|")
+    for name, row in measured["operators"].items():
+        seconds = {label: timing["wall"] for label, timing in row["times"].items()}
+        cells = [
+            f"{seconds[label]:.2f} ({seconds['operator'] / seconds[label]:.1f}x)"
+            for label in GUIDE_LABELS[1:]
+        ]
+        engine = f"{row['engine']} {row['precision']}"
+        line = [OPERATORS[name].title, f"{seconds['operator']:.2f}", *cells, engine]
+        lines.append(f"| {' | '.join(line)} |")
+    return "\n".join(lines) + "\n"
 
 
 def sliders_table() -> str:
