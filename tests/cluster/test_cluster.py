@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,7 @@ def nodes(tmp_path_factory, engine_speed):
         environment.setenv("RAY_worker_niceness", "0")
         settings = {"object_store_memory": 80 * 2**20, "include_log_monitor": False}
         settings |= {"include_dashboard": False, "no_monitor": True, "temp_dir": folder}
+        Path("/tmp/ray").mkdir(exist_ok=True)  # where Ray notes the address of the cluster
         cluster = Cluster()
         add_node = partial(patiently, cluster.add_node, num_cpus=1, **settings)
         try:

@@ -292,8 +292,9 @@ def test_subfolder_that_cannot_be_listed_is_skipped(folder_tree, monkeypatch):
         return scan(path)
 
     everything = find_inputs([folder_tree], recursive=True)
-    monkeypatch.setattr("os.scandir", scandir)
-    found = find_inputs([folder_tree], recursive=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", scandir)
+        found = find_inputs([folder_tree], recursive=True)
     assert 0 < len(found.files) < len(everything.files)
     (error,) = found.unreadable
     assert "below: cannot be read: permission denied" in str(error)
