@@ -28,8 +28,8 @@ from burnish.runtime.resize import area_resize
 # It measures the air-light of the photo, and is off where omega is 0.
 OPERATOR = OPERATORS["dark-channel-guided"]
 PARAMS = {"omega": 0.8}
-# That of a photo of 70 x 90 px: 2/5 of it.
-FIRST_LEVEL = (28, 36)
+# That of a photo of 70 x 90 px: half of it.
+FIRST_LEVEL = (35, 45)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def streamed(edit, pixels: np.ndarray) -> np.ndarray:
 def test_operator_on_a_small_copy_guides_the_network(model, pixels):
     small = area_resize(pixels, FIRST_LEVEL)
     measured = OPERATOR.measure(pixels, **PARAMS)
-    first = OPERATOR.run_small(small, 28 / 70, measured, **PARAMS)
+    first = OPERATOR.run_small(small, 35 / 70, measured, **PARAMS)
     edit = NetworkEdit(model, PARAMS, "operator")
     np.testing.assert_array_equal(edit.run(pixels), model(pixels, PARAMS, guide=first))
     assert edit.guide == edit.history[0].guide == "operator"
@@ -207,7 +207,7 @@ def test_operator_measures_once_for_all_frames_of_a_video(model, make_image, mea
     del measured_shapes[:]
     for index, frame in enumerate(frames):
         small = area_resize(frame, FIRST_LEVEL)
-        first = OPERATOR.run_small(small, 28 / 70, measured, **PARAMS)
+        first = OPERATOR.run_small(small, 35 / 70, measured, **PARAMS)
         expected = model(frame, PARAMS, guide=first)
         np.testing.assert_array_equal(edit_frame(frame, index, index / 25), expected)
     assert measured_shapes == []

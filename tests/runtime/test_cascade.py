@@ -25,7 +25,7 @@ from burnish.runtime.thumbnail import normalised_coords
 from burnish.types import Rectangle
 
 PARAMS = {"lambda": 0.05, "kappa": 1.3}
-# One level, two, three, and four. With the operator, the first level of the last two is larger.
+# One level, two, three, and four. With the operator, the first level of the last three is larger.
 SIZES = [(9, 61), (16, 16), (30, 17), (41, 64), (150, 131), (61, 55)]
 ENGINES = ["onnxruntime"] + ["openvino"] * (find_spec("openvino") is not None)
 
@@ -84,7 +84,7 @@ def run_whole(
 
 def levels(height: int, width: int, *, operator: bool) -> list[tuple[int, int]]:
     """Return the sizes of the levels of the guided model."""
-    size = max(16, min(40, 2 * min(height, width) // 5)) if operator else 16
+    size = max(16, min(40, min(height, width) // 2)) if operator else 16
     return level_sizes((height, width), Guide(size=size, max_ratio=2))
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from burnish.operators.operator import Operator
 
 # The least ratio of a photo's size and the first level's, if the operator computes a large one.
-OPERATOR_RATIO = 2.5
+OPERATOR_RATIO = 2
 # Largest copy of a photo on which an operator measures, px.
 MEASURED_PIXELS = 4_000_000
 
@@ -55,11 +55,11 @@ def operator_guide(size: tuple[int, int], guide: Guide) -> Guide:
     --------
     >>> guide = Guide(size=256, operator_size=512, max_ratio=4.5)
     >>> [operator_guide((side, 2 * side), guide).size for side in (300, 1000, 3000)]
-    [256, 400, 512]
+    [256, 500, 512]
     """
     if guide.operator_size is None:
         return guide
-    side = min(guide.operator_size, int(min(size) / OPERATOR_RATIO))
+    side = min(guide.operator_size, min(size) // OPERATOR_RATIO)
     return guide.model_copy(update={"size": max(guide.size, side)})
 
 
