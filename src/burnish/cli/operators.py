@@ -280,16 +280,18 @@ def _param_line(param: "CardParam") -> str:
 def _guide_lines(guide: "Guide | None") -> list[str]:
     if guide is None:
         return []
-    start = guide.start
+    start, size = guide.start, f"{guide.size} px"
+    if guide.operator_size is not None:
+        size += f", for large photos the operator's at up to {guide.operator_size} px"
     if start is None:
-        return [f"the operator's output at {guide.size} px; no start network"]
+        return [f"the operator's output at {size}; no start network"]
     thumbnail = f", thumbnail of {start.thumbnail_size} px" if start.thumbnail_size else ""
     sources = "the operator" if start.full_size else "the operator or of the start network"
-    size = ", in place of the cascade" if start.full_size else ""
+    place = ", in place of the cascade" if start.full_size else ""
     return [
-        f"the output of {sources} at {guide.size} px",
+        f"the output of {sources} at {size}",
         f"start network: {start.network}, {start.macs_per_pixel / 1000:.1f} k multiply-adds per"
-        f" pixel, {start.parameter_count} parameters, halo {start.halo} px{thumbnail}{size}",
+        f" pixel, {start.parameter_count} parameters, halo {start.halo} px{thumbnail}{place}",
     ]
 
 

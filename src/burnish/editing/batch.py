@@ -287,14 +287,10 @@ class Batch:
                     self.edit, work.source, target, self.options, on_progress
                 )
             else:
-                work.photo, work.edit = edit_for_target(
+                work.photo, work.edit, work.changed = edit_for_target(
                     self.edit, photo, work.source, target, self.options, on_progress
                 )
                 work.size = photo.size
-                if isinstance(photo, Photo) and isinstance(work.photo, Photo):
-                    work.changed = work.photo.pixels is not photo.pixels
-                else:
-                    work.changed = not work.edit.is_off
 
     def write(self, work: _PhotoWork) -> Outcome:
         """Write an edited photo, and return its outcome."""

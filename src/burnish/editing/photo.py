@@ -164,8 +164,7 @@ def apply(
     if region_edit is None:
         edit = mix(edit, strength)
     if isinstance(image, str | Path):
-        encoding = EncodingOptions(codec, crf)
-        options = OutputOptions(output, overwrite=overwrite, encoding=encoding)
+        options = OutputOptions(output, overwrite=overwrite, encoding=EncodingOptions(codec, crf))
         target = output_path(Path(image), edit.name, options)
         apply_to_file(edit, Path(image), target, options, on_progress)
         return cast("ImageLike", str(target) if isinstance(image, str) else target)
@@ -200,7 +199,7 @@ def apply_to_file(
         edit_out_of_core(edit, source, target, write, on_progress)
         return
     photo = open_for_edit(edit, source)
-    edited, _ = edit_for_target(edit, photo, source, target, write, on_progress)
+    edited, _, _ = edit_for_target(edit, photo, source, target, write, on_progress)
     make_folder(target.parent)
     edited.save(target, **write.for_photos)
 
@@ -268,8 +267,11 @@ def for_photo(
     ------
     PhotoError : burnish does not write the format
     """
-    target = output_format(metadata.format, format, where)
-    return edit.for_output(bits_per_channel(metadata, target, depth))
+    return edit.for_output(_bits(metadata, format, depth, where))
+
+
+def _bits(metadata: SourceMetadata, format: str | None, depth: int | None, where: str) -> int:
+    return bits_per_channel(metadata, output_format(metadata.format, format, where), depth)
 
 
 def edit_photo(
@@ -303,23 +305,24 @@ def edit_for_target(
     target: Path,
     write: WriteOptions = DEFAULT_OPTIONS,
     on_progress: OnProgress | None = None,
-) -> tuple[Photo | StoredPhoto, Edit]:
+) -> tuple[Photo | StoredPhoto, Edit, bool]:
     """Edit a photo in memory for an output file, which is not written.
 
     Returns
     -------
-    The edited photo, and the edit in the precision for its depth
+    The edited photo, the edit in the precision for its depth, and whether it has changed the pixels
 
     Raises
     ------
     BurnishError : as in `apply_to_file`
     """
-    target_format = output_format(photo.metadata.format, target.suffix, str(target))
-    bits = bits_per_channel(photo.metadata, target_format, write.depth)
+    bits = _bits(photo.metadata, target.suffix, write.depth, str(target))
     edit = edit.for_output(bits)
     if isinstance(photo, Photo):
-        return edit_photo(edit, photo, source, on_progress), edit
-    return _run_stages(edit, photo, source, bits, new_memory_image, on_progress), edit
+        edited = edit_photo(edit, photo, source, on_progress)
+        return edited, edit, edited.pixels is not photo.pixels
+    codes = _run_stages(edit, photo, source, bits, new_memory_image, on_progress)
+    return codes, edit, not edit.is_off
 
 
 def edit_out_of_core(

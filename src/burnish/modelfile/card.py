@@ -190,7 +190,7 @@ class Guide(StrictModel):
         ge=1.25, le=16, description="the largest ratio of the sizes of two levels"
     )
     operator_size: int | None = Field(
-        default=None, ge=16, le=8192, description="px: `size` for a large photo and the operator"
+        default=None, ge=16, le=8192, description="px: the largest `size` with the operator"
     )
     halved: bool = Field(
         default=False,
