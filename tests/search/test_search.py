@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -15,7 +16,8 @@ pytest.importorskip("optuna")
 
 from burnish.errors import MissingLibraryError, UsageError
 from burnish.modelfile.card import Guide
-from burnish.runtime.cascade import level_sizes
+from burnish.runtime.cascade import level_sizes, operator_guide
+from burnish.runtime.model import Model
 from burnish.search import proposals, run, space
 from burnish.search.front import Trial, draw, front
 from burnish.search.graph import bytes_moved, operations
@@ -24,8 +26,10 @@ from burnish.search.proposals import Proposer
 from burnish.search.request import REFERENCE, validate_request
 from burnish.search.run import Finalist, run_search
 from burnish.search.space import Candidate
-from burnish.search.speed import PHOTO, cascade_share, total_milliseconds
+from burnish.search.speed import PHOTO, cascade_share, first_level, total_milliseconds
 from burnish.search.table import Table
+from burnish.training.pipeline import cascade_guide
+from burnish.training.request import validate_request as validate_training
 
 
 def macs(candidate):
@@ -165,7 +169,8 @@ def test_energy_is_an_objective(tmp_path, stubbed):
     result = run_search(request(tmp_path, energy=True))
     for trial in result.trials:
         candidate = trial.candidate
-        moved = bytes_moved(operations(candidate)) * cascade_share(candidate)
+        share = cascade_share(candidate, Guide(size=256, operator_size=512, max_ratio=4))
+        moved = bytes_moved(operations(candidate)) * share
         assert trial.bytes_moved == pytest.approx(moved, abs=0.06)
     plain = [replace(trial, bytes_moved=None) for trial in result.trials]
     assert {t.candidate for t in front(plain)} < {t.candidate for t in front(result.trials)}
@@ -178,15 +183,32 @@ def test_picture_of_the_front(tmp_path):
     assert (tmp_path / "front.png").stat().st_size > 1000
 
 
-def test_the_cascade_counts_all_levels_but_the_first():
+@pytest.mark.parametrize(
+    ("guide", "computed"),
+    [
+        (Guide(size=256, max_ratio=4), [(876, 1168)]),
+        (Guide(size=256, operator_size=512, max_ratio=2), [(1239, 1653)]),
+        (Guide(size=160, operator_size=320, max_ratio=4, halved=True), [(750, 1000)]),
+    ],
+)
+def test_the_cascade_counts_all_levels_but_the_first(guide, computed):
     candidate = Candidate("fast", 4.0)
-    _, *levels = level_sizes(PHOTO, Guide(size=256, max_ratio=4))
-    pixels = sum(height * width for height, width in levels)
-    assert cascade_share(candidate) == pytest.approx(pixels / (PHOTO[0] * PHOTO[1]))
-    assert total_milliseconds(candidate, 100, 5) == pytest.approx(
-        100 * cascade_share(candidate) + 5
-    )
-    assert total_milliseconds(Candidate("fast"), 100, 5) == 100
+    pixels = sum(height * width for height, width in [*computed, PHOTO])
+    share = pixels / (PHOTO[0] * PHOTO[1])
+    assert cascade_share(candidate, guide) == pytest.approx(share, rel=0.01)
+    assert total_milliseconds(candidate, 100, 5, guide) == pytest.approx(100 * share + 5, rel=0.01)
+    assert total_milliseconds(Candidate("fast"), 100, 5, guide) == 100
+
+
+@pytest.mark.parametrize("operator", ["l0-smoothing", "local-laplacian", "dark-channel-dehazing"])
+def test_the_cascade_is_that_of_the_models(tmp_path, operator):
+    config = validate_training(operator, photos=tmp_path, output=tmp_path / "x.onnx").config
+    guide, model = cascade_guide(config), Model.open(operator)
+    assert first_level(guide) == model.first_level(*PHOTO)
+    ratio = model.card.guide.max_ratio
+    _, *levels = level_sizes(PHOTO, operator_guide(PHOTO, model.card.guide))
+    share = sum(map(math.prod, levels)) / math.prod(PHOTO)
+    assert cascade_share(Candidate("fast", ratio), guide) == share
 
 
 def test_table_grows_line_by_line_and_survives_a_kill(tmp_path):

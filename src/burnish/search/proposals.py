@@ -7,7 +7,7 @@ level, because the layers of a level share their width.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,24 +15,14 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from burnish.search.front import Trial, best_at, front
+from burnish.search.front import Trial, front
 from burnish.search.morphnet import Predict, shrink, widen
-from burnish.search.predictors import Predictor, create
 from burnish.search.request import REFERENCE, Sampler
+from burnish.search.screening import POOL, Screening
 from burnish.search.space import MAX_LEVELS, Candidate, is_allowed
-from burnish.search.speed import total_bytes_moved
 
-# Candidates that the predictor chooses one from.
-POOL = 24
 _MAX_ATTEMPTS = 500
-# With fewer trials than these, there is no predictor yet.
-MIN_TRIALS = 12
 _POPULATION = 16
-# One candidate in so many is not screened.
-_UNSCREENED = 5
-# A candidate that is predicted to be slower than the target by this factor is left out.
-_TOLERANCE = 1.1
-_SLOW_LOSS = 1e3
 # The smallest ratio of channels for AMC.
 _MIN_RATIO = 0.1
 
@@ -42,11 +32,8 @@ class Proposer:
 
     Parameters
     ----------
-    predictor : predicts the PSNR of proposals
-    target : the time in ms that candidates should not exceed, or None
-    predict_times : predicts their times in ms
+    predictor, target, predict_times, bytes_moved : see `burnish.search.screening.Screening`
     trials : known results, from which the sampler learns
-    energy : the bytes that candidates move are a third objective
     """
 
     def __init__(
@@ -57,16 +44,16 @@ class Proposer:
         target: float | None,
         predict_times: Predict,
         trials: Sequence[Trial] = (),
-        energy: bool = False,
+        bytes_moved: Callable[[Candidate], float] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings(action="ignore"):  # about experimental arguments
             self.study = optuna.create_study(
                 sampler=_sampler(sampler, seed + len(trials)),
-                directions=["minimize"] * (3 if energy else 2),
+                directions=["minimize"] * (3 if bytes_moved else 2),
             )
-        self.sampler, self.predictor, self.energy = sampler, predictor, energy
-        self.seed, self.target, self.predict_times = seed, target, predict_times
+        self.sampler, self.target, self.predict_times = sampler, target, predict_times
+        self.screening = Screening(predictor, seed, target, predict_times, bytes_moved)
         self.random = np.random.default_rng(seed + len(trials))
         self.proposed: set[Candidate] = set()
         for trial in trials:
@@ -88,7 +75,8 @@ class Proposer:
         prior : trials of other operators; their PSNR is comparable within each only
         """
         known = self.proposed | {trial.candidate for trial in trials}
-        psnrs = self._psnr_predictor(trials, prior)
+        is_screened = self.sampler != "random" and self.screening.is_due(len(self.proposed), trials)
+        psnrs = self.screening.fit(trials, prior) if is_screened else None
         asked: list[tuple[Candidate, optuna.Trial]] = []
         rejected: list[optuna.Trial] = []
         wanted = POOL if psnrs and self.sampler != "morphnet" else 1
@@ -110,7 +98,8 @@ class Proposer:
         chosen = None
         if asked:
             candidates = [candidate for candidate, _ in asked]
-            chosen = asked.pop(self._best(candidates, trials, psnrs) if psnrs else 0)
+            gains = self.screening.gains(candidates, trials, psnrs) if psnrs else [0]
+            chosen = asked.pop(int(np.argmax(gains)))
             self.proposed.add(chosen[0])
         for trial in (*rejected, *(trial for _, trial in asked)):
             self.study.tell(trial, state=TrialState.FAIL)
@@ -157,47 +146,6 @@ class Proposer:
         importance = psnrs or (lambda candidates: self.random.random(len(candidates)))
         small = shrink(parent, steps, importance, self.predict_times)
         return widen(small, limit, self.predict_times)
-
-    def _psnr_predictor(
-        self, trials: Sequence[Trial], prior: Sequence[Sequence[Trial]]
-    ) -> Predict | None:
-        """Return a function that predicts the PSNR of candidates; None if none are screened."""
-        is_due = len(self.proposed) % _UNSCREENED != _UNSCREENED - 1
-        if self.sampler == "random" or not is_due or len(trials) < MIN_TRIALS:
-            return None
-        predictor = create(self.predictor, self.seed)
-        _fit_fidelity(predictor, trials, prior)
-        psnrs = np.array([trial.psnr for trial in trials])
-        return lambda own: predictor.predict(own)[:, 0] * (psnrs.std() + 1e-9) + psnrs.mean()
-
-    def _best(
-        self, candidates: Sequence[Candidate], trials: Sequence[Trial], predict_psnrs: Predict
-    ) -> int:
-        """Return the index of the candidate that promises most.
-
-        That is the one farthest beyond the front or, with a target, beyond all that reach it.
-        """
-        worst = min(trial.psnr for trial in trials)
-        gains = []
-        predictions = (predict_psnrs(candidates), self.predict_times(candidates))
-        for candidate, psnr, time in zip(candidates, *predictions, strict=True):
-            moved = total_bytes_moved(candidate) if self.energy else None
-            gain = psnr - max(best_at(trials, self.target or time, moved), worst)
-            is_slow = self.target is not None and time > self.target * _TOLERANCE
-            gains.append(gain - _SLOW_LOSS if is_slow else gain)
-        return int(np.argmax(gains))
-
-
-def _fit_fidelity(
-    predictor: Predictor, trials: Sequence[Trial], prior: Sequence[Sequence[Trial]]
-) -> None:
-    """Fit a predictor to PSNRs, scaled to mean 0 and deviation 1 for each operator."""
-    candidates, targets = [], []
-    for group in (trials, *prior):
-        psnrs = np.array([trial.psnr for trial in group])
-        candidates += [trial.candidate for trial in group]
-        targets += [*((psnrs - psnrs.mean()) / (psnrs.std() + 1e-9))]
-    predictor.fit(candidates, np.array(targets)[:, None])
 
 
 def _sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:

@@ -19,11 +19,13 @@ from burnish.modelfile.reader import read_card
 from burnish.operators.user_defined import find_operator
 from burnish.runtime.engine_choice import EngineChoice
 from burnish.search.front import Trial, draw, front
-from burnish.search.predictors import Values, create
+from burnish.search.predictors import Values
 from burnish.search.proposals import Proposer
 from burnish.search.request import REFERENCE, SearchRequest
+from burnish.search.screening import TIMED, predict_milliseconds
 from burnish.search.space import Candidate, random_candidate
 from burnish.search.speed import (
+    first_level,
     milliseconds,
     operator_milliseconds,
     total_bytes_moved,
@@ -33,14 +35,12 @@ from burnish.search.table import Row, Table
 from burnish.search.trial import Trials, trial_psnr
 from burnish.training import TrainCallbacks
 from burnish.training.data import prepare_data
-from burnish.training.pipeline import train_and_export
+from burnish.training.pipeline import cascade_guide, train_and_export
 from burnish.training.request import slugify
 from burnish.types import Pixels
 
 # The part of the budget for the final trainings.
 FINAL_SHARE = 0.5
-# Networks from whose times those of others are predicted.
-TIMED = 40
 # A picture is drawn after so many trials.
 PICTURE_INTERVAL = 10
 # The key of the record of a search in a card's `training`.
@@ -112,10 +112,8 @@ class _Search:
         training = request.training
         data = prepare_data(config, training.photos, training.validation, callbacks)
         self.bench = Trials(config, data)
-        operator = find_operator(config.operator)
-        self.operator_time = self._operator_time(
-            operator, config.params, data.validation[0].read()[0]
-        )
+        self.guide = cascade_guide(config)
+        self.operator_time = self._operator_time(data.validation[0].read()[0])
         self.table = Table(self.folder / "trials.jsonl", {"operator": config.operator_name})
         self._last_measurement = time.perf_counter()
         self.choice = EngineChoice(request.engine, "fp32")
@@ -138,7 +136,7 @@ class _Search:
             self.target,
             self._predict_times,
             trials,
-            request.energy,
+            self._bytes_moved if request.energy else None,
         )
         prior = self._prior()
         while not self._is_over(trials):
@@ -187,8 +185,8 @@ class _Search:
             self.table.add_psnr(candidate, *key, self.bench.psnr(candidate), self._elapsed())
         row = self.table.rows[candidate.label]
         own = row.milliseconds[self._engine_name]
-        total = total_milliseconds(candidate, own, self.operator_time)
-        moved = total_bytes_moved(candidate) if self.request.energy else None
+        total = self._total(candidate, own)
+        moved = self._bytes_moved(candidate) if self.request.energy else None
         return Trial(candidate, total, row.psnr[key], moved)
 
     def _known_trials(self) -> list[Trial]:
@@ -221,16 +219,15 @@ class _Search:
             self._time(random_candidate(random))
 
     def _predict_times(self, candidates: Sequence[Candidate]) -> Values:
-        rows = self._timed_rows()
-        predictor = create("layers")
-        own = np.log([[row.milliseconds[self._engine_name]] for row in rows])
-        predictor.fit([row.candidate for row in rows], own)
-        times = np.exp(predictor.predict(candidates))[:, 0]
-        totals = [
-            total_milliseconds(candidate, float(time), self.operator_time)
-            for candidate, time in zip(candidates, times, strict=True)
-        ]
-        return np.array(totals)
+        times = predict_milliseconds(self._timed_rows(), self._engine_name, candidates)
+        return np.array([*map(self._total, candidates, times)])
+
+    def _total(self, candidate: Candidate, network: float) -> float:
+        """Return the time of a candidate with its cascade, from that of its network."""
+        return float(total_milliseconds(candidate, network, self.operator_time, self.guide))
+
+    def _bytes_moved(self, candidate: Candidate) -> float:
+        return total_bytes_moved(candidate, self.guide)
 
     def _prior(self) -> list[list[Trial]]:
         """Return the trials of other operators in the table that the user gave."""
@@ -240,11 +237,14 @@ class _Search:
                 groups.setdefault(key, []).append(Trial(row.candidate, 0.0, psnr))
         return [*groups.values()]
 
-    def _operator_time(self, operator: Any, values: Mapping[str, Any], photo: Pixels) -> float:
+    def _operator_time(self, photo: Pixels) -> float:
         """Return the operator's time for the first level, measured once for a search."""
-        path = self.folder / "operator.json"
+        size = first_level(self.guide)
+        path = self.folder / f"operator-{size[0]}x{size[1]}.json"
         if not path.exists():
-            measured = operator_milliseconds(operator, values, photo)
+            config = self.request.trial_config
+            operator = find_operator(config.operator)
+            measured = operator_milliseconds(operator, config.params, photo, size)
             with atomic_write(path, overwrite=True) as file:
                 file.write(json.dumps({"milliseconds": measured}).encode())
         return float(json.loads(path.read_text())["milliseconds"])

@@ -10,7 +10,7 @@ from burnish.compression.latency import cpu_seconds
 from burnish.modelfile.card import GUIDE, INPUT, Guide, Ranges
 from burnish.operators.operator import Operator
 from burnish.params import Value
-from burnish.runtime.cascade import level_sizes
+from burnish.runtime.cascade import level_sizes, operator_guide
 from burnish.runtime.engine_choice import EngineChoice
 from burnish.runtime.onnx_runtime import fold_constants
 from burnish.runtime.quantisation import quantise_graph, rounded_tensors
@@ -26,8 +26,6 @@ SIDE = 256
 ROUNDS = 3
 # px: height and width of the photo whose cascade is counted
 PHOTO = (3000, 4000)
-# px: the shorter side of the first level
-GUIDE_SIZE = 256
 
 
 def milliseconds(
@@ -47,57 +45,74 @@ def milliseconds(
     return [times[i : i + len(choices)] for i in range(0, len(times), len(choices))]
 
 
-def cascade_share(candidate: Candidate) -> float:
+def cascade_share(candidate: Candidate, guide: Guide) -> float:
     """Return the pixels that the network computes for `PHOTO`, divided by those of the photo.
 
     The first level of a cascade is not among them: the operator computes it.
 
+    Parameters
+    ----------
+    guide : of the operator's networks; the candidate's ratio takes the place of its own
+
     Examples
     --------
-    >>> cascade_share(Candidate("fast")), round(cascade_share(Candidate("fast", 2.0)), 3)
-    (1.0, 1.402)
+    >>> guide = Guide(size=256, operator_size=512, max_ratio=4.5)
+    >>> [round(cascade_share(Candidate("fast", ratio), guide), 3) for ratio in (None, 2.0, 4.0)]
+    [1.0, 1.402, 1.171]
     """
     if candidate.guide_ratio is None:
         return 1.0
-    guide = Guide(size=GUIDE_SIZE, max_ratio=candidate.guide_ratio)
-    _, *levels = level_sizes(PHOTO, guide)
+    own = guide.model_copy(update={"max_ratio": candidate.guide_ratio})
+    _, *levels = level_sizes(PHOTO, operator_guide(PHOTO, own))
     return sum(map(prod, levels)) / prod(PHOTO)
 
 
-def first_level() -> tuple[int, int]:
-    """Return the height and width of the copy that the operator computes for a guide."""
-    return level_sizes(PHOTO, Guide(size=GUIDE_SIZE, max_ratio=4))[0]
+def first_level(guide: Guide) -> tuple[int, int]:
+    """Return the height and width of the copy of `PHOTO` that the operator computes for a guide.
+
+    Examples
+    --------
+    >>> first_level(Guide(size=256, operator_size=512, max_ratio=4.5))
+    (512, 683)
+    """
+    return level_sizes(PHOTO, operator_guide(PHOTO, guide))[0]
 
 
-def total_milliseconds(candidate: Candidate, network: float, operator: float) -> float:
+def total_milliseconds(
+    candidate: Candidate, network: float, operator: float, guide: Guide
+) -> float:
     """Return the time of a candidate for a megapixel of `PHOTO`, with its cascade.
 
     Parameters
     ----------
     network : its network's time for a megapixel
     operator : the operator's time for the first level, per megapixel of the photo
+    guide : see `cascade_share`
     """
-    return network * cascade_share(candidate) + (operator if candidate.guide_ratio else 0.0)
+    own = network * cascade_share(candidate, guide)
+    return own + (operator if candidate.guide_ratio else 0.0)
 
 
-def total_bytes_moved(candidate: Candidate) -> float:
+def total_bytes_moved(candidate: Candidate, guide: Guide) -> float:
     """Return the bytes that a candidate moves for a pixel of `PHOTO`, with its cascade.
 
-    Those of the operator for the first level are not among them.
+    Those of the operator for the first level are not among them. For `guide` see `cascade_share`.
     """
-    return round(bytes_moved(operations(candidate)) * cascade_share(candidate), 1)
+    return round(bytes_moved(operations(candidate)) * cascade_share(candidate, guide), 1)
 
 
-def operator_milliseconds(operator: Operator, values: Mapping[str, Value], photo: Pixels) -> float:
+def operator_milliseconds(
+    operator: Operator, values: Mapping[str, Value], photo: Pixels, size: tuple[int, int]
+) -> float:
     """Return the operator's CPU time for the first level, per megapixel of `PHOTO`.
 
     Parameters
     ----------
     photo : any photo; a copy of it is the first level
+    size : height and width of the first level
     """
     if operator.pairs:  # the start network takes its place, which runs on few pixels
         return 0.0
-    size = first_level()
     copy = area_resize(photo, size)
     measured = operator.measure(photo, **values)
     seconds = []

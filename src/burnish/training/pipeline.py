@@ -300,6 +300,17 @@ def _card(
     )
 
 
+def cascade_guide(config: TrainConfig) -> Guide:
+    """Return the cascade of a network that is trained with a guide, without its start network."""
+    operator = find_operator(config.operator)
+    return Guide(
+        size=config.guide_size,
+        operator_size=None if operator.pairs else OPERATOR_SIZE_FACTOR * config.guide_size,
+        max_ratio=config.guide_ratio,
+        halved=operator.octaves,
+    )
+
+
 def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
     config, model = request.config, request.start_model
     if not config.guided:
@@ -312,14 +323,7 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         full_size = config.start_full_size
         fields = network_fields(standard_network(start))
         start_network = StartNetwork(network=name, full_size=full_size, **fields)
-    operator = find_operator(config.operator)
-    return Guide(
-        size=config.guide_size,
-        operator_size=None if operator.pairs else OPERATOR_SIZE_FACTOR * config.guide_size,
-        max_ratio=config.guide_ratio,
-        halved=operator.octaves,
-        start=start_network,
-    )
+    return cascade_guide(config).model_copy(update={"start": start_network})
 
 
 def _standard_name(network: str) -> str:
