@@ -1,10 +1,14 @@
 """Measure the table of truth of the search: times of many candidates, and short trainings.
 
     python benchmarks/search/measure.py FILE --photos P --validation V [--only costs|psnr]
+    python benchmarks/search/measure.py FILE --photos P --validation V --long 20 --steps 3000
 
 A candidate at a time is appended to FILE (JSON lines, see benchmarks/search/README.md). A run that
 was interrupted goes on where it was. Two processes may share the trainings with --part 0/2 and 1/2,
 each with a file of its own.
+
+With --long, only so many networks are trained: `fast`, and others that their short trainings spread
+over the front and the whole range. All are trained for the first operator, then for the next one.
 """
 
 import argparse
@@ -14,19 +18,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from trained import OPERATORS, guide_of, spread
 
 from burnish.networks.registry import NETWORKS, unet_name
+from burnish.operators.operator import SAMPLES
+from burnish.operators.user_defined import find_operator
 from burnish.runtime.engine_choice import EngineChoice
 from burnish.runtime.session import load_engine
 from burnish.search.graph import bytes_moved, operations
 from burnish.search.space import GUIDE_RATIOS, Candidate, random_candidate
-from burnish.search.speed import milliseconds
+from burnish.search.speed import first_level, milliseconds, operator_milliseconds
 from burnish.search.table import Table
 from burnish.search.trial import Trials
 from burnish.training.data import prepare_data
 from burnish.training.request import validate_request
 
-OPERATORS = ("l0-smoothing", "local-laplacian")
 CHOICES = (
     EngineChoice("onnxruntime", "fp32"),
     EngineChoice("onnxruntime", "int8"),
@@ -87,12 +94,18 @@ def trials(operator: str, arguments: argparse.Namespace) -> Trials:
 
 def about(arguments: argparse.Namespace) -> dict[str, object]:
     libraries = ("burnish", "onnxruntime", "openvino", "torch")
+    photo = np.asarray(Image.open(SAMPLES / "coffee.jpg"), np.float32) / 255
+    times = {
+        name: operator_milliseconds(find_operator(name), {}, photo, first_level(guide_of(name)))
+        for name in OPERATORS
+    }
     return {
         "machine": platform.processor() or platform.machine(),
         "libraries": {name: version(name) for name in libraries},
         "seed": SEED,
         "batch": arguments.batch,
         "crop": 96,
+        "operator_milliseconds": times,
     }
 
 
@@ -106,28 +119,38 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--part", default="0/1", help="NUMBER/COUNT of the processes that train")
     parser.add_argument("--only", choices=("costs", "psnr"))
+    parser.add_argument("--long", type=int, help="the number of networks to train for --steps")
+    parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=OPERATORS)
     arguments = parser.parse_args()
-    table = Table(arguments.file, about(arguments))
+    table = Table(arguments.file, None if arguments.file.exists() else about(arguments))
     number, parts = map(int, arguments.part.split("/"))
     queue = candidates(arguments.count)
     for choice in CHOICES:
         load_engine(choice.engine)
-    for candidate in queue if arguments.only != "psnr" else ():
+    for candidate in queue if arguments.only != "psnr" and not arguments.long else ():
         if not _has_costs(table, candidate):
             add_costs(table, candidate)
-    runs = {name: trials(name, arguments) for name in OPERATORS if arguments.only != "costs"}
+    if arguments.only == "costs":
+        return
+    runs = {name: trials(name, arguments) for name in arguments.operators}
     for operator, trial in runs.items():
         scores = f"identity {trial.identity_psnr():.2f}, first level {trial.guide_psnr():.2f}"
         print(operator, scores, flush=True)
     small = [c for c in queue if sum(op.macs for op in operations(c)) <= MAX_TRAINED_MACS]
-    for candidate in small[number::parts]:
-        for operator, trial in runs.items():
-            if (operator, arguments.steps) not in _psnr(table, candidate):
-                start = time.process_time()
-                psnr = trial.psnr(candidate)
-                seconds = time.process_time() - start
-                table.add_psnr(candidate, operator, arguments.steps, psnr, seconds)
-                print(candidate.label, operator, f"{psnr:.2f} dB, {seconds:.0f} s", flush=True)
+    if arguments.long:
+        chosen = spread(table, arguments.long)[number::parts]
+        trainings = [(candidate, operator) for operator in runs for candidate in chosen]
+    else:
+        trainings = [
+            (candidate, operator) for candidate in small[number::parts] for operator in runs
+        ]
+    for candidate, operator in trainings:
+        if (operator, arguments.steps) not in _psnr(table, candidate):
+            start = time.process_time()
+            psnr = runs[operator].psnr(candidate)
+            seconds = time.process_time() - start
+            table.add_psnr(candidate, operator, arguments.steps, psnr, seconds)
+            print(candidate.label, operator, f"{psnr:.2f} dB, {seconds:.0f} s", flush=True)
 
 
 def _has_costs(table: Table, candidate: Candidate) -> bool:
