@@ -1,6 +1,7 @@
 """The trained networks of the table of truth as trials of a search."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -17,6 +18,7 @@ OPERATORS = ("l0-smoothing", "local-laplacian")
 ENGINE = "onnxruntime fp32"
 
 
+@cache
 def guide_of(operator: str) -> Guide:
     """Return the cascade of the operator's shipped model."""
     guide = read_card(find_model(operator)).guide
@@ -24,17 +26,20 @@ def guide_of(operator: str) -> Guide:
     return guide
 
 
+def with_cascade(table: Table, operator: str, candidate: Candidate, network: float) -> float:
+    """Return the time of a candidate with its cascade, from that of its network."""
+    first_level = table.about["operator_milliseconds"][operator]
+    return float(total_milliseconds(candidate, network, first_level, guide_of(operator)))
+
+
 def trained_networks(table: Table, operator: str, steps: int = TRIAL_STEPS) -> list[Trial]:
     """Return the networks with this training and a time, which contains the cascade."""
-    first_level = table.about["operator_milliseconds"][operator]
-    guide, key = guide_of(operator), (operator, steps)
-    trials = []
-    for row in table.rows.values():
-        if key in row.psnr and ENGINE in row.milliseconds:
-            own = row.milliseconds[ENGINE]
-            total = total_milliseconds(row.candidate, own, first_level, guide)
-            trials.append(Trial(row.candidate, total, row.psnr[key]))
-    return trials
+    key = (operator, steps)
+    return [
+        Trial(row.candidate, with_cascade(table, operator, row.candidate, own), row.psnr[key])
+        for row in table.rows.values()
+        if key in row.psnr and (own := row.milliseconds.get(ENGINE))
+    ]
 
 
 def spread(table: Table, count: int) -> list[Candidate]:
