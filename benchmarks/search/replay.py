@@ -63,8 +63,7 @@ def replay(
     random = np.random.default_rng(seed)
     predictor = strategy.removesuffix("-iterative")
     screening = Screening(predictor, seed, target, predict_times)
-    known = [trial for trial in trials if trial.candidate == REFERENCE]
-    rest = [trial for trial in trials if trial.candidate != REFERENCE]
+    known, rest = [_reference(trials)], _others(trials)
     batch: list[Trial] = []
     fits = 0
     while rest and len(known) <= count:
@@ -106,16 +105,14 @@ def _iterative_batch(
 
 
 def score(
-    strategy: str,
-    trials: Sequence[Trial],
-    target: float,
-    predict_times: Sequence[Predict],
+    strategy: str, trials: Sequence[Trial], speed: float, predict_times: Sequence[Predict]
 ) -> dict[str, Any]:
     """Return the results of replays, one for each function that predicts times.
 
     For each number of networks, the mean and the deviation of the best PSNR are given, or None if a
     replay has no network yet that is quick enough.
     """
+    target = _reference(trials).milliseconds / speed
     best = best_at(_others(trials), target, None)
     psnrs, trainings = [], []
     for seed, predict in enumerate(predict_times):
@@ -131,11 +128,21 @@ def score(
     }
     return {
         "strategy": strategy,
+        "speed": speed,
+        "milliseconds": round(target, 1),
+        "quick_enough": sum(trial.milliseconds <= target for trial in _others(trials)),
+        "best": best,
         "seeds": len(predict_times),
         "psnr": spread,
-        "trainings_median": median if np.isfinite(median) else None,
+        "trainings": median if np.isfinite(median) else None,
         "reached": float(np.isfinite(trainings).mean()),
     }
+
+
+def _reference(trials: Sequence[Trial]) -> Trial:
+    """Return the trial of `fast`."""
+    (reference,) = [trial for trial in trials if trial.candidate == REFERENCE]
+    return reference
 
 
 def _others(trials: Sequence[Trial]) -> list[Trial]:
@@ -154,11 +161,6 @@ def time_predictor(table: Table, operator: str, seed: int) -> Predict:
     return lambda candidates: np.array([totals[candidate] for candidate in candidates])
 
 
-def _numbers(trial: Trial) -> dict[str, Any]:
-    milliseconds, psnr = round(trial.milliseconds, 1), round(trial.psnr, 2)
-    return {"network": trial.candidate.label, "milliseconds": milliseconds, "psnr": psnr}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", type=Path)
@@ -167,47 +169,51 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     table = Table(arguments.table)
-    results: dict[str, dict[str, Any]] = {}
-    for operator in OPERATORS:
-        trials = trained_networks(table, operator)
-        (reference,) = [trial for trial in trials if trial.candidate == REFERENCE]
-        best = [*map(_numbers, front(_others(trials)))]
-        results[operator] = {"networks": len(trials), "fast": _numbers(reference), "front": best}
-        results[operator]["replays"] = []
-        times = [time_predictor(table, operator, seed) for seed in range(arguments.seeds)]
-        for strategy in arguments.strategies:
+    for strategy in arguments.strategies:
+        for operator in OPERATORS:
+            trials = trained_networks(table, operator)
+            times = [time_predictor(table, operator, seed) for seed in range(arguments.seeds)]
+            replays = []
             for speed in SPEEDS:
                 start = time.process_time()
-                target = reference.milliseconds / speed
-                quick = [trial for trial in _others(trials) if trial.milliseconds <= target]
-                row: dict[str, Any] = {
-                    "speed": speed,
-                    "milliseconds": round(target, 1),
-                    "networks": len(quick),
-                }
-                row |= {"best": max(trial.psnr for trial in quick)}
-                row |= score(strategy, trials, target, times)
-                results[operator]["replays"].append(row)
-                pairs = row["psnr"].values()
-                numbers = " | ".join(
-                    f"{pair[0]:.2f} ± {pair[1]:.2f}" if pair else "" for pair in pairs
-                )
+                replays.append(score(strategy, trials, speed, times))
                 print(
-                    f"| {operator} {speed:g}x | {strategy} | {numbers} | {row['trainings_median']} "
-                    f"({row['reached']:.0%}) | {time.process_time() - start:.0f} s |",
-                    flush=True,
+                    _line(operator, replays[-1]), f"{time.process_time() - start:.0f} s", flush=True
                 )
-    if arguments.json:
-        save(results, arguments.json)
+            if arguments.json:
+                save(operator, trials, replays, arguments.json)
 
 
-def save(results: dict[str, Any], path: Path) -> None:
-    """Write results to a file, which keeps those of other strategies."""
-    for operator, old in (json.loads(path.read_text()) if path.exists() else {}).items():
-        own = {row["strategy"] for row in results[operator]["replays"]}
-        kept = [row for row in old["replays"] if row["strategy"] not in own]
-        results[operator]["replays"] = [*kept, *results[operator]["replays"]]
-    path.write_text(json.dumps(results, indent=1) + "\n")
+def _line(operator: str, row: dict[str, Any]) -> str:
+    """Return results as a line of a table."""
+    pairs = row["psnr"].values()
+    numbers = [f"{pair[0]:.2f} ± {pair[1]:.2f}" if pair else "" for pair in pairs]
+    median = "" if row["trainings"] is None else f"{row['trainings']:.0f}"
+    cells = [operator, f"{row['speed']:g}x", row["strategy"], *numbers, median]
+    return f"| {' | '.join(cells)} | {row['reached']:.0%} |"
+
+
+def save(
+    operator: str, trials: Sequence[Trial], replays: Sequence[dict[str, Any]], path: Path
+) -> None:
+    """Write results of an operator to a file, which keeps those of other strategies."""
+    everything = json.loads(path.read_text()) if path.exists() else {}
+    result: dict[str, Any] = {
+        "networks": len(trials),
+        "fast": _numbers(_reference(trials)),
+        "front": [_numbers(trial) for trial in front(_others(trials))],
+    }
+    old = everything.get(operator, {})
+    is_same_table = old.get("networks") == len(trials)
+    new = {row["strategy"] for row in replays}
+    kept = [row for row in old["replays"] if row["strategy"] not in new] if is_same_table else []
+    everything[operator] = result | {"replays": [*kept, *replays]}
+    path.write_text(json.dumps(everything, indent=1) + "\n")
+
+
+def _numbers(trial: Trial) -> dict[str, Any]:
+    milliseconds, psnr = round(trial.milliseconds, 1), round(trial.psnr, 2)
+    return {"network": trial.candidate.label, "milliseconds": milliseconds, "psnr": psnr}
 
 
 if __name__ == "__main__":
