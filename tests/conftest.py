@@ -282,42 +282,41 @@ def guided_model(guided_networks, export_guided):
 
 
 @pytest.fixture(scope="session")
-def nested_networks(random_network):
-    """Guided networks of all qualities, start networks of all but the best, and the sliders."""
-    from burnish.networks.nested import NestedNetwork
-
+def quality_networks(random_network):
+    """Guided networks of all qualities, by output, their start network, and their sliders."""
     shapes = {
         "preview": {"widths": (2, 3), "down": (0, 1), "up": (1,), "edge_kernel": 1},
-        "standard": {"widths": (4, 6), "down": (1, 1), "up": (0,)},
+        "result": {"widths": (4, 6), "down": (1, 1), "up": (0,)},
         "best": {"widths": (5, 8), "down": (1, 2), "up": (1,)},
     }
     guided = {"guided": True, "global_context": False}
-    networks = {q: random_network(**shape, **guided)[0] for q, shape in shapes.items()}
-    starts = {q: random_network(**shapes[q], seed=1)[0] for q in ("preview", "standard")}
-    return NestedNetwork(networks), NestedNetwork(starts), random_network()[1]
+    networks = {name: random_network(**shape, **guided)[0] for name, shape in shapes.items()}
+    start, sliders = random_network(seed=1)
+    return networks, start, sliders
 
 
 @pytest.fixture(scope="session")
-def nested_model(nested_networks, make_card, tmp_path_factory):
-    """The model file of `nested_networks`. From 16 px on, the levels double in size at most."""
+def quality_model(quality_networks, make_card, tmp_path_factory):
+    """The model file of `quality_networks`. From 16 px on, the levels double in size at most."""
     from burnish.export.onnx_export import export
-    from burnish.modelfile.card import Guide, StartNetwork
-    from burnish.training.network_fields import capacities, network_fields, other_networks
+    from burnish.modelfile.card import Capacity, Guide, StartNetwork
+    from burnish.training.network_fields import network_fields
 
-    network, start, sliders = nested_networks
-    standard, standard_start = network.network("standard"), start.network("standard")
-    own = StartNetwork(network="fast", **network_fields(standard_start))
+    networks, start, sliders = quality_networks
+    standard, *others = (networks[name] for name in ("result", "preview", "best"))
+    fields = zip(("preview", "best"), map(network_fields, others), strict=True)
+    own = StartNetwork(network="fast", full_size=True, **network_fields(start))
     card = make_card(
         standard,
         sliders,
         "l0-smoothing",
-        name="nested",
+        name="qualities",
         guide=Guide(size=16, max_ratio=2, start=own),
-        capacities=capacities(network, start),
+        capacities=tuple(Capacity(quality=name, network=name, **own) for name, own in fields),
     )
-    path = tmp_path_factory.mktemp("models") / "nested.onnx"
-    others = other_networks(network, start)
-    return export(standard, card, path, start=standard_start, others=others)
+    path = tmp_path_factory.mktemp("models") / "qualities.onnx"
+    own_networks = {name: networks[name] for name in ("preview", "best")}
+    return export(standard, card, path, start=start, others=own_networks)
 
 
 @pytest.fixture

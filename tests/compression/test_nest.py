@@ -1,18 +1,18 @@
-"""From a trained network, or from none, to a model file with networks of several qualities."""
+"""Networks of other qualities, added to the file of a trained one."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from burnish.compression.nest import sort_by_importance
+from burnish.compression.grow import grow, sort_by_importance
 from burnish.export.onnx_export import export
 from burnish.modelfile.card import CardParam
 from burnish.modelfile.reader import read_card
-from burnish.networks.registry import NESTED, NETWORKS, NetworkSpec
+from burnish.networks.registry import NETWORKS, NETWORKS_BY_QUALITY, NetworkSpec
 from burnish.params import Param
 from burnish.runtime.model import Model
-from burnish.training.pipeline import train_and_export
-from burnish.training.request import validate_request
 from burnish.training.sampler import Batch
 
 pytestmark = pytest.mark.usefixtures("single_process")
@@ -27,9 +27,8 @@ def networks(monkeypatch):
         shape = {"widths": widths, "down": (1, 1), "up": (1,)}
         spec = NetworkSpec("for tests", "unet:UNet", shape, is_unet=True, train_defaults=defaults)
         monkeypatch.setitem(NETWORKS, name, spec)
-    monkeypatch.setitem(NESTED, "preview", "tinier")
-    monkeypatch.setitem(NESTED, "standard", "tiny")
-    monkeypatch.delitem(NESTED, "best")
+    monkeypatch.setitem(NETWORKS_BY_QUALITY, "preview", "tinier")
+    monkeypatch.setitem(NETWORKS_BY_QUALITY, "standard", "tiny")
 
 
 @pytest.fixture
@@ -77,26 +76,28 @@ def test_command_adds_a_preview(
     assert (code, "cannot be nested" in err) == (2, True)
 
 
-def test_networks_of_all_qualities_are_trained_from_random_weights(
-    operator, photo_folder, tmp_path
-):
-    request = validate_request(
-        operator,
-        photos=photo_folder,
-        network="nested",
-        guided=False,
-        output=tmp_path / "own.onnx",
-        run_dir=tmp_path / "run",
-        steps=2,
-        batch=2,
-        crop=32,
-        short_sides=(),
+@pytest.mark.parametrize("guided", [True, False], ids=["guided", "global context"])
+def test_a_larger_network_begins_as_the_trained_one(random_network, random_context, guided):
+    """Without further layers it computes the same, at any values of its inputs."""
+    arguments = {"guided": guided, "global_context": not guided}
+    base, _ = random_network(seed=5, **arguments)
+    wider, _ = random_network(seed=6, widths=(5, 8), **arguments)
+    narrower, _ = random_network(seed=7, widths=(3, 4), **arguments)
+    grow(wider, base)
+    grow(narrower, base)
+    side = base.size_multiple
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(1 + guided, 1, 3, 2 * side, 3 * side, generator=generator)
+    others = SimpleNamespace(
+        num_sliders=base.num_sliders,
+        thumbnail_size=base.thumbnail_size,
+        context_inputs=[name for name in base.context_inputs if name != "guide"],
     )
-    model = train_and_export(request)
-    card = read_card(model.path)
-    assert (card.network, card.capacities[0].network) == ("tiny", "tinier")
-    assert card.metrics
-    assert card.capacities[0].metrics
+    inputs = [*images, *random_context(others)]
+    with torch.no_grad():
+        torch.testing.assert_close(wider(*inputs), base(*inputs), rtol=0, atol=1e-5)
+    assert torch.equal(narrower.down[1][0].weight, base.down[1][0].weight[:4, :4])
+    assert torch.equal(narrower.down[1][0].bias, base.down[1][0].bias[:4])
 
 
 def test_sorted_channels_compute_the_same(random_network):

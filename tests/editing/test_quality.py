@@ -8,6 +8,7 @@ from PIL import Image
 
 import burnish as package
 from burnish.cli.options import Qualities, parse_qualities
+from burnish.editing.edit import load_edit
 from burnish.editing.history import read_history
 from burnish.errors import UsageError
 from burnish.runtime.model import Model
@@ -36,12 +37,12 @@ def test_values_of_the_option():
             parse_qualities(texts)
 
 
-def test_quality_is_applied_and_recorded(burnish, nested_model, photo, tmp_path):
+def test_quality_is_applied_and_recorded(burnish, quality_model, photo, tmp_path):
     outputs = {}
     for quality in ("preview", "standard", "best"):
         output = tmp_path / f"{quality}.png"
         code, out, err = burnish(
-            *("apply", nested_model, photo, "-o", output, "--guide", "network"),
+            *("apply", quality_model, photo, "-o", output, "--guide", "network"),
             *("--quality", quality, "--json"),
         )
         assert (code, err) == (0, "")
@@ -51,12 +52,12 @@ def test_quality_is_applied_and_recorded(burnish, nested_model, photo, tmp_path)
         assert step.quality == quality
         outputs[quality] = np.asarray(Image.open(output))
         pixels = np.asarray(Image.open(photo), np.float32) / 255
-        expected = Model.open(nested_model, quality=quality)(pixels)
+        expected = Model.open(quality_model, quality=quality)(pixels)
         assert np.abs(outputs[quality] - 255 * expected).max() <= 0.51
     assert not np.array_equal(outputs["preview"], outputs["best"])
 
     again = tmp_path / "again.png"
-    arguments = ("replay", tmp_path / "preview.png", photo, "--model", nested_model, "-o", again)
+    arguments = ("replay", tmp_path / "preview.png", photo, "--model", quality_model, "-o", again)
     assert burnish(*arguments)[0] == 0
     np.testing.assert_array_equal(np.asarray(Image.open(again)), outputs["preview"])
     assert burnish(*arguments, "--quality", "best", "--overwrite")[0] == 0
@@ -64,17 +65,17 @@ def test_quality_is_applied_and_recorded(burnish, nested_model, photo, tmp_path)
     assert read_history(again)[0].quality == "best"
 
 
-def test_line_names_the_quality(burnish, nested_model, photo, tmp_path):
+def test_line_names_the_quality(burnish, quality_model, photo, tmp_path):
     options = ("--guide", "network", "--quality", "preview", "--quality", "80")
-    code, out, _ = burnish("apply", nested_model, photo, "-o", tmp_path / "a.jpg", *options)
+    code, out, _ = burnish("apply", quality_model, photo, "-o", tmp_path / "a.jpg", *options)
     assert code == 0
     assert "fp32 preview)" in out
 
 
-def test_quality_in_python(nested_model):
+def test_quality_in_python(quality_model):
     pixels = np.random.default_rng(0).random((40, 56, 3), dtype=np.float32)
-    result = package.apply(pixels, nested_model, quality="preview", guide="network")
-    np.testing.assert_array_equal(result, Model.open(nested_model, quality="preview")(pixels))
+    result = package.apply(pixels, quality_model, quality="preview", guide="network")
+    np.testing.assert_array_equal(result, Model.open(quality_model, quality="preview")(pixels))
 
 
 @pytest.mark.parametrize(
@@ -97,3 +98,16 @@ def test_edits_of_regions_have_no_qualities(burnish, photo):
     code, _, err = burnish("regions", "blur", photo, "--box", "0,0,9,9", "--quality", "preview")
     assert code == 2
     assert err.count("\n") == 1
+
+
+def test_videos_have_the_smallest_network_unless_another_is_chosen(quality_model, guided_model):
+    edit = load_edit(quality_model, {})
+    assert edit.history[0].quality == "standard"
+    for bits in (8, None):
+        assert edit.for_output(bits, video=True).history[0].quality == "preview"
+    assert edit.for_output(8, video=True).for_output(8, video=True).history[0].quality == "preview"
+    assert edit.for_output(8).history[0].quality == "standard"
+    for quality in ("standard", "best"):
+        chosen = load_edit(quality_model, {}, quality=quality).for_output(8, video=True)
+        assert chosen.history[0].quality == quality
+    assert load_edit(guided_model, {}).for_output(8, video=True).history[0].quality is None

@@ -62,8 +62,8 @@ class CompressOptions:
     )
     nest: tuple[str, ...] = option(
         (),
-        "Only add a network of another quality, preview or best, that shares the kernels; may be "
-        "repeated.",
+        "Only add a network of another quality to the file: preview, a smaller one for videos, or "
+        "best, a larger one; may be repeated.",
         metavar="NAME",
     )
     int8: bool | None = option(
@@ -143,7 +143,7 @@ def compress(
 
 
 def _nest(request: "CompressionRequest", qualities: Sequence[Any], *, json_output: bool) -> None:
-    """Add networks of other qualities, and print the scores of each."""
+    """Add networks of other qualities to a model file, and print the scores of each."""
     from burnish.compression.nest import nest
 
     if request.speed is not None:

@@ -12,7 +12,7 @@ from burnish.cli.operator_options import OperatorCommand, operator_params
 from burnish.cli.options import Ray, expand, option
 from burnish.cli.progress import ConsoleProgress
 from burnish.cluster.connection import connect
-from burnish.networks.registry import DEFAULT_NETWORK, NESTED_NETWORK, NETWORKS
+from burnish.networks.registry import DEFAULT_NETWORK, NETWORKS
 from burnish.training import StepInfo, TrainCallbacks
 from burnish.training.config import TrainConfig
 
@@ -73,10 +73,7 @@ class TrainOptions:
         metavar="FOLDER",
     )
     output: Path | None = option(None, "The model file. [default: OPERATOR.onnx]", "-o", "--output")
-    network: str = option(
-        DEFAULT_NETWORK,
-        f"One of {', '.join(NETWORKS)}; or {NESTED_NETWORK}, networks of all qualities in one.",
-    )
+    network: str = option(DEFAULT_NETWORK, f"One of {', '.join(NETWORKS)}.")
     sliders: tuple[str, ...] = option(
         (),
         "A parameter that stays adjustable, over its whole range or a part of it; may be repeated.",

@@ -1,71 +1,55 @@
-"""Nesting: networks of other qualities grow inside and around a trained one, and share kernels.
+"""Add networks of other qualities to a model file: a smaller one for videos, or a larger one.
 
-The channels are first sorted by importance, so that the smaller network begins with the most
-important ones. Then all networks are trained together.
+Such a network begins with the channels of the file's own network and is trained on the operator's
+pairs. The file's own network stays as it is.
 """
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
 
-from burnish.compression.importance import BATCHES, channel_importance
+from burnish.compression.distil import DistillationTrainer
+from burnish.compression.grow import grow, sort_by_importance
+from burnish.compression.importance import BATCHES
 from burnish.compression.request import CompressionRequest
-from burnish.compression.structure import channel_groups, keep_channels
 from burnish.errors import UsageError, join_or
 from burnish.export.onnx_export import check_outputs, export
-from burnish.export.weights import round_weights_to_fp16
+from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.files import make_folder
-from burnish.modelfile.card import Card
+from burnish.modelfile.card import Capacity, Card
 from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
-from burnish.modelfile.reader import ModelFile
-from burnish.networks.nested import NestedNetwork
-from burnish.networks.registry import NESTED, build, network_spec
+from burnish.networks.network import Network
+from burnish.networks.registry import NETWORKS_BY_QUALITY, build, network_spec
 from burnish.networks.unet import UNet
 from burnish.training import TrainCallbacks
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.log import TrainingLog
-from burnish.training.nested_trainer import NestedTrainer
-from burnish.training.network_fields import capacities, other_networks, standard_network
+from burnish.training.network_fields import network_fields
+from burnish.training.network_trainer import NetworkTrainer
 from burnish.training.pipeline import make_sampler
 from burnish.training.request import slugify
-from burnish.training.sampler import Batch, complete_batches
+from burnish.training.sampler import complete_batches
 from burnish.training.start_network import load_network, write_start_outputs
 from burnish.training.validation import Preview
-
-# The learning rate of the training, as a fraction of that from random weights.
-LR_FACTOR = 0.25
-# The share of the training that trains the start networks, at its beginning.
-START_SHARE = 0.3
-
-
-@torch.no_grad()
-def sort_by_importance(network: UNet, batches: Sequence[Batch]) -> None:
-    """Sort the channels of a network, the most important ones first, in place."""
-    groups = channel_groups(network)
-    with torch.enable_grad():
-        importances = channel_importance(network, groups, batches)
-    for group, importance in zip(groups, importances, strict=True):
-        keep_channels(network, group, importance.argsort(descending=True).tolist())
 
 
 def nest(
     request: CompressionRequest,
-    qualities: Sequence[Quality],
+    qualities: Sequence[str],
     callbacks: TrainCallbacks | None = None,
 ) -> Card:
-    """Grow networks of other qualities inside and around those of a model file, and write them.
+    """Write a model file with further networks, for other qualities.
 
-    A start network is nested first.
+    All qualities share the start network.
 
     Parameters
     ----------
-    qualities : "preview", "best" or both
+    qualities : "preview" for a smaller network, "best" for a larger one, or both
 
     Returns
     -------
@@ -73,60 +57,66 @@ def nest(
 
     Raises
     ------
-    UsageError : a quality is unknown, the network cannot be nested, or there are too few photos
+    UsageError : a quality is unknown, the network is of another kind, or there are too few photos
     PhotoError : none of the photos can be read
     OperatorError : the operator fails
     """
     callbacks = callbacks or TrainCallbacks()
-    file, run_dir = request.file, request.run_dir
-    _check_qualities(qualities)
-    config = replace(request.config, max_lr=request.config.max_lr * LR_FACTOR)
-    nesting = _Nesting(request, qualities, callbacks)
-    start, start_outputs = None, None
-    full_size = bool(file.card.guide and file.card.guide.start and file.card.guide.start.full_size)
+    file, config = request.file, request.config
+    added = _check_qualities(qualities)
+    base = _load(request)
+    check_outputs(base, file)
+    start = None
     if file.start is not None:
-        callbacks.message("The start network is trained first.")
-        config = replace(config, start_fraction=START_SHARE)
-        start_config = _start_config(config, file.start, full_size=full_size)
-        start_data = prepare_data(start_config, request.photos, request.validation, callbacks)
-        start = nesting.train(start_config, file.start, run_dir / "start", start_data)
-        config = config.guided_config
+        start = load_network(file.start, grey=config.grey, option=str(request.model))
     data = prepare_data(config, request.photos, request.validation, callbacks)
-    if start is not None:
-        start_outputs = run_dir / "start-outputs"
-        pairs = [*data.train, *data.extra]
-        write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
-    network = nesting.train(config, file, run_dir, data, start_outputs)
-    steps = config.steps or f"{config.budget:.0f} s"
-    record = {"model": f"{file.card.name} {file.sha256[:12]}", "steps": steps}
+    networks = _train(request, added, base, start, data, callbacks)
+    capacities = tuple(
+        Capacity.model_validate(
+            {"quality": quality, "network": NETWORKS_BY_QUALITY[quality]}
+            | network_fields(networks[quality])
+        )
+        for quality in added
+    )
+    record = {
+        "model": f"{file.card.name} {file.sha256[:12]}",
+        "steps": config.steps or f"{config.budget:.0f} s",
+    }
+    changes = {
+        "name": slugify(request.output.stem),
+        "ranges": {},
+        "metrics": (),
+        "capacities": capacities,
+        "training": {**file.card.training, "nesting": record},
+    }
     with TemporaryDirectory(prefix="burnish-") as folder:
         draft = Path(folder, request.output.name)
-        changes = {
-            "name": slugify(request.output.stem),
-            "ranges": {},
-            "metrics": (),
-            "capacities": capacities(network, start, full_size=full_size),
-            "training": {**file.card.training, "nesting": record},
-        }
-        export(
-            standard_network(network),
-            file.card.model_copy(update=changes),
-            draft,
-            start=start and standard_network(start),
-            others=other_networks(network, start),
-        )
+        card = file.card.model_copy(update=changes)
+        export(base, card, draft, start=start, others=networks)
         return request.write_validated(draft, data.validation, callbacks)
 
 
-def _check_qualities(qualities: Sequence[str]) -> None:
+def _check_qualities(qualities: Sequence[str]) -> list[Quality]:
+    """Return the qualities without duplicates, the smallest network first."""
+    added = [name for name in QUALITIES if name != STANDARD]
     for quality in qualities:
-        if quality == STANDARD or quality not in QUALITIES:
-            expected = join_or([name for name in QUALITIES if name != STANDARD])
-            raise UsageError("--nest", f"expected {expected}, got {quality!r}", "choose one")
+        if quality not in added:
+            raise UsageError("--nest", f"expected {join_or(added)}, got {quality!r}", "choose one")
+    return [name for name in added if name in qualities]
+
+
+def _load(request: CompressionRequest) -> UNet:
+    """Return the network of the model file."""
+    name, network_name = str(request.model), request.file.card.network
+    network = load_network(request.file, grey=request.config.grey, option=name)
+    if not isinstance(network, UNet) or _form(network_name) != _form(NETWORKS_BY_QUALITY[STANDARD]):
+        problem = f"its network {network_name} cannot be nested"
+        raise UsageError(name, problem, f"give a model of {NETWORKS_BY_QUALITY[STANDARD]}")
+    return network
 
 
 def _form(name: str) -> tuple[object, ...]:
-    """Return what the networks that are nested have in common: levels, layers and outputs."""
+    """Return what the networks of all qualities have in common: levels, layers and outputs."""
     spec = network_spec(name)
     arguments = spec.arguments if spec is not None else {}
     return (
@@ -138,67 +128,68 @@ def _form(name: str) -> tuple[object, ...]:
     )
 
 
-def _start_config(config: TrainConfig, start: ModelFile, *, full_size: bool) -> TrainConfig:
-    """Return the configuration of the training of start networks, on the photos that they see."""
-    small = replace(config.start_config, global_context=bool(start.card.thumbnail_size))
-    if not full_size:
-        return small
-    return replace(
-        small,
-        small_copies=False,
-        short_sides=config.short_sides,
-        crop=config.crop,
-        max_size=config.max_size,
-    )
+def _train(
+    request: CompressionRequest,
+    qualities: Sequence[Quality],
+    base: UNet,
+    start: Network | None,
+    data: TrainingData,
+    callbacks: TrainCallbacks,
+) -> dict[str, Network]:
+    """Return the network of each quality, trained, with weights of 16 bits.
 
-
-@dataclass(frozen=True)
-class _Nesting:
-    """Trains the networks of all qualities, and the start networks, of a request."""
-
-    request: CompressionRequest
-    qualities: Sequence[Quality]
-    callbacks: TrainCallbacks
-
-    def train(
-        self,
-        config: TrainConfig,
-        file: ModelFile,
-        run_dir: Path,
-        data: TrainingData,
-        start_outputs: Path | None = None,
-    ) -> NestedNetwork:
-        """Return the networks of all qualities, trained, with weights of 16 bits."""
-        base = load_network(file, grey=config.grey, option=str(self.request.model))
-        if not isinstance(base, UNet) or _form(file.card.network) != _form(NESTED[STANDARD]):
-            problem = f"its network {file.card.network} cannot be nested"
-            remedy = f"give a model of {NESTED[STANDARD]}"
-            raise UsageError(str(self.request.model), problem, remedy)
-        check_outputs(base, file)
-        sampler = make_sampler(config, data, base, start_outputs)
-        sort_by_importance(base, complete_batches(map(sampler.batch_at, range(BATCHES))))
-        network = self._grown(config, base)
-        make_folder(run_dir)
-        trainer = NestedTrainer(config, network, sampler, run_dir, data.fingerprint)
-        log = TrainingLog(run_dir, trainer.step)
-        trainer.run(Preview(trainer, data.validation, log, self.callbacks))
+    Parameters
+    ----------
+    base, start : the file's own networks
+    """
+    config, run_dir = request.config, request.run_dir
+    start_outputs = None
+    if start is not None:
+        start_outputs = run_dir / "start-outputs"
+        pairs = [*data.train, *data.extra]
+        write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
+    sampler = make_sampler(config, data, base, start_outputs)
+    source = _load(request)
+    sort_by_importance(source, complete_batches(map(sampler.batch_at, range(BATCHES))))
+    config = _part(config, len(qualities))
+    networks: dict[str, Network] = {}
+    for quality in qualities:
+        callbacks.message(f"The training of the network of quality {quality} begins.")
+        folder = run_dir / quality
+        make_folder(folder)
+        network = _grown(config, quality, source).requires_grad_(True)
+        # A smaller network also learns from the file's own; a larger one would learn its errors.
+        trainer: NetworkTrainer
+        if quality == "preview":
+            trainer = DistillationTrainer(config, network, base, sampler, folder, data.fingerprint)
+        else:
+            trainer = NetworkTrainer(config, network, sampler, folder, data.fingerprint)
+        log = TrainingLog(folder, trainer.step)
+        trainer.run(Preview(trainer, data.validation, log, callbacks))
         log.close()
-        return round_weights_to_fp16(cast(NestedNetwork, trainer.ema_network()))
+        networks[quality] = round_weights_to_fp16(fold(trainer.ema_network()))
+    return networks
 
-    def _grown(self, config: TrainConfig, base: UNet) -> NestedNetwork:
-        """Return networks of all qualities that begin with the weights of one."""
-        torch.manual_seed(config.seed)
-        networks = {
-            quality: build(
-                NESTED[quality],
-                config.slider_params,
-                bool(base.thumbnail_size),
-                config.grey,
-                base.guided,
-                base.guide_gain,
-            )
-            for quality in self.qualities
-        }
-        nested = NestedNetwork({**networks, STANDARD: copy.deepcopy(base)})  # type: ignore[dict-item]
-        nested.grow_from(base)
-        return nested.requires_grad_(True)
+
+def _grown(config: TrainConfig, quality: Quality, source: UNet) -> Network:
+    """Return the network of a quality, which begins with the channels of a trained one."""
+    torch.manual_seed(config.seed)
+    network = build(
+        NETWORKS_BY_QUALITY[quality],
+        config.slider_params,
+        bool(source.thumbnail_size),
+        config.grey,
+        source.guided,
+        source.guide_gain,
+    )
+    grow(cast(UNet, network), source)
+    return network
+
+
+def _part(config: TrainConfig, count: int) -> TrainConfig:
+    """Return the configuration of one of several trainings that share the steps or the time."""
+    return replace(
+        config,
+        steps=config.steps and max(1, config.steps // count),
+        budget=config.budget and config.budget / count,
+    )

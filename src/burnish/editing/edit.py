@@ -12,7 +12,7 @@ from burnish.editing.history import EditRecord, record_edit
 from burnish.editing.operator_names import unknown_operator
 from burnish.errors import DeviceError, OutputError, UsageError
 from burnish.modelfile.card import GuideSource
-from burnish.modelfile.quality import STANDARD
+from burnish.modelfile.quality import PREVIEW, STANDARD
 from burnish.operators import is_user_defined
 from burnish.params import Value, is_off
 from burnish.photo import Photo
@@ -138,6 +138,8 @@ class NetworkEdit(Edit):
     guide : the source of a guided network's first level: "operator" or "network" [default: the
         operator if it can be run, else the network; for videos the other way round, since a
         network changes smoothly from frame to frame]
+    quality : which network of a file with several runs [default: that of `model`; for videos
+        "preview", if the file has it]
 
     Attributes
     ----------
@@ -149,8 +151,17 @@ class NetworkEdit(Edit):
     MissingLibraryError : the operator needs a library that is not installed
     """
 
-    def __init__(self, model: Model, params: Mapping[str, Value], guide: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        params: Mapping[str, Value],
+        guide: str | None = None,
+        quality: str | None = None,
+    ) -> None:
+        if quality is not None and quality != model.quality:
+            model = model.at_quality(quality)
         self._model = model
+        self._chosen_quality = quality
         self._params = params
         self._sliders = slider_params(model.card, params)
         self._chosen_guide = guide
@@ -202,20 +213,26 @@ class NetworkEdit(Edit):
         if self._operator is not None:
             return self, 1
         model, count = self._model.for_frames()
-        return NetworkEdit(model, self._params, self._chosen_guide), count
+        return NetworkEdit(model, self._params, self._chosen_guide, self._chosen_quality), count
 
     def for_output(self, bits: int | None, *, video: bool = False) -> Edit:
         """Return the edit in the precision for a depth.
 
-        Videos are guided by the start network, if no guide was chosen.
+        Videos are edited by the quickest network of the file, and guided by the start network, if
+        nothing else was chosen.
         """
-        model = self._model if bits is None else self._model.for_bits(bits)
-        guide, cascade = self._chosen_guide, self._model.card.guide
+        model, guide, quality = self._model, self._chosen_guide, self._chosen_quality
+        if video and quality is None and PREVIEW in model.file.others:
+            quality = PREVIEW
+            model = model.at_quality(quality)
+        cascade = model.card.guide
         if video and guide is None and cascade is not None and cascade.start is not None:
             guide = "network"
+        if bits is not None:
+            model = model.for_bits(bits)
         if (model, guide) == (self._model, self._chosen_guide):
             return self
-        return NetworkEdit(model, self._params, guide)
+        return NetworkEdit(model, self._params, guide, quality)
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the operator that guides the network."""
@@ -312,7 +329,8 @@ def load_edit(
     name_or_path : an operator's name, the path of a model file, or with `slow` a user's operator
     params : parameter values by name or keyword; None means the default
     guide : "operator" or "network"; see `NetworkEdit`
-    quality : "preview", "standard" or "best"; see `Model.open` [default: standard]
+    quality : "preview", "standard" or "best"; see `Model.open` [default: standard, or preview for
+        videos if the file has it]
 
     Raises
     ------
@@ -352,4 +370,4 @@ def load_edit(
         precision=precision,
         quality=quality or STANDARD,
     )
-    return NetworkEdit(model, params, guide)
+    return NetworkEdit(model, params, guide, quality)

@@ -28,7 +28,7 @@ from burnish.modelfile.card import (
     PARAMS,
     START,
     Card,
-    quality_outputs,
+    quality_output,
 )
 from burnish.modelfile.graph_costs import graph_costs
 from burnish.modelfile.onnx_file import downcast_weights, embed_card, load_onnx
@@ -66,7 +66,7 @@ def export(
         normalisation. Its further inputs are those on the card. It is not changed
     path : ends with ``.onnx``
     start : the start network, if the card has one; not changed either
-    others : networks of other qualities and their start networks, by the names of their outputs
+    others : networks of other qualities, by quality
 
     Raises
     ------
@@ -86,15 +86,13 @@ def export(
         raise ModelError(f"card of {card.name}", problem, "state the networks that are exported")
     networks = {output: _frozen(given[output]) for output in card.outputs}
     models = {name: _to_onnx(networks[name], part) for name, part in card.outputs.items()}
-    names = [quality_outputs(quality) for quality in card.qualities]
-    groups = [[name for name in group if name in models] for group in zip(*names, strict=True)]
-    data = embed_card(merge(models, groups), card)
+    data = embed_card(merge(models), card)
     checked = parse_model(data, target.name)
     for quality in card.qualities:
         own = checked.at_quality(quality)
-        for output, part in zip(quality_outputs(quality), (own, own.start), strict=True):
-            if part is not None and output in networks:
-                _check_network(networks[output], part, target.name)
+        _check_network(networks[quality_output(quality)], own, target.name)
+    if checked.start is not None:
+        _check_network(networks[START], checked.start, target.name)
     with atomic_write(target, overwrite=overwrite) as file:
         file.write(data)
     return target

@@ -210,18 +210,13 @@ class Guide(StrictModel):
 
 
 class Capacity(NetworkFields):
-    """A smaller or a larger network for the same operator, which shares kernels with the others.
+    """A smaller or a larger network for the same operator.
 
     It is a part of the same graph, with its quality as the name of the output, and has the inputs
-    of the output `result`.
+    of the output `result`. The start network begins its cascade on a smaller copy of the photo.
     """
 
     quality: Literal["preview", "best"]
-    start: StartNetwork | None = Field(
-        default=None,
-        description="the start network of this quality, with the output `preview_start` or"
-        " `best_start`; null for that of the file",
-    )
     metrics: tuple[Measurement, ...] = Field(default=(), max_length=64)
 
 
@@ -314,20 +309,13 @@ class Card(BaseCard):
 
     @model_validator(mode="after")
     def _capacities_take_the_same_inputs(self) -> Self:
-        own_start = self.guide.start if self.guide else None
         qualities = [capacity.quality for capacity in self.capacities]
         if qualities != [quality for quality in QUALITIES if quality in qualities]:
             raise ValueError("capacities are given once each, the smallest first")
         for capacity in self.capacities:
-            pairs = [(capacity, self)] + ([(capacity.start, own_start)] if capacity.start else [])
-            for network, standard in pairs:
-                if standard is None:
-                    raise ValueError(
-                        f"{capacity.quality} has a start network, and standard has none"
-                    )
-                for field in ("thumbnail_size", "coords"):
-                    if getattr(network, field) != getattr(standard, field):
-                        raise ValueError(f"the {field} of {capacity.quality} is another one")
+            for field in ("thumbnail_size", "coords"):
+                if getattr(capacity, field) != getattr(self, field):
+                    raise ValueError(f"the {field} of {capacity.quality} is another one")
         return self
 
     @property
@@ -343,8 +331,9 @@ class Card(BaseCard):
         (capacity,) = (one for one in self.capacities if one.quality == quality)
         changes = {name: getattr(capacity, name) for name in NetworkFields.model_fields}
         changes |= {"capacities": (), "metrics": capacity.metrics}
-        if self.guide and capacity.start:
-            changes["guide"] = self.guide.model_copy(update={"start": capacity.start})
+        if self.guide and self.guide.start:
+            start = self.guide.start.model_copy(update={"full_size": False})
+            changes["guide"] = self.guide.model_copy(update={"start": start})
         return self.model_copy(update=changes)
 
     @property
@@ -352,20 +341,18 @@ class Card(BaseCard):
         """The card of the start network as a model of its own; None if there is no such network."""
         if self.guide is None or self.guide.start is None:
             return None
-        changes = {"name": f"{self.name}-start", "guide": None}
+        changes = {"name": f"{self.name}-start", "guide": None, "capacities": (), "metrics": ()}
         fields = self.guide.start.model_dump(exclude={"full_size"})
         return self.model_copy(update=changes | fields)
 
     @property
     def outputs(self) -> "dict[str, Card]":
         """The outputs of the graph, and for each the card of its network as a model of its own."""
-        own_starts = {STANDARD, *(one.quality for one in self.capacities if one.start)}
-        outputs = {}
-        for quality in (STANDARD, *(one.quality for one in self.capacities)):
-            name, start = quality_outputs(quality)
-            card = outputs[name] = self.at_quality(quality)
-            if card.start_card and quality in own_starts:
-                outputs[start] = card.start_card
+        outputs = {OUTPUT: self.at_quality(STANDARD)}
+        if self.start_card:
+            outputs[START] = self.start_card
+        for capacity in self.capacities:
+            outputs[capacity.quality] = self.at_quality(capacity.quality)
         return outputs
 
     @property
@@ -384,15 +371,15 @@ class Card(BaseCard):
         return shapes
 
 
-def quality_outputs(quality: str) -> tuple[str, str]:
-    """Return the names of the outputs of the network of a quality, and of its start network.
+def quality_output(quality: str) -> str:
+    """Return the name of the output of the network of a quality.
 
     Examples
     --------
-    >>> quality_outputs("standard"), quality_outputs("preview")
-    (('result', 'start'), ('preview', 'preview_start'))
+    >>> quality_output("standard"), quality_output("preview")
+    ('result', 'preview')
     """
-    return (OUTPUT, START) if quality == STANDARD else (quality, f"{quality}_{START}")
+    return OUTPUT if quality == STANDARD else quality
 
 
 def _check_coords(coords: bool, thumbnail_size: int) -> None:

@@ -158,8 +158,7 @@ def output_graph(
 
     Raises
     ------
-    ModelError : the output depends on another input, or on another output, or cuts weights in a way
-        that is not allowed
+    ModelError : the output depends on another input, or on another output
     """
     graph = model.graph
     names, nodes = {output}, []
@@ -179,36 +178,7 @@ def output_graph(
     part.graph.output[0].name = OUTPUT
     for node in part.graph.node:
         node.output[:] = [OUTPUT if name == output else name for name in node.output]
-    _cut_weights(part.graph, filename)
     return part
-
-
-def _cut_weights(graph: GraphProto, filename: str) -> None:
-    """Replace each Slice of a weight by the slice itself, in place."""
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    slices = [node for node in graph.node if node.op_type == "Slice" and node.input[0] in weights]
-    cut: set[str] = set()
-    for node in slices:
-        source, *positions = node.input
-        if source in cut or not all(name in weights for name in positions):
-            reject(filename, "a Slice cuts the same weight again, or by computed numbers")
-        cut.add(source)  # so that a small file cannot become a large one
-        starts, ends, axes, *steps = (numpy_helper.to_array(weights[name]) for name in positions)
-        if steps or not len(starts) == len(ends) == len(axes) == len({*axes.tolist()}):
-            reject(filename, "a Slice of a weight needs starts, ends and axes, and no steps")
-        array = numpy_helper.to_array(weights[source])
-        index = [slice(None)] * array.ndim
-        for axis, start, end in zip(axes.tolist(), starts.tolist(), ends.tolist(), strict=True):
-            if not (0 <= axis < array.ndim and 0 <= start < end <= array.shape[axis]):
-                reject(filename, f"a Slice lies outside the weight {source[:80]!r}")
-            index[axis] = slice(start, end)
-        tensor = numpy_helper.from_array(np.ascontiguousarray(array[tuple(index)]), node.output[0])
-        graph.initializer.append(tensor)
-        graph.node.remove(node)
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:

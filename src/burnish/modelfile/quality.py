@@ -2,7 +2,8 @@
 
 from typing import Literal, get_args
 
-# From the smallest to the largest; standard is in every file.
+# From the smallest to the largest; standard is in every file. Videos have the smallest.
 Quality = Literal["preview", "standard", "best"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+PREVIEW: Quality = "preview"
 STANDARD: Quality = "standard"

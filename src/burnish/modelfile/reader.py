@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.errors import ModelError, UsageError, join_and, join_or, read_error
 from burnish.modelfile.base_card import reject
-from burnish.modelfile.card import OUTPUT, START, Card, quality_outputs
+from burnish.modelfile.card import OUTPUT, START, Card
 from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ def read_model(path: str | Path) -> ModelFile:
     return parse_model(read_bytes(Path(path), MAX_FILE_BYTES), str(path))
 
 
+def read_cached_model(path: Path) -> ModelFile:
+    """Read and check a model file, unless it is one of the last few that were read.
+
+    Raises
+    ------
+    ModelError : see `read_model`
+    """
+    path = path.resolve()
+    stat = path.stat()
+    return _read_cached(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read_cached(path: Path, modified: int, size: int) -> ModelFile:
+    # The time and the size are part of the key, so that a changed file is read again.
+    return read_model(path)
+
+
 def parse_model(data: bytes, filename: str) -> ModelFile:
     """Check the bytes of a model file. Messages name it by `filename`.
 
@@ -104,11 +123,9 @@ def parse_model(data: bytes, filename: str) -> ModelFile:
         graph = part.SerializeToString(deterministic=True)
         files[output] = ModelFile(network_card, graph, sha256(graph).hexdigest())
     start = files.get(START)
-    others = {
-        quality: replace(files[name], start=files.get(own_start, start))
-        for quality in card.qualities
-        for name, own_start in [quality_outputs(quality)]
-        if quality != STANDARD
+    others: dict[Quality, ModelFile] = {
+        capacity.quality: replace(files[capacity.quality], start=start)
+        for capacity in card.capacities
     }
     return ModelFile(card, files[OUTPUT].graph, digest, start, others)
 

@@ -69,9 +69,12 @@ NETWORKS = {
     "can32": NetworkSpec("Chen et al.'s CAN32, 75 k multiply-adds per pixel", "can:can32"),
 }
 DEFAULT_NETWORK = "fast"
-# Networks of all qualities in one, which share kernels: quality -> network.
-NESTED: "dict[Quality, str]" = {"preview": "preview", "standard": "fast", "best": "best"}
-NESTED_NETWORK = "nested"
+# The network of each quality. `burnish compress --nest` adds others to a file with a standard one.
+NETWORKS_BY_QUALITY: "dict[Quality, str]" = {
+    "preview": "preview",
+    "standard": "fast",
+    "best": "best",
+}
 
 _KINDS = {"p": "plain", "s": "separable", "d": "dilated"}
 _UNET_NAME = re.compile(
@@ -90,10 +93,6 @@ def network_spec(name: str) -> NetworkSpec | None:
     """
     if name in NETWORKS:
         return NETWORKS[name]
-    if name == NESTED_NETWORK:
-        defaults = NETWORKS[DEFAULT_NETWORK].train_defaults
-        description = "networks of all qualities, which share kernels"
-        return NetworkSpec(description, "nested:nest", {"networks": NESTED}, True, defaults)
     match = _UNET_NAME.fullmatch(name)
     if match is None:
         return None

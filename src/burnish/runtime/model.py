@@ -1,7 +1,6 @@
 """Model: run a model file on an image of any size, within a memory budget."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Self
@@ -11,7 +10,7 @@ import numpy as np
 from burnish.errors import ModelError, UsageError
 from burnish.metrics import MIN_VISIBLE_MEAN
 from burnish.modelfile.quality import STANDARD
-from burnish.modelfile.reader import ModelFile, read_model
+from burnish.modelfile.reader import ModelFile, read_cached_model
 from burnish.params import Value
 from burnish.runtime.cascade import level_ratios, level_sizes, operator_guide, params_at_size
 from burnish.runtime.engine_choice import EngineChoice, choose
@@ -114,10 +113,14 @@ class Model:
         UsageError : `device`, `threads`, `engine` or `precision` has an invalid value, or the file
             has no network of this quality
         """
-        path = find_model(name_or_path).resolve()
-        stat = path.stat()
-        file = _read_cached(path, stat.st_mtime_ns, stat.st_size)
+        file = read_cached_model(find_model(name_or_path))
         return cls(file, device, threads, engine, precision, quality)
+
+    def at_quality(self, quality: str) -> Self:
+        """Return the model of another quality, with the same options; see `open`."""
+        device, threads, engine = self._options
+        precision = AUTO if self.chooses_precision else self.precision
+        return type(self)(self.file, device, threads, engine, precision, quality)
 
     def for_bits(self, bits: int) -> Self:
         """Return the model for results that are stored with so many bits a channel.
@@ -392,9 +395,3 @@ class Model:
         needed = f"{ceil(min_memory / 2**20)} MiB on {self.device}{extra}"
         problem = f"there is too little free memory; it needs {needed}"
         return ModelError(self.card.name, problem, "close other programs")
-
-
-@lru_cache(maxsize=8)
-def _read_cached(path: Path, modified: int, size: int) -> ModelFile:
-    # The time and the size are part of the key, so that a changed file is read again.
-    return read_model(path)

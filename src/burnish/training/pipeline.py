@@ -25,10 +25,7 @@ from burnish.modelfile.card import (
     StartNetwork,
 )
 from burnish.modelfile.onnx_file import named_weights
-from burnish.modelfile.quality import STANDARD
-from burnish.networks.nested import NestedNetwork
 from burnish.networks.network import Network
-from burnish.networks.registry import NESTED, NESTED_NETWORK
 from burnish.operators.operator import Operator
 from burnish.operators.user_defined import find_operator
 from burnish.params import ColourParam, FileParam, Param, Value
@@ -38,13 +35,7 @@ from burnish.training import TrainCallbacks, distributed
 from burnish.training.config import TrainConfig
 from burnish.training.data import TrainingData, prepare_data
 from burnish.training.log import TrainingLog
-from burnish.training.nested_trainer import NestedTrainer
-from burnish.training.network_fields import (
-    capacities,
-    network_fields,
-    other_networks,
-    standard_network,
-)
+from burnish.training.network_fields import network_fields
 from burnish.training.network_trainer import NetworkTrainer, build_network, init_from
 from burnish.training.pairs import Pair, cache_folder
 from burnish.training.request import TrainingRequest, slugify
@@ -89,13 +80,7 @@ def train_and_export(
     start = start and start.cpu()
     card = _card(request, trainer, data, network, start)
     with TemporaryDirectory(prefix="burnish-") as folder:
-        draft = export(
-            standard_network(network),
-            card,
-            Path(folder, request.output.name),
-            start=start and standard_network(start),
-            others=other_networks(network, start),
-        )
+        draft = export(network, card, Path(folder, request.output.name), start=start)
         source = request.validation or request.photos or config.operator
         operator = find_operator(config.operator)
         pairs, output = data.validation, request.output
@@ -197,8 +182,7 @@ def train_network(
     sampler = make_sampler(config, data, network, start_outputs, rank)
     make_folder(run_dir)
     data_id = f"{data.fingerprint} {world_size}"
-    trainer_type = NestedTrainer if isinstance(network, NestedNetwork) else NetworkTrainer
-    trainer = trainer_type(config, network, sampler, run_dir, data_id, request.device)
+    trainer = NetworkTrainer(config, network, sampler, run_dir, data_id, request.device)
     if rank > 0:
         trainer.run()
         return None
@@ -279,10 +263,9 @@ def _card(
             for param in operator.params
             if isinstance(param, ColourParam | FileParam)
         ),
-        network=_standard_name(config.network),
-        **network_fields(standard_network(network)),
+        network=config.network,
+        **network_fields(network),
         guide=_guide(request, start),
-        capacities=capacities(network, start, full_size=config.start_full_size),
         metrics=(),
         training={
             "photos": describe_photos(large, request.photos or config.operator),
@@ -317,18 +300,13 @@ def _guide(request: TrainingRequest, start: Network | None) -> Guide | None:
         return None
     start_network = None
     if start is not None:
-        name = _standard_name(config.network)
+        name = config.network
         if model is not None and not config.start_fraction:
             name = model.card.network
         full_size = config.start_full_size
-        fields = network_fields(standard_network(start))
+        fields = network_fields(start)
         start_network = StartNetwork(network=name, full_size=full_size, **fields)
     return cascade_guide(config).model_copy(update={"start": start_network})
-
-
-def _standard_name(network: str) -> str:
-    """Return the network that a card names: of several qualities, the standard one."""
-    return NESTED[STANDARD] if network == NESTED_NETWORK else network
 
 
 def _card_params(config: TrainConfig) -> tuple[CardParam, ...]:

@@ -19,7 +19,6 @@ from burnish.modelfile.onnx_file import named_weights
 from burnish.modelfile.reader import ModelFile, read_model
 from burnish.networks.registry import (
     DEFAULT_NETWORK,
-    NESTED_NETWORK,
     NETWORKS,
     NetworkSpec,
     network_spec,
@@ -167,7 +166,7 @@ def validate_request(
 def _find_network(name: str) -> NetworkSpec:
     spec = network_spec(name)
     if spec is None:
-        remedy = f"choose one of {', '.join([*NETWORKS, NESTED_NETWORK])}"
+        remedy = f"choose one of {', '.join(NETWORKS)}"
         raise UsageError("--network", f"there is no network {name!r}", remedy)
     return spec
 
@@ -237,10 +236,6 @@ def _check_network(
         raise UsageError("--crop", problem, f"choose {config.crop + -config.crop % multiple}")
     if base_model is None:
         return None
-    if config.network == NESTED_NETWORK:
-        problem = "networks of several qualities begin with random weights"
-        remedy = "add networks to a trained one with `burnish compress MODEL --nest preview`"
-        raise UsageError("--init-from", problem, remedy)
     weights = named_weights(base_model.graph)
     copy_weights(network, weights, base_model.card.name)
     return weights
