@@ -298,8 +298,9 @@ def quality_networks(random_network):
 @pytest.fixture(scope="session")
 def quality_model(quality_networks, make_card, tmp_path_factory):
     """The model file of `quality_networks`. From 16 px on, the levels double in size at most."""
-    from burnish.export.onnx_export import export
+    from burnish.export.onnx_export import export, export_qualities
     from burnish.modelfile.card import Capacity, Guide, StartNetwork
+    from burnish.modelfile.reader import read_model
     from burnish.training.network_fields import network_fields
 
     networks, start, sliders = quality_networks
@@ -312,11 +313,13 @@ def quality_model(quality_networks, make_card, tmp_path_factory):
         "l0-smoothing",
         name="qualities",
         guide=Guide(size=16, max_ratio=2, start=own),
-        capacities=tuple(Capacity(quality=name, network=name, **own) for name, own in fields),
     )
-    path = tmp_path_factory.mktemp("models") / "qualities.onnx"
+    folder = tmp_path_factory.mktemp("models")
+    file = read_model(export(standard, card, folder / "standard.onnx", start=start))
+    capacities = tuple(Capacity(quality=name, network=name, **own) for name, own in fields)
+    card = card.model_copy(update={"capacities": capacities})
     own_networks = {name: networks[name] for name in ("preview", "best")}
-    return export(standard, card, path, start=start, others=own_networks)
+    return export_qualities(file, own_networks, card, folder / "qualities.onnx")
 
 
 @pytest.fixture

@@ -59,9 +59,7 @@ def test_single_quality_is_written_as_a_plain_file(quality_model, tmp_path, qual
     for name in ("", "start."):
         assert f"{name}tail.bias" in {t.name for t in onnx.load(path).graph.initializer}
     for lambda_ in (0.002, 0.02, 0.2):
-        np.testing.assert_array_equal(
-            plain(PIXELS, lambda_=lambda_), own(PIXELS, lambda_=lambda_)
-        )
+        np.testing.assert_array_equal(plain(PIXELS, lambda_=lambda_), own(PIXELS, lambda_=lambda_))
     with pytest.raises(OutputError, match="exists"):
         write_quality(quality_model, path, quality)
 
@@ -123,3 +121,10 @@ def test_a_start_network_of_full_size_begins_the_cascade_of_other_qualities(qual
         assert file.at_quality(quality).start.graph == file.start.graph
     starts = [file.card.at_quality(quality).guide.start.full_size for quality in QUALITIES]
     assert starts == [False, True, False]
+
+
+def test_added_networks_leave_those_of_the_file_as_they_are(quality_model):
+    before, after = read_model(quality_model.with_name("standard.onnx")), read_model(quality_model)
+    for old, new in ((before, after), (before.start, after.start)):
+        assert named_weights(old.graph).keys() == named_weights(new.graph).keys()
+        assert old.graph == new.graph

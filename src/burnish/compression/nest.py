@@ -17,7 +17,7 @@ from burnish.compression.grow import grow, sort_by_importance
 from burnish.compression.importance import BATCHES
 from burnish.compression.request import CompressionRequest
 from burnish.errors import UsageError, join_or
-from burnish.export.onnx_export import check_outputs, export
+from burnish.export.onnx_export import check_outputs, export_qualities
 from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.files import make_folder
 from burnish.modelfile.card import Capacity, Card
@@ -66,11 +66,8 @@ def nest(
     added = _check_qualities(qualities)
     base = _load(request)
     check_outputs(base, file)
-    start = None
-    if file.start is not None:
-        start = load_network(file.start, grey=config.grey, option=str(request.model))
     data = prepare_data(config, request.photos, request.validation, callbacks)
-    networks = _train(request, added, base, start, data, callbacks)
+    networks = _train(request, added, base, data, callbacks)
     capacities = tuple(
         Capacity.model_validate(
             {"quality": quality, "network": NETWORKS_BY_QUALITY[quality]}
@@ -92,7 +89,7 @@ def nest(
     with TemporaryDirectory(prefix="burnish-") as folder:
         draft = Path(folder, request.output.name)
         card = file.card.model_copy(update=changes)
-        export(base, card, draft, start=start, others=networks)
+        export_qualities(file, networks, card, draft)
         return request.write_validated(draft, data.validation, callbacks)
 
 
@@ -132,19 +129,19 @@ def _train(
     request: CompressionRequest,
     qualities: Sequence[Quality],
     base: UNet,
-    start: Network | None,
     data: TrainingData,
     callbacks: TrainCallbacks,
-) -> dict[str, Network]:
+) -> dict[Quality, Network]:
     """Return the network of each quality, trained, with weights of 16 bits.
 
     Parameters
     ----------
-    base, start : the file's own networks
+    base : the file's own network
     """
     config, run_dir = request.config, request.run_dir
     start_outputs = None
-    if start is not None:
+    if request.file.start is not None:
+        start = load_network(request.file.start, grey=config.grey, option=str(request.model))
         start_outputs = run_dir / "start-outputs"
         pairs = [*data.train, *data.extra]
         write_start_outputs(start, config.slider_params, pairs, start_outputs, callbacks)
@@ -152,7 +149,7 @@ def _train(
     source = _load(request)
     sort_by_importance(source, complete_batches(map(sampler.batch_at, range(BATCHES))))
     config = _part(config, len(qualities))
-    networks: dict[str, Network] = {}
+    networks: dict[Quality, Network] = {}
     for quality in qualities:
         callbacks.message(f"The training of the network of quality {quality} begins.")
         folder = run_dir / quality

@@ -28,6 +28,16 @@ def merge(models: Mapping[str, ModelProto]) -> ModelProto:
     return merged
 
 
+def add_qualities(file: ModelFile, models: Mapping[str, ModelProto]) -> ModelProto:
+    """Return the graph of a model file with further networks.
+
+    Parameters
+    ----------
+    models : graphs with the output `result`, by quality; they are changed in place
+    """
+    return merge({**_graphs(file), **models})
+
+
 def _prefix(output: str) -> str:
     return "" if output == OUTPUT else f"{output}."
 
@@ -83,10 +93,20 @@ def _single_quality(file: ModelFile, quality: str) -> bytes:
     card = own.card.model_copy(
         update={"capacities": (), "ranges": _without_prefix(own.card.ranges, output)}
     )
-    models = {OUTPUT: _without_prefixes(own.graph, output)}
-    if own.start is not None:
-        models[START] = _without_prefixes(own.start.graph, START)
-    return embed_card(merge(models), card)
+    return embed_card(merge(_graphs(own, output)), card)
+
+
+def _graphs(file: ModelFile, output: str = OUTPUT) -> dict[str, ModelProto]:
+    """Return the graphs of a network and of its start network, as `merge` takes them.
+
+    Parameters
+    ----------
+    output : of the network in the file that it comes from
+    """
+    models = {OUTPUT: _without_prefixes(file.graph, output)}
+    if file.start is not None:
+        models[START] = _without_prefixes(file.start.graph, START)
+    return models
 
 
 def _without_prefix(ranges: Ranges, output: str) -> Ranges:

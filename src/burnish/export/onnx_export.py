@@ -18,7 +18,7 @@ from torch import nn
 from torch.export import Dim
 
 from burnish.errors import ModelError, OutputError
-from burnish.export.merge import merge
+from burnish.export.merge import add_qualities, merge
 from burnish.files import atomic_write, check_absent
 from burnish.modelfile.card import (
     COORDS,
@@ -28,10 +28,10 @@ from burnish.modelfile.card import (
     PARAMS,
     START,
     Card,
-    quality_output,
 )
 from burnish.modelfile.graph_costs import graph_costs
 from burnish.modelfile.onnx_file import downcast_weights, embed_card, load_onnx
+from burnish.modelfile.quality import Quality
 from burnish.modelfile.reader import ModelFile, parse_model
 from burnish.modelfile.receptive_field import receptive_field
 
@@ -52,7 +52,6 @@ def export(
     path: str | Path,
     *,
     start: nn.Module | None = None,
-    others: Mapping[str, nn.Module] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a network and its card as a model file.
@@ -66,35 +65,69 @@ def export(
         normalisation. Its further inputs are those on the card. It is not changed
     path : ends with ``.onnx``
     start : the start network, if the card has one; not changed either
-    others : networks of other qualities, by quality
 
     Raises
     ------
     OutputError : the file exists and `overwrite` is not set, or it cannot be written
     ModelError : the network cannot be exported, or a number on the card is wrong
     """
+    target = _checked_target(path, overwrite=overwrite)
+    if (start is None) != (card.start_card is None):
+        problem = "the start network is missing" if start is None else "it has no start network"
+        raise ModelError(f"card of {card.name}", problem, "state the network that is exported")
+    networks = {OUTPUT: _frozen(network)}
+    if start is not None:
+        networks[START] = _frozen(start)
+    models = {name: _to_onnx(networks[name], part) for name, part in card.outputs.items()}
+    data = embed_card(merge(models), card)
+    file = parse_model(data, target.name)
+    _check_network(networks[OUTPUT], file, target.name)
+    if file.start is not None:
+        _check_network(networks[START], file.start, target.name)
+    with atomic_write(target, overwrite=overwrite) as stream:
+        stream.write(data)
+    return target
+
+
+def export_qualities(
+    file: ModelFile,
+    networks: Mapping[Quality, nn.Module],
+    card: Card,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write the networks of a model file, as they are, with further ones for other qualities.
+
+    Parameters
+    ----------
+    networks : see `export`; the card has a capacity for each
+    card : of the new file
+
+    Raises
+    ------
+    OutputError, ModelError : see `export`
+    """
+    target = _checked_target(path, overwrite=overwrite)
+    frozen = {quality: _frozen(network) for quality, network in networks.items()}
+    models = {
+        str(quality): _to_onnx(network, card.at_quality(quality))
+        for quality, network in frozen.items()
+    }
+    data = embed_card(add_qualities(file, models), card)
+    new_file = parse_model(data, target.name)
+    for quality, network in frozen.items():
+        _check_network(network, new_file.at_quality(quality), target.name)
+    with atomic_write(target, overwrite=overwrite) as stream:
+        stream.write(data)
+    return target
+
+
+def _checked_target(path: str | Path, *, overwrite: bool) -> Path:
     target = Path(path)
     if target.suffix.lower() != ".onnx":
         raise OutputError(str(target), "its name does not end with .onnx", "rename it")
     check_absent(target, overwrite=overwrite)
-    if (start is None) != (card.start_card is None):
-        problem = "the start network is missing" if start is None else "it has no start network"
-        raise ModelError(f"card of {card.name}", problem, "state the network that is exported")
-    given = {OUTPUT: network, **({START: start} if start is not None else {}), **(others or {})}
-    if given.keys() != card.outputs.keys():
-        problem = f"it has the outputs {', '.join(card.outputs)}, not {', '.join(given)}"
-        raise ModelError(f"card of {card.name}", problem, "state the networks that are exported")
-    networks = {output: _frozen(given[output]) for output in card.outputs}
-    models = {name: _to_onnx(networks[name], part) for name, part in card.outputs.items()}
-    data = embed_card(merge(models), card)
-    checked = parse_model(data, target.name)
-    for quality in card.qualities:
-        own = checked.at_quality(quality)
-        _check_network(networks[quality_output(quality)], own, target.name)
-    if checked.start is not None:
-        _check_network(networks[START], checked.start, target.name)
-    with atomic_write(target, overwrite=overwrite) as file:
-        file.write(data)
     return target
 
 
