@@ -119,7 +119,8 @@ def _without_prefixes(graph: bytes, output: str) -> ModelProto:
     prefix = f"{output}."
     del model.metadata_props[:]
     for node in model.graph.node:
-        node.name = node.name.removeprefix(prefix)
+        if node.name:  # which may be unset
+            node.name = node.name.removeprefix(prefix)
         node.input[:] = [name.removeprefix(prefix) for name in node.input]
         node.output[:] = [name.removeprefix(prefix) for name in node.output]
     for tensor in model.graph.initializer:

@@ -1,6 +1,7 @@
 """Resize images by area and bilinearly, in parts whose values do not depend on the division."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from burnish.types import Pixels, ReadRegion, Rectangle
 _GROUP = 64
 # Rows of the input that are in memory at a time; a multiple of _GROUP.
 _STRIP = 512
+
+# The first and the last input pixel that an output pixel overlaps, and their weights.
+_Overlap = tuple[int, int, NDArray[np.float32]]
 
 
 def area_resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -55,10 +59,10 @@ def area_resize_rows(
         rows[: len(shared)] = shared
         for start in range(top, bottom, _GROUP):
             stop = min(start + _GROUP, height)
-            outputs, weights = _overlaps(height, size[0], start, stop)
+            outputs, overlaps = _overlaps(height, size[0], start, stop)
             first = outputs.start - strip.start
             pixels = read_rows(start, stop).reshape(stop - start, -1)
-            sums = _weighted_sums(weights, pixels)
+            sums = _weighted_sums(overlaps, pixels)
             rows[first : first + len(sums)] += sums
             largest = max(largest, pixels.max())
         output[strip] = _resize_columns(rows, width, size[1])
@@ -88,30 +92,26 @@ def _resize_columns(rows: Pixels, width: int, size: int) -> Pixels:
     by_column = np.ascontiguousarray(rows.reshape(-1, width, 3).transpose(1, 0, 2))
     for start in range(0, width, _GROUP):
         stop = min(start + _GROUP, width)
-        outputs, weights = _overlaps(width, size, start, stop)
+        outputs, overlaps = _overlaps(width, size, start, stop)
         strip = by_column[start:stop].reshape(stop - start, -1)
-        columns[outputs] += _weighted_sums(weights, strip).reshape(-1, len(rows), 3)
+        columns[outputs] += _weighted_sums(overlaps, strip).reshape(-1, len(rows), 3)
     return columns.transpose(1, 0, 2)
 
 
-def _weighted_sums(weights: Pixels, rows: Pixels) -> Pixels:
-    """Return `weights` @ `rows`, for the weights that `_overlaps` returns.
+def _weighted_sums(overlaps: Sequence[_Overlap], rows: Pixels) -> Pixels:
+    """Return the weighted sum of `rows` for each output pixel.
 
-    Most of them are zero, and those between the first and the last of an output pixel are equal.
-    The library of the matrix product would also keep all cores busy.
+    The library of the matrix product would keep all cores busy.
     """
-    sums = np.zeros((len(weights), rows.shape[1]), np.float32)
-    for output, pixel_weights in zip(sums, weights, strict=True):
-        index = np.flatnonzero(pixel_weights)
-        if not len(index):
-            continue
-        first, last = index[0], index[-1]
+    sums = np.zeros((len(overlaps), rows.shape[1]), np.float32)
+    for output, (first, last, weights) in zip(sums, overlaps, strict=True):
         if last > first + 1:
             np.add.reduce(rows[first + 1 : last], out=output)
-            output *= pixel_weights[first + 1]
-        output += pixel_weights[first] * rows[first]
+            output *= weights[1]
+        if last >= first:
+            output += weights[0] * rows[first]
         if last > first:
-            output += pixel_weights[last] * rows[last]
+            output += weights[-1] * rows[last]
     return sums
 
 
@@ -147,7 +147,8 @@ def bilinear_region(
     wide -= near
     wide *= np.repeat(column_weights, channels)
     wide += near
-    below = np.diff(wide, axis=0, append=wide[-1:])
+    below = np.zeros_like(wide)
+    np.subtract(wide[1:], wide[:-1], out=below[:-1])
     shape = len(row_weights), wide.shape[1]
     output = np.empty(shape, np.float32) if out is None else out.reshape(shape)
     for row, index, weight in zip(output, rows[0] - first, row_weights, strict=True):
@@ -178,15 +179,21 @@ def bilinear_taps(
     return (near, np.minimum(near + 1, length - 1)), weights
 
 
-def _overlaps(length: int, size: int, start: int, stop: int) -> tuple[slice, Pixels]:
-    """Return the output pixels that overlap input pixels `start` to `stop`, and their weights.
+@lru_cache(maxsize=1024)  # frames of a video are alike
+def _overlaps(length: int, size: int, start: int, stop: int) -> tuple[slice, list[_Overlap]]:
+    """Return the output pixels that overlap input pixels `start` to `stop`, and how they do.
 
-    The weights have a row for each output pixel. Over the whole input, each row sums to 1.
+    Over the whole input, the weights of an output pixel sum to 1. Those between the first and the
+    last one are equal.
     """
     scale = size / length
     outputs = slice(int(start * scale), min(size, int(np.ceil(stop * scale))))
     edges = np.arange(outputs.start, outputs.stop + 1) * (length / size)
     index = np.arange(start, stop)
     overlaps = np.minimum(edges[1:, None], index + 1) - np.maximum(edges[:-1, None], index)
-    weights: Pixels = (overlaps.clip(0) * scale).astype(np.float32)
-    return outputs, weights
+    pixels = []
+    for weights in (overlaps.clip(0) * scale).astype(np.float32):
+        used = np.flatnonzero(weights)
+        first, last = (int(used[0]), int(used[-1])) if len(used) else (0, -1)
+        pixels.append((first, last, weights[first : last + 1]))
+    return outputs, pixels
