@@ -33,7 +33,7 @@ def test_values_of_the_option():
     assert parse_qualities([]) == Qualities(None, None)
     assert parse_qualities(["preview", "80"]) == Qualities(80, "preview")
     for texts in (["0"], ["101"], ["good"], ["preview", "best"], ["80", "90"]):
-        with pytest.raises(UsageError, match="--quality"):
+        with pytest.raises(UsageError, match="quality: "):
             parse_qualities(texts)
 
 

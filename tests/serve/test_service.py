@@ -31,6 +31,7 @@ NEEDS_SIGSTOP = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs
             "format=webp&quality=80&box=5,5,30,30&feather=4&invert=true",
             ["--format=webp", "--quality=80", "--box=5,5,30,30", "--feather=4", "--invert"],
         ),
+        ("a.jpg", "quality=80&quality=preview", ["--quality=80", "--quality=preview"]),
     ],
 )
 def test_result_is_the_commands_file(name, query, options, service, make_image, tmp_path, burnish):
@@ -49,6 +50,7 @@ def test_result_is_the_commands_file(name, query, options, service, make_image, 
     [record] = json.loads(answer.headers["Burnish-History"])
     assert record["operator"] == "tv-l1"
     assert record["params"]["lambda"] == (0.4 if "lambda=0.4" in query else 0.3)
+    assert record["quality"] == ("preview" if "quality=preview" in query else "standard")
     assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -63,6 +65,7 @@ def test_warnings_are_headers(service, make_image):
 def test_operators_and_description_follow_the_cards(service):
     operators = json.loads(service.send("GET", "/v1/operators").body)
     assert [operator["name"] for operator in operators] == model_names()
+    assert all("standard" in operator["qualities"] for operator in operators)
     description = json.loads(service.send("GET", "/openapi.json").body)
     validate(description)
     for operator in operators:
@@ -222,8 +225,11 @@ def test_operators_are_names_only(path, status, words, service, photo):
         ("lamda=1", "tv-l1", "no parameter lamda"),
         ("%6cambda=1%00", "lambda", "got"),
         ("strength=2", "strength", "expected 0 to 1"),
-        ("quality=101", "quality", "a whole number, 1 to 100"),
-        ("quality=9.5", "quality", "a whole number"),
+        ("quality=101", "quality", "expected 1 to 100, or preview, standard or best, got '101'"),
+        ("quality=9.5", "quality", "got '9.5'"),
+        ("quality=", "quality", "got ''"),
+        ("quality=80&quality=90", "quality", "80 and 90 exclude each other"),
+        ("quality=best", "quality", "model tv-l1 has no network of quality best"),
         ("depth=12", "depth", "8, 16 or 32"),
         ("format=bmp", "format", "bmp"),
         ("format=jpeg&depth=16", "format", "8 bits"),

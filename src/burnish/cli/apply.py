@@ -30,7 +30,6 @@ from burnish.cli.options import (
     Threads,
     expand,
     param_help,
-    parse_qualities,
 )
 from burnish.editing.operator_names import (
     SEPARATOR,
@@ -128,7 +127,7 @@ def apply(
         guide=guide,
         engine=engine,
         precision=precision,
-        quality=parse_qualities(batch.qualities).network,
+        quality=batch.qualities.network,
     )
     paths = collect_paths(split_operators(operator), params, region, save_mask)
     run(load, photos, batch, threads, paths, has_network=True)
@@ -273,7 +272,7 @@ def replay(
         guide=guide,
         engine=engine,
         precision=precision,
-        quality=parse_qualities(batch.qualities).network,
+        quality=batch.qualities.network,
     )
     paths = collect_paths(edited, model, params, detector, objects, mask)
     run(load, photos, batch, threads, paths, has_network=True)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from burnish.cli.options import RAY_ADDRESSES, option, parse_qualities
+from burnish.cli.options import RAY_ADDRESSES, Qualities, option, parse_qualities
 from burnish.editing.options import DEFAULT_NAME
 from burnish.errors import INTERRUPTED, BurnishError, UsageError, as_usage_error, join_or
 from burnish.files import check_absent, check_place, is_folder
-from burnish.modelfile.quality import QUALITIES, STANDARD
+from burnish.modelfile.quality import PREVIEW, QUALITIES, STANDARD
 from burnish.storage import as_path, is_remote
 from burnish.video.formats import EncodingOptions
 
@@ -75,12 +75,15 @@ class BatchOptions:
     overwrite: bool = _option(False, "Replace existing outputs.")
     skip_existing: bool = _option(False, "Skip inputs whose output exists.")
     dry_run: bool = _option(False, "Print the planned outputs, and write nothing.")
-    qualities: tuple[str, ...] = _option(
-        (),
+    qualities: Qualities = _option(  # noqa: RUF009
+        Qualities(),
         "Quality of JPEG, WebP and AVIF, 1 to 100; or which network of a model file with several: "
-        f"{join_or(QUALITIES)}. May be given once for each. [default: 95 and {STANDARD}]",
+        f"{join_or(QUALITIES)}. May be given once for each. [default: 95; {STANDARD} for photos "
+        f"and {PREVIEW} for videos]",
         "--quality",
         metavar="NUMBER or NAME",
+        type=list[str],
+        parse=parse_qualities,
     )
     depth: int | None = _option(
         None, "Bits per channel of photos: 8, 16 or 32. [default: same as the input]"
@@ -189,7 +192,7 @@ def run(
     from burnish.editing.photo import scratch_bytes
     from burnish.editing.plan import plan as plan_outputs
 
-    quality, network = parse_qualities(batch.qualities)
+    quality, network = batch.qualities
     if network is not None and not has_network:
         problem = "this command runs no network with several qualities"
         raise UsageError(f"--quality {network}", problem, "give 1 to 100")

@@ -97,10 +97,10 @@ def parse_qualities(texts: Sequence[str]) -> Qualities:
         kind = "network" if text in QUALITIES else "file"
         if kind == "file" and not (text.isdecimal() and 1 <= int(text) <= 100):
             expected = f"1 to 100, or {join_or(QUALITIES)}"
-            raise UsageError("--quality", f"expected {expected}, got {text!r}", "leave it out")
+            raise UsageError("quality", f"expected {expected}, got {text!r}", "leave it out")
         if kind in values:
             problem = f"{values[kind]} and {text} exclude each other"
-            raise UsageError("--quality", problem, "leave out one")
+            raise UsageError("quality", problem, "leave out one")
         values[kind] = text if kind == "network" else int(text)
     return Qualities(**values)
 

@@ -30,6 +30,7 @@ _GROUPS: "dict[str, Group]" = {
     "precision": "edit",
     "format": "output",
     "depth": "output",
+    "qualities": "output",
 }
 
 
@@ -75,31 +76,32 @@ def serve(
 def query_options() -> "Iterator[QueryOption]":
     """Yield the options of `burnish apply` that requests take: those that name no file."""
     from burnish.cli.apply import apply
+    from burnish.cli.batch import BatchOptions
     from burnish.serve.query import QueryOption
 
-    region_fields: dict[str, Any] = {field.name: field for field in fields(RegionOptions)}
+    option_fields: dict[str, Any] = {
+        field.name: field for group in (BatchOptions, RegionOptions) for field in fields(group)
+    }
+    regions = {field.name for field in fields(RegionOptions)}
     for key, parameter in inspect.signature(apply).parameters.items():
-        if key not in _GROUPS and key not in region_fields:
+        if key not in _GROUPS and key not in regions:
             continue
         kind, option = get_args(parameter.annotation)
         if "FILE" in (option.metavar or ""):
             continue
         [kind] = [part for part in get_args(kind) or [kind] if part is not NoneType]
         low, high, flags = option.min, option.max, (f"--{key}",)
-        field = region_fields.get(key)
+        field = option_fields.get(key)
         if field is not None:
             low, high = field.metadata.get("range", (None, None))
-            flags = field.metadata.get("flags", (f"--{key}",))
+            flags = field.metadata.get("flags", flags)
         yield QueryOption(
             name=flags[0].partition("/")[0].removeprefix("--").replace("_", "-"),
             key=key,
             kind=kind,
             description=option.help,
-            group="region" if field else _GROUPS[key],
+            group=_GROUPS.get(key, "region"),
             low=low,
             high=high,
             convert=partial(parse_field, field) if field else lambda value: value,
         )
-    # On the command line, this option may also name a network of a file with several.
-    description = "Quality of JPEG, WebP and AVIF. [default: 95]"
-    yield QueryOption("quality", "quality", int, description, "output", 1, 100)

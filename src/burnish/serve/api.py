@@ -65,6 +65,7 @@ def describe_operators(cards: Mapping[str, Card]) -> list[dict[str, Any]]:
                 "title": card.title,
                 "about": operator.summary if operator else "",
                 "keywords": list(operator.keywords) if operator else [],
+                "qualities": card.qualities,
                 "sliders": [
                     slider.model_dump(include={"name", "effect", "low", "high", "scale"})
                     | slider.model_dump(include={"unit", "integer"})

@@ -164,6 +164,9 @@ def read_query(card: Card, shared: Sequence[QueryOption], query: Iterable[tuple[
     for name, values in texts.items():
         option = options[name]
         groups[option.group][option.key] = option.parse(values)
+    # One option names the quality of the file and that of the network.
+    qualities = groups["output"].pop("qualities", (None, None))
+    groups["output"]["quality"], groups["edit"]["quality"] = qualities
     region = RegionOptions(**groups["region"])
     _check_output(**groups["output"])
     return Job(
