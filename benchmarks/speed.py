@@ -1,4 +1,4 @@
-"""Seconds for a photo: each operator, and its bundled network with each guide, in one run.
+"""Seconds for a photo: each operator, and its bundled networks with each guide, in one run.
 
 python benchmarks/speed.py --megapixels 4 --repeats 3 --json benchmarks/results/speed.json
 
@@ -19,6 +19,7 @@ from score_helpers import GUIDE_LABELS, guides_of
 
 from burnish.editing.edit import NetworkEdit, load_edit
 from burnish.evaluation.doctor import SAMPLE
+from burnish.modelfile.quality import PREVIEW, STANDARD
 from burnish.operators.paper import PAPER_OPERATORS
 from burnish.photo import Photo
 from burnish.runtime.model import Model
@@ -44,19 +45,22 @@ def main() -> None:
         "operators": {},
     }
     for name in options.operators:
-        model = Model.open(name, threads=options.threads).for_bits(8)
         times = {
             "operator": timed(partial(load_edit(name, {}, slow=True).run, pixels), options.repeats)
         }
-        for guide in guides_of(model.card):
-            edit = NetworkEdit(model, {}, guide)
-            times[GUIDE_LABELS[guide]] = timed(partial(edit.run, pixels), options.repeats)
+        engines = {}
+        for quality in (STANDARD, PREVIEW):
+            model = Model.open(name, threads=options.threads, quality=quality).for_bits(8)
+            engines[quality] = f"{model.engine} {model.precision}"
+            for guide in guides_of(model.card):
+                edit = NetworkEdit(model, {}, guide)
+                label = f"{quality}: {GUIDE_LABELS[guide]}"
+                times[label] = timed(partial(edit.run, pixels), options.repeats)
         for label, timing in times.items():
             ratio = times["operator"].wall / timing.wall
-            print(f"{name:28} {label:26} {timing!s:32} {ratio:6.1f}x", flush=True)
+            print(f"{name:28} {label:36} {timing!s:32} {ratio:6.1f}x", flush=True)
         results["operators"][name] = {
-            "engine": model.engine,
-            "precision": model.precision,
+            "engines": engines,
             "times": {label: asdict(timing) for label, timing in times.items()},
         }
         write(options.json, results)

@@ -1,4 +1,4 @@
-"""Frames per second of a 720p video from file to file, and of the codec and the network alone.
+"""Frames per second of a 720p video from file to file, and of the codec and the networks alone.
 
 python benchmarks/video.py --json benchmarks/results/video.json
 """
@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import tempfile
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from burnish.editing.edit import Edit, load_edit
 from burnish.editing.options import WriteOptions
 from burnish.editing.video_file import edit_video
 from burnish.evaluation.doctor import SAMPLE
+from burnish.modelfile.quality import PREVIEW, STANDARD
 from burnish.types import OnProgress, Pixels
 from burnish.video.decode import decode_frames
 from burnish.video.encode import Encoder, choose_encoding
@@ -54,13 +56,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         video, target = Path(folder) / "a.mp4", Path(folder) / "b.mp4"
         write_video(video, options.frames)
-        network = load_edit(options.operator, {})
         functions = {
             "codec alone": lambda: transcode(video),
             "burnish, identity edit": lambda: run(NoEdit("same"), video, target),
-            "network alone, in memory": in_memory(network, video),
-            f"burnish, {options.operator}": lambda: run(network, video, target),
         }
+        for quality in (PREVIEW, STANDARD):
+            network = load_edit(options.operator, {}, quality=quality)
+            functions[f"{quality} network, in memory"] = in_memory(network, video)
+            functions[f"burnish, {quality} network"] = partial(run, network, video, target)
         for name, function in functions.items():
             timing = timed(function, options.repeats)
             rate = options.frames / timing.wall
@@ -108,6 +111,7 @@ def run(edit: Edit, video: Path, target: Path) -> None:
 def in_memory(edit: Edit, video: Path) -> Any:
     """Return a function that edits the decoded frames of a video."""
     frames = [pixels for _, pixels in decode_frames(probe(video))]
+    edit = edit.for_output(8, video=True)
 
     def edit_all() -> None:
         edit_frame = edit.frame_edit(lambda: frames)

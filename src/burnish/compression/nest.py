@@ -21,7 +21,7 @@ from burnish.export.onnx_export import check_outputs, export_qualities
 from burnish.export.weights import fold, round_weights_to_fp16
 from burnish.files import make_folder
 from burnish.modelfile.card import Capacity, Card
-from burnish.modelfile.quality import QUALITIES, STANDARD, Quality
+from burnish.modelfile.quality import PREVIEW, QUALITIES, STANDARD, Quality
 from burnish.networks.network import Network
 from burnish.networks.registry import NETWORKS_BY_QUALITY, build, network_spec
 from burnish.networks.unet import UNet
@@ -64,6 +64,9 @@ def nest(
     callbacks = callbacks or TrainCallbacks()
     file, config = request.file, request.config
     added = _check_qualities(qualities)
+    if file.others:
+        remedy = f"write one of its networks first: burnish models export {request.model} -o FILE"
+        raise UsageError(str(request.model), "it has networks of several qualities", remedy)
     base = _load(request)
     check_outputs(base, file)
     data = prepare_data(config, request.photos, request.validation, callbacks)
@@ -107,7 +110,7 @@ def _load(request: CompressionRequest) -> UNet:
     name, network_name = str(request.model), request.file.card.network
     network = load_network(request.file, grey=request.config.grey, option=name)
     if not isinstance(network, UNet) or _form(network_name) != _form(NETWORKS_BY_QUALITY[STANDARD]):
-        problem = f"its network {network_name} cannot be nested"
+        problem = f"networks of other qualities cannot grow from its network {network_name}"
         raise UsageError(name, problem, f"give a model of {NETWORKS_BY_QUALITY[STANDARD]}")
     return network
 
@@ -157,7 +160,7 @@ def _train(
         network = _grown(config, quality, source).requires_grad_(True)
         # A smaller network also learns from the file's own; a larger one would learn its errors.
         trainer: NetworkTrainer
-        if quality == "preview":
+        if quality == PREVIEW:
             trainer = DistillationTrainer(config, network, base, sampler, folder, data.fingerprint)
         else:
             trainer = NetworkTrainer(config, network, sampler, folder, data.fingerprint)

@@ -10,6 +10,7 @@ from typing import Any
 from burnish.errors import UsageError
 from burnish.files import check_absent, digest, make_folder
 from burnish.modelfile.card import Card
+from burnish.modelfile.quality import STANDARD
 from burnish.modelfile.reader import ModelFile, read_card, read_model
 from burnish.networks.registry import NETWORKS, network_spec
 from burnish.operators.operator import Operator
@@ -163,6 +164,8 @@ def validate_request(
     """
     path = find_model(model)
     file = read_model(path)
+    # The standard network is compressed, and the result has no other.
+    file = replace(file, card=file.card.at_quality(STANDARD))
     card = file.card
     target = Path(output or f"{card.name}-compressed.onnx")
     if target.suffix.lower() != ".onnx":
@@ -232,9 +235,6 @@ def _check_card(model: str | Path, card: Card) -> None:
     if RECORD in card.training:
         remedy = "give the model that it was made from"
         raise UsageError(str(model), "this model is compressed already", remedy)
-    if card.capacities:
-        remedy = f"write one of its networks first: burnish models export {model} -o FILE"
-        raise UsageError(str(model), "it has networks of several qualities", remedy)
     if network_spec(card.network) is None:
         problem = f"the layers of its network {card.network} are unknown"
         raise UsageError(str(model), problem, f"give a model of {', '.join(NETWORKS)}")
