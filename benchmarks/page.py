@@ -80,6 +80,10 @@ def measure(playwright, address: str, photo: Path, operator: str) -> dict[str, f
     step("open", open_photo)
     page.locator("#sliders input").first.focus()
     step("slider", lambda: press_and_wait(page))
+    step(
+        "view while a slider moves",
+        lambda: page.evaluate("burnish.showQuick(burnish.store.settings)"),
+    )
     step("save", lambda: save(page))
     result["memory"] = chromium_usage()[1]
     browser.close()

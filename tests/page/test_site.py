@@ -24,7 +24,7 @@ def first_visit(site):
         path
         for path in site.rglob("*")
         if path.is_file()
-        and (path.suffix != ".onnx" or path.name.startswith("multiscale-tone."))
+        and (path.suffix != ".onnx" or re.match(r"multiscale-tone\.(start|network)", path.name))
         and not path.name.endswith((".md", "LICENSE", "sample.jpg"))
     ]
 

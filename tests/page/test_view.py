@@ -1,6 +1,7 @@
 """Use of the page: keys, sliders, undo, commands, regions, several photos, refused files."""
 
 import io
+import itertools
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from PIL import Image
 
 import burnish
 from burnish.evaluation.doctor import SAMPLE
+from burnish.runtime.model import Model
 
 pytestmark = pytest.mark.browser
 
@@ -89,6 +91,42 @@ def test_logarithmic_slider_is_in_the_middle_at_the_geometric_mean(open_page):
     page = open_page.page
     open_page.command("burnish apply l0-smoothing photo.jpg --lambda 0.02")
     assert page.input_value("#slider-lambda") == "500"
+
+
+# One operator whose standard network has a cascade, and one whose start network stands alone.
+@pytest.mark.parametrize("operator", ["l0-smoothing", "rudin-osher-fatemi"])
+def test_moving_slider_is_followed_by_the_preview_network(operator, shared_tab, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.open(SAMPLE).crop((100, 60, 400, 340)).save(photo)  # larger than the first level
+    shared_tab.command(f"burnish apply {operator} photo.png")
+    shared_tab.open(photo)
+    page = shared_tab.page
+    page.evaluate(
+        """() => { window.drawn = [];
+           const draw = burnish.drawPreview;
+           burnish.drawPreview = function (after, settings) {
+             drawn.push([settings.values.lambda, [...after.filter((_, i) => i % 101 === 0)]]);
+             draw.call(this, after, settings);
+           }; }"""
+    )
+    slider = page.locator("#slider-lambda").bounding_box()
+    y = slider["y"] + slider["height"] / 2
+    page.mouse.move(slider["x"] + slider["width"] * 0.5, y)
+    page.mouse.down()
+    for share in itertools.cycle((0.6, 0.7, 0.8)):
+        page.mouse.move(slider["x"] + slider["width"] * share, y)
+        page.wait_for_timeout(20)
+        if page.evaluate("drawn.length"):
+            break
+    page.mouse.up()
+    page.locator("body:not(.busy)").wait_for()
+    drawn = page.evaluate("drawn")
+    page.evaluate("delete burnish.drawPreview")
+    assert "real result" in page.inner_text("#state")
+    pixels = np.asarray(Image.open(photo), np.float32) / 255
+    for (value, shown), quality in ((drawn[0], "preview"), (drawn[-1], "standard")):
+        result = Model.open(operator, quality=quality)(pixels, {"lambda": value})
+        assert np.abs(result.ravel()[::101] - shown).max() < 1 / 510
 
 
 def test_copied_command_gives_the_saved_photo(open_page, photo, tmp_path):

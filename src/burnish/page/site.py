@@ -18,7 +18,8 @@ import burnish
 from burnish.detection import detector_file
 from burnish.files import cache_root, make_folder
 from burnish.modelfile.card import Card
-from burnish.modelfile.reader import read_model
+from burnish.modelfile.quality import PREVIEW, STANDARD
+from burnish.modelfile.reader import ModelFile, read_model
 from burnish.operators.registry import OPERATORS
 from burnish.page.libraries import PAGE, find_libraries
 from burnish.page.pictures import SAMPLE_PHOTO, srgb_profile, write_pictures
@@ -165,15 +166,12 @@ def _operators() -> Iterator[str]:
 def _write_operator(name: str, folder: Path) -> dict[str, Any]:
     """Write the networks of an operator that the page runs, and return its description."""
     file, operator = read_model(find_model(name)), OPERATORS[name]
-    card = file.card
-    parts = {}
-    if file.start is not None:
-        parts["start"] = file.start.graph
-    if card.guide is None or not (card.guide.start and card.guide.start.full_size):
-        parts["network"] = file.graph
+    preview = file.others.get(PREVIEW)
     off = {param.name: param.off for param in operator.params if isinstance(param, Param)}
     return {
-        **_describe_network(card),
+        **_write_network(file, folder, f"{name}.network"),
+        "quality": STANDARD if file.others else None,
+        "preview_network": preview and _write_network(preview, folder, f"{name}.preview"),
         "title": operator.title,
         "use": USES.get(name, operator.title),
         "summary": operator.summary,
@@ -182,11 +180,24 @@ def _write_operator(name: str, folder: Path) -> dict[str, Any]:
         "params": [
             {**_describe_param(param.as_param()), "value": param.value, "slider": param.slider}
             | {"off": off.get(param.name)}
-            for param in card.params
+            for param in file.card.params
         ],
+    }
+
+
+def _write_network(file: ModelFile, folder: Path, stem: str) -> dict[str, Any]:
+    """Write a network and its start network, as far as they run, and return their description."""
+    guide = file.card.guide
+    parts = {}
+    if file.start is not None:
+        parts["start"] = f"{file.card.name}.start", file.start.graph
+    if guide is None or not (guide.start and guide.start.full_size):
+        parts["network"] = stem, file.graph
+    return {
+        **_describe_network(file.card),
         "files": {
-            part: f"../models/{_write_hashed(folder, f'{name}.{part}', '.onnx', graph)}"
-            for part, graph in parts.items()
+            part: f"../models/{_write_hashed(folder, stem, '.onnx', graph)}"
+            for part, (stem, graph) in parts.items()
         },
     }
 

@@ -63,7 +63,7 @@ export class Engine {
       .map((param) => valueAtSize(param, settings.values[param.name] ?? param.value, k));
   }
 
-  /** Load an operator's networks, so that the first run starts sooner. */
+  /** Load an operator's networks, but for that of previews, so that the first run starts sooner. */
   prepare(operator) {
     return Promise.all(Object.values(this.cards.operators[operator].files).map((url) => this.pool.open(url)));
   }
@@ -74,6 +74,7 @@ export class Engine {
    * @param {Settings} settings
    * @param {object} options
    * @param {number} [options.ratio] size of the image divided by the photo's [default: 1]
+   * @param {'preview' | 'standard'} [options.quality] of the network [default: standard]
    * @param {object} [options.edit] for codes: strength and mask; without it the result is pixels
    * @param {import('./tiles.js').Rectangle} [options.part] compute only this part of the result
    * @param {AbortSignal} [options.signal]
@@ -81,13 +82,14 @@ export class Engine {
    *     each tile of the last level
    * @returns {Promise<SharedArrayBuffer>} codes like the photo's, or pixels (height, width, 3)
    */
-  async run(image, settings, {ratio = 1, edit, part, signal, onTile} = {}) {
-    const card = this.cards.operators[settings.operator];
+  async run(image, settings, {ratio = 1, quality = 'standard', edit, part, signal, onTile} = {}) {
+    const operator = this.cards.operators[settings.operator];
+    const card = quality === 'preview' ? operator.preview_network : operator;
     const steps = cascadeSteps(card, [image.height, image.width]);
     const thumbnailSize = (card.guide?.start ?? card).thumbnail_size;
     const thumbnail = thumbnailSize
       ? (await this.resized(image, [thumbnailSize, thumbnailSize])).pixels : null;
-    const key = JSON.stringify([settings.operator, this.params(settings, ratio)]);
+    const key = JSON.stringify([settings.operator, quality, this.params(settings, ratio)]);
     const cached = image.coarse?.key === key;
     let coarse = cached ? image.coarse.result : null, output = null;
     for (const [index, step] of steps.entries()) {

@@ -73,6 +73,8 @@ export function parseCommand(text, cards) {
       if (value !== 'network') throw new Error('--guide: in the page, the network is the guide; results differ a little');
     } else if (option === '--precision') {
       if (!['auto', 'fp32'].includes(value)) throw new Error('--precision: the page computes in fp32 only');
+    } else if (option === '--quality') {
+      if (value !== 'standard') throw new Error('--quality: the page saves standard results, and JPEG at 95, only');
     } else if (!IGNORED.has(option)) throw new Error(`${option}: the page does not know this option`);
   }
   return settings;

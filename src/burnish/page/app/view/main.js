@@ -14,6 +14,8 @@ import {isIsolated, isolate, offerOffline} from './offline.js';
 const PREVIEW_PIXELS = 1_000_000;
 const MAX_DETAIL_PIXELS = 2_000_000;
 const MAX_RESULTS = 6;
+/** A slider that has not moved for this time rests. */
+const REST_MS = 200;
 /** The first look at a photo: an operator of one small network, with values that are mild. */
 const START = {operator: 'multiscale-tone', values: {fine: 0.8, medium: 0.6, coarse: 0.4}};
 const base = new URL('../', import.meta.url);
@@ -29,8 +31,10 @@ function say(text, isProblem = false) {
 class Page {
   constructor(cards, srgb) {
     const libraries = new URL(cards.libraries, base).href;
-    for (const operator of Object.values(cards.operators)) {
-      for (const part of Object.keys(operator.files)) operator.files[part] = new URL(operator.files[part], base).href;
+    for (const {files, preview_network: preview} of Object.values(cards.operators)) {
+      for (const own of [files, preview?.files ?? {}]) {
+        for (const part of Object.keys(own)) own[part] = new URL(own[part], base).href;
+      }
     }
     this.cards = cards;
     const workers = Math.max(1, Math.min(4, navigator.hardwareConcurrency || 2));
@@ -216,8 +220,7 @@ class Page {
   /** Return the result for the preview. Results for settings that were used lately are kept. */
   async previewResult(settings, signal) {
     if (this.isOff(settings)) return new Float32Array(this.preview.pixels);
-    const key = JSON.stringify([settings.operator, settings.values]);
-    const cached = this.results.get(key);
+    const key = resultKey(settings), cached = this.results.get(key);
     const result = cached
       ?? new Float32Array(await this.engine.run(this.preview, settings, {ratio: this.ratio, signal}));
     this.results.delete(key);
@@ -226,17 +229,34 @@ class Page {
     return result;
   }
 
+  /** Show a result for the preview. */
+  drawPreview(after, settings) {
+    const {pixels, height, width} = this.preview, mask = this.tools.mask(this.preview);
+    this.pair.draw('after', mix(new Float32Array(pixels), after, settings.strength, mask), height, width);
+    this.shown = settings.operator;
+  }
+
   async showPreview() {
     this.running?.abort();
-    const running = new AbortController(), {settings} = this.store, {photo, preview, ratio} = this;
+    const running = new AbortController(), {signal} = running, {settings, gesture} = this.store;
+    const {photo, ratio} = this, start = performance.now();
     this.running = running;
-    const start = performance.now();
     document.body.classList.add('busy');
     try {
-      const after = await this.previewResult(settings, running.signal);
-      if (running.signal.aborted || photo !== this.photo) return;
-      const {pixels, height, width} = preview, mask = this.tools.mask(preview);
-      this.pair.draw('after', mix(new Float32Array(pixels), after, settings.strength, mask), height, width);
+      await this.quick;
+      signal.throwIfAborted();
+      // The first visit needs no preview network.
+      const isNew = this.shown && this.shown !== settings.operator;
+      if ((gesture || isNew) && this.isSlow(settings)) {
+        // If it cannot be loaded, the standard network alone shows the result.
+        this.quick = this.showQuick(settings).catch(() => {});
+        await this.quick;
+        if (gesture) await new Promise((resolve) => setTimeout(resolve, start + REST_MS - performance.now()));
+        signal.throwIfAborted();
+      }
+      const after = await this.previewResult(settings, signal);
+      if (signal.aborted || photo !== this.photo) return;
+      this.drawPreview(after, settings);
       performance.measure('preview', {start});
       const percent = Math.round(100 * ratio);
       const note = ratio < 1 ? `Preview at ${percent} % of the size. Zoom in, or use the lens, for the real result.` : 'This is the real result.';
@@ -247,6 +267,25 @@ class Page {
     } finally {
       if (this.running === running) document.body.classList.remove('busy');
     }
+  }
+
+  /** Return whether a result takes time that the preview network shortens. */
+  isSlow(settings) {
+    return this.cards.operators[settings.operator].preview_network && !this.isOff(settings)
+      && !this.results.has(resultKey(settings));
+  }
+
+  /**
+   * Show the result of the preview network. It is shown even if the settings have changed meanwhile,
+   * so that the view follows a moving slider.
+   */
+  async showQuick(settings) {
+    const {photo, preview, ratio, engine} = this, start = performance.now();
+    const after = new Float32Array(await engine.run(preview, settings, {ratio, quality: 'preview'}));
+    if (photo !== this.photo) return;
+    this.drawPreview(after, settings);
+    if (!this.saving) say('Quick preview …');
+    performance.measure('quick', {start});
   }
 
   /** Compute the visible part at the photo's own size, if the preview is too coarse for it. */
@@ -360,6 +399,8 @@ class Page {
 }
 
 const whole = ({height, width}) => ({top: 0, left: 0, bottom: height, right: width});
+
+const resultKey = ({operator, values}) => JSON.stringify([operator, values]);
 
 /** Return before + strength * weight * (after - before). */
 function mix(before, after, strength, mask) {

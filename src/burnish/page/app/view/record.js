@@ -24,7 +24,7 @@ export function editRecord({operator, values, strength, region}, cards, photo) {
     guide: card.guide ? '"network"' : 'null',
     engine: '"onnxruntime"',
     precision: '"fp32"',
-    quality: 'null',
+    quality: JSON.stringify(card.quality),
     version: JSON.stringify(cards.version),
     region: region.kind === 'whole' ? 'null' : regionRecord(region, photo),
     strength: strength === 1 ? '1' : float(strength),
