@@ -16,7 +16,7 @@ const MAX_DETAIL_PIXELS = 2_000_000;
 const MAX_RESULTS = 6;
 /** A slider that has not moved for this time rests. */
 const REST_MS = 200;
-/** The first look at a photo: an operator of one small network, with values that are mild. */
+/** The first look at a photo: an operator with values that are mild. */
 const START = {operator: 'multiscale-tone', values: {fine: 0.8, medium: 0.6, coarse: 0.4}};
 const base = new URL('../', import.meta.url);
 const byId = (id) => document.getElementById(id);
