@@ -126,6 +126,10 @@ def test_any_host_isolates_the_page_which_then_works_without_it(chromium, site):
     with page.expect_download() as download:
         page.click("#save")
     assert download.value.suggested_filename == "coffee.multiscale-tone.jpg"
+    # Without the preview network, the standard one alone shows a moved slider.
+    page.locator("#sliders input").first.press("ArrowRight")
+    page.locator("body:not(.busy)").wait_for()
+    assert "result" in page.inner_text("#state")
     # A network that was not used before is explained, and the page lives on.
     page.locator('#operators input[value="tv-l1"]').check(force=True)
     page.wait_for_selector("#state:has-text('connect to the network once')")
