@@ -143,7 +143,7 @@ Artefacts are most visible on images of one colour and on linear gradients.
 | photographic style | 2.5 | 3 | |
 | non-local dehazing | 6 | 4 | |
 
-For the previews, the limits are 1.5 times as large. Operators that increase contrast increase the
+For the previews, the limits are 2.5 times as large. Operators that increase contrast increase the
 errors of their network, too. Where the artefacts of non-local dehazing matter, run the operator
 itself: `burnish apply --slow`.
 """

@@ -39,7 +39,7 @@ BOUNDS = {
     "photographic-style": (2.5, 3, None),
 }
 DEFAULT_BOUNDS = (1, 2, 6)
-PREVIEW_FACTOR = 1.5
+PREVIEW_FACTOR = 2.5
 
 
 def bounds(edit):

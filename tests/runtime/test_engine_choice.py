@@ -121,6 +121,11 @@ def test_quickest_choice_depends_on_the_depth(
         assert choose(file, bits=bits) == more_bits
 
 
+def test_the_time_to_load_an_engine_does_not_count_for_videos(with_rows, use_times) -> None:
+    use_times({ORT: 1, OV: 0.95, OV16: 0.9})
+    assert choose(with_rows(*QUICK), bits=8, video=True) == OV16
+
+
 def test_card_without_scores_runs_in_fp32(with_rows, use_times) -> None:
     use_times({ORT: 1, OV: 1, OV16: 0.2})
     assert choose(with_rows(row(40)), bits=8) == ORT

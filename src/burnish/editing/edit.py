@@ -229,7 +229,7 @@ class NetworkEdit(Edit):
         if video and guide is None and cascade is not None and cascade.start is not None:
             guide = "network"
         if bits is not None:
-            model = model.for_bits(bits)
+            model = model.for_bits(bits, video=video)
         if (model, guide) == (self._model, self._chosen_guide):
             return self
         return NetworkEdit(model, self._params, guide, quality)

@@ -31,8 +31,8 @@ from burnish.runtime.tiled_network import ImageAccess, TiledNetwork
 
 # The PSNR that a precision may cost, in dB.
 MAX_LOSS = 0.05
-# A choice other than ONNX Runtime in float32 counts as slower by this factor: OpenVINO takes 0.2 s
-# to load and 0.07 s to compile a network, and a measurement varies by a few percent.
+# For photos, a choice other than ONNX Runtime in float32 counts as slower by this factor: OpenVINO
+# takes 0.2 s to load and 0.07 s to compile a network, and a measurement varies by a few percent.
 _HANDICAP = 1.15
 # Side of the measured image in px, and the number of runs after the first one.
 _SIDE = 384
@@ -61,6 +61,8 @@ def choose(
     engine: str = AUTO,
     precision: str = AUTO,
     bits: int | None = None,
+    *,
+    video: bool = False,
 ) -> EngineChoice:
     """Return the engine and the precision for results of so many bits a channel.
 
@@ -68,6 +70,7 @@ def choose(
     ----------
     engine, precision : a name, which is used, or "auto"
     bits : [default: results are floats]
+    video : whether the time to load an engine does not count
 
     Raises
     ------
@@ -86,10 +89,11 @@ def choose(
         precisions = ["fp32"] if bits is None or bits > 8 else allowed_precisions(file.card)
     if len(engines) == len(precisions) == 1:
         return EngineChoice(engines[0], precisions[0])
-    best = _quickest(engines, precisions, engine_times(file))
+    handicap = 1.0 if video else _HANDICAP
+    best = _quickest(engines, precisions, engine_times(file), handicap)
     if best is None or best.precision not in load_engine(best.engine).precisions():
         # The measurement may be that of another machine with this name.
-        best = _quickest(engines, precisions, engine_times(file, again=True))
+        best = _quickest(engines, precisions, engine_times(file, again=True), handicap)
     if best is None and precision != AUTO:
         raise precision_error(precision, "no engine here has such arithmetic")
     return best or EngineChoice(engines[0], "fp32")  # which reports why it cannot run the model
@@ -147,11 +151,16 @@ def _uses_cuda(file: ModelFile, device: str, engine: str, precision: str) -> boo
 
 
 def _quickest(
-    engines: Sequence[str], precisions: Sequence[Precision], times: Times
+    engines: Sequence[str], precisions: Sequence[Precision], times: Times, handicap: float
 ) -> EngineChoice | None:
-    """Return the quickest of the measured choices; None if none of them was measured."""
+    """Return the quickest of the measured choices; None if none of them was measured.
+
+    Parameters
+    ----------
+    handicap : the factor by which all choices but the default one count as slower
+    """
     seconds = {
-        choice: value * (_HANDICAP if choice != _DEFAULT else 1)
+        choice: value * (handicap if choice != _DEFAULT else 1)
         for choice, value in times.items()
         if choice.engine in engines and choice.precision in precisions
     }

@@ -122,8 +122,8 @@ class Model:
         precision = AUTO if self.chooses_precision else self.precision
         return type(self)(self.file, device, threads, engine, precision, quality)
 
-    def for_bits(self, bits: int) -> Self:
-        """Return the model for results that are stored with so many bits a channel.
+    def for_bits(self, bits: int, *, video: bool = False) -> Self:
+        """Return the model for results, such as frames of a video, of so many bits a channel.
 
         With the precision "auto", 8 bits have the quickest precision whose PSNR against the
         operator is within 0.05 dB of that of fp32, according to the card. More bits have fp32.
@@ -131,7 +131,8 @@ class Model:
         if not self.chooses_precision:
             return self
         device, threads, engine = self._options
-        choice = choose(self.file.at_quality(self.quality), device, engine, AUTO, bits)
+        file = self.file.at_quality(self.quality)
+        choice = choose(file, device, engine, AUTO, bits, video=video)
         if choice not in self._chosen:
             options = device, threads, choice.engine, choice.precision, self.quality
             self._chosen[choice] = type(self)(self.file, *options)
