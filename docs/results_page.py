@@ -143,9 +143,9 @@ Artefacts are most visible on images of one colour and on linear gradients.
 | photographic style | 2.5 | 3 | |
 | non-local dehazing | 6 | 4 | |
 
-For the previews, the limits are 2.5 times as large. Operators that increase contrast increase the
-errors of their network, too. Where the artefacts of non-local dehazing matter, run the operator
-itself: `burnish apply --slow`.
+For the previews, the limits are 2.5 times as large, and the pattern of multi-scale tone may reach
+6.5 (on saturated red). Operators that increase contrast increase the errors of their network, too.
+Where the artefacts of non-local dehazing matter, run the operator itself: `burnish apply --slow`.
 """
 
 

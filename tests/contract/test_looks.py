@@ -40,11 +40,15 @@ BOUNDS = {
 }
 DEFAULT_BOUNDS = (1, 2, 6)
 PREVIEW_FACTOR = 2.5
+# The preview of this operator leaves a pattern on saturated red.
+PREVIEW_BOUNDS = {"multiscale-tone": (6.5, 5, 20)}
 
 
 def bounds(edit):
-    factor = PREVIEW_FACTOR if edit.history[0].quality == PREVIEW else 1
-    return [bound and factor * bound for bound in BOUNDS.get(edit.name, DEFAULT_BOUNDS)]
+    own = BOUNDS.get(edit.name, DEFAULT_BOUNDS)
+    if edit.history[0].quality != PREVIEW:
+        return own
+    return PREVIEW_BOUNDS.get(edit.name, [bound and PREVIEW_FACTOR * bound for bound in own])
 
 
 def gradient(colours) -> np.ndarray:
