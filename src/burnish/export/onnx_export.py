@@ -79,14 +79,7 @@ def export(
     if start is not None:
         networks[START] = _frozen(start)
     models = {name: _to_onnx(networks[name], part) for name, part in card.outputs.items()}
-    data = embed_card(merge(models), card)
-    file = parse_model(data, target.name)
-    _check_network(networks[OUTPUT], file, target.name)
-    if file.start is not None:
-        _check_network(networks[START], file.start, target.name)
-    with atomic_write(target, overwrite=overwrite) as stream:
-        stream.write(data)
-    return target
+    return _write_checked(merge(models), card, networks, target, overwrite=overwrite)
 
 
 def export_qualities(
@@ -109,15 +102,29 @@ def export_qualities(
     OutputError, ModelError : see `export`
     """
     target = _checked_target(path, overwrite=overwrite)
-    frozen = {quality: _frozen(network) for quality, network in networks.items()}
-    models = {
-        str(quality): _to_onnx(network, card.at_quality(quality))
-        for quality, network in frozen.items()
-    }
-    data = embed_card(add_qualities(file, models), card)
-    new_file = parse_model(data, target.name)
-    for quality, network in frozen.items():
-        _check_network(network, new_file.at_quality(quality), target.name)
+    frozen = {str(quality): _frozen(network) for quality, network in networks.items()}
+    models = {name: _to_onnx(network, card.outputs[name]) for name, network in frozen.items()}
+    model = add_qualities(file, models)
+    return _write_checked(model, card, frozen, target, overwrite=overwrite)
+
+
+def _write_checked(
+    model: ModelProto,
+    card: Card,
+    networks: Mapping[str, nn.Module],
+    target: Path,
+    *,
+    overwrite: bool,
+) -> Path:
+    """Check the networks that are new in a model file, by output, and write it."""
+    data = embed_card(model, card)
+    file = parse_model(data, target.name)
+    parts: dict[str, ModelFile | None] = {OUTPUT: file, START: file.start}
+    parts |= {str(quality): other for quality, other in file.others.items()}
+    for output, network in networks.items():
+        part = parts[output]
+        assert part is not None
+        _check_network(network, part, target.name)
     with atomic_write(target, overwrite=overwrite) as stream:
         stream.write(data)
     return target

@@ -123,10 +123,11 @@ class Model:
         return type(self)(self.file, device, threads, engine, precision, quality)
 
     def for_bits(self, bits: int, *, video: bool = False) -> Self:
-        """Return the model for results, such as frames of a video, of so many bits a channel.
+        """Return the model for results that are stored with so many bits a channel.
 
         With the precision "auto", 8 bits have the quickest precision whose PSNR against the
-        operator is within 0.05 dB of that of fp32, according to the card. More bits have fp32.
+        operator is within 0.05 dB of that of fp32, according to the card. More bits have fp32. The
+        time to load an engine counts, except for a video.
         """
         if not self.chooses_precision:
             return self

@@ -195,5 +195,5 @@ def _overlaps(length: int, size: int, start: int, stop: int) -> tuple[slice, lis
     for weights in (overlaps.clip(0) * scale).astype(np.float32):
         used = np.flatnonzero(weights)
         first, last = (int(used[0]), int(used[-1])) if len(used) else (0, -1)
-        pixels.append((first, last, weights[first : last + 1]))
+        pixels.append((first, last, weights[first : last + 1].copy()))  # not the whole array
     return outputs, pixels
